@@ -1,0 +1,1 @@
+"""Rows to calibrated, judged and explained risk: objects and frames, no file access."""
