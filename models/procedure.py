@@ -1,0 +1,178 @@
+"""The whole modelling procedure: encode, tune, calibrate and choose, all inside the patients it is given."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from models.calibration import recalibrate
+from models.candidates import Design, Fit, fit_candidate
+from models.encoding import learn_encoding
+from models.folds import deal
+from models.serving import PcrModel
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A candidate after tuning: best grid point, calibration, and loss per patient in the inner folds."""
+
+    point: str
+    calibration: dict[str, float]
+    loss: np.ndarray
+
+
+class ResponseModel(ClassifierMixin, BaseEstimator):
+    """Candidates tuned by inner cross-validation, calibrated, and the simplest good one chosen.
+
+    Within a candidate the grid point of least mean log loss is taken. Boosted margins are recalibrated on the
+    log-odds by the inner out-of-fold margins; penalised logistic regression is left as it is. Between
+    candidates the first (simplest) whose mean paired loss difference from the best is at most one standard
+    error, sd(d) / sqrt(n), is chosen.
+
+    Parameters
+    ----------
+    features : sequence of mappings
+        Inputs, as in ``features/<landmark>.json``.
+    settings : mapping
+        The content of configs/models.yaml.
+    inner_folds : int
+        Folds of the inner cross-validation.
+    seed : int
+        Seed of the inner folds and of boosting.
+
+    Attributes
+    ----------
+    models_ : dict of str to PcrModel
+        Every candidate, refitted on all patients given.
+    documents_, boosters_ : dict
+        The same as plain data: what is stored and served.
+    chosen_ : str
+        Name of the chosen candidate.
+    tuned_ : dict of str to Tuned
+        What tuning found.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[Mapping[str, Any]],
+        settings: Mapping[str, Any],
+        inner_folds: int = 5,
+        seed: int = 0,
+    ) -> None:
+        self.features = features
+        self.settings = settings
+        self.inner_folds = inner_folds
+        self.seed = seed
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> "ResponseModel":
+        """Tune, calibrate, choose and refit on the rows of `X` (n, >= features) with outcome `y` (n,).
+
+        Raises
+        ------
+        ValueError
+            If an outcome has fewer patients than there are inner folds, or no feature varies.
+        """
+        y = np.asarray(y, dtype=float)
+        fewest = int(min(y.sum(), len(y) - y.sum()))
+        if fewest < self.inner_folds:
+            raise ValueError(
+                f"{fewest} patients have the rarer outcome, fewer than the {self.inner_folds} inner folds"
+            )
+        self.classes_ = np.array([0, 1])
+        self.tuned_ = self._tune(X, y)
+        self.chosen_ = choose({name: tuned.loss for name, tuned in self.tuned_.items()})
+        design = self._design(X, y, X.iloc[:0])
+        self.documents_: dict[str, dict[str, Any]] = {}
+        self.boosters_: dict[str, str | None] = {}
+        for name, tuned in self.tuned_.items():
+            (fit,) = fit_candidate(design, self.settings["candidates"][name], self.seed, [tuned.point])
+            self.documents_[name] = self._document(name, design, fit, tuned)
+            self.boosters_[name] = fit.booster
+        self.models_ = {
+            name: PcrModel(document, self.boosters_[name]) for name, document in self.documents_.items()
+        }
+        return self
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        """Return the chosen candidate's probabilities of non-pCR and pCR, shape (n, 2)."""
+        check_is_fitted(self)
+        p = self.models_[self.chosen_].probability(X)
+        return np.column_stack([1 - p, p])
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        """Return 1 where pCR is the likelier outcome, shape (n,)."""
+        return (self.predict_proba(X)[:, 1] >= 0.5).astype(int)
+
+    def predictions(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Return the probability of pCR by every candidate and by the chosen one, each of shape (n,)."""
+        check_is_fitted(self)
+        every = {name: model.probability(X) for name, model in self.models_.items()}
+        return every | {"chosen": every[self.chosen_]}
+
+    def _design(self, train: pd.DataFrame, y: np.ndarray, test: pd.DataFrame) -> Design:
+        learned = self.settings["encoding"]
+        encoding = learn_encoding(
+            train,
+            self.features,
+            rarest_level=learned["rarest_level"],
+            shrinkage=learned["imputation_shrinkage"],
+        )
+        coder = PcrModel({"features": self.features, "encoding": encoding})
+        return Design(encoding, coder.complete(coder.encode(train)), y, coder.complete(coder.encode(test)))
+
+    def _tune(self, X: pd.DataFrame, y: np.ndarray) -> dict[str, Tuned]:
+        """Cross-validate every grid point of every candidate on the same inner folds."""
+        margins: dict[str, dict[str, np.ndarray]] = {name: {} for name in self.settings["candidates"]}
+        for train, test in deal(y, self.inner_folds, self.seed):
+            design = self._design(X.iloc[train], y[train], X.iloc[test])
+            for name, settings in self.settings["candidates"].items():
+                for fit in fit_candidate(design, settings, self.seed):
+                    margins[name].setdefault(fit.point, np.empty(len(y)))[test] = fit.margin
+        return {
+            name: _best(points, y, self.settings["candidates"][name]["kind"])
+            for name, points in margins.items()
+        }
+
+    def _document(self, name: str, design: Design, fit: Fit, tuned: Tuned) -> dict[str, Any]:
+        return {
+            "candidate": name,
+            "tuned": tuned.point,
+            "features": [dict(feature) for feature in self.features],
+            "encoding": design.encoding,
+            **fit.document,
+            "calibration": tuned.calibration,
+        }
+
+
+def choose(losses: Mapping[str, np.ndarray]) -> str:
+    """Return the first candidate whose paired loss difference from the best is within one standard error.
+
+    Parameters
+    ----------
+    losses : mapping of str to array of shape (n,)
+        Loss per patient, candidates from the simplest to the least simple, on the same patients.
+    """
+    best = min(losses, key=lambda name: float(losses[name].mean()))
+    for name, loss in losses.items():
+        difference = loss - losses[best]
+        if difference.mean() <= difference.std(ddof=1) / np.sqrt(len(difference)):
+            return name
+    return best
+
+
+def patient_loss(margin: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the negative log-likelihood of each patient, shape (n,), from log-odds: log(1 + e^m) - y m."""
+    return np.asarray(np.logaddexp(0.0, margin) - y * margin)
+
+
+def _best(points: Mapping[str, np.ndarray], y: np.ndarray, kind: str) -> Tuned:
+    """Return the point of least mean log loss, recalibrated where the candidate is boosted."""
+    point = min(points, key=lambda name: float(patient_loss(points[name], y).mean()))
+    intercept, slope = recalibrate(points[point], y) if kind == "lightgbm" else (0.0, 1.0)
+    return Tuned(
+        point, {"intercept": intercept, "slope": slope}, patient_loss(intercept + slope * points[point], y)
+    )

@@ -1,0 +1,166 @@
+import numpy as np
+import pytest
+
+from models.calibration import recalibrate
+from models.candidates import Design, fit_candidate, linear_terms
+from models.encoding import imputation_weights, learn_encoding
+from models.folds import deal
+from models.procedure import ResponseModel, choose
+from models.serving import PcrModel
+from tests.patients import FEATURES, SETTINGS, patients
+
+
+def encoded(n: int = 120) -> tuple[Design, np.ndarray]:
+    frame, y = patients(n)
+    encoding = learn_encoding(frame, FEATURES, rarest_level=5, shrinkage=0.2)
+    model = PcrModel({"features": FEATURES, "encoding": encoding})
+    columns = model.complete(model.encode(frame))
+    return Design(encoding, columns, y, columns), y
+
+
+def test_a_binary_feature_is_one_column_and_the_most_frequent_level_has_none() -> None:
+    frame, _ = patients()
+    encoding = learn_encoding(frame, FEATURES, rarest_level=5, shrinkage=0.2)
+    levels = [c["level"] for c in encoding["columns"] if c["feature"] == "ctdna_state"]
+    assert levels == ["not_done", "positive"]
+    assert sum(c["feature"] == "arm" for c in encoding["columns"]) == 1
+
+
+def test_a_level_rarer_than_asked_stands_with_the_most_frequent_one() -> None:
+    frame, _ = patients()
+    encoding = learn_encoding(frame, FEATURES, rarest_level=40, shrinkage=0.2)
+    assert [c.get("level") for c in encoding["columns"] if c["feature"] == "ctdna_state"] == []
+
+
+def test_nothing_can_be_learned_from_features_that_do_not_vary() -> None:
+    frame, _ = patients(20)
+    with pytest.raises(ValueError, match="no feature varies"):
+        learn_encoding(
+            frame.assign(age_years=50.0)[["age_years"]], FEATURES[1:2], rarest_level=5, shrinkage=0.2
+        )
+
+
+def test_imputation_weights_are_the_least_squares_regression_when_hardly_shrunken() -> None:
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(500, 4)) @ rng.normal(size=(4, 4))
+    z = (z - z.mean(axis=0)) / z.std(axis=0)
+    weights = imputation_weights(z, 1e-9)
+    expected = np.linalg.lstsq(z[:, 1:], z[:, 0], rcond=None)[0]
+    assert weights[0, 1:] == pytest.approx(expected, abs=1e-6)
+    assert np.diag(weights) == pytest.approx(0)
+
+
+def test_an_imputed_value_stays_in_the_range_seen_and_follows_its_neighbours() -> None:
+    rng = np.random.default_rng(0)
+    frame, _ = patients(300, missing=0.0)
+    frame["til_pct"] = (frame["age_years"] - 25) * 1.5 + rng.normal(0, 1, 300)
+    holed = frame.copy()
+    holed.loc[:9, "til_pct"] = np.nan
+    encoding = learn_encoding(holed, FEATURES, rarest_level=5, shrinkage=0.05)
+    model = PcrModel({"features": FEATURES, "encoding": encoding})
+    column = next(i for i, c in enumerate(encoding["columns"]) if c["feature"] == "til_pct")
+    filled = model.complete(model.encode(holed))[:10, column]
+    assert np.corrcoef(filled, frame["til_pct"][:10])[0, 1] > 0.99
+    assert filled.min() >= encoding["low"][column]
+    assert filled.max() <= encoding["high"][column]
+
+
+def test_the_stored_ridge_fit_is_the_minimum_of_the_penalised_likelihood() -> None:
+    design, y = encoded()
+    fits = list(fit_candidate(design, SETTINGS["candidates"]["logistic"], 0))
+    assert [fit.point for fit in fits] == ["C=0.01", "C=0.1", "C=1.0"]
+    linear = fits[1].document["linear"]
+    model = PcrModel({"features": FEATURES, "encoding": design.encoding, **fits[1].document})
+    terms = model.terms(design.train)
+    p = 1 / (1 + np.exp(-(linear["intercept"] + terms @ np.array(linear["coefficients"]))))
+    gradient = 0.1 * terms.T @ (y - p) - np.array(linear["coefficients"])
+    assert gradient == pytest.approx(0, abs=1e-6)
+    assert (y - p).sum() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_point_fitted_by_name_is_the_point_of_the_grid() -> None:
+    design, _ = encoded()
+    settings = SETTINGS["candidates"]["lightgbm"]
+    grid = {fit.point: fit.margin for fit in fit_candidate(design, settings, 3)}
+    name = "num_leaves=3,min_data_in_leaf=10,rounds=5"
+    (alone,) = fit_candidate(design, settings, 3, [name])
+    assert alone.booster is not None
+    assert np.array_equal(alone.margin, grid[name])
+
+
+def test_terms_are_columns_then_splines_then_prespecified_products() -> None:
+    design, _ = encoded()
+    terms = linear_terms(design.encoding, design.train, SETTINGS["candidates"]["logistic"])
+    count = len(design.encoding["columns"])
+    assert [len(t["columns"]) for t in terms[:count]] == [1] * count
+    assert sum("knots" in t for t in terms) == 2
+    assert [len(t["columns"]) for t in terms[-1:]] == [2]
+
+
+def test_an_unknown_kind_of_candidate_is_refused() -> None:
+    design, _ = encoded()
+    with pytest.raises(ValueError, match="'forest' is unknown"):
+        list(fit_candidate(design, {"kind": "forest"}, 0))
+
+
+def test_recalibration_finds_the_line_that_made_the_data() -> None:
+    rng = np.random.default_rng(5)
+    margin = rng.normal(size=40_000)
+    y = (rng.random(40_000) < 1 / (1 + np.exp(-(0.3 + 0.6 * margin)))).astype(float)
+    assert recalibrate(margin, y) == pytest.approx((0.3, 0.6), abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("margin", "y", "reason"),
+    [
+        ([1.0, 2.0], [1.0, 1.0], "both outcomes"),
+        ([1.0, 1.0], [0.0, 1.0], "varies"),
+        ([0.0, 1.0, 2.0, 3.0], [0.0, 0.0, 1.0, 1.0], "separates"),
+    ],
+)
+def test_recalibration_that_has_no_answer_is_an_error_with_its_reason(
+    margin: list[float], y: list[float], reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        recalibrate(np.array(margin), np.array(y))
+
+
+def test_the_simpler_candidate_wins_unless_it_is_worse_by_more_than_a_standard_error() -> None:
+    rng = np.random.default_rng(0)
+    best = rng.random(400)
+    alike = best + rng.normal(0.001, 0.1, 400)
+    worse = best + rng.normal(0.1, 0.1, 400)
+    assert choose({"simple": alike, "complex": best}) == "simple"
+    assert choose({"simple": worse, "complex": best}) == "complex"
+
+
+def test_folds_share_every_stratum_to_within_one_patient() -> None:
+    strata = np.array(["a"] * 33 + ["b"] * 7 + ["c"] * 2)
+    folds = [test for _, test in deal(strata, 5, seed=3)]
+    assert sorted(np.concatenate(folds)) == list(range(42))
+    for level in "abc":
+        counts = [int((strata[test] == level).sum()) for test in folds]
+        assert max(counts) - min(counts) <= 1
+
+
+def test_fitting_gives_every_candidate_and_serves_the_chosen_one() -> None:
+    frame, y = patients()
+    model = ResponseModel(FEATURES, SETTINGS, inner_folds=3, seed=7).fit(frame, y)
+    predictions = model.predictions(frame)
+    assert set(predictions) == {"logistic", "lightgbm", "chosen"}
+    assert np.array_equal(predictions["chosen"], model.predict_proba(frame)[:, 1])
+    assert model.documents_["logistic"]["calibration"] == {"intercept": 0.0, "slope": 1.0}
+    assert model.documents_["lightgbm"]["calibration"]["slope"] != 1.0
+
+
+def test_the_outcome_of_other_patients_changes_nothing_learned_without_it() -> None:
+    frame, y = patients()
+    one = ResponseModel(FEATURES, SETTINGS, inner_folds=3, seed=7).fit(frame, y)
+    other = ResponseModel(FEATURES, SETTINGS, inner_folds=3, seed=7).fit(frame, 1 - y)
+    assert one.documents_["logistic"]["encoding"] == other.documents_["logistic"]["encoding"]
+
+
+def test_too_few_events_for_the_inner_folds_are_refused() -> None:
+    frame, _ = patients(40)
+    with pytest.raises(ValueError, match="2 patients have the rarer outcome"):
+        ResponseModel(FEATURES, SETTINGS, inner_folds=5).fit(frame, np.array([1.0] * 2 + [0.0] * 38))

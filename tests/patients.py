@@ -1,0 +1,57 @@
+"""Small made-up cohorts for tests of the models."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+FEATURES: list[dict[str, Any]] = [
+    {"name": "arm", "kind": "categorical", "levels": ["A", "B"], "unit": "", "domain": "clinical",
+     "known_at": "baseline", "low": None, "high": None, "required": True},
+    {"name": "age_years", "kind": "numeric", "levels": [], "unit": "years", "domain": "clinical",
+     "known_at": "baseline", "low": 18.0, "high": 100.0},
+    {"name": "til_pct", "kind": "numeric", "levels": [], "unit": "%", "domain": "pathology",
+     "known_at": "baseline", "low": 0.0, "high": 100.0},
+    {"name": "ctdna_state", "kind": "categorical", "levels": ["not_done", "negative", "positive"], "unit": "",
+     "domain": "ctdna", "known_at": "c1", "low": None, "high": None},
+]  # fmt: skip
+SETTINGS: dict[str, Any] = {
+    "encoding": {"rarest_level": 5, "imputation_shrinkage": 0.2},
+    "candidates": {
+        "logistic": {
+            "kind": "logistic",
+            "penalties": [0.01, 0.1, 1.0],
+            "spline_knots": 4,
+            "splines": ["age_years"],
+            "interactions": [["arm", "til_pct"]],
+        },
+        "lightgbm": {
+            "kind": "lightgbm",
+            "rounds": [5, 10],
+            "grid": {"num_leaves": [3], "min_data_in_leaf": [10]},
+            "fixed": {"learning_rate": 0.2, "max_bin": 15},
+        },
+    },
+}
+
+
+def patients(n: int = 120, seed: int = 1, missing: float = 0.1) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return n patients with the inputs of FEATURES, and an outcome that depends on them."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "usubjid": [f"P{i:04d}" for i in range(n)],
+            "arm": rng.choice(["A", "B"], n),
+            "age_years": rng.uniform(25, 70, n),
+            "til_pct": rng.uniform(0, 80, n),
+            "ctdna_state": rng.choice(["not_done", "negative", "positive"], n, p=[0.2, 0.5, 0.3]),
+        }
+    )
+    lp = (
+        0.04 * (frame["til_pct"] - 40)
+        - 1.2 * (frame["ctdna_state"] == "positive")
+        + 0.5 * (frame["arm"] == "B")
+    )
+    y = (rng.random(n) < 1 / (1 + np.exp(-lp))).astype(float)
+    frame.loc[rng.random(n) < missing, "til_pct"] = np.nan
+    return frame, y
