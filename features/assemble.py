@@ -1,0 +1,182 @@
+"""One row per patient at a landmark, for training and for scoring: the only way to make features."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from features import clinical, ctdna, imaging, pathology
+from features.contract import Contract
+from features.feature import STATE_SUFFIX, Feature, FeatureError, contract_columns, without_missing_levels
+from features.landmarks import Landmark, visible
+
+Builder = Callable[
+    [Mapping[str, pd.DataFrame], pd.Index, Mapping[str, Any]], tuple[pd.DataFrame, list[Feature]]
+]
+BUILDERS: dict[str, Builder] = {
+    "clinical": clinical.build,
+    "pathology": pathology.build,
+    "ctdna": ctdna.build,
+    "imaging": imaging.build,
+}
+ADAPTIVE_ONLY = "adaptive_arm"
+
+
+class LeakageError(ValueError):
+    """A feature that would tell what it must not: here, a missing value that stands for the arm."""
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """The features of a landmark.
+
+    `frame`: usubjid (sorted), then the columns described by `features`, in that order; patients at risk only.
+    `late`: rows hidden or judged by another date (`features.landmarks.Visible`).
+    `absent_domains`: domains of the study file that gave no column. `absent`: features no patient has a
+    value of.
+    """
+
+    frame: pd.DataFrame
+    features: list[Feature]
+    late: pd.DataFrame
+    absent_domains: tuple[str, ...]
+    absent: tuple[str, ...]
+
+
+def assemble(
+    tables: Mapping[str, pd.DataFrame],
+    cohort: pd.DataFrame,
+    landmark: Landmark,
+    study: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    contract: Contract,
+) -> Assembled:
+    """Build the features of every patient at risk at the landmark, from what was known at her decision.
+
+    Rewriting anything recorded later does not change a bit of the result, nor does the order of the rows.
+
+    Parameters
+    ----------
+    tables : mapping
+        Validated raw tables.
+    cohort : DataFrame
+        ``Cohort.frame``: usubjid, arm, at_risk_<landmark>, decision_<landmark>.
+    study : mapping
+        The study file: ``features.domains`` in order, ``features.state_indicators`` by domain (default true).
+        Optionally ``features.after_baseline: adaptive_arm`` (after the first landmark the adaptive arm only,
+        at the first no domain whose states stand for the arm), and ``features.not_planned`` (domain -> arms
+        without it after the first visit).
+    settings : mapping
+        configs/features.yaml, its ``ctdna.gene_sets`` filled.
+
+    Raises
+    ------
+    FeatureError
+        If nobody is at risk, a domain is unknown, or two features have one name.
+    LeakageError
+        If a domain's state at a visit tells the arm, because it was observed in another arm only.
+    """
+    at_risk = _at_risk(cohort, landmark, study)
+    patients = pd.Index(at_risk["usubjid"], name="usubjid", dtype="str")
+    decisions = at_risk.set_index("usubjid")[f"decision_{landmark.name}"]
+    seen = visible(tables, landmark, decisions, contract)
+    frames, features, absent_domains = [], [], []
+    for domain in study["features"]["domains"]:
+        frame, described = _build(domain, seen.tables, at_risk, landmark, study, settings, contract)
+        frames.append(frame)
+        features += described
+        absent_domains += [] if described else [domain]
+    _require_distinct(features)
+    frame = pd.concat(frames, axis=1) if features else pd.DataFrame(index=patients)
+    absent = frame.columns[frame.isna().all()]
+    return Assembled(
+        frame.drop(columns=absent).reset_index(),
+        [feature for feature in features if feature.name not in absent],
+        seen.late,
+        tuple(absent_domains),
+        tuple(absent),
+    )
+
+
+def _build(
+    domain: str,
+    tables: Mapping[str, pd.DataFrame],
+    at_risk: pd.DataFrame,
+    landmark: Landmark,
+    study: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    contract: Contract,
+) -> tuple[pd.DataFrame, list[Feature]]:
+    """Build one domain, with its states, which must not stand for the arm, or without them."""
+    if domain not in BUILDERS:
+        raise FeatureError(f"study file, features.domains: {domain} is none of {', '.join(BUILDERS)}")
+    arm = at_risk.set_index("usubjid")["arm"]
+    own = _domain_settings(domain, arm, landmark, study, settings, contract)
+    frame, features = BUILDERS[domain](tables, arm.index, own)
+    if not study["features"].get("state_indicators", {}).get(domain, True):
+        return without_missing_levels(frame, features, own["missing_levels"])
+    found = _state_of_arm(frame, arm, settings)
+    if found is None:
+        return frame, features
+    if study["features"].get("after_baseline") == ADAPTIVE_ONLY:
+        return frame[[]], []
+    raise LeakageError(
+        f"{found}, but for patients of another arm, so it would stand for the arm: set "
+        f"features.after_baseline: {ADAPTIVE_ONLY} in the study file, or switch the state indicators off"
+    )
+
+
+def _at_risk(cohort: pd.DataFrame, landmark: Landmark, study: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the cohort rows of patients at risk, sorted; only the adaptive arm if the study has it so."""
+    kept = cohort.loc[cohort[f"at_risk_{landmark.name}"].astype(bool)]
+    first = study["landmarks"][0]
+    if study["features"].get("after_baseline") == ADAPTIVE_ONLY and landmark.name != first:
+        kept = kept.loc[kept["arm"] == study["adaptive_arm"]]
+    if kept.empty:
+        raise FeatureError(f"landmark {landmark.name}: none of {len(cohort)} patients is at risk")
+    return kept.sort_values("usubjid", ignore_index=True)
+
+
+def _domain_settings(
+    domain: str,
+    arm: pd.Series,
+    landmark: Landmark,
+    study: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    contract: Contract,
+) -> dict[str, Any]:
+    """Return the domain's part of the settings, with what the study and the contract add to it."""
+    own = dict(settings[domain])
+    wanted = own.get("columns", {})
+    vocabulary = {name: study.get(name, ()) for name in ("visits", "arms", "regimens")}
+    return own | {
+        "columns": contract_columns(contract, wanted, domain, landmark.visits[0], vocabulary),
+        "visits": landmark.visits,
+        "cycles": landmark.cycles,
+        "regimens": vocabulary["regimens"],
+        "not_planned": arm.isin(study["features"].get("not_planned", {}).get(domain, [])),
+    }
+
+
+def _state_of_arm(frame: pd.DataFrame, arm: pd.Series, settings: Mapping[str, Any]) -> str | None:
+    """Return the state that is not planned throughout one arm only, or lacking there and known elsewhere.
+
+    Arms of fewer than ``smallest_arm`` patients are passed over; ``mostly_known`` is the share of patients of
+    another arm from which on a state that one arm lacks altogether is no chance.
+    """
+    large = arm.map(arm.value_counts()) >= settings["smallest_arm"]
+    for name in (column for column in frame.columns if column.endswith(STATE_SUFFIX)):
+        for levels, known in ((["not_planned"], 0.0), (ctdna.NOT_TAKEN, settings["mostly_known"])):
+            lacking = frame[name].isin(levels)[large].groupby(arm[large]).mean()
+            without = lacking.index[lacking == 1]
+            if len(without) and (1 - lacking).max() > known:
+                return f"{name}: not planned or not done for any patient of {', '.join(without)}"
+    return None
+
+
+def _require_distinct(features: Sequence[Feature]) -> None:
+    names = [feature.name for feature in features]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise FeatureError(f"features with the same name: {', '.join(twice[:3])}")

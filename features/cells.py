@@ -1,0 +1,87 @@
+"""Reading the cells of a raw column as the contract's types; what cannot be read is marked, never guessed."""
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+Dtype = Literal["str", "float64", "Int64", "datetime64[us]"]
+DTYPES: dict[str, Dtype] = {
+    "string": "str",
+    "visit": "str",
+    "float": "float64",
+    "integer": "Int64",
+    "date": "datetime64[us]",
+}
+"""Contract type -> dtype of the column in memory."""
+
+_DAY = r"^(\d{4}-\d{2}-\d{2})(?:[T ].*)?$"
+
+
+def as_text(values: pd.Series) -> pd.Series:
+    """Return the cells as text, dtype `str`: stripped, whole numbers without ``.0``, empty text as missing.
+
+    So an identifier reads the same from a workbook, where 756412 is a number, and from a CSV file.
+    """
+    if values.dtype == "str":
+        text = values.str.strip()
+    elif types.is_integer_dtype(values.dtype) or types.is_bool_dtype(values.dtype):
+        text = values.astype("str")
+    else:
+        text = values.astype("object").map(_cell_text).astype("str")
+    return text.where(text != "")
+
+
+def _cell_text(cell: Any) -> str | None:
+    if types.is_scalar(cell) and pd.isna(cell):
+        return None
+    if isinstance(cell, float | np.floating) and float(cell).is_integer():
+        return str(int(cell))
+    return str(cell).strip()
+
+
+def as_type(values: pd.Series, kind: str) -> tuple[pd.Series, pd.Series]:
+    """Read a column as a contract type.
+
+    Parameters
+    ----------
+    values : Series
+        Raw cells of any dtype.
+    kind : str
+        A key of `DTYPES`. A date is YYYY-MM-DD, a time of day after it is cut off; a partial date,
+        another order of day and month, or a serial number is not a date.
+
+    Returns
+    -------
+    Series
+        The column in the dtype of `DTYPES`, unreadable cells missing; the index is kept.
+    Series
+        True where a cell is filled and could not be read.
+    """
+    if kind in {"string", "visit"}:
+        return as_text(values), pd.Series(False, index=values.index)
+    filled = values.notna() if types.is_numeric_dtype(values.dtype) else as_text(values).notna()
+    read = _dates(values) if kind == "date" else _numbers(values)
+    if kind == "integer":
+        read = read.where(read == np.floor(read))
+    return read.astype(DTYPES[kind]), filled & read.isna()
+
+
+def _numbers(values: pd.Series) -> pd.Series:
+    """Return float64; booleans, dates, text and infinities become NaN."""
+    if types.is_bool_dtype(values.dtype):
+        return pd.Series(np.nan, index=values.index)
+    if types.is_numeric_dtype(values.dtype):
+        numbers = values.astype("float64")
+    else:
+        numbers = pd.to_numeric(as_text(values), errors="coerce").astype("float64")
+    return numbers.where(np.isfinite(numbers))
+
+
+def _dates(values: pd.Series) -> pd.Series:
+    """Return datetime64[us] at midnight; anything that does not begin with a full ISO date becomes NaT."""
+    if types.is_datetime64_any_dtype(values.dtype):
+        return pd.Series(values.dt.tz_localize(None).dt.normalize().astype("datetime64[us]"))
+    day = as_text(values).str.extract(_DAY, expand=False)
+    return pd.to_datetime(day, format="%Y-%m-%d", errors="coerce").astype("datetime64[us]")

@@ -1,0 +1,300 @@
+"""Who is analysed: all randomised patients, their outcome, their eligibility, and who is at risk when."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
+from typing import Any
+
+import pandas as pd
+
+from features.landmarks import Landmark, decision_dates, next_cycle_start, parse_landmarks
+
+NODE_NEGATIVE = "ypN0"
+NODES_NOT_ASSESSED = "ypNX"
+BREAST_NOT_ASSESSED = "ypTX"
+BREAST_CLEAR = {
+    "ypT0/is_ypN0": ("ypT0", "ypTis"),
+    "ypT0_ypN0": ("ypT0",),
+    "ypT0/is": ("ypT0", "ypTis"),
+}
+BREAST_ONLY = "ypT0/is"
+RCB_0_1 = ("0", "I")
+SLNB = "sentinel_node_positive_before_treatment"
+
+
+class CohortError(ValueError):
+    """Tables from which no cohort, or no outcome with two classes, can be made."""
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The analysis cohort.
+
+    `frame`: one row per randomised patient, sorted by usubjid, with usubjid, siteid, arm, rand_date, eligible
+    (bool), outcome (1 = pCR, 0, NaN), outcome_status (observed, counted_as_failure, not_due, missing) and,
+    per landmark, decision_<landmark> (datetime64) and at_risk_<landmark> (bool).
+    `flow`: counts, ready for JSON. `criteria`: index usubjid, per eligibility criterion whether it is met, NA
+    where it cannot be judged.
+    """
+
+    frame: pd.DataFrame
+    flow: dict[str, Any]
+    criteria: pd.DataFrame
+
+
+def build_cohort(
+    tables: Mapping[str, pd.DataFrame],
+    study: Mapping[str, Any],
+    eligibility: Mapping[str, Any],
+    data_cut: pd.Timestamp | None = None,
+) -> Cohort:
+    """Build the cohort of all randomised patients, whether eligible or not.
+
+    Parameters
+    ----------
+    study : mapping
+        The study file: visits, landmarks, schedule, ``outcome.definition``, ``outcome.counted_as_failure``.
+    eligibility : mapping
+        configs/eligibility.yaml.
+    data_cut : Timestamp, optional
+        Surgery after it is not due, and departures after it have not happened.
+
+    Raises
+    ------
+    CohortError
+        If there are no patients, the definition of pCR is unknown, no outcome is known, or all are the same.
+    """
+    subjects = tables["subjects"].set_index("usubjid").sort_index()
+    if subjects.empty:
+        raise CohortError("subjects: no patients, so there is no cohort")
+    known = _until(tables, data_cut)
+    outcome = outcomes(known, study["outcome"])
+    _require_two_classes(outcome, study["outcome"]["definition"])
+    criteria = criteria_met(tables, eligibility["criteria"], study["visits"][0])
+    excluding = [c["id"] for c in eligibility["criteria"] if c["excluding"]]
+    frame = subjects[["siteid", "arm", "rand_date"]].copy()
+    frame["eligible"] = criteria[excluding].fillna(value=True).all(axis=1).astype(bool)
+    frame[["outcome", "outcome_status"]] = outcome[["outcome", "outcome_status"]]
+    at_risk = {}
+    for landmark in parse_landmarks(study).values():
+        frame[f"decision_{landmark.name}"] = decision_dates(tables, landmark)
+        reason = not_at_risk(known, landmark, frame[f"decision_{landmark.name}"], data_cut)
+        frame[f"at_risk_{landmark.name}"] = reason.isna()
+        at_risk[landmark.name] = _at_risk_counts(reason, frame["arm"])
+    flow = _flow(frame, outcome, criteria, eligibility["criteria"]) | {"landmarks": at_risk}
+    return Cohort(frame.reset_index(), flow, criteria)
+
+
+def pcr(surgery: pd.DataFrame, pre_nat_slnb: pd.Series, definition: str) -> pd.Series:
+    """Return pCR by `definition` for operated patients: 1.0, 0.0, or NaN where it cannot be told.
+
+    - ``ypT0/is_ypN0``: no invasive tumour in breast and nodes; in-situ disease may remain (AJCC 8).
+    - ``ypT0_ypN0``: no tumour at all. ``ypT0/is``: the breast alone.
+    - ``rcb_0_1``: residual cancer burden class 0 or I. ``recorded``: as the study recorded it.
+
+    By AJCC 8, isolated tumour cells in a node (ypN0(i+)) are residual disease, hence no pCR. Where breast or
+    nodes were not assessed (ypTX, ypNX, empty), or a positive sentinel node was taken out before treatment, a
+    definition that needs them gives NaN *whatever the other organ shows*: else only non-pCR could be
+    observed in these patients.
+
+    Parameters
+    ----------
+    surgery : DataFrame
+        Columns yp_t, yp_n, rcb_class, pcr, one row per patient.
+    pre_nat_slnb : Series
+        Sentinel node biopsy before treatment, same index.
+
+    Raises
+    ------
+    CohortError
+        If the definition is none of the five.
+    """
+    if definition == "recorded":
+        return surgery["pcr"].map({"Y": 1.0, "N": 0.0}).astype("float64")
+    nodes_removed = pre_nat_slnb == "positive"
+    if definition == "rcb_0_1":
+        reached = surgery["rcb_class"].isin(RCB_0_1).astype("float64")
+        return reached.mask(surgery["rcb_class"].isna() | nodes_removed)
+    if definition not in BREAST_CLEAR:
+        choices = ", ".join([*BREAST_CLEAR, "rcb_0_1", "recorded"])
+        raise CohortError(f"outcome.definition: {definition} is none of {choices}")
+    clear = surgery["yp_t"].isin(BREAST_CLEAR[definition])
+    unknown = surgery["yp_t"].isna() | (surgery["yp_t"] == BREAST_NOT_ASSESSED)
+    if definition != BREAST_ONLY:
+        clear &= surgery["yp_n"] == NODE_NEGATIVE
+        unknown |= surgery["yp_n"].isna() | (surgery["yp_n"] == NODES_NOT_ASSESSED) | nodes_removed
+    return clear.astype("float64").mask(unknown)
+
+
+def outcomes(tables: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> pd.DataFrame:
+    """Return outcome, outcome_status and, for missing ones, the reason; index usubjid, sorted.
+
+    Composite: who left before surgery for a reason in ``counted_as_failure`` has outcome 0. Surgery not yet
+    due is neither an event nor a missing outcome. Operated patients have the outcome their pathology shows,
+    deviations and switches included (treatment policy); everybody else is missing.
+    """
+    patients = tables["subjects"].set_index("usubjid").sort_index()
+    surgery = tables["surgery"].set_index("usubjid").reindex(patients.index)
+    left = _departures(tables, patients.index)
+    before_surgery = ~(left["event_date"] > surgery["surgery_date"])
+    failed = left["reason"].isin(settings["counted_as_failure"]) & before_surgery
+    operated = surgery["performed"] == "Y"
+    found = pcr(surgery, patients["pre_nat_slnb"], settings["definition"]).where(operated)
+    frame = found.mask(failed, 0.0).to_frame("outcome").assign(outcome_status="missing")
+    frame.loc[found.notna(), "outcome_status"] = "observed"
+    frame.loc[surgery["performed"] == "not_due", "outcome_status"] = "not_due"
+    frame.loc[failed, "outcome_status"] = "counted_as_failure"
+    reason = left["reason"].fillna("not_operated").mask(operated, "pathology_not_evaluable")
+    if settings["definition"] not in {BREAST_ONLY, "recorded"}:
+        reason = reason.mask(operated & (patients["pre_nat_slnb"] == "positive"), SLNB)
+    frame["missing_reason"] = reason.where(frame["outcome_status"] == "missing")
+    return frame
+
+
+def not_at_risk(
+    tables: Mapping[str, pd.DataFrame],
+    landmark: Landmark,
+    decision: pd.Series,
+    data_cut: pd.Timestamp | None = None,
+) -> pd.Series:
+    """Return why each patient is not at risk at the landmark, NaN where she is; index usubjid.
+
+    At risk: alive, consenting, without progression or surgery, on protocol treatment at the decision date.
+    Whoever left or was operated on that day or before is not. A departure without a date counts as before the
+    decision unless the next cycle was given. Without decision dates everybody is at risk.
+    """
+    left = _departures(tables, decision.index)
+    surgery = tables["surgery"].set_index("usubjid").reindex(decision.index)
+    continued = decision.index.isin(next_cycle_start(tables, landmark).index)
+    undated = left["reason"].notna() & left["event_date"].isna() & decision.notna() & ~continued
+    reason = pd.Series(index=decision.index, dtype="str")
+    if data_cut is not None:
+        reason = reason.mask(decision > data_cut, "not_reached")
+    reason = reason.mask(surgery["surgery_date"] <= decision, "surgery")
+    return reason.mask((left["event_date"] <= decision) | undated, left["reason"])
+
+
+def criteria_met(
+    tables: Mapping[str, pd.DataFrame], criteria: list[Mapping[str, Any]], visit: str
+) -> pd.DataFrame:
+    """Judge every eligibility criterion: index usubjid (sorted), one nullable boolean column per criterion.
+
+    NA = cannot be judged; ``all`` and ``any`` follow three-valued logic. Laboratory tests are of `visit`.
+    """
+    patients = tables["subjects"].set_index("usubjid").sort_index().index
+    return pd.DataFrame({c["id"]: _met(c["rule"], tables, patients, visit) for c in criteria}, index=patients)
+
+
+def _met(
+    rule: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], patients: pd.Index, visit: str
+) -> pd.Series:
+    """Judge one rule: a condition, or a combination of rules."""
+    for name, combine in (("all", and_), ("any", or_), ("first_known", pd.Series.combine_first)):
+        if name in rule:
+            return reduce(combine, [_met(part, tables, patients, visit) for part in rule[name]])
+    value, limit = _recorded(rule, tables, patients, visit)
+    if rule.get("known"):
+        known = value.notna().astype("boolean")
+        return known if value.notna().any() else known.mask(known.notna())
+    value = value.mask(value.isin(rule.get("unknown", [])))
+    judged = [value.isin(rule["among"])] if "among" in rule else []
+    judged += [value >= rule["low"]] if "low" in rule else []
+    judged += [value <= rule["high"]] if "high" in rule else []
+    judged += [value > rule["above"]] if "above" in rule else []
+    judged += [value < rule["below"]] if "below" in rule else []
+    judged += [value <= rule["high_uln"] * limit] if "high_uln" in rule else []
+    unjudged = value.isna() | (limit.isna() if "high_uln" in rule else False)
+    return reduce(and_, judged).astype("boolean").mask(unjudged)
+
+
+def _recorded(
+    rule: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], patients: pd.Index, visit: str
+) -> tuple[pd.Series, pd.Series]:
+    """Return the value a condition asks for and its upper limit of normal, per patient; NaN for none."""
+    nothing = pd.Series(index=patients, dtype="float64")
+    if "test" not in rule:
+        if rule["table"] not in tables:
+            return nothing, nothing
+        return tables[rule["table"]].set_index("usubjid")[rule["column"]].reindex(patients), nothing
+    if "labs" not in tables:
+        return nothing, nothing
+    labs = tables["labs"]
+    chosen = labs.loc[(labs["testcd"] == rule["test"]) & (labs["visit"] == visit)].set_index("usubjid")
+    if "unit" in rule:
+        chosen = chosen.loc[chosen["unit"].isna() | (chosen["unit"] == rule["unit"])]
+    chosen = chosen.reindex(patients)
+    return chosen["value"], chosen["uln"]
+
+
+def _until(tables: Mapping[str, pd.DataFrame], data_cut: pd.Timestamp | None) -> dict[str, pd.DataFrame]:
+    """Return the tables as of the data cut: later surgery is not due, later departures are not there."""
+    known = dict(tables)
+    if data_cut is None:
+        return known
+    surgery = tables["surgery"]
+    later = surgery["surgery_date"] > data_cut
+    performed, dates = surgery["performed"].mask(later, "not_due"), surgery["surgery_date"].mask(later)
+    known["surgery"] = surgery.assign(performed=performed, surgery_date=dates)
+    if "disposition" in tables:
+        known["disposition"] = tables["disposition"].loc[~(tables["disposition"]["event_date"] > data_cut)]
+    return known
+
+
+def _departures(tables: Mapping[str, pd.DataFrame], patients: pd.Index) -> pd.DataFrame:
+    """Return event_date and reason of leaving protocol treatment, empty for those who did not."""
+    if "disposition" not in tables:
+        dates = pd.Series(index=patients, dtype="datetime64[us]")
+        return pd.DataFrame({"event_date": dates, "reason": pd.Series(index=patients, dtype="str")})
+    return tables["disposition"].set_index("usubjid")[["event_date", "reason"]].reindex(patients)
+
+
+def _require_two_classes(outcome: pd.DataFrame, definition: str) -> None:
+    """Refuse a cohort without events or without non-events."""
+    known = outcome["outcome"].dropna()
+    if known.empty:
+        counts = ", ".join(f"{n} {status}" for status, n in _counts(outcome["outcome_status"]).items())
+        rule = f"surgery: no outcome by definition {definition}"
+        raise CohortError(f"{rule} for any of {len(outcome)} patients ({counts})")
+    if known.min() == known.max():
+        kind = "pCR" if known.iloc[0] == 1 else "non-pCR"
+        raise CohortError(f"surgery: by definition {definition} all {len(known)} known outcomes are {kind}")
+
+
+def _at_risk_counts(reason: pd.Series, arm: pd.Series) -> dict[str, Any]:
+    return {
+        "at_risk": int(reason.isna().sum()),
+        "by_arm": _counts(arm[reason.isna()]),
+        "not_at_risk": _counts(reason),
+    }
+
+
+def _flow(
+    frame: pd.DataFrame, outcome: pd.DataFrame, criteria: pd.DataFrame, declared: list[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Count the cohort from randomisation to outcome."""
+    return {
+        "randomised": len(frame),
+        "by_arm": _counts(frame["arm"]),
+        "criteria": [
+            {
+                "id": c["id"],
+                "text": c["text"],
+                "excluding": c["excluding"],
+                "violated": int((~criteria[c["id"]]).sum()),
+                "not_assessable": int(criteria[c["id"]].isna().sum()),
+            }
+            for c in declared
+        ],
+        "eligible": int(frame["eligible"].sum()),
+        "eligible_by_arm": _counts(frame.loc[frame["eligible"], "arm"]),
+        "outcome": _counts(frame["outcome_status"]),
+        "outcome_missing": _counts(outcome["missing_reason"]),
+        "pcr": int((frame["outcome"] == 1).sum()),
+        "pcr_by_arm": _counts(frame.loc[frame["outcome"] == 1, "arm"]),
+    }
+
+
+def _counts(values: pd.Series) -> dict[str, int]:
+    """Count each value, in alphabetical order."""
+    return {str(value): int(n) for value, n in values.value_counts().sort_index().items()}

@@ -1,0 +1,312 @@
+"""The validator: raw tables against the data contract, with every violation reported at once.
+
+Nothing here touches files. The contract's own types are in `features.specification`, to be imported
+from here too.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from features.cells import DTYPES, as_type
+from features.identifiers import find_identifiers
+from features.specification import (
+    ColumnSpec,
+    Contract,
+    DateCheck,
+    TableSpec,
+    Timing,
+    data_dictionary,
+    empty_table,
+    parse_contract,
+)
+
+__all__ = [
+    "ADVICE",
+    "PROBLEM_COLUMNS",
+    "ColumnSpec",
+    "Contract",
+    "ContractError",
+    "DateCheck",
+    "TableSpec",
+    "Timing",
+    "data_dictionary",
+    "empty_table",
+    "parse_contract",
+    "refuse",
+    "validate",
+]
+
+PROBLEM_COLUMNS = ["table", "column", "rule", "severity", "rows", "ids"]
+MAX_IDS = 3
+UNIT_MIN_VALUES = 10
+"""Fewer values than this do not show that a whole column is in another unit."""
+MM_LIKE_CM = 25.0
+"""Diameters in mm are not all below this in a study; diameters in cm are."""
+
+ADVICE = {
+    "required_table": "add the table, with at least one row",
+    "required_column": "add the column, or map it in the study file",
+    "required_value": "fill the empty cells, or leave the rows out at the source",
+    "type": "correct the cells that cannot be read (numbers with a decimal point, dates as YYYY-MM-DD)",
+    "levels": "recode to one of the levels named, or leave the cells empty",
+    "range": "correct the values or their unit, or leave the cells empty",
+    "wrong_unit": "convert the column to the contract's unit, if the suspicion is right",
+    "unique": "give every row its own value",
+    "duplicate_key": "keep one row for each key",
+    "duplicate_column": "keep one column of that name",
+    "unknown_subject": "add the patients to subjects, or leave the rows out",
+    "unknown_reference": "add the rows referred to, or leave these out",
+    "not_before": "correct one of the two dates",
+    "not_after": "correct one of the two dates",
+    "direct_identifier": "remove it at the source; only pseudonymous data are read",
+    "unknown_column": "map it to a contract column, or leave it out; it is not used",
+    "unknown_table": "name it as in the contract, or leave it out; it is not used",
+}
+"""Rule (the part before the colon) -> what to do."""
+
+
+class ContractError(ValueError):
+    """Raw tables that are refused; `problems` is the frame that `validate` returned."""
+
+    def __init__(self, message: str, problems: pd.DataFrame) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+class _Finding(NamedTuple):
+    """A violation; `rows` are True for the rows concerned, None where no row is (a column is missing)."""
+
+    table: str
+    column: str
+    rule: str
+    rows: pd.Series | None = None
+    severity: str = "error"
+
+
+def validate(
+    tables: Mapping[str, pd.DataFrame],
+    contract: Contract,
+    vocabulary: Mapping[str, Sequence[str]],
+    identifiers: Mapping[str, Any] | None = None,
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Read raw tables as the contract's types and report every violation; nothing is raised on bad data.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        Raw tables by contract name, cells of any dtype, rows and columns in any order. Not changed.
+    vocabulary : mapping
+        The study's ``visits``, ``arms`` and ``regimens``: levels that the contract leaves to the study.
+    identifiers : mapping, optional
+        configs/identifiers.yaml. Without it direct identifiers are not looked for: only for tables that the
+        project has made itself.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        The contract's tables that were given: every contract column in contract order and dtype, sorted by
+        key. Cells that cannot be read are missing; columns that the contract does not have are gone.
+    DataFrame
+        `PROBLEM_COLUMNS`, one row for each table, column and rule, in contract order. ``rule`` begins with a
+        key of `ADVICE`; ``severity`` is error or warning; ``rows`` counts the rows concerned, 0 where the
+        whole column or table is; ``ids`` names at most three patients (or keys), never a value.
+    """
+    findings: list[_Finding] = []
+    clean: dict[str, pd.DataFrame] = {}
+    for name, spec in contract.items():
+        if spec.required and (name not in tables or tables[name].empty):
+            findings.append(_Finding(name, "", "required_table"))
+        if name in tables:
+            raw = _with_text_names(tables[name])
+            clean[name], broken = _read_table(raw, spec, vocabulary)
+            findings += broken
+            findings += _direct_identifiers(raw, name, spec, identifiers)
+    for name in sorted(set(tables) - set(contract)):
+        findings.append(_Finding(name, "", "unknown_table", severity="warning"))
+        findings += _direct_identifiers(_with_text_names(tables[name]), name, None, identifiers)
+    findings += _broken_links(clean, contract)
+    problems = _as_problems(findings, clean, contract)
+    return {name: _sorted_by_key(frame, contract[name]) for name, frame in clean.items()}, problems
+
+
+def refuse(problems: pd.DataFrame) -> None:
+    """Raise if a problem is an error.
+
+    Raises
+    ------
+    ContractError
+        One line for each error: where, which rule, how many rows, at most three ids, and what to do.
+    """
+    errors = problems[problems["severity"] == "error"]
+    if errors.empty:
+        return
+    lines = []
+    for table, column, rule, _, rows, ids in errors[PROBLEM_COLUMNS].itertuples(index=False, name=None):
+        where = f"{table}.{column}" if column else table
+        who = f" in {rows} rows" * bool(rows) + f" ({ids})" * bool(ids)
+        lines.append(f"- {where}: {rule}{who} -> {ADVICE[rule.partition(':')[0]]}")
+    raise ContractError("\n".join([f"the raw tables are refused, {len(errors)} problems:", *lines]), problems)
+
+
+def _with_text_names(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.set_axis([str(name) for name in frame.columns], axis=1).reset_index(drop=True)
+
+
+def _read_table(
+    raw: pd.DataFrame, spec: TableSpec, vocabulary: Mapping[str, Sequence[str]]
+) -> tuple[pd.DataFrame, list[_Finding]]:
+    """Return the table in the contract's columns and dtypes (rows as they came), and what is wrong."""
+    findings = list(_wrong_columns(raw, spec))
+    raw = raw.loc[:, ~raw.columns.duplicated()]
+    present = [column for column in spec.columns.values() if column.name in raw.columns]
+    frame, unreadable = pd.DataFrame(index=raw.index), pd.DataFrame(index=raw.index)
+    for column in present:
+        frame[column.name], unreadable[column.name] = as_type(raw[column.name], column.type)
+        if unreadable[column.name].any():
+            findings.append(
+                _Finding(spec.table, column.name, f"type: {column.type}", unreadable[column.name])
+            )
+        findings += _unit_suspicions(frame[column.name], spec.table, column)
+    findings += _broken_rules(frame, unreadable, spec, vocabulary)
+    absent = {c.name: pd.Series(dtype=DTYPES[c.type]) for c in spec.columns.values()}
+    whole = {name: frame.get(name, empty) for name, empty in absent.items()}
+    return pd.DataFrame(whole, index=raw.index), findings
+
+
+def _wrong_columns(raw: pd.DataFrame, spec: TableSpec) -> Iterator[_Finding]:
+    for name in raw.columns[raw.columns.duplicated()].unique():
+        yield _Finding(spec.table, name, "duplicate_column")
+    for name in raw.columns.unique().difference(pd.Index(list(spec.columns))):
+        yield _Finding(spec.table, name, "unknown_column", severity="warning")
+    for column in spec.columns.values():
+        if column.required and column.name not in raw.columns:
+            yield _Finding(spec.table, column.name, "required_column")
+
+
+def _broken_rules(
+    frame: pd.DataFrame, unreadable: pd.DataFrame, spec: TableSpec, vocabulary: Mapping[str, Sequence[str]]
+) -> Iterator[_Finding]:
+    """Yield what breaks the table's schema; a cell that could not be read is not also called empty."""
+    from features.schema import schema_failures  # noqa: PLC0415 - pandera takes 0.2 s; most stages never validate
+
+    for column, rule, labels in schema_failures(frame, spec, vocabulary):
+        rows = pd.Series(frame.index.isin(labels), index=frame.index)
+        if rule == "required_value":
+            rows &= ~unreadable[column]
+        if rows.any():
+            yield _Finding(spec.table, column, rule, rows)
+
+
+def _unit_suspicions(values: pd.Series, table: str, column: ColumnSpec) -> Iterator[_Finding]:
+    """Yield a suspicion that a column is in another unit than the contract's.
+
+    Fractions above 1 and up to 100 are out of range as well; the finding says why. The other two are
+    warnings, from at least `UNIT_MIN_VALUES` values: per cents that are all at most 1 and not all whole, and
+    diameters in mm that are all below `MM_LIKE_CM`.
+    """
+    if column.unit == "fraction":
+        high = (values > 1) & (values <= 100)
+        if high.any():
+            yield _Finding(table, column.name, "wrong_unit: per cent, not fraction", high)
+    filled = values.dropna()
+    if len(filled) < UNIT_MIN_VALUES:
+        return
+    if column.unit == "%" and (filled <= 1).all() and (filled % 1 != 0).any():
+        yield _Finding(table, column.name, "wrong_unit: fraction, not per cent", values.notna(), "warning")
+    if column.unit == "mm" and (filled < MM_LIKE_CM).all() and (filled > 0).any():
+        yield _Finding(table, column.name, "wrong_unit: cm, not mm", values.notna(), "warning")
+
+
+def _direct_identifiers(
+    raw: pd.DataFrame, table: str, spec: TableSpec | None, identifiers: Mapping[str, Any] | None
+) -> list[_Finding]:
+    if identifiers is None:
+        return []
+    columns = spec.columns if spec else {}
+    free_text = [
+        c.name for c in columns.values() if c.type == "string" and not c.levels and not c.levels_from
+    ]
+    found = find_identifiers(
+        raw.loc[:, ~raw.columns.duplicated()], identifiers, columns, free_text, spec.key if spec else ()
+    )
+    return [_Finding(table, column, f"direct_identifier: {kind}", rows) for column, kind, rows in found]
+
+
+def _broken_links(tables: Mapping[str, pd.DataFrame], contract: Contract) -> Iterator[_Finding]:
+    """Yield rows without a subject, references to missing rows, and dates in an impossible order."""
+    for name, frame in tables.items():
+        spec = contract[name]
+        if "usubjid" in spec.columns and name != "subjects" and "subjects" in tables:
+            strangers = _not_in(frame["usubjid"], tables["subjects"]["usubjid"])
+            yield _Finding(name, "usubjid", "unknown_subject: not in subjects", strangers)
+        for column in spec.columns.values():
+            if column.references:
+                table, _, key = column.references.partition(".")
+                known = tables[table][key] if table in tables else pd.Series(dtype="str")
+                missing = _not_in(frame[column.name], known)
+                yield _Finding(name, column.name, f"unknown_reference: not in {column.references}", missing)
+        for check in spec.checks:
+            if check.other_table in tables:
+                rows = _out_of_order(frame, tables[check.other_table], check, same=check.other_table == name)
+                rule = f"{check.rule}: {check.other_table}.{check.other}"
+                yield _Finding(name, check.column, rule, rows, check.severity)
+
+
+def _not_in(values: pd.Series, known: pd.Series) -> pd.Series:
+    return values.notna() & ~values.isin(known)
+
+
+def _out_of_order(frame: pd.DataFrame, other: pd.DataFrame, check: DateCheck, *, same: bool) -> pd.Series:
+    """Return True for rows whose date breaks the check; a missing date breaks none."""
+    limit = other[check.other]
+    if not same:
+        earliest = other.groupby("usubjid")[check.other].min()
+        limit = pd.Series(earliest.reindex(frame["usubjid"]).to_numpy(), index=frame.index)
+    dates = frame[check.column]
+    return dates < limit if check.rule == "not_before" else dates > limit
+
+
+def _as_problems(
+    findings: Sequence[_Finding], tables: Mapping[str, pd.DataFrame], contract: Contract
+) -> pd.DataFrame:
+    """Return the findings as a frame in contract order; ids that hold identifiers themselves are withheld."""
+    withheld = {(f.table, f.column) for f in findings if f.rule.startswith("direct_identifier")}
+    tables_in_order = {name: i for i, name in enumerate(contract)}
+
+    def place(finding: _Finding) -> tuple[int, str, int, str, str]:
+        table, column = finding.table, finding.column
+        columns = {"": -1} | {
+            c: i for i, c in enumerate(contract[table].columns if table in contract else ())
+        }
+        return (
+            tables_in_order.get(table, len(contract)),
+            table,
+            columns.get(column, len(columns)),
+            column,
+            finding.rule,
+        )
+
+    rows = []
+    for finding in sorted(findings, key=place):
+        spec, count, ids = contract.get(finding.table), 0, ""
+        if finding.rows is not None:
+            count = int(finding.rows.sum())
+            if count == 0:
+                continue
+            if spec is not None and (spec.table, spec.id_column) not in withheld:
+                ids = _named(tables[spec.table].loc[finding.rows, spec.id_column])
+        rows.append((finding.table, finding.column, finding.rule, finding.severity, count, ids))
+    return pd.DataFrame(rows, columns=PROBLEM_COLUMNS).astype({"rows": "int64"})
+
+
+def _named(ids: pd.Series) -> str:
+    return "; ".join(sorted(ids.dropna().unique())[:MAX_IDS])
+
+
+def _sorted_by_key(frame: pd.DataFrame, spec: TableSpec) -> pd.DataFrame:
+    """Return the rows sorted by key, and by all columns where the key is not unique; fresh index."""
+    key = list(spec.key)
+    by = [*key, *(c for c in frame.columns if c not in key)] if frame.duplicated(key).any() else key
+    return frame.sort_values(by, ignore_index=True)

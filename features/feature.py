@@ -1,0 +1,171 @@
+"""What a feature is, and how its description is read from the contract or from configs/features.yaml."""
+
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.contract import Contract
+
+STATE_SUFFIX = "_state"
+"""Ends the name of every feature that says how far a domain was observed at a visit."""
+
+
+class FeatureError(ValueError):
+    """Settings or tables from which a feature cannot be built."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of the assembled frame.
+
+    `kind` is ``numeric`` (float64) or ``categorical`` (str, one of `levels`); `known_at` is the visit from
+    which the value can be known; `low` and `high` are in `unit`, None where there is no limit.
+    """
+
+    name: str
+    domain: str
+    kind: str
+    unit: str
+    known_at: str
+    levels: tuple[str, ...]
+    low: float | None
+    high: float | None
+    description: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the feature as JSON would have it."""
+        return asdict(self) | {"levels": list(self.levels)}
+
+
+NamedSeries = tuple[Feature, pd.Series]
+"""A feature and its values, index usubjid."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A feature that is a contract column as it stands: where it is, and what it becomes."""
+
+    table: str
+    column: str
+    feature: Feature
+
+
+def contract_columns(
+    contract: Contract,
+    wanted: Mapping[str, Sequence[str]],
+    domain: str,
+    known_at: str,
+    vocabulary: Mapping[str, Sequence[str]],
+) -> list[Column]:
+    """Describe the columns `wanted` (table -> columns) by what the contract says of them.
+
+    Parameters
+    ----------
+    known_at : str
+        The study's first visit: only baseline tables are used column by column.
+    vocabulary : mapping
+        The levels that the study decides: visits, arms, regimens.
+
+    Raises
+    ------
+    FeatureError
+        If the contract has no such column, it is not known at baseline, or it is text without levels.
+    """
+    found = []
+    for table, names in wanted.items():
+        for name in names:
+            if table not in contract or name not in contract[table].columns:
+                raise FeatureError(f"features settings, {domain}: the contract has no column {table}.{name}")
+            if contract[table].timing.known_at != "baseline":
+                raise FeatureError(f"features settings, {domain}: {table}.{name} is not known at baseline")
+            column = contract[table].columns[name]
+            levels = column.allowed(vocabulary)
+            kind = "numeric" if column.type in {"float", "integer"} else "categorical"
+            if kind == "categorical" and not levels:
+                raise FeatureError(f"features settings, {domain}: {table}.{name} is text without levels")
+            unit, limits = column.unit or "", (column.low, column.high)
+            feature = Feature(name, domain, kind, unit, known_at, levels, *limits, column.description)
+            found.append(Column(table, name, feature))
+    return found
+
+
+def from_template(
+    template: Mapping[str, Any], domain: str, known_at: str, levels: Sequence[str] = (), **names: str
+) -> Feature:
+    """Describe a derived feature by its entry in configs/features.yaml, its placeholders filled with `names`.
+
+    With levels (given, or in the entry) it is categorical, else numeric.
+    """
+    levels = tuple(levels or template.get("levels", ()))
+    return Feature(
+        name=template["name"].format(**names),
+        domain=domain,
+        kind="categorical" if levels else "numeric",
+        unit=template.get("unit", ""),
+        known_at=known_at,
+        levels=levels,
+        low=template.get("low"),
+        high=template.get("high"),
+        description=template["description"].format(**names),
+    )
+
+
+def safe_names(values: Sequence[str]) -> dict[str, str]:
+    """Map each text to a name of lower-case letters, digits and underscores, in alphabetical order.
+
+    Raises
+    ------
+    FeatureError
+        If two texts become the same name.
+    """
+    safe = {value: re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_") for value in sorted(set(values))}
+    if len(set(safe.values())) < len(safe):
+        twice = sorted({name for name in safe.values() if list(safe.values()).count(name) > 1})
+        raise FeatureError(f"names that differ only in punctuation or case: {', '.join(twice[:3])}")
+    return safe
+
+
+def choose(index: pd.Index, cases: Mapping[str, pd.Series | np.ndarray], otherwise: str | None) -> pd.Series:
+    """Return the first case that holds for each row, a str series; `otherwise` where none holds."""
+    chosen = np.select([np.asarray(c, dtype=bool) for c in cases.values()], list(range(len(cases))), -1)
+    names = np.array([*cases, otherwise], dtype=object)
+    return pd.Series(names[chosen], index=index, dtype="str")
+
+
+def one_per_patient(rows: pd.DataFrame, column: Hashable, patients: pd.Index) -> pd.Series:
+    """Return `column` of the patients' rows (at most one each), NaN for patients without a row."""
+    return rows.set_index("usubjid")[column].reindex(patients)
+
+
+def as_they_stand(
+    columns: Sequence[Column], tables: Mapping[str, pd.DataFrame], patients: pd.Index
+) -> list[NamedSeries]:
+    """Return contract columns per patient; a table the study has not gives none."""
+    present = [c for c in columns if c.table in tables]
+    return [(c.feature, one_per_patient(tables[c.table], c.column, patients)) for c in present]
+
+
+def collect(columns: Sequence[NamedSeries], patients: pd.Index) -> tuple[pd.DataFrame, list[Feature]]:
+    """Bind features to one frame, index `patients`: numeric columns float64, categorical ones str."""
+    data = {
+        feature.name: series.astype("float64" if feature.kind == "numeric" else "str")
+        for feature, series in columns
+    }
+    return pd.DataFrame(data, index=patients), [feature for feature, _ in columns]
+
+
+def without_missing_levels(
+    frame: pd.DataFrame, features: Sequence[Feature], missing_levels: Sequence[str]
+) -> tuple[pd.DataFrame, list[Feature]]:
+    """Take away every trace of why a value is missing: no state columns, and NaN for `missing_levels`."""
+    kept = [feature for feature in features if not feature.name.endswith(STATE_SUFFIX)]
+    cleaned = frame[[feature.name for feature in kept]].copy()
+    for i, feature in enumerate(kept):
+        if feature.kind == "categorical":
+            cleaned[feature.name] = cleaned[feature.name].mask(cleaned[feature.name].isin(missing_levels))
+            kept[i] = replace(feature, levels=tuple(v for v in feature.levels if v not in missing_levels))
+    return cleaned, kept

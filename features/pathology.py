@@ -1,0 +1,70 @@
+"""Pathology features: the diagnostic biopsy, and molecular scores of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from features.feature import (
+    Feature,
+    NamedSeries,
+    as_they_stand,
+    choose,
+    collect,
+    from_template,
+    one_per_patient,
+    safe_names,
+)
+
+DOMAIN = "pathology"
+
+
+def build(
+    tables: Mapping[str, pd.DataFrame], patients: pd.Index, settings: Mapping[str, Any]
+) -> tuple[pd.DataFrame, list[Feature]]:
+    """Return the pathology features of `patients`: frame with that index, and what each column is.
+
+    Parameters
+    ----------
+    tables : mapping
+        Visible tables.
+    settings : mapping
+        ``columns`` (contract columns), ``hr_positive_from_pct`` (%), ``biomarker`` and ``biomarker_later``
+        (templates), and ``visits`` of the landmark.
+    """
+    columns = as_they_stand(settings["columns"], tables, patients)
+    if "pathology" in tables:
+        derived = hormone_receptor(tables["pathology"], settings["hr_positive_from_pct"])
+        derived = derived.set_axis(tables["pathology"]["usubjid"]).reindex(patients)
+        columns = [(f, derived if f.name == "hr" else series) for f, series in columns]
+    if "biomarkers" in tables:
+        columns += biomarkers(tables["biomarkers"], patients, settings)
+    return collect(columns, patients)
+
+
+def hormone_receptor(pathology: pd.DataFrame, positive_from_pct: float) -> pd.Series:
+    """Return hormone receptor status (pos, neg, NaN) of each row: as recorded, else from ER and PR.
+
+    Positive if either reaches `positive_from_pct` %, negative only if both are known to lie below it
+    (ASCO/CAP 2020).
+    """
+    receptors = pathology[["er_pct", "pr_pct"]]
+    cases = {
+        "pos": (receptors >= positive_from_pct).any(axis=1),
+        "neg": (receptors < positive_from_pct).all(axis=1),
+    }
+    return pathology["hr"].fillna(choose(pathology.index, cases, None))
+
+
+def biomarkers(scores: pd.DataFrame, patients: pd.Index, settings: Mapping[str, Any]) -> list[NamedSeries]:
+    """Return one feature per score and visit, scores in alphabetical order."""
+    safe = safe_names(scores["biomarker"].unique().tolist())
+    columns = []
+    for visit in settings["visits"]:
+        template = settings["biomarker" if visit == settings["visits"][0] else "biomarker_later"]
+        at_visit = scores.loc[scores["visit"] == visit]
+        for name in sorted(at_visit["biomarker"].unique(), key=safe.__getitem__):
+            feature = from_template(template, DOMAIN, visit, safe=safe[name], name=name, visit=visit)
+            rows = at_visit.loc[at_visit["biomarker"] == name]
+            columns.append((feature, one_per_patient(rows, "value", patients)))
+    return columns

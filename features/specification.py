@@ -1,0 +1,195 @@
+"""What the data contract says: tables, columns and when they are known, read from its documents.
+
+A contract is data: one document (a YAML file in configs/contract/) for each table.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
+
+import pandas as pd
+
+from features.cells import DTYPES
+
+KNOWN_AT = ("baseline", "visit", "sample", "cycle", "outcome")
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """A column: `type` is a key of ``features.cells.DTYPES``; `low` and `high`, both allowed, in `unit`."""
+
+    name: str
+    type: str
+    description: str
+    unit: str | None = None
+    low: float | None = None
+    high: float | None = None
+    levels: tuple[str, ...] = ()
+    levels_from: str | None = None
+    required: bool = False
+    unique: bool = False
+    references: str | None = None
+
+    def allowed(self, vocabulary: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+        """Return the levels, from `vocabulary` where the study decides; empty where any text is allowed."""
+        return tuple(vocabulary[self.listed_as]) if self.listed_as else self.levels
+
+    @property
+    def listed_as(self) -> str | None:
+        """The list of the study file that holds the levels, if one does."""
+        return "visits" if self.type == "visit" else self.levels_from
+
+    @property
+    def range_text(self) -> str:
+        """The range as ``low to high unit``; empty where there is none."""
+        if self.low is None and self.high is None:
+            return ""
+        low, high = ("" if limit is None else f"{limit:.12g}" for limit in (self.low, self.high))
+        return f"{low} to {high} {self.unit or ''}".strip()
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When a row is known: baseline, visit, sample, cycle or outcome, and the columns that tell it."""
+
+    known_at: str
+    visit: str | None = None
+    cycle: str | None = None
+    sample_table: str | None = None
+    sample: str | None = None
+    performed: str | None = None
+    reported: str | None = None
+
+
+@dataclass(frozen=True)
+class DateCheck:
+    """`column` must not lie before (or after) `other` of the same patient in `other_table`."""
+
+    rule: str
+    column: str
+    other_table: str
+    other: str
+    severity: str
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A raw table: columns in contract order, `key` unique in it."""
+
+    table: str
+    description: str
+    key: tuple[str, ...]
+    timing: Timing
+    columns: Mapping[str, ColumnSpec]
+    checks: tuple[DateCheck, ...] = ()
+    required: bool = False
+
+    @property
+    def id_column(self) -> str:
+        """The column by which a row is named in a report: the patient, else the first key column."""
+        return "usubjid" if "usubjid" in self.columns else self.key[0]
+
+
+Contract = dict[str, TableSpec]
+"""Table name -> specification, in the order of the documents."""
+
+
+def parse_contract(documents: Iterable[Mapping[str, Any]]) -> Contract:
+    """Read the contract from its documents, one for each table.
+
+    Raises
+    ------
+    ValueError
+        If a document has unknown or missing keys, or speaks of a column or a table that there is not.
+    """
+    contract = {}
+    for document in documents:
+        spec = _table_spec(document)
+        if spec.table in contract:
+            raise ValueError(f"contract: table {spec.table} is defined twice")
+        contract[spec.table] = spec
+    for spec in contract.values():
+        for fault in _contract_faults(spec, contract):
+            raise ValueError(f"contract, table {spec.table}: {fault}")
+    return contract
+
+
+def _table_spec(document: Mapping[str, Any]) -> TableSpec:
+    where = f"contract, table {document.get('table', '(unnamed)')}"
+    document = _only_fields(TableSpec, document, where)
+    columns = {
+        name: ColumnSpec(
+            **_only_fields(ColumnSpec, {"name": name, **column}, f"{where}, column {name}")
+            | {"levels": tuple(map(str, column.get("levels", ())))}
+        )
+        for name, column in document["columns"].items()
+    }
+    timing = Timing(**_only_fields(Timing, document["timing"], f"{where}, timing"))
+    checks = tuple(
+        DateCheck(**_only_fields(DateCheck, c, f"{where}, checks")) for c in document.get("checks", ())
+    )
+    return TableSpec(
+        **document | {"key": tuple(document["key"]), "timing": timing, "columns": columns, "checks": checks}
+    )
+
+
+def _only_fields(kind: type, document: Mapping[str, Any], where: str) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
+    unknown, missing = sorted(set(document) - names), sorted(needed - set(document))
+    if unknown or missing:
+        raise ValueError(f"{where}: unknown keys {unknown}, missing keys {missing}")
+    return dict(document)
+
+
+def _contract_faults(spec: TableSpec, contract: Contract) -> Iterator[str]:
+    """Yield what a table's document says that cannot be so."""
+    named = [*spec.key, *(c.column for c in spec.checks)]
+    named += [c for c in (spec.timing.visit, spec.timing.cycle, spec.timing.sample) if c]
+    named += [c for c in (spec.timing.performed, spec.timing.reported) if c]
+    yield from (f"it has no column {name}" for name in named if name not in spec.columns)
+    if spec.timing.known_at not in KNOWN_AT:
+        yield f"known_at is {spec.timing.known_at}, not one of {', '.join(KNOWN_AT)}"
+    for column in spec.columns.values():
+        if column.type not in DTYPES:
+            yield f"column {column.name} has type {column.type}, not one of {', '.join(DTYPES)}"
+        table, _, referred = (column.references or "").partition(".")
+        if table and (table not in contract or referred not in contract[table].columns):
+            yield f"column {column.name} refers to {column.references}, which there is not"
+    for check in spec.checks:
+        other = contract.get(check.other_table)
+        if check.rule not in {"not_before", "not_after"} or check.severity not in {"error", "warning"}:
+            yield f"check of {check.column}: rule {check.rule} or severity {check.severity} is unknown"
+        if other is None or check.other not in other.columns:
+            yield f"check of {check.column}: there is no {check.other_table}.{check.other}"
+        elif check.other_table != spec.table and (other.key != ("usubjid",) or "usubjid" not in spec.columns):
+            yield f"check of {check.column}: {check.other_table} must have one row a patient"
+
+
+def empty_table(spec: TableSpec) -> pd.DataFrame:
+    """Return the table without rows: every contract column, in contract order, in its dtype."""
+    return pd.DataFrame({c.name: pd.Series(dtype=DTYPES[c.type]) for c in spec.columns.values()})
+
+
+def data_dictionary(contract: Contract) -> pd.DataFrame:
+    """Return one row for each contract column, in contract order; cells that do not apply are empty text.
+
+    Columns: table, column, type, unit, range (``low to high``), levels (``; `` between them, or ``arms of the
+    study``), required (always, or empty), known_at, description.
+    """
+    rows = [
+        {
+            "table": spec.table,
+            "column": column.name,
+            "type": column.type,
+            "unit": column.unit or "",
+            "range": column.range_text,
+            "levels": f"{column.listed_as} of the study" if column.listed_as else "; ".join(column.levels),
+            "required": "always" if column.required else "",
+            "known_at": spec.timing.known_at,
+            "description": column.description,
+        }
+        for spec in contract.values()
+        for column in spec.columns.values()
+    ]
+    return pd.DataFrame(rows)
