@@ -1,0 +1,285 @@
+"""What a study file (configs/studies/) may say, and how a study's files become contract tables.
+
+The models below are the reference of the format; a key that is not here is refused.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+Domain = Literal["clinical", "pathology", "ctdna", "imaging"]
+SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".parquet")
+
+
+class StudyFileError(ValueError):
+    """A study file that cannot be used; the message has one line for each fault."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+
+class IdRecipe(_Part):
+    """How a file's patient ids become usubjid: a prefix off, then zeros in front up to `pad` characters."""
+
+    column: str
+    strip_prefix: str = ""
+    pad: int = 0
+
+
+class Keep(_Part):
+    """A filter: rows whose cell in `column` is one of `values` stay."""
+
+    column: str
+    values: list[str]
+
+
+class SourceFile(_Part):
+    """A file in the source folder: CSV (any separator and encoding), a sheet of a workbook, or Parquet.
+
+    `missing` are texts that mean an empty cell; `keep` says which rows are used at all.
+    `skip_rows` are lines above the header. `id` is left out where rows are not of a patient.
+    """
+
+    path: str
+    sheet: str | None = None
+    separator: str = ","
+    encoding: str = "utf-8"
+    decimal: str = "."
+    skip_rows: int = 0
+    missing: list[str] = []
+    id: IdRecipe | None = None
+    keep: list[Keep] = []
+
+    @field_validator("path")
+    @classmethod
+    def _inside_the_folder(cls, path: str) -> str:
+        parts = PurePosixPath(path)
+        if parts.is_absolute() or ".." in parts.parts:
+            raise ValueError("must be a path inside the source folder")
+        if parts.suffix.lower() not in SUFFIXES:
+            raise ValueError(f"must end in one of {', '.join(SUFFIXES)}")
+        return path
+
+    @model_validator(mode="after")
+    def _sheet_of_workbooks(self) -> Self:
+        if self.path.lower().endswith((".xlsx", ".xlsm")) != (self.sheet is not None):
+            raise ValueError("`sheet` must be given for a workbook, and for nothing else")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The file (and sheet) as errors name it."""
+        return self.path if self.sheet is None else f"{self.path}, sheet {self.sheet}"
+
+
+class ColumnRule(_Part):
+    """Where a contract column comes from: a source column (``from``) or a `constant`.
+
+    ``from`` is a mapping (level -> source column) in a block with `repeat`. `file` looks the column up in
+    another file by patient. `recode` (level -> text or texts of the source) maps texts, "" standing for an
+    empty cell on both sides; a text that it does not list is an error, unless `otherwise` says what becomes
+    of it. `factor` converts units. `date_format` (as of strptime) reads dates that are not YYYY-MM-DD.
+    """
+
+    source: str | dict[str, str] | None = Field(default=None, alias="from")
+    constant: str | None = None
+    file: str | None = None
+    recode: dict[str, str | list[str]] | None = None
+    otherwise: str | None = None
+    factor: float | None = None
+    date_format: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, rule: Any) -> Any:
+        return {"from": rule} if isinstance(rule, str) else rule
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.source is None) == (self.constant is None):
+            raise ValueError("needs either `from` or `constant`")
+        texts = [text for _, text in self.recoded_texts]
+        twice = sorted({text for text in texts if texts.count(text) > 1})
+        if twice:
+            raise ValueError(f"`recode` lists twice: {'; '.join(twice)}")
+        return self
+
+    @property
+    def recoded_texts(self) -> list[tuple[str, str]]:
+        """The pairs (level, text) of `recode`."""
+        pairs = (self.recode or {}).items()
+        return [
+            (level, text) for level, texts in pairs for text in ([texts] if isinstance(texts, str) else texts)
+        ]
+
+    @property
+    def source_columns(self) -> list[str]:
+        """Every source column that the rule reads."""
+        if self.source is None:
+            return []
+        return [self.source] if isinstance(self.source, str) else list(self.source.values())
+
+    def source_at(self, level: str) -> str | None:
+        """Return the source column at a level of `repeat`; None for a constant or a level without one."""
+        return self.source.get(level) if isinstance(self.source, dict) else self.source
+
+    @property
+    def has_otherwise(self) -> bool:
+        """Whether texts that `recode` does not list are provided for, an explicit null included."""
+        return "otherwise" in self.model_fields_set
+
+
+class Block(_Part):
+    """Rows of one contract table from one file; the blocks of a table are put under each other.
+
+    One row of the file gives one row, or, with `repeat` (a contract column such as visit), one for each level
+    named by the ``from`` mappings of `columns`. Rows with an empty cell in a `drop_empty` column are dropped.
+    """
+
+    file: str
+    columns: dict[str, ColumnRule]
+    repeat: str | None = None
+    keep: list[Keep] = []
+    drop_empty: list[str] = []
+
+    @property
+    def levels(self) -> list[str]:
+        """The levels of `repeat`, in the order in which they are first named."""
+        return list(
+            dict.fromkeys(k for r in self.columns.values() if isinstance(r.source, dict) for k in r.source)
+        )
+
+    @model_validator(mode="after")
+    def _repeats_with_levels(self) -> Self:
+        if (self.repeat is not None) != bool(self.levels):
+            raise ValueError("`repeat` and a mapping (level -> source column) under `from` go together")
+        stray = [c for c in self.drop_empty if c not in self.columns]
+        if stray:
+            raise ValueError(f"`drop_empty` names columns that are not mapped: {', '.join(stray)}")
+        return self
+
+
+class SourceMapping(_Part):
+    """How files become contract tables. `patients` names the file whose rows, once filtered, they are."""
+
+    patients: str
+    files: dict[str, SourceFile]
+    tables: dict[str, list[Block]]
+
+    @model_validator(mode="after")
+    def _known_files(self) -> Self:
+        named = {self.patients}
+        for blocks in self.tables.values():
+            named |= {b.file for b in blocks} | {r.file for b in blocks for r in b.columns.values() if r.file}
+        unknown = sorted(named - set(self.files))
+        if unknown:
+            raise ValueError(f"names files that `files` has not: {', '.join(unknown)}")
+        if self.files[self.patients].id is None:
+            raise ValueError(f"file {self.patients} gives the patients and needs an `id`")
+        return self
+
+
+class LandmarkPlan(_Part):
+    """What a landmark sees, and when its decision falls (null where the study has no dates)."""
+
+    visits: list[str]
+    cycles: int | None
+    planned_day: int | None
+    window_days: int | None
+
+
+class Outcome(_Part):
+    """The definition of pCR, and the reasons for leaving before surgery that count as non-pCR."""
+
+    definition: Literal["ypT0/is_ypN0", "ypT0_ypN0", "ypT0/is", "rcb_0_1", "recorded"]
+    counted_as_failure: list[str]
+
+
+class FeatureSettings(_Part):
+    """The feature domains, and for which of them missing results have a state of their own."""
+
+    domains: list[Domain]
+    state_indicators: dict[Domain, bool]
+
+
+class Primary(_Part):
+    """The one comparison that is not descriptive."""
+
+    landmark: str
+    arm: str | None
+    metric: str
+    model: str
+    against: str
+
+
+class Study(_Part):
+    """A study file."""
+
+    study: str
+    title: str
+    simulated: bool
+    source: str
+    simulations: list[str]
+    arms: list[str] = Field(min_length=1)
+    adaptive_arm: str | None
+    regimens: list[str]
+    visits: list[str] = Field(min_length=1)
+    landmarks: list[str] = Field(min_length=1)
+    schedule: dict[str, LandmarkPlan]
+    outcome: Outcome
+    rules: str
+    features: FeatureSettings
+    primary: Primary
+    leakage_acknowledged: str
+    mapping: SourceMapping | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        faults = list(_contradictions(self))
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def _contradictions(study: Study) -> Iterator[str]:
+    for name in ("arms", "visits", "landmarks", "regimens"):
+        items = getattr(study, name)
+        yield from (f"`{name}` names {item} twice" for item in sorted(set(items)) if items.count(item) > 1)
+    for landmark in study.landmarks:
+        if landmark not in study.schedule:
+            yield f"unknown landmark {landmark}: `schedule` does not have it"
+    for landmark, plan in study.schedule.items():
+        unknown = [visit for visit in plan.visits if visit not in study.visits]
+        yield from (f"schedule, {landmark}: {visit} is not one of `visits`" for visit in unknown)
+    if study.primary.landmark not in study.landmarks:
+        yield f"primary: unknown landmark {study.primary.landmark}"
+    for arm in (study.adaptive_arm, study.primary.arm):
+        if arm is not None and arm not in study.arms:
+            yield f"{arm} is not one of `arms`"
+    if study.simulated != bool(study.simulations):
+        yield "`simulations` is [main] for a simulated study, and empty for any other"
+    if study.simulated == (study.mapping is not None):
+        yield "`mapping` is for studies with files, and they need one"
+
+
+def check_study_file(study: Mapping[str, Any] | None) -> Study:
+    """Check what a study file says (None where it is empty), and return it with types.
+
+    Raises
+    ------
+    StudyFileError
+        If keys are unknown or missing, values have the wrong type, or parts contradict each other: one line
+        for each fault, with the place in the file.
+    """
+    try:
+        return Study.model_validate(study or {})
+    except ValidationError as error:
+        lines = []
+        for fault in error.errors(include_url=False, include_input=False, include_context=False):
+            place = ".".join(map(str, fault["loc"])) or "the file"
+            lines.append(f"- {place}: {fault['msg'].removeprefix('Value error, ')}")
+        name = (study or {}).get("study", "(unnamed)")
+        raise StudyFileError("\n".join([f"study file {name}: {len(lines)} faults", *lines])) from None

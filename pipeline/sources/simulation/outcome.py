@@ -1,0 +1,198 @@
+"""The end of a course: potential outcomes, who leaves and why, surgery and what is left of the tumour."""
+
+import numpy as np
+import pandas as pd
+
+from pipeline.sources.simulation.draws import (
+    Array,
+    Columns,
+    Settings,
+    Streams,
+    as_dates,
+    expit,
+    only_where,
+    shifted_chance,
+)
+from pipeline.sources.simulation.patients import LATENTS, TUMOUR_CM
+from pipeline.sources.simulation.treatment import Course
+
+
+def potential_outcome(
+    course: Course, people: Columns, centres: Columns, settings: Settings, streams: Streams
+) -> Columns:
+    """Return `p` = P(pCR | latents, strategy as delivered), `y` drawn from it, and `failed`.
+
+    Death, progression and inoperable disease before surgery count as non-pCR, in `p` as in `y`.
+    """
+    entry = settings["response"]
+    burden = entry["per_cm"] * people["size_mm"] / TUMOUR_CM + entry["if_node_positive"] * (
+        people["cn"] != "N0"
+    )
+    burden = burden + entry["per_shedding_sd"] * people["shedding"]
+    log_odds = entry["intercept"] + course.kill + burden + centres["outcome"][people["centre"]]
+    spared = course.fate["spared"]
+    cycles = settings["treatment"]["cycles"]
+    failed = course.fate["inoperable"] | (
+        np.minimum(course.fate["progression_cycle"], course.fate["death_cycle"]) <= cycles
+    )
+    uniform = streams("outcome").random(len(log_odds))
+    return {"p": spared * expit(log_odds), "y": (uniform < expit(log_odds)) & ~failed, "failed": failed}
+
+
+def truth_table(people: Columns, control: Columns, adaptive: Columns) -> pd.DataFrame:
+    """Return the truth: latents, and per strategy the probability of pCR and the potential outcome (1, 0)."""
+    return pd.DataFrame(
+        {
+            "usubjid": people["usubjid"],
+            "p_control": control["p"],
+            "p_adaptive": adaptive["p"],
+            "y_control": control["y"].astype(int),
+            "y_adaptive": adaptive["y"].astype(int),
+            **{name: people[name] for name in LATENTS},
+            "pam_mutated": people["pam_mutated"].astype(int),
+        }
+    )
+
+
+def leave(course: Course, people: Columns, centres: Columns, settings: Settings, streams: Streams) -> Columns:
+    """Return how each course ends (n): `reason` (None = as planned), `last_cycle`, `event_day`, `operated`.
+
+    Toxicity ends treatment, not follow-up: surgery follows. Whoever withdraws or is lost has no outcome;
+    whoever dies, progresses or is inoperable has no surgery.
+    """
+    entry, rng, n = settings["fate"], streams("leaving"), len(people["age"])
+    cycles, shift = settings["treatment"]["cycles"], centres["missing"][people["centre"]]
+    never = cycles + 10
+    away = shift + entry["leaving_per_frailty"] * people["frailty"]
+    ends = {
+        "death": course.fate["death_cycle"],
+        "progression": course.fate["progression_cycle"],
+        "inoperable": np.where(course.fate["inoperable"], cycles, never),
+    }
+    for name in ("consent_withdrawn", "lost"):
+        hit = rng.random(n) < shifted_chance(entry[name], away)
+        ends[name] = np.where(hit, rng.integers(1, cycles + 1, size=n), never)
+    given = np.sum(course.given, axis=0)
+    when = np.stack(list(ends.values()))
+    first = np.argmin(when, axis=0)
+    departed = when.min(axis=0) <= cycles
+    stopped = ~departed & (given < cycles)
+    names = np.where(stopped, "toxicity", np.array(list(ends), dtype=object)[first])
+    last = np.minimum(given, np.where(departed, when.min(axis=0), cycles))
+    wait = rng.integers(entry["event_days"]["earliest"], entry["event_days"]["latest"] + 1, size=n)
+    return {
+        "reason": only_where(departed | stopped, names),
+        "last_cycle": last,
+        "event_day": np.maximum(_start(course, last) + wait, _last_visit_day(course, last, settings) + 1),
+        "operated": ~departed,
+    }
+
+
+def _start(course: Course, cycle: Array) -> Array:
+    """Return the first day of each patient's `cycle` (counted from 1)."""
+    return np.asarray(np.stack(course.start, axis=1)[np.arange(len(cycle)), cycle - 1])
+
+
+def _last_visit_day(course: Course, last_cycle: Array, settings: Settings) -> Array:
+    """Return the day of the last sample or scan up to `last_cycle`."""
+    days = [course.start[0]]
+    for taken, key in ((course.samples, "draw_day"), (course.scans, "scan_day")):
+        for visit, columns in taken.items():
+            after = settings["visits_after_cycle"][visit]
+            days.append(np.where(last_cycle >= after, columns[key], 0))
+    return np.asarray(np.max(days, axis=0))
+
+
+def operate(
+    course: Course, end: Columns, people: Columns, outcome: Columns, settings: Settings, streams: Streams
+) -> pd.DataFrame:
+    """Return the raw table surgery; where it was evaluable, residual disease agrees with the outcome."""
+    entry, rng, n = settings["surgery"], streams("surgery"), len(people["age"])
+    wait = rng.integers(entry["days_after_last_cycle"][0], entry["days_after_last_cycle"][1] + 1, size=n)
+    last = end["last_cycle"]
+    day = np.maximum(_start(course, last) + wait, _last_visit_day(course, last, settings) + 1)
+    residual = _residual(outcome, people, course, entry, rng)
+    rcb = residual_cancer_burden(residual)
+    operated = end["operated"]
+    evaluable = operated & (rng.random(n) >= entry["pathology_not_evaluable_share"])
+    nodes_known = evaluable & (people["pre_nat_slnb"] != "positive")
+    scored = nodes_known & (rng.random(n) < entry["rcb_scored_share"])
+    yp_t = only_where(operated, np.where(evaluable, _yp_t(residual, people), "ypTX"))
+    yp_n = only_where(operated, np.where(nodes_known, _yp_n(residual), "ypNX"))
+    rcb_class = np.select([rcb == 0, rcb <= 1.36, rcb <= 3.28], ["0", "I", "II"], "III")
+    return pd.DataFrame(
+        {
+            "usubjid": people["usubjid"],
+            "performed": np.where(operated, "Y", "N"),
+            "surgery_date": as_dates(settings["cohort"]["first_day"], day, operated),
+            "yp_t": yp_t,
+            "yp_n": yp_n,
+            "rcb_index": np.where(scored, np.round(rcb, 3), np.nan),
+            "rcb_class": only_where(scored, rcb_class),
+        }
+    )
+
+
+def _residual(
+    outcome: Columns, people: Columns, course: Course, entry: Settings, rng: np.random.Generator
+) -> Columns:
+    """Return what is left (n): `in_situ`, `bed_mm` and `cellularity` of invasive tumour, `nodes`, `met_mm`.
+
+    Nothing invasive is left after pCR. Else something is, in the breast, the nodes or both, and the less
+    the more was killed.
+    """
+    n, residual = len(people["age"]), ~outcome["y"]
+    node_positive = people["cn"] != "N0"
+    shares = np.where(
+        node_positive[:, None], entry["residual_in_if_cn_positive"], entry["residual_in_if_cn0"]
+    )
+    part = (rng.random((n, 1)) > np.cumsum(shares, axis=1)).sum(axis=1)
+    left = np.exp(entry["residual_log_per_kill"] * (course.kill - entry["residual_reference_kill"]))
+    bed = people["size_mm"] * np.clip(left * np.exp(rng.normal(np.log(0.5), 0.5, n)), 0.03, 1.5)
+    cellularity = np.clip(rng.beta(1.2, 3.0, n), 0.01, 0.95)
+    number = 1 + np.minimum(rng.geometric(entry["node_number_stop"], n) - 1, 24)
+    met = np.clip(np.exp(rng.normal(np.log(entry["met_median_mm"]), 0.9, n)), 0.1, 30.0)
+    in_breast, in_nodes = residual & (part != 1), residual & (part != 0)
+    return {
+        "in_situ": rng.random(n) < entry["in_situ_share"],
+        "bed_mm": np.where(in_breast, np.maximum(np.round(bed, 1), 1.0), 0.0),
+        "cellularity": np.where(in_breast, cellularity, 0.0),
+        "nodes": np.where(in_nodes, number, 0),
+        "met_mm": np.where(in_nodes, np.round(met, 1), 0.0),
+    }
+
+
+def residual_cancer_burden(residual: Columns) -> Array:
+    """Return the RCB index: 1.4 (f d)^0.17 + (4 (1 - 0.75^LN) m)^0.17 (Symmans et al., J Clin Oncol 2007).
+
+    f = invasive cellularity, d = diameter of the bed, here the geometric mean of two equal ones (mm), LN =
+    positive nodes, m = largest metastasis (mm).
+    """
+    breast = 1.4 * (residual["cellularity"] * residual["bed_mm"]) ** 0.17
+    nodes = (4 * (1 - 0.75 ** residual["nodes"]) * residual["met_mm"]) ** 0.17
+    return np.asarray(breast + nodes)
+
+
+def _yp_t(residual: Columns, people: Columns) -> Array:
+    bed, in_situ = residual["bed_mm"], residual["in_situ"]
+    skin = (people["ct"] == "T4") & (bed > 20)
+    by_size = np.select([skin, bed > 50, bed > 20, bed > 0], ["ypT4", "ypT3", "ypT2", "ypT1"], "ypT0")
+    return np.where((bed == 0) & in_situ, "ypTis", by_size).astype(object)
+
+
+def _yp_n(residual: Columns) -> Array:
+    nodes, met = residual["nodes"], residual["met_mm"]
+    conditions = [nodes == 0, met <= 0.2, met <= 2.0, nodes >= 10, nodes >= 4]
+    return np.select(conditions, ["ypN0", "ypN0i+", "ypN1mi", "ypN3", "ypN2"], "ypN1").astype(object)
+
+
+def disposition_table(people: Columns, end: Columns, settings: Settings) -> pd.DataFrame:
+    """Return the raw table disposition: who left protocol treatment before surgery."""
+    left = np.array([reason is not None for reason in end["reason"]], dtype=bool)
+    return pd.DataFrame(
+        {
+            "usubjid": people["usubjid"][left],
+            "event_date": as_dates(settings["cohort"]["first_day"], end["event_day"][left]),
+            "reason": end["reason"][left],
+        }
+    )

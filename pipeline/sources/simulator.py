@@ -1,0 +1,174 @@
+"""The simulated trial NCT07239271: one causal model that gives all raw tables, and apart from them the truth.
+
+No patient of the trial is in here. Every number is a parameter of configs/simulation.yaml with its source.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.rule_ctdna import genes_in_force
+from models.rules import RuleTable, parse_rules
+from pipeline.configs import read_rules
+from pipeline.sources.simulation import (
+    biopsy,
+    centres,
+    genome,
+    image_records,
+    outcome,
+    patients,
+    plasma,
+    records,
+    scans,
+    screening,
+    treatment,
+)
+from pipeline.sources.simulation.course import World, follow
+from pipeline.sources.simulation.draws import Array, Columns, Settings, Streams
+from pipeline.sources.simulation.treatment import Course
+
+RULES = Path(__file__).parents[2] / "configs" / "rules"
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A simulated trial: raw tables by contract name, and the truth, which is in none of them.
+
+    `truth`: usubjid; p_control, p_adaptive = P(pCR | latents, strategy as delivered), death, progression and
+    inoperable disease counted as non-pCR; y_control, y_adaptive = the potential outcomes (1, 0); the latents.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    truth: pd.DataFrame
+
+
+def simulate(settings: Settings, n: int | None = None, rules: Mapping[str, Any] | None = None) -> Simulated:
+    """Simulate the trial; the same settings give the same tables, bit for bit.
+
+    Parameters
+    ----------
+    settings : mapping
+        configs/simulation.yaml.
+    n : int, optional
+        Patients, at least one; default ``cohort.n``.
+    rules : mapping, optional
+        The decision table that treats the adaptive arm, with its genes (``pipeline.configs.read_rules``);
+        default the one that ``settings["rules"]`` names. Its default readings are followed, whatever it is
+        set to.
+
+    Raises
+    ------
+    ValueError
+        If the settings leave out a visit that the rules need, or a control setting is unknown.
+    """
+    _check(settings)
+    streams = Streams(settings["seed"])
+    size = settings["cohort"]["n"] if n is None else n
+    world = _before_treatment(size, settings, _as_read_by_default(rules, settings), streams)
+    twins = {adaptive: Streams(settings["seed"]) for adaptive in (False, True)}
+    control, adaptive = (follow(world, adaptive=a, streams=twin) for a, twin in twins.items())
+    ends = [
+        outcome.potential_outcome(course, world.people, world.centres, settings, twin)
+        for course, twin in zip((control, adaptive), twins.values(), strict=True)
+    ]
+    in_adaptive = world.people["arm"] == world.rules.arm
+    course = records.observed(control, adaptive, in_adaptive, world.variants["person"])
+    reached = {name: np.where(in_adaptive, ends[1][name], ends[0][name]) for name in ends[0]}
+    tables = _tables(world, course, reached, in_adaptive, streams)
+    return Simulated(
+        {name: _as_text(table) for name, table in tables.items()}, outcome.truth_table(world.people, *ends)
+    )
+
+
+def _as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with text as str: parts without rows would leave whole columns as objects."""
+    return table.astype(dict.fromkeys(table.columns[table.dtypes == "object"], "str"))
+
+
+def _check(settings: Settings) -> None:
+    """Refuse settings under which the adaptive arm could not be treated by its rules."""
+    for control in ("control_ctdna", "control_imaging"):
+        if settings[control] not in {"collected", "not_planned"}:
+            message = f"simulation.yaml, {control}: {settings[control]} is neither collected nor not_planned"
+            raise ValueError(message)
+    for domain, needed in (("ctdna", {"c1"}), ("imaging", {"c2", "c4"})):
+        missing = needed - set(settings[domain]["visits"])
+        if missing:
+            raise ValueError(f"simulation.yaml, {domain}.visits: the rules need {', '.join(sorted(missing))}")
+
+
+def _as_read_by_default(document: Mapping[str, Any] | None, settings: Settings) -> RuleTable:
+    """Return the rules under their default readings: an analysis under others treats nobody differently."""
+    if document is None:
+        document = read_rules(RULES / f"{settings['rules']}.yaml", RULES / "pam_genes.csv")
+    return parse_rules(document, {name: reading["default"] for name, reading in document["readings"].items()})
+
+
+def _before_treatment(n: int, settings: Settings, rules: RuleTable, streams: Streams) -> World:
+    """Return the trial up to the first dose: everything here is the same under both strategies."""
+    places = centres.draw_centres(settings)
+    people = patients.randomise(n, places, settings, streams)
+    people |= patients.draw_latents(people, places, settings, streams)
+    people |= patients.stage_patients(people, places, settings, streams)
+    people |= biopsy.read_biopsy(people, places, settings, streams)
+    people |= screening.violate_eligibility(people, settings, streams)
+    variants = genome.draw_genome(people, settings, streams)
+    variants |= genome.sequence_tissue(variants, people, places, settings, streams)
+    pathway = genes_in_force(rules)
+    variants |= plasma.for_assay(variants, people, places, pathway, settings, streams)
+    people["pam_mutated"] = genome.pam_mutated(variants, n, pathway)
+    people["panel_covers_pam"] = plasma.panel_covers(people, places, pathway, settings)
+    people["sensitivity"] = treatment.sensitivity(people, settings)
+    people["log10_vaf"] = plasma.shed_at_baseline(people, settings)
+    people |= scans.lesions_at_baseline(people, places, settings, streams)
+    measured = _measured_at_baseline(people, places, variants, settings, streams)
+    return World(people, places, variants, measured, rules, settings)
+
+
+def _measured_at_baseline(
+    people: Columns, places: Columns, variants: Columns, settings: Settings, streams: Streams
+) -> tuple[Columns, Columns, Columns]:
+    """Return the baseline plasma sample, what was called in it, and the baseline scan."""
+    draw_day = people["consent_day"] + streams("draw day baseline").integers(0, 3, size=len(people["age"]))
+    scan_day = people["consent_day"] + streams("scan day baseline").integers(0, 4, size=len(people["age"]))
+    sample, called = plasma.draw_sample(
+        "baseline", people["log10_vaf"], draw_day, people, places, variants, settings, streams
+    )
+    unchanged = np.zeros(len(people["age"]))
+    people = people | {"progression_cycle": np.full(len(unchanged), settings["treatment"]["cycles"] + 10)}
+    return sample, called, scans.scan("baseline", unchanged, scan_day, people, places, {}, settings, streams)
+
+
+def _tables(
+    world: World, course: Course, reached: Columns, in_adaptive: Array, streams: Streams
+) -> dict[str, pd.DataFrame]:
+    """Return all raw tables, of every patient the course under her own arm, cut off where she left."""
+    people, places, settings = world.people, world.centres, world.settings
+    end = outcome.leave(course, people, places, settings, streams)
+    last = end["last_cycle"]
+    cycles = records.cycles_given(course, last, in_adaptive, settings)
+    plasma_planned = in_adaptive | (settings["control_ctdna"] == "collected")
+    scans_planned = in_adaptive | (settings["control_imaging"] == "collected")
+    scanned = (course, last, people, places, scans_planned, settings)
+    drawn = (course, last, people)
+    return {
+        "sites": centres.sites_table(places, settings),
+        "subjects": patients.subjects_table(people, settings),
+        "pathology": biopsy.pathology_table(people, settings),
+        "labs": screening.labs_table(people, settings, streams),
+        "tissue_variants": genome.tissue_table(world.variants, people, settings),
+        "ctdna_samples": records.samples_table(*drawn, places, plasma_planned, settings),
+        "ctdna_variants": records.variants_table(*drawn, world.variants, plasma_planned, settings),
+        "lesions": image_records.lesions_table(*scanned),
+        "response": image_records.response_table(*scanned),
+        "imaging_features": image_records.imaging_features_table(*scanned, streams),
+        "exposure": treatment.exposure_table(people, cycles, settings),
+        "adverse_events": treatment.adverse_events_table(people, cycles, settings, streams),
+        "disposition": outcome.disposition_table(people, end, settings),
+        "deviations": records.deviations_table(course, last, people, in_adaptive, settings),
+        "surgery": outcome.operate(course, end, people, reached, settings, streams),
+    }
