@@ -1,0 +1,170 @@
+"""Smoothed calibration: from predicted to loess-smoothed observed risk (Austin and Steyerberg 2019).
+
+The smoother is R's ``loess(y ~ p)`` with its defaults: degree 2, span 0.75, fitted on a k-d tree and
+interpolated between its vertices. An exact local regression gives other values.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from skmisc.loess import loess
+
+from models.measure import (
+    CountArray,
+    FloatArray,
+    MeasureError,
+    as_outcome,
+    as_probability,
+    as_repeats,
+)
+
+DEGREE = 2
+SPAN = 0.75
+# With fewer, observed minus expected per group says more than a curve through so few points.
+FEWEST_DISTINCT = 10
+LOESS_MEASURES = ("ici", "e50", "e90", "emax")
+
+
+def distinct_predictions(p: npt.ArrayLike) -> int:
+    """Return the number of distinct predictions, the smallest over repeats; p (n,) or (repeats, n)."""
+    return min(np.unique(row).size for row in np.atleast_2d(np.asarray(p, dtype=np.float64)))
+
+
+def smoothed_risk(y: npt.ArrayLike, p: npt.ArrayLike, at: npt.ArrayLike | None = None) -> FloatArray:
+    """Return the loess-smoothed observed risk.
+
+    Parameters
+    ----------
+    y, p : array, shape (n,)
+        Outcome, 0 or 1, and predicted probability.
+    at : array, shape (k,), optional
+        Where the curve is read, inside the range of p; by default at every patient's p.
+
+    Returns
+    -------
+    array, shape (k,) or (n,)
+        May leave [0, 1]: loess does not know that it smooths a risk.
+
+    Raises
+    ------
+    MeasureError
+        If p has fewer than 10 distinct values, if ``at`` leaves the range of p, or if a neighbourhood of the
+        smoother holds too few distinct values (R warns there and uses a pseudoinverse).
+    """
+    outcome = as_outcome(y)
+    probability = as_probability(p, outcome.size)
+    _refuse_few(probability)
+    points = probability if at is None else np.asarray(at, dtype=np.float64)
+    outside = int(np.sum((points < probability.min()) | (points > probability.max())))
+    if outside:
+        raise MeasureError(f"at: {outside} of {points.size} values lie outside the range of p")
+    try:
+        curve = _fit(outcome, probability)
+        return np.array(curve.outputs.fitted_values if at is None else curve.predict(points).values)
+    except ValueError as error:
+        raise MeasureError(
+            f"loess: a neighbourhood holds too few distinct values ({distinct_predictions(probability)} "
+            f"distinct predictions for {outcome.size} patients)"
+        ) from error
+
+
+def _refuse_few(probability: FloatArray) -> None:
+    distinct = distinct_predictions(probability)
+    if distinct < FEWEST_DISTINCT:
+        raise MeasureError(
+            f"ici: the smoothed curve needs {FEWEST_DISTINCT} distinct predictions, got {distinct}: "
+            "use observed minus expected per group"
+        )
+
+
+def _fit(y: FloatArray, p: FloatArray) -> loess:
+    curve = loess(p, y, degree=DEGREE, span=SPAN)
+    curve.control.trace_hat = "approximate"  # of the standard errors, which nobody reads; the fit is the same
+    curve.fit()
+    return curve
+
+
+def calibration_errors(y: npt.ArrayLike, p: npt.ArrayLike) -> dict[str, float]:
+    """Return mean ``ici``, median ``e50``, 90th centile ``e90`` and maximum ``emax`` of |smoothed - p|.
+
+    Parameters
+    ----------
+    y, p : array, shape (n,)
+        Outcome, 0 or 1, and predicted probability.
+
+    Raises
+    ------
+    MeasureError
+        As ``smoothed_risk``.
+    """
+    probability = np.asarray(p, dtype=np.float64)
+    errors = _summary(np.abs(smoothed_risk(y, probability) - probability))
+    return dict(zip(LOESS_MEASURES, map(float, errors), strict=True))
+
+
+def _summary(distance: FloatArray) -> FloatArray:
+    median, ninetieth = np.quantile(distance, [0.5, 0.9])
+    return np.array([distance.mean(), median, ninetieth, distance.max()])
+
+
+def _errors_or_nan(y: FloatArray, p: FloatArray) -> FloatArray:
+    """Return the four calibration errors of a resample, NaN where loess cannot be fitted to it."""
+    try:
+        return _summary(np.abs(_fit(y, p).outputs.fitted_values - p))
+    except ValueError:
+        return np.full(len(LOESS_MEASURES), np.nan)
+
+
+def calibration_error_replicates(y: FloatArray, p: FloatArray, counts: CountArray) -> FloatArray:
+    """Return the calibration errors of each bootstrap sample, averaged over repeats.
+
+    Parameters
+    ----------
+    y : array, shape (n,)
+    p : array, shape (repeats, n)
+    counts : array, shape (samples, n)
+        How often each patient is in each sample. Patients are repeated, not weighted: loess takes the nearest
+        three quarters of the *patients*.
+
+    Returns
+    -------
+    array, shape (samples, 4)
+        In the order of ``LOESS_MEASURES``; NaN where loess cannot be fitted to a sample.
+    """
+    patients = np.arange(y.size)
+    errors = np.empty((len(counts), len(LOESS_MEASURES)))
+    for sample, count in enumerate(counts):
+        drawn = np.repeat(patients, count)
+        errors[sample] = np.mean([_errors_or_nan(y[drawn], row[drawn]) for row in p], axis=0)
+    return errors
+
+
+def ici_null95(p: npt.ArrayLike, simulations: int, rng: np.random.Generator) -> float:
+    """Return the 95th centile of the ICI of a perfect model with these predictions: y ~ Bernoulli(p).
+
+    The ICI is positive also where the predictions are the true risks (mean 0.033 at 500 patients), so an
+    observed ICI is read beside this value.
+
+    Parameters
+    ----------
+    p : array, shape (n,) or (repeats, n)
+        Predicted probability; the centile is computed per repeat and averaged.
+    simulations : int
+        Outcomes drawn per repeat.
+    rng : Generator
+        Source of the outcomes.
+
+    Raises
+    ------
+    MeasureError
+        If p has fewer than 10 distinct values, or loess cannot be fitted to the predictions.
+    """
+    predictions = as_repeats(p, np.asarray(p).shape[-1])
+    _refuse_few(predictions)
+    centiles = []
+    for row in predictions:
+        drawn = (rng.random((simulations, row.size)) < row).astype(np.float64)
+        null = np.array([_errors_or_nan(outcome, row)[0] for outcome in drawn])
+        if np.isnan(null).any():
+            raise MeasureError("ici_null95: loess could not be fitted to the predictions")
+        centiles.append(np.quantile(null, 0.95))
+    return float(np.mean(centiles))

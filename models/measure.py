@@ -1,0 +1,144 @@
+"""What every performance measure shares: value and interval, error, checks of the input, resampling."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+CountArray = npt.NDArray[np.uint16]
+
+
+class MeasureError(ValueError):
+    """A measure that cannot be computed from these outcomes and predictions, and why."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A point value and its interval; ``low`` and ``high`` are None where a measure has no interval."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+def as_outcome(y: npt.ArrayLike) -> FloatArray:
+    """Return outcomes as floats, shape (n,); MeasureError unless each is 0 or 1 and there is at least one."""
+    outcome = np.asarray(y, dtype=np.float64)
+    if outcome.ndim != 1 or outcome.size == 0:
+        raise MeasureError(f"y: must be one value per patient, shape (n,) with n >= 1; got {outcome.shape}")
+    wrong = int(np.sum((outcome != 0) & (outcome != 1)))
+    if wrong:
+        raise MeasureError(f"y: must be 0 or 1; {wrong} of {outcome.size} values are not")
+    return outcome
+
+
+def as_probability(p: npt.ArrayLike, patients: int, name: str = "p") -> FloatArray:
+    """Return predictions as floats, shape (n,); MeasureError unless each lies strictly between 0 and 1."""
+    probability = np.asarray(p, dtype=np.float64)
+    if probability.shape != (patients,):
+        raise MeasureError(f"{name}: must have shape ({patients},) as y has; got {probability.shape}")
+    _refuse_outside(probability, name)
+    return probability
+
+
+def as_repeats(p: npt.ArrayLike, patients: int, name: str = "p") -> FloatArray:
+    """Return predictions as floats, shape (repeats, n); one row for (n,). Raises as ``as_probability``."""
+    probability = np.atleast_2d(np.asarray(p, dtype=np.float64))
+    if probability.ndim != 2 or probability.shape[0] == 0 or probability.shape[1] != patients:
+        raise MeasureError(f"{name}: must have shape (repeats, {patients}); got {probability.shape}")
+    _refuse_outside(probability, name)
+    return probability
+
+
+def _refuse_outside(probability: FloatArray, name: str) -> None:
+    wrong = int(np.sum(~((probability > 0) & (probability < 1))))
+    if wrong:
+        raise MeasureError(f"{name}: must lie strictly between 0 and 1; {wrong} of {probability.size} do not")
+
+
+def log_odds(p: FloatArray) -> FloatArray:
+    """Return ``log(p / (1 - p))`` element by element, for p strictly between 0 and 1."""
+    return np.log(p) - np.log1p(-p)
+
+
+def require_both_outcomes(y: FloatArray, measure: str) -> None:
+    """Raise MeasureError if no patient, or every patient, has the event."""
+    events = float(y.sum())
+    if events in {0.0, float(y.size)}:
+        raise MeasureError(f"{measure}: needs both outcomes; {events:g} of {y.size} patients have the event")
+
+
+def draw_patients(patients: int, samples: int, rng: np.random.Generator) -> CountArray:
+    """Draw bootstrap samples of patients with replacement.
+
+    Returns
+    -------
+    array, shape (samples, patients)
+        How often each patient is in each sample; every row sums to ``patients``.
+
+    Raises
+    ------
+    MeasureError
+        If no sample is asked for.
+    """
+    if samples < 1:
+        raise MeasureError(f"bootstrap: must be at least 1 sample; got {samples}")
+    counts = np.empty((samples, patients), dtype=np.uint16)
+    for block in blocks(samples, patients):
+        size = block.stop - block.start
+        drawn = rng.integers(patients, size=(size, patients))
+        drawn += np.arange(size)[:, None] * patients
+        counts[block] = np.bincount(drawn.ravel(), minlength=size * patients).reshape(size, patients)
+    return counts
+
+
+def blocks(samples: int, patients: int, elements: int = 2**18) -> Sequence[slice]:
+    """Cut ``samples`` rows of ``patients`` values into slices of about ``elements``, to bound memory."""
+    size = max(1, elements // patients)
+    return [slice(start, min(start + size, samples)) for start in range(0, samples, size)]
+
+
+def share_failed_within(replicates: FloatArray, measure: str, allowed: float = 0.01) -> FloatArray:
+    """Return the bootstrap replicates that could be computed.
+
+    Parameters
+    ----------
+    replicates : array, shape (samples,)
+        The measure in each sample, NaN where it could not be computed.
+    measure : str
+        Named in the error.
+    allowed : float
+        The largest share of samples that may fail.
+
+    Raises
+    ------
+    MeasureError
+        If more samples failed.
+    """
+    failed = int(np.isnan(replicates).sum())
+    if failed > allowed * replicates.size:
+        raise MeasureError(
+            f"{measure}: could not be computed in {failed} of {replicates.size} bootstrap samples "
+            f"(at most {allowed:.0%} may fail)"
+        )
+    return replicates[~np.isnan(replicates)]
+
+
+def percentile_interval(value: float, replicates: FloatArray, level: float) -> Measure:
+    """Return the value with the percentile bootstrap interval at ``level`` (Efron 1979)."""
+    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
+    return Measure(value, float(low), float(high))
+
+
+def basic_interval(value: float, replicates: FloatArray, level: float, floor: float | None = None) -> Measure:
+    """Return the value with the basic bootstrap interval ``2 value - quantiles`` (Davison and Hinkley 1997).
+
+    ``floor`` is the smallest value the measure can take; both ends are cut there.
+    """
+    upper, lower = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
+    ends = [2 * value - float(lower), 2 * value - float(upper)]
+    low, high = ends if floor is None else [max(floor, end) for end in ends]
+    return Measure(value, low, high)

@@ -1,0 +1,201 @@
+"""Performance measures over many sets of patient weights at once: the engine of the bootstrap.
+
+Each function takes outcomes ``y`` in [0, 1], predictions, and ``weights`` of shape (samples, n): how often
+each patient is in each bootstrap sample, or one row of ones for the point value. It returns one value per
+sample, NaN where a sample does not determine the measure. An outcome strictly between 0 and 1 is the
+probability of the event: the patient counts as an event with weight ``y``, as a non-event with ``1 - y``.
+"""
+
+import numpy as np
+from scipy.special import expit
+
+from models.measure import BoolArray, FloatArray, blocks, log_odds
+
+# Newton's method: the last step is below TOLERANCE, so the error after it is of the order of its square.
+TOLERANCE = 1e-6
+MAX_ITERATIONS = 200
+# Longest step on the log-odds: one step from a flat likelihood would otherwise leave the numbers' range.
+LONGEST_STEP = 25.0
+ROUNDING = 1e-14
+
+
+def weighted_mean(contributions: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return ``sum w c / sum w``: shape (samples,) for contributions (n,), (samples, k) for (n, k)."""
+    total = weights.sum(axis=1)
+    means: FloatArray = (weights @ contributions).T / total
+    return means.T
+
+
+def squared_error(y: FloatArray, p: FloatArray) -> FloatArray:
+    """Return each patient's ``y (1 - p)^2 + (1 - y) p^2``: ``(p - y)^2`` for y in {0, 1}; p (..., n)."""
+    return y * (1 - p) ** 2 + (1 - y) * p**2
+
+
+def negative_log_likelihood(y: FloatArray, p: FloatArray) -> FloatArray:
+    """Return each patient's ``-y log p - (1 - y) log(1 - p)``; p (..., n) strictly between 0 and 1."""
+    return -(y * np.log(p) + (1 - y) * np.log1p(-p))
+
+
+def weighted_scaled_brier(y: FloatArray, p: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return ``1 - Brier / (prevalence (1 - prevalence))`` per sample, averaged over repeats; p (repeats, n).
+
+    The average over repeats is taken of the Brier score, in which the measure is linear. NaN where a sample
+    has one class only.
+    """
+    prevalence = weighted_mean(y, weights)
+    brier = weighted_mean(squared_error(y, p).mean(axis=0), weights)
+    reference = prevalence * (1 - prevalence)
+    ratio: FloatArray = np.divide(brier, reference, out=np.full_like(brier, np.nan), where=reference > 0)
+    scaled: FloatArray = 1 - ratio
+    return scaled
+
+
+def weighted_o_e(y: FloatArray, p: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return ``sum w y / sum w p`` per sample, the ratio averaged over repeats; p (repeats, n)."""
+    average: FloatArray = ((weights @ y)[:, None] / (weights @ p.T)).mean(axis=1)
+    return average
+
+
+def weighted_auc(y: FloatArray, p: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the area under the ROC curve per sample; p (n,); NaN where a sample has one class only.
+
+    ``sum_ij a_i c_j (1[p_i > p_j] + 1/2 1[p_i = p_j]) / (sum a sum c)`` with ``a = w y``, ``c = w (1 - y)``:
+    one sort for all samples, then cumulative sums over the distinct values of p. For fractional outcomes the
+    pairs of a patient with itself stay in: their share is of order 1/n.
+    """
+    order = np.argsort(p, kind="stable")
+    starts = np.flatnonzero(np.diff(p[order], prepend=-np.inf) > 0)
+    auc = np.full(len(weights), np.nan)
+    for block in blocks(*weights.shape):
+        sorted_weights = weights[block][:, order]
+        events = sorted_weights * y[order]
+        non_events = sorted_weights - events
+        if starts.size < order.size:
+            events = np.add.reduceat(events, starts, axis=1)
+            non_events = np.add.reduceat(non_events, starts, axis=1)
+        below = np.cumsum(non_events, axis=1)
+        pairs = events.sum(axis=1) * below[:, -1]
+        below -= non_events / 2
+        concordant = np.einsum("sv,sv->s", events, below)
+        np.divide(concordant, pairs, out=auc[block], where=pairs > 0)
+    return auc
+
+
+def slope_exists(y: FloatArray, lp: FloatArray, weights: FloatArray) -> BoolArray:
+    """Say per sample whether ``logit(y) ~ lp`` has a finite maximum-likelihood slope, shape (samples,).
+
+    With one covariate it has one exactly when neither class lies on one side of the other: the largest lp of
+    an event exceeds the smallest of a non-event, and the reverse (Silvapulle 1981).
+    """
+    present = weights > 0
+    event, non_event = present & (y > 0), present & (y < 1)
+
+    def largest(chosen: BoolArray) -> FloatArray:
+        values: FloatArray = np.where(chosen, lp, -np.inf).max(axis=1)
+        return values
+
+    def smallest(chosen: BoolArray) -> FloatArray:
+        values: FloatArray = np.where(chosen, lp, np.inf).min(axis=1)
+        return values
+
+    exists: BoolArray = (largest(event) > smallest(non_event)) & (largest(non_event) > smallest(event))
+    return exists
+
+
+def weighted_slope(y: FloatArray, p: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the slope of ``logit(y) ~ 1 + logit(p)`` per sample; p (n,).
+
+    NaN where the slope is not finite (see ``slope_exists``) or Newton's method did not converge.
+    """
+    lp = log_odds(p)
+    slope = np.full(len(weights), np.nan)
+    if not slope_exists(y, lp, np.ones((1, y.size)))[0]:
+        return slope
+    spread = lp.std()
+    x = (lp - lp.mean()) / spread
+    prevalence = y.mean()
+    start = np.array([np.log(prevalence / (1 - prevalence)), 0.0])
+    start = _maximise(y, x, np.ones((1, y.size)), start, slope_free=True)[0]
+    for block in blocks(*weights.shape):
+        rows = weights[block]
+        finite = slope_exists(y, lp, rows)
+        slope[block][finite] = _maximise(y, x, rows[finite], start, slope_free=True)[:, 1] / spread
+    return slope
+
+
+def weighted_intercept(y: FloatArray, p: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the intercept of ``logit(y) ~ 1 + offset(logit(p))`` per sample; p (n,).
+
+    NaN where a sample has one class only (the intercept is infinite) or Newton's method did not converge.
+    """
+    lp = log_odds(p)
+    intercept = np.full(len(weights), np.nan)
+    events = y.sum()
+    if events in {0.0, float(y.size)}:
+        return intercept
+    everyone = np.ones((1, y.size))
+    start = _maximise(y, lp, everyone, np.array([0.0, 1.0]), slope_free=False)[0]
+    for block in blocks(*weights.shape):
+        rows = weights[block]
+        observed = rows @ y
+        finite = (observed > 0) & (rows @ (1 - y) > 0)
+        intercept[block][finite] = _maximise(y, lp, rows[finite], start, slope_free=False)[:, 0]
+    return intercept
+
+
+def _maximise(
+    y: FloatArray, x: FloatArray, weights: FloatArray, start: FloatArray, *, slope_free: bool
+) -> FloatArray:
+    """Return the coefficients (samples, 2) of ``logit(y) ~ a + b x`` that maximise each weighted likelihood.
+
+    Newton's method from ``start`` (2,) for all samples at once. A step at whose end the likelihood falls more
+    than half as steeply as it rose at the start went too far past the top, and is halved. Rows that do not
+    converge are NaN.
+    """
+    coefficients = np.tile(start, (len(weights), 1))
+    result = np.full_like(coefficients, np.nan)
+    gradient, step = _gradient_and_step(y, x, weights, coefficients, slope_free=slope_free)
+    accepted = np.ones(len(weights), dtype=bool)
+    open_rows = np.arange(len(weights))
+    for _ in range(MAX_ITERATIONS):
+        done = accepted & (np.abs(step).max(axis=1) < TOLERANCE)
+        result[open_rows[done]] = coefficients[done] + step[done]
+        if done.all():
+            break
+        if done.any():
+            weights, open_rows = weights[~done], open_rows[~done]
+            coefficients, gradient, step = coefficients[~done], gradient[~done], step[~done]
+        trial = coefficients + step
+        new_gradient, new_step = _gradient_and_step(y, x, weights, trial, slope_free=slope_free)
+        before, after = (step * gradient).sum(axis=1), (step * new_gradient).sum(axis=1)
+        accepted = after >= -before / 2
+        coefficients = np.where(accepted[:, None], trial, coefficients)
+        gradient = np.where(accepted[:, None], new_gradient, gradient)
+        step = np.where(accepted[:, None], new_step, step / 2)
+    return result
+
+
+def _gradient_and_step(
+    y: FloatArray, x: FloatArray, weights: FloatArray, coefficients: FloatArray, *, slope_free: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Return gradient and Newton step (samples, 2) of the weighted log-likelihood of ``a + b x``."""
+    p = expit(coefficients[:, :1] + coefficients[:, 1:] * x)
+    powers = np.column_stack([np.ones_like(x), x, x * x])
+    gradient = (weights * (y - p)) @ powers[:, :2]
+    np.multiply(p, 1 - p, out=p)
+    p *= weights
+    i_aa, i_ab, i_bb = (p @ powers).T
+    if not slope_free:
+        gradient[:, 1] = 0.0
+        i_ab, i_bb = np.zeros_like(i_ab), np.ones_like(i_bb)
+    # A nearly singular information matrix may lose its determinant to rounding; any positive one leads uphill.
+    determinant = np.maximum(i_aa * i_bb - i_ab * i_ab, ROUNDING * i_aa * i_bb)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        step = np.column_stack(
+            [
+                (i_bb * gradient[:, 0] - i_ab * gradient[:, 1]) / determinant,
+                (i_aa * gradient[:, 1] - i_ab * gradient[:, 0]) / determinant,
+            ]
+        )
+        longest = np.abs(step).max(axis=1, keepdims=True)
+        return gradient, step * np.minimum(1.0, LONGEST_STEP / longest)
