@@ -14,13 +14,19 @@ from models.serving import PcrModel
 
 
 def learn_encoding(
-    frame: pd.DataFrame, features: Sequence[Mapping[str, Any]], *, rarest_level: int, shrinkage: float
+    frame: pd.DataFrame,
+    features: Sequence[Mapping[str, Any]],
+    *,
+    rarest_level: int,
+    most_missing: float,
+    shrinkage: float,
 ) -> dict[str, Any]:
     """Return the ``encoding`` of a model document, learned from the rows of `frame`.
 
     A numeric feature is one column. A categorical feature has one column per level that at least
     `rarest_level` rows show, except the most frequent one; rarer levels stand with that one. Columns that do
-    not vary are left out.
+    not vary are left out, and so are features so seldom known that their values would mostly be imputed:
+    other features under their name.
 
     Parameters
     ----------
@@ -30,6 +36,8 @@ def learn_encoding(
         ``name``, ``kind`` (numeric or categorical) and, for a categorical feature, ``levels``.
     rarest_level : int
         Fewest rows for which a level gets a column.
+    most_missing : float in [0, 1]
+        Largest share of missing values with which a feature is used.
     shrinkage : float in (0, 1]
         Weight of the identity in the correlation matrix from which values are imputed.
 
@@ -44,7 +52,8 @@ def learn_encoding(
     ValueError
         If no column varies.
     """
-    columns = [column for feature in features for column in _candidate_columns(frame, feature, rarest_level)]
+    known = [feature for feature in features if frame[feature["name"]].isna().mean() <= most_missing]
+    columns = [column for feature in known for column in _candidate_columns(frame, feature, rarest_level)]
     encoded = _encode(frame, features, columns)
     varies = np.array([np.unique(c[~np.isnan(c)]).size > 1 for c in encoded.T], dtype=bool)
     if not varies.any():

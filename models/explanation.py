@@ -145,3 +145,77 @@ def domain_shares(explained: pd.DataFrame, features: Sequence[Mapping[str, Any]]
             "high": shares.max().to_numpy(),
         }
     )
+
+
+def rank_scale(values: np.ndarray) -> np.ndarray:
+    """Return the rank of each value as a fraction from 0 (lowest) to 1 (highest), shape (n,).
+
+    Ties share their mean rank; NaN stays NaN; where all values are the same, they stand at 0.5.
+    """
+    ranks = pd.Series(values, dtype="float64").rank(method="average")
+    known = int(ranks.notna().sum())
+    if known < 2:
+        return np.where(ranks.isna(), np.nan, 0.5)
+    return ((ranks - 1) / (known - 1)).to_numpy()
+
+
+def binned_median(x: np.ndarray, y: np.ndarray, bins: int) -> pd.DataFrame:
+    """Return the median of `y` along `x`, in at most `bins` bins that hold about as many values each.
+
+    Values of `x` that are the same are never divided, so few distinct values give few bins. Missing `x` are
+    left out.
+
+    Parameters
+    ----------
+    x, y : array, shape (n,)
+        Value of a feature, and its contribution.
+    bins : int
+        Most bins.
+
+    Returns
+    -------
+    DataFrame
+        Per bin, from low to high: ``x`` and ``median`` (the medians inside the bin) and ``n``.
+    """
+    known = ~np.isnan(x)
+    frame = pd.DataFrame({"x": x[known], "median": y[known]})
+    if frame["x"].nunique() <= bins:
+        bin_of = frame["x"]
+    else:
+        bin_of = pd.qcut(frame["x"], bins, labels=False, duplicates="drop")
+    grouped = frame.groupby(bin_of.to_numpy())
+    return grouped.median().assign(n=grouped.size()).reset_index(drop=True)
+
+
+def contribution_by_level(
+    explained: pd.DataFrame, values: pd.DataFrame, names: Sequence[str], missing: str
+) -> pd.DataFrame:
+    """Return how the contribution of each categorical feature lies at each of its levels.
+
+    Parameters
+    ----------
+    explained : DataFrame
+        Contributions (log-odds), one row per patient.
+    values : DataFrame
+        The features' values, rows as in `explained`.
+    names : sequence of str
+        Categorical features, in the order wanted.
+    missing : str
+        Stands for a value that is missing.
+
+    Returns
+    -------
+    DataFrame
+        feature, level, n, and the 5th, 25th, 50th, 75th and 95th centile of the contribution: ``low``,
+        ``q25``, ``median``, ``q75``, ``high``. Levels by falling median.
+    """
+    centiles = {"low": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "high": 0.95}
+    parts = []
+    for name in names:
+        levels = values[name].astype(object).where(values[name].notna(), missing).to_numpy()
+        grouped = explained[name].groupby(levels)
+        table = pd.DataFrame({key: grouped.quantile(q) for key, q in centiles.items()})
+        table = table.assign(n=grouped.size(), feature=name).rename_axis("level").reset_index()
+        parts.append(table.sort_values(["median", "level"], ascending=[False, True]))
+    columns = ["feature", "level", "n", *centiles]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)

@@ -119,6 +119,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
             train,
             self.features,
             rarest_level=learned["rarest_level"],
+            most_missing=learned["most_missing"],
             shrinkage=learned["imputation_shrinkage"],
         )
         coder = PcrModel({"features": self.features, "encoding": encoding})

@@ -12,7 +12,7 @@ from tests.patients import FEATURES, SETTINGS, patients
 
 def encoded(n: int = 120) -> tuple[Design, np.ndarray]:
     frame, y = patients(n)
-    encoding = learn_encoding(frame, FEATURES, rarest_level=5, shrinkage=0.2)
+    encoding = learn_encoding(frame, FEATURES, rarest_level=5, most_missing=0.8, shrinkage=0.2)
     model = PcrModel({"features": FEATURES, "encoding": encoding})
     columns = model.complete(model.encode(frame))
     return Design(encoding, columns, y, columns), y
@@ -20,7 +20,7 @@ def encoded(n: int = 120) -> tuple[Design, np.ndarray]:
 
 def test_a_binary_feature_is_one_column_and_the_most_frequent_level_has_none() -> None:
     frame, _ = patients()
-    encoding = learn_encoding(frame, FEATURES, rarest_level=5, shrinkage=0.2)
+    encoding = learn_encoding(frame, FEATURES, rarest_level=5, most_missing=0.8, shrinkage=0.2)
     levels = [c["level"] for c in encoding["columns"] if c["feature"] == "ctdna_state"]
     assert levels == ["not_done", "positive"]
     assert sum(c["feature"] == "arm" for c in encoding["columns"]) == 1
@@ -28,15 +28,34 @@ def test_a_binary_feature_is_one_column_and_the_most_frequent_level_has_none() -
 
 def test_a_level_rarer_than_asked_stands_with_the_most_frequent_one() -> None:
     frame, _ = patients()
-    encoding = learn_encoding(frame, FEATURES, rarest_level=40, shrinkage=0.2)
+    encoding = learn_encoding(frame, FEATURES, rarest_level=40, most_missing=0.8, shrinkage=0.2)
     assert [c.get("level") for c in encoding["columns"] if c["feature"] == "ctdna_state"] == []
+
+
+def test_a_feature_that_is_hardly_ever_known_is_not_used() -> None:
+    frame, _ = patients(100)
+    frame.loc[:89, "til_pct"] = np.nan
+    used = [
+        {
+            c["feature"]
+            for c in learn_encoding(frame, FEATURES, rarest_level=5, most_missing=most, shrinkage=0.2)[
+                "columns"
+            ]
+        }
+        for most in (0.8, 0.95)
+    ]
+    assert used[1] - used[0] == {"til_pct"}
 
 
 def test_nothing_can_be_learned_from_features_that_do_not_vary() -> None:
     frame, _ = patients(20)
     with pytest.raises(ValueError, match="no feature varies"):
         learn_encoding(
-            frame.assign(age_years=50.0)[["age_years"]], FEATURES[1:2], rarest_level=5, shrinkage=0.2
+            frame.assign(age_years=50.0)[["age_years"]],
+            FEATURES[1:2],
+            rarest_level=5,
+            most_missing=0.8,
+            shrinkage=0.2,
         )
 
 
@@ -56,7 +75,7 @@ def test_an_imputed_value_stays_in_the_range_seen_and_follows_its_neighbours() -
     frame["til_pct"] = (frame["age_years"] - 25) * 1.5 + rng.normal(0, 1, 300)
     holed = frame.copy()
     holed.loc[:9, "til_pct"] = np.nan
-    encoding = learn_encoding(holed, FEATURES, rarest_level=5, shrinkage=0.05)
+    encoding = learn_encoding(holed, FEATURES, rarest_level=5, most_missing=0.8, shrinkage=0.05)
     model = PcrModel({"features": FEATURES, "encoding": encoding})
     column = next(i for i, c in enumerate(encoding["columns"]) if c["feature"] == "til_pct")
     filled = model.complete(model.encode(holed))[:10, column]

@@ -1,0 +1,76 @@
+"""The command line `pcr`."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.console import refusals, stderr, stdout
+from pipeline.study import active_study
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Predict pathological complete response at the landmarks of an adaptive neoadjuvant trial.",
+)
+
+STUDY_HELP = "Name of a file in configs/studies, without .yaml."
+SOURCE_HELP = (
+    "Folder with the study's raw files; only read. Needed the first time, and when the files changed."
+)
+Study = Annotated[str, typer.Option(help=STUDY_HELP)]
+Source = Annotated[Path | None, typer.Option(help=SOURCE_HELP)]
+
+
+@app.command()
+def run(study: Study = "nct07239271", source: Source = None) -> None:
+    """Check the input, run every stage that is out of date, and show the results.
+
+    For example: `pcr run`, or `pcr run --study ispy2 --source ../ispy2-files`.
+    """
+    from pipeline.preflight import preflight  # noqa: PLC0415 - `pcr --help` should not wait for pandas
+
+    with refusals():
+        preflight(study, source)
+    if (code := _dvc("repro")) != 0:
+        # DVC removes a stage's outputs before it runs the stage: bring the former ones back.
+        _dvc("checkout", "--quiet")
+        stderr().print(
+            "[bold red]Stopped.[/] A stage failed; its message is above. Former results are as before."
+        )
+        raise typer.Exit(code)
+    summary()
+
+
+@app.command()
+def check(study: Study = "nct07239271", source: Source = None) -> None:
+    """Check a study's file and raw data against the contract, and change nothing.
+
+    For example: `pcr check --study ispy2 --source ../ispy2-files`.
+    """
+    from pipeline.preflight import checked  # noqa: PLC0415
+
+    with refusals():
+        problems = checked(study, source)
+    stdout().print(f"{study}: no errors, {len(problems)} warnings")
+
+
+@app.command()
+def summary() -> None:
+    """Show one line per landmark of the active study: n, pCR, AUC, Brier, and the model against the rules."""
+    from pipeline.summary import print_summary  # noqa: PLC0415
+
+    with refusals():
+        print_summary(Path("artifacts") / active_study())
+
+
+def _dvc(*arguments: str) -> int:
+    """Run DVC with this interpreter, and return its exit code."""
+    return subprocess.run([sys.executable, "-m", "dvc", *arguments], check=False).returncode  # noqa: S603
+
+
+if __name__ == "__main__":
+    app()

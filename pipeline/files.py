@@ -1,0 +1,121 @@
+"""Reading and writing, atomically: a file or folder is either the former one or the new one, never half."""
+
+import argparse
+import gzip
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+
+def stage_paths(description: str, *names: str, **values: str) -> argparse.Namespace:
+    """Return a stage's command line: ``--name PATH`` for every name, ``--name TEXT`` for every other value.
+
+    Paths are written in dvc.yaml and nowhere else; a stage is told them.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    for name, text in values.items():
+        parser.add_argument(f"--{name}", required=True, help=text)
+    return parser.parse_args()
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the content of a YAML file.
+
+    Raises
+    ------
+    ValueError
+        If the file is not YAML; the message names file and line.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ValueError(
+            f"{path}, line {line}: not valid YAML ({error.problem}); correct the file"
+        ) from error
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file, gzipped where the name says so."""
+    if path.suffix == ".gz":
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            return json.load(file)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """Return every Parquet table of a folder by its name."""
+    return {path.stem: pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`, and move it to `path` once the block ended without an error.
+
+    Works for files and folders. A folder that was there before is moved away and removed only after the new
+    one stands in its place.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    new = scratch / path.name
+    try:
+        yield new
+        if path.is_dir():
+            path.rename(scratch / "former")
+        new.replace(path)
+    finally:
+        shutil.rmtree(scratch)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    with replacing(path) as new:
+        new.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically: keys as given, floats to their last bit, NaN refused; gzipped by name."""
+    text = json.dumps(content, indent=None if path.suffix == ".gz" else 2, allow_nan=False) + "\n"
+    with replacing(path) as new:
+        if path.suffix == ".gz":
+            # No time and no name inside, so that equal content gives equal bytes.
+            new.write_bytes(gzip.compress(text.encode(), compresslevel=6, mtime=0))
+        else:
+            new.write_text(text, encoding="utf-8")
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write a Parquet or CSV file atomically."""
+    with replacing(path) as new:
+        if path.suffix == ".parquet":
+            frame.to_parquet(new, index=False)
+        else:
+            frame.to_csv(new, index=False, lineterminator="\n")
+
+
+def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Write every table as Parquet into `folder`, which is replaced as a whole."""
+    with replacing(folder) as new:
+        new.mkdir()
+        for name, frame in tables.items():
+            frame.to_parquet(new / f"{name}.parquet", index=False)
+
+
+def workers() -> int:
+    """Return the number of parallel workers: PCR_WORKERS, or one per processor that this process may use."""
+    asked = os.environ.get("PCR_WORKERS")
+    if asked is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not asked.isdigit() or int(asked) < 1:
+        raise ValueError(f"PCR_WORKERS is {asked!r}; it must be a whole number of at least 1")
+    return int(asked)

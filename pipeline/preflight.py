@@ -1,0 +1,69 @@
+"""What is checked before any stage runs: DVC first removes a stage's outputs, so bad input must stop here."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from features.cohort import build_cohort
+from features.contract import ContractError
+from pipeline.configs import read_contract, read_rules
+from pipeline.console import stderr
+from pipeline.files import read_yaml, write_table
+from pipeline.ingest import checked_tables
+from pipeline.sources.mapped import check_study_file, source_files
+from pipeline.study import ACTIVE, DATA, StudyError, activate, active_study, study_file, take_in
+
+CONTRACT = Path("configs/contract")
+IDENTIFIERS = Path("configs/identifiers.yaml")
+ELIGIBILITY = Path("configs/eligibility.yaml")
+RULES = Path("configs/rules")
+GENES = RULES / "pam_genes.csv"
+ARTIFACTS = Path("artifacts")
+
+
+def preflight(name: str, source: Path | None) -> None:
+    """Check a study and its raw files; only then make it the active one and take the files in.
+
+    Raises
+    ------
+    ValueError
+        With one message for all that is wrong. Refused rows are listed in artifacts/<study>/refused.csv.
+    """
+    checked(name, source)
+    activate(name)
+    if source is not None:
+        take_in(name, source, source_files(read_yaml(study_file(name))))
+
+
+def checked(name: str, source: Path | None) -> pd.DataFrame:
+    """Return the warnings on a study's raw data; nothing is changed.
+
+    A simulated study's tables are checked by the stage that makes them; here only its files are.
+
+    Raises
+    ------
+    ValueError
+        If the study file, the contract or the outcome is not in order.
+    """
+    path = ACTIVE if study_file(name) and active_study() == name else study_file(name)
+    study = read_yaml(path)
+    check_study_file(study)
+    if Path(study["source"]).suffix == ".yaml":
+        if source is not None:
+            raise StudyError(f"study {name} is simulated: run it without SOURCE")
+        read_yaml(Path(study["source"]))
+        return pd.DataFrame()
+    folder = source if source is not None else DATA / name
+    if not folder.is_dir():
+        raise StudyError(f"{folder} is not a folder: give the study's raw files, SOURCE=path")
+    contract = read_contract(CONTRACT)
+    try:
+        rules = read_rules(RULES / f"{study['rules']}.yaml", GENES)
+        tables, problems = checked_tables(study, folder, contract, read_yaml(IDENTIFIERS), rules)
+    except ContractError as error:
+        listed = ARTIFACTS / name / "refused.csv"
+        write_table(listed, error.problems)
+        stderr().print(f"All problems are listed in {listed}.")
+        raise
+    build_cohort(tables, study, read_yaml(ELIGIBILITY))
+    return problems

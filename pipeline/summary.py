@@ -1,0 +1,75 @@
+"""What `make run` ends with: where the reports are, and one line per landmark."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from pipeline.card import SIMULATED
+from pipeline.console import stdout
+from pipeline.files import read_json, read_yaml
+from pipeline.study import ACTIVE
+
+WIDTH = 120
+
+
+def print_summary(artifacts: Path) -> None:
+    """Print the results of the active study from its metrics.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the pipeline has not run yet.
+    """
+    study = read_yaml(ACTIVE)
+    comparison = read_json(artifacts / "metrics" / "comparison.json")
+    rows = [
+        summary_row(
+            landmark,
+            read_json(artifacts / "metrics" / f"{landmark}.json"),
+            comparison[landmark],
+            read_json(artifacts / "models" / landmark / "model.json")["candidate"],
+        )
+        for landmark in study["landmarks"]
+    ]
+    title = study["title"] + (f"\n[bold]{SIMULATED}[/]" if study["simulated"] else "")
+    caption = "Out-of-fold, all arms; intervals below the values. Log loss: below 0 the model is better."
+    table = Table(title=title, caption=caption, box=SIMPLE_HEAD)
+    for header in rows[0]:
+        table.add_column(
+            header, justify="left" if header in {"landmark", "chosen"} else "right", no_wrap=True
+        )
+    for row in rows:
+        table.add_row(*row.values())
+    console = stdout()
+    # A file or a pipe has no width; a table cut to 80 columns would lose its figures.
+    console.print(table, width=None if console.is_terminal else WIDTH)
+    for page in sorted((artifacts / "reports").glob("*.html")):
+        console.print(f"report: {page}", highlight=False, soft_wrap=True)
+
+
+def summary_row(
+    landmark: str, metrics: Mapping[str, Any], differences: Mapping[str, Any], candidate: str
+) -> dict[str, str]:
+    """Return one line of the summary as text, by column header."""
+    chosen = metrics["chosen"]
+    return {
+        "landmark": landmark,
+        "n": str(chosen["n"]["value"]),
+        "pCR": str(chosen["events"]["value"]),
+        "chosen": candidate,
+        "AUC\nmodel": interval(chosen["auc"]),
+        "AUC\nrules": interval(metrics["rules"]["auc"]),
+        "Brier\nmodel": interval(chosen["brier"]),
+        "log loss\nmodel - rules": interval(differences["chosen-rules"]["delta_log_loss"]),
+    }
+
+
+def interval(measure: Mapping[str, Any], digits: int = 3) -> str:
+    """Return the value and, on a line of its own, its interval; or that it could not be computed."""
+    if "error" in measure:
+        return "not computable"
+    bounds = f"\n{measure['low']:.{digits}f} to {measure['high']:.{digits}f}" if "low" in measure else ""
+    return f"{measure['value']:.{digits}f}{bounds}"

@@ -1,0 +1,397 @@
+"""The simulated trial: reproducible, causal, inside the published figures, and silent about its own truth."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from features.cohort import build_cohort
+from features.contract import validate
+from models.decisions import decisions
+from models.rules import parse_rules
+from pipeline.configs import read_contract, read_rules, vocabulary
+from pipeline.files import read_yaml
+from pipeline.sources.simulator import Simulated, simulate
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+SETTINGS = read_yaml(CONFIGS / "simulation.yaml")
+STUDY = read_yaml(CONFIGS / "studies" / "nct07239271.yaml")
+FAILURES = ["death", "progression", "inoperable"]
+SMALL = 400
+
+
+def changed(**values: Any) -> dict[str, Any]:
+    return copy.deepcopy(SETTINGS) | values
+
+
+@pytest.fixture(scope="module")
+def cohort() -> Simulated:
+    settings = changed()
+    settings["ctdna"]["visits"] = ["c1", "presurgery"]
+    return simulate(settings, 20_000)
+
+
+@pytest.fixture(scope="module")
+def small() -> Simulated:
+    return simulate(SETTINGS, SMALL)
+
+
+@pytest.fixture(scope="module")
+def checked(small: Simulated) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    contract = read_contract(CONFIGS / "contract")
+    return validate(small.tables, contract, vocabulary(STUDY), read_yaml(CONFIGS / "identifiers.yaml"))
+
+
+def by_patient(simulated: Simulated) -> pd.DataFrame:
+    """One row per patient: arm, pathology, and the outcome (NaN where it was not evaluable)."""
+    tables = simulated.tables
+    frame = tables["subjects"].merge(tables["pathology"], on="usubjid").set_index("usubjid")
+    surgery = tables["surgery"].set_index("usubjid").loc[frame.index]
+    evaluable = (surgery["performed"] == "Y") & (surgery["yp_t"] != "ypTX") & (surgery["yp_n"] != "ypNX")
+    clear = surgery["yp_t"].isin(["ypT0", "ypTis"]) & (surgery["yp_n"] == "ypN0")
+    left = tables["disposition"].set_index("usubjid")["reason"].reindex(frame.index)
+    frame["y"] = clear.astype(float).where(evaluable).mask(left.isin(FAILURES), 0.0)
+    return frame
+
+
+def calls(simulated: Simulated) -> pd.DataFrame:
+    """One row per patient, one column per visit: detected or not_detected, missing where neither."""
+    samples = simulated.tables["ctdna_samples"]
+    called = samples.loc[samples["result"] != "not_evaluable"]
+    return called.pivot_table(index="usubjid", columns="visit", values="result", aggfunc="first")
+
+
+def responses(simulated: Simulated, visit: str) -> pd.Series:
+    table = simulated.tables["response"]
+    rows = table.loc[(table["visit"] == visit) & (table["reader"] == "INVESTIGATOR")]
+    return rows.set_index("usubjid")["overall"]
+
+
+def odds_ratio(a: float, b: float) -> float:
+    return a / (1 - a) / (b / (1 - b))
+
+
+def test_the_same_seed_gives_identical_tables(small: Simulated) -> None:
+    again = simulate(SETTINGS, SMALL)
+    pd.testing.assert_frame_equal(again.truth, small.truth, check_exact=True)
+    assert list(again.tables) == list(small.tables)
+    for name, table in small.tables.items():
+        pd.testing.assert_frame_equal(again.tables[name], table, check_exact=True)
+
+
+def test_another_seed_gives_other_patients_of_the_same_centres(small: Simulated) -> None:
+    other = simulate(changed(seed=SETTINGS["seed"] + 1), SMALL)
+    assert (other.truth["p_control"] != small.truth["p_control"]).all()
+    pd.testing.assert_frame_equal(other.tables["sites"], small.tables["sites"])
+
+
+def test_leaving_out_a_visit_leaves_all_other_tables_as_they_were(small: Simulated) -> None:
+    settings = changed()
+    settings["ctdna"]["visits"] = ["c1", "presurgery"]
+    more = simulate(settings, SMALL)
+    for name in ("subjects", "labs", "lesions", "exposure", "adverse_events"):
+        pd.testing.assert_frame_equal(more.tables[name], small.tables[name])
+    pd.testing.assert_frame_equal(more.truth, small.truth)
+
+
+def test_the_contract_has_nothing_to_say_against_the_tables(
+    checked: tuple[dict[str, pd.DataFrame], pd.DataFrame],
+) -> None:
+    tables, problems = checked
+    assert problems.empty, problems.to_string()
+    assert set(read_contract(CONFIGS / "contract")) - set(tables) == {"biomarkers"}
+
+
+def test_no_raw_table_holds_the_truth(cohort: Simulated) -> None:
+    truth = cohort.truth.set_index("usubjid")
+    assert {"p_control", "p_adaptive", "y_control", "y_adaptive"} < set(truth.columns)
+    for name, table in cohort.tables.items():
+        assert not set(truth.columns) & set(table.columns), name
+        per_patient = (
+            table.drop_duplicates("usubjid").set_index("usubjid") if "usubjid" in table else table[:0]
+        )
+        numbers = per_patient.select_dtypes("number").astype(float)
+        for column in numbers.columns[numbers.std() > 0]:
+            alike = truth.loc[numbers.index].corrwith(numbers[column]).abs()
+            assert alike.max() < 0.95, (name, column, alike.idxmax())
+
+
+def test_the_observed_outcome_is_the_potential_outcome_of_the_arm(cohort: Simulated) -> None:
+    patients, truth = by_patient(cohort), cohort.truth.set_index("usubjid")
+    adaptive = patients["arm"] == "ADAPTIVE"
+    expected = truth["y_adaptive"].where(adaptive, truth["y_control"])
+    known = patients["y"].notna()
+    assert (patients.loc[known, "y"] == expected[known]).all()
+    assert 0.02 < 1 - known.mean() < 0.04
+
+
+def test_potential_outcomes_follow_their_probabilities(cohort: Simulated) -> None:
+    for arm in ("control", "adaptive"):
+        p, y = cohort.truth[f"p_{arm}"], cohort.truth[f"y_{arm}"]
+        assert y.mean() == pytest.approx(p.mean(), abs=0.01)
+        high = p > p.median()
+        assert y[high].mean() == pytest.approx(p[high].mean(), abs=0.015)
+
+
+def test_residual_cancer_burden_is_zero_only_in_pathological_complete_response(cohort: Simulated) -> None:
+    scored = cohort.tables["surgery"].dropna(subset=["rcb_index"])
+    pcr = scored["yp_t"].isin(["ypT0", "ypTis"]) & (scored["yp_n"] == "ypN0")
+    assert ((scored["rcb_index"] == 0) == pcr).all()
+    assert ((scored["rcb_class"] == "0") == pcr).all()
+
+
+def test_pcr_rates_lie_where_the_trials_saw_them(cohort: Simulated) -> None:
+    patients = by_patient(cohort)
+    rate = patients.groupby("arm")["y"].mean()
+    assert 0.58 < rate["CONTROL_TCBHP"] < 0.66
+    assert 0.60 < rate["ADAPTIVE"] < 0.70
+
+
+def test_receptors_have_the_published_odds_ratios(cohort: Simulated) -> None:
+    patients = by_patient(cohort)
+    hr = patients.groupby("hr")["y"].mean()
+    assert 0.15 < hr["neg"] - hr["pos"] < 0.25
+    assert 2.5 <= odds_ratio(hr["neg"], hr["pos"]) <= 3.1
+    positive = patients.loc[patients["her2"] == "pos"].groupby("her2_ihc")["y"].mean()
+    assert 2.2 <= odds_ratio(positive["3+"], positive["2+"]) <= 2.8
+
+
+def test_ctdna_is_detected_and_cleared_as_often_as_published(cohort: Simulated) -> None:
+    detected = (calls(cohort) == "detected").where(calls(cohort).notna()).mean()
+    assert 0.41 < detected["baseline"] < 0.73
+    assert 0.15 < detected["c1"] < 0.35
+    assert 0.05 < detected["presurgery"] < 0.14
+
+
+def test_persistent_ctdna_halves_pcr(cohort: Simulated) -> None:
+    called, y = calls(cohort), by_patient(cohort)["y"]
+    started = called["baseline"] == "detected"
+    persistent = y.reindex(called.index[started & (called["c1"] == "detected")]).mean()
+    cleared = y.reindex(called.index[started & (called["c1"] == "not_detected")]).mean()
+    assert 0.4 < persistent / cleared < 0.6
+
+
+def test_two_thirds_respond_after_two_cycles(cohort: Simulated) -> None:
+    response = responses(cohort, "c2")
+    evaluable = response[response.isin(["CR", "PR", "SD", "PD"])]
+    assert 0.55 < evaluable.isin(["CR", "PR"]).mean() < 0.75
+    assert set(response) == {"CR", "PR", "SD", "PD", "NE", "ND"}
+
+
+def test_what_is_visible_predicts_as_well_as_published_and_no_better(cohort: Simulated) -> None:
+    baseline, after = quick_features(cohort)
+    y = by_patient(cohort)["y"].dropna()
+    assert 0.66 < held_out_auc(baseline.loc[y.index], y) < 0.72
+    assert 0.70 < held_out_auc(baseline.join(after["c1"]).loc[y.index], y) < 0.76
+    assert 0.72 < held_out_auc(baseline.join([after["c1"], after["c2"]]).loc[y.index], y) < 0.80
+    assert held_out_auc(baseline.join(list(after.values())).loc[y.index], y) < 0.85
+
+
+def quick_features(simulated: Simulated) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    patients, called = by_patient(simulated), calls(simulated).reindex(by_patient(simulated).index)
+    numbers = ["tumour_size_mm", "age_years", "er_pct", "ki67_pct", "her2_cep17", "her2_copies", "grade"]
+    baseline = patients[numbers].astype(float)
+    baseline = ((baseline - baseline.mean()) / baseline.std()).fillna(0.0)
+    for column in ("arm", "hr", "her2_ihc", "cn", "ct", "intrinsic_subtype"):
+        baseline = baseline.join(pd.get_dummies(patients[column], prefix=column, dtype=float))
+    after = {
+        "c1": pd.get_dummies(called[["baseline", "c1"]], dtype=float),
+        "c2": pd.get_dummies(responses(simulated, "c2").reindex(patients.index), prefix="c2", dtype=float),
+        "c4": pd.get_dummies(responses(simulated, "c4").reindex(patients.index), prefix="c4", dtype=float),
+    }
+    lesions = simulated.tables["lesions"]
+    target = lesions.loc[(lesions["target"] == "target") & (lesions["reader"] == "INVESTIGATOR")]
+    sums = target.groupby(["usubjid", "visit"])["diameter_mm"].sum(min_count=1)
+    for visit in ("c2", "c4"):
+        after[visit][f"{visit}_change"] = (
+            (sums.xs(visit, level="visit") / sums.xs("baseline", level="visit") - 1)
+            .reindex(patients.index)
+            .fillna(0.0)
+        )
+    return baseline, after
+
+
+def held_out_auc(x: pd.DataFrame, y: pd.Series) -> float:
+    train = np.arange(len(x)) % 2 == 0
+    model = LogisticRegression(C=0.1, max_iter=1000).fit(x[train].to_numpy(), y[train])
+    return float(roc_auc_score(y[~train], model.predict_proba(x[~train].to_numpy())[:, 1]))
+
+
+def test_severe_toxicity_is_as_frequent_as_in_the_trials(cohort: Simulated) -> None:
+    exposure, events = cohort.tables["exposure"], cohort.tables["adverse_events"]
+    regimens = exposure.groupby("usubjid")["regimen"].agg(["first", "nunique"])
+    severe = events.loc[events["grade"] >= 3]
+    for regimen, low, high in (("NAB_PHP", 0.26, 0.34), ("TCBHP", 0.34, 0.42)):
+        only = regimens.index[(regimens["nunique"] == 1) & (regimens["first"] == regimen)]
+        assert low < severe.loc[severe["usubjid"].isin(only), "usubjid"].nunique() / len(only) < high
+    neuropathy = severe.loc[severe["term"] == "Peripheral sensory neuropathy", "usubjid"].nunique()
+    assert neuropathy > 0
+
+
+def test_response_agrees_with_the_lesions(cohort: Simulated) -> None:
+    recorded = cohort.tables["response"].set_index(["usubjid", "visit", "reader"]).sort_index()
+    expected = recist(cohort.tables["lesions"])
+    assert (recorded["overall"].loc[expected.index] == expected).all()
+    assert len(expected) == recorded["overall"].isin(["CR", "PR", "SD", "PD"]).sum()
+
+
+def recist(lesions: pd.DataFrame) -> pd.Series:
+    """RECIST 1.1 from the rows of the lesions alone, where a scan can be compared with the first."""
+    rows = lesions.loc[lesions["status"] == "done"]
+    key = ["usubjid", "reader", "visit"]
+    node = rows["axis"] == "short"
+    rows = rows.assign(
+        target_mm=rows["diameter_mm"].where(rows["target"] == "target", 0.0),
+        left=np.where(node, rows["diameter_mm"] >= 10, rows["diameter_mm"] > 0),
+        is_new=rows["target"] == "new",
+    )
+    scans = rows.groupby(key).agg(
+        total=("target_mm", "sum"), left=("left", "any"), new=("is_new", "any"), method=("method", "first")
+    )
+    first = scans.xs("baseline", level="visit")
+    answers = []
+    for visit, earlier in (("c2", []), ("c4", ["c2"])):
+        now = scans.xs(visit, level="visit").join(first.add_suffix("_first"), how="inner")
+        now = now.loc[now["method"] == now["method_first"]]
+        nadir = now["total_first"]
+        for before in earlier:
+            seen = scans.xs(before, level="visit").join(first["method"].rename("method_first"))
+            seen = seen.loc[seen["method"] == seen["method_first"], "total"].reindex(now.index)
+            nadir = np.fmin(nadir, seen)
+        growth = now["total"] - nadir
+        progressed = now["new"] | ((growth >= 5) & (growth >= 0.2 * nadir - 1e-9))
+        shrunk = now["total"] <= 0.7 * now["total_first"] + 1e-9
+        answer = np.select([progressed, ~now["left"], shrunk], ["PD", "CR", "PR"], "SD")
+        answers.append(pd.DataFrame({"overall": answer, "visit": visit}, index=now.index))
+    bound = pd.concat(answers).reset_index().set_index(["usubjid", "visit", "reader"]).sort_index()
+    return bound["overall"]
+
+
+def test_treatment_follows_the_rules_or_says_why_not(
+    checked: tuple[dict[str, pd.DataFrame], pd.DataFrame],
+) -> None:
+    tables, _ = checked
+    cohort = build_cohort(tables, STUDY, read_yaml(CONFIGS / "eligibility.yaml")).frame
+    document = read_rules(CONFIGS / "rules" / "nct07239271.yaml", CONFIGS / "rules" / "pam_genes.csv")
+    answers = decisions(tables, cohort, parse_rules(document))
+    decided = answers.loc[(answers["arm"] == "ADAPTIVE") & answers["node"].isin(["c2", "c4"])]
+    decided = decided.loc[decided["regimen_after"].notna() & decided["at_risk"]]
+    unanswered = decided["status"] == "indeterminate"
+    followed = [
+        g in str(r).split("|") for g, r in zip(decided["regimen_after"], decided["regimen"], strict=True)
+    ]
+    assert (decided["change_reason"].isna() == (np.array(followed) & ~unanswered)).all()
+    assert 0.9 < np.mean(np.array(followed)[~unanswered]) < 1.0
+
+
+def test_the_literal_reading_of_r4_concerns_as_many_as_expected(cohort: Simulated) -> None:
+    called = calls(cohort)
+    variants = cohort.tables["ctdna_variants"]
+    genes = pd.read_csv(CONFIGS / "rules" / "pam_genes.csv").query("set == 'core'")["gene"]
+    mutated = variants["gene"].isin(genes) & (variants["origin"] == "tumor") & (variants["pathogenic"] == "Y")
+    in_plasma = called.index + "-P-baseline"
+    only_before = (called["baseline"] == "detected") & (called["c1"] != "detected")
+    literal = only_before & in_plasma.isin(variants.loc[mutated, "sample_id"])
+    assert 0.07 < literal.mean() < 0.24
+
+
+@pytest.mark.parametrize("domain", ["ctdna", "imaging"])
+def test_a_domain_not_planned_for_the_control_arm_has_no_results_there(domain: str, small: Simulated) -> None:
+    simulated = simulate(changed(**{f"control_{domain}": "not_planned"}), SMALL)
+    subjects = simulated.tables["subjects"].set_index("usubjid")
+    control = subjects.index[subjects["arm"] == "CONTROL_TCBHP"]
+    samples = simulated.tables["ctdna_samples"]
+    mine = samples.loc[samples["usubjid"].isin(control)]
+    lesions = simulated.tables["lesions"]["usubjid"].isin(control)
+    if domain == "ctdna":
+        assert len(mine) == len(small.tables["ctdna_samples"]["usubjid"].loc[lambda u: u.isin(control)])
+        assert (mine["planned"] == "N").all()
+        assert (mine["qc"] == "not_done").all()
+        assert (mine["result"] == "not_evaluable").all()
+        assert mine[["draw_date", "report_date", "mean_vaf", "lod_vaf", "assay_id"]].isna().all(axis=None)
+        assert not simulated.tables["ctdna_variants"]["sample_id"].isin(mine["sample_id"]).any()
+        assert lesions.any()
+    else:
+        assert not lesions.any()
+        assert not simulated.tables["response"]["usubjid"].isin(control).any()
+        assert not simulated.tables["imaging_features"]["usubjid"].isin(control).any()
+        assert (mine["planned"] == "Y").all()
+    pd.testing.assert_frame_equal(simulated.truth, small.truth)
+
+
+def test_every_state_of_a_plasma_sample_occurs(cohort: Simulated) -> None:
+    samples = cohort.tables["ctdna_samples"]
+    detected = samples["result"] == "detected"
+    below = detected & (samples["mean_vaf"] < samples["lod_vaf"])
+    assert set(samples["qc"]) == {"pass", "fail", "not_done"}
+    assert set(samples["assay_type"].dropna()) == {"fixed_panel", "tumor_informed"}
+    for state in (below, detected & ~below, samples["result"] == "not_detected"):
+        assert 0.01 < state.mean() < 0.9
+    courses = set(zip(*(calls(cohort)[v] for v in ("baseline", "c1")), strict=True))
+    assert {(a, b) for a in ("detected", "not_detected") for b in ("detected", "not_detected")} <= courses
+
+
+def test_variants_of_every_origin_are_called_and_some_stay_of_unknown_origin(cohort: Simulated) -> None:
+    variants = cohort.tables["ctdna_variants"]
+    assert set(variants["origin"]) == {"tumor", "ch", "germline", "unknown"}
+    assert variants.loc[variants["origin"] == "unknown", "wbc_vaf"].isna().all()
+    assert set(variants["in_tissue"]) == {"Y", "N", "not_tested"}
+    np.testing.assert_allclose(variants["vaf"], variants["t_alt_count"] / variants["t_depth"])
+
+
+def test_a_sample_not_taken_has_its_row_and_nothing_else(cohort: Simulated) -> None:
+    samples = cohort.tables["ctdna_samples"]
+    not_taken = samples.loc[samples["qc"] == "not_done"]
+    named = ["sample_id", "usubjid", "visit", "planned", "qc", "result"]
+    assert not_taken.drop(columns=named).isna().all(axis=None)
+    assert (not_taken["result"] == "not_evaluable").all()
+
+
+@pytest.mark.parametrize(("table", "visit", "cycle"), [("ctdna_samples", "c1", 2), ("lesions", "c2", 3)])
+def test_a_few_results_arrive_after_the_decision(
+    table: str, visit: str, cycle: int, cohort: Simulated
+) -> None:
+    exposure = cohort.tables["exposure"]
+    decision = exposure.loc[exposure["cycle"] == cycle].set_index("usubjid")["start_date"]
+    rows = cohort.tables[table]
+    rows = rows.loc[rows["visit"] == visit].drop_duplicates("usubjid").set_index("usubjid")
+    late = (rows["report_date"] > decision.reindex(rows.index))[rows["report_date"].notna()]
+    assert 0.01 < late.mean() < 0.15
+
+
+def test_missing_scans_depend_on_the_centre(cohort: Simulated) -> None:
+    lesions = cohort.tables["lesions"]
+    rows = lesions.loc[lesions["visit"] == "c2"].drop_duplicates("usubjid")
+    site = rows["usubjid"].map(cohort.tables["subjects"].set_index("usubjid")["siteid"])
+    missing = rows["status"] == "not_done"
+    by_site = missing.groupby(site).agg(["mean", "size"])
+    variance = missing.mean() * (1 - missing.mean()) / by_site["size"]
+    assert ((by_site["mean"] - missing.mean()) ** 2 / variance).mean() > 2.5, "no more than chance (1.0)"
+
+
+def test_eligibility_is_violated_by_a_few_and_recorded_for_most(cohort: Simulated) -> None:
+    subjects = cohort.tables["subjects"]
+    old = subjects.loc[subjects["age_years"] >= 71, "usubjid"]
+    assert 0 < len(old) / len(subjects) < 0.01
+    deviations = cohort.tables["deviations"]
+    assert set(deviations["category"]) == {"eligibility", "regimen", "sample", "visit"}
+    assert old.isin(deviations.loc[deviations["category"] == "eligibility", "usubjid"]).all()
+
+
+def test_settings_without_a_visit_that_the_rules_need_are_refused() -> None:
+    settings = changed()
+    settings["imaging"]["visits"] = ["c2"]
+    with pytest.raises(ValueError, match=r"imaging\.visits: the rules need c4"):
+        simulate(settings, 10)
+    with pytest.raises(ValueError, match="control_ctdna: none is neither"):
+        simulate(changed(control_ctdna="none"), 10)
+
+
+def test_one_patient_can_be_simulated() -> None:
+    tables = simulate(SETTINGS, 1).tables
+    assert len(tables["subjects"]) == 1

@@ -1,0 +1,55 @@
+from typing import Any
+
+import pytest
+
+from pipeline.state import current_stages, data_digests, parameters, state_key, upstream
+
+LOCK: dict[str, Any] = {
+    "schema": "2.0",
+    "stages": {
+        "raw": {
+            "cmd": "r",
+            "deps": [{"path": "sim.yaml", "md5": "1"}],
+            "outs": [{"path": "a/raw", "md5": "2"}],
+        },
+        "train@c1": {
+            "cmd": "t",
+            "deps": [{"path": "a/raw", "md5": "2"}],
+            "params": {"configs/models.yaml": {"seed": 1, "grid": {"C": [1, 2]}}},
+            "outs": [{"path": "a/predictions/c1.parquet", "md5": "3"}],
+        },
+        "train@c9": {"cmd": "t", "deps": [], "outs": [{"path": "a/predictions/c9.parquet", "md5": "4"}]},
+        "compare": {"cmd": "c", "deps": [{"path": "a/predictions", "md5": "5"}], "outs": []},
+    },
+}
+
+
+def stages() -> dict[str, Any]:
+    return current_stages(LOCK, ["raw", "train", "compare"], ["c1"])
+
+
+def test_entries_of_former_landmarks_and_stages_are_stale() -> None:
+    assert set(stages()) == {"raw", "train@c1", "compare"}
+    assert set(current_stages(LOCK, ["raw"], ["c1"])) == {"raw"}
+
+
+def test_upstream_follows_files_and_the_folders_that_hold_them() -> None:
+    assert upstream(stages(), ["compare"]) == ["compare", "raw", "train@c1"]
+
+
+def test_a_stage_that_has_not_run_is_named() -> None:
+    with pytest.raises(ValueError, match="no stage judge@c1"):
+        upstream(stages(), ["judge@c1"])
+
+
+def test_the_key_follows_content_and_not_the_order_of_the_lock_file() -> None:
+    names = ["raw", "train@c1"]
+    shuffled = dict(reversed(stages().items()))
+    assert state_key(stages(), names) == state_key(shuffled, names[::-1])
+    changed = stages() | {"raw": stages()["raw"] | {"cmd": "other"}}
+    assert state_key(changed, names) != state_key(stages(), names)
+
+
+def test_parameters_are_flat_and_digests_are_by_path() -> None:
+    assert parameters(stages(), ["train@c1"]) == {"models.seed": "1", "models.grid.C": "[1, 2]"}
+    assert data_digests(stages(), ["raw"]) == {"a/raw": "2"}

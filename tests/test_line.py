@@ -1,0 +1,248 @@
+"""The whole line, run as its users run it, on a few hundred simulated patients and on real ones."""
+
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.workspace import ROOT, Workspace
+
+pytestmark = pytest.mark.line
+LANDMARKS = ["baseline", "c1", "c2", "c4"]
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """The simulated trial with 400 patients, run once."""
+    workspace = Workspace(tmp_path_factory.mktemp("line"))
+    workspace.change("configs/simulation.yaml", {"cohort": {"n": 400}})
+    workspace.commit()
+    done = workspace.pcr("run")
+    workspace.summary = done.stdout  # type: ignore[attr-defined]
+    workspace.commit()
+    yield workspace
+
+
+@pytest.fixture(scope="module")
+def artifacts(line: Workspace) -> Path:
+    return line.folder / "artifacts" / "nct07239271"
+
+
+def tracked(workspace: Workspace) -> dict[str, list[str]]:
+    """Return the keys of all live runs and the digests of all versions in MLflow's database, sorted."""
+    with sqlite3.connect(workspace.folder / "mlflow.db") as database:
+        runs = database.execute(
+            "select t.value from tags t join runs r using (run_uuid) "
+            "where t.key = 'pcr.key' and r.lifecycle_stage = 'active'"
+        ).fetchall()
+        versions = database.execute(
+            "select value from model_version_tags where key = 'pcr.model_digest'"
+        ).fetchall()
+    database.close()
+    return {"runs": sorted(r[0] for r in runs), "versions": sorted(v[0] for v in versions)}
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def test_the_run_ends_with_a_line_per_landmark_and_says_that_the_data_are_simulated(line: Workspace) -> None:
+    summary = line.summary  # type: ignore[attr-defined]
+    assert "SIMULATED DATA - no patients" in summary
+    assert all(f" {landmark} " in summary for landmark in LANDMARKS)
+    assert "reports/index.html" in summary
+
+
+def test_metrics_have_every_model_pooled_and_by_arm_with_intervals(artifacts: Path) -> None:
+    metrics = read(artifacts / "metrics" / "c2.json")
+    for model in ("chosen", "logistic", "lightgbm", "rules", "chosen@ADAPTIVE", "rules@CONTROL_TCBHP"):
+        assert set(metrics[model]["auc"]) == {"value", "low", "high"}
+    assert metrics["chosen"]["n"]["value"] == sum(
+        metrics[f"chosen@{arm}"]["n"]["value"] for arm in ("ADAPTIVE", "CONTROL_TCBHP")
+    )
+
+
+def test_the_primary_comparison_stands_first_and_is_the_declared_one(artifacts: Path) -> None:
+    comparison = read(artifacts / "metrics" / "comparison.json")
+    assert next(iter(comparison)) == "primary"
+    assert comparison["primary"]["result"] == comparison["c2"]["chosen-rules@ADAPTIVE"]["delta_log_loss"]
+
+
+def test_shap_values_add_up_to_the_stored_predictions_of_the_served_candidate(artifacts: Path) -> None:
+    shap = pd.read_parquet(artifacts / "shap" / "c4.parquet")
+    model = read(artifacts / "models" / "c4" / "model.json")
+    predictions = pd.read_parquet(artifacts / "predictions" / "c4.parquet")
+    assert set(shap["model"]) == {model["candidate"]}
+    names = [f["name"] for f in model["features"]]
+    assert shap.columns[5:].tolist() == names
+    stored = predictions[predictions["model"] == model["candidate"]].sort_values(["repeat", "usubjid"])
+    p = 1 / (1 + np.exp(-(shap["base"] + shap[names].sum(axis=1))))
+    assert p.to_numpy() == pytest.approx(stored["p"].to_numpy(), abs=1e-9)
+
+
+def test_later_landmarks_hold_no_result_of_later_visits(artifacts: Path) -> None:
+    for position, landmark in enumerate(LANDMARKS):
+        described = read(artifacts / "features" / f"{landmark}.json")["features"]
+        assert {f["known_at"] for f in described} <= set(LANDMARKS[: position + 1])
+
+
+def test_nothing_but_the_truth_holds_the_truth(artifacts: Path) -> None:
+    truth = set(pd.read_parquet(artifacts / "truth" / "truth.parquet").columns) - {"usubjid"}
+    assert truth
+    others = [p for p in artifacts.rglob("*.parquet") if p.parent.name != "truth"]
+    assert len(others) > 15
+    for path in others:
+        assert not truth & set(pd.read_parquet(path).columns), path
+
+
+def test_every_landmark_has_one_run_and_one_version(line: Workspace) -> None:
+    found = tracked(line)
+    assert len(found["runs"]) == len(set(found["runs"])) == 4
+    assert len(found["versions"]) == 4
+
+
+def test_a_second_run_computes_nothing_and_adds_nothing(line: Workspace) -> None:
+    before, lock = tracked(line), (line.folder / "dvc.lock").read_bytes()
+    done = line.pcr("run")
+    assert done.stdout.count("Running stage") == 1, "only track runs always"
+    assert "0 runs and 0 model versions added" in done.stdout
+    assert tracked(line) == before
+    assert (line.folder / "dvc.lock").read_bytes() == lock
+    assert line.call("git", "status", "--porcelain").stdout == ""
+
+
+def test_a_lost_database_comes_back_with_the_same_keys_and_the_same_models(line: Workspace) -> None:
+    before = tracked(line)
+    (line.folder / "mlflow.db").unlink()
+    line.pcr("run")
+    assert tracked(line) == before
+
+
+def test_one_worker_and_an_empty_cache_give_the_same_bits(line: Workspace, tmp_path: Path) -> None:
+    line.call("git", "clone", "-q", str(line.folder), str(tmp_path / "clone"))
+    clone = Workspace.__new__(Workspace)
+    clone.folder = tmp_path / "clone"
+    clone.pcr("run", PCR_WORKERS="1")
+    assert (clone.folder / "dvc.lock").read_bytes() == (line.folder / "dvc.lock").read_bytes()
+    assert clone.call("git", "status", "--porcelain").stdout == ""
+
+
+def test_a_registered_model_predicts_like_the_pipeline_without_the_project_and_without_pickle(
+    line: Workspace, artifacts: Path, tmp_path: Path
+) -> None:
+    features = artifacts / "features" / "c2.parquet"
+    script = tmp_path / "consumer.py"
+    script.write_text(
+        "import sys, mlflow, pandas as pd\n"
+        "mlflow.set_tracking_uri(sys.argv[1])\n"
+        "model = mlflow.pyfunc.load_model('models:/pcr-nct07239271-c2@candidate')\n"
+        "assert not any(name.split('.')[0] in {'features', 'models', 'pipeline'} for name in sys.modules)\n"
+        "answer = model.predict(pd.read_parquet(sys.argv[2]))\n"
+        "answer['pcr_probability'] = answer['pcr_probability'].astype(float)\n"
+        "answer.to_csv(sys.argv[3], index=False)\n"
+    )
+    uri = f"sqlite:///{line.folder / 'mlflow.db'}"
+    out = tmp_path / "answer.csv"
+    command = [sys.executable, "-I", str(script), uri, str(features), str(out)]
+    subprocess.run(
+        command, check=True, cwd=tmp_path, env={"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "PATH": ""}
+    )
+    from models.serving import read_model  # noqa: PLC0415 - the pipeline's own reading of the same files
+
+    expected = read_model(artifacts / "models" / "c2").probability(pd.read_parquet(features))
+    answer = pd.read_csv(out)
+    assert set(answer["status"]) <= {"ok", "missing_inputs"}
+    assert answer["pcr_probability"].to_numpy() == pytest.approx(expected, abs=1e-9)
+
+
+def stage_commands(line: Workspace) -> dict[str, str]:
+    """Return every stage's command for one landmark, with the study's values filled in."""
+    study = line.read("configs/study.yaml")
+    commands = {}
+    for name, stage in line.read("dvc.yaml")["stages"].items():
+        text = stage["cmd"].replace("${item.landmark}", "c2")
+        for key in ("study", "source", "rules"):
+            text = text.replace("${" + key + "}", study[key])
+        commands[name] = text
+    return commands
+
+
+def test_a_stage_reads_no_parameter_of_the_study_that_it_does_not_declare(line: Workspace) -> None:
+    study, graph = line.read("configs/study.yaml"), line.read("dvc.yaml")["stages"]
+    for name, command in stage_commands(line).items():
+        if "--study" not in command or name == "track":
+            continue
+        declared = [
+            keys for entry in graph[name]["params"] for file, keys in entry.items() if "study" in file
+        ]
+        only = {key: study[key] for key in declared[0]}
+        (line.folder / "declared.yaml").write_text(json.dumps(only))
+        before = sorted(p for p in line.folder.glob("artifacts/**/*") if p.is_file())
+        line.call(*command.replace("configs/study.yaml", "declared.yaml").split())
+        assert sorted(p for p in line.folder.glob("artifacts/**/*") if p.is_file()) == before
+    (line.folder / "declared.yaml").unlink()
+    assert line.call("dvc", "status", "present", "compare", "overview").stdout.strip().endswith("up to date.")
+
+
+def readme_commands() -> list[str]:
+    """Return the lines of the README's command blocks, without their comments."""
+    blocks = re.findall(r"```\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.split(" ")[0] in {"make", "dvc", "mlflow", "pcr"}]
+
+
+def test_the_commands_of_the_readme_work(line: Workspace) -> None:
+    elsewhere = {
+        "make run", "make test", "make null-check",  # the Makefile; `pcr run` and the null check have their tests
+        "make run STUDY=ispy2 SOURCE=../shared/data/ispy2", "make run STUDY=nct07239271",
+        "dvc exp run -S configs/validation.yaml:branch_shrinkage=40",
+        "mlflow ui --backend-store-uri sqlite:///mlflow.db",
+    }  # fmt: skip
+    commands = readme_commands()
+    assert elsewhere <= set(commands)
+    for command in sorted(set(commands) - elsewhere):
+        line.call(*command.split())
+    for command in sorted(c for c in elsewhere if c.startswith("make")):
+        subprocess.run(["make", "--dry-run", *command.split()[1:]], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_the_python_of_the_readme_works(line: Workspace) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    line.call(
+        "python", "-c", "\n".join([*code, "assert answer['status'].tolist() == ['missing_inputs'], answer"])
+    )
+
+
+def test_an_experiment_with_one_parameter_changed_gets_runs_of_its_own(line: Workspace) -> None:
+    before = tracked(line)
+    line.call("dvc", "exp", "run", "--temp", "-S", "configs/validation.yaml:branch_shrinkage=40")
+    after = tracked(line)
+    assert set(before["runs"]) < set(after["runs"])
+    assert len(after["runs"]) == len(set(after["runs"])) == 8
+    assert after["versions"] == before["versions"], "the models are the same"
+
+
+def test_real_patients_run_through_and_the_default_study_comes_back_from_the_cache(
+    line: Workspace, ispy2_files: Path
+) -> None:
+    lock = (line.folder / "dvc.lock").read_bytes()
+    done = line.pcr("run", "--study", "ispy2", "--source", str(ispy2_files))
+    assert "SIMULATED" not in done.stdout
+    metrics = read(line.folder / "artifacts" / "ispy2" / "metrics" / "t0.json")
+    assert (metrics["chosen"]["n"]["value"], metrics["chosen"]["events"]["value"]) == (244, 112)
+    described = read(line.folder / "artifacts" / "ispy2" / "features" / "t1.json")
+    offered = {f["name"] for f in described["features"] if f["domain"] == "imaging"}
+    assert "imaging_ftv_t1_change" in offered
+    assert described["absent_domains"] == []
+    back = line.pcr("run", "--study", "nct07239271")
+    assert back.stdout.count("Running stage") == 1
+    assert (line.folder / "dvc.lock").read_bytes() == lock

@@ -1,0 +1,118 @@
+"""A copy of the project in a temporary folder, with its own git and DVC, where whole commands can be run."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+COPIED = (
+    "configs",
+    "features",
+    "models",
+    "pipeline",
+    "dvc.yaml",
+    ".dvcignore",
+    ".gitignore",
+    "requirements.lock",
+)
+# Small enough for a test: a few hundred patients and one point per grid.
+SMALL = {
+    "configs/validation.yaml": {"folds": 3, "repeats": 2, "inner_folds": 3, "bootstrap": 50},
+    "configs/models.yaml": {
+        "candidates": {
+            "logistic": {"penalties": [0.01, 0.1]},
+            "lightgbm": {"rounds": [10], "grid": {"num_leaves": [3], "min_data_in_leaf": [20]}},
+        }
+    },
+}
+
+
+class Workspace:
+    """The copied project: run its commands, read and change its files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, folder / name)
+        for command in (
+            ["git", "init", "-q"],
+            ["dvc", "init", "-q"],
+            ["dvc", "config", "core.analytics", "false"],
+        ):
+            self.call(*command)
+        for path, changes in SMALL.items():
+            self.change(path, changes)
+        self.commit()
+
+    def call(
+        self, *command: str, expect: int | None = 0, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the workspace; fail with its output where the exit code is another."""
+        words = [sys.executable, "-m", *command] if command[0] in {"dvc", "pipeline.cli"} else list(command)
+        git = {
+            f"GIT_{who}_{what}": "test@example.org"
+            for who in ("AUTHOR", "COMMITTER")
+            for what in ("NAME", "EMAIL")
+        }
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        own = {"COLUMNS": "200", "PATH": path, "PYTHONPATH": str(self.folder)}
+        done = subprocess.run(
+            words,
+            cwd=self.folder,
+            env={**os.environ, **git, **own, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert expect is None or done.returncode == expect, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def pcr(
+        self, *arguments: str, expect: int | None = 0, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the command line `pcr`."""
+        return self.call("pipeline.cli", *arguments, expect=expect, **environment)
+
+    def commit(self) -> None:
+        """Commit everything."""
+        self.call("git", "add", "-A")
+        self.call("git", "commit", "-q", "--allow-empty", "-m", "state")
+
+    def read(self, path: str) -> Any:
+        """Return a YAML file."""
+        return yaml.safe_load((self.folder / path).read_text(encoding="utf-8"))
+
+    def change(self, path: str, changes: dict[str, Any]) -> None:
+        """Merge `changes` into a YAML file."""
+        (self.folder / path).write_text(yaml.safe_dump(_merged(self.read(path), changes), sort_keys=False))
+
+    def state(self) -> dict[str, bytes]:
+        """Return the bytes of everything a refused run must leave as it was."""
+        kept = [
+            self.folder / "dvc.lock",
+            self.folder / "configs/study.yaml",
+            *self.folder.glob("artifacts/**/*"),
+        ]
+        kept += list(self.folder.glob("data/**/*"))
+        return {
+            p.relative_to(self.folder).as_posix(): p.read_bytes()
+            for p in kept
+            if p.is_file() and p.name != "refused.csv"
+        }
+
+
+def _merged(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(content)
+    for key, value in changes.items():
+        replaces = not isinstance(value, dict) or key == "grid"
+        merged[key] = value if replaces else _merged(content.get(key) or {}, value)
+    return merged
