@@ -30,6 +30,12 @@ def ctdna(view: View, spec: Input) -> pd.DataFrame:
 
 def samples(view: View, spec: Input) -> pd.DataFrame:
     """Return the plasma samples of the input's visits, the last draw first, with value and reason."""
+    if spec.name not in view.read:
+        view.read[spec.name] = _judged_samples(view, spec)
+    return view.read[spec.name]
+
+
+def _judged_samples(view: View, spec: Input) -> pd.DataFrame:
     rows = view.rows("ctdna_samples")
     if rows.empty:
         return no_rows()

@@ -42,13 +42,14 @@ def inputs_from_tables(tables: Tables, cohort: pd.DataFrame, rules: RuleTable) -
     RuleError
         If the table asks for mutations and carries no genes, or a source is of an unknown kind.
     """
-    patients = cohort.set_index("usubjid").sort_index()
+    patients = cohort.astype({"usubjid": "object"}).set_index("usubjid").sort_index()
     known = of_patients(tables, patients.index)
     frames = [
         _at_node(View(known, patients, rules, node)).reset_index().assign(node=name, order=order)
         for order, (name, node) in enumerate(rules.nodes.items())
     ]
-    bound = pd.concat(frames).sort_values(["usubjid", "order"], ignore_index=True)
+    bound = pd.concat(frames).astype({"usubjid": "str", "node": "str"})
+    bound = bound.sort_values(["usubjid", "order"], ignore_index=True)
     return bound[["usubjid", "node", "arm", *(c for c in bound if c in rules.inputs), "missing_reasons"]]
 
 

@@ -1,7 +1,7 @@
 """How the inputs of a decision table look at raw tables: at one node, on the day of its decision."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,8 @@ class View:
     cohort: pd.DataFrame
     rules: RuleTable
     node: Node
+    read: dict[str, pd.DataFrame] = field(default_factory=dict)
+    """What was read of an input's source already."""
 
     @property
     def patients(self) -> pd.Index:
@@ -135,5 +137,5 @@ def of_patients(tables: Tables, patients: pd.Index) -> dict[str, pd.DataFrame]:
         if "usubjid" not in tables[name]:
             key, known = "sample_id", pd.Index(kept["ctdna_samples"]["sample_id"])
         table = tables[name].astype(dict.fromkeys(tables[name].select_dtypes("str").columns, "object"))
-        kept[name] = table.loc[known.astype("object").get_indexer(pd.Index(table[key])) >= 0]
+        kept[name] = table.loc[known.get_indexer(pd.Index(table[key])) >= 0]
     return kept

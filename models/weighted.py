@@ -188,7 +188,7 @@ def _gradient_and_step(
     if not slope_free:
         gradient[:, 1] = 0.0
         i_ab, i_bb = np.zeros_like(i_ab), np.ones_like(i_bb)
-    # A nearly singular information matrix may lose its determinant to rounding; any positive one leads uphill.
+    # Rounding may take a nearly singular matrix's determinant; with any positive one the step leads uphill.
     determinant = np.maximum(i_aa * i_bb - i_ab * i_ab, ROUNDING * i_aa * i_bb)
     with np.errstate(divide="ignore", invalid="ignore"):
         step = np.column_stack(

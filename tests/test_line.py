@@ -201,7 +201,7 @@ def readme_commands() -> list[str]:
 
 def test_the_commands_of_the_readme_work(line: Workspace) -> None:
     elsewhere = {
-        "make run", "make test", "make null-check",  # the Makefile; `pcr run` and the null check have their tests
+        "make run", "make test", "make null-check",  # `pcr run` is what the other tests run
         "make run STUDY=ispy2 SOURCE=../shared/data/ispy2", "make run STUDY=nct07239271",
         "dvc exp run -S configs/validation.yaml:branch_shrinkage=40",
         "mlflow ui --backend-store-uri sqlite:///mlflow.db",

@@ -26,7 +26,7 @@ SMALL = {
     "configs/models.yaml": {
         "candidates": {
             "logistic": {"penalties": [0.01, 0.1]},
-            "lightgbm": {"rounds": [10], "grid": {"num_leaves": [3], "min_data_in_leaf": [20]}},
+            "lightgbm": {"rounds": [10], "grid": {"num_leaves": [3]}},
         }
     },
 }

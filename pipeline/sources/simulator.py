@@ -28,7 +28,7 @@ from pipeline.sources.simulation import (
     treatment,
 )
 from pipeline.sources.simulation.course import World, follow
-from pipeline.sources.simulation.draws import Array, Columns, Settings, Streams
+from pipeline.sources.simulation.draws import NEVER, Array, Columns, Settings, Streams
 from pipeline.sources.simulation.treatment import Course
 
 RULES = Path(__file__).parents[2] / "configs" / "rules"
@@ -139,7 +139,7 @@ def _measured_at_baseline(
         "baseline", people["log10_vaf"], draw_day, people, places, variants, settings, streams
     )
     unchanged = np.zeros(len(people["age"]))
-    people = people | {"progression_cycle": np.full(len(unchanged), settings["treatment"]["cycles"] + 10)}
+    people = people | {"progression_cycle": np.full(len(unchanged), NEVER)}
     return sample, called, scans.scan("baseline", unchanged, scan_day, people, places, {}, settings, streams)
 
 

@@ -10,6 +10,7 @@ from pipeline.sources.simulation.draws import (
     Settings,
     Streams,
     as_dates,
+    bounded_normal,
     expit,
     only_where,
     pick,
@@ -78,7 +79,7 @@ def _her2(people: Columns, rng: np.random.Generator, entry: Settings) -> Columns
     log_ratio = entry["ratio_log_median"] + entry["ratio_log_per_her2"] * latent
     ratio = np.exp(log_ratio + rng.normal(0.0, entry["ratio_log_sd"], n))
     ratio = np.round(np.clip(ratio, entry["ratio_amplified"], entry["ratio_high"]), 2)
-    cep17 = np.clip(rng.normal(entry["cep17_mean"], entry["cep17_sd"], n), 1.2, 4.5)
+    cep17 = bounded_normal(rng, n, entry["cep17"])
     done = ihc_2 | (rng.random(n) < entry["ish_done_if_ihc_3"])
     return {
         "ihc": np.where(ihc_2, "2+", "3+").astype(object),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from models.rules import INDETERMINATE, RuleTable, decide
 from pipeline.sources.simulation.draws import (
+    NEVER,
     Array,
     Columns,
     Settings,
@@ -74,13 +75,12 @@ def draw_fate(people: Columns, first_regimen: int, settings: Settings, streams: 
         for name in ("progression", "inoperable", "death")
     }
     hit = {name: rng.random(n) < chance for name, chance in chances.items()}
-    never = np.full(n, settings["treatment"]["cycles"] + 10)
     cycle = pick(rng.random(n), entry["progression_after_cycle"]).astype(int)
     died = rng.integers(1, settings["treatment"]["cycles"] + 1, size=n)
     spared = np.prod([1 - chance for chance in chances.values()], axis=0)
     return {
-        "progression_cycle": np.where(hit["progression"], cycle, never),
-        "death_cycle": np.where(hit["death"], died, never),
+        "progression_cycle": np.where(hit["progression"], cycle, NEVER),
+        "death_cycle": np.where(hit["death"], died, NEVER),
         "inoperable": hit["inoperable"],
         "spared": spared,
     }

@@ -12,6 +12,10 @@ Columns = dict[str, Array]
 Settings = Mapping[str, Any]
 
 
+NEVER = 99
+"""A cycle after the last of any course."""
+
+
 class Streams:
     """One independent generator for each named part: a new part leaves the draws of all others as they were.
 
@@ -54,6 +58,11 @@ def only_where(known: Array, values: Array | str) -> Array:
     kept = np.full(known.shape, None, dtype=object)
     kept[known] = spread[known]
     return kept
+
+
+def bounded_normal(rng: np.random.Generator, n: int, entry: Settings) -> Array:
+    """Return draws from a normal distribution (``mean``, ``sd``), cut to ``low`` and ``high``."""
+    return np.clip(rng.normal(entry["mean"], entry["sd"], n), entry["low"], entry["high"])
 
 
 def days_within(rng: np.random.Generator, n: int, span: Settings) -> Array:

@@ -5,7 +5,15 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from pipeline.sources.simulation.draws import Array, Columns, Settings, Streams, as_dates, expit
+from pipeline.sources.simulation.draws import (
+    Array,
+    Columns,
+    Settings,
+    Streams,
+    as_dates,
+    bounded_normal,
+    expit,
+)
 
 ORIGINS = ("tumor", "ch", "germline")
 
@@ -72,8 +80,9 @@ def _with_one_tumour_mutation_each(variants: Columns, n: int, genes: Settings) -
 def _fractions(variants: Columns, entry: Settings, rng: np.random.Generator) -> Columns:
     """Return clonality (tumour variants) and white-cell fractions (clonal haematopoiesis, germline)."""
     n = len(variants["person"])
-    ch = np.minimum(np.exp(rng.normal(np.log(entry["ch_vaf_median"]), entry["ch_vaf_log_sd"], n)), 0.35)
-    germline = np.clip(rng.normal(0.49, 0.02, n), 0.4, 0.6)
+    ch = np.exp(rng.normal(np.log(entry["ch_vaf_median"]), entry["ch_vaf_log_sd"], n))
+    ch = np.minimum(ch, entry["ch_vaf_high"])
+    germline = bounded_normal(rng, n, entry["germline_vaf"])
     fraction = np.where(
         variants["origin"] == "ch", ch, np.where(variants["origin"] == "germline", germline, 0.0)
     )
@@ -95,7 +104,7 @@ def sequence_tissue(
     entry, rng = settings["genome"]["tissue"], streams("tissue sequencing")
     n, rows = len(people["age"]), len(variants["person"])
     tested = (rng.random(n) < entry["done_share"]) & centres["tissue_panel"][people["centre"]]
-    purity = np.clip(rng.normal(entry["purity_mean"], entry["purity_sd"], n), 0.15, 0.95)
+    purity = bounded_normal(rng, n, entry["purity"])
     seen = (rng.random(rows) < entry["sensitivity"]) & (variants["origin"] != "ch")
     half = np.where(variants["origin"] == "germline", 0.5, purity[variants["person"]] / 2)
     vaf = np.clip(half * np.exp(rng.normal(0.0, entry["vaf_log_sd"], rows)), 0.02, 0.95)

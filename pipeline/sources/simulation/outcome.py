@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.sources.simulation.draws import (
+    NEVER,
     Array,
     Columns,
     Settings,
@@ -62,16 +63,15 @@ def leave(course: Course, people: Columns, centres: Columns, settings: Settings,
     """
     entry, rng, n = settings["fate"], streams("leaving"), len(people["age"])
     cycles, shift = settings["treatment"]["cycles"], centres["missing"][people["centre"]]
-    never = cycles + 10
     away = shift + entry["leaving_per_frailty"] * people["frailty"]
     ends = {
         "death": course.fate["death_cycle"],
         "progression": course.fate["progression_cycle"],
-        "inoperable": np.where(course.fate["inoperable"], cycles, never),
+        "inoperable": np.where(course.fate["inoperable"], cycles, NEVER),
     }
     for name in ("consent_withdrawn", "lost"):
         hit = rng.random(n) < shifted_chance(entry[name], away)
-        ends[name] = np.where(hit, rng.integers(1, cycles + 1, size=n), never)
+        ends[name] = np.where(hit, rng.integers(1, cycles + 1, size=n), NEVER)
     given = np.sum(course.given, axis=0)
     when = np.stack(list(ends.values()))
     first = np.argmin(when, axis=0)
@@ -148,17 +148,18 @@ def _residual(
     )
     part = (rng.random((n, 1)) > np.cumsum(shares, axis=1)).sum(axis=1)
     left = np.exp(entry["residual_log_per_kill"] * (course.kill - entry["residual_reference_kill"]))
-    bed = people["size_mm"] * np.clip(left * np.exp(rng.normal(np.log(0.5), 0.5, n)), 0.03, 1.5)
-    cellularity = np.clip(rng.beta(1.2, 3.0, n), 0.01, 0.95)
-    number = 1 + np.minimum(rng.geometric(entry["node_number_stop"], n) - 1, 24)
-    met = np.clip(np.exp(rng.normal(np.log(entry["met_median_mm"]), 0.9, n)), 0.1, 30.0)
+    share = left * np.exp(rng.normal(np.log(entry["bed_median_share"]), entry["bed_log_sd"], n))
+    bed = people["size_mm"] * np.minimum(share, entry["bed_highest_share"])
+    cellularity = rng.beta(entry["cellularity_beta"][0], entry["cellularity_beta"][1], n)
+    number = np.minimum(rng.geometric(entry["node_number_stop"], n), entry["node_number_high"])
+    met = np.exp(rng.normal(np.log(entry["met_median_mm"]), entry["met_log_sd"], n))
     in_breast, in_nodes = residual & (part != 1), residual & (part != 0)
     return {
         "in_situ": rng.random(n) < entry["in_situ_share"],
         "bed_mm": np.where(in_breast, np.maximum(np.round(bed, 1), 1.0), 0.0),
-        "cellularity": np.where(in_breast, cellularity, 0.0),
+        "cellularity": np.where(in_breast, np.maximum(np.round(cellularity, 2), 0.01), 0.0),
         "nodes": np.where(in_nodes, number, 0),
-        "met_mm": np.where(in_nodes, np.round(met, 1), 0.0),
+        "met_mm": np.where(in_nodes, np.clip(np.round(met, 1), 0.1, entry["met_high_mm"]), 0.0),
     }
 
 

@@ -15,6 +15,7 @@ from pipeline.sources.simulation.draws import (
     Settings,
     Streams,
     as_dates,
+    bounded_normal,
     days_within,
     expit,
     pick,
@@ -75,7 +76,7 @@ def draw_latents(people: Columns, centres: Columns, settings: Settings, streams:
 def stage_patients(people: Columns, centres: Columns, settings: Settings, streams: Streams) -> Columns:
     """Return age, constitution, size and extent of the tumour, all eligible; violations come later."""
     entry, rng, n = settings["clinical"], streams("clinical"), len(people["centre"])
-    age = np.clip(rng.normal(entry["age_mean"], entry["age_sd"], n), entry["age_low"], entry["age_high"])
+    age = bounded_normal(rng, n, entry["age"])
     burden = rng.standard_normal(n) + centres["case_mix"][people["centre"]]
     size = entry["size_median_mm"] * np.exp(entry["size_log_sd"] * burden)
     size = np.round(np.clip(size, entry["size_low_mm"], entry["size_high_mm"]))
@@ -87,7 +88,7 @@ def stage_patients(people: Columns, centres: Columns, settings: Settings, stream
         "age": np.floor(age),
         "menopause": _menopause(age, rng, entry),
         "ecog": ecog.astype(int),
-        "bmi": np.round(np.clip(rng.normal(entry["bmi_mean"], entry["bmi_sd"], n), 16, 45), 1),
+        "bmi": np.round(bounded_normal(rng, n, entry["bmi"]), 1),
         "size_mm": size,
         "ct": ct,
         "cn": cn,

@@ -4,7 +4,14 @@ from collections.abc import Collection
 
 import numpy as np
 
-from pipeline.sources.simulation.draws import Array, Columns, Settings, Streams, shifted_chance
+from pipeline.sources.simulation.draws import (
+    Array,
+    Columns,
+    Settings,
+    Streams,
+    bounded_normal,
+    shifted_chance,
+)
 from pipeline.sources.simulation.genome import detection_chance
 from pipeline.sources.simulation.treatment import Course
 
@@ -83,13 +90,14 @@ def _material(
     done = rng.random(n) >= shifted_chance(entry["not_done_share"][visit], shift)
     failed = rng.random(n) < shifted_chance(entry["failed_share"][visit], centres["missing"][centre])
     concentration = np.exp(rng.normal(np.log(entry["cfdna_median_ng_ml"]), entry["cfdna_log_sd"], n))
-    plasma = np.round(np.clip(rng.normal(entry["plasma_ml_mean"], entry["plasma_ml_sd"], n), 2, 12), 1)
+    plasma = np.round(bounded_normal(rng, n, entry["plasma_ml"]), 1)
     of_centre = {
         key: np.array([entry["assays"][name][key] for name in centres["assay"]])[centre]
         for key in ("lod_vaf", "type", "wbc_share", "report_days", "first_report_days")
     }
     genomes = plasma * concentration * GENOMES_PER_NG
-    lod = np.round(of_centre["lod_vaf"] * np.clip(np.sqrt(entry["reference_genomes"] / genomes), 0.5, 3.0), 8)
+    scarcity = np.clip(np.sqrt(entry["reference_genomes"] / genomes), *entry["lod_factor_range"])
+    lod = np.round(of_centre["lod_vaf"] * scarcity, 8)
     lag = of_centre["first_report_days" if visit == "baseline" else "report_days"]
     return {
         "draw_day": draw_day,
@@ -115,16 +123,14 @@ def _call_variants(
     """
     person, origin = variants["person"], variants["origin"]
     tumour = origin == "tumor"
-    shed = 10 ** np.minimum(log10_vaf[person] + variants["clonality"], -0.3)
+    shed = np.minimum(10 ** (log10_vaf[person] + variants["clonality"]), entry["highest_vaf"])
     carried = variants["fraction"] * np.exp(rng.normal(0.0, 0.1, len(person)))
     observed = np.where(tumour, shed, carried) * np.exp(rng.normal(0.0, entry["vaf_log_sd"], len(person)))
-    observed = np.minimum(observed, 0.95)
+    observed = np.minimum(observed, 1.0)
     chance = detection_chance(np.log10(observed / sample["lod"][person]), entry["steepness"])
     seen = (rng.random(len(person)) < chance) & variants["covered"]
-    depth = np.maximum(
-        np.minimum(sample["genomes"][person], entry["depth_limit"]) * entry["depth_yield"], 500
-    )
-    depth = np.round(depth).astype(int)
+    depth = np.minimum(sample["genomes"][person], entry["depth_limit"]) * entry["depth_yield"]
+    depth = np.round(np.maximum(depth, entry["depth_lowest"])).astype(int)
     alt = np.maximum(np.round(observed * depth).astype(int), 2)
     wbc = sample["wbc"][person]
     unknown = ~wbc & variants["ch_gene"] & (variants["in_tissue"] != "Y") & (origin != "germline")
@@ -142,7 +148,8 @@ def _call_variants(
 def _call_targets(log10_vaf: Array, sample: Columns, entry: Settings, rng: np.random.Generator) -> Columns:
     """Sequence with the tumour-informed assay: `targets_needed` of `targets` variants detect ctDNA."""
     n, targets = len(log10_vaf), entry["targets"]
-    vaf = 10 ** np.minimum(log10_vaf, -0.3) * np.exp(rng.normal(0.0, entry["vaf_log_sd"], n))
+    vaf = np.minimum(10**log10_vaf, entry["highest_vaf"]) * np.exp(rng.normal(0.0, entry["vaf_log_sd"], n))
+    vaf = np.minimum(vaf, 1.0)
     chance = 1 - np.exp(-entry["target_hits_at_limit"] * vaf / sample["lod"])
     hits = (rng.random((n, targets)) < chance[:, None]).sum(axis=1)
     return {"vaf": vaf, "n_detected": hits, "detected": hits >= entry["targets_needed"]}
