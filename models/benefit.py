@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.measure import (
+from models.measures.common import (
     BoolArray,
     FloatArray,
     MeasureError,
@@ -27,7 +27,7 @@ from models.measure import (
     draw_patients,
     percentile_interval,
 )
-from models.weighted import weighted_mean
+from models.measures.weighted import weighted_mean
 
 Decision = Literal["de_escalation", "escalation"]
 DECISIONS: tuple[Decision, ...] = get_args(Decision)

@@ -15,18 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.definitions import definition, point_value, population_values
-from models.delong import auc_difference, auc_interval, auc_variance, placements
-from models.loess import (
-    FEWEST_DISTINCT,
-    LOESS_MEASURES,
-    calibration_error_replicates,
-    calibration_errors,
-    distinct_predictions,
-    ici_null95,
-    smoothed_risk,
-)
-from models.measure import (
+from models.measures.common import (
     CountArray,
     FloatArray,
     Measure,
@@ -40,7 +29,18 @@ from models.measure import (
     percentile_interval,
     share_failed_within,
 )
-from models.repeats import by_repeat
+from models.measures.definitions import definition, point_value, population_values
+from models.measures.delong import auc_difference, auc_interval, auc_variance, placements
+from models.measures.loess import (
+    FEWEST_DISTINCT,
+    LOESS_MEASURES,
+    calibration_error_replicates,
+    calibration_errors,
+    distinct_predictions,
+    ici_null95,
+    smoothed_risk,
+)
+from models.measures.repeats import by_repeat
 
 __all__ = [
     "LOESS_MEASURES",

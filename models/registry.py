@@ -56,6 +56,7 @@ class Store:
         # checked row by row in serving.py instead.
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         with FileLock(self.artifact_root / ".lock"):
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_registry_uri(self.uri)

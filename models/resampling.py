@@ -115,24 +115,6 @@ def tidy(results: Sequence[FoldResult], patients: Sequence[str], y: np.ndarray) 
     return frame.sort_values(["model", "repeat", "usubjid"], ignore_index=True)
 
 
-def by_repeat(predictions: pd.DataFrame, model: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return patients (n,), outcomes (n,) and probabilities (repeats, n) of one model of a tidy frame.
-
-    Raises
-    ------
-    ValueError
-        If the model is not in the frame, or a patient has not one prediction per repeat.
-    """
-    rows = predictions[predictions["model"] == model]
-    if rows.empty:
-        raise ValueError(f"there are no predictions by {model!r}")
-    wide = rows.pivot_table(index="usubjid", columns="repeat", values="p", aggfunc="first", observed=True)
-    if wide.isna().to_numpy().any() or len(rows) != wide.size:
-        raise ValueError(f"predictions by {model!r} are not one per patient and repeat")
-    outcome = rows.drop_duplicates("usubjid").set_index("usubjid")["y"].reindex(wide.index)
-    return wide.index.to_numpy(), outcome.to_numpy(dtype=float), wide.to_numpy().T
-
-
 def outcome_strata(y: np.ndarray, arm: pd.Series) -> np.ndarray:
     """Return the strata of the folds: outcome within arm, shape (n,)."""
     return np.array([f"{a}|{int(v)}" for a, v in zip(arm, y, strict=True)])

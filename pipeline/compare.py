@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.metrics import compare
-from models.resampling import by_repeat
+from models.metrics import by_repeat, compare
 from pipeline.files import read_yaml, stage_paths, write_json
 from pipeline.judge import FEWEST, arm_groups, as_json, each_or_its_error
 
@@ -34,11 +33,11 @@ def differences(
     arm : Series
         Arm by usubjid.
     """
-    ids, y, rules = by_repeat(predictions, REFERENCE)
+    ids, y, by_model = by_repeat(predictions, sorted(predictions["model"].unique()))
+    rules = by_model.pop(REFERENCE)
     arms = arm.reindex(ids).to_numpy()
     result: dict[str, dict[str, Any]] = {}
-    for model in sorted(set(predictions["model"]) - {REFERENCE}):
-        _, _, p = by_repeat(predictions, model)
+    for model, p in by_model.items():
         for name, inside in arm_groups(f"{model}-{REFERENCE}", arms).items():
             result[name] = _differ(
                 y[inside], p[:, inside], rules[:, inside], bootstrap=bootstrap, level=level, seed=seed

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 
+PIPE_WIDTH = 110
+
 
 def stderr() -> Console:
     """Return a console on standard error."""
@@ -14,8 +16,8 @@ def stderr() -> Console:
 
 
 def stdout() -> Console:
-    """Return a console on standard output."""
-    return Console()
+    """Return a console on standard output; a file or a pipe has no width, and gets one that holds a table."""
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
 @contextmanager

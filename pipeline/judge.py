@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.measure import Measure, MeasureError
-from models.metrics import evaluate
-from models.resampling import by_repeat
+from models.measures.common import Measure, MeasureError
+from models.metrics import by_repeat, evaluate
 from pipeline.console import refusals
 from pipeline.files import read_yaml, stage_paths, write_json
 
@@ -38,9 +37,9 @@ def judge(
         Arm by usubjid.
     """
     judged = {}
-    for model in sorted(predictions["model"].unique()):
-        ids, y, p = by_repeat(predictions, model)
-        arms = arm.reindex(ids).to_numpy()
+    ids, y, by_model = by_repeat(predictions, sorted(predictions["model"].unique()))
+    arms = arm.reindex(ids).to_numpy()
+    for model, p in by_model.items():
         for name, inside in arm_groups(model, arms).items():
             judged[name] = _judge_group(y[inside], p[:, inside], bootstrap=bootstrap, level=level, seed=seed)
     return judged

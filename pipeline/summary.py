@@ -12,8 +12,6 @@ from pipeline.console import stdout
 from pipeline.files import read_json, read_yaml
 from pipeline.study import ACTIVE
 
-WIDTH = 120
-
 
 def print_summary(artifacts: Path) -> None:
     """Print the results of the active study from its metrics.
@@ -44,8 +42,7 @@ def print_summary(artifacts: Path) -> None:
     for row in rows:
         table.add_row(*row.values())
     console = stdout()
-    # A file or a pipe has no width; a table cut to 80 columns would lose its figures.
-    console.print(table, width=None if console.is_terminal else WIDTH)
+    console.print(table)
     for page in sorted((artifacts / "reports").glob("*.html")):
         console.print(f"report: {page}", highlight=False, soft_wrap=True)
 

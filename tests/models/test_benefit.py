@@ -16,7 +16,7 @@ from models.benefit import (
     net_benefit_of_all,
     net_benefit_of_allocation,
 )
-from models.measure import MeasureError, draw_patients
+from models.measures.common import MeasureError, draw_patients
 from models.metrics import compare, evaluate
 
 # The same examples on every run, and no time limit on a machine that is busy.

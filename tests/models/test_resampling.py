@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.resampling import by_repeat, cross_validate, outcome_strata, stratified_splits, tidy
+from models.resampling import cross_validate, outcome_strata, stratified_splits, tidy
 from tests.patients import patients
 
 
@@ -54,19 +54,3 @@ def test_repeats_differ_and_the_seed_decides_them() -> None:
 def test_more_folds_than_patients_are_refused() -> None:
     with pytest.raises(ValueError, match="3 patients cannot be divided into 5 folds"):
         stratified_splits(np.array(["a", "b", "a"]), folds=5, repeats=1, seed=1)
-
-
-def test_predictions_by_repeat_are_one_row_per_repeat_and_one_column_per_patient() -> None:
-    frame, y = patients(60)
-    ids, outcome, p = by_repeat(run(workers=1), "flat")
-    assert ids.tolist() == frame["usubjid"].tolist()
-    assert np.array_equal(outcome, y)
-    assert p.shape == (3, 60)
-
-
-def test_a_missing_prediction_is_an_error_and_not_a_gap() -> None:
-    predictions = run(workers=1)
-    with pytest.raises(ValueError, match="not one per patient and repeat"):
-        by_repeat(predictions.iloc[1:], "flat")
-    with pytest.raises(ValueError, match="no predictions by 'forest'"):
-        by_repeat(predictions, "forest")

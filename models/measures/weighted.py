@@ -9,7 +9,7 @@ probability of the event: the patient counts as an event with weight ``y``, as a
 import numpy as np
 from scipy.special import expit
 
-from models.measure import BoolArray, FloatArray, blocks, log_odds
+from models.measures.common import BoolArray, FloatArray, blocks, log_odds
 
 # Newton's method: the last step is below TOLERANCE, so the error after it is of the order of its square.
 TOLERANCE = 1e-6

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from models.measure import FloatArray, MeasureError
+from models.measures.common import FloatArray, MeasureError
 
 
 def by_repeat(

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit, ndtri
 
-from models.measure import (
+from models.measures.common import (
     FloatArray,
     Measure,
     MeasureError,

@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from models.benefit import Decision, net_benefit_contributions
-from models.measure import (
+from models.measures.common import (
     FloatArray,
     MeasureError,
     as_probability,
     log_odds,
     require_both_outcomes,
 )
-from models.weighted import (
+from models.measures.weighted import (
     negative_log_likelihood,
     slope_exists,
     squared_error,

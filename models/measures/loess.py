@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from skmisc.loess import loess
 
-from models.measure import (
+from models.measures.common import (
     CountArray,
     FloatArray,
     MeasureError,

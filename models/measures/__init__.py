@@ -1,0 +1,1 @@
+"""How each measure is computed: definitions, batched kernels, DeLong, loess, and what all of them share."""
