@@ -6,13 +6,13 @@ SOURCE ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 READY := .venv/.ready
 
-.PHONY: run test setup lint null-check bench lock
+.PHONY: run test setup lint null-check lock reference
 
 run: $(READY) ## check the input, run the pipeline, show the results (STUDY=name SOURCE=folder)
 	pcr run --study "$(STUDY)" $(if $(SOURCE),--source "$(SOURCE)")
 
 test: $(READY) lint ## all checks and tests
-	python -m pytest
+	python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(READY)
 	ruff format --check .
@@ -37,3 +37,7 @@ lock: ## pin again after a change of dependencies in pyproject.toml
 		pyproject.toml --group dev --output-file requirements.lock
 	echo uv | uv pip compile --quiet --universal --no-header --generate-hashes --python-version 3.11 - \
 		--output-file requirements-setup.lock
+
+reference: $(READY) ## regenerate the reference values (needs R with pROC and rms)
+	cd tests/reference && Rscript performance_data.R && Rscript performance.R
+	cd tests/reference && uv run --no-project --with dcurves==1.1.7 --with "pandas<3" python net_benefit_dcurves.py

@@ -141,8 +141,14 @@ def ensure_version(
         if version.tags.get(DIGEST_TAG) == digest:
             client.set_registered_model_alias(name, CANDIDATE, version.version)
             return str(version.version), False
-    uri = _log_model(run_id, folder, example, requirements)
-    version = mlflow.register_model(uri, name, tags=dict(tags) | {DIGEST_TAG: digest})
+    model_id = _log_model(run_id, folder, example, requirements)
+    version = client.create_model_version(
+        name,
+        source=f"models:/{model_id}",
+        run_id=run_id,
+        tags=dict(tags) | {DIGEST_TAG: digest},
+        model_id=model_id,
+    )
     client.set_registered_model_alias(name, CANDIDATE, version.version)
     return str(version.version), True
 
@@ -182,7 +188,7 @@ def _log_model(run_id: str, folder: Path, example: Mapping[str, object], require
             input_example=dict(example),
             pip_requirements=list(requirements),
         )
-    return str(info.model_uri)
+    return str(info.model_id)
 
 
 @contextlib.contextmanager

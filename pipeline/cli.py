@@ -55,6 +55,9 @@ def check(study: Study = "nct07239271", source: Source = None) -> None:
 
     with refusals():
         problems = checked(study, source)
+    for warning in problems.itertuples():
+        place = f"{warning.table}.{warning.column}"
+        stdout().print(f"{place}: {warning.rule} ({warning.rows} rows, such as {warning.ids})", markup=False)
     stdout().print(f"{study}: no errors, {len(problems)} warnings")
 
 

@@ -1,6 +1,7 @@
 """Stage raw: tables from the simulator or from a study's files, checked against the contract."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,42 +12,53 @@ from pipeline.configs import read_contract, read_rules, vocabulary
 from pipeline.console import refusals
 from pipeline.files import read_yaml, replacing, stage_paths
 
+DROPPED = ["file", "table", "reason", "rows", "left"]
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """Raw tables as the contract has them, the warnings, and the rows of the files left out, with reasons."""
+
+    tables: dict[str, pd.DataFrame]
+    problems: pd.DataFrame
+    dropped: pd.DataFrame
+
 
 def source_tables(
     study: Mapping[str, Any], source: Path, contract: Contract, rules: Mapping[str, Any]
-) -> dict[str, pd.DataFrame]:
-    """Return a study's raw tables, unchecked: simulated where `source` is a file, else from the folder."""
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Return raw tables, unchecked, and the rows left out: simulated where `source` is a file, else read."""
     if source.suffix == ".yaml":
         from pipeline.sources.simulator import simulate  # noqa: PLC0415 - a real study needs no simulator
 
-        return simulate(read_yaml(source), rules=rules).tables
+        return simulate(read_yaml(source), rules=rules).tables, pd.DataFrame(columns=DROPPED)
     from pipeline.sources.mapped import read_study  # noqa: PLC0415
 
-    return read_study(study, source, contract).tables
+    read = read_study(study, source, contract)
+    return read.tables, read.dropped[DROPPED]
 
 
-def checked_tables(
+def ingest(
     study: Mapping[str, Any], source: Path, contract: Contract, identifiers: Mapping[str, Any], rules: Any
-) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
-    """Return the tables as the contract has them, and the warnings.
+) -> Ingested:
+    """Read a study's raw tables and check them.
 
     Raises
     ------
     ContractError
         If a rule of severity error is violated; it carries every problem.
     """
-    tables, problems = validate(
-        source_tables(study, source, contract, rules), contract, vocabulary(study), identifiers
-    )
+    tables, dropped = source_tables(study, source, contract, rules)
+    checked, problems = validate(tables, contract, vocabulary(study), identifiers)
     refuse(problems)
-    return tables, problems
+    return Ingested(checked, problems, dropped)
 
 
 def main() -> None:
     """Read, check, write."""
     args = stage_paths(__doc__ or "", "study", "contract", "identifiers", "source", "rules", "genes", "out")
     with refusals():
-        tables, problems = checked_tables(
+        raw = ingest(
             read_yaml(args.study),
             args.source,
             read_contract(args.contract),
@@ -55,9 +67,10 @@ def main() -> None:
         )
     with replacing(args.out) as new:
         new.mkdir()
-        for name, frame in tables.items():
+        for name, frame in raw.tables.items():
             frame.to_parquet(new / f"{name}.parquet", index=False)
-        problems.to_csv(new / "problems.csv", index=False, lineterminator="\n")
+        raw.problems.to_csv(new / "problems.csv", index=False, lineterminator="\n")
+        raw.dropped.to_csv(new / "dropped.csv", index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from features.contract import ContractError
 from pipeline.configs import read_contract, read_rules
 from pipeline.console import stderr
 from pipeline.files import read_yaml, write_table
-from pipeline.ingest import checked_tables
+from pipeline.ingest import ingest
 from pipeline.sources.mapped import check_study_file, source_files
 from pipeline.study import ACTIVE, DATA, StudyError, activate, active_study, study_file, take_in
 
@@ -59,11 +59,11 @@ def checked(name: str, source: Path | None) -> pd.DataFrame:
     contract = read_contract(CONTRACT)
     try:
         rules = read_rules(RULES / f"{study['rules']}.yaml", GENES)
-        tables, problems = checked_tables(study, folder, contract, read_yaml(IDENTIFIERS), rules)
+        raw = ingest(study, folder, contract, read_yaml(IDENTIFIERS), rules)
     except ContractError as error:
         listed = ARTIFACTS / name / "refused.csv"
         write_table(listed, error.problems)
         stderr().print(f"All problems are listed in {listed}.")
         raise
-    build_cohort(tables, study, read_yaml(ELIGIBILITY))
-    return problems
+    build_cohort(raw.tables, study, read_yaml(ELIGIBILITY))
+    return raw.problems
