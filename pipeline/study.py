@@ -12,6 +12,8 @@ ACTIVE = Path("configs/study.yaml")
 STUDIES = Path("configs/studies")
 DATA = Path("data")
 LOCK = Path("dvc.lock")
+# Locks of the studies that are not active, so that switching back need not rebuild theirs stage by stage.
+PARKED = Path(".dvc/tmp/pcr")
 
 
 class StudyError(ValueError):
@@ -41,8 +43,9 @@ def active_study() -> str:
 def activate(name: str) -> bool:
     """Make a study the active one, and tell whether it was not before.
 
-    configs/study.yaml becomes a copy of the study's file, and dvc.lock is removed: the run cache brings back
-    in seconds what was computed for that study. An active study stays as it is, edits included.
+    configs/study.yaml becomes a copy of the study's file. The former study's dvc.lock is set aside, and the
+    new one's put in place where there is one; else the run cache brings back what was computed for it. An
+    active study stays as it is, edits included.
 
     Raises
     ------
@@ -59,7 +62,12 @@ def activate(name: str) -> bool:
             f"{ACTIVE} differs from {original}: copy your changes there (or take them back), then run again"
         )
     write_text(ACTIVE, wanted.read_text(encoding="utf-8"))
-    LOCK.unlink(missing_ok=True)
+    PARKED.mkdir(parents=True, exist_ok=True)
+    if LOCK.is_file():
+        LOCK.replace(PARKED / f"{current}.lock")
+    parked = PARKED / f"{name}.lock"
+    if parked.is_file():
+        parked.replace(LOCK)
     return True
 
 
