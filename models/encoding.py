@@ -5,12 +5,40 @@ Everything here is learned from the training part, without the outcome, and kept
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from models.serving import PcrModel
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Rows as numbers, before anything is learned: every column that an encoding of the features may have.
+
+    Read once from a frame; the parts of a resampling are then rows of one array.
+    """
+
+    features: Sequence[Mapping[str, Any]]
+    columns: list[dict[str, str]]
+    values: np.ndarray  # (n, columns), NaN where the feature is missing
+
+    def rows(self, positions: np.ndarray) -> Self:
+        """Return the rows at `positions`, in that order."""
+        return type(self)(self.features, self.columns, self.values[positions])
+
+    def encoded(self, columns: Sequence[Mapping[str, str]]) -> np.ndarray:
+        """Return the chosen columns, shape (n, columns), as `PcrModel.encode` gives them."""
+        places = {_name(column): place for place, column in enumerate(self.columns)}
+        return np.ascontiguousarray(self.values[:, [places[_name(column)] for column in columns]])
+
+
+def read_inputs(frame: pd.DataFrame, features: Sequence[Mapping[str, Any]]) -> Inputs:
+    """Return all rows of `frame` (n, >= features) as numbers: numeric features, and each level by itself."""
+    columns = [column for feature in features for column in _all_columns(feature)]
+    return Inputs(features, columns, _encode(frame, features, columns))
 
 
 def learn_encoding(
@@ -21,7 +49,23 @@ def learn_encoding(
     most_missing: float,
     shrinkage: float,
 ) -> dict[str, Any]:
-    """Return the ``encoding`` of a model document, learned from the rows of `frame`.
+    """Return the ``encoding`` of a model document, learned from the rows of `frame` (n, >= features).
+
+    `features` are mappings with ``name``, ``kind`` (numeric or categorical) and, if categorical, ``levels``;
+    all else is as in `encoding_of`.
+    """
+    inputs = read_inputs(frame, features)
+    return encoding_of(inputs, rarest_level=rarest_level, most_missing=most_missing, shrinkage=shrinkage)
+
+
+def encoding_of(
+    inputs: Inputs,
+    *,
+    rarest_level: int,
+    most_missing: float,
+    shrinkage: float,
+) -> dict[str, Any]:
+    """Return the ``encoding`` of a model document, learned from the rows of `inputs`.
 
     A numeric feature is one column. A categorical feature has one column per level that at least
     `rarest_level` rows show, except the most frequent one; rarer levels stand with that one. Columns that do
@@ -30,10 +74,8 @@ def learn_encoding(
 
     Parameters
     ----------
-    frame : DataFrame, shape (n, >= features)
-        Training rows; missing values are NaN.
-    features : sequence of mappings
-        ``name``, ``kind`` (numeric or categorical) and, for a categorical feature, ``levels``.
+    inputs : Inputs
+        Training rows.
     rarest_level : int
         Fewest rows for which a level gets a column.
     most_missing : float in [0, 1]
@@ -52,12 +94,16 @@ def learn_encoding(
     ValueError
         If no column varies.
     """
-    known = [feature for feature in features if frame[feature["name"]].isna().mean() <= most_missing]
-    columns = [column for feature in known for column in _candidate_columns(frame, feature, rarest_level)]
-    encoded = _encode(frame, features, columns)
-    varies = np.array([np.unique(c[~np.isnan(c)]).size > 1 for c in encoded.T], dtype=bool)
+    columns = _used_columns(inputs, rarest_level=rarest_level, most_missing=most_missing)
+    encoded = inputs.encoded(columns)
+    missing = np.isnan(encoded)
+    low = np.where(missing, np.inf, encoded).min(axis=0, initial=np.inf)
+    high = np.where(missing, -np.inf, encoded).max(axis=0, initial=-np.inf)
+    varies = low < high
     if not varies.any():
-        raise ValueError(f"no feature varies among the {len(frame)} training patients: nothing to learn from")
+        raise ValueError(
+            f"no feature varies among the {len(encoded)} training patients: nothing to learn from"
+        )
     encoded = encoded[:, varies]
     mean = np.nanmean(encoded, axis=0)
     scale = np.nanstd(encoded, axis=0)
@@ -65,8 +111,8 @@ def learn_encoding(
         "columns": [column for column, keep in zip(columns, varies, strict=True) if keep],
         "mean": mean.tolist(),
         "scale": scale.tolist(),
-        "low": np.nanmin(encoded, axis=0).tolist(),
-        "high": np.nanmax(encoded, axis=0).tolist(),
+        "low": low[varies].tolist(),
+        "high": high[varies].tolist(),
         "imputation": imputation_weights((encoded - mean) / scale, shrinkage).tolist(),
     }
 
@@ -100,18 +146,35 @@ def imputation_weights(standard: np.ndarray, shrinkage: float) -> np.ndarray:
     return np.asarray(weights)
 
 
-def _candidate_columns(
-    frame: pd.DataFrame, feature: Mapping[str, Any], rarest_level: int
-) -> list[dict[str, str]]:
+def _name(column: Mapping[str, str]) -> tuple[str, str | None]:
+    return column["feature"], column.get("level")
+
+
+def _all_columns(feature: Mapping[str, Any]) -> list[dict[str, str]]:
     name = feature["name"]
     if feature["kind"] == "numeric":
         return [{"feature": name}]
-    counts = frame[name].value_counts()
-    seen = [level for level in feature["levels"] if counts.get(level, 0) >= rarest_level]
-    if not seen:
-        return []
-    reference = max(seen, key=lambda level: counts[level])
-    return [{"feature": name, "level": level} for level in seen if level != reference]
+    return [{"feature": name, "level": level} for level in feature["levels"]]
+
+
+def _used_columns(inputs: Inputs, *, rarest_level: int, most_missing: float) -> list[dict[str, str]]:
+    """Return the columns of features known often enough, without rare levels and the most frequent one."""
+    counts = np.nansum(inputs.values, axis=0)
+    missing = np.isnan(inputs.values).mean(axis=0)
+    used: list[dict[str, str]] = []
+    places: dict[str, list[int]] = {feature["name"]: [] for feature in inputs.features}
+    for place, column in enumerate(inputs.columns):
+        places[column["feature"]].append(place)
+    for feature in inputs.features:
+        # All columns of a feature are missing together.
+        known = [place for place in places[feature["name"]] if missing[place] <= most_missing]
+        if feature["kind"] == "numeric":
+            used += [inputs.columns[place] for place in known]
+            continue
+        seen = [place for place in known if counts[place] >= rarest_level]
+        reference = max(seen, key=lambda place: float(counts[place]), default=None)
+        used += [inputs.columns[place] for place in seen if place != reference]
+    return used
 
 
 def _encode(

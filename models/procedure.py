@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from models.calibration import recalibrate
 from models.candidates import Design, Fit, fit_candidate
-from models.encoding import learn_encoding
+from models.encoding import Inputs, encoding_of, read_inputs
 from models.folds import deal
 from models.serving import PcrModel
 
@@ -68,8 +68,16 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         self.inner_folds = inner_folds
         self.seed = seed
 
-    def fit(self, X: pd.DataFrame, y: np.ndarray) -> "ResponseModel":
+    def fit(self, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray | None = None) -> "ResponseModel":
         """Tune, calibrate, choose and refit on the rows of `X` (n, >= features) with outcome `y` (n,).
+
+        Parameters
+        ----------
+        X, y : DataFrame (n, >= features) and array (n,)
+            Training rows and their outcome, 0 or 1.
+        groups : array, shape (n,), optional
+            Patient of each row of a bootstrap sample. Copies of a patient stay in one inner fold: tuning and
+            calibration would otherwise see patients of the training part again, and believe the model.
 
         Raises
         ------
@@ -77,15 +85,17 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
             If an outcome has fewer patients than there are inner folds, or no feature varies.
         """
         y = np.asarray(y, dtype=float)
-        fewest = int(min(y.sum(), len(y) - y.sum()))
+        patients = np.arange(len(y)) if groups is None else np.asarray(groups)
+        fewest = min(len(np.unique(patients[y == outcome])) for outcome in (0, 1))
         if fewest < self.inner_folds:
             raise ValueError(
                 f"{fewest} patients have the rarer outcome, fewer than the {self.inner_folds} inner folds"
             )
         self.classes_ = np.array([0, 1])
-        self.tuned_ = self._tune(X, y)
+        inputs = read_inputs(X, self.features)
+        self.tuned_ = self._tune(inputs, y, groups)
         self.chosen_ = choose({name: tuned.loss for name, tuned in self.tuned_.items()})
-        design = self._design(X, y, X.iloc[:0])
+        design = self._design(inputs, y, inputs.rows(np.arange(0)))
         self.documents_: dict[str, dict[str, Any]] = {}
         self.boosters_: dict[str, str | None] = {}
         for name, tuned in self.tuned_.items():
@@ -113,23 +123,32 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         every = {name: model.probability(X) for name, model in self.models_.items()}
         return every | {"chosen": every[self.chosen_]}
 
-    def _design(self, train: pd.DataFrame, y: np.ndarray, test: pd.DataFrame) -> Design:
+    def fits(self) -> dict[str, dict[str, Any]]:
+        """Return every candidate as plain data: its ``document`` and ``booster`` (text, or None)."""
+        check_is_fitted(self)
+        return {
+            name: {"document": document, "booster": self.boosters_[name]}
+            for name, document in self.documents_.items()
+        }
+
+    def _design(self, train: Inputs, y: np.ndarray, test: Inputs) -> Design:
+        """Learn encoding and imputation, once, and complete the columns of both parts with them."""
         learned = self.settings["encoding"]
-        encoding = learn_encoding(
+        encoding = encoding_of(
             train,
-            self.features,
             rarest_level=learned["rarest_level"],
             most_missing=learned["most_missing"],
             shrinkage=learned["imputation_shrinkage"],
         )
         coder = PcrModel({"features": self.features, "encoding": encoding})
-        return Design(encoding, coder.complete(coder.encode(train)), y, coder.complete(coder.encode(test)))
+        completed = [coder.complete(part.encoded(encoding["columns"])) for part in (train, test)]
+        return Design(encoding, completed[0], y, completed[1])
 
-    def _tune(self, X: pd.DataFrame, y: np.ndarray) -> dict[str, Tuned]:
+    def _tune(self, inputs: Inputs, y: np.ndarray, groups: np.ndarray | None) -> dict[str, Tuned]:
         """Cross-validate every grid point of every candidate on the same inner folds."""
         margins: dict[str, dict[str, np.ndarray]] = {name: {} for name in self.settings["candidates"]}
-        for train, test in deal(y, self.inner_folds, self.seed):
-            design = self._design(X.iloc[train], y[train], X.iloc[test])
+        for train, test in deal(y, self.inner_folds, self.seed, groups):
+            design = self._design(inputs.rows(train), y[train], inputs.rows(test))
             for name, settings in self.settings["candidates"].items():
                 for fit in fit_candidate(design, settings, self.seed):
                     margins[name].setdefault(fit.point, np.empty(len(y)))[test] = fit.margin

@@ -1,9 +1,11 @@
+import lightgbm
 import numpy as np
+import pandas as pd
 import pytest
 
 from models.calibration import recalibrate
-from models.candidates import Design, fit_candidate, linear_terms
-from models.encoding import imputation_weights, learn_encoding
+from models.candidates import Design, fit_candidate, linear_terms, staged_margins
+from models.encoding import imputation_weights, learn_encoding, read_inputs
 from models.folds import deal
 from models.procedure import ResponseModel, choose
 from models.serving import PcrModel
@@ -183,3 +185,96 @@ def test_too_few_events_for_the_inner_folds_are_refused() -> None:
     frame, _ = patients(40)
     with pytest.raises(ValueError, match="2 patients have the rarer outcome"):
         ResponseModel(FEATURES, SETTINGS, inner_folds=5).fit(frame, np.array([1.0] * 2 + [0.0] * 38))
+
+
+def test_copies_of_a_patient_are_dealt_into_one_fold_and_strata_stay_even() -> None:
+    drawn = np.sort(np.random.default_rng(1).integers(0, 90, 90))
+    strata = np.where(np.arange(90) % 3 == 0, "pcr", "none")[drawn]
+    sizes = []
+    for train, test in deal(strata, 5, 7, drawn):
+        assert not set(drawn[train]) & set(drawn[test])
+        sizes.append((len(test), len(set(drawn[test][strata[test] == "pcr"]))))
+    rows, patients_with_pcr = zip(*sizes, strict=True)
+    assert sum(rows) == 90
+    assert max(rows) - min(rows) <= 4
+    assert max(patients_with_pcr) - min(patients_with_pcr) <= 1
+
+
+def test_groups_of_one_are_dealt_like_patients() -> None:
+    strata = np.random.default_rng(1).choice(["a", "b"], 40)
+    alone, grouped = (list(deal(strata, 4, 7, groups)) for groups in (None, np.arange(40)))
+    assert all(np.array_equal(a[1], b[1]) for a, b in zip(alone, grouped, strict=True))
+
+
+def test_a_patient_in_two_strata_and_too_few_patients_are_refused() -> None:
+    with pytest.raises(ValueError, match="rows of one patient must be in one stratum; 1 rows"):
+        list(deal(np.array(["a", "b", "a"]), 2, 1, np.array([0, 0, 1])))
+    with pytest.raises(ValueError, match="2 patients cannot be divided into 3 folds"):
+        list(deal(np.array(["a", "a", "a"]), 3, 1, np.array([0, 0, 1])))
+
+
+def test_without_groups_a_bootstrap_sample_is_believed_too_much() -> None:
+    rng = np.random.default_rng(2)
+    frame, _ = patients(150)
+    y = (rng.random(150) < 0.5).astype(float)
+    drawn = np.sort(rng.integers(0, 150, 150))
+    settings = SETTINGS | {"candidates": {"lightgbm": SETTINGS["candidates"]["lightgbm"] | {"rounds": [60]}}}
+    losses = [
+        ResponseModel(FEATURES, settings, 5, 1)
+        .fit(frame.iloc[drawn], y[drawn], groups)
+        .tuned_["lightgbm"]
+        .loss
+        for groups in (None, drawn)
+    ]
+    # The outcome is a coin: nothing can do better than log 2 in patients not seen.
+    assert losses[0].mean() < 0.67
+    assert losses[1].mean() > 0.68
+
+
+def test_too_few_patients_behind_the_copies_are_refused() -> None:
+    frame, _ = patients(40)
+    drawn = np.repeat([0, 1, *range(2, 22)], [5, 5, *[1] * 20])
+    y = np.where(drawn < 2, 1.0, 0.0)
+    with pytest.raises(ValueError, match="2 patients have the rarer outcome"):
+        ResponseModel(FEATURES, SETTINGS, 3).fit(frame.iloc[drawn], y, drawn)
+
+
+@pytest.mark.parametrize("leaves", [2, 7])
+def test_log_odds_after_every_number_of_rounds_are_those_of_the_booster_to_the_last_bit(leaves: int) -> None:
+    design, y = encoded(200)
+    params = {"objective": "binary", "verbosity": -1, "num_threads": 1, "num_leaves": leaves, "max_bin": 15}
+    booster = lightgbm.train(params, lightgbm.Dataset(design.train, label=y), 30)
+    rounds = [1, 7, 30]
+    staged = staged_margins(booster, design.train, rounds)
+    for margin, number in zip(staged, rounds, strict=True):
+        assert np.array_equal(margin, booster.predict(design.train, raw_score=True, num_iteration=number))
+    assert np.array_equal(staged_margins(booster, design.train, [99])[0], staged[-1])
+    assert staged_margins(booster, design.train[:0], rounds).shape == (3, 0)
+
+
+def test_rows_read_once_are_what_the_served_model_reads() -> None:
+    frame, _ = patients(80)
+    encoding = learn_encoding(frame, FEATURES, rarest_level=5, most_missing=0.8, shrinkage=0.2)
+    served = PcrModel({"features": FEATURES, "encoding": encoding}).encode(frame)
+    positions = np.array([5, 3, 70])
+    inputs = read_inputs(frame, FEATURES)
+    assert np.array_equal(inputs.encoded(encoding["columns"]), served, equal_nan=True)
+    assert np.array_equal(
+        inputs.rows(positions).encoded(encoding["columns"]), served[positions], equal_nan=True
+    )
+
+
+def test_a_feature_known_in_nobody_is_left_out_without_a_warning() -> None:
+    frame, _ = patients(80)
+    frame = frame.assign(til_pct=np.nan, ctdna_state=pd.Series([None] * 80, dtype=object))
+    encoding = learn_encoding(frame, FEATURES, rarest_level=1, most_missing=1.0, shrinkage=0.2)
+    assert {column["feature"] for column in encoding["columns"]} == {"arm", "age_years"}
+
+
+def test_fits_are_the_documents_and_boosters_of_every_candidate() -> None:
+    frame, y = patients()
+    model = ResponseModel(FEATURES, SETTINGS, inner_folds=3, seed=7).fit(frame, y)
+    fits = model.fits()
+    assert fits["logistic"] == {"document": model.documents_["logistic"], "booster": None}
+    served = PcrModel(fits["lightgbm"]["document"], fits["lightgbm"]["booster"])
+    assert np.array_equal(served.probability(frame), model.predictions(frame)["lightgbm"])

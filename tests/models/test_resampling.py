@@ -1,11 +1,28 @@
+import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from models.resampling import cross_validate, outcome_strata, stratified_splits, tidy
-from tests.patients import patients
+from models.backends import Backend
+from models.procedure import ResponseModel
+from models.resampling import (
+    FoldResult,
+    Procedure,
+    Split,
+    TaskResult,
+    bootstrap_splits,
+    cross_validate,
+    leave_one_out_splits,
+    outcome_strata,
+    run_tasks,
+    stratified_splits,
+    temporal_split,
+    tidy,
+)
+from tests.patients import FEATURES, SETTINGS, patients
 
 
 class Remembering:
@@ -54,3 +71,162 @@ def test_repeats_differ_and_the_seed_decides_them() -> None:
 def test_more_folds_than_patients_are_refused() -> None:
     with pytest.raises(ValueError, match="3 patients cannot be divided into 5 folds"):
         stratified_splits(np.array(["a", "b", "a"]), folds=5, repeats=1, seed=1)
+
+
+def response_models(seed: int) -> list[Procedure]:
+    return [ResponseModel(FEATURES, SETTINGS, 3, seed)]
+
+
+def fitted_splits() -> list[Split]:
+    frame, y = patients(120)
+    return stratified_splits(outcome_strata(y, frame["arm"]), folds=3, repeats=1, seed=11)
+
+
+def as_bytes(results: list[FoldResult]) -> list[object]:
+    return [
+        (r.split.key, {model: p.tobytes() for model, p in r.predictions.items()}, repr(r.fits))
+        for r in results
+    ]
+
+
+def test_threads_and_processes_give_the_same_bits_and_the_same_documents() -> None:
+    frame, y = patients(120)
+    splits = fitted_splits()
+    found = [
+        as_bytes(list(cross_validate(response_models, frame, y, splits, workers=workers, backend=backend)))
+        for workers, backend in [(1, "threading"), (2, "threading"), (1, "loky"), (2, "loky")]
+    ]
+    assert found[1:] == [found[0]] * 3
+
+
+def test_results_come_in_the_order_of_the_tasks_whichever_ends_first() -> None:
+    first_may_end = threading.Event()
+
+    def work(shared: str, task: int) -> TaskResult:
+        if task == 0:
+            first_may_end.wait(timeout=10)
+        elif task == 3:
+            first_may_end.set()
+        return TaskResult({"answer": f"{shared}{task}"}, {})
+
+    results = run_tasks(work, "x", [0, 1, 2, 3], backend=Backend(workers=2))
+    assert [result.document["answer"] for result in results] == ["x0", "x1", "x2", "x3"]
+
+
+def test_what_a_store_holds_is_not_computed_again() -> None:
+    frame, y = patients(60)
+    splits = stratified_splits(outcome_strata(y, frame["arm"]), folds=4, repeats=1, seed=11)
+    fitted: list[int] = []
+
+    def procedures(seed: int) -> list[Procedure]:
+        fitted.append(seed)
+        return [Remembering(seed)]
+
+    store: dict[str, TaskResult] = {}
+    whole = list(cross_validate(procedures, frame, y, splits, workers=2, store=store))
+    del store[splits[2].key]
+    again = list(cross_validate(procedures, frame, y, splits, workers=1, store=store))
+    assert as_bytes(again) == as_bytes(whole)
+    assert fitted[4:] == [splits[2].seed]
+
+
+def test_a_store_without_a_key_for_every_task_is_refused() -> None:
+    def nothing(shared: None, task: int) -> TaskResult:
+        return TaskResult({}, {})
+
+    with pytest.raises(ValueError, match="keys has 1 distinct keys; a store needs one for each of 2 tasks"):
+        list(run_tasks(nothing, None, [1, 2], backend=Backend(), store={}, keys=["a"]))
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"name": "fork"}, "must be one of threading, loky, dask"),
+        ({"name": "dask"}, "dask needs a scheduler's address"),
+        ({"address": "tcp://host:8786"}, "and only dask"),
+        ({"workers": 0}, "must be at least 1"),
+    ],
+)
+def test_a_backend_that_cannot_be_is_refused(values: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        Backend(**values)
+
+
+def test_the_key_of_a_split_changes_with_everything_in_it() -> None:
+    split = Split(0, 1, np.array([0, 1]), np.array([2]), 5)
+    others = [
+        replace(split, repeat=1),
+        replace(split, fold=2),
+        replace(split, seed=6),
+        replace(split, train=np.array([1, 0])),
+        replace(split, train=np.array([0]), test=np.array([1, 2])),
+    ]
+    assert len({s.key for s in [split, *others]}) == 6
+
+
+def test_every_centre_is_left_out_once_and_trained_on_otherwise() -> None:
+    centres = np.array(["b", "a", "b", "c", "a"])
+    splits = leave_one_out_splits(centres, seed=1)
+    assert [sorted(set(centres[s.test])) for s in splits] == [["a"], ["b"], ["c"]]
+    assert all(not set(centres[s.train]) & set(centres[s.test]) for s in splits)
+    assert all(len(s.train) + len(s.test) == 5 for s in splits)
+    assert len({s.seed for s in splits}) == 3
+
+
+@pytest.mark.parametrize(
+    ("centres", "reason"), [(["a", "a"], "at least 2"), (["a", None, "b"], "1 missing values")]
+)
+def test_centres_that_cannot_be_left_out_are_refused(centres: list[str | None], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        leave_one_out_splits(np.array(centres, dtype=object), seed=1)
+
+
+def test_a_temporal_split_tests_later_patients_and_does_not_divide_a_day() -> None:
+    days = pd.to_datetime(["2025-03-01", "2025-01-01", "2025-02-01", "2025-02-01", "2025-04-01"])
+    split = temporal_split(days.to_series(), 0.4, seed=3)
+    assert split.train.tolist() == [1, 2, 3]
+    assert split.test.tolist() == [0, 4]
+
+
+@pytest.mark.parametrize(
+    ("days", "share", "reason"),
+    [
+        ([1.0, 2.0], 1.0, "between 0 and 1"),
+        ([1.0, np.nan], 0.5, "1 missing values"),
+        ([1.0, 1.0], 0.5, "no patient later"),
+    ],
+)
+def test_a_temporal_split_without_a_later_part_is_refused(
+    days: list[float], share: float, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        temporal_split(np.array(days), share, seed=1)
+
+
+def test_bootstrap_samples_draw_as_many_patients_and_test_everyone() -> None:
+    splits = bootstrap_splits(200, samples=3, seed=4)
+    assert all(len(s.train) == 200 and np.array_equal(s.test, np.arange(200)) for s in splits)
+    assert all(0.55 < len(np.unique(s.train)) / 200 < 0.72 for s in splits)
+    assert all(np.all(np.diff(s.train) >= 0) for s in splits)
+    assert not np.array_equal(splits[0].train, splits[1].train)
+
+
+def test_more_bootstrap_samples_begin_with_the_same_ones() -> None:
+    few, many = (bootstrap_splits(50, samples=samples, seed=4) for samples in (2, 5))
+    assert [s.key for s in many[:2]] == [s.key for s in few]
+
+
+def test_bootstrap_samples_within_strata_keep_their_sizes() -> None:
+    strata = np.array(["a"] * 30 + ["b"] * 10)
+    for split in bootstrap_splits(40, samples=5, seed=4, strata=strata):
+        assert (strata[split.train] == "b").sum() == 10
+
+
+def test_a_procedure_that_cannot_be_told_who_is_who_is_not_fitted_to_a_bootstrap_sample() -> None:
+    frame, y = patients(60)
+    with pytest.raises(TypeError, match="groups"):
+        list(
+            cross_validate(
+                lambda s: [Remembering(s)], frame, y, bootstrap_splits(60, samples=1, seed=1), workers=1
+            )
+        )
