@@ -4,7 +4,8 @@ Rows of patients whom the table does not treat, and of nodes that only look ahea
 of the protocol. A branch is the protocol branch under the readings in force, not a treatment recommendation.
 """
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ ALL: Final = "ALL"
 THEN: Final = ">"
 DECISION_COLUMNS = ["regimen", "rule", "status", "missing_inputs", "conflicts", "regimen_given"]
 TEXT_COLUMNS = ["flags", "possible", "missing_reasons", "regimen_after", "change_reason"]
-FURTHER_COLUMNS = ["branch", "virtual", "at_risk", *TEXT_COLUMNS]
+FURTHER_COLUMNS = ["branch", "virtual", "at_risk", *TEXT_COLUMNS, "start_cycle"]
 ADHERENCE_COLUMNS = ["node", "kind", "rule", "regimen", "regimen_after", "reason"]
 
 
@@ -41,10 +42,11 @@ def decisions(tables: Tables, cohort: pd.DataFrame, rules: RuleTable) -> pd.Data
         - `virtual`: no decision of the protocol (another arm, or a node that looks ahead);
         - `at_risk`: still on treatment at the decision;
         - `flags`, `possible`, `missing_reasons`;
-        - `regimen_after`, `change_reason`: what was given after the decision, and the reason recorded.
+        - `regimen_after`, `change_reason`: what was given after the decision, and the reason recorded;
+        - `start_cycle`: the first cycle in which the answer is carried out.
 
-        The last two and the regimen given were not known at the decision at c2: they are never features. A
-        table without nodes gives one virtual row per patient, in the branch `ALL`.
+        What was given after the decision and the regimen given were not known at the decision at c2: they are
+        never features. A table without nodes gives one virtual row per patient, in the branch `ALL`.
 
     Raises
     ------
@@ -69,15 +71,44 @@ def decide_nodes(
         frame["branch"] = _branch(frame["rule"], node, decided, rules)
         frame["virtual"] = (not node.own) | (frame["arm"] != rules.arm)
         frame["at_risk"] = patients.get(f"at_risk_{name}", True)
-        followed = regimen_given(tables, frame.index, node.settings.get("carried_out", ()))
-        decided[name] = frame.assign(
-            regimen_after=followed["value"], change_reason=followed["change_reason"], order=order
-        )
+        earlier = _starts_earlier(frame, node, decided, rules)
+        decided[name] = frame.join(_followed(tables, frame, node, rules, earlier)).assign(order=order)
     bound = pd.concat(decided.values()).reset_index().sort_values(["usubjid", "order"], ignore_index=True)
     if "regimen_given" not in bound:
         bound["regimen_given"] = pd.Series(index=bound.index, dtype="str")
     used = [c for c in inputs.columns if c in rules.inputs and c != "regimen_given"]
     return bound[["usubjid", "node", "arm", *used, *DECISION_COLUMNS, *FURTHER_COLUMNS]]
+
+
+def _starts_earlier(
+    frame: pd.DataFrame, node: Node, decided: Mapping[str, pd.DataFrame], rules: RuleTable
+) -> pd.Series:
+    """Tell whose answer was certain at an earlier node and starts there, under the readings; bool."""
+    entry = _earlier_start(node, rules)
+    if entry is None:
+        return pd.Series(data=False, index=frame.index)
+    before = decided[entry["node"]]["rule"].reindex(frame.index)
+    return frame["rule"].isin(entry["rules"]) & (frame["rule"] == before)
+
+
+def _earlier_start(node: Node, rules: RuleTable) -> Mapping[str, Any] | None:
+    entry = node.settings.get("earlier_start", {})
+    return entry.get(rules.settings[entry["by"]]) if entry else None
+
+
+def _followed(
+    tables: Tables, frame: pd.DataFrame, node: Node, rules: RuleTable, earlier: pd.Series
+) -> pd.DataFrame:
+    """Return the first cycle of each answer, and what was given in its cycles; index as `frame`."""
+    usual = node.settings.get("carried_out", [])
+    followed = regimen_given(tables, frame.index, usual)
+    start = pd.Series(usual[0] if usual else pd.NA, index=frame.index, dtype="Int64")
+    if earlier.any():
+        cycles = _earlier_start(node, rules)["carried_out"]  # type: ignore[index]  # some start earlier
+        followed = followed.mask(earlier, regimen_given(tables, frame.index, cycles))
+        start = start.mask(earlier, cycles[0])
+    given = followed.rename(columns={"value": "regimen_after"})[["regimen_after", "change_reason"]]
+    return given.assign(start_cycle=start)
 
 
 def _without_decisions(cohort: pd.DataFrame) -> pd.DataFrame:
@@ -86,6 +117,7 @@ def _without_decisions(cohort: pd.DataFrame) -> pd.DataFrame:
     nothing = pd.Series(index=rows.index, dtype="str")
     names = ["node", *DECISION_COLUMNS, *TEXT_COLUMNS]
     rows = rows.assign(**dict.fromkeys(names, nothing), branch=ALL, virtual=True, at_risk=True)
+    rows["start_cycle"] = pd.Series(index=rows.index, dtype="Int64")
     return rows[["usubjid", "node", "arm", *DECISION_COLUMNS, *FURTHER_COLUMNS]]
 
 
@@ -126,6 +158,45 @@ def branches(decided: pd.DataFrame, landmark: str) -> pd.Series:
     return at.reindex(patients)
 
 
+def known_inputs(decided: pd.DataFrame, rules: RuleTable, landmarks: Sequence[str]) -> pd.DataFrame:
+    """Return the inputs of the rules as known at the last of `landmarks`, one categorical column each.
+
+    Parameters
+    ----------
+    decided : DataFrame
+        What `decisions` returned.
+    landmarks : sequence of str
+        The landmarks up to the one asked for. An input of one node is named after it (``response_c2``); of
+        others the latest reading counts. What the rules decided themselves is no input here.
+
+    Returns
+    -------
+    DataFrame
+        Index usubjid (sorted). "Not known" is a level of its own; where the table gives indeterminate
+        patients no branch, it is missing instead. No columns where no node comes up to the landmark.
+    """
+    patients = pd.Index(sorted(decided["usubjid"].unique()), name="usubjid", dtype="str")
+    columns: dict[str, pd.Series] = {}
+    for name in (node for node in rules.nodes if node in landmarks):
+        rows = decided.loc[decided["node"] == name].set_index("usubjid").reindex(patients)
+        for column in rules.nodes[name].inputs:
+            spec = rules.inputs[column]
+            if spec.source["kind"] == "decided" or column not in rows:
+                continue
+            values = rows[column].fillna(spec.unknown)
+            if not rules.indeterminate_is_branch:
+                values = values.mask(values == spec.unknown)
+            columns[f"{column}_{name}" if spec.source.get("visit") == "node" else column] = values
+    return pd.DataFrame(columns, index=patients)
+
+
+def input_levels(rules: RuleTable, column: str) -> list[str]:
+    """Return the levels of a column of `known_inputs`, the word for "not known" last."""
+    names = [name for name in rules.inputs if column == name or column.startswith(f"{name}_")]
+    spec = rules.inputs[max(names, key=len)]
+    return [*spec.levels, spec.unknown]
+
+
 def adherence(decided: pd.DataFrame) -> pd.DataFrame:
     """Count whether the decisions of the protocol were followed.
 
@@ -161,7 +232,7 @@ def adherence(decided: pd.DataFrame) -> pd.DataFrame:
 def audit_lines(decided: pd.DataFrame, rules: RuleTable) -> pd.Series:
     """Return one readable line per row of `decided`: inputs, rule, answer, status, what is missing."""
     lines = []
-    for row in decided.fillna("").to_dict("records"):
+    for row in decided.astype("object").fillna("").to_dict("records"):
         node = rules.nodes[row["node"]]
         used = ", ".join(f"{name} {row[name]}" for name in node.inputs if name in row)
         answer = f"{row['rule']} {row['regimen']}".strip() or f"one of {row['possible']}"

@@ -4,7 +4,7 @@ Every input has a level, or its word for "not known" and the reason: not planned
 outside the window, reported after the decision, by another method. None of these is ever turned into a level.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -109,9 +109,42 @@ def _response(view: View, spec: Input) -> pd.DataFrame:
         "best": rows["overall"].map({name: i for i, name in enumerate(CATEGORIES)}),
         "worst": rows["overall"].map({name: -i for i, name in enumerate(CATEGORIES)}),
     }[view.setting("response_method")]
-    rows = rows.assign(value=rows["overall"], reason=first_reason(rows.index, checks), rank=rank)
+    value, no_reference = _against_reference(view, rows, methods)
+    checks["no_reference_sum"] = no_reference
+    rows = rows.assign(value=value, reason=first_reason(rows.index, checks), rank=rank)
     rows["other_reader"] = checks["other_reader"]
     return first_usable(rows.sort_values(["other_reader", "rank", "method"], kind="stable"), view.patients)
+
+
+def _against_reference(view: View, rows: pd.DataFrame, methods: Sequence[str]) -> tuple[pd.Series, pd.Series]:
+    """Return the response against the sum that the readings name, and where there is no such sum.
+
+    Responses are recorded against the sum at baseline (progression: against the smallest). Under another
+    reading of the node's ``reference`` a recorded PR or SD is judged again by the target lesions of the same
+    method and reader: PR if their sum is at most `pr_share` of the reference. CR and PD stay as recorded.
+    """
+    recorded = rows["overall"]
+    reference = view.node.settings.get("reference", {})
+    visit = reference.get(view.setting(reference["reading"])) if reference else None
+    again = recorded.isin(["PR", "SD"]) & rows["method"].isin(methods)
+    if visit is None:
+        return recorded, pd.Series(data=False, index=rows.index)
+    now, then = (_sum_of_targets(view, rows, at) for at in (view.node.settings["visit"], visit))
+    share = now / then.where(then > 0)
+    judged = pd.Series(np.where(share <= reference["pr_share"], "PR", "SD"), index=rows.index)
+    return recorded.mask(again, judged), again & share.isna()
+
+
+def _sum_of_targets(view: View, rows: pd.DataFrame, visit: str) -> pd.Series:
+    """Return for each response the sum (mm) of its targets at a visit, missing unless all were measured."""
+    lesions = view.rows("lesions")
+    columns = ["usubjid", "method", "reader"]
+    if lesions.empty:
+        return pd.Series(np.nan, index=rows.index)
+    targets = lesions.loc[(lesions["target"] == "target") & (lesions["visit"] == visit)]
+    known = targets["diameter_mm"].where(targets["status"] == "done")
+    sums = known.groupby([targets[name] for name in columns]).agg(lambda x: x.sum(skipna=False))
+    return pd.Series(sums.reindex(pd.MultiIndex.from_frame(rows[columns])).to_numpy(float), index=rows.index)
 
 
 def _at_baseline(view: View, rows: pd.DataFrame, baseline: str) -> pd.Series:

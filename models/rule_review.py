@@ -7,15 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from models.decisions import decide_nodes, decisions
+from models.decisions import branches, decide_nodes, decisions
 from models.rule_inputs import inputs_from_tables
 from models.rule_view import Tables
-from models.rules import SEPARATOR, RuleError, RuleTable, decide, parse_rules
+from models.rules import SEPARATOR, Node, RuleError, RuleTable, decide, parse_rules
 
 ANSWER = ["regimen", "rule", "status", "missing_inputs", "conflicts"]
 FAULT_COLUMNS = ["node", "kind", "rule", "combinations"]
 EFFECT_COLUMNS = ["number", "setting", "in_force", "alternative", "note", "patients", "changed"]
 KEY = ["usubjid", "node"]
+COMPARED = ["rule", "regimen", "start_cycle"]
 ANY = "any"
 OR = " or "
 
@@ -160,8 +161,8 @@ def as_text(table: pd.DataFrame) -> str:
 def readings_effect(tables: Tables, cohort: pd.DataFrame, document: Mapping[str, Any]) -> pd.DataFrame:
     """Return how many patients' answers change under each alternative of each reading, all else as in force.
 
-    An answer is the rule and the regimen of a decision of the protocol (no virtual rows); a patient has
-    changed if any of her answers has.
+    An answer is the rule, the regimen and the first cycle of a decision of the protocol (no virtual rows); a
+    patient has changed if any of her answers has.
 
     Parameters
     ----------
@@ -181,7 +182,7 @@ def readings_effect(tables: Tables, cohort: pd.DataFrame, document: Mapping[str,
     inputs = inputs_from_tables(tables, treated, _deciding(rules))
     before = _answers(inputs, tables, treated, rules)
     of_table = set(_settings_of_table([document.get("terms", {}), document["nodes"]]))
-    rows = []
+    rows: list[dict[str, Any]] = []
     for setting, value, alternative in alternatives(rules):
         row = {"number": rules.readings[setting]["number"], "setting": setting, "in_force": value}
         row |= {"alternative": alternative, "note": "", "patients": before["usubjid"].nunique()}
@@ -191,7 +192,7 @@ def readings_effect(tables: Tables, cohort: pd.DataFrame, document: Mapping[str,
             rows.append(row | {"note": str(error)})
         else:
             differ = {name for name, value in other.settings.items() if value != rules.settings[name]}
-            same = differ <= of_table
+            same = differ <= of_table and set(_deciding(other).nodes) == set(_deciding(rules).nodes)
             read = inputs if same else inputs_from_tables(tables, treated, _deciding(other))
             rows.append(row | _changes(before, _answers(read, tables, treated, other)))
     columns = [*EFFECT_COLUMNS, *(f"changed_{node}" for node in rules.deciding)]
@@ -208,6 +209,52 @@ def alternatives(rules: RuleTable) -> Iterator[tuple[str, str, str]]:
                 yield setting, rules.settings[setting], value
 
 
+def branches_under_alternatives(
+    tables: Tables, cohort: pd.DataFrame, document: Mapping[str, Any], landmark: str
+) -> Iterator[tuple[str, str, pd.Series]]:
+    """Yield (setting, alternative, branch of every patient known at a landmark) for every other reading.
+
+    Virtual branches of other arms are among them. Alternatives that cannot be followed are left out.
+
+    Parameters
+    ----------
+    tables, cohort, document
+        As in `readings_effect`; all arms.
+    """
+    rules = parse_rules(document)
+    if landmark not in rules.nodes:
+        return
+    inputs = inputs_from_tables(tables, cohort, _up_to(rules, landmark))
+    of_table = set(_settings_of_table([document.get("terms", {}), document["nodes"]]))
+    for setting, _, alternative in alternatives(rules):
+        try:
+            other = parse_rules(document, {setting: alternative})
+        except RuleError:
+            continue
+        needed = _up_to(other, landmark)
+        differ = {name for name, value in other.settings.items() if value != rules.settings[name]}
+        same = differ <= of_table and set(needed.nodes) == set(_up_to(rules, landmark).nodes)
+        read = inputs if same else inputs_from_tables(tables, cohort, needed)
+        yield setting, alternative, branches(decide_nodes(read, tables, cohort, needed), landmark)
+
+
+def _up_to(rules: RuleTable, landmark: str) -> RuleTable:
+    """Return the table with the nodes that the branch at a landmark rests on."""
+    wanted, chain = landmark, {landmark}
+    while "follows" in rules.nodes[wanted].settings:
+        wanted = rules.nodes[wanted].settings["follows"]
+        chain.add(wanted)
+    chain |= {node for name in list(chain) for node in _looked_at(rules, rules.nodes[name])}
+    return replace(rules, nodes={name: node for name, node in rules.nodes.items() if name in chain})
+
+
+def _looked_at(rules: RuleTable, node: Node) -> list[str]:
+    """Return the node whose answer lets this one's start earlier, where the readings say so."""
+    entry = node.settings.get("earlier_start", {})
+    chosen = entry.get(rules.settings[entry["by"]]) if entry else None
+    return [chosen["node"]] if chosen else []
+
+
 def changed_patients(
     tables: Tables, cohort: pd.DataFrame, document: Mapping[str, Any], overrides: Mapping[str, str]
 ) -> list[str]:
@@ -220,7 +267,11 @@ def changed_patients(
 
 
 def _deciding(rules: RuleTable) -> RuleTable:
-    return replace(rules, nodes={name: rules.nodes[name] for name in rules.deciding})
+    """Return the table without the nodes that only look ahead, unless a deciding one needs them."""
+    needed = set(rules.deciding) | {
+        looked_at for node in rules.nodes.values() for looked_at in _looked_at(rules, node)
+    }
+    return replace(rules, nodes={name: node for name, node in rules.nodes.items() if name in needed})
 
 
 def _settings_of_table(part: Any) -> Iterator[str]:
@@ -237,12 +288,12 @@ def _settings_of_table(part: Any) -> Iterator[str]:
 
 def _answers(inputs: pd.DataFrame, tables: Tables, cohort: pd.DataFrame, rules: RuleTable) -> pd.DataFrame:
     decided = decide_nodes(inputs, tables, cohort, _deciding(rules))
-    answers = decided.loc[~decided["virtual"], [*KEY, "rule", "regimen"]]
+    answers = decided.loc[~decided["virtual"], [*KEY, *COMPARED]].astype({"start_cycle": "str"})
     return answers.fillna("").reset_index(drop=True)
 
 
 def _differ(before: pd.DataFrame, after: pd.DataFrame) -> pd.Series:
-    return (before[["rule", "regimen"]] != after[["rule", "regimen"]]).any(axis=1)
+    return (before[COMPARED] != after[COMPARED]).any(axis=1)
 
 
 def _changes(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, int]:

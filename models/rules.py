@@ -22,6 +22,9 @@ INDETERMINATE = "indeterminate"
 SEPARATOR = "; "
 EITHER = "|"
 MAX_IDS = 3
+# Columns beside the features: a patient's branch, and the inputs of the rules (prefix).
+BRANCH = "protocol_branch"
+INPUT = "rule_"
 
 Levels = tuple[str, ...]
 Condition = Mapping[str, Any]

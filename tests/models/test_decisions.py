@@ -36,6 +36,18 @@ def cleared(**more: list[dict[str, Any]]) -> dict[str, pd.DataFrame]:
     return tables(**(usual | more))
 
 
+def test_an_escalation_may_start_as_soon_as_ctdna_is_reported() -> None:
+    for row in spec("rules_start.txt"):
+        reported = "2026-02-05" if row["late"] == "yes" else "2026-01-28"
+        of_c1 = {"POS": "detected", "NEG": "not_detected"}[row["ctdna_c1"]]
+        samples = [sample("baseline", "not_detected"), sample("c1", of_c1, report_date=reported)]
+        given = cycles({1: "NAB_PHP", 2: "NAB_PHP", 3: row["given_c3"], 4: row["given_c4"]})
+        raw = cleared(ctdna_samples=samples, ctdna_variants=[], exposure=given)
+        found = at(decisions(raw, cohort(), rules(row["reading"])), "c2")
+        answer = found[["rule", "regimen", "start_cycle", "regimen_after"]].astype("str").tolist()
+        assert answer == [row["rule"], row["regimen"], row["start_cycle"], row["regimen_after"]], row
+
+
 def at(decided: pd.DataFrame, node: str) -> pd.Series:
     return decided.set_index("node").loc[node]
 

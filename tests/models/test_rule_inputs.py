@@ -153,6 +153,25 @@ def test_the_response_is_by_the_reader_and_a_method_of_baseline() -> None:
         assert found(i, "response") == (row["response"], row["reason"]), row
 
 
+def test_the_response_at_c4_is_against_the_sum_that_the_reading_names() -> None:
+    def build(row: dict[str, Any]) -> Rows:
+        seen = {"c2": row["sum_c2"], "c4": row["sum_c4"]}
+        lesions = [{"lesion_id": "L1", "visit": "baseline", "method": "MRI", "status": "done"}]
+        for visit, total in seen.items():
+            target = {"visit": visit, "method": "MRI", "reader": "INVESTIGATOR", "target": "target"}
+            for number in range(2) if total else []:
+                known = {"status": "not_evaluable"} if total == "?" and number else {"status": "done"}
+                half = None if total == "?" else float(total or 0) / 2
+                lesions.append(target | known | {"lesion_id": f"L{number}", "diameter_mm": half})
+        return {"response": [response("c2", "PR"), response("c4", row["recorded"])], "lesions": lesions}
+
+    specification = spec("rules_reference.txt")
+    found = patients_of(specification, build)
+    for i, row in enumerate(specification):
+        assert found(i, "response", "c4") == (row["response"], row["reason"]), row
+        assert found(i, "response", "c2")[0] == "PR"
+
+
 def test_without_lesions_every_method_counts_and_pet_does_not() -> None:
     assert read(tables(response=[response("c2", "SD", method="US")]), "response") == ("SD", None)
     assert read(tables(response=[response("c2", "SD", method="PET")]), "response") == ("NE", "other_method")
