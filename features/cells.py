@@ -61,7 +61,8 @@ def as_type(values: pd.Series, kind: str) -> tuple[pd.Series, pd.Series]:
     """
     if kind in {"string", "visit"}:
         return as_text(values), pd.Series(False, index=values.index)
-    filled = values.notna() if types.is_numeric_dtype(values.dtype) else as_text(values).notna()
+    typed = types.is_numeric_dtype(values.dtype) or types.is_datetime64_any_dtype(values.dtype)
+    filled = values.notna() if typed else as_text(values).notna()
     read = _dates(values) if kind == "date" else _numbers(values)
     if kind == "integer":
         read = read.where(read == np.floor(read))

@@ -71,8 +71,12 @@ class ContractError(ValueError):
     """Raw tables that are refused; `problems` is the frame that `validate` returned."""
 
     def __init__(self, message: str, problems: pd.DataFrame) -> None:
-        super().__init__(message)
+        super().__init__(message, problems)
         self.problems = problems
+
+    def __str__(self) -> str:
+        """Return the message: `args` hold the problems, too, so that a worker can hand the error on."""
+        return str(self.args[0])
 
 
 class _Finding(NamedTuple):

@@ -1,22 +1,24 @@
 """Stage rules: the adaptive rules run on every patient.
 
-Writes the decisions of the adaptive arm with their audit, and every patient's branch at each landmark
-(virtual in the other arms), which is what the rules' forecast is learned on.
+Writes the decisions of the adaptive arm with their audit, and for each landmark every patient's branch known
+by then (virtual in the other arms) and the inputs of the rules: what the comparators learn from.
 """
 
 import pandas as pd
 
-from models.decisions import branches, decisions
-from models.rules import parse_rules
+from models.decisions import branches, decisions, input_levels, known_inputs
+from models.rules import BRANCH, INPUT, RuleTable, parse_rules
 from pipeline.configs import read_rules
 from pipeline.console import refusals
-from pipeline.files import read_tables, read_yaml, replacing, stage_paths, write_table
+from pipeline.files import read_tables, read_yaml, replacing, stage_paths, write_json, write_table
 
 
-def branches_by_landmark(decided: pd.DataFrame, landmarks: list[str]) -> pd.DataFrame:
-    """Return usubjid and one column per landmark with the branch known by then."""
-    columns = {landmark: branches(decided, landmark) for landmark in landmarks}
-    return pd.DataFrame(columns).rename_axis("usubjid").reset_index()
+def known_by(decided: pd.DataFrame, rules: RuleTable, landmarks: list[str]) -> pd.DataFrame:
+    """Return usubjid, the branch and the inputs as known at the last of `landmarks`."""
+    branch = branches(decided, landmarks[-1]).rename(BRANCH)
+    return pd.concat(
+        [branch, known_inputs(decided, rules, landmarks).add_prefix(INPUT)], axis=1
+    ).reset_index()
 
 
 def main() -> None:
@@ -29,7 +31,12 @@ def main() -> None:
         decided = decisions(tables, cohort, rules)
     with replacing(args.out) as new:
         write_table(new / "decisions.parquet", decided[~decided["virtual"]].drop(columns="virtual"))
-        write_table(new / "branches.parquet", branches_by_landmark(decided, study["landmarks"]))
+        for position, landmark in enumerate(study["landmarks"]):
+            known = known_by(decided, rules, study["landmarks"][: position + 1])
+            write_table(new / f"{landmark}.parquet", known)
+            inputs = [column for column in map(str, known) if column.startswith(INPUT)]
+            levels = {column: input_levels(rules, column.removeprefix(INPUT)) for column in inputs}
+            write_json(new / f"{landmark}.json", levels)
 
 
 if __name__ == "__main__":

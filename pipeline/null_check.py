@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from rich.progress import track
 from rich.table import Table
 
+from models.backends import Backend
 from models.metrics import auc
 from models.procedure import ResponseModel
-from models.resampling import cross_validate, outcome_strata, stratified_splits
+from models.resampling import TaskResult, cross_validate, outcome_strata, run_tasks, stratified_splits
 from pipeline.console import stderr, stdout
 from pipeline.files import read_json, read_yaml, workers
 from pipeline.study import ACTIVE
@@ -47,19 +47,24 @@ def permuted_auc(
 
 def check_landmark(artifacts: Path, landmark: str, settings: Any, validation: Any) -> np.ndarray:
     """Return the AUC of every permutation at one landmark, shape (permutations,)."""
-    branches = pd.read_parquet(artifacts / "rules" / "branches.parquet")
     rows, y = analysis_rows(
         pd.read_parquet(artifacts / "features" / f"{landmark}.parquet"),
         pd.read_parquet(artifacts / "cohort" / "cohort.parquet"),
-        branches,
-        landmark,
+        pd.read_parquet(artifacts / "rules" / f"{landmark}.parquet"),
     )
     features = read_json(artifacts / "features" / f"{landmark}.json")["features"]
     count = validation["permutations"]
     seeds = np.random.SeedSequence(validation["seed"]).generate_state(count) % 2**31
-    pool = Parallel(n_jobs=workers(), return_as="generator")
-    tasks = (delayed(permuted_auc)(rows, y, features, settings, validation, int(seed)) for seed in seeds)
-    return np.array(list(track(pool(tasks), description=landmark, total=count, console=stderr())))
+    backend = Backend(validation["backend"]["name"], workers(), validation["backend"]["address"])
+    shared = (rows, y, features, settings, validation)
+    results = run_tasks(_permutation, shared, [int(seed) for seed in seeds], backend=backend)
+    progress = track(results, description=landmark, total=count, console=stderr())
+    return np.array([result.document["auc"] for result in progress])
+
+
+def _permutation(shared: tuple[Any, ...], seed: int) -> TaskResult:
+    rows, y, features, settings, validation = shared
+    return TaskResult({"auc": permuted_auc(rows, y, features, settings, validation, seed)}, {})
 
 
 def main() -> None:

@@ -15,43 +15,24 @@ import pandas as pd
 from rich.progress import track
 
 from models import serving
-from models.branches import BranchFrequency
+from models.comparators import comparators, rule_input_features
 from models.procedure import ResponseModel
 from models.resampling import FoldResult, Procedure, cross_validate, outcome_strata, stratified_splits, tidy
+from pipeline import checkpoints
 from pipeline.card import ESTIMAND, model_card
 from pipeline.console import refusals, stderr
 from pipeline.files import read_json, read_yaml, replacing, stage_paths, workers, write_json, write_table
 
-BRANCH = "protocol_branch"
-
-
-class Rules:
-    """The adaptive rules as a procedure: pCR frequency of the patient's branch in the training part."""
-
-    def __init__(self, shrinkage: float) -> None:
-        self.frequency = BranchFrequency(shrinkage=shrinkage)
-
-    def fit(self, X: pd.DataFrame, y: np.ndarray) -> "Rules":
-        """Learn branch frequencies from the training part."""
-        self.frequency.fit(_branches(X), y)
-        return self
-
-    def predictions(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
-        """Return the rules' forecast."""
-        return {"rules": self.frequency.predict_proba(_branches(X))[:, 1]}
-
-
-def _branches(X: pd.DataFrame) -> pd.DataFrame:
-    return X[["arm", BRANCH]].rename(columns={BRANCH: "branch"})
-
 
 def analysis_rows(
-    features: pd.DataFrame, cohort: pd.DataFrame, branches: pd.DataFrame, landmark: str
+    features: pd.DataFrame, cohort: pd.DataFrame, rules: pd.DataFrame
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the at-risk patients with an outcome, sorted by id, with their branch; and the outcome (n,)."""
+    """Return the at-risk patients with an outcome, sorted by id, and the outcome (n,).
+
+    Beside the features stand the columns of `rules`, rules/<landmark>.parquet: branch and inputs.
+    """
     known = cohort.loc[cohort["outcome"].notna(), ["usubjid", "outcome"]]
-    branch = branches[["usubjid", landmark]].rename(columns={landmark: BRANCH})
-    rows = features.merge(known, on="usubjid").merge(branch, on="usubjid").sort_values("usubjid")
+    rows = features.merge(known, on="usubjid").merge(rules, on="usubjid").sort_values("usubjid")
     return rows.drop(columns="outcome").reset_index(drop=True), rows["outcome"].to_numpy(dtype=float)
 
 
@@ -59,11 +40,13 @@ def cross_validated(
     rows: pd.DataFrame,
     y: np.ndarray,
     features: Sequence[Mapping[str, Any]],
+    rule_inputs: Sequence[Mapping[str, Any]],
     settings: Mapping[str, Any],
     validation: Mapping[str, Any],
     label: str,
+    store: checkpoints.TaskStore | None = None,
 ) -> list[FoldResult]:
-    """Return the results of every outer fold, showing progress."""
+    """Return the results of every outer fold, showing progress; those in `store` are not refitted."""
     splits = stratified_splits(
         outcome_strata(y, rows["arm"]),
         folds=validation["folds"],
@@ -74,10 +57,14 @@ def cross_validated(
     def procedures(seed: int) -> list[Procedure]:
         return [
             ResponseModel(features, settings, validation["inner_folds"], seed),
-            Rules(validation["branch_shrinkage"]),
+            *comparators(features, rule_inputs, settings, validation, seed),
         ]
 
-    results = cross_validate(procedures, rows, y, splits, workers=workers())
+    backend = validation["backend"]
+    results = cross_validate(
+        procedures, rows, y, splits,
+        workers=workers(), backend=backend["name"], address=backend["address"], store=store,
+    )  # fmt: skip
     return list(track(results, description=label, total=len(splits), console=stderr()))
 
 
@@ -85,15 +72,8 @@ def fold_fits(results: Sequence[FoldResult], candidate: str) -> dict[str, Any]:
     """Return the fits of one candidate in every outer fold, as plain data."""
     fits = []
     for result in results:
-        fitted = next(p for p in result.fitted if isinstance(p, ResponseModel))
-        fits.append(
-            {
-                "repeat": result.split.repeat,
-                "fold": result.split.fold,
-                "document": fitted.documents_[candidate],
-                "booster": fitted.boosters_[candidate],
-            }
-        )
+        place = {"repeat": result.split.repeat, "fold": result.split.fold}
+        fits.append(place | result.fits[candidate])
     return {"model": candidate, "fits": fits}
 
 
@@ -134,26 +114,36 @@ def write_model(folder: Path, document: Mapping[str, Any], booster: str | None) 
 def main() -> None:
     """Read, cross-validate, fit, write."""
     args = stage_paths(
-        __doc__, "study", "settings", "validation", "features", "description", "cohort", "branches",
+        __doc__, "study", "settings", "validation", "features", "description", "cohort", "rules",
+        "inputs",
         "predictions", "fits", "model", landmark="name of the landmark",
     )  # fmt: skip
     study, settings = read_yaml(args.study), read_yaml(args.settings)
     validation = read_yaml(args.validation)
     features = read_json(args.description)["features"]
+    rule_inputs = rule_input_features(features, read_json(args.inputs))
     rows, y = analysis_rows(
         pd.read_parquet(args.features),
         pd.read_parquet(args.cohort),
-        pd.read_parquet(args.branches),
-        args.landmark,
+        pd.read_parquet(args.rules),
     )
+    decides = {name: value for name, value in validation.items() if name != "backend"}
+    store = checkpoints.TaskStore(
+        checkpoints.FOLDER,
+        checkpoints.run_digest(
+            {"stage": "train", "rows": rows, "y": y, "features": features, "rule_inputs": rule_inputs,
+             "settings": settings, "validation": decides}
+        ),
+    )  # fmt: skip
     with refusals():
-        results = cross_validated(rows, y, features, settings, validation, args.landmark)
+        results = cross_validated(rows, y, features, rule_inputs, settings, validation, args.landmark, store)
         fitted = ResponseModel(features, settings, validation["inner_folds"], validation["seed"])
         fitted.fit(rows, y)
     write_table(args.predictions, tidy(results, rows["usubjid"].tolist(), y))
     write_json(args.fits, fold_fits(results, fitted.chosen_))
     document = model_document(fitted, study, args.landmark, rows, y)
     write_model(args.model, document, fitted.boosters_[fitted.chosen_])
+    store.remove()
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ class Simulated:
     """A simulated trial: raw tables by contract name, and the truth, which is in none of them.
 
     `truth`: usubjid; p_control, p_adaptive = P(pCR | latents, strategy as delivered), death, progression and
-    inoperable disease counted as non-pCR; y_control, y_adaptive = the potential outcomes (1, 0); the latents.
+    inoperable disease counted as non-pCR; p_<strategy>_given_fate = the same given whether one of these came;
+    y_control, y_adaptive = the potential outcomes (1, 0); the latents.
     """
 
     tables: dict[str, pd.DataFrame]

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 
 from features.cohort import build_cohort
 from features.contract import validate
@@ -17,6 +15,14 @@ from models.rules import parse_rules
 from pipeline.configs import read_contract, read_rules, vocabulary
 from pipeline.files import read_yaml
 from pipeline.sources.simulator import Simulated, simulate
+from pipeline.targets import (
+    Target,
+    by_patient,
+    ctdna_calls,
+    targets,
+    targets_page,
+    with_presurgery,
+)
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SETTINGS = read_yaml(CONFIGS / "simulation.yaml")
@@ -31,9 +37,7 @@ def changed(**values: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def cohort() -> Simulated:
-    settings = changed()
-    settings["ctdna"]["visits"] = ["c1", "presurgery"]
-    return simulate(settings, 20_000)
+    return simulate(with_presurgery(SETTINGS), 20_000)
 
 
 @pytest.fixture(scope="module")
@@ -45,35 +49,6 @@ def small() -> Simulated:
 def checked(small: Simulated) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
     contract = read_contract(CONFIGS / "contract")
     return validate(small.tables, contract, vocabulary(STUDY), read_yaml(CONFIGS / "identifiers.yaml"))
-
-
-def by_patient(simulated: Simulated) -> pd.DataFrame:
-    """One row per patient: arm, pathology, and the outcome (NaN where it was not evaluable)."""
-    tables = simulated.tables
-    frame = tables["subjects"].merge(tables["pathology"], on="usubjid").set_index("usubjid")
-    surgery = tables["surgery"].set_index("usubjid").loc[frame.index]
-    evaluable = (surgery["performed"] == "Y") & (surgery["yp_t"] != "ypTX") & (surgery["yp_n"] != "ypNX")
-    clear = surgery["yp_t"].isin(["ypT0", "ypTis"]) & (surgery["yp_n"] == "ypN0")
-    left = tables["disposition"].set_index("usubjid")["reason"].reindex(frame.index)
-    frame["y"] = clear.astype(float).where(evaluable).mask(left.isin(FAILURES), 0.0)
-    return frame
-
-
-def calls(simulated: Simulated) -> pd.DataFrame:
-    """One row per patient, one column per visit: detected or not_detected, missing where neither."""
-    samples = simulated.tables["ctdna_samples"]
-    called = samples.loc[samples["result"] != "not_evaluable"]
-    return called.pivot_table(index="usubjid", columns="visit", values="result", aggfunc="first")
-
-
-def responses(simulated: Simulated, visit: str) -> pd.Series:
-    table = simulated.tables["response"]
-    rows = table.loc[(table["visit"] == visit) & (table["reader"] == "INVESTIGATOR")]
-    return rows.set_index("usubjid")["overall"]
-
-
-def odds_ratio(a: float, b: float) -> float:
-    return a / (1 - a) / (b / (1 - b))
 
 
 def test_the_same_seed_gives_identical_tables(small: Simulated) -> None:
@@ -145,81 +120,16 @@ def test_residual_cancer_burden_is_zero_only_in_pathological_complete_response(c
     assert ((scored["rcb_class"] == "0") == pcr).all()
 
 
-def test_pcr_rates_lie_where_the_trials_saw_them(cohort: Simulated) -> None:
-    patients = by_patient(cohort)
-    rate = patients.groupby("arm")["y"].mean()
-    assert 0.58 < rate["CONTROL_TCBHP"] < 0.66
-    assert 0.60 < rate["ADAPTIVE"] < 0.70
+def test_every_published_figure_of_the_targets_is_met(cohort: Simulated) -> None:
+    found = targets(cohort)
+    assert len(found) == 14
+    assert [target for target in found if not target.holds] == []
 
 
-def test_receptors_have_the_published_odds_ratios(cohort: Simulated) -> None:
-    patients = by_patient(cohort)
-    hr = patients.groupby("hr")["y"].mean()
-    assert 0.15 < hr["neg"] - hr["pos"] < 0.25
-    assert 2.5 <= odds_ratio(hr["neg"], hr["pos"]) <= 3.1
-    positive = patients.loc[patients["her2"] == "pos"].groupby("her2_ihc")["y"].mean()
-    assert 2.2 <= odds_ratio(positive["3+"], positive["2+"]) <= 2.8
-
-
-def test_ctdna_is_detected_and_cleared_as_often_as_published(cohort: Simulated) -> None:
-    detected = (calls(cohort) == "detected").where(calls(cohort).notna()).mean()
-    assert 0.41 < detected["baseline"] < 0.73
-    assert 0.15 < detected["c1"] < 0.35
-    assert 0.05 < detected["presurgery"] < 0.14
-
-
-def test_persistent_ctdna_halves_pcr(cohort: Simulated) -> None:
-    called, y = calls(cohort), by_patient(cohort)["y"]
-    started = called["baseline"] == "detected"
-    persistent = y.reindex(called.index[started & (called["c1"] == "detected")]).mean()
-    cleared = y.reindex(called.index[started & (called["c1"] == "not_detected")]).mean()
-    assert 0.4 < persistent / cleared < 0.6
-
-
-def test_two_thirds_respond_after_two_cycles(cohort: Simulated) -> None:
-    response = responses(cohort, "c2")
-    evaluable = response[response.isin(["CR", "PR", "SD", "PD"])]
-    assert 0.55 < evaluable.isin(["CR", "PR"]).mean() < 0.75
-    assert set(response) == {"CR", "PR", "SD", "PD", "NE", "ND"}
-
-
-def test_what_is_visible_predicts_as_well_as_published_and_no_better(cohort: Simulated) -> None:
-    baseline, after = quick_features(cohort)
-    y = by_patient(cohort)["y"].dropna()
-    assert 0.66 < held_out_auc(baseline.loc[y.index], y) < 0.72
-    assert 0.70 < held_out_auc(baseline.join(after["c1"]).loc[y.index], y) < 0.76
-    assert 0.72 < held_out_auc(baseline.join([after["c1"], after["c2"]]).loc[y.index], y) < 0.80
-    assert held_out_auc(baseline.join(list(after.values())).loc[y.index], y) < 0.85
-
-
-def quick_features(simulated: Simulated) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    patients, called = by_patient(simulated), calls(simulated).reindex(by_patient(simulated).index)
-    numbers = ["tumour_size_mm", "age_years", "er_pct", "ki67_pct", "her2_cep17", "her2_copies", "grade"]
-    baseline = patients[numbers].astype(float)
-    baseline = ((baseline - baseline.mean()) / baseline.std()).fillna(0.0)
-    for column in ("arm", "hr", "her2_ihc", "cn", "ct", "intrinsic_subtype"):
-        baseline = baseline.join(pd.get_dummies(patients[column], prefix=column, dtype=float))
-    after = {
-        "c1": pd.get_dummies(called[["baseline", "c1"]], dtype=float),
-        "c2": pd.get_dummies(responses(simulated, "c2").reindex(patients.index), prefix="c2", dtype=float),
-        "c4": pd.get_dummies(responses(simulated, "c4").reindex(patients.index), prefix="c4", dtype=float),
-    }
-    lesions = simulated.tables["lesions"]
-    target = lesions.loc[(lesions["target"] == "target") & (lesions["reader"] == "INVESTIGATOR")]
-    sums = target.groupby(["usubjid", "visit"])["diameter_mm"].sum(min_count=1)
-    for visit in ("c2", "c4"):
-        after[visit][f"{visit}_change"] = (
-            (sums.xs(visit, level="visit") / sums.xs("baseline", level="visit") - 1)
-            .reindex(patients.index)
-            .fillna(0.0)
-        )
-    return baseline, after
-
-
-def held_out_auc(x: pd.DataFrame, y: pd.Series) -> float:
-    train = np.arange(len(x)) % 2 == 0
-    model = LogisticRegression(C=0.1, max_iter=1000).fit(x[train].to_numpy(), y[train])
-    return float(roc_auc_score(y[~train], model.predict_proba(x[~train].to_numpy())[:, 1]))
+def test_a_missed_target_is_shown_as_missed() -> None:
+    page = targets_page([Target("pCR, control arm", 0.58, 0.66, 0.7)], 10)
+    assert "0 of 1 targets hold" in page
+    assert "| pCR, control arm | 0.58 to 0.66 | 0.700 | NO |" in page
 
 
 def test_severe_toxicity_is_as_frequent_as_in_the_trials(cohort: Simulated) -> None:
@@ -290,7 +200,7 @@ def test_treatment_follows_the_rules_or_says_why_not(
 
 
 def test_the_literal_reading_of_r4_concerns_as_many_as_expected(cohort: Simulated) -> None:
-    called = calls(cohort)
+    called = ctdna_calls(cohort)
     variants = cohort.tables["ctdna_variants"]
     genes = pd.read_csv(CONFIGS / "rules" / "pam_genes.csv").query("set == 'core'")["gene"]
     mutated = variants["gene"].isin(genes) & (variants["origin"] == "tumor") & (variants["pathogenic"] == "Y")
@@ -332,7 +242,7 @@ def test_every_state_of_a_plasma_sample_occurs(cohort: Simulated) -> None:
     assert set(samples["assay_type"].dropna()) == {"fixed_panel", "tumor_informed"}
     for state in (below, detected & ~below, samples["result"] == "not_detected"):
         assert 0.01 < state.mean() < 0.9
-    courses = set(zip(*(calls(cohort)[v] for v in ("baseline", "c1")), strict=True))
+    courses = set(zip(*(ctdna_calls(cohort)[v] for v in ("baseline", "c1")), strict=True))
     assert {(a, b) for a in ("detected", "not_detected") for b in ("detected", "not_detected")} <= courses
 
 

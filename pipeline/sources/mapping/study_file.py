@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 Domain = Literal["clinical", "pathology", "ctdna", "imaging"]
 SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".parquet")
 
+SHARES_ADD_UP = 1e-9
+
 
 class StudyFileError(ValueError):
     """A study file that cannot be used; the message has one line for each fault."""
@@ -191,10 +193,14 @@ class LandmarkPlan(_Part):
     window_days: int | None
 
 
-class Outcome(_Part):
-    """The definition of pCR, and the reasons for leaving before surgery that count as non-pCR."""
+Definition = Literal["ypT0/is_ypN0", "ypT0_ypN0", "ypT0/is", "rcb_0_1", "recorded"]
 
-    definition: Literal["ypT0/is_ypN0", "ypT0_ypN0", "ypT0/is", "rcb_0_1", "recorded"]
+
+class Outcome(_Part):
+    """The definition of pCR, those of the sensitivity runs, and the reasons for leaving that are non-pCR."""
+
+    definition: Definition
+    sensitivity: list[Definition]
     counted_as_failure: list[str]
 
 
@@ -225,12 +231,15 @@ class Study(_Part):
     simulations: list[str]
     arms: list[str] = Field(min_length=1)
     adaptive_arm: str | None
+    strategies: list[str]
+    allocation: dict[str, float] | None
     regimens: list[str]
     visits: list[str] = Field(min_length=1)
     landmarks: list[str] = Field(min_length=1)
     schedule: dict[str, LandmarkPlan]
     outcome: Outcome
     rules: str
+    de_escalated_branches: list[str]
     features: FeatureSettings
     primary: Primary
     leakage_acknowledged: str
@@ -242,6 +251,19 @@ class Study(_Part):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+
+def _wrong_allocation(study: Study) -> Iterator[str]:
+    """Yield what keeps a strategy from having a value: it rests on two arms randomised at known odds."""
+    allocation = study.allocation or {}
+    unknown = [arm for arm in allocation if arm not in study.arms]
+    yield from (f"allocation: {arm} is not one of `arms`" for arm in unknown)
+    shares = list(allocation.values())
+    if shares and (any(share <= 0 for share in shares) or abs(sum(shares) - 1) > SHARES_ADD_UP):
+        yield "allocation: the shares must be above 0 and add up to 1"
+    for arm in study.strategies:
+        if arm not in allocation or len(allocation) != 2:
+            yield f"strategies: {arm} needs an `allocation` to it and to one other arm"
 
 
 def _contradictions(study: Study) -> Iterator[str]:
@@ -256,6 +278,7 @@ def _contradictions(study: Study) -> Iterator[str]:
         yield from (f"schedule, {landmark}: {visit} is not one of `visits`" for visit in unknown)
     if study.primary.landmark not in study.landmarks:
         yield f"primary: unknown landmark {study.primary.landmark}"
+    yield from _wrong_allocation(study)
     for arm in (study.adaptive_arm, study.primary.arm):
         if arm is not None and arm not in study.arms:
             yield f"{arm} is not one of `arms`"

@@ -21,9 +21,11 @@ from pipeline.sources.simulation.treatment import Course
 def potential_outcome(
     course: Course, people: Columns, centres: Columns, settings: Settings, streams: Streams
 ) -> Columns:
-    """Return `p` = P(pCR | latents, strategy as delivered), `y` drawn from it, and `failed`.
+    """Return `p` = P(pCR | latents, strategy as delivered), `y` drawn from it, `failed`, and `p_given_fate`.
 
     Death, progression and inoperable disease before surgery count as non-pCR, in `p` as in `y`.
+    `p_given_fate` = P(pCR | latents, strategy, whether one of them came): 0 where one did. Among the patients
+    still at risk at a landmark, whom their fate selects, this one is the probability of the outcome.
     """
     entry = settings["response"]
     burden = entry["per_cm"] * people["size_mm"] / TUMOUR_CM + entry["if_node_positive"] * (
@@ -37,16 +39,24 @@ def potential_outcome(
         np.minimum(course.fate["progression_cycle"], course.fate["death_cycle"]) <= cycles
     )
     uniform = streams("outcome").random(len(log_odds))
-    return {"p": spared * expit(log_odds), "y": (uniform < expit(log_odds)) & ~failed, "failed": failed}
+    operated = expit(log_odds)
+    return {
+        "p": spared * operated,
+        "p_given_fate": np.where(failed, 0.0, operated),
+        "y": (uniform < operated) & ~failed,
+        "failed": failed,
+    }
 
 
 def truth_table(people: Columns, control: Columns, adaptive: Columns) -> pd.DataFrame:
-    """Return the truth: latents, and per strategy the probability of pCR and the potential outcome (1, 0)."""
+    """Return the truth: latents, and per strategy probabilities of pCR and the potential outcome (1, 0)."""
     return pd.DataFrame(
         {
             "usubjid": people["usubjid"],
             "p_control": control["p"],
             "p_adaptive": adaptive["p"],
+            "p_control_given_fate": control["p_given_fate"],
+            "p_adaptive_given_fate": adaptive["p_given_fate"],
             "y_control": control["y"].astype(int),
             "y_adaptive": adaptive["y"].astype(int),
             **{name: people[name] for name in LATENTS},

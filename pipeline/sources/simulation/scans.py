@@ -101,6 +101,7 @@ def _read(
     reader = rng.normal(0.0, entry["reader_log_sd"], (n, len(READERS))) * blur[:, None]
     error = np.exp(scanner[:, None] + reader)
     primary = np.round((people["primary"] * np.exp(log_ratio))[:, None] * error)
+    primary = np.minimum(primary, entry["primary_high_mm"])
     primary = np.where(primary < people["visible_from"][:, None], 0.0, primary)
     normal = entry["normal_node_mm"]
     node = people["node"] * np.exp(entry["node_relative_shrinkage"] * log_ratio)
