@@ -2,14 +2,15 @@
 PYTHON ?= python3
 STUDY ?= nct07239271
 SOURCE ?=
+PROFILE ?=
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 READY := .venv/.ready
 
-.PHONY: run test setup lint null-check lock reference
+.PHONY: run test setup lint null-check coverage attainable targets bench lock reference
 
 run: $(READY) ## check the input, run the pipeline, show the results (STUDY=name SOURCE=folder)
-	pcr run --study "$(STUDY)" $(if $(SOURCE),--source "$(SOURCE)")
+	pcr run --study "$(STUDY)" $(if $(SOURCE),--source "$(SOURCE)") $(if $(PROFILE),--profile "$(PROFILE)")
 
 test: $(READY) lint ## all checks and tests
 	python -m pytest --numprocesses auto --dist loadfile
@@ -21,6 +22,22 @@ lint: $(READY)
 
 null-check: $(READY) ## 50 permutations of the outcome: no model may find anything
 	python -m pipeline.null_check
+
+SIMULATED_STUDY = --study configs/studies/nct07239271.yaml --configs configs \
+	--features artifacts/nct07239271/features
+
+coverage: $(READY) ## do the intervals cover? 1,200 simulated trials (hours; resumable), into docs/
+	python -m pipeline.coverage $(SIMULATED_STUDY) --work .pcr/coverage \
+		--out docs/coverage.json --page docs/coverage.md
+
+attainable: $(READY) ## the best attainable AUC of the simulation, approximately, into docs/
+	python -m pipeline.attainable $(SIMULATED_STUDY) --settings configs/coverage.yaml --out docs/attainable.json
+
+targets: $(READY) ## which published figures a large simulated cohort reproduces, into docs/
+	python -m pipeline.targets --simulation configs/simulation.yaml --page docs/simulation-targets.md
+
+bench: $(READY) ## measure, as ratios within one run; never a test
+	for name in rules bootstrap nested_cv; do python -m benchmarks.$$name || exit 1; done
 
 setup: $(READY)
 
@@ -38,6 +55,7 @@ lock: ## pin again after a change of dependencies in pyproject.toml
 	echo uv | uv pip compile --quiet --universal --no-header --generate-hashes --python-version 3.11 - \
 		--output-file requirements-setup.lock
 
-reference: $(READY) ## regenerate the reference values (needs R with pROC and rms)
-	cd tests/reference && Rscript performance_data.R && Rscript performance.R
+reference: $(READY) ## regenerate the reference values (needs R with pROC, rms and metafor)
+	cd tests/reference && for script in performance_data performance heterogeneity_data heterogeneity \
+		sample_size strategy; do Rscript $$script.R || exit 1; done
 	cd tests/reference && uv run --no-project --with dcurves==1.1.7 --with "pandas<3" python net_benefit_dcurves.py

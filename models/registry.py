@@ -153,6 +153,22 @@ def ensure_version(
     return str(version.version), True
 
 
+def fetch_model(store: Store, uri: str, folder: Path) -> Path:
+    """Download a registered model (``models:/name@alias`` or ``models:/name/version``) and return its files.
+
+    Raises
+    ------
+    ValueError
+        If the store has no such model.
+    """
+    with store.locked():
+        try:
+            downloaded = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+        except mlflow.MlflowException as error:
+            raise ValueError(f"{store.uri} has no model {uri}: `mlflow ui` lists those there are") from error
+    return next(downloaded.rglob("model.json")).parent
+
+
 def signature() -> ModelSignature:
     """Return the served model's signature: outputs and the parameter ``explain``, no typed inputs.
 

@@ -25,16 +25,26 @@ Study = Annotated[str, typer.Option(help=STUDY_HELP)]
 Source = Annotated[Path | None, typer.Option(help=SOURCE_HELP)]
 
 
+PROFILE_HELP = "How often things are drawn: default (minutes), full (hours, resumable); else as configured."
+
+
 @app.command()
-def run(study: Study = "nct07239271", source: Source = None) -> None:
+def run(
+    study: Study = "nct07239271",
+    source: Source = None,
+    profile: Annotated[str | None, typer.Option(help=PROFILE_HELP)] = None,
+) -> None:
     """Check the input, run every stage that is out of date, and show the results.
 
-    For example: `pcr run`, or `pcr run --study ispy2 --source ../ispy2-files`.
+    For example: `pcr run`, `pcr run --study ispy2 --source ../ispy2-files`, or `pcr run --profile full`.
     """
     from pipeline.preflight import preflight  # noqa: PLC0415 - `pcr --help` should not wait for pandas
+    from pipeline.profiles import apply_profile  # noqa: PLC0415
 
     with refusals():
         preflight(study, source)
+        if profile is not None:
+            apply_profile(profile)
     if (code := _dvc("repro")) != 0:
         # DVC removes a stage's outputs before it runs the stage: bring the former ones back.
         _dvc("checkout", "--quiet")
@@ -68,6 +78,30 @@ def summary() -> None:
 
     with refusals():
         print_summary(Path("artifacts") / active_study())
+
+
+@app.command()
+def validate(
+    model: Annotated[str, typer.Option(help="Folder of a stored model, or models:/NAME@ALIAS.")],
+    study: Annotated[str, typer.Option(help=STUDY_HELP)],
+    landmark: Annotated[str, typer.Option(help="Landmark of that study whose features are scored.")],
+    source: Annotated[
+        Path | None, typer.Option(help="Folder with its raw files; default data/STUDY.")
+    ] = None,
+    recalibrate: Annotated[
+        str, typer.Option(help="none, or recalibrate on this cohort: intercept, logistic.")
+    ] = "none",
+    out: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file, too.")] = None,
+) -> None:
+    """Score a stored model on another cohort, with all measures; nothing is fitted again.
+
+    For example: `pcr validate --model artifacts/nct07239271/models/baseline --study ispy2 --landmark t0
+    --source ../ispy2-files`.
+    """
+    from pipeline.validate import print_validation  # noqa: PLC0415
+
+    with refusals():
+        print_validation(model, study, landmark, source, recalibrate, out)
 
 
 def _dvc(*arguments: str) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
@@ -43,8 +44,41 @@ def print_summary(artifacts: Path) -> None:
         table.add_row(*row.values())
     console = stdout()
     console.print(table)
+    for below in rules_tables(artifacts / "review"):
+        console.print(below)
     for page in sorted((artifacts / "reports").glob("*.html")):
         console.print(f"report: {page}", highlight=False, soft_wrap=True)
+
+
+def rules_tables(review: Path) -> list[Table]:
+    """Return what the readings of the rules change, for the terminal; nothing where no arm follows rules."""
+    branches = pd.read_csv(review / "branches.csv")
+    readings = pd.read_csv(review / "readings.csv")
+    if branches.empty:
+        return []
+    side_by_side = Table(
+        title="Protocol branches of the adaptive arm (patients); not a treatment recommendation",
+        box=SIMPLE_HEAD,
+    )
+    for header in branches:
+        side_by_side.add_column(
+            str(header).replace("in_force", "readings in force"),
+            justify="left" if header in {"node", "branch"} else "right",
+        )
+    for cells in branches.astype("str").to_numpy():
+        side_by_side.add_row(*cells)
+    changed = Table(title="Patients whose answer changes under each other reading", box=SIMPLE_HEAD)
+    for header in ("no.", "setting", "in force", "alternative"):
+        changed.add_column(header)
+    changed.add_column("patients", justify="right")
+    rows: list[dict[str, Any]] = readings.to_dict("records")  # type: ignore[assignment]  # names are text
+    for row in rows:
+        count = (
+            str(row["note"]) if pd.isna(row["changed"]) else f"{row['changed']:.0f} of {row['patients']:.0f}"
+        )
+        of_reading = (str(row["number"]), row["setting"], row["in_force"], row["alternative"])
+        changed.add_row(*of_reading, count)
+    return [side_by_side, changed]
 
 
 def summary_row(

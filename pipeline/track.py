@@ -91,7 +91,8 @@ def flat_metrics(metrics: dict[str, Any]) -> dict[str, float]:
     flat: dict[str, float] = {}
     for model, measures in metrics.items():
         for measure, content in measures.items():
-            base = f"{model}.{measure}".replace("@", "/")
+            # MLflow takes no @ and no > in names.
+            base = f"{model}.{measure}".replace("@", "/").replace(">", "-")
             flat |= {
                 base if part == "value" else f"{base}.{part}": float(number)
                 for part, number in content.items()

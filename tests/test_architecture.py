@@ -75,7 +75,7 @@ def test_every_path_in_a_command_is_declared(name: str) -> None:
     stage = STAGES[name]
     outs = [
         out if isinstance(out, str) else next(iter(out))
-        for key in ("outs", "metrics")
+        for key in ("outs", "metrics", "plots")
         for out in stage.get(key, [])
     ]
     params = [next(iter(p)) for p in stage.get("params", [])]

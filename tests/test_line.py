@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.statements import forbidden_statements, visible_text
 from tests.workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.line
@@ -86,6 +88,68 @@ def test_shap_values_add_up_to_the_stored_predictions_of_the_served_candidate(ar
     stored = predictions[predictions["model"] == model["candidate"]].sort_values(["repeat", "usubjid"])
     p = 1 / (1 + np.exp(-(shap["base"] + shap[names].sum(axis=1))))
     assert p.to_numpy() == pytest.approx(stored["p"].to_numpy(), abs=1e-9)
+
+
+def test_no_report_and_no_card_says_what_must_not_be_said(line: Workspace, artifacts: Path) -> None:
+    pages = sorted((artifacts / "reports").glob("*.html"))
+    assert len(pages) == 5
+    for page in pages:
+        text = visible_text(page.read_text(encoding="utf-8"))
+        assert "SIMULATED DATA - no patients" in text
+        assert forbidden_statements(text, page="shap" if page.name.startswith("shap") else "") == []
+    for card in (artifacts / "models").glob("*/card.md"):
+        assert forbidden_statements(card.read_text(encoding="utf-8")) == []
+    assert forbidden_statements(line.summary) == []  # type: ignore[attr-defined]
+
+
+def test_the_run_prints_the_branches_side_by_side_and_what_every_reading_changes(line: Workspace) -> None:
+    summary = line.summary  # type: ignore[attr-defined]
+    assert "readings in force" in summary
+    assert "r4_ctdna_time: c1" in summary
+    readings = line.read("configs/rules/nct07239271.yaml")["readings"]
+    assert all(name in summary for name in readings)
+
+
+def test_the_truth_is_beside_the_estimates_and_within_reach(artifacts: Path) -> None:
+    truth = read(artifacts / "metrics" / "truth.json")
+    for landmark in LANDMARKS:
+        assert {"chosen", "rules", "prevalence", "rule_inputs"} <= set(truth[landmark])
+        assert truth[landmark]["chosen"]["auc"]["value"] < truth[landmark]["attainable_auc"]["value"] + 0.05
+    values = truth["strategies"]["ADAPTIVE-CONTROL_TCBHP"]
+    estimated = read(artifacts / "metrics" / "strategy-ADAPTIVE.json")["ADAPTIVE-CONTROL_TCBHP"]
+    for name in ("reference", "treated"):
+        assert estimated[name]["low"] - 0.05 < values[name]["value"] < estimated[name]["high"] + 0.05
+
+
+def test_every_sensitivity_run_stands_in_one_table(artifacts: Path) -> None:
+    table = read(artifacts / "metrics" / "sensitivity.json")
+    kinds = (
+        "as in the run",
+        "reference",
+        "outcome",
+        "missing outcomes",
+        "eligible",
+        "evaluable",
+        "r4_ctdna_time",
+    )
+    assert all(any(name.startswith(kind) for name in table) for kind in kinds)
+    assert "missing predictors: multiple imputation" in table
+    assert all("delta_log_loss" in each for each in table.values())
+
+
+def test_dvc_shows_metrics_and_plots(line: Workspace) -> None:
+    shown = line.call("dvc", "metrics", "show", "artifacts/nct07239271/metrics/c2.json").stdout
+    assert "chosen.auc.value" in shown
+    line.call("dvc", "plots", "show", "--out", "plots")
+    page = (line.folder / "plots" / "index.html").read_text(encoding="utf-8")
+    for title in (
+        "Calibration out of fold c2",
+        "Decision curves c2",
+        "ROC out of fold c2",
+        "Prediction instability c2",
+    ):
+        assert title in page
+    shutil.rmtree(line.folder / "plots")
 
 
 def test_later_landmarks_hold_no_result_of_later_visits(artifacts: Path) -> None:
@@ -168,7 +232,8 @@ def stage_commands(line: Workspace) -> dict[str, str]:
     study = line.read("configs/study.yaml")
     commands = {}
     for name, stage in line.read("dvc.yaml")["stages"].items():
-        text = stage["cmd"].replace("${item.landmark}", "c2")
+        text = stage["cmd"].replace("${item.landmark}", "c2").replace("${item.strategy}", "ADAPTIVE")
+        text = text.replace("${landmarks[0]}", "baseline").replace("${primary.landmark}", "c2")
         for key in ("study", "source", "rules"):
             text = text.replace("${" + key + "}", study[key])
         commands[name] = text

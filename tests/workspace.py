@@ -17,17 +17,28 @@ COPIED = (
     "pipeline",
     "dvc.yaml",
     ".dvcignore",
+    "docs/attainable.json",
     ".gitignore",
     "requirements.lock",
 )
 # Small enough for a test: a few hundred patients and one point per grid.
 SMALL = {
-    "configs/validation.yaml": {"folds": 3, "repeats": 2, "inner_folds": 3, "bootstrap": 50},
+    "configs/validation.yaml": {
+        "folds": 3,
+        "repeats": 2,
+        "inner_folds": 3,
+        "bootstrap": 50,
+        "loess_bootstrap": 10,
+        "population": 400,
+        "imputations": 2,
+        "resampling": {"bootstrap": 2},
+    },
     "configs/models.yaml": {
         "candidates": {
             "logistic": {"penalties": [0.01, 0.1]},
             "lightgbm": {"rounds": [10], "grid": {"num_leaves": [3]}},
-        }
+        },
+        "comparators": {"rule_inputs": {"penalties": [0.1]}},
     },
 }
 
@@ -42,6 +53,7 @@ class Workspace:
             if source.is_dir():
                 shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, folder / name)
         for command in (
             ["git", "init", "-q"],
@@ -49,6 +61,7 @@ class Workspace:
             ["dvc", "config", "core.analytics", "false"],
         ):
             self.call(*command)
+        shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
         for path, changes in SMALL.items():
             self.change(path, changes)
         self.commit()

@@ -23,6 +23,11 @@ class Measure:
     low: float | None
     high: float | None
 
+    def as_dict(self) -> dict[str, float]:
+        """Return value, low and high; a measure without interval has the value only."""
+        interval = {"low": self.low, "high": self.high}
+        return {"value": self.value, **{name: x for name, x in interval.items() if x is not None}}
+
 
 def as_outcome(y: npt.ArrayLike) -> FloatArray:
     """Return outcomes as floats, shape (n,); MeasureError unless each is 0 or 1 and there is at least one."""

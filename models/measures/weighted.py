@@ -17,6 +17,8 @@ MAX_ITERATIONS = 200
 # Longest step on the log-odds: one step from a flat likelihood would otherwise leave the numbers' range.
 LONGEST_STEP = 25.0
 ROUNDING = 1e-14
+# Patients are put together where at most this share of them differ.
+FEW_ENOUGH = 0.25
 
 
 def weighted_mean(contributions: FloatArray, weights: FloatArray) -> FloatArray:
@@ -107,6 +109,7 @@ def weighted_slope(y: FloatArray, p: FloatArray, weights: FloatArray) -> FloatAr
 
     NaN where the slope is not finite (see ``slope_exists``) or Newton's method did not converge.
     """
+    y, p, weights = _distinct(y, p, weights)
     lp = log_odds(p)
     slope = np.full(len(weights), np.nan)
     if not slope_exists(y, lp, np.ones((1, y.size)))[0]:
@@ -128,6 +131,7 @@ def weighted_intercept(y: FloatArray, p: FloatArray, weights: FloatArray) -> Flo
 
     NaN where a sample has one class only (the intercept is infinite) or Newton's method did not converge.
     """
+    y, p, weights = _distinct(y, p, weights)
     lp = log_odds(p)
     intercept = np.full(len(weights), np.nan)
     events = y.sum()
@@ -141,6 +145,19 @@ def weighted_intercept(y: FloatArray, p: FloatArray, weights: FloatArray) -> Flo
         finite = (observed > 0) & (rows @ (1 - y) > 0)
         intercept[block][finite] = _maximise(y, lp, rows[finite], start, slope_free=False)[:, 0]
     return intercept
+
+
+def _distinct(y: FloatArray, p: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return patients alike in outcome and prediction as one, their weights added, where few differ.
+
+    A frequency by branch has a few dozen distinct predictions for thousands of patients.
+    """
+    pairs, member = np.unique(np.column_stack([p, y]), axis=0, return_inverse=True)
+    if len(pairs) > FEW_ENOUGH * len(p):
+        return y, p, weights
+    inside = np.zeros((len(p), len(pairs)))
+    inside[np.arange(len(p)), member] = 1.0
+    return pairs[:, 1], pairs[:, 0], weights @ inside
 
 
 def _maximise(

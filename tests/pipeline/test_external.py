@@ -1,0 +1,117 @@
+"""A stored model on another cohort: scored as it is, absences named, nothing fitted unless asked for."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.metrics import evaluate
+from models.procedure import ResponseModel
+from models.serving import read_model
+from pipeline.external import (
+    ExternalError,
+    as_the_model_reads,
+    cohort_rows,
+    recalibrated,
+    validate_externally,
+)
+from pipeline.files import read_yaml, write_json
+from pipeline.validate import model_folder, print_validation, remarks
+
+ROOT = Path(__file__).parents[2]
+VALIDATION: dict[str, Any] = read_yaml(ROOT / "configs/validation.yaml") | {
+    "bootstrap": 50,
+    "loess_bootstrap": 10,
+}
+ISPY2 = ROOT / "configs/studies/ispy2.yaml"
+FEATURES: list[dict[str, Any]] = [
+    {"name": "hr", "kind": "categorical", "levels": ["pos", "neg"]},
+    {"name": "age_years", "kind": "numeric"},
+    {"name": "tumour_size_mm", "kind": "numeric"},
+]
+SETTINGS: dict[str, Any] = {
+    "encoding": {"rarest_level": 1, "most_missing": 0.99, "imputation_shrinkage": 0.2},
+    "candidates": {"logistic": {"kind": "logistic", "penalties": [1.0]}},
+}
+
+
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A model learned from made-up patients of a simulated study."""
+    rng = np.random.default_rng(1)
+    n = 300
+    rows = pd.DataFrame({"hr": rng.choice(["pos", "neg"], n), "age_years": rng.normal(50, 9, n)}).astype(
+        {"hr": "str"}
+    )
+    rows["tumour_size_mm"] = rng.normal(30, 8, n)
+    y = (rng.random(n) < np.where(rows["hr"] == "neg", 0.75, 0.5)).astype(float)
+    fitted = ResponseModel(FEATURES, SETTINGS, 3, 1).fit(rows, y)
+    told = {"model": "pcr-made-up-baseline", "simulated": True, "landmark": "baseline"}
+    write_json(tmp_path / "model" / "model.json", fitted.documents_["logistic"] | told)
+    return tmp_path / "model"
+
+
+def test_the_measures_are_those_of_the_models_own_predictions(folder: Path, ispy2_files: Path) -> None:
+    rows, y = cohort_rows(ISPY2, ispy2_files, "t0")
+    found = validate_externally(folder, rows, y, VALIDATION, "none")
+    assert (found.patients, found.absent, found.recalibration) == (len(y), ["tumour_size_mm"], {})
+    model = read_model(folder)
+    p = model.probability(as_the_model_reads(rows, model)[0])
+    again = evaluate(y, p, ["auc"], bootstrap=50, rng=np.random.default_rng(VALIDATION["seed"]))
+    assert found.measures["auc"] == again["auc"].as_dict()
+    assert 0.55 < found.measures["auc"]["value"] < 0.8
+    assert "ici" in found.measures
+
+
+def test_recalibration_happens_only_by_name_and_is_said(folder: Path, ispy2_files: Path) -> None:
+    rows, y = cohort_rows(ISPY2, ispy2_files, "t0")
+    as_it_is, moved, both = (
+        validate_externally(folder, rows, y, VALIDATION, kind) for kind in ("none", "intercept", "logistic")
+    )
+    assert as_it_is.measures["o_e"]["value"] < 0.9
+    assert moved.measures["calibration_intercept"]["value"] == pytest.approx(0, abs=1e-6)
+    assert both.measures["calibration_slope"]["value"] == pytest.approx(1, abs=1e-6)
+    assert moved.measures["auc"] == as_it_is.measures["auc"]
+    assert any("not external any more" in line for line in remarks(moved))
+    assert not any("Recalibrated" in line for line in remarks(as_it_is))
+
+
+def test_levels_that_the_model_does_not_know_count_as_missing_and_are_named(folder: Path) -> None:
+    model = read_model(folder)
+    rows = pd.DataFrame({"hr": ["pos", "other", None], "age_years": [50.0, 51, 52]})
+    frame, absent, unknown = as_the_model_reads(rows, model)
+    assert (absent, unknown) == (["tumour_size_mm"], {"hr": 1})
+    assert frame["hr"].isna().tolist() == [False, True, True]
+    with_none = frame.assign(hr=pd.Series([None, None, None], dtype="object"))
+    assert model.probability(frame)[1] == model.probability(with_none)[1]
+
+
+def test_what_cannot_be_scored_is_refused_with_what_to_do(folder: Path, tmp_path: Path) -> None:
+    rows = pd.DataFrame({"bmi": np.arange(40.0)})
+    with pytest.raises(ExternalError, match="none of the 3 features"):
+        validate_externally(folder, rows, np.arange(40) % 2.0, VALIDATION, "none")
+    with pytest.raises(ExternalError, match="5 of 12 patients have pCR: a validation needs at least 10"):
+        validate_externally(folder, rows.head(12), np.array([1.0] * 5 + [0.0] * 7), VALIDATION, "none")
+    with pytest.raises(ExternalError, match=r"has no model\.json"):
+        model_folder(str(tmp_path / "nothing"), tmp_path)
+    with pytest.raises(ExternalError, match="recalibrate: isotonic is none of none, intercept, logistic"):
+        print_validation(str(folder), "ispy2", "t0", None, "isotonic", None)
+    p, coefficients = recalibrated(np.array([0.2, 0.8]), np.array([0.0, 1.0]), "none")
+    assert (p.tolist(), coefficients) == ([0.2, 0.8], {})
+
+
+def test_the_table_says_that_the_model_was_learned_from_simulated_patients(
+    folder: Path, ispy2_files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_validation(str(folder), "ispy2", "t0", ispy2_files, "none", tmp_path / "out.json")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "SIMULATED DATA - no patients (the model was learned from them)" in shown
+    assert "Absent, and imputed as the model does: tumour_size_mm." in shown
+    assert (tmp_path / "out.json").is_file()
