@@ -75,7 +75,7 @@ def digest(recipe: Recipe) -> str:
     """Return the sha256 of what makes a population, whatever its size and seed."""
     simulation = {name: value for name, value in recipe.simulation.items() if name != "seed"}
     simulation["cohort"] = {name: value for name, value in simulation["cohort"].items() if name != "n"}
-    study = {name: recipe.study[name] for name in ("visits", "landmarks", "schedule", "outcome", "features")}
+    study = {name: recipe.study[name] for name in ("visits", "schedule", "outcome", "features")}
     content = [simulation, study, recipe.eligibility, recipe.features, recipe.rules]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
