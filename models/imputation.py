@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from models.candidates import Design
-from models.encoding import Inputs, encoding_of
+from models.encoding import Inputs
 from models.measures.common import FloatArray, Measure
 from models.procedure import ResponseModel
 from models.serving import PcrModel
@@ -45,14 +45,7 @@ class ImputedModel(ResponseModel):
         return {"chosen": 1 / (1 + np.exp(-margin))}
 
     def _design(self, train: Inputs, y: FloatArray, test: Inputs) -> Design:
-        learned = self.settings["encoding"]
-        encoding = encoding_of(
-            train,
-            rarest_level=learned["rarest_level"],
-            most_missing=learned["most_missing"],
-            shrinkage=learned["imputation_shrinkage"],
-        )
-        coder = PcrModel({"features": self.features, "encoding": encoding})
+        encoding, coder = self._learned_coder(train)
         encoded = train.encoded(encoding["columns"])
         self.residuals_ = residuals(encoded, coder)
         completed = [self._drawn(part, coder) for part in (encoded, test.encoded(encoding["columns"]))]

@@ -133,6 +133,12 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
 
     def _design(self, train: Inputs, y: np.ndarray, test: Inputs) -> Design:
         """Learn encoding and imputation, once, and complete the columns of both parts with them."""
+        encoding, coder = self._learned_coder(train)
+        completed = [coder.complete(part.encoded(encoding["columns"])) for part in (train, test)]
+        return Design(encoding, completed[0], y, completed[1])
+
+    def _learned_coder(self, train: Inputs) -> tuple[dict[str, Any], PcrModel]:
+        """Learn encoding and imputation from the training part; return them, and what applies them."""
         learned = self.settings["encoding"]
         encoding = encoding_of(
             train,
@@ -140,9 +146,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
             most_missing=learned["most_missing"],
             shrinkage=learned["imputation_shrinkage"],
         )
-        coder = PcrModel({"features": self.features, "encoding": encoding})
-        completed = [coder.complete(part.encoded(encoding["columns"])) for part in (train, test)]
-        return Design(encoding, completed[0], y, completed[1])
+        return encoding, PcrModel({"features": self.features, "encoding": encoding})
 
     def _tune(self, inputs: Inputs, y: np.ndarray, groups: np.ndarray | None) -> dict[str, Tuned]:
         """Cross-validate every grid point of every candidate on the same inner folds."""

@@ -78,6 +78,7 @@ class PcrModel:
         self._owner = np.array(
             [self.features.index(column["feature"]) for column in self._columns], dtype=int
         )
+        self._used = {column["feature"] for column in self._columns}
         self.booster = None
         if "boosting" in document:
             if booster_text is None:
@@ -250,7 +251,9 @@ class PcrModel:
             for fault, where in faults.items():
                 note(where, f"{name}: {fault}")
                 rejected |= where
-            note(empty, f"{name}: missing")
+            # What the model does not use is not missed.
+            if name in self._used:
+                note(empty, f"{name}: missing")
             if feature.get("required"):
                 rejected |= empty
         return pd.DataFrame(clean), rejected, reasons

@@ -112,7 +112,14 @@ def main() -> None:
     store = checkpoints.TaskStore(
         checkpoints.FOLDER,
         checkpoints.run_digest(
-            {"rows": rows, "y": y, "features": features, "settings": settings, "validation": decides}
+            {
+                "stage": "resample",
+                "rows": rows,
+                "y": y,
+                "features": features,
+                "settings": settings,
+                "validation": decides,
+            }
         ),
     )
     with refusals():

@@ -3,6 +3,9 @@ from pathlib import Path
 
 import pytest
 
+# First of all: it fixes the linear algebra kernels, before numpy chooses those of the processor.
+import pipeline  # noqa: F401
+
 ISPY2 = Path(__file__).parents[2] / "shared" / "data" / "ispy2"
 
 

@@ -21,8 +21,11 @@ COPIED = (
     ".gitignore",
     "requirements.lock",
 )
-# Small enough for a test: a few hundred patients and one point per grid.
-SMALL = {
+# Small enough for a test: a few hundred patients, two landmarks and one point per grid.
+SMALL: dict[str, dict[str, Any]] = {
+    "configs/study.yaml": {"landmarks": ["baseline", "c2"]},
+    "configs/studies/nct07239271.yaml": {"landmarks": ["baseline", "c2"]},
+    "configs/studies/ispy2.yaml": {"landmarks": ["t0", "t1"]},
     "configs/validation.yaml": {
         "folds": 3,
         "repeats": 2,

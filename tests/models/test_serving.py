@@ -105,6 +105,15 @@ def test_missing_inputs_are_named_and_a_missing_arm_rejects(model: PcrModel) -> 
     assert "til_pct: missing" in answer["reasons"][0]
 
 
+def test_an_input_that_the_model_does_not_use_is_not_missed(model: PcrModel) -> None:
+    features = [*model.document["features"], {"name": "seldom", "kind": "numeric"}]
+    wider = PcrModel(
+        model.document | {"features": features}, model.booster and model.booster.model_to_string()
+    )
+    frame, _ = patients(5, missing=0.0)
+    assert wider.predict(frame)["status"].tolist() == ["ok"] * 5
+
+
 @pytest.mark.parametrize(
     "data",
     [
