@@ -5,8 +5,6 @@ features can tell; its AUC in other patients is what no model of the trial can p
 approximation from below, and is written with the digest of the simulation that it belongs to.
 """
 
-import argparse
-from pathlib import Path
 from typing import Any
 
 import lightgbm
@@ -18,7 +16,7 @@ from models.encoding import learn_encoding
 from models.metrics import population_values
 from models.serving import PcrModel
 from pipeline.console import refusals, stderr, stdout
-from pipeline.files import read_json, read_yaml, workers, write_json
+from pipeline.files import read_json, read_yaml, stage_paths, workers, write_json
 from pipeline.populations import block_sizes, blocks, digest, read_recipe, split_truth
 
 
@@ -41,10 +39,7 @@ def flexible_auc(
 
 def main() -> None:
     """Simulate, learn, judge, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("study", "configs", "settings", "features", "out"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    args = parser.parse_args()
+    args = stage_paths(__doc__ or "", "study", "configs", "settings", "features", "out")
     settings = read_yaml(args.settings)["attainable"]
     with refusals():
         recipe = read_recipe(args.study, args.configs)

@@ -9,7 +9,6 @@ Every finished trial is kept in the work folder, so that an interrupted study go
 result does not depend on that, nor on the number of workers.
 """
 
-import argparse
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +27,15 @@ from models.policy import StrategyModel, strategy_values
 from models.procedure import ResponseModel
 from models.resampling import cross_validate, outcome_strata, stratified_splits
 from pipeline.console import refusals, stderr
-from pipeline.files import read_json, read_yaml, workers, write_json, write_tables, write_text
+from pipeline.files import (
+    read_json,
+    read_yaml,
+    stage_paths,
+    workers,
+    write_json,
+    write_tables,
+    write_text,
+)
 from pipeline.populations import Recipe, block, block_sizes, digest, read_recipe, split_truth
 from pipeline.strategy import arms_of, strategy_model
 
@@ -355,10 +362,7 @@ def work_folder(root: Path, code: Sequence[str], *content: Any) -> Path:
 
 def main() -> None:
     """Simulate, run the studies, write the figures and the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("study", "configs", "features", "work", "out", "page"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    args = parser.parse_args()
+    args = stage_paths(__doc__ or "", "study", "configs", "features", "work", "out", "page")
     plan = read_yaml(args.configs / "coverage.yaml")["coverage"]
     models, validation = (read_yaml(args.configs / f"{name}.yaml") for name in ("models", "validation"))
     with refusals():

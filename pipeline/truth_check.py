@@ -60,12 +60,16 @@ def forecasts(
 
 
 def true_values(
-    population_rows: pd.DataFrame, trial: StrategyModel, rows: pd.DataFrame, outcome: np.ndarray, delta:
-    float, adaptive: str,
-) -> dict[str, dict[str, float]]:  # fmt: skip
+    population_rows: pd.DataFrame,
+    model: StrategyModel,
+    rows: pd.DataFrame,
+    outcome: np.ndarray,
+    delta: float,
+    adaptive: str,
+) -> dict[str, dict[str, float]]:
     """Return the true values of both strategies and of the policy learned from the whole trial."""
     visible, truth = split_truth(population_rows)
-    fitted = trial.fit(rows, (rows["arm"] == adaptive).to_numpy(dtype=bool), outcome)
+    fitted = model.fit(rows, (rows["arm"] == adaptive).to_numpy(dtype=bool), outcome)
     chosen = fitted.gain(visible) > delta
     values = {
         "reference": truth["control"].mean(),
