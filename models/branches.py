@@ -4,6 +4,7 @@ The rules answer with a regimen, not with a risk. Their forecast is therefore ho
 arm and branch had pCR. Branches are chosen by prognosis: the frequencies say nothing on what a regimen does.
 """
 
+from functools import reduce
 from typing import Any, Self
 
 import numpy as np
@@ -134,10 +135,10 @@ class _CellFrequency(ClassifierMixin, BaseEstimator):
 
 def _keys(values: npt.NDArray[Any]) -> pd.DataFrame:
     """Return arm and cell of each row as text; a cell is missing where any part of it is."""
-    text = pd.DataFrame(values).astype("object").map(str)
-    cell = text.iloc[:, 1:].agg(SEPARATOR.join, axis=1) if text.shape[1] > 1 else text[0]
+    arm, *parts = pd.DataFrame(values).astype("object").map(str).items()
+    cell = reduce(lambda left, right: left + SEPARATOR + right, [part for _, part in parts] or [arm[1]])
     missing = pd.DataFrame(values[:, 1:]).isna().any(axis=1)
-    return pd.DataFrame({"arm": text[0], "cell": cell.mask(missing)})
+    return pd.DataFrame({"arm": arm[1], "cell": cell.mask(missing)})
 
 
 class BranchFrequency(_CellFrequency):

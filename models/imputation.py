@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from models.candidates import Design
 from models.encoding import Inputs
@@ -65,13 +65,9 @@ class ImputedModel(ResponseModel):
 
 def residuals(encoded: FloatArray, coder: PcrModel) -> list[FloatArray]:
     """Return for each column the observed values minus what would be imputed for them, of varying length."""
-    found = []
-    for column in range(encoded.shape[1]):
-        known = ~np.isnan(encoded[:, column])
-        hidden = encoded[known].copy()
-        hidden[:, column] = np.nan
-        found.append(encoded[known, column] - coder.complete(hidden)[:, column])
-    return found
+    # A column's regression is on all others, so that what is known of it need not be hidden first.
+    differences = (encoded - coder.imputed(encoded)).T
+    return [column[~np.isnan(column)] for column in differences]
 
 
 def rubin(estimates: FloatArray, variances: FloatArray, level: float) -> Measure:
@@ -91,6 +87,6 @@ def rubin(estimates: FloatArray, variances: FloatArray, level: float) -> Measure
     if m < 2:
         raise ValueError(f"Rubin's rules need at least 2 imputations, got {m}")
     total = float(np.mean(variances) + (1 + 1 / m) * np.var(estimates, ddof=1))
-    half = float(norm.ppf((1 + level) / 2) * np.sqrt(total))
+    half = float(ndtri((1 + level) / 2) * np.sqrt(total))
     value = float(np.mean(estimates))
     return Measure(value, value - half, value + half)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from models.measures.common import FloatArray, MeasureError, share_failed_within
 
@@ -112,7 +112,7 @@ def _corrected(
     value = measure(y, apparent)
     variance = share_failed_within(fixed, name).var(ddof=1) + share_failed_within(outside, name).var(ddof=1)
     corrected = value - float(gaps.mean())
-    half = float(norm.ppf((1 + level) / 2) * np.sqrt(variance))
+    half = float(ndtri((1 + level) / 2) * np.sqrt(variance))
     return Corrected(
         apparent=value,
         optimism=float(gaps.mean()),

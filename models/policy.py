@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 from sklearn.linear_model import LogisticRegression
 
 from models.encoding import learn_encoding
@@ -183,7 +183,7 @@ def augmented(
 def mean_with_interval(contributions: FloatArray, level: float) -> Measure:
     """Return the mean and its normal interval, SE = sd / sqrt(n)."""
     value = float(contributions.mean())
-    half = norm.ppf((1 + level) / 2) * contributions.std(ddof=1) / np.sqrt(len(contributions))
+    half = ndtri((1 + level) / 2) * contributions.std(ddof=1) / np.sqrt(len(contributions))
     return Measure(value, float(value - half), float(value + half))
 
 

@@ -106,18 +106,20 @@ class PcrModel:
         return encoded
 
     def complete(self, encoded: np.ndarray) -> np.ndarray:
-        """Return `encoded` with every missing value replaced by its regression on the observed columns.
+        """Return `encoded` with every missing value replaced by its regression on the observed columns."""
+        missing = np.isnan(encoded)
+        return np.where(missing, self.imputed(encoded), encoded) if missing.any() else encoded
+
+    def imputed(self, encoded: np.ndarray) -> np.ndarray:
+        """Return the regression of every column on the other columns observed, for known values as well.
 
         The regressions were learned without the outcome in the training part; a predictor that is itself
         missing stands at its mean, and an imputed value stays inside the range seen in training.
         """
-        missing = np.isnan(encoded)
-        if not missing.any():
-            return encoded
         learned = self._encoding
-        standard = np.where(missing, 0.0, (encoded - learned["mean"]) / learned["scale"])
+        standard = np.where(np.isnan(encoded), 0.0, (encoded - learned["mean"]) / learned["scale"])
         expected = (standard @ learned["imputation"].T) * learned["scale"] + learned["mean"]
-        return np.where(missing, np.clip(expected, learned["low"], learned["high"]), encoded)
+        return np.asarray(np.clip(expected, learned["low"], learned["high"]))
 
     def log_odds(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the calibrated log-odds of pCR, shape (n,)."""

@@ -15,7 +15,7 @@ import pandas as pd
 from models.metrics import by_repeat, compare, evaluate
 from pipeline.domains import ALL, WITHOUT
 from pipeline.files import read_yaml, stage_paths, write_json
-from pipeline.judge import arm_groups, each_or_its_error, shown_thresholds
+from pipeline.performance import arm_groups, each_or_its_error, shown_thresholds
 
 MEASURES = ("auc", "brier", "log_loss")
 MODEL, RULES = "chosen", "rules"

@@ -1,12 +1,12 @@
-"""The curves of a landmark's models, as points to draw: calibration with its band, and ROC."""
+"""A landmark's curves, as points to draw: calibration with its band, ROC, and decision curves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_curve
 
+from models.benefit import decision_curves
 from models.measures.common import MeasureError, draw_patients
 from models.measures.loess import FEWEST_DISTINCT, distinct_predictions, smoothed_risk
 from models.metrics import by_repeat
@@ -80,7 +80,42 @@ def roc_curves(predictions: pd.DataFrame) -> pd.DataFrame:
     grid = np.linspace(0, 1, 101)
     parts = []
     for model, p in by_model.items():
-        curves = [np.interp(grid, *roc_curve(y, row)[:2]) for row in p]
+        curves = [np.interp(grid, *_roc(y, row)) for row in p]
         columns = {"model": model, "false_positive_rate": grid, "true_positive_rate": np.mean(curves, axis=0)}
         parts.append(pd.DataFrame(columns))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _roc(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return 1 - specificity and sensitivity at every distinct threshold, from none called to all."""
+    order = np.argsort(-p, kind="stable")
+    last_of_ties = np.append(np.flatnonzero(np.diff(p[order])), len(p) - 1)
+    events = np.append(0, np.cumsum(y[order])[last_of_ties])
+    called = np.append(0, last_of_ties + 1)
+    return (called - events) / (len(y) - y.sum()), events / y.sum()
+
+
+def benefit_curves(
+    predictions: pd.DataFrame, branch: pd.Series, de_escalated: Sequence[str], validation: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Return the decision curves of model, rules and the rules' allocation, of treating all and none.
+
+    The allocation is whom the rules de-escalate: the branches `de_escalated`; escalation is all others.
+    """
+    ids, y, by_model = by_repeat(predictions, ["chosen", "rules"])
+    spared = branch.reindex(ids).isin(de_escalated).to_numpy()
+    parts = []
+    for decision, entry in validation["thresholds"].items():
+        thresholds = np.arange(entry["from"], entry["to"] + entry["step"] / 2, entry["step"]).round(6)
+        acted = spared if decision == "de_escalation" else ~spared
+        strategies: dict[str, np.ndarray] = {name: by_model[name] for name in ("chosen", "rules")}
+        if de_escalated:
+            strategies["rules_allocation"] = acted
+        parts.append(
+            decision_curves(
+                y, strategies, thresholds, decision,
+                bootstrap=validation["bootstrap"], rng=np.random.default_rng(validation["seed"]),
+                level=validation["level"],
+            )
+        )  # fmt: skip
     return pd.concat(parts, ignore_index=True)

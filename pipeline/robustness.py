@@ -1,4 +1,4 @@
-"""Stage robustness: what to expect outside the trial, and how stable the model is, from resampling."""
+"""What to expect outside the trial, and how stable the model is, from the resampled models."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -17,7 +17,6 @@ from models.stability import (
     mean_absolute_prediction_error,
     replicate_frame,
 )
-from pipeline.files import read_yaml, stage_paths, write_json, write_table
 from pipeline.subgroups import as_document, pooled_document
 
 MODEL = "chosen"
@@ -100,12 +99,19 @@ def left_out_centres(rows: pd.DataFrame, centre: pd.Series, validation: Mapping[
     return {"pooled": pooled_document(pooled), "centres": as_document(judged)}
 
 
-def main() -> None:
-    """Read the resampled predictions, judge them, write."""
-    args = stage_paths(__doc__ or "", "validation", "cohort", "resampled", "robustness", "instability")
-    validation = read_yaml(args.validation)
-    frame = pd.read_parquet(args.resampled)
-    of = {str(scheme): rows for scheme, rows in frame.loc[frame["model"] == MODEL].groupby("scheme")}
+def robustness(
+    resampled: pd.DataFrame, centre: pd.Series, validation: Mapping[str, Any]
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Return what the resampled models tell, and points of the instability plot.
+
+    Parameters
+    ----------
+    resampled : DataFrame
+        Written by the stage resample.
+    centre : Series
+        Centre by usubjid.
+    """
+    of = {str(scheme): rows for scheme, rows in resampled.loc[resampled["model"] == MODEL].groupby("scheme")}
     level, thresholds = validation["level"], validation["thresholds"]["de_escalation"]["shown"]
     unstable, points = instability(of["apparent"], of["bootstrap"], thresholds)
     found = {
@@ -115,11 +121,5 @@ def main() -> None:
     if "temporal" in of:
         found["temporal"] = transport(of["temporal"], validation)
     if "centre" in of:
-        centre = pd.read_parquet(args.cohort).set_index("usubjid")["siteid"]
         found["left_out_centres"] = left_out_centres(of["centre"], centre, validation)
-    write_json(args.robustness, found)
-    write_table(args.instability, points)
-
-
-if __name__ == "__main__":
-    main()
+    return found, points

@@ -1,4 +1,4 @@
-"""Stage subgroups: a landmark's model in subgroups, by centre, and by what was evaluable; out of fold."""
+"""A landmark's model in subgroups, by centre, and by what was evaluable; out of fold."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,6 @@ import pandas as pd
 from features.feature import STATE_SUFFIX
 from models.heterogeneity import by_group, pool
 from models.metrics import by_repeat
-from pipeline.files import read_json, read_yaml, stage_paths, write_json
 
 MODEL = "chosen"
 SEEN = {"done", "positive", "negative", "below_lod"}
@@ -110,24 +109,3 @@ def heterogeneity(
         if name == "centre":
             document["centre_pooled"] = pooled_document(pool(judged, level=validation["level"]))
     return document
-
-
-def main() -> None:
-    """Read predictions and features, judge every group, write."""
-    args = stage_paths(
-        __doc__ or "", "validation", "features", "description", "cohort", "predictions", "subgroups"
-    )
-    frame = pd.read_parquet(args.features).merge(
-        pd.read_parquet(args.cohort)[["usubjid", "siteid"]], on="usubjid"
-    )
-    found = heterogeneity(
-        pd.read_parquet(args.predictions),
-        frame,
-        read_json(args.description)["features"],
-        read_yaml(args.validation),
-    )
-    write_json(args.subgroups, found)
-
-
-if __name__ == "__main__":
-    main()

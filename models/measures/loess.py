@@ -102,16 +102,17 @@ def calibration_errors(y: npt.ArrayLike, p: npt.ArrayLike) -> dict[str, float]:
 
 
 def _summary(distance: FloatArray) -> FloatArray:
-    median, ninetieth = np.quantile(distance, [0.5, 0.9])
-    return np.array([distance.mean(), median, ninetieth, distance.max()])
+    """Return mean, median, 90th centile and maximum over the last axis."""
+    median, ninetieth = np.quantile(distance, [0.5, 0.9], axis=-1)
+    return np.stack([distance.mean(axis=-1), median, ninetieth, distance.max(axis=-1)], axis=-1)
 
 
-def _errors_or_nan(y: FloatArray, p: FloatArray) -> FloatArray:
-    """Return the four calibration errors of a resample, NaN where loess cannot be fitted to it."""
+def _distance_or_nan(y: FloatArray, p: FloatArray) -> FloatArray:
+    """Return |smoothed - p| of a resample, shape (n,), NaN where loess cannot be fitted to it."""
     try:
-        return _summary(np.abs(_fit(y, p).outputs.fitted_values - p))
+        return np.abs(np.asarray(_fit(y, p).outputs.fitted_values) - p)
     except ValueError:
-        return np.full(len(LOESS_MEASURES), np.nan)
+        return np.full(p.size, np.nan)
 
 
 def calibration_error_replicates(y: FloatArray, p: FloatArray, counts: CountArray) -> FloatArray:
@@ -130,12 +131,11 @@ def calibration_error_replicates(y: FloatArray, p: FloatArray, counts: CountArra
     array, shape (samples, 4)
         In the order of ``LOESS_MEASURES``; NaN where loess cannot be fitted to a sample.
     """
-    patients = np.arange(y.size)
-    errors = np.empty((len(counts), len(LOESS_MEASURES)))
-    for sample, count in enumerate(counts):
-        drawn = np.repeat(patients, count)
-        errors[sample] = np.mean([_errors_or_nan(y[drawn], row[drawn]) for row in p], axis=0)
-    return errors
+    drawn = [np.repeat(np.arange(y.size), count) for count in counts]
+    by_repeat = [
+        _summary(np.array([_distance_or_nan(y[sample], row[sample]) for sample in drawn])) for row in p
+    ]
+    return np.asarray(np.mean(by_repeat, axis=0))
 
 
 def ici_null95(p: npt.ArrayLike, simulations: int, rng: np.random.Generator) -> float:
@@ -163,7 +163,7 @@ def ici_null95(p: npt.ArrayLike, simulations: int, rng: np.random.Generator) -> 
     centiles = []
     for row in predictions:
         drawn = (rng.random((simulations, row.size)) < row).astype(np.float64)
-        null = np.array([_errors_or_nan(outcome, row)[0] for outcome in drawn])
+        null = np.array([_distance_or_nan(outcome, row).mean() for outcome in drawn])
         if np.isnan(null).any():
             raise MeasureError("ici_null95: loess could not be fitted to the predictions")
         centiles.append(np.quantile(null, 0.95))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from models.measures.common import FloatArray, MeasureError
 
@@ -86,7 +86,7 @@ def random_effects(estimates: npt.ArrayLike, standard_errors: npt.ArrayLike, *, 
     value = float(weights @ y / weights.sum())
     freedom = y.size - 1
     se = float(np.sqrt(weights @ (y - value) ** 2 / (freedom * weights.sum())))
-    quantile = float(student_t.ppf((1 + level) / 2, freedom))
+    quantile = float(stdtrit(freedom, (1 + level) / 2))
     prediction = quantile * float(np.sqrt(tau2 + se**2))
     precision = 1 / variances
     typical = freedom * precision.sum() / (precision.sum() ** 2 - precision @ precision)

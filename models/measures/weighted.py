@@ -169,9 +169,9 @@ def _maximise(
     than half as steeply as it rose at the start went too far past the top, and is halved. Rows that do not
     converge are NaN.
     """
+    gradient, step = _gradient_and_step(y, x, weights, start[None], slope_free=slope_free)
     coefficients = np.tile(start, (len(weights), 1))
     result = np.full_like(coefficients, np.nan)
-    gradient, step = _gradient_and_step(y, x, weights, coefficients, slope_free=slope_free)
     accepted = np.ones(len(weights), dtype=bool)
     open_rows = np.arange(len(weights))
     for _ in range(MAX_ITERATIONS):
@@ -195,13 +195,21 @@ def _maximise(
 def _gradient_and_step(
     y: FloatArray, x: FloatArray, weights: FloatArray, coefficients: FloatArray, *, slope_free: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Return gradient and Newton step (samples, 2) of the weighted log-likelihood of ``a + b x``."""
+    """Return gradient and Newton step (samples, 2) of the weighted log-likelihood of ``a + b x``.
+
+    `coefficients` is (samples, 2), or (1, 2) where all samples stand at the same place: the risks are then
+    the same, and only their weighted sums differ.
+    """
     p = expit(coefficients[:, :1] + coefficients[:, 1:] * x)
     powers = np.column_stack([np.ones_like(x), x, x * x])
-    gradient = (weights * (y - p)) @ powers[:, :2]
-    np.multiply(p, 1 - p, out=p)
-    p *= weights
-    i_aa, i_ab, i_bb = (p @ powers).T
+    if len(p) < len(weights):
+        gradient = weights @ ((y - p[0])[:, None] * powers[:, :2])
+        i_aa, i_ab, i_bb = (weights @ ((p[0] * (1 - p[0]))[:, None] * powers)).T
+    else:
+        gradient = (weights * (y - p)) @ powers[:, :2]
+        np.multiply(p, 1 - p, out=p)
+        p *= weights
+        i_aa, i_ab, i_bb = (p @ powers).T
     if not slope_free:
         gradient[:, 1] = 0.0
         i_ab, i_bb = np.zeros_like(i_ab), np.ones_like(i_bb)

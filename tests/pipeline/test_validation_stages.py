@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_curve
 
 from models.metrics import evaluate
 from pipeline.compare import added_by_domains, differences, on_common_patients
-from pipeline.curves import calibration_curves, roc_curves
+from pipeline.curves import benefit_curves, calibration_curves, roc_curves
 from pipeline.domains import domain_sets
 from pipeline.files import read_yaml
-from pipeline.judge import benefit_curves, judge
+from pipeline.performance import judge
 from pipeline.profiles import PROFILES, ProfileError, apply_profile
 from pipeline.robustness import corrected_performance, instability, left_out_centres, transport
 from pipeline.size import development, too_small
@@ -132,6 +133,28 @@ def test_the_rules_have_observed_minus_expected_by_branch_and_no_smoothed_measur
     assert observed["value"] == pytest.approx(0, abs=1e-9)
     assert observed["n"] == (branch == "R1").sum()
     assert "observed_minus_expected@R3" not in judged["rules"], "a branch of one patient has no interval"
+
+
+def test_every_model_is_smoothed_in_all_patients_and_the_chosen_one_within_arms() -> None:
+    _, y, p = outcomes()
+    arm = by_id(np.where(np.arange(len(y)) % 2 == 0, "C", "A"))
+    frame = predictions(
+        chosen=p, lightgbm=0.5 + 0.9 * (p - 0.5), prevalence=0.3 + 0.1 * p, rules=0.2 + 0.5 * p
+    )
+    judged = judge(frame, arm, by_id("R1"), VALIDATION)
+    assert {name for name, found in judged.items() if "ici" in found} == {
+        "chosen", "chosen@A", "chosen@C", "lightgbm",
+    }  # fmt: skip
+    assert all("calibration_slope" in found for found in judged.values())
+
+
+def test_the_roc_curve_is_that_of_scikit_learn_with_ties_and_without() -> None:
+    _, y, p = outcomes()
+    grid = np.linspace(0, 1, 101)
+    for probability in (p, p.round(1)):
+        found = roc_curves(predictions(chosen=probability))
+        one = [np.interp(grid, *roc_curve(y, probability)[:2])]
+        assert found["true_positive_rate"].to_numpy() == pytest.approx(np.mean(one, axis=0), abs=1e-12)
 
 
 def test_a_calibrated_model_lies_on_the_diagonal_inside_its_band() -> None:
