@@ -4,6 +4,13 @@ The whole procedure is fitted to all patients (apparent performance) and to boot
 optimism is the mean over samples of the fit's performance in its sample minus that in all patients; the
 corrected value is the apparent one minus the optimism (Harrell, Lee and Mark, Statistics in Medicine
 1996;15:361). It estimates how the model fitted to all patients performs in new ones.
+
+The correction supposes that the samples' fits are as overfitted as the fit to all. A procedure that chooses
+between a ridge and a boosted model may choose boosting for all patients and ridge in most samples, and every
+sample's fit has seen two thirds of the patients it is then tested in: the corrected value is too good. The
+mean performance in the patients that a sample left out stands beside it (slightly too bad: each fit learned
+from 63 % of the patients). In I-SPY2 at t2 the AUC was .93 apparent, .87 corrected, .78 in patients left out
+and .78 cross-validated.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,12 +33,14 @@ class Corrected:
 
     `optimism_error` is the Monte Carlo standard error of the mean optimism, sd / sqrt(samples): it says
     whether there are enough samples, and nothing about the patients. `approximate_low` and `approximate_high`
-    are described in `optimism`.
+    are described in `optimism`. `left_out` is the mean over samples of the measure in the patients not drawn,
+    NaN where it has no value in any.
     """
 
     apparent: float
     optimism: float
     corrected: float
+    left_out: float
     optimism_error: float
     approximate_low: float
     approximate_high: float
@@ -104,10 +113,11 @@ def _corrected(
             _or_nan(measure, y[drawn], p[drawn]),
             _or_nan(measure, y, p),
             _or_nan(measure, y[drawn], apparent[drawn]),
+            _left_out(measure, y, p, drawn),
         )
         for drawn, p in samples
     ]
-    inside, outside, fixed = np.array(rows).T
+    inside, outside, fixed, left_out = np.array(rows).T
     gaps = share_failed_within(inside - outside, name)
     value = measure(y, apparent)
     variance = share_failed_within(fixed, name).var(ddof=1) + share_failed_within(outside, name).var(ddof=1)
@@ -117,11 +127,17 @@ def _corrected(
         apparent=value,
         optimism=float(gaps.mean()),
         corrected=corrected,
+        left_out=float(np.nanmean(left_out)) if np.isfinite(left_out).any() else np.nan,
         optimism_error=float(gaps.std(ddof=1) / np.sqrt(len(gaps))),
         approximate_low=corrected - half,
         approximate_high=corrected + half,
         samples=len(gaps),
     )
+
+
+def _left_out(measure: MeasureOf, y: FloatArray, p: FloatArray, drawn: np.ndarray) -> float:
+    others = np.delete(np.arange(len(y)), drawn)
+    return _or_nan(measure, y[others], p[others]) if len(others) else np.nan
 
 
 def _or_nan(measure: MeasureOf, y: FloatArray, p: FloatArray) -> float:

@@ -45,14 +45,15 @@ def corrected_performance(apparent: pd.DataFrame, bootstrap: pd.DataFrame, level
     measures: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
         name: partial(_measure, of) for name, of in CORRECTED.items()
     }
-    return {
+    found = {
         name: {
             "value": each.corrected, "approximate_low": each.approximate_low,
             "approximate_high": each.approximate_high, "apparent": each.apparent, "optimism": each.optimism,
-            "monte_carlo_error": each.optimism_error, "samples": each.samples,
+            "left_out": each.left_out, "monte_carlo_error": each.optimism_error, "samples": each.samples,
         }
         for name, each in optimism(y, p, samples, measures, level=level).items()
     }  # fmt: skip
+    return {name: {key: v for key, v in each.items() if np.isfinite(v)} for name, each in found.items()}
 
 
 def instability(

@@ -39,6 +39,7 @@ def test_optimism_is_the_mean_gap_between_sample_and_everyone_computed_by_hand()
     assert found.optimism == pytest.approx(gaps.mean())
     assert found.corrected == pytest.approx(found.apparent - gaps.mean())
     assert found.optimism_error == pytest.approx(gaps.std(ddof=1) / np.sqrt(2))
+    assert found.left_out == pytest.approx(np.mean([0.25, 0.09])), "patient 2, then patient 0"
 
 
 def test_a_model_that_learns_nothing_has_no_optimism_on_average() -> None:
