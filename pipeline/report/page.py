@@ -19,11 +19,15 @@ NAMES = {"ctdna": "ctDNA"}
 
 
 def render(
-    template: str, study: Mapping[str, Any], charts: Mapping[str, Mapping[str, Any]], **context: Any
+    template: str,
+    study: Mapping[str, Any],
+    charts: Mapping[str, Mapping[str, Any]],
+    data: Mapping[str, Any] | None = None,
+    **context: Any,
 ) -> str:
     """Return a page of a study: `template` filled with `context`, and charts (spec by the id of its figure).
 
-    Equal input gives equal text: no times, no random ids.
+    `data` is what the page's script needs beside the charts. Equal input gives equal text.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -41,7 +45,9 @@ def render(
         estimand=ESTIMAND,
         simulated_banner=SIMULATED,
         chart_heights={name: spec["height"] for name, spec in charts.items()},
+        abouts={name: spec["usermeta"]["about"] for name, spec in charts.items()},
         charts=_script_json(charts),
+        data=_script_json(data or {}),
         library=_library(),
     )
 
