@@ -14,6 +14,8 @@ from pipeline.console import refusals
 from pipeline.files import read_json, read_tables, read_yaml, stage_paths, write_json
 from pipeline.rounding import rounded
 
+# Courses are drawn by arm where there are no more arms than this.
+MOST_ARMS = 2
 PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "shap", "mlflow", "dvc", "altair")
 
 
@@ -145,6 +147,8 @@ def over_time(
     """Return quartiles along the visits, by arm and outcome, of families that are measured twice or more."""
     found = []
     groups = people[["arm", "outcome"]].dropna()
+    if groups["arm"].nunique() > MOST_ARMS:
+        groups = groups.assign(arm="all arms")
     groups = groups.assign(outcome=groups["outcome"].map({1.0: "pCR", 0.0: "no pCR"}))
     for family in families:
         names = {visit: family["feature"].format(visit=visit) for visit in study["visits"]}

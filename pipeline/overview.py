@@ -16,7 +16,7 @@ from pipeline.console import refusals
 from pipeline.files import read_json, read_yaml, stage_paths, write_text
 from pipeline.report import patients_part, validation_part
 from pipeline.report.drawing import Spec
-from pipeline.report.page import OVERVIEW, domain_name, page_links, render
+from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_links, render
 from pipeline.report.results import Results, read_results
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
@@ -120,7 +120,10 @@ def overview_page(given: Inputs, results: Results) -> str:
         tables={name: tables for name, (_, tables) in parts.items()},
         drawn={name: list(drawn) for name, (drawn, _) in parts.items()},
         families=given.described["over_time"],
-        absent=[domain_name(d) for d in given.descriptions[study["landmarks"][-1]]["absent_domains"]],
+        absent=[
+            domain_name(d)
+            for d in absent_domains(given.settings, given.descriptions[study["landmarks"][-1]]["features"])
+        ],
         tripod=checklist(
             given.items["tripod"], context, "tripod", "TRIPOD+AI items (Collins et al., BMJ 2024;385:e078378)"
         ),

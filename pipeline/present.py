@@ -12,7 +12,7 @@ from models.explanation import KEYS
 from pipeline.console import refusals
 from pipeline.files import read_json, read_yaml, stage_paths, write_text
 from pipeline.report.drawing import PALETTE, Spec
-from pipeline.report.page import domain_name, measure, percent, render, signed
+from pipeline.report.page import absent_domains, domain_name, measure, percent, render, signed
 from pipeline.report.patients import feature_data, patient_data
 from pipeline.report.points import evenly, swarm_points
 from pipeline.report.shap_charts import (
@@ -131,7 +131,7 @@ def landmark_page(
         level=summary["level"],
         summary=summary,
         metrics=metrics,
-        absent_domains=here.description["absent_domains"],
+        absent_domains=absent_domains(settings, features),
         absent_features=here.description.get("absent_features", []),
         late=here.description.get("late", []),
         ranked=drawing["ranked"],
@@ -143,7 +143,7 @@ def landmark_page(
         parts=named[split]["levels"] if split else [],
         patient_view=view,
         page_domains=[row["group"] for row in summary["domains"]],
-        tables=landmark_tables(summary, comparison, name, named, here.description["absent_domains"]),
+        tables=landmark_tables(summary, comparison, name, named, absent_domains(settings, features)),
         clusters=summary["clusters"],
         named=named,
         inputs=inputs_table(features, ranked),
@@ -418,7 +418,7 @@ def stability_table(summary: Mapping[str, Any], named: Mapping[str, Feature]) ->
             "mean": Markup('{:.3f} <span class="interval">({:.3f} to {:.3f})</span>').format(
                 row["mean_abs"], row["low"], row["high"]
             ),
-            "centres": "no centre large enough"
+            "centres": ""
             if row["centre_low"] is None
             else f"{row['centre_low']:.3f} to {row['centre_high']:.3f}",
             "top": percent(row["top"]),
@@ -433,6 +433,8 @@ def stability_table(summary: Mapping[str, Any], named: Mapping[str, Feature]) ->
         "centres": "Lowest to highest centre",
         "top": f"In the top {summary['top']}",
     }
+    if not any(row["centres"] for row in rows):
+        del columns["centres"]
     caption = f"All features: interval over {summary['resamples']} resamples, and range over centres"
     return Table.of("stability", caption, columns, rows, text=("domain",))
 

@@ -1,7 +1,7 @@
 """Self-contained HTML pages: Jinja2 templates, with styles, charts and the chart library inside."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,12 @@ def measure(measured: Mapping[str, Any] | None, digits: int = 3, *, difference: 
 def domain_name(domain: str) -> str:
     """Return a domain's name as it is written in the field."""
     return NAMES.get(domain, domain)
+
+
+def absent_domains(settings: Mapping[str, Any], features: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the domains of which no feature is there, whether switched off or without data."""
+    present = {feature["domain"] for feature in features}
+    return [domain for domain in settings["domains"] if domain not in present]
 
 
 def signed(number: float) -> str:
