@@ -25,8 +25,8 @@ def proportion(events: int, n: int, level: float) -> dict[str, Any]:
         "n": n,
         "events": events,
         "value": p,
-        "low": float(max(0.0, centre - half)),
-        "high": float(min(1.0, centre + half)),
+        "low": float(max(0.0, centre - half)) if events else 0.0,
+        "high": float(min(1.0, centre + half)) if events < n else 1.0,
     }
 
 

@@ -147,8 +147,9 @@ def given(n: int = 40, described: dict[str, Any] | None = None, **changed: Any) 
     summary = summarise(explained, values, about, people, branches, SETTINGS, seed=1, level=0.95)
     landmark = Landmark(about, values, explained, predictions)
     return {
-        "study": STUDY, "settings": SETTINGS, "landmarks": {"c2": landmark},
-        "name": "c2", "summary": summary | {"interactions": []}, "cohort": people, "branches": branches,
+        "study": STUDY, "settings": SETTINGS, "landmarks": {about["landmark"]: landmark},
+        "name": about["landmark"], "summary": summary | {"interactions": []},
+        "cohort": people, "branches": branches,
         "metrics": METRICS, "comparison": {"domains": {}},
     } | changed  # fmt: skip
 
