@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from scipy.special import expit
 
 from models.explanation import KEYS
 from pipeline.card import ESTIMAND, SIMULATED
@@ -50,14 +51,13 @@ def print_patient(artifacts: Path, landmark: str, patient: str, top: int) -> Non
     here = ", ".join(
         f"{name} {p:.3f}" if p is not None else f"{name} not at risk" for name, p in probabilities.items()
     )
-    console.print(f"{ESTIMAND}, out of fold, first repeat: {here}", highlight=False)
-    rules = pd.read_parquet(artifacts / "rules" / f"{landmark}.parquet").set_index("usubjid")
-    if "protocol_branch" in rules and patient in rules.index:
-        console.print(
-            f"protocol branch: {rules['protocol_branch'].loc[patient]!s}; not a treatment recommendation"
-        )
+    console.print(f"{ESTIMAND}, out of fold, first repeat: {here}", highlight=False, soft_wrap=True)
+    rules = pd.read_parquet(artifacts / "rules" / f"{landmark}.parquet")
+    if "protocol_branch" in rules:
+        branch = rules.loc[rules["usubjid"] == patient, "protocol_branch"].dropna().tolist()
+        console.print(f"protocol branch: {branch[0] if branch else 'none'}; not a treatment recommendation")
     missing = [f["name"] for f in described if pd.isna(values[f["name"]])]
-    console.print(f"missing and imputed: {', '.join(missing) or 'none'}", highlight=False)
+    console.print(f"missing and imputed: {', '.join(missing) or 'none'}", highlight=False, soft_wrap=True)
 
 
 def waterfall(row: pd.Series, values: pd.Series, described: list[dict[str, str]], top: int) -> Table:
@@ -90,6 +90,7 @@ def waterfall(row: pd.Series, values: pd.Series, described: list[dict[str, str]]
     if len(rest):
         at += rest.sum()
         table.add_row(f"{len(rest)} other features", "", "", "", f"{rest.sum():+.3f}", f"{at:+.3f}")
+    table.add_row("[bold]probability", "", "", "", "", f"[bold]{expit(at):.3f}")
     return table
 
 

@@ -221,9 +221,12 @@ def _traced_raw(artifacts: Path, first_page: dict[str, Any], cohort: pd.DataFram
     if "states" in first_page:
         baseline = pd.read_parquet(artifacts / "features" / "baseline.parquet")
         counts = baseline["ctdna_baseline_state"].value_counts()
-        text = next(d for d in first_page["states"]["datasets"].values() if isinstance(d, str))
-        rows = [r for r in csv.DictReader(io.StringIO(text)) if r["label"] == "ctDNA at baseline, all"]
-        assert {r["level"]: int(r["n"]) for r in rows if int(r["n"])} == counts.to_dict()
+        rows = table_of(first_page["states"], "share").query("label == 'ctDNA at baseline, all'")
+        shown = rows[rows["share"] > 0].set_index("level")["share"]
+        assert set(shown.index) == {
+            level for level, n in counts.items() if n / len(baseline) >= 0.005 and n >= 5
+        }
+        assert shown.to_dict() == pytest.approx((counts / len(baseline))[shown.index].to_dict(), abs=0.0051)
         traced += 1
     return traced
 

@@ -90,12 +90,13 @@ def missing_part(described: Mapping[str, Any], privacy: Privacy) -> Part:
         by_arm = [
             {
                 "label": f"{domain_name(state['domain'])} at {state['visit']}, {row['group']}",
-                **{k: row[k] for k in ("level", "n", "of")},
+                **_share(row),
             }
             for state in states
             for row in state["by_arm"]
+            if not privacy.hides(row["n"])
         ]
-        total = max(row["of"] for row in by_arm)
+        total = max(row["of"] for state in states for row in state["by_arm"])
         charts["states"] = shares_chart(
             pd.DataFrame(by_arm),
             levels,
@@ -105,9 +106,9 @@ def missing_part(described: Mapping[str, Any], privacy: Privacy) -> Part:
         tables["states"] = states_table(states, levels, privacy)
         for state in states:
             centres = [
-                {"label": row["group"], **{k: row[k] for k in ("level", "n", "of")}}
+                {"label": row["group"], **_share(row)}
                 for row in state["by_centre"]
-                if row["group"] != ALL and not privacy.hides(row["of"])
+                if row["group"] != ALL and not privacy.hides(row["of"]) and not privacy.hides(row["n"])
             ]
             if len({row["label"] for row in centres}) > 1:
                 charts[f"centres-{state['domain']}-{state['visit']}"] = shares_chart(
@@ -146,6 +147,11 @@ def missing_part(described: Mapping[str, Any], privacy: Privacy) -> Part:
 
 def _latest(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return list({row["name"]: row for row in rows}.values())
+
+
+def _share(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return level and share of a count, in whole percent: a hidden count does not follow from the others."""
+    return {"level": row["level"], "share": round(row["n"] / max(row["of"], 1), 2)}
 
 
 def states_table(states: Sequence[Mapping[str, Any]], levels: Sequence[str], privacy: Privacy) -> Table:

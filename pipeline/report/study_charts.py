@@ -136,13 +136,13 @@ def shares_chart(counts: pd.DataFrame, levels: Sequence[str], title: str, about:
     Parameters
     ----------
     counts : DataFrame
-        label (of the row), level, n, of; rows in the order wanted.
+        label (of the row), level, share; rows in the order wanted.
     levels : sequence of str
         Levels in the order wanted.
     """
     order = list(dict.fromkeys(counts["label"]))
     place = {level: i for i, level in enumerate(levels)}
-    frame = counts.assign(share=counts["n"] / counts["of"].clip(lower=1), place=counts["level"].map(place))
+    frame = counts.assign(place=counts["level"].map(place))
     chart = (
         alt.Chart(data_of(frame))
         .mark_bar(height=13, yOffset=7)
@@ -160,9 +160,7 @@ def shares_chart(counts: pd.DataFrame, levels: Sequence[str], title: str, about:
             tooltip=[
                 alt.Tooltip("label:N", title="Patients"),
                 alt.Tooltip("level:N", title="State"),
-                alt.Tooltip("n:Q", title="n"),
-                alt.Tooltip("of:Q", title="of"),
-                alt.Tooltip("share:Q", title="Share", format=".1%"),
+                alt.Tooltip("share:Q", title="Share", format=".0%"),
             ],
         )
     )
