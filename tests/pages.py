@@ -30,6 +30,11 @@ def check_page(browser: Any, path: Path, width: int) -> None:
             "[...document.querySelectorAll('main section')].filter(s => !s.innerText.trim()).map(s => s.id)"
         )
         assert empty == []
+        broken = page.evaluate(
+            "[...document.querySelectorAll('a[href^=\"#\"]')].map(a => a.getAttribute('href').slice(1))"
+            ".filter(id => !document.getElementById(id))"
+        )
+        assert broken == []
 
 
 def check_accessible(browser: Any, path: Path) -> None:

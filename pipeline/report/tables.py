@@ -6,9 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pipeline.report.page import count, measure, percent
-
-ABSENT = "not recorded"
+from pipeline.report.page import count, percent
 
 
 @dataclass(frozen=True)
@@ -20,7 +18,6 @@ class Table:
     columns: Mapping[str, str]
     rows: Sequence[Mapping[str, Any]]
     numbers: frozenset[str] = field(default_factory=frozenset)
-    marked: str = ""
 
     @staticmethod
     def of(
@@ -68,8 +65,3 @@ class Privacy:
             percent(found["low"], 1),
             percent(found["high"], 1),
         )
-
-
-def interval(found: Mapping[str, Any], digits: int = 3, *, sign: bool = False) -> Markup:
-    """Return value and interval of a measure as a cell."""
-    return measure(found or None, digits, difference=sign)
