@@ -149,7 +149,7 @@ def directions_table(directions: Sequence[Mapping[str, Any]], named: Mapping[str
     """Return the direction expected against the direction found; a disagreement is marked."""
     rows = [
         {
-            "name": Markup('{} <span class="interval">{}</span>').format(row["name"], row["source"]),
+            "name": Markup('{} <span class="source">{}</span>').format(row["name"], row["source"]),
             "feature": described(named[row["feature"]]),
             "compared": row["of"] if row["of"] == "upper third" else f"{row['of']} against {row['against']}",
             "expected": row["expected"],
