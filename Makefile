@@ -7,13 +7,16 @@ PROFILE ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 READY := .venv/.ready
 
-.PHONY: run test setup lint null-check coverage attainable targets bench lock reference
+.PHONY: run test browser setup lint null-check coverage attainable targets bench lock reference
 
 run: $(READY) ## check the input, run the pipeline, show the results (STUDY=name SOURCE=folder)
 	pcr run --study "$(STUDY)" $(if $(SOURCE),--source "$(SOURCE)") $(if $(PROFILE),--profile "$(PROFILE)")
 
-test: $(READY) lint ## all checks and tests
+test: $(READY) lint browser ## all checks and tests
 	python -m pytest --numprocesses auto --dist loadfile
+
+browser: $(READY) ## is there a Chromium for the tests of the pages? (PCR_CHROMIUM=path names another one)
+	@python -m tests.browser
 
 lint: $(READY)
 	ruff format --check .

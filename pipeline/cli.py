@@ -81,6 +81,22 @@ def summary() -> None:
 
 
 @app.command()
+def report(
+    landmark: Annotated[str, typer.Option(help="Landmark of the active study, such as c2.")],
+    patient: Annotated[str, typer.Option(help="Pseudonymous id, as in predictions/<landmark>.parquet.")],
+    top: Annotated[int, typer.Option(help="Features shown; the others are summed.", min=1)] = 12,
+) -> None:
+    """Explain one patient's out-of-fold prediction, from the base value to the calibrated probability.
+
+    For example: `pcr report --landmark c2 --patient NCT07239271-0001`.
+    """
+    from pipeline.patient_report import print_patient  # noqa: PLC0415
+
+    with refusals():
+        print_patient(Path("artifacts") / active_study(), landmark, patient, top)
+
+
+@app.command()
 def validate(
     model: Annotated[str, typer.Option(help="Folder of a stored model, or models:/NAME@ALIAS.")],
     study: Annotated[str, typer.Option(help=STUDY_HELP)],

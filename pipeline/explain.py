@@ -1,24 +1,181 @@
-"""Stage explain: out-of-fold SHAP values of the chosen candidate at one landmark, checked for additivity."""
+"""Stage explain: out-of-fold SHAP values at one landmark, checked for additivity, and how stable they are."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
+from models import attribution
 from models.explanation import explain_out_of_fold
-from pipeline.files import read_json, stage_paths, write_table
+from models.interactions import interaction_strengths
+from pipeline.files import read_json, read_yaml, stage_paths, write_json, write_table
+from pipeline.rounding import rounded
 
 TOLERANCE = 1e-9
 
 
+def summarise(
+    explained: pd.DataFrame,
+    values: pd.DataFrame,
+    description: Mapping[str, Any],
+    cohort: pd.DataFrame,
+    branches: pd.Series | None,
+    settings: Mapping[str, Any],
+    *,
+    seed: int,
+    level: float,
+) -> dict[str, Any]:
+    """Return what the SHAP values of a landmark say as a whole, with intervals over resamples.
+
+    Parameters
+    ----------
+    explained : DataFrame
+        Out-of-fold contributions of all repeats.
+    values : DataFrame
+        One row per patient with ``usubjid`` and the features.
+    description : mapping
+        The landmark's features/<landmark>.json.
+    cohort : DataFrame
+        usubjid, siteid, arm.
+    branches : Series or None
+        Protocol branch of each patient, index usubjid.
+    settings : mapping
+        configs/reports.yaml.
+    """
+    of = settings["explanation"]
+    features = description["features"]
+    people = cohort.set_index("usubjid")
+    weights = attribution.resample_weights(
+        explained, people["siteid"], of["resamples"], np.random.default_rng(seed)
+    )
+    seen = values.set_index("usubjid").loc[explained["usubjid"]].reset_index(drop=True)
+    first = (explained["repeat"] == explained["repeat"].min()).to_numpy()
+    domains = {
+        domain: [f["name"] for f in features if f["domain"] == domain]
+        for domain in dict.fromkeys(f["domain"] for f in features)
+    }
+    biology = {b["name"]: attribution.matching(features, b["features"]) for b in settings["biology"]}
+    biology = {name: columns for name, columns in biology.items() if columns}
+    left_out = description["landmark"] in settings["allocated_at"] and branches is not None
+    expected = [e for e in settings["expected"] if not (left_out and e.get("allocates"))]
+    splits = {"arm": explained["usubjid"].map(people["arm"])}
+    if branches is not None:
+        splits["branch"] = explained["usubjid"].map(branches)
+    ranking = attribution.importance(
+        explained,
+        features,
+        people["siteid"],
+        weights,
+        level=level,
+        top=of["top"],
+        smallest_centre=of["smallest_centre"],
+    )
+    return {
+        "resamples": of["resamples"],
+        "level": level,
+        "centres": int(people["siteid"].reindex(explained["usubjid"].unique()).nunique()),
+        "top": of["top"],
+        "smallest_centre": of["smallest_centre"],
+        "domains": _records(attribution.group_importance(explained, domains, weights, level)),
+        "features": _records(ranking),
+        "biology": [
+            row | {"members": biology[row["group"]]}
+            for row in _records(attribution.group_importance(explained, biology, weights, level))
+        ],
+        "splits": {
+            name: _records(attribution.by_group(explained, domains, split, weights, level))
+            for name, split in splits.items()
+        },
+        "clusters": attribution.clusters(explained[first], seen[first], features, of["clustered_from"]),
+        "left_out": [e["name"] for e in settings["expected"] if left_out and e.get("allocates")],
+        "directions": attribution.directions(explained, seen, features, expected, weights, level),
+        "curves": _curves(explained, seen, features, weights, of, level),
+        "curves_by": {
+            part: _curves(
+                explained, seen, features, weights, of, level, (seen[of["split_by"]] == part).to_numpy()
+            )
+            for part in next((f["levels"] for f in features if f["name"] == of["split_by"]), [])
+        },
+    }
+
+
+def _curves(
+    explained: pd.DataFrame,
+    seen: pd.DataFrame,
+    features: Sequence[Mapping[str, Any]],
+    weights: np.ndarray,
+    of: Mapping[str, Any],
+    level: float,
+    rows: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Return each feature's mean contribution along its values, for all or for some rows."""
+    chosen = slice(None) if rows is None else np.flatnonzero(rows)
+    inside = weights[:, chosen]
+    return {
+        f["name"]: attribution.dependence(
+            explained[f["name"]].to_numpy()[chosen],
+            seen[f["name"]].iloc[chosen],
+            inside,
+            level=level,
+            knots=of["spline_knots"],
+            few=of["few_values"],
+            points=of["curve_points"],
+        )
+        for f in features
+    }
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as JSON has them: NaN becomes null."""
+    return [
+        {str(k): None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}
+        for row in frame.astype(object).to_dict("records")
+    ]
+
+
 def main() -> None:
     """Read fits and predictions, explain, write."""
-    args = stage_paths(__doc__ or "", "features", "fits", "predictions", "shap")
-    fits = read_json(args.fits)
-    explained = explain_out_of_fold(
-        fits["fits"],
-        pd.read_parquet(args.features),
-        pd.read_parquet(args.predictions),
-        model=fits["model"],
-        tolerance=TOLERANCE,
+    args = stage_paths(
+        __doc__ or "",
+        "features",
+        "description",
+        "fits",
+        "predictions",
+        "cohort",
+        "rules",
+        "settings",
+        "validation",
+        "shap",
+        "summary",
     )
+    fits, settings, validation = read_json(args.fits), read_yaml(args.settings), read_yaml(args.validation)
+    values, predictions = pd.read_parquet(args.features), pd.read_parquet(args.predictions)
+    description = read_json(args.description)
+    explained = explain_out_of_fold(
+        fits["fits"], values, predictions, model=fits["model"], tolerance=TOLERANCE
+    )
+    rules = pd.read_parquet(args.rules)
+    branches = rules.set_index("usubjid")["protocol_branch"] if "protocol_branch" in rules else None
+    summary = summarise(
+        explained,
+        values,
+        description,
+        pd.read_parquet(args.cohort),
+        branches,
+        settings,
+        seed=validation["seed"],
+        level=validation["level"],
+    )
+    strengths = interaction_strengths(
+        fits["fits"],
+        values,
+        predictions,
+        model=fits["model"],
+        patients=settings["explanation"]["interaction_patients"],
+    )
+    summary["interactions"] = strengths[: settings["explanation"]["interactions"]]
+    write_json(args.summary, rounded(summary))
     write_table(args.shap, explained)
 
 

@@ -1,69 +1,202 @@
-"""Stage overview: the first page of a study's reports."""
+"""Stage overview: the study report, first page of a study's reports."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from jinja2 import StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+from markupsafe import Markup
 
+from pipeline.card import ESTIMAND
 from pipeline.console import refusals
 from pipeline.files import read_json, read_yaml, stage_paths, write_text
-from pipeline.report.charts import differences_chart
-from pipeline.report.page import OVERVIEW, domain_name, page_links, render
+from pipeline.report import patients_part, validation_part
+from pipeline.report.drawing import Spec
+from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_links, render
+from pipeline.report.results import Results, read_results
+from pipeline.report.study_charts import forest_chart
+from pipeline.report.tables import Privacy, Table
 
-MODEL, REFERENCE = "chosen", "rules"
-HIGHER_IS_BETTER = ("auc",)
 ALL = "all arms"
+# The whole procedure, choice of the candidate included, and what it is compared with, in the tables.
+MODEL, REFERENCE = "chosen", "rules"
+# Measures of which a larger value is better; of all others a smaller one.
+HIGHER_IS_BETTER = ("auc",)
+AUTHORS = "to be written by the authors"
 
 
-def overview_page(
-    study: Mapping[str, Any],
-    flow: Mapping[str, Any],
-    metrics: Mapping[str, Mapping[str, Any]],
-    comparison: Mapping[str, Any],
-    descriptions: Mapping[str, Mapping[str, Any]],
-    problems: pd.DataFrame,
-    level: float,
-) -> str:
-    """Return the HTML of the overview.
+@dataclass(frozen=True)
+class Inputs:
+    """What the report is made of, apart from the results: configurations, cohort, features, description."""
 
-    Parameters
-    ----------
-    study, flow : mapping
-        The study file and the cohort's flow.
-    metrics, descriptions : mapping
-        By landmark: its metrics and what its features are.
-    comparison : mapping
-        ``primary`` and, by landmark, the paired differences.
-    problems : DataFrame
-        table, column, rule, rows: warnings of the input.
-    level : float
-        Confidence level of the intervals.
-    """
-    declared = comparison["primary"]["declared"]
-    differences = difference_rows(study, comparison)
-    chart = differences_chart(
-        difference_points(differences, f"delta_{declared['metric']}"),
-        f"Difference in {declared['metric'].replace('_', ' ')}, model minus {declared['against']}",
+    study: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    validation: Mapping[str, Any]
+    models: Mapping[str, Any]
+    items: Mapping[str, Any]
+    flow: Mapping[str, Any]
+    descriptions: Mapping[str, Mapping[str, Any]]
+    described: Mapping[str, Any]
+    problems: pd.DataFrame
+    centres: int
+    digests: Mapping[str, str]
+
+
+def overview_page(given: Inputs, results: Results) -> str:
+    """Return the HTML of the study report."""
+    study, level = given.study, given.validation["level"]
+    privacy = Privacy(
+        given.settings["privacy"]["smallest_cell"], given.settings["privacy"]["suppress_small_cells"]
     )
+    comparison = results.comparison
+    declared = comparison["primary"]["declared"]
+    landmark = declared["landmark"]
+    differences = difference_rows(study, comparison)
+    threshold = validation_part.shown_threshold(comparison)
+    parts = {
+        "one": patients_part.table_one_part(given.described, study["arms"], privacy),
+        "missing": patients_part.missing_part(given.described, privacy),
+        "courses": patients_part.courses_part(given.described, study["visits"]),
+        "rules": patients_part.rules_part(given.described, results.review, privacy),
+        "toxicity": patients_part.toxicity_part(given.described, privacy),
+        "performance": validation_part.performance_part(results),
+        "domains": validation_part.domains_part(results, study["landmarks"], threshold),
+        "subgroups": validation_part.subgroups_part(results, landmark, study["landmarks"], privacy),
+        "stability": validation_part.stability_part(
+            results, landmark, study["landmarks"], given.settings["drawing"]["most_patients"]
+        ),
+        "sensitivity": validation_part.sensitivity_part(results),
+        "size": validation_part.size_part(results),
+        "strategy": validation_part.strategy_part(results),
+        "truth": validation_part.truth_part(results, study["landmarks"]),
+    }
+    charts: dict[str, Spec] = {name: spec for drawn, _ in parts.values() for name, spec in drawn.items()}
+    points = difference_points(differences, f"delta_{declared['metric']}")
+    metric = declared["metric"].replace("_", " ")
+    whole = results.landmarks[landmark][MODEL]
+    about = {
+        "n": whole["n"]["value"],
+        "events": whole["events"]["value"],
+        "scale": f"difference in {metric}",
+        "sampling": "out of fold",
+    }
+    charts["differences"] = forest_chart(
+        points, f"Difference in {metric}, model minus {declared['against']}", about
+    )
+    late = late_rows(study, given.descriptions)
+    context = {
+        "study": study,
+        "flow": given.flow,
+        "validation": given.validation,
+        "models": given.models,
+        "results": results,
+        "problems": len(given.problems),
+        "centres": given.centres,
+        "late": sum(late.values()),
+        "estimand": ESTIMAND,
+    }
     return render(
         "index.html.j2",
         study,
-        {"differences": chart},
+        charts,
         here=OVERVIEW,
         level=level,
         primary=comparison["primary"],
+        primary_landmark=landmark,
         lower_is_better=declared["metric"] not in HIGHER_IS_BETTER,
-        landmarks=landmark_rows(study, metrics, descriptions),
+        landmarks=landmark_rows(study, results.landmarks, given.descriptions),
         differences=differences,
         arms=study["arms"],
-        flow_rows=flow_rows(study, flow),
-        outcome=flow["outcome"],
-        outcome_missing=flow["outcome_missing"],
-        criteria=flow["criteria"],
-        problems=problems.to_dict("records"),
-        late=late_rows(study, descriptions),
+        flow_rows=flow_rows(study, given.flow),
+        outcome=given.flow["outcome"],
+        outcome_missing=given.flow["outcome_missing"],
+        criteria=given.flow["criteria"],
+        problems=given.problems.to_dict("records"),
+        late=late,
+        tables={name: tables for name, (_, tables) in parts.items()},
+        drawn={name: list(drawn) for name, (drawn, _) in parts.items()},
+        families=given.described["over_time"],
+        absent=[
+            domain_name(d)
+            for d in absent_domains(given.settings, given.descriptions[study["landmarks"][-1]]["features"])
+        ],
+        tripod=checklist(
+            given.items["tripod"], context, "tripod", "TRIPOD+AI items (Collins et al., BMJ 2024;385:e078378)"
+        ),
+        probast=checklist(
+            given.items["probast"],
+            context,
+            "probast",
+            "PROBAST+AI questions, where the run can answer (Moons et al., BMJ 2025;388:e082505)",
+        ),
+        used=used_tables(given),
+        key=given.described["used"]["key"],
+        privacy=given.settings["privacy"],
     )
+
+
+def checklist(items: list[dict[str, str]], context: Mapping[str, Any], name: str, caption: str) -> Table:
+    """Return reporting items, each filled from the run or left to the authors, with a link to its place."""
+    environment = SandboxedEnvironment(undefined=StrictUndefined)
+    rows = []
+    for item in items:
+        answer = environment.from_string(item["answer"]).render(**context).strip() if "answer" in item else ""
+        rows.append(
+            {
+                "item": item["item"],
+                "topic": item["topic"],
+                "asks": item["asks"],
+                "answer": answer or Markup("<em>{}</em>").format(AUTHORS),
+                "where": Markup('<a href="#{0}">{0}</a>').format(item["where"])
+                if item.get("where") and answer
+                else "",
+            }
+        )
+    columns = {
+        "item": "Item",
+        "topic": "Topic",
+        "asks": "What is asked",
+        "answer": "In this run",
+        "where": "Where",
+    }
+    return Table.of(name, caption, columns, rows, text=("topic", "asks", "answer", "where"))
+
+
+def used_tables(given: Inputs) -> dict[str, Table]:
+    """Return software versions, parameters and digests of what the results were made from."""
+    used = given.described["used"]
+    parameters = {
+        key: given.validation[key]
+        for key in ("seed", "folds", "repeats", "inner_folds", "bootstrap", "level", "branch_shrinkage")
+    } | {"candidates": ", ".join(given.models["candidates"]), "rules": given.study["rules"]}
+    digests = used["digests"] | {
+        f"models/{name}/model.json": digest for name, digest in given.digests.items()
+    }
+    return {
+        "versions": Table.of(
+            "versions",
+            "Software",
+            {"name": "Package", "version": "Version"},
+            [{"name": k, "version": v} for k, v in used["versions"].items()],
+        ),
+        "parameters": Table.of(
+            "parameters",
+            "Parameters of the analysis plan",
+            {"name": "Parameter", "value": "Value"},
+            [{"name": k, "value": v} for k, v in parameters.items()],
+        ),
+        "digests": Table.of(
+            "digests",
+            "Content: sha256 of tables, configurations and models",
+            {"name": "What", "digest": "sha256"},
+            [{"name": k, "digest": Markup("<code>{}</code>").format(v)} for k, v in digests.items()],
+            text=("digest",),
+        ),
+    }
 
 
 def landmark_rows(
@@ -113,12 +246,13 @@ def difference_points(rows: list[dict[str, Any]], key: str) -> pd.DataFrame:
         [
             {
                 "label": f"{row['landmark']}: {row['group']}" + (" (primary)" if row["primary"] else ""),
-                "primary": "yes" if row["primary"] else "no",
                 **{bound: float(row["measures"][key][bound]) for bound in ("value", "low", "high")},
+                "detail": f"n = {row['measures']['n']['value']}",
+                "mark": "yes" if row["primary"] else "no",
             }
             for row in drawn
         ],
-        columns=["label", "primary", "value", "low", "high"],
+        columns=["label", "value", "low", "high", "detail", "mark"],
     )
 
 
@@ -152,21 +286,44 @@ def late_rows(
 
 
 def main() -> None:
-    """Read what the other stages found, write the first page."""
+    """Read what the other stages found, write the study report."""
     args = stage_paths(
-        __doc__ or "", "study", "validation", "flow", "metrics", "description", "problems", "page"
+        __doc__ or "",
+        "study",
+        "settings",
+        "validation",
+        "models",
+        "items",
+        "flow",
+        "metrics",
+        "curves",
+        "review",
+        "features",
+        "stored",
+        "described",
+        "problems",
+        "page",
     )
     with refusals():
         study = read_yaml(args.study)
-        page = overview_page(
-            study,
-            read_json(args.flow),
-            {name: read_json(Path(args.metrics) / f"{name}.json") for name in study["landmarks"]},
-            read_json(Path(args.metrics) / "comparison.json"),
-            {name: read_json(Path(args.description) / f"{name}.json") for name in study["landmarks"]},
-            pd.read_csv(args.problems, dtype={"column": str, "ids": str}, keep_default_na=False),
-            read_yaml(args.validation)["level"],
+        described = read_json(args.described)
+        given = Inputs(
+            study=study,
+            settings=read_yaml(args.settings),
+            validation=read_yaml(args.validation),
+            models=read_yaml(args.models),
+            items=read_yaml(args.items),
+            flow=read_json(args.flow),
+            descriptions={name: read_json(args.features / f"{name}.json") for name in study["landmarks"]},
+            described=described,
+            problems=pd.read_csv(args.problems, dtype={"column": str, "ids": str}, keep_default_na=False),
+            centres=described["centres"],
+            digests={
+                name: sha256((args.stored / name / "model.json").read_bytes()).hexdigest()
+                for name in study["landmarks"]
+            },
         )
+        page = overview_page(given, read_results(args.metrics, args.curves, args.review, study["landmarks"]))
     write_text(Path(args.page), page)
 
 

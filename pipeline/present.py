@@ -1,38 +1,35 @@
 """Stage present: the page that explains the predictions at one landmark."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from models.explanation import KEYS, binned_median, contribution_by_level, domain_shares, feature_ranking
+from models.explanation import KEYS
 from pipeline.console import refusals
 from pipeline.files import read_json, read_yaml, stage_paths, write_text
-from pipeline.report.charts import (
-    PALETTE,
-    Spec,
+from pipeline.report.drawing import PALETTE, Spec
+from pipeline.report.page import absent_domains, domain_name, percent, render
+from pipeline.report.patients import feature_data, patient_data
+from pipeline.report.points import evenly, swarm_points
+from pipeline.report.shap_charts import (
     beeswarm_chart,
+    dependence_chart,
     domain_shares_chart,
-    levels_chart,
     ranking_chart,
-    scatter_chart,
-    strip_chart,
+    split_chart,
+    trajectory_chart,
+    waterfall_chart,
 )
-from pipeline.report.page import domain_name, percent, render
-from pipeline.report.points import MISSING, dependence_points, evenly, strip_points, swarm_points
+from pipeline.report.shap_tables import NO_UNIT, inputs_table, landmark_tables
+from pipeline.report.tables import Privacy
 
-# How much is drawn.
-RANKED = 20
-SWARMED = 15
-DEPENDENCE = 6
-MOST_PATIENTS = 3000
-BINS = 12
+# Where most values are missing, hence imputed, the label says so.
 MOSTLY = 0.5
-# Units of a number without dimension.
-NO_UNIT = ("", "1")
-# Dependence plots are coloured by the first of these that the landmark has.
-COLOUR_BY = ("hr", "arm")
+SCALE = "calibrated log-odds of pCR"
+SAMPLING = "out of fold"
 
 Feature = Mapping[str, Any]
 
@@ -41,70 +38,140 @@ class MismatchError(ValueError):
     """Artifacts that do not belong together."""
 
 
+@dataclass(frozen=True)
+class Landmark:
+    """The artifacts of one landmark: its features, their values, contributions and predictions."""
+
+    description: Mapping[str, Any]
+    measured: pd.DataFrame
+    explained: pd.DataFrame
+    predictions: pd.DataFrame
+
+
 def landmark_page(
     study: Mapping[str, Any],
-    description: Mapping[str, Any],
-    values: pd.DataFrame,
-    explained: pd.DataFrame,
-    predictions: pd.DataFrame,
+    settings: Mapping[str, Any],
+    landmarks: Mapping[str, Landmark],
+    name: str,
+    summary: Mapping[str, Any],
+    cohort: pd.DataFrame,
+    branches: pd.Series | None,
     metrics: Mapping[str, Any],
-    level: float,
+    comparison: Mapping[str, Any],
 ) -> str:
     """Return the HTML page of one landmark.
 
     Parameters
     ----------
-    study : mapping
-        The study file.
-    description, values : mapping and DataFrame
-        The landmark's features: what they are, and one row per patient with ``usubjid``.
-    explained : DataFrame
-        Out-of-fold contributions: usubjid, repeat, fold, model, base, and one column per feature.
-    predictions : DataFrame
-        Out-of-fold predictions: usubjid, repeat, fold, model, y, p.
-    metrics : mapping
-        ``{model: {measure: {value, low, high}}}``.
-    level : float
-        Confidence level of the intervals.
+    study, settings : mapping
+        The study file and configs/reports.yaml.
+    landmarks : mapping
+        All landmarks in order; the page is of `name`, the others show where a patient came from.
+    summary : mapping
+        The landmark's shap/<landmark>.json.
+    cohort : DataFrame
+        cohort/cohort.parquet.
+    branches : Series or None
+        Protocol branch of each patient at the landmark, index usubjid.
+    metrics, comparison : mapping
+        metrics/<landmark>.json and metrics/comparison.json.
 
     Raises
     ------
     MismatchError
         If the contributions are not those of the described features, or of the predicted patients.
     """
-    features = description["features"]
-    explained = explained.sort_values(["repeat", "usubjid"], ignore_index=True)
-    outcome = explained_outcome(features, values, explained, predictions)
+    here = landmarks[name]
+    features = here.description["features"]
+    explained = here.explained.sort_values(["repeat", "usubjid"], ignore_index=True)
+    outcome = explained_outcome(features, here.measured, explained, here.predictions)
+    privacy = Privacy(settings["privacy"]["smallest_cell"], settings["privacy"]["suppress_small_cells"])
     first = explained[explained["repeat"] == explained["repeat"].min()]
-    shown = evenly(first, MOST_PATIENTS).reset_index(drop=True)
-    shown_values = values.set_index("usubjid").loc[shown["usubjid"]].reset_index(drop=True)
-    shares = domain_shares(explained, features)
-    ranking = described_ranking(explained, features)
-    top = by_rank(features, ranking)
-    dependence = dependence_figures(shown, shown_values, features, top[:DEPENDENCE])
-    charts = landmark_charts(study, shares, ranking, top[:SWARMED], shown, shown_values)
-    charts |= {figure["id"]: figure.pop("chart") for figure in dependence}
+    shown = evenly(first, settings["drawing"]["most_patients"]).reset_index(drop=True)
+    shown_values = here.measured.set_index("usubjid").loc[shown["usubjid"]].reset_index(drop=True)
+    facts = what_is_explained(explained, outcome)
+    about = {"n": facts["patients"], "events": facts["events"], "scale": SCALE, "sampling": SAMPLING}
+    named = {feature["name"]: feature for feature in features}
+    ranked = summary["features"]
+    drawing = settings["drawing"]
+    charts = landmark_charts(study, summary, named, drawing["ranked"], privacy, about)
+    top = [named[row["feature"]] for row in ranked[: drawing["swarmed"]]]
+    drawn = about | {
+        "n": len(shown),
+        "events": int(outcome.set_axis(first["usubjid"])[shown["usubjid"]].sum()),
+    }
+    charts["beeswarm"] = beeswarm_chart(swarm_points(shown, shown_values, top), drawn)
+    charts |= _open_charts(study, drawn)
+    split = settings["explanation"]["split_by"] if summary["curves_by"] else None
+    view = settings["privacy"]["patient_view"]
     return render(
         "landmark.html.j2",
         study,
         charts,
-        landmark=description["landmark"],
-        here=description["landmark"],
-        rules_choose=rules_choose_treatment(study, description["landmark"]),
-        **what_is_explained(explained, outcome),
-        level=level,
+        page_data(study, summary, features, shown, shown_values, split)
+        | (
+            patient_data(
+                shown,
+                here.predictions,
+                cohort,
+                branches,
+                {k: (v.description, v.explained, v.predictions) for k, v in landmarks.items()},
+            )
+            if view
+            else {}
+        )
+        | {"patients": facts["patients"]},
+        landmark=name,
+        here=name,
+        rules_choose=rules_choose_treatment(study, name),
+        allocated=bool(summary["left_out"]),
+        **facts,
+        level=summary["level"],
+        summary=summary,
         metrics=metrics,
-        shares=shares.to_dict("records"),
-        absent_domains=description["absent_domains"],
-        absent_features=description.get("absent_features", []),
-        late=description.get("late", []),
-        ranked=RANKED,
-        no_unit=NO_UNIT,
+        absent_domains=absent_domains(settings, features),
+        absent_features=here.description.get("absent_features", []),
+        late=here.description.get("late", []),
+        ranked=drawing["ranked"],
         drawn=len(shown),
         shown_repeat=int(first["repeat"].iloc[0]) + 1,
-        dependence=dependence,
-        features=inputs_table(features, ranking),
+        order=[row["feature"] for row in ranked],
+        split=split,
+        colour_first=split or "",
+        parts=named[split]["levels"] if split else [],
+        patient_view=view,
+        page_domains=[row["group"] for row in summary["domains"]],
+        tables=landmark_tables(summary, comparison, name, named, absent_domains(settings, features)),
+        clusters=summary["clusters"],
+        named=named,
+        inputs=inputs_table(features, ranked),
     )
+
+
+def page_data(
+    study: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    features: Sequence[Feature],
+    shown: pd.DataFrame,
+    values: pd.DataFrame,
+    split: str | None,
+) -> dict[str, Any]:
+    """Return what the page's script draws features from."""
+    packed, scale = feature_data(features, shown, values)
+    for feature in packed:
+        feature["curve"] = summary["curves"][feature["name"]]
+        feature["curves"] = {part: curves[feature["name"]] for part, curves in summary["curves_by"].items()}
+        feature["domain"] = domain_name(feature["domain"])
+        feature["unit"] = "" if feature["unit"] in NO_UNIT else feature["unit"]
+    return {
+        "n": len(shown),
+        "repeat": int(shown["repeat"].iloc[0]) + 1,
+        "scale": scale,
+        "features": packed,
+        "split": split,
+        "adaptive": study["adaptive_arm"],
+        "domains": [row["group"] for row in summary["domains"]],
+    }
 
 
 def what_is_explained(explained: pd.DataFrame, outcome: pd.Series) -> dict[str, Any]:
@@ -155,26 +222,6 @@ def rules_choose_treatment(study: Mapping[str, Any], landmark: str) -> bool:
     )
 
 
-def described_ranking(explained: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
-    """Return the ranking of all features with rank, description, known_at and share missing."""
-    details = pd.DataFrame(
-        {
-            "feature": [f["name"] for f in features],
-            "description": [f["description"] for f in features],
-            "known_at": [f["known_at"] for f in features],
-            "missing": [float(f["share_missing"]) for f in features],
-        }
-    )
-    ranking = feature_ranking(explained, features)
-    return ranking.assign(rank=range(1, len(ranking) + 1)).merge(details, on="feature", how="left")
-
-
-def by_rank(features: Sequence[Feature], ranking: pd.DataFrame) -> list[Feature]:
-    """Return the features in the order of the ranking."""
-    named = {feature["name"]: feature for feature in features}
-    return [named[name] for name in ranking["feature"]]
-
-
 def domain_colours(study: Mapping[str, Any]) -> dict[str, str]:
     """Return the colour of each of the study's domains, the same on every page."""
     domains = [domain_name(domain) for domain in study["features"]["domains"]]
@@ -183,84 +230,79 @@ def domain_colours(study: Mapping[str, Any]) -> dict[str, str]:
 
 def landmark_charts(
     study: Mapping[str, Any],
-    shares: pd.DataFrame,
-    ranking: pd.DataFrame,
-    top: Sequence[Feature],
-    shown: pd.DataFrame,
-    values: pd.DataFrame,
+    summary: Mapping[str, Any],
+    named: Mapping[str, Feature],
+    ranked: int,
+    privacy: Privacy,
+    about: dict[str, Any],
 ) -> dict[str, Spec]:
     """Return the charts of the whole landmark by the id of their figure."""
     colours = domain_colours(study)
-    top_ranked = ranking.head(RANKED)
-    named = top_ranked.assign(domain=top_ranked["domain"].map(domain_name), label=ranked_labels(top_ranked))
+    shares = pd.DataFrame(summary["domains"]).rename(columns={"group": "domain"})
+    shares = shares.assign(domain=shares["domain"].map(domain_name))
+    ranking = pd.DataFrame(
+        [_ranked_row(row, named[row["feature"]], summary["top"]) for row in summary["features"][:ranked]]
+    )
     charts = {
         "domain-shares": domain_shares_chart(
-            shares.assign(domain=shares["domain"].map(domain_name)).drop(columns="mean_abs"), colours
+            shares[["domain", "features", "share", "low", "high"]], colours, about
         ),
-        "ranking": ranking_chart(named.drop(columns="rank"), colours),
-        "beeswarm": beeswarm_chart(swarm_points(shown, values, top)),
+        "ranking": ranking_chart(ranking, colours, about),
     }
-    categorical = [feature["name"] for feature in top if feature["kind"] == "categorical"]
-    if categorical:
-        levels = contribution_by_level(shown, values, categorical, MISSING)
-        label = levels["feature"] + ": " + levels["level"] + " (n = " + levels["n"].astype(str) + ")"
-        charts["levels"] = levels_chart(levels.assign(label=label).drop(columns=["feature", "level", "n"]))
+    if summary["biology"]:
+        biology = [
+            {
+                "label": row["group"],
+                "domain": domain_name(named[row["members"][0]]["domain"]),
+                "mean_abs": row["mean_abs"],
+                "low": row["mean_low"],
+                "high": row["mean_high"],
+                "description": "; ".join(named[member]["description"] for member in row["members"]),
+                "more": f"{row['features']} features",
+            }
+            for row in sorted(summary["biology"], key=lambda row: (-row["mean_abs"], row["group"]))
+        ]
+        charts["themes"] = ranking_chart(pd.DataFrame(biology), colours, about)
+    for kind, rows in summary["splits"].items():
+        parts = [
+            {
+                "label": f"{row['part']} (n = {row['patients']})",
+                "domain": domain_name(row["group"]),
+                **{key: row[key] for key in ("mean_abs", "low", "high")},
+            }
+            for row in rows
+            if not privacy.hides(row["patients"])
+        ]
+        if len({part["label"] for part in parts}) > 1:
+            charts[f"split-{kind}"] = split_chart(pd.DataFrame(parts), colours, about)
     return charts
 
 
-def dependence_figures(
-    shown: pd.DataFrame, values: pd.DataFrame, features: Sequence[Feature], top: Sequence[Feature]
-) -> list[dict[str, Any]]:
-    """Return, per feature in `top`, the figure's id, its chart and what its caption says."""
-    figures = []
-    for place, feature in enumerate(top, start=1):
-        colour_by = _colour_by(features, feature)
-        points = dependence_points(shown, values, feature["name"], colour_by)
-        contribution = shown.loc[values[feature["name"]].isna().to_numpy(), feature["name"]]
-        figures.append(
-            {
-                "id": f"dependence-{place}",
-                "chart": _dependence_chart(points, feature, colour_by or ""),
-                "feature": feature,
-                "colour_by": colour_by,
-                "missing": len(contribution),
-                "missing_median": float(contribution.median()) if len(contribution) else None,
-            }
-        )
-    return figures
+def _ranked_row(row: Mapping[str, Any], feature: Feature, top: int) -> dict[str, Any]:
+    missing = feature["share_missing"]
+    label = f"{feature['name']} ({percent(missing)} missing)" if missing > MOSTLY else feature["name"]
+    return {
+        "label": label,
+        "domain": domain_name(feature["domain"]),
+        "mean_abs": row["mean_abs"],
+        "low": row["low"],
+        "high": row["high"],
+        "description": f"{feature['description']}; at {feature['known_at']}; {percent(missing)} missing",
+        "more": f"among the {top} largest in {percent(row['top'])} of resamples",
+    }
 
 
-def _colour_by(features: Sequence[Feature], feature: Feature) -> str | None:
-    others = {f["name"] for f in features} - {feature["name"]}
-    return next((name for name in COLOUR_BY if name in others), None)
-
-
-def _dependence_chart(points: pd.DataFrame, feature: Feature, group: str) -> Spec:
-    unit = "" if feature["unit"] in NO_UNIT else f" ({feature['unit']})"
-    if feature["kind"] == "numeric":
-        line = binned_median(points["x"].to_numpy(), points["contribution"].to_numpy(), BINS)
-        return scatter_chart(points, line.drop(columns="n"), x=f"{feature['name']}{unit}", group=group)
-    medians = (
-        points.groupby("x")["contribution"].median().sort_index().sort_values(ascending=False, kind="stable")
-    )
-    return strip_chart(strip_points(points), medians.index.tolist(), x=feature["name"], group=group)
-
-
-def ranked_labels(ranking: pd.DataFrame) -> list[str]:
-    """Return the features' names; where most values are missing, hence imputed, the label says so."""
-    return [
-        f"{name} ({percent(missing)} missing)" if missing > MOSTLY else name
-        for name, missing in zip(ranking["feature"].tolist(), ranking["missing"].tolist(), strict=True)
-    ]
-
-
-def inputs_table(features: Sequence[Feature], ranking: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return every input in the model's order, with its rank and mean |contribution|."""
-    ranked = {row["feature"]: row for row in ranking[["feature", "rank", "mean_abs"]].to_dict("records")}
-    return [
-        {**feature, "rank": ranked[feature["name"]]["rank"], "mean_abs": ranked[feature["name"]]["mean_abs"]}
-        for feature in features
-    ]
+def _open_charts(study: Mapping[str, Any], about: dict[str, Any]) -> dict[str, Spec]:
+    """Return the charts that the page's script fills: one feature, one patient."""
+    charts = {
+        "feature-numeric": dependence_chart("numeric", about),
+        "feature-categorical": dependence_chart("categorical", about),
+        "waterfall": waterfall_chart(about | {"n": 1}),
+        "trajectory": trajectory_chart(study["landmarks"], about | {"n": 1, "scale": "probability"}),
+    }
+    for spec in charts.values():
+        spec["usermeta"]["filled"] = True
+    return charts
 
 
 def main() -> None:
@@ -268,25 +310,45 @@ def main() -> None:
     args = stage_paths(
         __doc__ or "",
         "study",
-        "validation",
+        "settings",
         "features",
-        "description",
         "shap",
         "predictions",
+        "rules",
+        "cohort",
         "metrics",
         "page",
+        landmark="the landmark explained",
     )
     with refusals():
+        study = read_yaml(args.study)
+        landmarks = {
+            name: Landmark(
+                read_json(args.features / f"{name}.json"),
+                pd.read_parquet(args.features / f"{name}.parquet"),
+                pd.read_parquet(args.shap / f"{name}.parquet"),
+                pd.read_parquet(args.predictions / f"{name}.parquet"),
+            )
+            for name in study["landmarks"]
+        }
         page = landmark_page(
-            read_yaml(args.study),
-            read_json(args.description),
-            pd.read_parquet(args.features),
-            pd.read_parquet(args.shap),
-            pd.read_parquet(args.predictions),
-            read_json(args.metrics),
-            read_yaml(args.validation)["level"],
+            study,
+            read_yaml(args.settings),
+            landmarks,
+            args.landmark,
+            read_json(args.shap / f"{args.landmark}.json"),
+            pd.read_parquet(args.cohort),
+            read_branches(args.rules / f"{args.landmark}.parquet"),
+            read_json(args.metrics / f"{args.landmark}.json"),
+            read_json(args.metrics / "comparison.json"),
         )
     write_text(Path(args.page), page)
+
+
+def read_branches(path: Path) -> pd.Series | None:
+    """Return the protocol branch of each patient, index usubjid; None where the rules have no branches."""
+    rules = pd.read_parquet(path)
+    return rules.set_index("usubjid")["protocol_branch"] if "protocol_branch" in rules else None
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 # First of all: it fixes the linear algebra kernels, before numpy chooses those of the processor.
 import pipeline  # noqa: F401
+from tests.browser import INSTALL, browsing, chromium
 
 ISPY2 = Path(__file__).parents[2] / "shared" / "data" / "ispy2"
 
@@ -17,3 +20,15 @@ def ispy2_files() -> Path:
             pytest.fail(f"{ISPY2} is missing: the real patients' files are part of the checks")
         pytest.skip("the I-SPY2 files are not here; they are fetched from TCIA and GEO")
     return ISPY2
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real Chromium; continuous integration must have one."""
+    executable = chromium()
+    if executable is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(INSTALL)
+        pytest.skip(INSTALL)
+    with browsing(executable) as launched:
+        yield launched

@@ -14,6 +14,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.pages import (
+    WIDTHS,
+    check_accessible,
+    check_hover,
+    check_page,
+    check_patient,
+    check_saving,
+    check_traced,
+    stored_prediction,
+)
 from tests.statements import forbidden_statements, visible_text
 from tests.workspace import ROOT, Workspace
 
@@ -136,6 +146,55 @@ def test_every_sensitivity_run_stands_in_one_table(artifacts: Path) -> None:
     assert all(any(name.startswith(kind) for name in table) for kind in kinds)
     assert "missing predictors: multiple imputation" in table
     assert all("delta_log_loss" in each for each in table.values())
+
+
+PAGES = ["index.html", *(f"shap-{landmark}.html" for landmark in LANDMARKS)]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_from_disk_without_network_on_wide_and_narrow_screens(
+    browser: Any, artifacts: Path, name: str
+) -> None:
+    for width in WIDTHS:
+        check_page(browser, artifacts / "reports" / name, width)
+
+
+@pytest.mark.parametrize("name", ["index.html", "shap-c2.html"])
+def test_no_page_has_a_serious_violation_of_accessibility(browser: Any, artifacts: Path, name: str) -> None:
+    check_accessible(browser, artifacts / "reports" / name)
+
+
+def test_the_waterfall_of_a_searched_patient_adds_up_to_the_stored_probability(
+    browser: Any, artifacts: Path
+) -> None:
+    patients = sorted(pd.read_parquet(artifacts / "shap" / "c2.parquet")["usubjid"].unique())
+    for patient in (patients[0], patients[len(patients) // 2], patients[-1]):
+        check_patient(browser, artifacts, "c2", patient)
+
+
+def test_descriptions_show_on_hover_and_figures_are_saved_with_their_data(
+    browser: Any, artifacts: Path
+) -> None:
+    check_hover(browser, artifacts, "c2")
+    check_saving(browser, artifacts, "c2")
+
+
+def test_figures_of_the_report_are_traced_to_the_artifacts(artifacts: Path) -> None:
+    assert check_traced(artifacts, "c2") >= 10
+
+
+def test_one_patient_is_explained_in_the_terminal_and_strangers_are_refused(
+    line: Workspace, artifacts: Path
+) -> None:
+    patient = sorted(pd.read_parquet(artifacts / "shap" / "c2.parquet")["usubjid"].unique())[3]
+    shown = line.pcr("report", "--landmark", "c2", "--patient", patient).stdout
+    assert f"c2 {stored_prediction(artifacts, 'c2', patient):.3f}" in shown
+    assert "SIMULATED DATA - no patients" in shown
+    assert forbidden_statements(shown, page="shap") == []
+    for wrong in (["--landmark", "c2", "--patient", "nobody"], ["--landmark", "c9", "--patient", patient]):
+        done = line.pcr("report", *wrong, expect=1)
+        assert "Refused." in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_dvc_shows_metrics_and_plots(line: Workspace) -> None:
@@ -300,7 +359,7 @@ def test_an_experiment_with_one_parameter_changed_gets_runs_of_its_own(line: Wor
 
 
 def test_real_patients_run_through_and_the_default_study_comes_back_from_the_cache(
-    line: Workspace, ispy2_files: Path
+    line: Workspace, ispy2_files: Path, browser: Any
 ) -> None:
     lock = (line.folder / "dvc.lock").read_bytes()
     done = line.pcr("run", "--study", "ispy2", "--source", str(ispy2_files))
@@ -311,6 +370,20 @@ def test_real_patients_run_through_and_the_default_study_comes_back_from_the_cac
     offered = {f["name"] for f in described["features"] if f["domain"] == "imaging"}
     assert "imaging_ftv_t1_change" in offered
     assert described["absent_domains"] == []
+    reports = line.folder / "artifacts" / "ispy2" / "reports"
+    for page in sorted(reports.glob("*.html")):
+        check_page(browser, page, WIDTHS[1])
+        text = visible_text(page.read_text(encoding="utf-8"))
+        assert "SIMULATED" not in text
+        assert forbidden_statements(text, page="shap" if page.name.startswith("shap") else "") == []
+    first = visible_text((reports / "index.html").read_text(encoding="utf-8"))
+    for absent in (
+        "Absent from this study: ctDNA",
+        "no table of adverse events",
+        "follows adaptive rules after randomisation",
+        "not randomised at known odds",
+    ):
+        assert absent in first
     back = line.pcr("run", "--study", "nct07239271")
     assert back.stdout.count("Running stage") == 1
     assert (line.folder / "dvc.lock").read_bytes() == lock

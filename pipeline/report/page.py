@@ -1,7 +1,7 @@
 """Self-contained HTML pages: Jinja2 templates, with styles, charts and the chart library inside."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,15 @@ NAMES = {"ctdna": "ctDNA"}
 
 
 def render(
-    template: str, study: Mapping[str, Any], charts: Mapping[str, Mapping[str, Any]], **context: Any
+    template: str,
+    study: Mapping[str, Any],
+    charts: Mapping[str, Mapping[str, Any]],
+    data: Mapping[str, Any] | None = None,
+    **context: Any,
 ) -> str:
     """Return a page of a study: `template` filled with `context`, and charts (spec by the id of its figure).
 
-    Equal input gives equal text: no times, no random ids.
+    `data` is what the page's script needs beside the charts. Equal input gives equal text.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -41,7 +45,9 @@ def render(
         estimand=ESTIMAND,
         simulated_banner=SIMULATED,
         chart_heights={name: spec["height"] for name, spec in charts.items()},
+        abouts={name: spec["usermeta"]["about"] for name, spec in charts.items()},
         charts=_script_json(charts),
+        data=_script_json(data or {}),
         library=_library(),
     )
 
@@ -84,6 +90,12 @@ def measure(measured: Mapping[str, Any] | None, digits: int = 3, *, difference: 
 def domain_name(domain: str) -> str:
     """Return a domain's name as it is written in the field."""
     return NAMES.get(domain, domain)
+
+
+def absent_domains(settings: Mapping[str, Any], features: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the domains of which no feature is there, whether switched off or without data."""
+    present = {feature["domain"] for feature in features}
+    return [domain for domain in settings["domains"] if domain not in present]
 
 
 def signed(number: float) -> str:

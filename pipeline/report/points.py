@@ -80,27 +80,3 @@ def as_text(value: pd.Series, *, numeric: bool) -> pd.Series:
     """Return values as a reader reads them: numbers to four digits, levels as they stand, or missing."""
     text = value.map(lambda x: f"{x:.4g}") if numeric else value.astype(object)
     return text.astype(object).where(value.notna(), MISSING)
-
-
-def dependence_points(
-    explained: pd.DataFrame, values: pd.DataFrame, name: str, colour_by: str | None
-) -> pd.DataFrame:
-    """Return the points of one dependence plot: x (the feature's value), contribution, and group.
-
-    Patients whose value is missing are left out of a numeric feature and are a level of a categorical one.
-    `group` is the value of `colour_by`, or empty.
-    """
-    x = values[name]
-    if not pd.api.types.is_numeric_dtype(x):
-        x = as_text(x, numeric=False)
-    group = "" if colour_by is None else as_text(values[colour_by], numeric=False)
-    points = pd.DataFrame({"x": x, "contribution": explained[name].to_numpy(), "group": group})
-    return points[points["x"].notna()].reset_index(drop=True)
-
-
-def strip_points(points: pd.DataFrame) -> pd.DataFrame:
-    """Return dependence points of a categorical feature with an `offset` that spreads each level's points."""
-    offsets = pd.Series(0.0, index=points.index)
-    for _, rows in points.groupby("x"):
-        offsets.loc[rows.index] = _stacked(rows["contribution"].to_numpy(), slots=60)
-    return points.assign(offset=offsets)

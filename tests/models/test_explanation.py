@@ -4,14 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.explanation import (
-    AdditivityError,
-    domain_shares,
-    explain_out_of_fold,
-    feature_ranking,
-)
+from models.explanation import AdditivityError, explain_out_of_fold
+from models.interactions import interaction_strengths
 from models.procedure import ResponseModel
 from models.resampling import cross_validate, outcome_strata, stratified_splits, tidy
+from models.serving import PcrModel
 from tests.patients import FEATURES, SETTINGS, patients
 
 Run = tuple[pd.DataFrame, pd.DataFrame, dict[str, list[dict[str, Any]]]]
@@ -67,13 +64,38 @@ def test_contributions_of_other_fits_do_not_pass(run: Run) -> None:
         explain_out_of_fold(swapped, frame, predictions, model="logistic", tolerance=1e-9)
 
 
-def test_shares_of_domains_and_features_are_means_of_absolute_contributions() -> None:
-    features = [{"name": n, "domain": d} for n, d in (("a", "clinical"), ("b", "ctdna"), ("c", "ctdna"))]
-    explained = pd.DataFrame(
-        {"usubjid": ["1", "2"], "repeat": 0, "fold": 0, "model": "m", "base": 0.0}
-        | {"a": [1.0, -1.0], "b": [3.0, 1.0], "c": [-1.0, 1.0]}
-    )
-    assert feature_ranking(explained, features)["feature"].tolist() == ["b", "a", "c"]
-    shares = domain_shares(explained, features).set_index("domain")
-    assert shares.loc["ctdna", "mean_abs"] == pytest.approx(2.0)
-    assert shares.loc["ctdna", "share"] == pytest.approx(2 / 3)
+def test_the_interaction_of_a_product_is_what_both_change_beyond_each(run: Run) -> None:
+    frame, predictions, fits = run
+    fit = fits["logistic"][0]
+    found = interaction_strengths([fit], frame, predictions, model="logistic", patients=5)
+    assert found
+    served = PcrModel(fit["document"])
+    rows = predictions.query(f"model == 'logistic' and repeat == {fit['repeat']} and fold == {fit['fold']}")
+    columns = served.complete(served.encode(frame.set_index("usubjid").loc[rows["usubjid"]].reset_index()))
+    means = np.asarray(fit["document"]["encoding"]["mean"])
+    owners = [column["feature"] for column in fit["document"]["encoding"]["columns"]]
+    linear = fit["document"]["linear"]
+    slope = fit["document"]["calibration"]["slope"]
+
+    def margin(encoded: np.ndarray) -> np.ndarray:
+        return slope * (linear["intercept"] + served.terms(encoded) @ np.asarray(linear["coefficients"]))
+
+    for pair in found:
+        first, second = (np.isin(owners, pair[side]) for side in ("first", "second"))
+        # Both at their values, each at its mean, both at their means.
+        both = margin(columns)
+        one, other, none = columns.copy(), columns.copy(), columns.copy()
+        one[:, second], other[:, first] = means[second], means[first]
+        none[:, first | second] = means[first | second]
+        beyond = both - margin(one) - margin(other) + margin(none)
+        assert pair["mean_abs"] == pytest.approx(np.abs(beyond).mean())
+
+
+def test_interactions_of_a_boosted_model_are_pairs_of_features_largest_first(run: Run) -> None:
+    frame, predictions, fits = run
+    found = interaction_strengths(fits["lightgbm"], frame, predictions, model="lightgbm", patients=5)
+    names = [f["name"] for f in FEATURES]
+    assert all(names.index(pair["first"]) < names.index(pair["second"]) for pair in found)
+    strengths = [pair["mean_abs"] for pair in found]
+    assert strengths == sorted(strengths, reverse=True)
+    assert {pair["patients"] for pair in found} <= {5 * len(fits["lightgbm"])}

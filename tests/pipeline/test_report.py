@@ -1,5 +1,7 @@
+import base64
 import json
 import re
+from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -8,20 +10,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-from models.explanation import binned_median, contribution_by_level, domain_shares, rank_scale
-from pipeline import overview, present
+from models.explanation import rank_scale
 from pipeline.card import SIMULATED
-from pipeline.files import write_json, write_table
-from pipeline.overview import flow_rows, overview_page
-from pipeline.present import MismatchError, landmark_page
+from pipeline.explain import summarise
+from pipeline.files import read_yaml
+from pipeline.overview import AUTHORS, checklist, difference_points, difference_rows, flow_rows
+from pipeline.present import Landmark, MismatchError, landmark_page
 from pipeline.report.page import measure
-from pipeline.report.points import dependence_points, evenly, strip_points, swarm_points
+from pipeline.report.points import evenly, swarm_points
+from pipeline.report.tables import Privacy
 
 FORBIDDEN = re.compile(
     r"\b(drives?|driving|causes?|effects? of|recommended|optimal|best regimen)\b", re.IGNORECASE
 )
+ROOT = Path(__file__).parents[2]
 STUDY: dict[str, Any] = {
     "study": "toy", "title": "A toy study", "simulated": True, "arms": ["A", "B"], "adaptive_arm": "B",
     "landmarks": ["baseline", "c2"], "rules": "toy",
@@ -76,9 +79,6 @@ FLOW = {
         "c2": {"at_risk": 41, "by_arm": {"A": 10, "B": 31}, "not_at_risk": {"progression": 3}},
     },
 }  # fmt: skip
-PROBLEMS = pd.DataFrame(
-    {"table": ["labs"], "column": ["value"], "rule": ["high"], "rows": [41], "ids": ["P001; P002; P003"]}
-)
 
 
 def feature(name: str, domain: str, kind: str, **more: Any) -> dict[str, Any]:
@@ -125,20 +125,50 @@ def artifacts(n: int = 40, repeats: int = 2) -> tuple[pd.DataFrame, pd.DataFrame
     return values, explained, predictions
 
 
-def page(study: dict[str, Any] | None = None, described: dict[str, Any] | None = None, n: int = 40) -> str:
-    values, explained, predictions = artifacts(n)
-    return landmark_page(
-        STUDY | (study or {}), described or description(), values, explained, predictions, METRICS, 0.95
+SETTINGS: dict[str, Any] = read_yaml(ROOT / "configs/reports.yaml")
+
+
+def cohort(n: int) -> pd.DataFrame:
+    ids = [f"P{i:05d}" for i in range(n)]
+    return pd.DataFrame(
+        {
+            "usubjid": ids,
+            "siteid": [f"S{i % 3}" for i in range(n)],
+            "arm": ["A" if i % 4 == 0 else "B" for i in range(n)],
+        }
     )
 
 
-def first_page(study: dict[str, Any] | None = None) -> str:
-    descriptions = {name: description(landmark=name) for name in STUDY["landmarks"]}
-    metrics = dict.fromkeys(STUDY["landmarks"], METRICS)
-    return overview_page(STUDY | (study or {}), FLOW, metrics, COMPARISON, descriptions, PROBLEMS, 0.95)
+def given(n: int = 40, described: dict[str, Any] | None = None, **changed: Any) -> dict[str, Any]:
+    """Return what `landmark_page` is made from, as its named arguments."""
+    values, explained, predictions = artifacts(n)
+    about, people = described or description(), cohort(n)
+    branches = pd.Series(["R1" if i % 2 else "R2" for i in range(n)], index=people["usubjid"])
+    summary = summarise(explained, values, about, people, branches, SETTINGS, seed=1, level=0.95)
+    landmark = Landmark(about, values, explained, predictions)
+    return {
+        "study": STUDY, "settings": SETTINGS, "landmarks": {about["landmark"]: landmark},
+        "name": about["landmark"], "summary": summary | {"interactions": []},
+        "cohort": people, "branches": branches,
+        "metrics": METRICS, "comparison": {"domains": {}},
+    } | changed  # fmt: skip
 
 
-PAGES = pytest.mark.parametrize("make", [page, first_page], ids=["landmark", "overview"])
+@cache
+def plain() -> str:
+    return landmark_page(**given())
+
+
+def page(study: dict[str, Any] | None = None, described: dict[str, Any] | None = None, n: int = 40) -> str:
+    if study is None and described is None and n == 40:
+        return plain()
+    return landmark_page(**given(n, described, study=STUDY | (study or {})))
+
+
+def data_of(html: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    assert found
+    return json.loads(found.group(1))
 
 
 class Reader(HTMLParser):
@@ -173,9 +203,8 @@ def rows_of(spec: dict[str, Any]) -> list[list[str]]:
     return [line.split(",") for line in text.strip().split("\n")]
 
 
-@PAGES
-def test_a_page_loads_nothing_and_forbids_the_browser_to(make: Any) -> None:
-    tags = Reader(make()).tags
+def test_a_page_loads_nothing_and_forbids_the_browser_to() -> None:
+    tags = Reader(page()).tags
     assert not [attrs for tag, attrs in tags if tag in {"link", "img", "iframe", "object"} or "src" in attrs]
     assert not [attrs["href"] for tag, attrs in tags if re.match("https?:|//", attrs.get("href") or "")]
     policies = [attrs["content"] for tag, attrs in tags if attrs.get("http-equiv")]
@@ -185,37 +214,32 @@ def test_a_page_loads_nothing_and_forbids_the_browser_to(make: Any) -> None:
     assert "http" not in policies[0]
 
 
-@PAGES
-def test_styles_and_chart_specs_name_no_address(make: Any) -> None:
-    html = make()
+def test_styles_and_chart_specs_name_no_address() -> None:
+    html = page()
     styles = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
     assert styles
     assert not re.search(r"url\(|@import", "".join(styles))
     assert "http" not in json.dumps(charts(html))
 
 
-@PAGES
-def test_the_simulated_banner_is_on_screen_and_in_print_exactly_when_data_are_simulated(make: Any) -> None:
-    simulated, real = make(), make({"simulated": False})
+def test_the_simulated_banner_is_on_screen_and_in_print_exactly_when_data_are_simulated() -> None:
+    simulated, real = page(), page({"simulated": False})
     assert f'<p class="simulated" role="note">{SIMULATED}</p>' in simulated
     assert f'@top-center {{ content: "{SIMULATED}"' in simulated
     assert "SIMULATED" not in real
     assert "simulated data" not in Reader(real).text
 
 
-@PAGES
-def test_no_page_speaks_of_causes_or_recommends(make: Any) -> None:
-    assert not FORBIDDEN.findall(Reader(make()).text)
+def test_no_page_speaks_of_causes_or_recommends() -> None:
+    assert not FORBIDDEN.findall(Reader(page()).text)
 
 
-@PAGES
-def test_equal_input_gives_equal_bytes(make: Any) -> None:
-    assert make() == make()
+def test_equal_input_gives_equal_bytes() -> None:
+    assert page() == page()
 
 
-@PAGES
-def test_a_page_has_a_language_one_title_and_headings_in_order(make: Any) -> None:
-    tags = Reader(make()).tags
+def test_a_page_has_a_language_one_title_and_headings_in_order() -> None:
+    tags = Reader(page()).tags
     assert ("html", {"lang": "en"}) in tags
     levels = [int(tag[1]) for tag, _ in tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels.count(1) == 1
@@ -223,63 +247,122 @@ def test_a_page_has_a_language_one_title_and_headings_in_order(make: Any) -> Non
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-@PAGES
-def test_every_chart_has_its_place_a_description_and_the_width_of_the_page(make: Any) -> None:
-    html = make()
-    places = [attrs["id"] for _, attrs in Reader(html).tags if attrs.get("class") == "chart"]
-    assert sorted(charts(html)) == sorted(str(place) for place in places)
+def test_every_chart_has_its_place_a_description_and_the_width_of_the_page() -> None:
+    html = page()
+    places = [str(attrs["id"]) for _, attrs in Reader(html).tags if attrs.get("class") == "chart"]
+    assert sorted(name for name in charts(html) if not name.startswith("feature-")) == sorted(places)
     assert all(spec["description"] and spec["width"] == "container" for spec in charts(html).values())
 
 
-@PAGES
-def test_no_patient_id_is_on_a_page(make: Any) -> None:
-    assert not re.search(r"P0\d\d", Reader(make()).text)
+def test_the_patient_view_can_be_left_out_and_no_id_is_then_on_the_page() -> None:
+    privacy = SETTINGS["privacy"] | {"patient_view": False}
+    html = landmark_page(**given(settings=SETTINGS | {"privacy": privacy}))
+    assert not re.search(r"P000\d\d", html)
+    assert 'id="patient-search"' not in html
+    assert re.search(r"P000\d\d", page())
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
-    values, explained, predictions = artifacts()
-    shuffled = [frame.sample(frac=1, random_state=1) for frame in (values, explained, predictions)]
-    assert landmark_page(STUDY, description(), *shuffled, METRICS, 0.95) == page()
+    parts = given()
+    here = parts["landmarks"]["c2"]
+    shuffled = [f.sample(frac=1, random_state=1) for f in (here.measured, here.explained, here.predictions)]
+    assert landmark_page(**parts | {"landmarks": {"c2": Landmark(description(), *shuffled)}}) == page()
 
 
-def test_the_inputs_on_the_page_are_the_models_features_in_its_order() -> None:
-    table = page().split('<table id="inputs">')[1].split("</table>")[0]
-    assert re.findall(r'<th scope="row"><code>(.*?)</code>', table) == [f["name"] for f in FEATURES]
+def test_names_on_the_page_are_the_models_features_in_its_order_whatever_the_order_of_the_values() -> None:
+    names = [f["name"] for f in FEATURES]
+    parts = given()
+    here = parts["landmarks"]["c2"]
+    turned = here.measured[here.measured.columns[::-1]]
+    html = landmark_page(
+        **parts | {"landmarks": {"c2": Landmark(description(), turned, here.explained, here.predictions)}}
+    )
+    assert [f["name"] for f in data_of(html)["features"]] == names
+    table = html.split('<table id="inputs">')[1].split("</table>")[0]
+    assert re.findall(r'<th scope="row"><a [^>]*>(.*?)</a>', table) == names
+    for feature in data_of(html)["features"]:
+        codes = np.frombuffer(
+            base64.b64decode(feature["values"]), "<f4" if feature["kind"] == "numeric" else "<i1"
+        )
+        column = here.measured[feature["name"]]
+        if feature["kind"] == "numeric":
+            np.testing.assert_allclose(codes, column.to_numpy(dtype="float32"))
+        else:
+            assert [feature["levels"][code] for code in codes] == column.tolist()
+        drawn = np.frombuffer(base64.b64decode(feature["shap"]), "<i4") * data_of(html)["scale"]
+        np.testing.assert_allclose(drawn, here.explained[feature["name"]].iloc[:40], atol=1e-8)
 
 
 def test_contributions_whose_columns_are_in_another_order_are_refused() -> None:
     values, explained, predictions = artifacts()
     swapped = explained[[*explained.columns[:5], "age_years", "hr", "ctdna_state", "ctdna_vaf"]]
     with pytest.raises(MismatchError, match="in their order"):
-        landmark_page(STUDY, description(), values, swapped, predictions, METRICS, 0.95)
+        landmark_page(**given(landmarks={"c2": Landmark(description(), values, swapped, predictions)}))
 
 
 def test_contributions_of_other_patients_than_those_predicted_are_refused() -> None:
     values, explained, predictions = artifacts()
     with pytest.raises(MismatchError, match="not those that logistic predicted"):
-        landmark_page(STUDY, description(), values, explained, predictions.iloc[1:], METRICS, 0.95)
+        landmark_page(
+            **given(landmarks={"c2": Landmark(description(), values, explained, predictions.iloc[1:])})
+        )
 
 
 def test_the_bars_of_the_domains_are_the_shares_of_the_summed_contributions() -> None:
     _, explained, _ = artifacts()
-    per_repeat = pd.DataFrame(
+    sums = pd.DataFrame(
         {
-            "clinical": (explained["hr"] + explained["age_years"]).abs().groupby(explained["repeat"]).mean(),
-            "ctDNA": (explained["ctdna_state"] + explained["ctdna_vaf"])
-            .abs()
-            .groupby(explained["repeat"])
-            .mean(),
+            "clinical": (explained["hr"] + explained["age_years"]).abs(),
+            "ctDNA": (explained["ctdna_state"] + explained["ctdna_vaf"]).abs(),
         }
-    )
-    expected = per_repeat.div(per_repeat.sum(axis=1), axis=0).mean()
+    ).mean()
     header, *rows = rows_of(charts(page())["domain-shares"])
     drawn = {row[header.index("domain")]: float(row[header.index("share")]) for row in rows}
-    assert drawn == pytest.approx(expected.to_dict(), abs=5e-5)
+    assert drawn == pytest.approx((sums / sums.sum()).to_dict(), abs=5e-5)
+
+
+def test_small_groups_and_cells_are_hidden_only_where_the_setting_says_so() -> None:
+    assert "&lt; 5" in Privacy(5, suppress=True).cell(4, 40)
+    assert str(Privacy(5, suppress=False).cell(4, 40)).startswith("4")
+    assert str(Privacy(5, suppress=True).cell(0, 40)).startswith("0")
+    found = {"n": 40, "events": 38, "value": 0.95, "low": 0.8, "high": 1.0}
+    assert "too few" in Privacy(5, suppress=True).proportion(found), "the two without would be told"
+
+
+def test_arms_that_are_too_small_are_not_drawn() -> None:
+    parts = given()
+    parts["summary"]["splits"]["arm"][0]["patients"] = 4
+    drawn = charts(landmark_page(**parts))
+    assert "A (n = 4)" not in json.dumps(drawn)
+    assert "A (n = 4)" in json.dumps(
+        charts(
+            landmark_page(
+                **parts
+                | {"settings": SETTINGS | {"privacy": {**SETTINGS["privacy"], "suppress_small_cells": False}}}
+            )
+        )
+    )
+
+
+def test_every_figure_says_n_events_scale_and_sampling() -> None:
+    for name, spec in charts(page()).items():
+        assert set(spec["usermeta"]["about"]) == {"n", "events", "scale", "sampling"}, name
+
+
+def test_an_item_is_filled_from_the_run_or_left_to_the_authors() -> None:
+    items = [
+        {"item": "8a", "topic": "Outcome", "asks": "Definition", "where": "flow"}
+        | {"answer": "pCR as {{ study.outcome.definition }}"},
+        {"item": "17", "topic": "Ethics", "asks": "Approval"},
+    ]  # fmt: skip
+    filled, left = checklist(items, {"study": STUDY}, "tripod", "").rows
+    assert (filled["answer"], filled["where"]) == ("pCR as ypT0/is_ypN0", '<a href="#flow">flow</a>')
+    assert AUTHORS in left["answer"]
 
 
 def test_a_domain_without_data_is_said_to_be_absent_and_not_drawn() -> None:
     html = page()
-    assert re.search(r'<th scope="row">imaging</th><td class="number">0</td><td colspan="3">absent', html)
+    assert re.search(r'<th scope="row">imaging</th><td class="number">0</td><td class="number">absent', html)
     assert "imaging" not in json.dumps(charts(html)["domain-shares"]["datasets"])
 
 
@@ -300,14 +383,8 @@ def test_the_rules_warning_stands_where_an_arm_is_treated_by_what_the_landmark_s
 
 def test_a_feature_that_is_mostly_missing_says_so_in_the_ranking() -> None:
     header, *rows = rows_of(charts(page())["ranking"])
-    labels = {row[header.index("feature")]: row[header.index("label")] for row in rows}
-    assert labels["ctdna_vaf"] == "ctdna_vaf (60 % missing)"
-    assert labels["age_years"] == "age_years"
-
-
-def test_numeric_features_have_their_unit_on_the_axis() -> None:
-    titles = re.findall(r'"title":"(age_years[^"]*)"', json.dumps(charts(page()), separators=(",", ":")))
-    assert set(titles) == {"age_years (years)"}
+    labels = {row[header.index("label")] for row in rows}
+    assert {"ctdna_vaf (60 % missing)", "age_years"} <= labels
 
 
 def test_more_patients_than_are_drawn_are_thinned_evenly_and_the_page_says_so() -> None:
@@ -331,48 +408,10 @@ def test_missing_and_categorical_values_have_no_colour_rank_in_the_swarm() -> No
     assert points["offset"].between(-1, 1).all()
 
 
-def test_a_dependence_plot_leaves_out_missing_numbers_and_keeps_missing_levels() -> None:
-    values = pd.DataFrame({"age": [50.0, np.nan], "hr": pd.Series(["pos", None], dtype="str")})
-    explained = pd.DataFrame({"age": [0.1, 0.2], "hr": [0.3, 0.4]})
-    assert dependence_points(explained, values, "age", "hr")["x"].tolist() == [50.0]
-    assert dependence_points(explained, values, "hr", None)["x"].tolist() == ["pos", "missing"]
-
-
-def test_points_of_one_level_that_contribute_the_same_lie_side_by_side() -> None:
-    points = pd.DataFrame({"x": ["a"] * 3, "contribution": [0.5] * 3, "group": ""})
-    assert strip_points(points)["offset"].nunique() == 3
-
-
 def test_ranks_are_fractions_with_ties_shared_and_missing_kept() -> None:
     ranks = rank_scale(np.array([3.0, 1.0, np.nan, 3.0, 2.0]))
     np.testing.assert_allclose(ranks, [2.5 / 3, 0, np.nan, 2.5 / 3, 1 / 3])
     np.testing.assert_allclose(rank_scale(np.array([np.nan, 7.0])), [np.nan, 0.5])
-
-
-def test_binned_medians_hold_about_as_many_patients_each_and_never_divide_a_value() -> None:
-    x = np.array([0.0] * 50 + list(np.linspace(1, 2, 50)) + [np.nan])
-    line = binned_median(x, np.where(x > 0, 1.0, -1.0), bins=4)
-    assert line["n"].sum() == 100
-    assert line["n"].iloc[0] >= 50
-    assert line["median"].tolist() == [-1.0, *[1.0] * (len(line) - 1)]
-    assert binned_median(np.array([1.0, 2.0, 2.0]), np.array([5.0, 1.0, 3.0]), 4)["median"].tolist() == [
-        5.0,
-        2.0,
-    ]
-
-
-def test_levels_are_listed_by_falling_median_with_missing_as_a_level() -> None:
-    values = pd.DataFrame({"hr": pd.Series(["neg", "pos", "pos", None], dtype="str")})
-    levels = contribution_by_level(pd.DataFrame({"hr": [0.4, -0.2, -0.4, 0.0]}), values, ["hr"], "missing")
-    assert levels["level"].tolist() == ["neg", "missing", "pos"]
-    assert levels["n"].tolist() == [1, 1, 2]
-    assert levels["median"].tolist() == pytest.approx([0.4, 0.0, -0.3])
-
-
-def test_shares_of_domains_sum_to_one_and_lie_in_their_range() -> None:
-    shares = domain_shares(artifacts()[1], FEATURES)
-    assert shares["share"].sum() == pytest.approx(1)
-    assert ((shares["low"] <= shares["share"]) & (shares["share"] <= shares["high"])).all()
 
 
 def test_a_measure_is_a_value_with_interval_or_the_reason_for_none() -> None:
@@ -383,18 +422,14 @@ def test_a_measure_is_a_value_with_interval_or_the_reason_for_none() -> None:
     assert "too few events" in measure(None)
 
 
-def test_the_overview_puts_the_primary_comparison_first_with_its_interval() -> None:
-    text = Reader(first_page()).text
-    result = "\N{MINUS SIGN}0.0123 (\N{MINUS SIGN}0.0200 to +0.0040)"
-    assert f"Landmark c2, arm B: difference in log loss, chosen model minus rules {result}" in text
-    assert text.index(result) < text.index("By landmark")
-
-
 def test_groups_that_are_too_small_are_counted_in_the_table_and_not_drawn() -> None:
-    html = first_page()
-    assert re.search(r"<td>A</td>\s*<td class=.number.>9</td>.*?too few events", html, re.DOTALL)
-    _, *rows = rows_of(charts(html)["differences"])
-    assert [row[0] for row in rows] == ["baseline: all arms", "c2: all arms", "c2: B (primary)"]
+    rows = difference_rows(STUDY, COMPARISON)
+    assert [row["group"] for row in rows] == ["all arms", "all arms", "A", "B"]
+    assert difference_points(rows, "delta_log_loss")["label"].tolist() == [
+        "baseline: all arms",
+        "c2: all arms",
+        "c2: B (primary)",
+    ]
 
 
 def test_the_flow_goes_from_randomised_to_pcr_by_way_of_every_landmark() -> None:
@@ -403,44 +438,5 @@ def test_the_flow_goes_from_randomised_to_pcr_by_way_of_every_landmark() -> None
     assert rows[3]["detail"] == {"progression": 3}
 
 
-def test_the_overview_links_every_landmark_and_counts_warnings_of_the_input() -> None:
-    html = first_page()
-    addresses = [attrs.get("href") for tag, attrs in Reader(html).tags if tag == "a"]
-    assert {"shap-baseline.html", "shap-c2.html"} <= set(addresses)
-    assert re.search(r"labs</th><td>value</td><td>high</td><td class=.number.>41<", html)
-
-
-def run(stage: Any, monkeypatch: pytest.MonkeyPatch, **paths: Path) -> None:
-    arguments = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
-    monkeypatch.setattr("sys.argv", ["stage", *arguments])
-    stage.main()
-
-
-def test_the_stages_write_pages_below_eight_megabytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, frame in zip(("values", "shap", "predictions"), artifacts(2000), strict=True):
-        write_table(tmp_path / f"{name}.parquet", frame)
-    for landmark in STUDY["landmarks"]:
-        write_json(tmp_path / "features" / f"{landmark}.json", description(landmark=landmark))
-        write_json(tmp_path / "metrics" / f"{landmark}.json", METRICS)
-    write_json(tmp_path / "metrics" / "comparison.json", COMPARISON)
-    write_json(tmp_path / "flow.json", FLOW)
-    write_table(tmp_path / "problems.csv", PROBLEMS)
-    for name, content in (("study", STUDY), ("validation", {"level": 0.95})):
-        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    common = {name: tmp_path / f"{name}.yaml" for name in ("study", "validation")}
-    run(
-        present, monkeypatch, **common,
-        features=tmp_path / "values.parquet", description=tmp_path / "features" / "c2.json",
-        shap=tmp_path / "shap.parquet", predictions=tmp_path / "predictions.parquet",
-        metrics=tmp_path / "metrics" / "c2.json", page=tmp_path / "reports" / "shap-c2.html",
-    )  # fmt: skip
-    run(
-        overview, monkeypatch, **common,
-        flow=tmp_path / "flow.json", metrics=tmp_path / "metrics", description=tmp_path / "features",
-        problems=tmp_path / "problems.csv", page=tmp_path / "reports" / "index.html",
-    )  # fmt: skip
-    sizes = {path.name: path.stat().st_size for path in (tmp_path / "reports").iterdir()}
-    assert set(sizes) == {"index.html", "shap-c2.html"}
-    assert max(sizes.values()) < 8_000_000
+def test_a_page_of_two_thousand_patients_is_below_eight_megabytes() -> None:
+    assert len(page(n=2000).encode()) < 8_000_000

@@ -1,39 +1,108 @@
-(() => {
+const pcr = (() => {
   "use strict";
   const specs = JSON.parse(document.getElementById("charts").textContent);
+  const views = {};
 
-  // The menu's links get their addresses when it opens, so that they work from the keyboard, too.
-  const fillMenu = (figure, view) => {
-    const menu = figure.querySelector("details");
-    menu.querySelector("summary").setAttribute("aria-label", "Save this figure");
-    menu.addEventListener("toggle", async () => {
-      if (!menu.open) return;
-      for (const link of menu.querySelectorAll("a")) {
-        link.href = await view.toImageURL(link.download.split(".").pop(), 2);
-      }
-    });
+  // Draws a chart into an element; `datasets` fill what the chart leaves open.
+  const draw = async (id, spec, datasets) => {
+    const place = document.getElementById(id);
+    if (views[id]) views[id].finalize();
+    const filled = datasets ? { ...spec, datasets: { ...spec.datasets, ...datasets } } : spec;
+    place.style.minHeight = `${filled.height}px`;
+    const drawn = await window.vegaEmbed(place, filled, { mode: "vega-lite", actions: false });
+    place.removeAttribute("role");
+    const picture = place.querySelector("svg, canvas");
+    if (picture) {
+      picture.setAttribute("role", "img");
+      picture.setAttribute("aria-label", filled.description);
+    }
+    views[id] = drawn;
+    specs[id] = filled;
+    return drawn;
   };
 
-  const draw = async (id, spec) => {
-    const figure = document.getElementById(id);
-    const drawn = await window.vegaEmbed(figure, spec, {
-      mode: "vega-lite",
-      actions: { export: { svg: true, png: true }, source: false, compiled: false, editor: false },
-      downloadFileName: id,
-      scaleFactor: 2,
-    });
-    fillMenu(figure, drawn.view);
+  const cell = (value) => {
+    const text = value === null || value === undefined ? "" : String(value);
+    return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
 
+  // Every table that a chart was drawn from, one below the other in one file, with n, events, scale and sampling.
+  const csv = (id) => {
+    const about = (specs[id].usermeta || {}).about || {};
+    const tables = Object.values(specs[id].datasets || {}).map((data) =>
+      typeof data === "string" ? window.pcrParse(data) : data);
+    const shown = tables.filter((rows) => rows.length && !("reference" in rows[0]) && !("a" in rows[0]));
+    const columns = [...new Set(shown.flatMap((rows) => Object.keys(rows[0])))];
+    const more = Object.keys(about);
+    const header = [...(shown.length > 1 ? ["part"] : []), ...columns, ...more.map((name) => `figure_${name}`)];
+    const lines = shown.flatMap((rows, part) => rows.map((row) => [
+      ...(shown.length > 1 ? [part + 1] : []), ...columns.map((name) => row[name]), ...more.map((name) => about[name]),
+    ]));
+    return [header, ...lines].map((line) => line.map(cell).join(",")).join("\n") + "\n";
+  };
+
+  window.pcrParse = (text) => {
+    const rows = [];
+    let row = [], value = "", quoted = false;
+    for (let i = 0; i < text.length; i += 1) {
+      const c = text[i];
+      if (quoted) {
+        if (c === '"' && text[i + 1] === '"') { value += c; i += 1; }
+        else if (c === '"') quoted = false;
+        else value += c;
+      } else if (c === '"') quoted = true;
+      else if (c === ",") { row.push(value); value = ""; }
+      else if (c === "\n") { rows.push([...row, value]); row = []; value = ""; }
+      else value += c;
+    }
+    const [header, ...body] = rows;
+    return body.map((line) => Object.fromEntries(header.map((name, i) => [name, line[i]])));
+  };
+
+  const save = (name, content, type) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([content], { type }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  };
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button[data-save]");
+    if (!button) return;
+    const id = button.dataset.figure;
+    if (!views[id]) await draw(id, specs[id]);
+    if (button.dataset.save === "csv") save(`${id}.csv`, csv(id), "text/csv");
+    else save(`${id}.svg`, await views[id].view.toSVG(), "image/svg+xml");
+  });
+
+  // Figures are drawn when they come near the screen, so that the page is there at once.
+  const waiting = new Set();
+  const near = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting || !waiting.has(entry.target.id)) continue;
+      waiting.delete(entry.target.id);
+      near.unobserve(entry.target);
+      draw(entry.target.id, specs[entry.target.id]);
+    }
+  }, { rootMargin: "600px" });
   const drawAll = async () => {
-    for (const [id, spec] of Object.entries(specs)) {
-      await draw(id, spec);
+    for (const id of [...waiting]) {
+      waiting.delete(id);
+      await draw(id, specs[id]);
     }
     document.documentElement.dataset.drawn = "yes";
   };
-  drawAll();
+  for (const [id, spec] of Object.entries(specs)) {
+    if (spec.usermeta.filled) continue;
+    waiting.add(id);
+    near.observe(document.getElementById(id));
+  }
 
+  // Printing shows everything.
   window.addEventListener("beforeprint", () => {
-    for (const hidden of document.querySelectorAll("main > details, main section > details")) hidden.open = true;
+    for (const hidden of document.querySelectorAll("main details")) hidden.open = true;
+    drawAll();
   });
+  return { specs, draw, drawAll, csv };
 })();

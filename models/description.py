@@ -1,0 +1,210 @@
+"""Who the patients are, what was measured, what happened to them: counts, proportions and quartiles."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+Feature = Mapping[str, Any]
+ALL = "all"
+
+
+def proportion(events: int, n: int, level: float) -> dict[str, Any]:
+    """Return a proportion with Wilson's score interval; without patients only the counts.
+
+    Wilson, J Am Stat Assoc 1927;22:209. Keys: n, events, value, low, high.
+    """
+    if n == 0:
+        return {"n": 0, "events": 0}
+    z, p = norm.ppf(0.5 + level / 2), events / n
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return {
+        "n": n,
+        "events": events,
+        "value": p,
+        "low": float(max(0.0, centre - half)) if events else 0.0,
+        "high": float(min(1.0, centre + half)) if events < n else 1.0,
+    }
+
+
+def difference(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, float]:
+    """Return first minus second proportion with Newcombe's interval (method 10 of Stat Med 1998;17:873).
+
+    Both are results of `proportion` at the same level; empty where one of them has no patients.
+    """
+    if not first["n"] or not second["n"]:
+        return {}
+    value = first["value"] - second["value"]
+    below = np.hypot(first["value"] - first["low"], second["high"] - second["value"])
+    above = np.hypot(first["high"] - first["value"], second["value"] - second["low"])
+    return {"value": value, "low": float(value - below), "high": float(value + above)}
+
+
+def table_one(values: pd.DataFrame, features: Sequence[Feature], groups: pd.Series) -> list[dict[str, Any]]:
+    """Return one row per number and per level of a category, for all and for each group.
+
+    Parameters
+    ----------
+    values : DataFrame
+        One row per patient, the features as columns, index usubjid.
+    groups : Series
+        Group of each patient, index usubjid.
+
+    Returns
+    -------
+    list of dict
+        feature, description, unit, domain, level (None for a number), cells: by group name (and ``all``) n
+        (patients with a known value), missing, and count (of a level) or median, q25, q75.
+    """
+    rows = []
+    members = {
+        ALL: values.index,
+        **{g: values.index[groups.reindex(values.index) == g] for g in groups.unique()},
+    }
+    for feature in features:
+        parts = {name: values.loc[ids, feature["name"]] for name, ids in members.items()}
+        about = {key: feature[key] for key in ("description", "unit", "domain")} | {
+            "feature": feature["name"]
+        }
+        counts: dict[str, dict[str, float]] = {
+            n: {"n": int(p.notna().sum()), "missing": int(p.isna().sum())} for n, p in parts.items()
+        }
+        if feature["kind"] == "numeric":
+            cells = {n: counts[n] | quartiles(p) for n, p in parts.items()}
+            rows.append(about | {"level": None, "cells": cells})
+            continue
+        for level in feature["levels"]:
+            cells = {n: counts[n] | {"count": int((p == level).sum())} for n, p in parts.items()}
+            rows.append(about | {"level": level, "cells": cells})
+    return rows
+
+
+def quartiles(values: pd.Series) -> dict[str, float]:
+    """Return median, q25 and q75 of the known values; empty where there are none."""
+    known = values.dropna()
+    if known.empty:
+        return {}
+    q25, median, q75 = np.quantile(known, [0.25, 0.5, 0.75])
+    return {"median": float(median), "q25": float(q25), "q75": float(q75)}
+
+
+def level_counts(values: pd.Series, levels: Sequence[str], groups: pd.Series) -> list[dict[str, Any]]:
+    """Return how many patients of each group (and of all) have each level; missing is one where it occurs.
+
+    Keys: group, level, n, of (patients of the group).
+    """
+    known = values.astype(object).where(values.notna(), "missing")
+    shown = [*levels, "missing"] if (known == "missing").any() else list(levels)
+    parts = {ALL: known} | {
+        str(g): known[groups.reindex(known.index) == g] for g in sorted(groups.dropna().unique())
+    }
+    return [
+        {"group": group, "level": level, "n": int((part == level).sum()), "of": len(part)}
+        for group, part in parts.items()
+        for level in shown
+    ]
+
+
+def courses(values: pd.Series, groups: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the quartiles of a number in every combination of the columns of `groups`, with n and of."""
+    rows = []
+    joined = groups.assign(value=values.reindex(groups.index))
+    for key, part in joined.groupby(list(groups.columns), sort=True):
+        rows.append(
+            dict(zip(groups.columns, key, strict=True))
+            | {"n": int(part["value"].notna().sum()), "of": len(part)}
+            | quartiles(part["value"])
+        )
+    return rows
+
+
+def response_by_branch(decisions: pd.DataFrame, outcome: pd.Series, level: float) -> list[dict[str, Any]]:
+    """Return pCR in each protocol branch of each node: descriptive, branches are chosen by prognosis.
+
+    Keys: node, branch, patients, and n, events, value, low, high among those whose outcome is known.
+    """
+    rows = []
+    for (node, branch), part in decisions.groupby(["node", "branch"], sort=True):
+        known = outcome.reindex(part["usubjid"]).dropna()
+        rows.append(
+            {"node": node, "branch": branch, "patients": len(part)}
+            | proportion(int(known.sum()), len(known), level)
+        )
+    return rows
+
+
+def events_of(
+    adverse: pd.DataFrame, patients: Sequence[str], settings: Mapping[str, Any]
+) -> dict[str, pd.Series]:
+    """Return, per kind of adverse event, who of `patients` had one: boolean, index usubjid.
+
+    Kinds: any event of the severe grade, serious, discontinuation, and the configured terms.
+    """
+    severe = settings["severe"]
+    chosen = {
+        f"Any event, grade {severe} or more": adverse["grade"] >= severe,
+        "Serious event": adverse["serious"] == "Y",
+        "Event that stopped a drug or treatment": adverse["action"].isin(settings["stopped"]),
+    } | {
+        term["name"]: adverse["term"].isin(term["terms"]) & (adverse["grade"] >= term["grade"])
+        for term in settings["terms"]
+    }
+    index = pd.Index(patients, name="usubjid")
+    return {
+        name: pd.Series(index.isin(adverse.loc[rows.fillna(value=False), "usubjid"]), index=index)
+        for name, rows in chosen.items()
+    }
+
+
+def toxicity_by_arm(
+    events: Mapping[str, pd.Series], arms: pd.Series, reference: str | None, level: float
+) -> list[dict[str, Any]]:
+    """Return each kind of event by arm, with the difference to the reference arm (randomised comparison).
+
+    Keys: event, arm, n, events, value, low, high, difference (value, low, high; empty for the
+    reference arm, and where there is none).
+    """
+    rows = []
+    for name, had in events.items():
+        by_arm = {
+            str(arm): proportion(
+                int(had[arms.reindex(had.index) == arm].sum()),
+                int((arms.reindex(had.index) == arm).sum()),
+                level,
+            )
+            for arm in sorted(arms.unique())
+        }
+        rows += [
+            {"event": name, "arm": arm}
+            | found
+            | {"difference": difference(found, by_arm[reference]) if reference and arm != reference else {}}
+            for arm, found in by_arm.items()
+        ]
+    return rows
+
+
+def response_by_toxicity(severe: pd.Series, outcome: pd.Series, arms: pd.Series) -> list[dict[str, Any]]:
+    """Return the four cells of pCR by severe toxicity, by arm, among patients whose outcome is known.
+
+    Keys: arm, n, pcr_without, pcr_with, no_pcr_without, no_pcr_with (with or without a severe event).
+    """
+    known = outcome.dropna().astype(bool).reindex(severe.index.intersection(outcome.dropna().index))
+    had = severe.reindex(known.index)
+    rows = []
+    for arm in sorted(arms.unique()):
+        inside = arms.reindex(known.index) == arm
+        pcr, event = known[inside], had[inside]
+        rows.append(
+            {
+                "arm": arm,
+                "n": len(pcr),
+                "pcr_without": int((pcr & ~event).sum()),
+                "pcr_with": int((pcr & event).sum()),
+                "no_pcr_without": int((~pcr & ~event).sum()),
+                "no_pcr_with": int((~pcr & event).sum()),
+            }
+        )
+    return rows

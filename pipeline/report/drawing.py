@@ -1,0 +1,95 @@
+"""What all charts have in common: from frames to Vega-Lite, as wide as the page; nothing is computed here.
+
+Row labels stand above their rows, inside the chart, so that long feature names take no width from the data on
+a small screen. Data are embedded as CSV text, four digits a number.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+Chart = Any
+Spec = dict[str, Any]
+
+# Okabe and Ito's palette: told apart with any kind of colour vision.
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+GREY = "#767676"
+INK = "#1f2933"
+CONTRIBUTION = "Contribution (calibrated log-odds of pCR)"
+ROW = 34
+SWARM_ROW = 54
+FONT = "system-ui, sans-serif"
+CONFIG = {
+    "font": FONT,
+    "background": "white",
+    "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 600, "titleColor": INK,
+             "labelColor": INK, "gridColor": "#e3e6ea", "labelFont": FONT, "titleFont": FONT},
+    "legend": {"orient": "top", "labelFontSize": 12, "titleFontSize": 12, "labelColor": INK,
+               "titleColor": INK, "symbolOpacity": 1, "columnPadding": 14, "labelLimit": 0, "titleLimit": 0},
+    "view": {"stroke": None},
+}  # fmt: skip
+
+
+def spec_of(
+    chart: Chart,
+    description: str,
+    height: int,
+    about: Mapping[str, Any] | None = None,
+    *,
+    canvas: bool = False,
+) -> Spec:
+    """Return the chart as plain data, as wide as its container, with its text for those who do not see it.
+
+    `about` (n, events, scale, sampling) goes into every row of the figure's CSV.
+    """
+    renderer = "canvas" if canvas else "svg"
+    sized = chart.properties(
+        width="container",
+        height=height,
+        description=description,
+        usermeta={"embedOptions": {"renderer": renderer}, "about": dict(about or {})},
+    )
+    spec: Spec = sized.to_dict() | {"config": CONFIG}
+    del spec["$schema"]
+    return spec
+
+
+def data_of(frame: pd.DataFrame) -> Any:
+    """Return a frame as inline CSV, its numbers to four significant digits."""
+    parse = {
+        str(name): "number" if pd.api.types.is_numeric_dtype(frame[name]) else "string" for name in frame
+    }
+    text = frame.to_csv(index=False, float_format="%.4g", lineterminator="\n")
+    return alt.InlineData(values=text, format=alt.CsvDataFormat(type="csv", parse=parse))
+
+
+def rows_of(field: str, order: Sequence[str] | None, row: int) -> Any:
+    """Return a row axis whose labels stand above the rows, in `order`, or as the data stand."""
+    axis = alt.Axis(
+        title=None, ticks=False, domain=False, labelAlign="left", labelPadding=-4, labelLimit=0,
+        labelOffset=-row // 2 + 9, labelFontSize=12, grid=True, tickBand="extent",
+    )  # fmt: skip
+    return alt.Y(
+        f"{field}:N", sort=None if order is None else list(order), axis=axis, scale=alt.Scale(padding=0)
+    )
+
+
+def along(field: str, title: str, **axis: Any) -> Any:
+    """Return a horizontal axis of numbers."""
+    return alt.X(f"{field}:Q", title=title, axis=alt.Axis(tickCount=6, **axis))
+
+
+def colours_of(
+    field: str, domain: Sequence[str], colours: Sequence[str], columns: int, title: str | None = None
+) -> Any:
+    """Return colours by the levels of a field, with a legend above the chart."""
+    scale = alt.Scale(domain=list(domain), range=list(colours))
+    return alt.Color(f"{field}:N", scale=scale, legend=alt.Legend(title=title, columns=columns))
+
+
+def line_at(x: float) -> Chart:
+    """Return a vertical line, such as at no difference."""
+    one = alt.InlineData(values=[{"reference": x}])
+    return alt.Chart(one).mark_rule(color=GREY, strokeWidth=1).encode(x="reference:Q")

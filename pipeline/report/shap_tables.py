@@ -1,0 +1,212 @@
+"""The tables of a landmark's SHAP page."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from pipeline.report.page import domain_name, measure, percent, signed
+from pipeline.report.tables import Table
+
+# Units of a number without dimension.
+NO_UNIT = ("", "1")
+Feature = Mapping[str, Any]
+
+
+def described(feature: Feature) -> Markup:
+    """Return a feature's name as a link to its view, its description on hover."""
+    return Markup('<a href="#feature" data-feature="{0}" title="{1}">{0}</a>').format(
+        feature["name"], feature["description"]
+    )
+
+
+def landmark_tables(
+    summary: Mapping[str, Any],
+    comparison: Mapping[str, Any],
+    landmark: str,
+    named: Mapping[str, Feature],
+    absent: Sequence[str],
+) -> dict[str, Table]:
+    """Return the tables of the page by their names."""
+    return {
+        "domains": domains_table(summary["domains"], comparison["domains"].get(landmark, {}), absent),
+        "stability": stability_table(summary, named),
+        "directions": directions_table(summary["directions"], named),
+        "interactions": Table.of(
+            "interactions",
+            "Pairs of features by the mean absolute value of their interaction, calibrated log-odds",
+            {"first": "Feature", "second": "with", "mean": "Mean |interaction|", "n": "Predictions"},
+            [
+                {
+                    "first": described(named[row["first"]]),
+                    "second": described(named[row["second"]]),
+                    "mean": f"{row['mean_abs']:.4f}",
+                    "n": row["patients"],
+                }
+                for row in summary["interactions"]
+            ],
+            text=("second",),
+        ),
+        "clusters": Table.of(
+            "clusters",
+            "Features that carry the same information: read their contributions together",
+            {
+                "features": "Features",
+                "rho": "Mean |correlation|",
+                "together": "Together",
+                "apart": "Sum of each alone",
+            },
+            [
+                {
+                    "features": Markup(", ").join(described(named[name]) for name in row["features"]),
+                    "rho": f"{row['correlation']:.2f}",
+                    "together": f"{row['together']:.3f}",
+                    "apart": f"{row['apart']:.3f}",
+                }
+                for row in summary["clusters"]
+            ],
+        ),
+    }
+
+
+def domains_table(
+    domains: Sequence[Mapping[str, Any]], added: Mapping[str, Any], absent: Sequence[str]
+) -> Table:
+    """Return each domain's share beside what it adds in AUC and net benefit to the other domains."""
+    measures = sorted(
+        {key for pair in added.values() for key in pair if key.startswith("delta_net_benefit@")}
+    )
+    shown = measures[len(measures) // 2] if measures else ""
+    rows = []
+    for row in domains:
+        others = "+".join(other["group"] for other in domains if other is not row)
+        # The set without the last domain goes by the names of the domains that are in it.
+        pair = added.get(f"all-without {row['group']}", added.get(f"all-{others}", {}))
+        rows.append(
+            {
+                "domain": domain_name(row["group"]),
+                "features": row["features"],
+                "share": "{} ({} to {})".format(*(percent(row[key], 1) for key in ("share", "low", "high"))),
+                "auc": measure(pair["delta_auc"], difference=True) if "delta_auc" in pair else "only domain",
+                "benefit": measure(pair[shown], difference=True) if shown in pair else "only domain",
+            }
+        )
+    rows += [
+        {
+            "domain": domain_name(name),
+            "features": 0,
+            "share": "absent: no such data here",
+            "auc": "",
+            "benefit": "",
+        }
+        for name in absent
+    ]
+    threshold = shown.partition("@")[2]
+    columns = {
+        "domain": "Domain",
+        "features": "Features",
+        "share": "Share",
+        "auc": "Adds to the others: AUC",
+        "benefit": f"Adds: net benefit at {threshold}" if threshold else "Adds: net benefit",
+    }
+    return Table.of(
+        "domains", "Share of each domain, and what it adds to all the others, out of fold", columns, rows
+    )
+
+
+def stability_table(summary: Mapping[str, Any], named: Mapping[str, Feature]) -> Table:
+    """Return every feature's mean |contribution| with interval, range over centres and top share."""
+    rows = [
+        {
+            "feature": described(named[row["feature"]]),
+            "domain": domain_name(row["domain"]),
+            "rank": row["rank"],
+            "mean": Markup('{:.3f} <span class="interval">({:.3f} to {:.3f})</span>').format(
+                row["mean_abs"], row["low"], row["high"]
+            ),
+            "centres": ""
+            if row["centre_low"] is None
+            else f"{row['centre_low']:.3f} to {row['centre_high']:.3f}",
+            "top": percent(row["top"]),
+        }
+        for row in summary["features"]
+    ]
+    columns = {
+        "feature": "Feature",
+        "domain": "Domain",
+        "rank": "Rank",
+        "mean": "Mean |contribution|",
+        "centres": "Lowest to highest centre",
+        "top": f"In the top {summary['top']}",
+    }
+    if not any(row["centres"] for row in rows):
+        del columns["centres"]
+    caption = f"All features: interval over {summary['resamples']} resamples, and range over centres"
+    return Table.of("stability", caption, columns, rows, text=("domain",))
+
+
+def directions_table(directions: Sequence[Mapping[str, Any]], named: Mapping[str, Feature]) -> Table:
+    """Return the direction expected against the direction found; a disagreement is marked."""
+    rows = [
+        {
+            "name": Markup('{} <span class="source">{}</span>').format(row["name"], row["source"]),
+            "feature": described(named[row["feature"]]),
+            "compared": row["of"] if row["of"] == "upper third" else f"{row['of']} against {row['against']}",
+            "expected": row["expected"],
+            "found": Markup('{} <span class="interval">({} to {})</span>').format(
+                signed(row["difference"]), signed(row["low"]), signed(row["high"])
+            ),
+            "stability": percent(row["stability"]),
+            "verdict": Markup("<strong>disagrees</strong>")
+            if row["verdict"] == "disagrees"
+            else row["verdict"],
+            "class": "is-primary" if row["verdict"] == "disagrees" else "",
+        }
+        for row in directions
+    ]
+    columns = {
+        "name": "Expectation, section of docs/evidence.md",
+        "feature": "Feature",
+        "compared": "Compared",
+        "expected": "Expected",
+        "found": "Found (log-odds)",
+        "stability": "Same sign",
+        "verdict": "Verdict",
+    }
+    return Table.of(
+        "plausibility",
+        "Directions expected from published results, and found out of fold",
+        columns,
+        rows,
+        text=("feature", "compared", "expected", "verdict"),
+    )
+
+
+def inputs_table(features: Sequence[Feature], ranked: Sequence[Mapping[str, Any]]) -> Table:
+    """Return every input in the model's order, with its rank, for the end of the page."""
+    rank = {row["feature"]: row["rank"] for row in ranked}
+    rows = [
+        {
+            "name": described(f),
+            "domain": domain_name(f["domain"]),
+            "known": f["known_at"],
+            "unit": ", ".join(f["levels"])
+            if f["levels"]
+            else (f["unit"] if f["unit"] not in NO_UNIT else "number"),
+            "missing": percent(f["share_missing"]),
+            "rank": rank[f["name"]],
+            "what": f["description"],
+        }
+        for f in features
+    ]
+    columns = {
+        "name": "Input",
+        "domain": "Domain",
+        "known": "Known at",
+        "unit": "Unit or levels",
+        "missing": "Missing",
+        "rank": "Rank",
+        "what": "What it is",
+    }
+    caption = f"All {len(features)} inputs in the model's own order; missing: share of the patients at risk"
+    return Table.of("inputs", caption, columns, rows, text=("domain", "known", "unit", "what"))

@@ -1,0 +1,223 @@
+"""The charts of the study report: forests, curves, bars of states, courses over time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from pipeline.report.drawing import (
+    GREY,
+    INK,
+    PALETTE,
+    ROW,
+    Spec,
+    colours_of,
+    data_of,
+    line_at,
+    rows_of,
+    spec_of,
+)
+
+About = Mapping[str, Any]
+SPREAD = (PALETTE[0], PALETTE[5], PALETTE[2], PALETTE[3], PALETTE[4], PALETTE[1])
+# Greys for what was not measured, colours for results, the same in every chart.
+STATES = {
+    "not_planned": "#e3e6ea", "not_done": "#b5bac2", "not_evaluable": "#767d89", "below_lod": PALETTE[4],
+    "negative": PALETTE[0], "positive": PALETTE[5], "done": PALETTE[2], "missing": INK,
+}  # fmt: skip
+
+
+def forest_chart(rows: pd.DataFrame, title: str, about: About, reference: float | None = 0) -> Spec:
+    """Draw values with intervals, a row each; rows of a group that is marked stand out.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        label, value, low, high, detail (text on hover), mark (yes or no), in the order wanted.
+    title : str
+        Of the axis.
+    reference : float or None
+        Where the vertical line stands, such as 0 for differences and 1 for ratios; None draws none.
+    """
+    order = rows["label"].tolist()
+    colour = alt.condition("datum.mark == 'yes'", alt.value(PALETTE[5]), alt.value(PALETTE[0]))
+    base = alt.Chart().encode(
+        y=rows_of("label", order, ROW),
+        color=colour,
+        tooltip=[
+            alt.Tooltip("label:N", title="Row"),
+            alt.Tooltip("value:Q", title="Value", format=".4f"),
+            alt.Tooltip("low:Q", title="Low", format=".4f"),
+            alt.Tooltip("high:Q", title="High", format=".4f"),
+            alt.Tooltip("detail:N", title="Of"),
+        ],
+    )
+    x = alt.X("low:Q", title=title, axis=alt.Axis(tickCount=6), scale=alt.Scale(zero=False))
+    spans = base.mark_rule(strokeWidth=2, yOffset=7, y2Offset=7).encode(x=x, x2="high:Q")
+    dots = base.mark_circle(size=70, opacity=1, yOffset=7).encode(x="value:Q")
+    layers = [spans, dots] if reference is None else [line_at(reference), spans, dots]
+    chart = alt.layer(*layers).properties(data=data_of(rows))
+    return spec_of(chart, f"{title}, with intervals: {len(order)} rows.", ROW * len(order), about)
+
+
+def calibration_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
+    """Draw observed along predicted probability with bands, and the diagonal.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        model, predicted, observed, low, high.
+    """
+    models = list(dict.fromkeys(curve["model"]))
+    colour = colours_of("model", models, SPREAD[: len(models)], columns=3)
+    axis = alt.Axis(format="%", tickCount=5)
+    x = alt.X("predicted:Q", title="Predicted probability of pCR", scale=alt.Scale(domain=[0, 1]), axis=axis)
+    y = alt.Y("observed:Q", title="Observed (loess)", scale=alt.Scale(domain=[0, 1]), axis=axis)
+    line = alt.InlineData(values=[{"a": 0, "b": 0}, {"a": 1, "b": 1}])
+    diagonal = (
+        alt.Chart(line).mark_line(color=GREY, strokeDash=[4, 3], strokeWidth=1).encode(x="a:Q", y="b:Q")
+    )
+    base = alt.Chart(data_of(curve)).encode(x=x, color=colour)
+    band = base.mark_area(opacity=0.2).encode(y=alt.Y("low:Q", title="Observed (loess)"), y2="high:Q")
+    middle = base.mark_line(strokeWidth=2.5).encode(
+        y=y,
+        tooltip=[
+            alt.Tooltip("model:N", title="Model"),
+            alt.Tooltip("predicted:Q", title="Predicted", format=".1%"),
+            alt.Tooltip("observed:Q", title="Observed", format=".1%"),
+        ],
+    )
+    return spec_of(alt.layer(diagonal, band, middle), title, 280, about)
+
+
+def benefit_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
+    """Draw net benefit along the threshold probability, a line per strategy.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        strategy, threshold, value, low, high.
+    """
+    strategies = list(dict.fromkeys(curve["strategy"]))
+    colours = (PALETTE[0], PALETTE[5], PALETTE[2], GREY, "#b5bac2")
+    base = alt.Chart(data_of(curve)).encode(
+        x=alt.X(
+            "threshold:Q",
+            title="Threshold probability",
+            scale=alt.Scale(zero=False),
+            axis=alt.Axis(format="%"),
+        ),
+        color=colours_of("strategy", strategies, colours[: len(strategies)], columns=3),
+    )
+    # Treating all falls far below zero beyond the prevalence: the scale ends a little below zero.
+    top = float(curve["value"].max())
+    scale = alt.Scale(domain=[-0.25 * top, 1.1 * top])
+    band = (
+        base.transform_filter("datum.strategy == 'model'")
+        .mark_area(opacity=0.18, clip=True)
+        .encode(y=alt.Y("low:Q", title="Net benefit", scale=scale), y2="high:Q")
+    )
+    lines = base.mark_line(strokeWidth=2, clip=True).encode(
+        y=alt.Y("value:Q", title="Net benefit", scale=scale),
+        strokeDash=alt.StrokeDash("strategy:N", sort=strategies, legend=None),
+        tooltip=[
+            alt.Tooltip("strategy:N", title="Strategy"),
+            alt.Tooltip("threshold:Q", title="Threshold", format=".1%"),
+            alt.Tooltip("value:Q", title="Net benefit", format=".3f"),
+        ],
+    )
+    return spec_of(alt.layer(band, lines), title, 280, about)
+
+
+def shares_chart(counts: pd.DataFrame, levels: Sequence[str], title: str, about: About) -> Spec:
+    """Draw what share of each row's patients has which level, as bars that fill the width.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        label (of the row), level, share; rows in the order wanted.
+    levels : sequence of str
+        Levels in the order wanted.
+    """
+    order = list(dict.fromkeys(counts["label"]))
+    place = {level: i for i, level in enumerate(levels)}
+    frame = counts.assign(place=counts["level"].map(place))
+    chart = (
+        alt.Chart(data_of(frame))
+        .mark_bar(height=13, yOffset=7)
+        .encode(
+            y=rows_of("label", order, ROW),
+            x=alt.X(
+                "share:Q",
+                title="Share of patients",
+                stack="zero",
+                axis=alt.Axis(format="%", tickCount=5),
+                scale=alt.Scale(domain=[0, 1]),
+            ),
+            color=colours_of("level", levels, [STATES.get(level, GREY) for level in levels], columns=3),
+            order=alt.Order("place:Q"),
+            tooltip=[
+                alt.Tooltip("label:N", title="Patients"),
+                alt.Tooltip("level:N", title="State"),
+                alt.Tooltip("share:Q", title="Share", format=".0%"),
+            ],
+        )
+    )
+    return spec_of(chart, title, ROW * len(order), about)
+
+
+def courses_chart(points: pd.DataFrame, visits: Sequence[str], title: str, y: str, about: About) -> Spec:
+    """Draw medians with quartiles along the visits, a line per group.
+
+    Parameters
+    ----------
+    points : DataFrame
+        visit, group, n, median, q25, q75.
+    """
+    groups = list(dict.fromkeys(points["group"]))
+    base = alt.Chart(data_of(points)).encode(
+        x=alt.X("visit:N", sort=list(visits), title="Visit", axis=alt.Axis(labelAngle=0)),
+        xOffset=alt.XOffset("group:N", sort=groups, scale=alt.Scale(paddingOuter=0.9)),
+        color=colours_of("group", groups, SPREAD[: len(groups)], columns=1),
+        tooltip=[
+            alt.Tooltip("group:N", title="Patients"),
+            alt.Tooltip("visit:N", title="Visit"),
+            alt.Tooltip("n:Q", title="n"),
+            alt.Tooltip("median:Q", title="Median", format=".3g"),
+            alt.Tooltip("q25:Q", title="Lower quartile", format=".3g"),
+            alt.Tooltip("q75:Q", title="Upper quartile", format=".3g"),
+        ],
+    )
+    value = alt.Y("q25:Q", title=y, scale=alt.Scale(zero=False))
+    spans = base.mark_rule(strokeWidth=2).encode(y=value, y2="q75:Q")
+    dots = base.mark_point(size=55, filled=True, opacity=1).encode(
+        y="median:Q", shape=alt.Shape("group:N", sort=groups, legend=None)
+    )
+    return spec_of(alt.layer(spans, dots), title, 260, about)
+
+
+def instability_chart(points: pd.DataFrame, about: About) -> Spec:
+    """Draw predictions of bootstrap models against those of the model.
+
+    Parameters
+    ----------
+    points : DataFrame
+        original, prediction.
+    """
+    axis = alt.Axis(format="%", tickCount=5)
+    scale = alt.Scale(domain=[0, 1])
+    line = alt.InlineData(values=[{"a": 0, "b": 0}, {"a": 1, "b": 1}])
+    diagonal = alt.Chart(line).mark_line(color=INK, strokeWidth=1.5).encode(x="a:Q", y="b:Q")
+    dots = (
+        alt.Chart(data_of(points))
+        .mark_circle(size=9, opacity=0.35, color=PALETTE[0])
+        .encode(
+            x=alt.X("original:Q", title="Prediction of the model", scale=scale, axis=axis),
+            y=alt.Y("prediction:Q", title="Predictions of the bootstrap models", scale=scale, axis=axis),
+        )
+    )
+    description = (
+        f"Prediction instability: {len(points)} predictions of bootstrap models against the model's."
+    )
+    return spec_of(alt.layer(dots, diagonal), description, 320, about, canvas=True)

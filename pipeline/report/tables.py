@@ -1,0 +1,67 @@
+"""Tables as data, drawn by one macro of the templates (parts.html.j2), and the small cells that they hide."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+from pipeline.report.page import count, percent
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a page: `rows` hold text or markup by column key; the first column names the row."""
+
+    id: str
+    caption: str
+    columns: Mapping[str, str]
+    rows: Sequence[Mapping[str, Any]]
+    numbers: frozenset[str] = field(default_factory=frozenset)
+
+    @staticmethod
+    def of(
+        id: str,  # noqa: A002 - the element's id
+        caption: str,
+        columns: Mapping[str, str],
+        rows: Sequence[Mapping[str, Any]],
+        text: Sequence[str] = (),
+    ) -> "Table":
+        """Return a table whose columns are all numbers, apart from the first one and those in `text`."""
+        names = list(columns)
+        return Table(id, caption, columns, rows, frozenset(names[1:]) - frozenset(text))
+
+
+@dataclass(frozen=True)
+class Privacy:
+    """Which cells are shown: counts from 1 to below `smallest` are not, where `suppress` says so."""
+
+    smallest: int
+    suppress: bool
+
+    def hides(self, n: int) -> bool:
+        """Tell whether a count is too small to be shown."""
+        return self.suppress and 0 < n < self.smallest
+
+    def cell(self, n: int, of: int | None = None) -> Markup:
+        """Return a count, with its share of `of`; fewer than the smallest are not told."""
+        if self.hides(n):
+            return Markup('<span class="none">&lt; {}</span>').format(self.smallest)
+        share = Markup(' <span class="interval">{}</span>').format(percent(n / of)) if of else Markup("")
+        return Markup("{}{}").format(count(n), share)
+
+    def proportion(self, found: Mapping[str, Any]) -> Markup:
+        """Return events of n and their share with its interval, or that they are too few to be shown."""
+        if not found["n"]:
+            return Markup('<span class="none">none</span>')
+        if self.hides(found["n"]) or self.hides(found["events"]) or self.hides(found["n"] - found["events"]):
+            return Markup('<span class="none">too few to show</span>')
+        return Markup(
+            '<span class="value">{}</span> of {} <span class="interval">{} ({} to {})</span>'
+        ).format(
+            count(found["events"]),
+            count(found["n"]),
+            percent(found["value"], 1),
+            percent(found["low"], 1),
+            percent(found["high"], 1),
+        )

@@ -1,0 +1,170 @@
+(() => {
+  "use strict";
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const features = data.features;
+  const byName = Object.fromEntries(features.map((feature, i) => [feature.name, i]));
+  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
+  const values = features.map((f) => (f.kind === "numeric" ? new Float32Array(bytes(f.values)) : new Int8Array(bytes(f.values))));
+  const shap = features.map((f) => new Int32Array(bytes(f.shap)));
+  const n = data.n;
+  const contribution = (feature, i) => shap[feature][i] * data.scale;
+  const missing = (feature, i) => (features[feature].kind === "numeric" ? Number.isNaN(values[feature][i]) : values[feature][i] < 0);
+  const text = (feature, i) => {
+    if (missing(feature, i)) return "missing";
+    const f = features[feature];
+    return f.kind === "numeric" ? String(Number(values[feature][i].toPrecision(5))) : f.levels[values[feature][i]];
+  };
+  const logistic = (x) => 1 / (1 + Math.exp(-x));
+  const signed = (x, digits = 2) => (x < 0 ? "\u2212" : "+") + Math.abs(x).toFixed(digits);
+  const element = (tag, attributes = {}, content = "") => {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    made.textContent = content;
+    return made;
+  };
+  const axisTitle = (f) => f.name + (f.unit ? ` (${f.unit})` : "");
+
+  // ---- one feature
+  const chosen = document.getElementById("feature-chosen");
+  const colour = document.getElementById("feature-colour");
+  const split = document.getElementById("feature-split");
+  const about = document.getElementById("feature-about");
+  const places = [...document.querySelectorAll(".feature-chart")];
+  const hash = (i) => ((i * 2654435761) % 1000) / 500 - 1;
+
+  const colourOf = (second) => {
+    if (second < 0) return { at: () => "all", encoding: { value: "#0072B2" } };
+    const f = features[second];
+    if (f.kind !== "numeric") return { at: (i) => text(second, i), encoding: null };
+    return {
+      at: (i) => (missing(second, i) ? null : Number(values[second][i].toPrecision(5))),
+      encoding: { field: "colour", type: "quantitative", scale: { scheme: "viridis" }, legend: { title: axisTitle(f), gradientLength: 160 } },
+    };
+  };
+
+  const drawFeature = async () => {
+    const index = byName[chosen.value], f = features[index];
+    const second = colour.value === "" || colour.value === chosen.value ? -1 : byName[colour.value];
+    const paint = colourOf(second);
+    const splitter = data.split && split && split.checked ? byName[data.split] : -1;
+    const parts = splitter < 0 ? [null] : features[splitter].levels.map((level, code) => ({ level, code }));
+    about.textContent = `${f.description}. ${f.domain}, known at ${f.known_at}. `
+      + (f.missing_count ? `${f.missing_count} patients without a value are not drawn.` : "No value is missing.");
+    for (const [place, target] of places.entries()) {
+      const figure = target.closest("figure");
+      figure.hidden = place >= parts.length;
+      if (figure.hidden) continue;
+      const part = parts[place];
+      const inside = (i) => !missing(index, i) && (part === null || values[splitter][i] === part.code);
+      const points = [];
+      for (let i = 0; i < n; i += 1) {
+        if (!inside(i)) continue;
+        const x = f.kind === "numeric" ? Number(values[index][i].toPrecision(5)) : text(index, i);
+        points.push({ x, y: Number(contribution(index, i).toPrecision(4)), colour: paint.at(i), jitter: hash(i) });
+      }
+      const curve = part === null ? f.curve : (f.curves[part.level] || []);
+      const spec = structuredClone(pcr.specs[`feature-${f.kind}`]);
+      const layers = spec.layer;
+      for (const layer of layers) {
+        if (layer.encoding && layer.encoding.x) layer.encoding.x.title = axisTitle(f);
+        if (layer.encoding && layer.encoding.color) {
+          if (paint.encoding) layer.encoding.color = paint.encoding;
+          else layer.encoding.color.legend.title = axisTitle(features[second]);
+        }
+      }
+      spec.description = `Contribution of ${f.name} along its values, ${points.length} patients`;
+      spec.title = part === null ? undefined : { text: `${features[splitter].name}: ${part.level}`, anchor: "start", fontSize: 13 };
+      await pcr.draw(target.id, spec, { points, curve });
+    }
+  };
+
+  for (const control of [chosen, colour, split]) if (control) control.addEventListener("change", drawFeature);
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-feature]");
+    if (!link || !(link.dataset.feature in byName)) return;
+    chosen.value = link.dataset.feature;
+    drawFeature();
+  });
+
+  // ---- one patient
+  const search = document.getElementById("patient-search");
+  const showPatient = async (id) => {
+    const i = data.ids.indexOf(id);
+    const status = document.getElementById("patient-status");
+    if (i < 0) {
+      status.textContent = `No patient ${id} on this page. ${data.n < data.patients ? "Only a sample is; pcr report shows the others." : "Ids start like " + data.ids[0] + "."}`;
+      return;
+    }
+    const p = data.p[i], base = data.base[i];
+    status.textContent = `Patient ${id} is shown below.`;
+    const order = features.map((_, k) => k).sort((a, b) => Math.abs(contribution(b, i)) - Math.abs(contribution(a, i)) || a - b);
+    const shown = order.slice(0, 12), rest = order.slice(12);
+    const steps = [{ label: "base value: average patient of the training part", description: "What the explanation starts from", from: 0, to: base, right: Math.max(0, base), text: `${signed(base)} (${(100 * logistic(base)).toFixed(1)} %)`, kind: "base" }];
+    let at = base;
+    for (const k of shown) {
+      const c = contribution(k, i);
+      steps.push({ label: `${features[k].name} = ${text(k, i)}`, description: features[k].description, from: at, to: at + c, right: Math.max(at, at + c), text: signed(c), kind: c < 0 ? "down" : "up" });
+      at += c;
+    }
+    const others = rest.reduce((sum, k) => sum + contribution(k, i), 0);
+    if (rest.length) steps.push({ label: `${rest.length} other features`, description: "Their summed contribution", from: at, to: at + others, right: Math.max(at, at + others), text: signed(others), kind: others < 0 ? "down" : "up" });
+    at += others;
+    steps.push({ label: "prediction", description: "Calibrated log-odds of pCR", from: 0, to: at, right: Math.max(0, at), text: `${signed(at)} (${(100 * p).toFixed(1)} %)`, kind: "prediction" });
+    const spec = structuredClone(pcr.specs.waterfall);
+    spec.height = 34 * steps.length;
+    spec.description = `Waterfall of patient ${id}: from ${base.toFixed(3)} to ${at.toFixed(3)} on the log-odds.`;
+    await pcr.draw("waterfall", spec, { steps });
+
+    const facts = document.getElementById("patient-facts");
+    facts.replaceChildren();
+    const fact = (name, value) => facts.append(element("dt", {}, name), element("dd", {}, value));
+    fact("Predicted probability of pCR", `${(100 * p).toFixed(1)} % out of fold, repeat ${data.repeat}` + (data.p_low[i] === data.p_high[i] ? "" : `; ${(100 * data.p_low[i]).toFixed(1)} to ${(100 * data.p_high[i]).toFixed(1)} % over the repeats`));
+    fact("Observed", data.y[i] ? "pCR" : "no pCR");
+    fact("Arm", data.arm[i]);
+    if (data.branch) fact("Protocol branch", data.branch[i] === null ? "none" : `${data.branch[i]}${data.arm[i] === data.adaptive ? "" : " (virtual: she is treated by her own arm)"}; not a treatment recommendation`);
+    const absent = features.filter((_, k) => missing(k, i) && features[k].used).map((f) => f.name);
+    fact("Inputs missing and imputed", absent.length ? absent.join(", ") : "none");
+
+    const body = document.getElementById("patient-values");
+    body.dataset.base = base; body.dataset.probability = p; body.dataset.patient = id;
+    body.replaceChildren();
+    for (const k of order) {
+      const f = features[k], c = contribution(k, i);
+      const row = element("tr", { "data-contribution": c });
+      const head = element("th", { scope: "row" });
+      head.append(element("span", { title: f.description, tabindex: "0", class: "described" }, f.name));
+      row.append(head, element("td", { class: "number" }, text(k, i)), element("td", {}, f.unit), element("td", {}, f.known_at), element("td", { class: "number" }, signed(c, 3)), element("td", {}, f.description));
+      body.append(row);
+    }
+
+    const trajectory = [], elsewhere = document.getElementById("patient-landmarks");
+    elsewhere.replaceChildren();
+    for (const other of data.others) {
+      const row = element("tr");
+      const here = other.p[i];
+      row.append(element("th", { scope: "row" }, other.landmark));
+      if (here === null) row.append(element("td", { colspan: String(2 + data.domains.length) }, "not at risk at this landmark"));
+      else {
+        trajectory.push({ landmark: other.landmark, p: here });
+        row.append(element("td", { class: "number" }, `${(100 * here).toFixed(1)} %`), element("td", { class: "number" }, signed(other.base[i])));
+        for (const domain of data.domains) row.append(element("td", { class: "number" }, other.domains[domain] ? signed(other.domains[domain][i]) : "absent"));
+      }
+      elsewhere.append(row);
+    }
+    await pcr.draw("trajectory", structuredClone(pcr.specs.trajectory), { trajectory });
+  };
+  const start = async () => {
+    await drawFeature();
+    if (search) {
+      const list = document.getElementById("patient-ids");
+      for (const id of data.ids) list.append(element("option", { value: id }));
+      document.getElementById("patient-form").addEventListener("submit", (event) => {
+        event.preventDefault();
+        showPatient(search.value.trim());
+      });
+      await showPatient(data.ids[0]);
+    }
+    document.documentElement.dataset.ready = "yes";
+  };
+  start();
+})();

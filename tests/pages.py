@@ -1,0 +1,240 @@
+"""What holds for the pages of any study: checked in a browser, and traced to the artifacts."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser import opened, show_everything
+
+WIDTHS = (1280, 390)
+
+
+def check_page(browser: Any, path: Path, width: int) -> None:
+    """A page opens without network and a word on the console, draws all figures, fits the screen."""
+    with opened(browser, path, width) as (page, trouble):
+        show_everything(page)
+        assert trouble == [], path.name
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path.name
+        drawn = page.locator(".chart:visible").count()
+        assert drawn > 3
+        assert page.locator(".chart:visible :is(svg, canvas)").count() == drawn
+        empty = page.evaluate(
+            "[...document.querySelectorAll('main section')].filter(s => !s.innerText.trim()).map(s => s.id)"
+        )
+        assert empty == []
+        broken = page.evaluate(
+            "[...document.querySelectorAll('a[href^=\"#\"]')].map(a => a.getAttribute('href').slice(1))"
+            ".filter(id => !document.getElementById(id))"
+        )
+        assert broken == []
+
+
+def check_accessible(browser: Any, path: Path) -> None:
+    """axe-core finds no serious and no critical violation."""
+    with opened(browser, path) as (page, _):
+        show_everything(page)
+        found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        grave = {
+            v["id"]: v["nodes"][0]["html"][:200] for v in found if v["impact"] in {"serious", "critical"}
+        }
+        assert grave == {}, path.name
+
+
+def check_patient(browser: Any, artifacts: Path, landmark: str, patient: str) -> None:
+    """Searching a patient shows bars that add up to the probability shown, which is the stored one."""
+    stored = stored_prediction(artifacts, landmark, patient)
+    with opened(browser, artifacts / "reports" / f"shap-{landmark}.html") as (page, trouble):
+        page.fill("#patient-search", patient)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f"#patient-values[data-patient='{patient}']", state="attached")
+        page.wait_for_function("pcr.specs.waterfall.datasets.steps.length > 2")
+        body = page.locator("#patient-values")
+        base = float(body.get_attribute("data-base"))
+        parts = page.eval_on_selector_all(
+            "#patient-values tr", "rows => rows.map(r => Number(r.dataset.contribution))"
+        )
+        steps = page.evaluate("pcr.specs.waterfall.datasets.steps")
+        shown = page.locator("#patient-facts dd").first.inner_text()
+        assert trouble == []
+    assert 1 / (1 + np.exp(-(base + sum(parts)))) == pytest.approx(stored, abs=1e-6)
+    bars = steps[0]["to"] + sum(step["to"] - step["from"] for step in steps[1:-1])
+    assert 1 / (1 + np.exp(-bars)) == pytest.approx(stored, abs=1e-6)
+    assert steps[-1]["to"] == pytest.approx(bars, abs=1e-9)
+    assert shown.startswith(f"{100 * stored:.1f} %")
+
+
+def stored_prediction(artifacts: Path, landmark: str, patient: str) -> float:
+    """Return the patient's prediction by the explained candidate, first repeat."""
+    model = json.loads((artifacts / "models" / landmark / "model.json").read_text())["candidate"]
+    rows = pd.read_parquet(artifacts / "predictions" / f"{landmark}.parquet")
+    mine = rows[(rows["usubjid"] == patient) & (rows["model"] == model) & (rows["repeat"] == 0)]
+    return float(mine["p"].iloc[0])
+
+
+def check_hover(browser: Any, artifacts: Path, landmark: str) -> None:
+    """A feature's description shows on hover, in the text and in the charts."""
+    described = json.loads((artifacts / "features" / f"{landmark}.json").read_text())["features"]
+    about = {feature["name"]: feature["description"] for feature in described}
+    with opened(browser, artifacts / "reports" / f"shap-{landmark}.html") as (page, _):
+        for link in page.locator("a[data-feature]").all()[:30]:
+            assert link.get_attribute("title") == about[link.get_attribute("data-feature")]
+        page.locator("#ranking").scroll_into_view_if_needed()
+        page.wait_for_selector("#ranking svg")
+        page.locator("#ranking svg .mark-rect path").first.hover()
+        tooltip = page.locator("#vg-tooltip-element.visible")
+        tooltip.wait_for()
+        first = page.locator("#feature-chosen option").first.get_attribute("value")
+        assert about[first] in tooltip.inner_text()
+
+
+def check_saving(browser: Any, artifacts: Path, landmark: str) -> None:
+    """A figure is saved as SVG, and its data as CSV with n, events, scale and sampling in every row."""
+    metrics = json.loads((artifacts / "metrics" / f"{landmark}.json").read_text())
+    with opened(browser, artifacts / "reports" / f"shap-{landmark}.html") as (page, trouble):
+        for figure in ("domain-shares", "feature-1", "waterfall"):
+            saved = {}
+            for kind in ("svg", "csv"):
+                with page.expect_download() as waiting:
+                    page.locator(f"button[data-save={kind}][data-figure={figure}]").click()
+                saved[kind] = Path(waiting.value.path()).read_text(encoding="utf-8")
+            assert re.match(r"<svg[^>]*>", saved["svg"])
+            rows = list(csv.DictReader(io.StringIO(saved["csv"])))
+            assert rows
+            assert {row["figure_sampling"] for row in rows} == {"out of fold"}
+            expected = 1 if figure == "waterfall" else metrics["chosen"]["n"]["value"]
+            assert {row["figure_n"] for row in rows} == {str(expected)}
+        assert trouble == []
+
+
+def specs(path: Path) -> dict[str, Any]:
+    """Return the charts of a page by the id of their figure."""
+    found = re.search(
+        r'<script type="application/json" id="charts">(.*?)</script>', path.read_text(), re.DOTALL
+    )
+    assert found
+    return json.loads(found.group(1))
+
+
+def table_of(spec: dict[str, Any], column: str) -> pd.DataFrame:
+    """Return the table that a chart is drawn from, the one with `column`."""
+    texts = [data for data in spec["datasets"].values() if isinstance(data, str)]
+    return pd.read_csv(io.StringIO(next(text for text in texts if column in text.split("\n")[0])))
+
+
+def drawn(spec: dict[str, Any], key: str, value: str) -> dict[str, float]:
+    """Return what a chart draws: `value` by `key`."""
+    return dict(table_of(spec, value).set_index(key)[value])
+
+
+CLOSE = {"rel": 2e-3, "abs": 2e-4}
+
+
+def check_traced(artifacts: Path, landmark: str) -> int:
+    """Figures of the pages are recomputed from the artifacts; return how many were."""
+    cohort = pd.read_parquet(artifacts / "cohort" / "cohort.parquet").set_index("usubjid")
+    first_page = specs(artifacts / "reports" / "index.html")
+    return (
+        _traced_shap(artifacts, landmark, cohort)
+        + _traced_models(artifacts, landmark, first_page)
+        + _traced_raw(artifacts, first_page, cohort)
+    )
+
+
+def _same(found: dict[str, float], expected: dict[str, float]) -> None:
+    assert found
+    assert {k: expected[k] for k in found} == pytest.approx(found, **CLOSE)
+
+
+def _traced_shap(artifacts: Path, landmark: str, cohort: pd.DataFrame) -> int:
+    """Trace five figures of a SHAP page to shap/<landmark>.parquet."""
+    page = specs(artifacts / "reports" / f"shap-{landmark}.html")
+    features = json.loads((artifacts / "features" / f"{landmark}.json").read_text())["features"]
+    shap = pd.read_parquet(artifacts / "shap" / f"{landmark}.parquet")
+    domains = {f["domain"]: [g["name"] for g in features if g["domain"] == f["domain"]] for f in features}
+    sums = _named(pd.DataFrame({d: shap[columns].sum(axis=1).abs() for d, columns in domains.items()}))
+    _same(drawn(page["domain-shares"], "domain", "share"), (sums.mean() / sums.mean().sum()).to_dict())
+    ranking = {k.split(" (")[0]: v for k, v in drawn(page["ranking"], "label", "mean_abs").items()}
+    _same(ranking, shap[[f["name"] for f in features]].abs().mean().to_dict())
+    points = table_of(page["beeswarm"], "rank")
+    top = points["feature"].iloc[0]
+    stored = shap[shap["repeat"] == 0].sort_values("usubjid")[top].to_numpy()
+    one = points.loc[points["feature"] == top, "contribution"].to_numpy()
+    assert one == pytest.approx(stored, rel=2e-3, abs=1e-4)
+    themes = json.loads((artifacts / "shap" / f"{landmark}.json").read_text())["biology"]
+    groups = {g["group"]: shap[g["members"]].sum(axis=1).abs().mean() for g in themes}
+    _same(drawn(page["themes"], "label", "mean_abs"), groups)
+    arm = shap["usubjid"].map(cohort["arm"])
+    split = table_of(page["split-arm"], "mean_abs")
+    for row in split.itertuples():
+        expected = sums.loc[(arm == row.label.split(" (")[0]).to_numpy(), row.domain].mean()
+        assert row.mean_abs == pytest.approx(expected, **CLOSE)
+    return 5
+
+
+def _traced_models(artifacts: Path, landmark: str, first_page: dict[str, Any]) -> int:
+    """Trace four figures on models to predictions/ and curves/."""
+    predictions = pd.read_parquet(artifacts / "predictions" / f"{landmark}.parquet")
+    both = predictions[predictions["model"].isin(["chosen", "rules"])]
+    loss = -(both["y"] * np.log(both["p"]) + (1 - both["y"]) * np.log(1 - both["p"]))
+    wide = both.assign(loss=loss).pivot_table(index=["usubjid", "repeat"], columns="model", values="loss")
+    difference = (wide["chosen"] - wide["rules"]).groupby("repeat").mean().mean()
+    found = drawn(first_page["differences"], "label", "value")
+    assert found[f"{landmark}: all arms"] == pytest.approx(difference, **CLOSE)
+    calibration = pd.read_csv(artifacts / "curves" / f"{landmark}-calibration.csv").query("model == 'chosen'")
+    shown = table_of(first_page[f"calibration-{landmark}"], "observed")
+    assert shown["observed"].to_numpy() == pytest.approx(calibration["observed"].to_numpy(), **CLOSE)
+    chosen = predictions[predictions["model"] == "chosen"]
+    for decision, event in (("de-escalation", 1), ("escalation", 0)):
+        t = 0.5
+        act = (chosen["p"] >= t) if event else (1 - chosen["p"] >= t)
+        hit, false = ((act & (chosen["y"] == y)).groupby(chosen["repeat"]).mean() for y in (event, 1 - event))
+        curve = table_of(first_page[f"benefit-{decision}-{landmark}"], "threshold")
+        at = curve[(curve["strategy"] == "model") & np.isclose(curve["threshold"], t)]["value"].iloc[0]
+        assert at == pytest.approx((hit - false * t / (1 - t)).mean(), **CLOSE)
+    return 4
+
+
+def _traced_raw(artifacts: Path, first_page: dict[str, Any], cohort: pd.DataFrame) -> int:
+    """Trace what the study report says of patients, where the study has it."""
+    traced = 0
+    if "branches" in first_page:
+        decisions = pd.read_parquet(artifacts / "rules" / "decisions.parquet")
+        decisions = decisions[decisions["arm"] == "ADAPTIVE"]
+        outcome = decisions["usubjid"].map(cohort["outcome"])
+        rate = outcome.groupby(decisions["node"] + ": " + decisions["branch"]).mean()
+        for label, value in drawn(first_page["branches"], "label", "value").items():
+            assert value == pytest.approx(rate[label.split(" (")[0]], abs=1e-4)
+        traced += 1
+    if "toxicity-differences" in first_page:
+        adverse = pd.read_parquet(artifacts / "raw" / "adverse_events.parquet")
+        severe = set(adverse.loc[adverse["grade"] >= 3, "usubjid"])
+        treated = cohort[
+            cohort.index.isin(pd.read_parquet(artifacts / "raw" / "exposure.parquet")["usubjid"])
+        ]
+        rate = pd.Series(treated.index.isin(severe), index=treated.index).groupby(treated["arm"]).mean()
+        shown = drawn(first_page["toxicity-differences"], "label", "value")["Any event, grade 3 or more"]
+        assert shown == pytest.approx(100 * (rate["ADAPTIVE"] - rate["CONTROL_TCBHP"]), abs=0.01)
+        traced += 1
+    if "states" in first_page:
+        baseline = pd.read_parquet(artifacts / "features" / "baseline.parquet")
+        counts = baseline["ctdna_baseline_state"].value_counts()
+        rows = table_of(first_page["states"], "share").query("label == 'ctDNA at baseline, all'")
+        shown = rows[rows["share"] > 0].set_index("level")["share"]
+        assert set(shown.index) == {
+            level for level, n in counts.items() if n / len(baseline) >= 0.005 and n >= 5
+        }
+        assert shown.to_dict() == pytest.approx((counts / len(baseline))[shown.index].to_dict(), abs=0.0051)
+        traced += 1
+    return traced
+
+
+def _named(by_domain: Any) -> Any:
+    return by_domain.rename(**({"index" if by_domain.ndim == 1 else "columns": {"ctdna": "ctDNA"}}))
