@@ -715,9 +715,9 @@ def _columns_of(data: Any) -> tuple[dict[str, Any], int, str]:
     rows: list[Any] = list(data) if _is_column(data) else [data]
     if not all(isinstance(row, Mapping) for row in rows):
         return {}, len(rows), "not a row of named inputs"
-    texts = [{str(name): value for name, value in row.items()} for row in rows]
-    every = dict.fromkeys(name for row in texts for name in row)
-    return {name: _objects([row.get(name) for row in texts]) for name in every}, len(rows), ""
+    named = [{str(name): value for name, value in row.items()} for row in rows]
+    every = dict.fromkeys(name for row in named for name in row)
+    return {name: _objects([row.get(name) for row in named]) for name in every}, len(rows), ""
 
 
 def _columns_of_mapping(data: Mapping[Any, Any]) -> tuple[dict[str, Any], int, str]:

@@ -19,8 +19,8 @@ from models.registry import (
     ensure_run,
     ensure_version,
     finish_run,
-    model_digest,
 )
+from models.serving import model_digest
 from tests.patients import FEATURES, SETTINGS, patients
 
 # MLflow's own code meets deprecations of its dependencies.
