@@ -572,7 +572,11 @@ class _Input:
         self._limits = f"outside {_bound(low)} to {_bound(high)} {self.unit}".strip()
         support = serving.get("support", {})
         self.seen = support.get("seen", {}).get(self.name)
-        self._tolerance = float(support.get("unit_tolerance", math.inf))
+        tolerance = float(support.get("unit_tolerance", math.inf))
+        self._usual: tuple[float, float] | None = None
+        # Where training patients span orders of magnitude, another unit cannot be told.
+        if self.seen is not None and self.seen[0] > 0 and self.seen[1] <= 10 * tolerance * self.seen[0]:
+            self._usual = (self.seen[0] / tolerance, self.seen[1] * tolerance)
 
     def code(self, column: Mapping[str, Any]) -> float:
         """Return the position of an encoded column's level; NaN for a column that is the number itself."""
@@ -605,10 +609,7 @@ class _Input:
 
     def _far(self, number: float) -> bool:
         """Tell whether a number lies several times below or above all that training patients had."""
-        if self.seen is None or self.seen[0] <= 0:
-            return False
-        low, high = float(self.seen[0]), float(self.seen[1])
-        return number < low / self._tolerance or number > high * self._tolerance
+        return self._usual is not None and not self._usual[0] <= number <= self._usual[1]
 
     def _would_fit(self, number: float) -> bool:
         """Tell whether the number, in another unit, is what training patients had."""
@@ -629,9 +630,8 @@ class _Input:
         if self.numeric and (plain := _plain_numbers(values)) is not None:
             number, empty = plain.copy(), np.isnan(plain)
             doubtful = ~empty & ~((plain >= self.low) & (plain <= self.high))
-            if self.seen is not None and self.seen[0] > 0:
-                far = (plain < self.seen[0] / self._tolerance) | (plain > self.seen[1] * self._tolerance)
-                doubtful |= ~empty & far
+            if self._usual is not None:
+                doubtful |= ~empty & ~((plain >= self._usual[0]) & (plain <= self._usual[1]))
             unsure = np.flatnonzero(doubtful)
             read = [self.read(value) for value in plain[unsure].tolist()]
             number[unsure] = [value for value, _, _ in read]
