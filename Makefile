@@ -7,7 +7,7 @@ PROFILE ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 READY := .venv/.ready
 
-.PHONY: run test setup lint null-check coverage attainable targets bench lock reference
+.PHONY: run test setup lint null-check kill-test coverage attainable targets bench lock reference
 
 run: $(READY) ## check the input, run the pipeline, show the results (STUDY=name SOURCE=folder)
 	pcr run --study "$(STUDY)" $(if $(SOURCE),--source "$(SOURCE)") $(if $(PROFILE),--profile "$(PROFILE)")
@@ -22,6 +22,9 @@ lint: $(READY)
 
 null-check: $(READY) ## 50 permutations of the outcome: no model may find anything
 	python -m pipeline.null_check
+
+kill-test: $(READY) ## kill the tracking stage at 50 random points: MLflow must end as after one clean run
+	python -m tests.kill_track 50
 
 SIMULATED_STUDY = --study configs/studies/nct07239271.yaml --configs configs \
 	--features artifacts/nct07239271/features

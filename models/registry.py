@@ -67,6 +67,7 @@ class Store:
             logging.getLogger(name).setLevel(logging.ERROR)
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         with FileLock(self.artifact_root / ".lock"), _advisory_lock(self.uri):
+            _make_database(self.uri)
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_registry_uri(self.uri)
             client = MlflowClient()
@@ -75,6 +76,24 @@ class Store:
                 client.create_experiment(self.experiment, artifact_location=location)
             mlflow.set_experiment(self.experiment)
             yield client
+
+
+def _make_database(uri: str) -> None:
+    """Make a new SQLite database whole, and then put it in place.
+
+    MLflow makes its tables step by step, and cannot go on where it was killed. (PostgreSQL undoes the steps.)
+    """
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or path.exists():
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415 - once per database
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
+        new = Path(scratch) / path.name
+        store = SqlAlchemyStore(f"sqlite:///{new}", str(Path(scratch) / "artifacts"))
+        store.engine.dispose()
+        new.replace(path)
 
 
 @contextlib.contextmanager
