@@ -1,4 +1,4 @@
-"""The served model: one row by the direct path, 100,000 rows, and the same candidate as a CalibratedClassifierCV.
+"""The served model: one row by the direct path, 100,000 rows, beside the candidate as CalibratedClassifierCV.
 
 Both are MLflow pyfunc models; the other one is pickled, and checks nothing.
 """
@@ -75,7 +75,8 @@ def main() -> None:
         single = [row.to_dict() for _, row in rows.head(300).iterrows()]
         each = [best_of(1, lambda row=row: desk.answer(row)) for row in single]
         print(
-            f"one row, direct path: median {1e3 * np.median(each):.2f} ms, p99 {1e3 * np.quantile(each, 0.99):.2f} ms"
+            f"one row, direct path: median {1e3 * np.median(each):.2f} ms, "
+            f"p99 {1e3 * np.quantile(each, 0.99):.2f} ms"
         )
         ours = best_of(3, lambda: served.predict(rows))
 

@@ -26,8 +26,8 @@ uri, home, key = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 store = Store(uri, "pcr-made-up", home)
 with store.locked() as client:
     parent, made = ensure_run(client, store, Record(key, "state", {"a": "1"}, {"auc": 0.7}, {}))
-    ensure_version(client, parent, sys.argv[4], Path(sys.argv[5]), tags={}, example=GOOD, requirements=["numpy"],
-                   card="x" * 5000)
+    name, folder, card = sys.argv[4], Path(sys.argv[5]), "x" * 5000
+    ensure_version(client, parent, name, folder, tags={}, example=GOOD, requirements=["numpy"], card=card)
     if made:
         finish_run(client, parent, key)
 """
