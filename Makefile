@@ -7,7 +7,7 @@ PROFILE ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 READY := .venv/.ready
 
-.PHONY: run test browser setup lint null-check coverage attainable targets bench lock reference
+.PHONY: run test browser setup lint null-check kill-test coverage attainable targets bench lock reference
 
 run: $(READY) ## check the input, run the pipeline, show the results (STUDY=name SOURCE=folder)
 	pcr run --study "$(STUDY)" $(if $(SOURCE),--source "$(SOURCE)") $(if $(PROFILE),--profile "$(PROFILE)")
@@ -26,6 +26,9 @@ lint: $(READY)
 null-check: $(READY) ## 50 permutations of the outcome: no model may find anything
 	python -m pipeline.null_check
 
+kill-test: $(READY) ## kill the tracking stage at 50 random points: MLflow must end as after one clean run
+	python -m tests.kill_track 50
+
 SIMULATED_STUDY = --study configs/studies/nct07239271.yaml --configs configs \
 	--features artifacts/nct07239271/features
 
@@ -40,7 +43,7 @@ targets: $(READY) ## which published figures a large simulated cohort reproduces
 	python -m pipeline.targets --simulation configs/simulation.yaml --page docs/simulation-targets.md
 
 bench: $(READY) ## measure, as ratios within one run; never a test
-	for name in rules bootstrap nested_cv; do python -m benchmarks.$$name || exit 1; done
+	for name in rules bootstrap nested_cv serving; do python -m benchmarks.$$name || exit 1; done
 
 setup: $(READY)
 

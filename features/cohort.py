@@ -48,6 +48,8 @@ def build_cohort(
     study: Mapping[str, Any],
     eligibility: Mapping[str, Any],
     data_cut: pd.Timestamp | None = None,
+    *,
+    outcome_needed: bool = True,
 ) -> Cohort:
     """Build the cohort of all randomised patients, whether eligible or not.
 
@@ -59,18 +61,22 @@ def build_cohort(
         configs/eligibility.yaml.
     data_cut : Timestamp, optional
         Surgery after it is not due, and departures after it have not happened.
+    outcome_needed : bool
+        False where patients are only to be scored.
 
     Raises
     ------
     CohortError
-        If there are no patients, the definition of pCR is unknown, no outcome is known, or all are the same.
+        If there are no patients, the definition of pCR is unknown, or, where an outcome is needed, none is
+        known, or all are the same.
     """
     subjects = tables["subjects"].set_index("usubjid").sort_index()
     if subjects.empty:
         raise CohortError("subjects: no patients, so there is no cohort")
     known = _until(tables, data_cut)
     outcome = outcomes(known, study["outcome"])
-    _require_two_classes(outcome, study["outcome"]["definition"])
+    if outcome_needed:
+        _require_two_classes(outcome, study["outcome"]["definition"])
     criteria = criteria_met(tables, eligibility["criteria"], study["visits"][0])
     excluding = [c["id"] for c in eligibility["criteria"] if c["excluding"]]
     frame = subjects[["siteid", "arm", "rand_date"]].copy()

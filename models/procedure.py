@@ -18,10 +18,11 @@ from models.serving import PcrModel
 
 @dataclass(frozen=True)
 class Tuned:
-    """A candidate after tuning: best grid point, calibration, and loss per patient in the inner folds."""
+    """A candidate after tuning: best grid point, calibration; calibrated log-odds and loss, inner folds."""
 
     point: str
     calibration: dict[str, float]
+    score: np.ndarray
     loss: np.ndarray
 
 
@@ -197,6 +198,5 @@ def _best(points: Mapping[str, np.ndarray], y: np.ndarray, kind: str) -> Tuned:
     """Return the point of least mean log loss, recalibrated where the candidate is boosted."""
     point = min(points, key=lambda name: float(patient_loss(points[name], y).mean()))
     intercept, slope = recalibrate(points[point], y) if kind == "lightgbm" else (0.0, 1.0)
-    return Tuned(
-        point, {"intercept": intercept, "slope": slope}, patient_loss(intercept + slope * points[point], y)
-    )
+    score = intercept + slope * points[point]
+    return Tuned(point, {"intercept": intercept, "slope": slope}, score, patient_loss(score, y))

@@ -4,30 +4,71 @@ A registered model is three readable files: ``model.json`` (this module's *docum
 (LightGBM's own text, where boosting is used) and this file. It needs numpy and pandas, and LightGBM only for
 a boosted model; it imports nothing of the project, reads nothing outside its folder and opens no connection.
 
+`PcrModel` is the mathematics, which the pipeline uses too; `Desk` reads rows from strangers, refuses what
+cannot be answered, and says what is unusual. A reason names inputs, never a value.
+
 The answer is the probability of pCR under care as delivered in the patient's arm. It is not a treatment
 recommendation.
 """
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
+import math
+import re
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-OUTPUTS = ["pcr_probability", "status", "reasons", "not_a_recommendation", "landmark", "explanation"]
-_EMPTY = ("", "nan", "NaN", "None", "NA", "<NA>")
+MODEL_FILES = ("model.json", "booster.txt", "serving.py")
+OUTPUTS = [
+    "pcr_probability", "lower", "upper", "status", "reasons", "protocol_branch", "protocol_status",
+    "not_a_recommendation", "landmark", "model_version", "explanation",
+]  # fmt: skip
+OK, MISSING, UNLIKE, REJECTED = "ok", "missing_inputs", "out_of_support", "rejected"
+NO_DECISION, NOT_SUPPLIED = "no_decision_here", "inputs_not_supplied"
+_EMPTY = frozenset(("", "nan", "NaN", "None", "NA", "<NA>"))
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,60}")
+_NAMES_SHOWN = 10
+_LONGEST = 200
+# Rows at once: arrays that stay in the processor's cache.
+_AT_ONCE = 2048
+_HERE = np.ones(1, dtype=bool)
+_CONTRIBUTIONS = 5
 
 
-def read_model(folder: Path) -> PcrModel:
-    """Return the model stored in `folder` (model.json and, for a boosted model, booster.txt)."""
+def model_digest(folder: Path) -> str:
+    """Return the sha256 over names and contents of the three files that make a model."""
+    digest = hashlib.sha256()
+    for name in MODEL_FILES:
+        path = folder / name
+        content = path.read_bytes() if path.exists() else b""
+        digest.update(f"{name}:{len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def read_model(folder: Path, digest: str | None = None) -> PcrModel:
+    """Return the model stored in `folder` (model.json, serving.py and, if boosted, booster.txt).
+
+    Raises
+    ------
+    ValueError
+        If a `digest` is expected and the files have another one: they were altered after registration.
+    """
+    found = model_digest(folder)
+    if digest is not None and found != digest:
+        raise ValueError("the model's files are not those that were registered: fetch the version again")
     document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     booster = folder / "booster.txt"
-    return PcrModel(document, booster.read_text(encoding="utf-8") if booster.exists() else None)
+    text = booster.read_text(encoding="utf-8") if booster.exists() else None
+    return PcrModel(document, text, version=found[:12])
 
 
 def spline_basis(x: np.ndarray, knots: Sequence[float]) -> np.ndarray:
@@ -60,6 +101,8 @@ class PcrModel:
         scales, limits, imputation weights), ``linear`` or ``boosting``, and ``calibration``.
     booster_text : str, optional
         LightGBM's text of the booster; needed when the document has ``boosting``.
+    version : str
+        What answers name as their source: the model digest, shortened.
 
     Raises
     ------
@@ -67,8 +110,11 @@ class PcrModel:
         If the document asks for a booster and none is given.
     """
 
-    def __init__(self, document: Mapping[str, Any], booster_text: str | None = None) -> None:
+    def __init__(
+        self, document: Mapping[str, Any], booster_text: str | None = None, version: str = ""
+    ) -> None:
         self.document = document
+        self.version = version
         self.features = [feature["name"] for feature in document["features"]]
         self._encoding = {
             key: np.asarray(document["encoding"][key], dtype=float)
@@ -78,7 +124,6 @@ class PcrModel:
         self._owner = np.array(
             [self.features.index(column["feature"]) for column in self._columns], dtype=int
         )
-        self._used = {column["feature"] for column in self._columns}
         self.booster = None
         if "boosting" in document:
             if booster_text is None:
@@ -123,7 +168,10 @@ class PcrModel:
 
     def log_odds(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the calibrated log-odds of pCR, shape (n,)."""
-        columns = self.complete(self.encode(frame))
+        return self.log_odds_of(self.complete(self.encode(frame)))
+
+    def log_odds_of(self, columns: np.ndarray) -> np.ndarray:
+        """Return the calibrated log-odds of completed columns, shape (n,)."""
         if self.booster is None:
             linear = self.document["linear"]
             margin = linear["intercept"] + self.terms(columns) @ np.asarray(linear["coefficients"])
@@ -144,7 +192,10 @@ class PcrModel:
         a*b, phi_a = (a E[b] - E[ab] + ab - E[a] b) / 2. A missing value's contribution is that of the value
         imputed for it.
         """
-        columns = self.complete(self.encode(frame))
+        return self.contributions_of(self.complete(self.encode(frame)))
+
+    def contributions_of(self, columns: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return the contributions of completed columns, shape (n, features), and the base value."""
         if self.booster is None:
             per_column, base = self._linear_contributions(columns)
         else:
@@ -163,9 +214,35 @@ class PcrModel:
     def terms(self, columns: np.ndarray) -> np.ndarray:
         """Return the standardised design of a linear model, shape (n, terms)."""
         linear = self.document["linear"]
-        design = [_term(columns, term) for term in linear["terms"]]
-        standard = (np.column_stack(design) - np.asarray(linear["mean"])) / np.asarray(linear["scale"])
+        plan = self._plan
+        design = np.empty((len(columns), len(linear["terms"])))
+        design[:, plan["plain"][0]] = columns[:, plan["plain"][1]]
+        design[:, plan["product"][0]] = columns[:, plan["product"][1]] * columns[:, plan["product"][2]]
+        for column, knots, places, which in plan["splines"]:
+            design[:, places] = spline_basis(columns[:, column], knots)[:, which]
+        standard = (design - np.asarray(linear["mean"])) / np.asarray(linear["scale"])
         return np.asarray(standard)
+
+    @cached_property
+    def _plan(self) -> dict[str, Any]:
+        """Where each kind of term takes its columns from: terms of a kind are computed together."""
+        plain, product = [], []
+        splines: dict[tuple[int, tuple[float, ...]], list[tuple[int, int]]] = {}
+        for place, term in enumerate(self.document["linear"]["terms"]):
+            if len(term["columns"]) == 2:
+                product.append((place, *term["columns"]))
+            elif "knots" in term:
+                key = (term["columns"][0], tuple(term["knots"]))
+                splines.setdefault(key, []).append((place, term["spline"]))
+            else:
+                plain.append((place, term["columns"][0]))
+        return {
+            "plain": np.array(plain, dtype=int).reshape(-1, 2).T,
+            "product": np.array(product, dtype=int).reshape(-1, 3).T,
+            "splines": [
+                (column, knots, *np.array(found, dtype=int).T) for (column, knots), found in splines.items()
+            ],
+        }
 
     def _linear_contributions(self, columns: np.ndarray) -> tuple[np.ndarray, float]:
         linear = self.document["linear"]
@@ -185,80 +262,14 @@ class PcrModel:
             values[:, second] += weight * (b * mean_a - mean + a * b - mean_b * a) / 2
         return values, float(linear["intercept"])
 
+    @cached_property
+    def desk(self) -> Desk:
+        """What answers rows from outside."""
+        return Desk(self)
+
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
-        """Answer every row, in order; a row that cannot be answered is rejected with its reasons.
-
-        Parameters
-        ----------
-        data : DataFrame, dict of columns, or list of rows
-            A row per patient in the names and units of ``features``.
-        params : dict, optional
-            ``explain`` (bool) adds the largest contributions on the log-odds.
-
-        Returns
-        -------
-        DataFrame
-            ``pcr_probability`` (None where rejected), ``status`` (ok, missing_inputs, rejected), ``reasons``,
-            ``not_a_recommendation`` (always true), ``landmark``, ``explanation`` (empty unless asked for).
-        """
-        rows = _as_frame(data)
-        clean, rejected, reasons = self._check(rows)
-        probability = np.full(len(rows), np.nan)
-        kept = np.flatnonzero(~rejected)
-        explanation = [""] * len(rows)
-        if len(kept):
-            answerable = clean.iloc[kept]
-            probability[kept] = self.probability(answerable)
-            if params and params.get("explain"):
-                for position, text in zip(kept, self._explain(answerable), strict=True):
-                    explanation[position] = text
-        status = np.where(rejected, "rejected", np.where([bool(r) for r in reasons], "missing_inputs", "ok"))
-        return pd.DataFrame(
-            {
-                "pcr_probability": pd.Series(
-                    [None if np.isnan(p) else float(p) for p in probability], dtype=object
-                ),
-                "status": status.tolist(),
-                "reasons": ["; ".join(row) for row in reasons],
-                "not_a_recommendation": True,
-                "landmark": self.document["landmark"],
-                "explanation": explanation,
-            },
-            columns=OUTPUTS,
-        )
-
-    def _explain(self, frame: pd.DataFrame, most: int = 5) -> list[str]:
-        values, base = self.contributions(frame)
-        order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :most]
-        return [
-            json.dumps({"base": base} | {self.features[i]: float(row[i]) for i in best})
-            for row, best in zip(values, order, strict=True)
-        ]
-
-    def _check(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, list[list[str]]]:
-        """Return the readable inputs, which rows are rejected, and the reasons (never a row's values)."""
-        clean: dict[str, Any] = {}
-        rejected = np.zeros(len(rows), dtype=bool)
-        reasons: list[list[str]] = [[] for _ in range(len(rows))]
-
-        def note(where: np.ndarray, reason: str) -> None:
-            for position in np.flatnonzero(where):
-                reasons[position].append(reason)
-
-        for feature in self.document["features"]:
-            name = feature["name"]
-            given = rows[name] if name in rows else pd.Series([None] * len(rows), dtype=object)
-            values, empty, faults = _read(given, feature)
-            clean[name] = values
-            for fault, where in faults.items():
-                note(where, f"{name}: {fault}")
-                rejected |= where
-            # What the model does not use is not missed.
-            if name in self._used:
-                note(empty, f"{name}: missing")
-            if feature.get("required"):
-                rejected |= empty
-        return pd.DataFrame(clean), rejected, reasons
+        """Answer every row, in order; see `Desk.answers`."""
+        return self.desk.answers(data, explain=bool(params and params.get("explain")))
 
 
 def _term(columns: np.ndarray, term: Mapping[str, Any]) -> np.ndarray:
@@ -271,39 +282,542 @@ def _term(columns: np.ndarray, term: Mapping[str, Any]) -> np.ndarray:
     return np.asarray(first)
 
 
-def _as_frame(data: Any) -> pd.DataFrame:
-    """Return rows as a frame with a fresh index; one dict of single values is one row."""
-    if isinstance(data, pd.DataFrame):
-        return data.reset_index(drop=True)
-    if isinstance(data, Mapping):
-        single = not any(
-            isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) for value in data.values()
+class Desk:
+    """Answers rows that come from outside the project.
+
+    What the document's ``serving`` part may hold (`models.served` makes it): ``required`` inputs, ``refused``
+    columns (``outcome`` names, ``later`` visits), ``interval`` (steps of the Venn-Abers interval on the
+    calibrated log-odds), ``support`` (what training patients looked like) and ``rules`` (the protocol branch
+    of every combination of the rules' inputs). A document without it is answered without them.
+    """
+
+    def __init__(self, model: PcrModel) -> None:
+        self.model = model
+        self.landmark = model.document.get("landmark", "")
+        serving = model.document.get("serving", {})
+        self._inputs = [_Input(feature, serving) for feature in model.document["features"]]
+        self._place = {each.name: k for k, each in enumerate(self._inputs)}
+        columns = model.document["encoding"]["columns"]
+        self._owner = np.array([self._place[column["feature"]] for column in columns], dtype=int)
+        self._level = np.array([self._inputs[o].code(c) for o, c in zip(self._owner, columns, strict=True)])
+        self._is_level = ~np.isnan(self._level)
+        self._used = sorted(set(self._owner.tolist()))
+        self._outcome = {name.lower() for name in serving.get("refused", {}).get("outcome", ())}
+        self._later = {visit.lower() for visit in serving.get("refused", {}).get("later", ())}
+        self._support = _Support(model, serving["support"]) if "support" in serving else None
+        steps = serving.get("interval")
+        self._steps = steps and {name: np.asarray(steps[name]) for name in ("scores", "lower", "upper")}
+        rules = serving.get("rules", {"inputs": {}, "answers": [], "index": []})
+        self._rules = [
+            _Input({"name": name, "kind": "categorical", "levels": levels}, {})
+            for name, levels in rules["inputs"].items()
+        ]
+        self._branches = [tuple(answer) for answer in rules["answers"]]
+        self._branch_index = np.asarray(rules["index"], dtype=int)
+
+    def answers(self, data: Any, *, explain: bool = False) -> pd.DataFrame:
+        """Answer every row, in order; a row that cannot be answered is rejected with its reasons.
+
+        Parameters
+        ----------
+        data : DataFrame, dict of columns, or list of rows
+            A row per patient in the names and units of ``features``. Order does not matter; columns that the
+            model does not know are named and not used. Nothing that is given here raises an error.
+        explain : bool
+            Add the largest contributions on the calibrated log-odds.
+
+        Returns
+        -------
+        DataFrame
+            `OUTPUTS`. ``pcr_probability``, ``lower``, ``upper``: None where rejected. ``status``: ok,
+            missing_inputs, out_of_support (answered, but unlike the training patients), rejected.
+            ``protocol_branch``: what the adaptive rules say, where their inputs were supplied.
+            ``explanation`` is empty unless asked for.
+        """
+        columns, rows, fault = _columns_of(data)
+        notes = _Notes(rows)
+        if fault:
+            notes.add(np.ones(rows, dtype=bool), fault, rejects=True)
+        values, given = self._read(columns, rows, notes)
+        codes = [self._read_one(each, columns, rows, notes)[0] for each in self._rules]
+        self._further(columns, rows, notes, values, given)
+        every = np.flatnonzero(~notes.rejected)
+        answer = _Answer(rows)
+        for first in range(0, len(every), _AT_ONCE):
+            kept = every[first : first + _AT_ONCE]
+            self._estimate(values[kept], kept, notes, answer, explain=explain)
+        return self._frame(answer, notes, codes)
+
+    def answer(self, row: Mapping[str, Any], *, explain: bool = False) -> dict[str, Any]:
+        """Answer one row as a dict: the direct path, without a frame; the same as `answers` of that row."""
+        columns: dict[str, Any] = {str(name): _objects([value]) for name, value in row.items()}
+        if len(columns) < len(row):
+            columns = {}
+        notes = _Notes(1)
+        cells = [each.read(columns[each.name][0]) if each.name in columns else (math.nan, None, True)
+                 for each in self._inputs]  # fmt: skip
+        for each, (_, fault, empty) in zip(self._inputs, cells, strict=True):
+            self._note_cell(each, fault, empty, notes)
+        values = np.array([[cell[0] for cell in cells]])
+        codes = [self._read_one(each, columns, 1, notes)[0] for each in self._rules]
+        self._further(columns, 1, notes, values, {each.name for each in self._inputs if each.name in columns})
+        answer = _Answer(1)
+        if not notes.rejected[0]:
+            self._estimate(values, np.array([0]), notes, answer, explain=explain)
+        return {name: column[0] for name, column in self._answered(answer, notes, codes).items()}
+
+    def _note_cell(self, each: _Input, fault: str | None, empty: bool, notes: _Notes) -> None:
+        if fault:
+            notes.add(_HERE, f"{each.name}: {fault}", rejects=True)
+        if empty and (each.required or self._place[each.name] in self._used):
+            notes.add(_HERE, f"{each.name}: missing", rejects=each.required, missing=True)
+
+    def _read(self, columns: Mapping[str, Any], rows: int, notes: _Notes) -> tuple[np.ndarray, set[str]]:
+        """Return inputs as numbers (levels by position), shape (rows, inputs), and which were supplied."""
+        values = np.full((rows, len(self._inputs)), np.nan)
+        for place, each in enumerate(self._inputs):
+            number, empty = self._read_one(each, columns, rows, notes)
+            values[:, place] = number
+            # What the model does not use is not missed.
+            if each.required or place in self._used:
+                notes.add(empty, f"{each.name}: missing", rejects=each.required, missing=True)
+        return values, {each.name for each in self._inputs if each.name in columns}
+
+    @staticmethod
+    def _read_one(
+        each: _Input, columns: Mapping[str, Any], rows: int, notes: _Notes
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if each.name not in columns:
+            return np.full(rows, np.nan), np.ones(rows, dtype=bool)
+        if rows == 1:
+            single = columns[each.name]
+            value, fault, blank = each.read(single.iloc[0] if isinstance(single, pd.Series) else single[0])
+            if fault:
+                notes.add(_HERE, f"{each.name}: {fault}", rejects=True)
+            return np.array([value]), np.array([blank])
+        number, empty, faults = each.read_column(columns[each.name])
+        for fault, where in faults.items():
+            notes.add(where, f"{each.name}: {fault}", rejects=True)
+        return number, empty
+
+    def _further(
+        self, columns: Mapping[str, Any], rows: int, notes: _Notes, values: np.ndarray, given: set[str]
+    ) -> None:
+        """Reject what must not be there, and rows with nothing to predict from; name what is not used."""
+        own = {each.name for each in self._rules}
+        unused = []
+        for name in columns:
+            if name in self._place or name in own:
+                continue
+            kind = self._forbidden(name)
+            if kind is None:
+                unused.append(name)
+                continue
+            there = np.array([not _is_empty(value) for value in columns[name].tolist()], dtype=bool)
+            notes.add(there, f"{name}: {kind}, must not be supplied", rejects=True)
+        for name in own & set(columns):
+            if (kind := self._forbidden(name)) is not None:
+                notes.add(np.ones(rows, dtype=bool), f"{name}: {kind}, must not be supplied", rejects=True)
+        informative = [k for k in self._used if not self._inputs[k].required]
+        nothing = np.isnan(values[:, informative]).all(axis=1)
+        notes.add(nothing, "no input to predict from", rejects=True)
+        if unused:
+            notes.every = _not_used(unused, given)
+
+    def _forbidden(self, name: str) -> str | None:
+        """Return why a column must not be supplied: it is the outcome's, or of a later visit."""
+        plain = name.lower().strip()
+        if plain in self._outcome:
+            return "an outcome"
+        return "of a later visit" if self._later & set(re.split(r"[^a-z0-9]+", plain)) else None
+
+    def _encoded(self, values: np.ndarray) -> np.ndarray:
+        """Return encoded columns, shape (n, columns), of inputs as numbers."""
+        encoded = values[:, self._owner]
+        levels = encoded[:, self._is_level]
+        encoded[:, self._is_level] = np.where(np.isnan(levels), np.nan, levels == self._level[self._is_level])
+        return encoded
+
+    def _estimate(
+        self, values: np.ndarray, kept: np.ndarray, notes: _Notes, answer: _Answer, *, explain: bool
+    ) -> None:
+        """Answer the rows at `kept`, whose inputs are `values`."""
+        completed = self.model.complete(self._encoded(values))
+        unlike = self._support.check(completed, values) if self._support else {}
+        for position, text in unlike.items():
+            notes.append(int(kept[position]), text)
+            answer.unlike[kept[position]] = True
+        score = self.model.log_odds_of(completed)
+        p = 1.0 / (1.0 + np.exp(-score))
+        answer.p[kept] = p
+        if self._steps:
+            place = np.searchsorted(self._steps["scores"], score, side="right")
+            # A wider interval keeps what it promises, and holds the prediction.
+            answer.low[kept] = np.minimum(self._steps["lower"][place], p)
+            answer.high[kept] = np.maximum(self._steps["upper"][place], p)
+        if explain:
+            shares, base = self.model.contributions_of(completed)
+            order = np.argsort(-np.abs(shares), axis=1, kind="stable")[:, :_CONTRIBUTIONS]
+            for position, row, best in zip(kept, shares, order, strict=True):
+                named = {self.model.features[k]: float(row[k]) for k in best}
+                rest = float(row.sum() - row[best].sum())
+                answer.explanation[position] = json.dumps({"base": base, "all_others": rest} | named)
+
+    def _answered(self, answer: _Answer, notes: _Notes, codes: list[np.ndarray]) -> dict[str, list[Any]]:
+        rows = len(answer.p)
+        status = np.where(notes.missing, MISSING, OK).astype(object)
+        status[answer.unlike] = UNLIKE
+        status[notes.rejected] = REJECTED
+        branch, known = self._protocol(codes, notes.rejected)
+        return {
+            "pcr_probability": _or_none(answer.p),
+            "lower": _or_none(answer.low),
+            "upper": _or_none(answer.high),
+            "status": status.tolist(),
+            "reasons": notes.texts(),
+            "protocol_branch": branch,
+            "protocol_status": known,
+            "not_a_recommendation": [True] * rows,
+            "landmark": [self.landmark] * rows,
+            "model_version": [self.model.version] * rows,
+            "explanation": answer.explanation,
+        }
+
+    def _frame(self, answer: _Answer, notes: _Notes, codes: list[np.ndarray]) -> pd.DataFrame:
+        columns = self._answered(answer, notes, codes)
+        # None and not NaN: JSON has no NaN.
+        none = ("pcr_probability", "lower", "upper", "protocol_branch")
+        return pd.DataFrame(
+            {k: pd.Series(v, dtype=object) if k in none else v for k, v in columns.items()}, columns=OUTPUTS
         )
-        return pd.DataFrame([data] if single else data).reset_index(drop=True)
-    return pd.DataFrame(list(data))
+
+    def _protocol(self, codes: list[np.ndarray], rejected: np.ndarray) -> tuple[list[Any], list[str]]:
+        """Return each row's branch by the adaptive rules and its status."""
+        rows = len(rejected)
+        if not self._rules:
+            return [None] * rows, [NO_DECISION] * rows
+        row = np.zeros(rows)
+        for each, code in zip(self._rules, codes, strict=True):
+            row = row * len(each.levels) + code
+        known = ~np.isnan(row) & ~rejected
+        found: list[tuple[Any, str]] = [(None, NOT_SUPPLIED)] * rows
+        places = np.flatnonzero(known)
+        for position, answer in zip(places, self._branch_index[row[places].astype(int)], strict=True):
+            found[position] = self._branches[answer]
+        return [branch for branch, _ in found], [status for _, status in found]
 
 
-def _read(
-    given: pd.Series, feature: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """Return an input's values, where it is empty, and where it is faulty by kind of fault."""
-    raw = given.to_numpy(dtype=object)
-    text = given.astype(str).str.strip().to_numpy(dtype=object)
-    empty = np.asarray(pd.isna(raw) | np.isin(text.astype(str), _EMPTY), dtype=bool)
-    if feature["kind"] == "categorical":
-        values = text.copy()
-        unknown = ~empty & ~np.isin(text.astype(str), feature["levels"])
-        values[empty | unknown] = np.nan
-        return values, empty, {f"not one of {', '.join(feature['levels'])}": unknown}
-    number = pd.to_numeric(given, errors="coerce").to_numpy(dtype=float, na_value=np.nan, copy=True)
-    number[empty] = np.nan
-    unreadable = ~empty & ~np.isfinite(number)
-    low, high = feature.get("low"), feature.get("high")
-    below = ~empty & (number < low) if low is not None else np.zeros(len(raw), dtype=bool)
-    above = ~empty & (number > high) if high is not None else np.zeros(len(raw), dtype=bool)
-    number[unreadable | below | above] = np.nan
-    limits = f"outside {low} to {high} {feature.get('unit') or ''}".strip()
-    return number, empty, {"not a number": unreadable, limits: below | above}
+class _Answer:
+    """What is known of each row so far."""
+
+    def __init__(self, rows: int) -> None:
+        self.p, self.low, self.high = np.full((3, rows), np.nan)
+        self.unlike = np.zeros(rows, dtype=bool)
+        self.explanation = [""] * rows
+
+
+class _Notes:
+    """Reasons of every row, in the order of the inputs, and what follows from them."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.rejected = np.zeros(rows, dtype=bool)
+        self.missing = np.zeros(rows, dtype=bool)
+        self.every = ""
+        self._masks: list[np.ndarray] = []
+        self._reasons: list[str] = []
+        self._own: dict[int, str] = {}
+
+    def add(self, where: np.ndarray, reason: str, *, rejects: bool = False, missing: bool = False) -> None:
+        """Note a reason for the rows where a mask holds."""
+        if not where.any():
+            return
+        self._masks.append(where)
+        self._reasons.append(reason)
+        if rejects:
+            self.rejected |= where
+        if missing:
+            self.missing |= where
+
+    def append(self, row: int, text: str) -> None:
+        """Note a reason of one row only."""
+        self._own[row] = text
+
+    def texts(self) -> list[str]:
+        """Return the reasons of each row, joined."""
+        if not self._masks:
+            found: list[list[str]] = [[] for _ in range(self.rows)]
+        else:
+            rows, places = np.nonzero(np.column_stack(self._masks))
+            texts = np.array(self._reasons, dtype=object)[places].tolist()
+            ends = np.searchsorted(rows, np.arange(self.rows + 1)).tolist()
+            found = [texts[a:b] for a, b in itertools.pairwise(ends)]
+        for row, text in self._own.items():
+            found[row] = [*found[row], text]
+        last = [self.every] if self.every else []
+        return ["; ".join(texts + last) for texts in found]
+
+
+class _Input:
+    """One input as the document describes it, and how a cell becomes a number."""
+
+    def __init__(self, feature: Mapping[str, Any], serving: Mapping[str, Any]) -> None:
+        self.name = feature["name"]
+        self.numeric = feature["kind"] == "numeric"
+        self.levels = list(feature.get("levels") or [])
+        self.codes = {level: float(k) for k, level in enumerate(self.levels)}
+        self.required = bool(feature.get("required")) or self.name in serving.get("required", ())
+        self.unit = feature.get("unit") or ""
+        low, high = feature.get("low"), feature.get("high")
+        self.low = -math.inf if low is None else float(low)
+        self.high = math.inf if high is None else float(high)
+        self._limits = f"outside {_bound(low)} to {_bound(high)} {self.unit}".strip()
+        support = serving.get("support", {})
+        self.seen = support.get("seen", {}).get(self.name)
+        tolerance = float(support.get("unit_tolerance", math.inf))
+        self._usual: tuple[float, float] | None = None
+        # Where training patients span orders of magnitude, another unit cannot be told.
+        if self.seen is not None and self.seen[0] > 0 and self.seen[1] <= 10 * tolerance * self.seen[0]:
+            self._usual = (self.seen[0] / tolerance, self.seen[1] * tolerance)
+
+    def code(self, column: Mapping[str, Any]) -> float:
+        """Return the position of an encoded column's level; NaN for a column that is the number itself."""
+        return self.codes[column["level"]] if "level" in column else math.nan
+
+    def read(self, value: Any) -> tuple[float, str | None, bool]:
+        """Return a cell's number (a level's position; NaN where there is none), fault, and emptiness."""
+        if _is_empty(value):
+            return math.nan, None, True
+        single = isinstance(value, str | int | float | np.number) and not isinstance(value, bool | np.bool_)
+        if self.numeric:
+            return *self._read_number(_number(value) if single else math.nan), False
+        code = self.codes.get(_text(value), math.nan) if single else math.nan
+        return code, self._not_a_level if math.isnan(code) else None, False
+
+    def _read_number(self, number: float) -> tuple[float, str | None]:
+        if not math.isfinite(number):
+            return math.nan, "not a number"
+        inside = self.low <= number <= self.high
+        if inside and not (self._far(number) and self._would_fit(number)):
+            return number, None
+        suspected = "wrong unit suspected"
+        if inside:
+            return math.nan, f"{suspected}: {self.unit or 'see the card'} is expected"
+        return math.nan, self._limits + (f" ({suspected})" if self._would_fit(number) else "")
+
+    @cached_property
+    def _not_a_level(self) -> str:
+        return f"not one of {', '.join(self.levels)}"
+
+    def _far(self, number: float) -> bool:
+        """Tell whether a number lies several times below or above all that training patients had."""
+        return self._usual is not None and not self._usual[0] <= number <= self._usual[1]
+
+    def _would_fit(self, number: float) -> bool:
+        """Tell whether the number, in another unit, is what training patients had."""
+        if self.seen is None or number <= 0:
+            return False
+        if self.unit.startswith("log10"):
+            others = [math.log10(number), math.log10(number) - 2]
+        else:
+            others = [number * factor for factor in (1e-3, 1e-2, 1e-1, 1e1, 1e2, 1e3)]
+            others += [number / 12] if self.unit == "years" else []
+        return any(self.seen[0] <= other <= self.seen[1] for other in others)
+
+    def read_column(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Return a column's numbers, where it is empty, and where it is faulty by kind of fault.
+
+        Cell by cell the same as `read`; what is plainly in order is read at once.
+        """
+        if self.numeric and (plain := _plain_numbers(values)) is not None:
+            number, empty = plain.copy(), np.isnan(plain)
+            doubtful = ~empty & ~((plain >= self.low) & (plain <= self.high))
+            if self._usual is not None:
+                doubtful |= ~empty & ~((plain >= self._usual[0]) & (plain <= self._usual[1]))
+            unsure = np.flatnonzero(doubtful)
+            read = [self.read(value) for value in plain[unsure].tolist()]
+            number[unsure] = [value for value, _, _ in read]
+            return number, empty, _by_fault([fault for _, fault, _ in read], unsure, len(values))
+        codes, kinds = _distinct(values)
+        # A blank has the code -1, the last entry.
+        read = [*map(self.read, kinds), (math.nan, None, True)]
+        number = np.array([value for value, _, _ in read])[codes]
+        empty = np.array([blank for _, _, blank in read])[codes]
+        faults = [fault for _, fault, _ in read]
+        if not any(faults):
+            return number, empty, {}
+        return (
+            number,
+            empty,
+            _by_fault(np.array(faults, dtype=object)[codes], np.arange(len(codes)), len(codes)),
+        )
+
+
+def _by_fault(faults: Sequence[str | None], places: np.ndarray, rows: int) -> dict[str, np.ndarray]:
+    """Return where each kind of fault is, as masks of the rows."""
+    found: dict[str, np.ndarray] = {}
+    for place, fault in zip(places, faults, strict=True):
+        if fault:
+            found.setdefault(fault, np.zeros(rows, dtype=bool))[place] = True
+    return found
+
+
+class _Support:
+    """Whether a row resembles the training patients.
+
+    The Mahalanobis distance of the completed columns, with a shrunken covariance, must not exceed a limit
+    learned on held-out training patients; a level that next to no training patient had is named, too.
+    """
+
+    def __init__(self, model: PcrModel, support: Mapping[str, Any]) -> None:
+        encoding = model.document["encoding"]
+        self._mean = np.asarray(encoding["mean"], dtype=float)
+        self._scale = np.asarray(encoding["scale"], dtype=float)
+        self._root = np.asarray(support["root"], dtype=float)
+        self._limit = float(support["limit"])
+        self._owner = [column["feature"] for column in encoding["columns"]]
+        inputs = {feature["name"]: feature for feature in model.document["features"]}
+        places = {name: k for k, name in enumerate(inputs)}
+        rare = [
+            (places[name], inputs[name]["levels"].index(level), name)
+            for name, levels in support["rare"].items()
+            for level in levels
+        ]
+        self._rare_place = np.array([place for place, _, _ in rare], dtype=int)
+        self._rare_code = np.array([code for _, code, _ in rare], dtype=float)
+        self._rare_name = [name for _, _, name in rare]
+
+    def check(self, completed: np.ndarray, values: np.ndarray) -> dict[int, str]:
+        """Return the reason of every row that is unlike the training patients, by its position."""
+        standard = (completed - self._mean) / self._scale
+        white = standard @ self._root
+        found: dict[int, list[str]] = {}
+        for row in np.flatnonzero(np.einsum("ij,ij->i", white, white) > self._limit**2):
+            share = standard[row] * (self._root @ white[row])
+            names = [self._owner[k] for k in np.argsort(-share, kind="stable")[:3]]
+            found[int(row)] = [f"unlike the training patients, most in {', '.join(dict.fromkeys(names))}"]
+        for row, place in zip(*np.nonzero(values[:, self._rare_place] == self._rare_code), strict=True):
+            text = f"{self._rare_name[place]}: a level that hardly any training patient had"
+            found.setdefault(int(row), []).append(text)
+        return {row: "; ".join(texts) for row, texts in found.items()}
+
+
+def _columns_of(data: Any) -> tuple[dict[str, Any], int, str]:
+    """Return columns by name, the number of rows, and what is wrong with the whole, if anything."""
+    if isinstance(data, pd.DataFrame):
+        names = [str(name) for name in data.columns]
+        if len(set(names)) < len(names):
+            return {}, len(data), "a column is given twice"
+        columns = [data.iloc[:, k] for k in range(len(names))]
+        texts = [isinstance(column.dtype, pd.StringDtype) for column in columns]
+        cells = [c if text else c.to_numpy() for c, text in zip(columns, texts, strict=True)]
+        return dict(zip(names, cells, strict=True)), len(data), ""
+    if isinstance(data, Mapping):
+        return _columns_of_mapping(data)
+    rows: list[Any] = list(data) if _is_column(data) else [data]
+    if not all(isinstance(row, Mapping) for row in rows):
+        return {}, len(rows), "not a row of named inputs"
+    named = [{str(name): value for name, value in row.items()} for row in rows]
+    every = dict.fromkeys(name for row in named for name in row)
+    return {name: _objects([row.get(name) for row in named]) for name in every}, len(rows), ""
+
+
+def _columns_of_mapping(data: Mapping[Any, Any]) -> tuple[dict[str, Any], int, str]:
+    """Return the columns of one row, or of columns, by name."""
+    held = [_is_column(value) for value in data.values()]
+    if not any(held):
+        return {str(name): _objects([value]) for name, value in data.items()}, 1, ""
+    lengths = {len(value) for value in data.values()} if all(held) else set()
+    if len(lengths) != 1:
+        return {}, 1, "the columns are not of one length"
+    return {str(name): _objects(value) for name, value in data.items()}, lengths.pop(), ""
+
+
+def _is_column(value: Any) -> bool:
+    """Tell whether something holds several cells or rows."""
+    return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
+
+
+def _objects(values: Any) -> np.ndarray:
+    """Return values as a one-dimensional array of objects, whatever they are."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = [*values]
+    return array
+
+
+def _plain_numbers(values: Any) -> np.ndarray | None:
+    """Return a column as floats where it holds numbers and blanks only; None where cells must be read."""
+    if not isinstance(values, np.ndarray):
+        return None
+    if values.dtype.kind not in "fiu" and not set(map(type, values.tolist())) <= {float, int, type(None)}:
+        return None
+    try:
+        number = values.astype(float)
+    except OverflowError:
+        return None
+    return None if np.isinf(number).any() else number
+
+
+def _distinct(values: Any) -> tuple[np.ndarray, list[Any]]:
+    """Return a code for every cell, -1 for blanks, and the cell of each code.
+
+    Types that compare equal are kept apart: True is not 1.
+    """
+    if isinstance(values, pd.Series):
+        codes, kinds = values.factorize()
+        return codes, list(kinds)
+    cells = values.tolist()
+    if set(map(type, cells)) <= {str, float, type(None)}:
+        codes, kinds = pd.factorize(np.asarray(values, dtype=object))
+        return codes, list(kinds)
+    return np.arange(len(cells)), cells
+
+
+def _is_empty(value: Any) -> bool:
+    """Tell whether a cell says nothing."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return True
+    if isinstance(value, float | np.floating):
+        return bool(np.isnan(value))
+    return isinstance(value, str) and value.strip() in _EMPTY
+
+
+def _text(value: str | float | np.number) -> str:
+    """Return a level as text; 2.0, as a table with gaps gives it, is the level 2."""
+    if isinstance(value, str):
+        return value.strip() if len(value) <= _LONGEST else ""
+    number = _number(value)
+    return str(int(number)) if math.isfinite(number) and number == int(number) else str(value)
+
+
+def _number(value: Any) -> float:
+    """Return a cell as a float, NaN where it is none."""
+    try:
+        # Python reads 1_000 as a number; a table that says so is wrong.
+        return (
+            math.nan if isinstance(value, str) and ("_" in value or len(value) > _LONGEST) else float(value)
+        )
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def _bound(limit: float | None) -> str:
+    return "any" if limit is None else str(limit)
+
+
+def _or_none(values: np.ndarray) -> list[float | None]:
+    return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 - NaN
+
+
+def _not_used(names: Sequence[str], given: set[str]) -> str:
+    """Return the note on columns that are no inputs; what does not look like a name is only counted.
+
+    A table without its heading has patients' values in the place of names: then nothing is repeated.
+    """
+    shown = [name for name in names if _NAME.fullmatch(name)][:_NAMES_SHOWN] if given else []
+    more = len(names) - len(shown)
+    listed = [*shown, *([f"{more} more"] if more and shown else [f"{more} columns"] if more else [])]
+    return f"not used: {', '.join(listed)}"
 
 
 if __name__ != "models.serving" and "mlflow" in sys.modules:
@@ -312,11 +826,12 @@ if __name__ != "models.serving" and "mlflow" in sys.modules:
     from mlflow.pyfunc import PythonModel
 
     class ServedModel(PythonModel):
-        """What MLflow calls: loads model.json from the model's own folder, and predicts."""
+        """What MLflow calls: checks and loads the model's own files, and predicts."""
 
         def load_context(self, context: Any) -> None:
-            """Read the model's files, once."""
-            self.model = read_model(Path(context.artifacts["model"]).parent)
+            """Read the model's files, once, if they are those that were registered."""
+            expected = (context.model_config or {}).get("model_digest")
+            self.model = read_model(Path(context.artifacts["model"]).parent, expected)
 
         # MLflow takes type hints here for a schema of the input, which it must not have.
         def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ARG002

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline import commands_registry
 from pipeline.console import refusals, stderr, stdout
 from pipeline.study import active_study
 
@@ -16,6 +17,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Predict pathological complete response at the landmarks of an adaptive neoadjuvant trial.",
 )
+
+app.add_typer(commands_registry.app)
 
 STUDY_HELP = "Name of a file in configs/studies, without .yaml."
 SOURCE_HELP = (

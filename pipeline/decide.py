@@ -1,11 +1,13 @@
 """Stage rules: the adaptive rules run on every patient.
 
 Writes the decisions of the adaptive arm with their audit, and for each landmark every patient's branch known
-by then (virtual in the other arms) and the inputs of the rules: what the comparators learn from.
+by then (virtual in the other arms) and the inputs of the rules: what the comparators learn from. Beside
+them, the branch of every combination of those inputs, which a served model looks up.
 """
 
 import pandas as pd
 
+from models.branch_table import branch_table
 from models.decisions import branches, decisions, input_levels, known_inputs
 from models.rules import BRANCH, INPUT, RuleTable, parse_rules
 from pipeline.configs import read_rules
@@ -37,6 +39,8 @@ def main() -> None:
             inputs = [column for column in map(str, known) if column.startswith(INPUT)]
             levels = {column: input_levels(rules, column.removeprefix(INPUT)) for column in inputs}
             write_json(new / f"{landmark}.json", levels)
+            table = branch_table(rules, study["landmarks"][: position + 1], INPUT)
+            write_json(new / f"{landmark}-branches.json", table)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 At every landmark the outcome is permuted within arm, the whole cross-validation is repeated, and the mean AUC
 within folds must not be above 0.5 by more than two standard errors over the permutations. `make null-check`
-runs it on the artifacts of the active study; it writes nothing but its answer.
+runs it on the artifacts of the active study, and keeps its answer there for `pcr promote`.
 """
 
 import sys
@@ -19,7 +19,8 @@ from models.metrics import auc
 from models.procedure import ResponseModel
 from models.resampling import TaskResult, cross_validate, outcome_strata, run_tasks, stratified_splits
 from pipeline.console import stderr, stdout
-from pipeline.files import read_json, read_yaml, workers
+from pipeline.files import read_json, read_yaml, workers, write_json
+from pipeline.null_state import NULL_CHECK, null_state
 from pipeline.study import ACTIVE
 from pipeline.train import analysis_rows
 
@@ -73,14 +74,22 @@ def main() -> None:
     artifacts = Path("artifacts") / study["study"]
     settings, validation = read_yaml(Path("configs/models.yaml")), read_yaml(Path("configs/validation.yaml"))
     table = Table("landmark", "permutations", "mean AUC", "SE", "bound 0.5 + 2 SE", "passes")
+    answers: dict[str, Any] = {}
     failed = False
     for landmark in study["landmarks"]:
         values = check_landmark(artifacts, landmark, settings, validation)
         error = values.std(ddof=1) / np.sqrt(len(values))
         passes = bool(values.mean() <= 0.5 + 2 * error)
         failed |= not passes
+        answers[landmark] = {
+            "mean": float(values.mean()),
+            "bound": float(0.5 + 2 * error),
+            "permutations": len(values),
+            "state": null_state(artifacts, landmark),
+        }
         numbers = [f"{x:.4f}" for x in (values.mean(), error, 0.5 + 2 * error)]
         table.add_row(landmark, str(len(values)), *numbers, "yes" if passes else "NO")
+    write_json(artifacts / NULL_CHECK, answers)
     stdout().print(table)
     sys.exit(int(failed))
 

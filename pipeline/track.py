@@ -1,53 +1,108 @@
 """Stage track: put the state of the pipeline into MLflow, once.
 
 A leaf without outputs, run on every `dvc repro`: what MLflow lacks is made from the artifacts, what it has is
-left alone. Runs and versions are found by content (`models.registry`), never by name or time.
+left alone. A state is one run, with a nested run per landmark; runs and versions are found by content
+(`models.registry`), never by name or time. `pcr sync` does the same by hand, `pcr verify` compares.
 """
 
+import hashlib
 import os
 import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from models.registry import Record, Store, ensure_run, ensure_version, finish_run, model_digest
+from models.registry import Record, Store, ensure_run, ensure_version, finish_run
+from models.serving import model_digest
 from pipeline.console import stdout
 from pipeline.files import read_json, read_yaml, stage_paths
 from pipeline.state import current_stages, data_digests, parameters, state_key, upstream
+from pipeline.version_card import version_card
 
-# The stages whose outputs, with all they are made from, are the state of a landmark.
+# What is put into MLflow; the stages that make it, with all that they are made from, are the state.
+TRACKED = ("models", "metrics", "shap", "predictions", "features", "reports")
 LANDMARK_STAGES = ("train", "judge", "explain", "present")
 MOST_PARAM_CHARACTERS = 500
+# PostgreSQL takes no more in a version's description.
+MOST_DESCRIPTION_CHARACTERS = 5000
+
+
+@dataclass(frozen=True)
+class State:
+    """A pipeline state: its key, the stages it is made of, the study, and the folder of its artifacts."""
+
+    key: str
+    stages: Mapping[str, Any]
+    study: Mapping[str, Any]
+    artifacts: Path
+    commit: str
+
+    def landmark_key(self, landmark: str) -> str:
+        """Return the key of the landmark's run below the state's."""
+        return hashlib.sha256(f"{self.key} {landmark}".encode()).hexdigest()
 
 
 def main() -> None:
-    """Make sure that every landmark's state has exactly one run, and every model one version."""
+    """Make sure that the state and its landmarks have exactly one run each, and every model one version."""
     args = stage_paths(__doc__ or "", "study", "pipeline", "lock", "artifacts")
-    study = read_yaml(args.study)
-    stages = current_stages(read_yaml(args.lock), read_yaml(args.pipeline)["stages"], study["landmarks"])
-    store = tracking_store(study["study"])
-    made_runs = made_versions = 0
+    track(read_state(args.study, args.pipeline, args.lock, args.artifacts))
+
+
+def read_state(study_file: Path, pipeline: Path, lock: Path, artifacts: Path) -> State:
+    """Return the state that dvc.lock describes.
+
+    Raises
+    ------
+    ValueError
+        If nothing has been computed yet.
+    """
+    if not lock.is_file():
+        raise ValueError(f"there is no {lock}: run `pcr run` first")
+    study = read_yaml(study_file)
+    stages = current_stages(read_yaml(lock), read_yaml(pipeline)["stages"], study["landmarks"])
+    tracked = [(artifacts / folder).as_posix() for folder in TRACKED]
+    makers = [
+        name for name, stage in stages.items()
+        if any(out["path"].startswith(f"{folder}/") for out in stage.get("outs", []) for folder in tracked)
+    ]  # fmt: skip
+    return State(state_key(stages, upstream(stages, makers)), stages, study, artifacts, git_commit())
+
+
+def track(state: State) -> None:
+    """Add to MLflow what it lacks of a state, and say how much that was."""
+    store = tracking_store(state.study["study"])
+    runs = versions = 0
     with store.locked() as client:
-        for landmark in study["landmarks"]:
-            record = landmark_record(stages, study, landmark, args.artifacts)
-            folder = args.artifacts / "models" / landmark
-            run_id, new_run = ensure_run(client, store, record)
+        record = state_record(state)
+        parent, new_parent = ensure_run(client, store, record)
+        for landmark in state.study["landmarks"]:
+            child = landmark_record(state, landmark, parent)
+            run_id, new_run = ensure_run(client, store, child)
+            folder = state.artifacts / "models" / landmark
             document = read_json(folder / "model.json")
+            card = landmark_card(state, landmark)
             _, new_version = ensure_version(
                 client,
                 run_id,
                 document["model"],
                 folder,
-                tags=record.tags,
-                example=input_example(args.artifacts / "features" / f"{landmark}.parquet", document),
+                tags=child.tags,
+                example=input_example(state.artifacts / "features" / f"{landmark}.parquet", document),
                 requirements=document["requirements"],
+                card=card[:MOST_DESCRIPTION_CHARACTERS],
             )
             if new_run:
-                finish_run(client, run_id, record.key)
-            made_runs += new_run
-            made_versions += new_version
-    stdout().print(f"MLflow: {made_runs} runs and {made_versions} model versions added at {store.uri}")
+                client.log_text(run_id, card, "card/card.md")
+                finish_run(client, run_id, child.key)
+            runs += new_run
+            versions += new_version
+        if new_parent:
+            finish_run(client, parent, record.key)
+        runs += new_parent
+    stdout().print(f"MLflow: {runs} runs and {versions} model versions added at {store.uri}")
 
 
 def tracking_store(study: str) -> Store:
@@ -57,32 +112,77 @@ def tracking_store(study: str) -> Store:
     return Store(uri, f"pcr-{study}", root / "mlartifacts")
 
 
-def landmark_record(stages: dict[str, Any], study: dict[str, Any], landmark: str, artifacts: Path) -> Record:
-    """Return the run of one landmark: key, parameters, metrics with bounds, digests, code, artifacts."""
-    names = upstream(stages, [f"{stage}@{landmark}" for stage in LANDMARK_STAGES])
-    metrics = read_json(artifacts / "metrics" / f"{landmark}.json")
-    key = state_key(stages, names)
-    text = parameters(stages, names)
+def state_record(state: State) -> Record:
+    """Return the run of the whole state: all parameters, the comparison, the first page."""
+    study, names = state.study, upstream(state.stages, state.stages)
+    found = {
+        "metrics": state.artifacts / "metrics",
+        "reports": state.artifacts / "reports" / "index.html",
+    }
     return Record(
-        key=key,
-        name=f"{study['study']} {landmark}",
-        params={name: value[:MOST_PARAM_CHARACTERS] for name, value in text.items() if value},
-        metrics=flat_metrics(metrics),
+        key=state.key,
+        name=f"{study['study']} {state.key[:8]}",
+        params=dict(_text_params(state, [n for n in names if n != "track"])),
+        metrics={},
+        tags=_tags(state),
+        artifacts={folder: path for folder, path in found.items() if path.exists()},
+    )
+
+
+def landmark_record(state: State, landmark: str, parent: str) -> Record:
+    """Return the run of one landmark: key, parameters, metrics with bounds, digests, code, artifacts."""
+    artifacts = state.artifacts
+    names = upstream(state.stages, [f"{stage}@{landmark}" for stage in LANDMARK_STAGES])
+    return Record(
+        key=state.landmark_key(landmark),
+        name=f"{state.study['study']} {landmark}",
+        params=dict(_text_params(state, names)),
+        metrics=flat_metrics(read_json(artifacts / "metrics" / f"{landmark}.json")),
         tags={
-            "study": study["study"],
+            **_tags(state),
             "landmark": landmark,
-            "simulated": str(study["simulated"]).lower(),
-            "git_commit": git_commit(),
             "model_digest": model_digest(artifacts / "models" / landmark),
-            **{f"data.{path}": digest for path, digest in data_digests(stages, names).items()},
+            **{f"data.{path}": digest for path, digest in data_digests(state.stages, names).items()},
         },
         artifacts={
             "metrics": artifacts / "metrics" / f"{landmark}.json",
             "predictions": artifacts / "predictions" / f"{landmark}.parquet",
             "shap": artifacts / "shap" / f"{landmark}.parquet",
             "reports": artifacts / "reports" / f"shap-{landmark}.html",
-            "card": artifacts / "models" / landmark / "card.md",
         },
+        parent=parent,
+    )
+
+
+def _tags(state: State) -> dict[str, str]:
+    simulated = str(state.study["simulated"]).lower()
+    return {
+        "study": state.study["study"], "simulated": simulated, "git_commit": state.commit, "state": state.key,
+    }  # fmt: skip
+
+
+def _text_params(state: State, names: list[str]) -> Iterator[tuple[str, str]]:
+    for name, value in parameters(state.stages, names).items():
+        if value:
+            yield name, value[:MOST_PARAM_CHARACTERS]
+
+
+def landmark_card(state: State, landmark: str) -> str:
+    """Return the card of a landmark's model, from what the state's files say."""
+    metrics = state.artifacts / "metrics"
+
+    def read(name: str) -> Any:
+        return read_json(metrics / name) if (metrics / name).is_file() else {}
+
+    return version_card(
+        read_json(state.artifacts / "models" / landmark / "model.json"),
+        read_json(state.artifacts / "cohort" / "flow.json"),
+        read(f"{landmark}.json"),
+        read("comparison.json").get(landmark, {}),
+        read(f"subgroups-{landmark}.json"),
+        read(f"robustness-{landmark}.json"),
+        key=state.landmark_key(landmark),
+        commit=state.commit,
     )
 
 

@@ -18,6 +18,7 @@ from models import serving
 from models.comparators import comparators, rule_input_features
 from models.procedure import ResponseModel
 from models.resampling import FoldResult, Procedure, cross_validate, outcome_strata, stratified_splits, tidy
+from models.served import later_visits, support, venn_abers
 from pipeline import checkpoints
 from pipeline.card import ESTIMAND, model_card
 from pipeline.console import refusals, stderr
@@ -77,8 +78,53 @@ def fold_fits(results: Sequence[FoldResult], candidate: str) -> dict[str, Any]:
     return {"model": candidate, "fits": fits}
 
 
+def outcome_columns(contract: Path) -> list[str]:
+    """Return the columns of the contract that only the outcome's tables have, sorted."""
+    tables = [read_yaml(path) for path in sorted(contract.glob("*.yaml"))]
+    known = {late: {c for t in tables if (t["timing"]["known_at"] == "outcome") is late for c in t["columns"]}
+             for late in (True, False)}  # fmt: skip
+    return sorted({"outcome", "y", *(known[True] - known[False])})
+
+
+def serving_part(
+    fitted: ResponseModel,
+    study: Mapping[str, Any],
+    landmark: str,
+    rows: pd.DataFrame,
+    y: np.ndarray,
+    settings: Mapping[str, Any],
+    branches: Mapping[str, Any],
+    outcomes: Sequence[str],
+) -> dict[str, Any]:
+    """Return what `models.serving.Desk` reads: interval, support, refused columns, protocol branches."""
+    own = settings["serving"]
+    how = {
+        "support_quantile": own["support_quantile"],
+        "unit_tolerance": own["unit_tolerance"],
+        "rarest_level": settings["encoding"]["rarest_level"],
+        "folds": fitted.inner_folds,
+        "seed": fitted.seed,
+    }
+    return {
+        "required": own["required"],
+        "refused": {
+            "outcome": list(outcomes),
+            "later": later_visits(study["visits"], study["schedule"][landmark]["visits"]),
+        },
+        "interval": {"method": "inductive Venn-Abers on inner out-of-fold predictions"}
+        | venn_abers(fitted.tuned_[fitted.chosen_].score, y),
+        "support": support(fitted.models_[fitted.chosen_], rows, y, how),
+        "rules": branches,
+    }
+
+
 def model_document(
-    fitted: ResponseModel, study: Mapping[str, Any], landmark: str, rows: pd.DataFrame, y: np.ndarray
+    fitted: ResponseModel,
+    study: Mapping[str, Any],
+    landmark: str,
+    rows: pd.DataFrame,
+    y: np.ndarray,
+    serving_document: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the content of model.json: the fitted document and what a reader must know of it."""
     packages = ["numpy", "pandas", *(["lightgbm"] if fitted.boosters_[fitted.chosen_] else [])]
@@ -92,6 +138,7 @@ def model_document(
         "training": {"patients": len(y), "events": int(y.sum()), "by_arm": _by_arm(rows, y)},
         "requirements": [f"{name}=={version(name)}" for name in packages],
         **fitted.documents_[fitted.chosen_],
+        "serving": serving_document,
     }
 
 
@@ -115,7 +162,7 @@ def main() -> None:
     """Read, cross-validate, fit, write."""
     args = stage_paths(
         __doc__, "study", "settings", "validation", "features", "description", "cohort", "rules",
-        "inputs",
+        "inputs", "branches", "contract",
         "predictions", "fits", "model", landmark="name of the landmark",
     )  # fmt: skip
     study, settings = read_yaml(args.study), read_yaml(args.settings)
@@ -141,7 +188,17 @@ def main() -> None:
         fitted.fit(rows, y)
     write_table(args.predictions, tidy(results, rows["usubjid"].tolist(), y))
     write_json(args.fits, fold_fits(results, fitted.chosen_))
-    document = model_document(fitted, study, args.landmark, rows, y)
+    served = serving_part(
+        fitted,
+        study,
+        args.landmark,
+        rows,
+        y,
+        settings,
+        read_json(args.branches),
+        outcome_columns(args.contract),
+    )
+    document = model_document(fitted, study, args.landmark, rows, y, served)
     write_model(args.model, document, fitted.boosters_[fitted.chosen_])
     store.remove()
 

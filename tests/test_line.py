@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.kill_track import killed_and_recovered
 from tests.pages import (
     WIDTHS,
     check_accessible,
@@ -227,10 +228,91 @@ def test_nothing_but_the_truth_holds_the_truth(artifacts: Path) -> None:
         assert not truth & set(pd.read_parquet(path).columns), path
 
 
-def test_every_landmark_has_one_run_and_one_version(line: Workspace) -> None:
+def test_the_state_has_one_run_and_every_landmark_one_below_it_and_one_version(line: Workspace) -> None:
     found = tracked(line)
-    assert len(found["runs"]) == len(set(found["runs"])) == 2
+    assert len(found["runs"]) == len(set(found["runs"])) == 3
     assert len(found["versions"]) == 2
+    with sqlite3.connect(line.folder / "mlflow.db") as database:
+        nested = database.execute("select value from tags where key = 'mlflow.parentRunId'").fetchall()
+    database.close()
+    assert len(nested) == 2
+    assert len(set(nested)) == 1
+
+
+def test_a_model_that_fails_a_gate_is_not_promoted_and_the_reasons_are_on_its_version(
+    line: Workspace,
+) -> None:
+    name = "pcr-nct07239271-c2"
+    done = line.pcr("promote", name, expect=1)
+    assert "Not promoted" in done.stdout
+    with sqlite3.connect(line.folder / "mlflow.db") as database:
+        tags = dict(database.execute("select key, value from model_version_tags where name = ?", (name,)))
+        aliases = database.execute(
+            "select alias from registered_model_aliases where name = ?", (name,)
+        ).fetchall()
+    database.close()
+    assert tags["gates"].startswith("failed: ")
+    assert "null_check" in tags["gates"]
+    assert tags["gate.null_check"].startswith("FAIL: not evaluated")
+    assert tags["gate.leakage"].startswith("pass: ")
+    assert aliases == [("candidate",)]
+
+
+def test_an_override_promotes_and_there_is_nothing_to_go_back_to(line: Workspace) -> None:
+    name = "pcr-nct07239271-baseline"
+    assert "by override" in line.pcr("promote", name, "--override", "first model").stdout
+    assert "no previous champion" in " ".join(line.pcr("rollback", name, expect=1).stderr.split())
+    assert "champion already" in line.pcr("promote", name, "--override", "first model").stdout
+
+
+def test_artifacts_that_were_changed_are_not_judged(line: Workspace, artifacts: Path) -> None:
+    metrics = artifacts / "metrics" / "comparison.json"
+    before = metrics.read_text()
+    metrics.write_text(before.replace("-0.", "-1."))
+    done = line.pcr("promote", "pcr-nct07239271-c2", expect=1)
+    metrics.write_text(before)
+    assert "is not what dvc.lock says was computed" in " ".join(done.stderr.split())
+
+
+def test_raw_tables_are_scored_as_the_pipeline_predicts(
+    line: Workspace, artifacts: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "scores.parquet"
+    tables = tmp_path / "tables"
+    shutil.copytree(artifacts / "raw", tables)
+    (tables / "surgery.parquet").unlink()
+    options = ["--model", str(artifacts / "models" / "c2"), "--out", str(out)]
+    line.pcr("score", *options, "--tables", str(artifacts / "raw"), "--landmark", "c2")
+    from models.serving import read_model  # noqa: PLC0415
+
+    features = pd.read_parquet(artifacts / "features" / "c2.parquet")
+    answers = pd.read_parquet(out)
+    assert answers["usubjid"].tolist() == features["usubjid"].tolist()
+    expected = read_model(artifacts / "models" / "c2").probability(features)
+    assert answers["pcr_probability"].to_numpy() == pytest.approx(expected, abs=1e-9)
+    rules = pd.read_parquet(artifacts / "rules" / "c2.parquet").set_index("usubjid")
+    assert answers["protocol_branch"].tolist() == rules["protocol_branch"][answers["usubjid"]].tolist()
+    line.pcr("score", *options, "--tables", str(tables))
+    without_surgery = pd.read_parquet(out).set_index("usubjid")["pcr_probability"]
+    assert without_surgery[answers["usubjid"]].tolist() == answers["pcr_probability"].tolist()
+    assert "choose its model" in line.pcr(
+        "score", *options, "--tables", str(tables), "--landmark", "baseline", expect=1
+    ).stderr.replace("\n", " ")
+
+
+def test_mlflow_holds_the_state_once_and_verify_finds_what_was_altered(line: Workspace) -> None:
+    assert "unaltered" in line.pcr("verify").stdout
+    stored = next((line.folder / "mlartifacts").glob("**/artifacts/model.json"))
+    before = stored.read_text()
+    stored.write_text(before + " ")
+    assert "altered: the files of" in line.pcr("verify", expect=1).stdout
+    stored.write_text(before)
+
+
+def test_killing_track_and_running_it_again_ends_as_one_clean_run(line: Workspace, tmp_path: Path) -> None:
+    killed, differing = killed_and_recovered(line, tmp_path / "stores", points=2, seed=5)
+    assert differing == []
+    assert killed >= 1
 
 
 def test_a_second_run_computes_nothing_and_adds_nothing(line: Workspace) -> None:
@@ -243,11 +325,18 @@ def test_a_second_run_computes_nothing_and_adds_nothing(line: Workspace) -> None
     assert line.call("git", "status", "--porcelain").stdout == ""
 
 
-def test_a_lost_database_comes_back_with_the_same_keys_and_the_same_models(line: Workspace) -> None:
+def test_a_lost_database_comes_back_with_the_same_keys_and_the_same_models(
+    line: Workspace, artifacts: Path
+) -> None:
     before = tracked(line)
     (line.folder / "mlflow.db").unlink()
-    line.pcr("run")
+    missing = line.pcr("verify", expect=1).stdout
+    assert missing.count("missing: the run of") == 3
+    assert missing.count("missing: a version of") == 2
+    (artifacts / "shap" / "c2.parquet").unlink()
+    line.pcr("sync")
     assert tracked(line) == before
+    assert "unaltered" in line.pcr("verify").stdout
 
 
 def test_one_worker_and_an_empty_cache_give_the_same_bits(line: Workspace, tmp_path: Path) -> None:
@@ -354,7 +443,7 @@ def test_an_experiment_with_one_parameter_changed_gets_runs_of_its_own(line: Wor
     line.call("dvc", "exp", "run", "--temp", "-S", "configs/validation.yaml:branch_shrinkage=40")
     after = tracked(line)
     assert set(before["runs"]) < set(after["runs"])
-    assert len(after["runs"]) == len(set(after["runs"])) == 4
+    assert len(after["runs"]) == len(set(after["runs"])) == 6
     assert after["versions"] == before["versions"], "the models are the same"
 
 

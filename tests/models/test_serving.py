@@ -100,7 +100,7 @@ def test_the_reasons_never_repeat_a_value(model: PcrModel) -> None:
 
 
 def test_missing_inputs_are_named_and_a_missing_arm_rejects(model: PcrModel) -> None:
-    answer = model.predict([{"arm": "A", "age_years": None}, {"age_years": 40}])
+    answer = model.predict([{"arm": "A", "age_years": 40}, {"age_years": 40}])
     assert answer["status"].tolist() == ["missing_inputs", "rejected"]
     assert "til_pct: missing" in answer["reasons"][0]
 

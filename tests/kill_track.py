@@ -1,0 +1,129 @@
+"""Kill the stage `track` at random points, run it again, and compare with one clean run.
+
+`python -m tests.kill_track 50` makes a small pipeline state in a temporary folder and does so 50 times.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.workspace import Workspace
+
+COMMAND = [
+    "python", "-m", "pipeline.track", "--study", "configs/study.yaml", "--pipeline", "dvc.yaml",
+    "--lock", "dvc.lock", "--artifacts", "artifacts/nct07239271",
+]  # fmt: skip
+LISTED = """
+import json, sys
+from mlflow import MlflowClient
+client = MlflowClient(sys.argv[1])
+experiments = [e.experiment_id for e in client.search_experiments()]
+runs = sorted(r.data.tags.get("pcr.key", "unfinished") for r in client.search_runs(experiments))
+parents = sorted(r.data.tags.get("mlflow.parentRunId", "") != "" for r in client.search_runs(experiments))
+models = sorted(m.name for m in client.search_registered_models())
+versions = sorted((v.name, v.version, v.tags["pcr.model_digest"]) for v in client.search_model_versions())
+logged = len(client.search_logged_models(experiments))
+aliases = sorted((n, sorted(client.get_registered_model(n).aliases.items())) for n in models)
+print(json.dumps([runs, parents, models, versions, logged, aliases]))
+"""
+
+
+class Tracker:
+    """A workspace whose `track` writes into a store of its own."""
+
+    def __init__(self, workspace: Workspace, folder: Path) -> None:
+        self.workspace = workspace
+        self.folder = folder
+        folder.mkdir()
+        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
+        # DVC_ROOT is where artifacts go; MLFLOW_TRACKING_URI where the records go.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        own = {"MLFLOW_TRACKING_URI": self.uri, "DVC_ROOT": str(folder), "PYTHONPATH": str(workspace.folder)}
+        self.environment = {**os.environ, "PATH": path, **own}
+
+    def start(self) -> "subprocess.Popen[str]":
+        """Start the stage."""
+        return subprocess.Popen(
+            COMMAND, cwd=self.workspace.folder, env=self.environment, text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def run(self) -> float:
+        """Run the stage to its end, and return the seconds that it took."""
+        begun = time.monotonic()
+        process = self.start()
+        told, _ = process.communicate()
+        assert process.returncode == 0, told
+        return time.monotonic() - begun
+
+    def kill_after(self, seconds: float) -> bool:
+        """Start the stage, kill it, and tell whether it was still running."""
+        process = self.start()
+        try:
+            process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return True
+        return False
+
+    def listed(self) -> Any:
+        """Return the keys of all runs, whether nested, models, versions, stored models and aliases."""
+        done = subprocess.run(
+            [sys.executable, "-c", LISTED, self.uri], capture_output=True, text=True, check=True,
+            env=self.environment,
+        )  # fmt: skip
+        return json.loads(done.stdout)
+
+
+def killed_and_recovered(workspace: Workspace, folder: Path, points: int, seed: int) -> tuple[int, list[str]]:
+    """Return how many runs were killed before their end, and what then differed from a clean run."""
+    folder.mkdir(parents=True)
+    clean = Tracker(workspace, folder / "clean")
+    seconds = clean.run()
+    expected, differing, killed = clean.listed(), [], 0
+    draw = random.Random(seed)  # noqa: S311 - where to kill is no secret
+    for point in range(points):
+        # In strata, so that few points too are spread over the run; importing takes its first third.
+        after = seconds * (0.3 + 0.7 * (point + draw.random()) / points)
+        tracker = Tracker(workspace, folder / f"killed-{point}")
+        killed += tracker.kill_after(after)
+        tracker.run()
+        found = tracker.listed()
+        if found != expected:
+            differing.append(f"killed after {after:.2f} s: {found} instead of {expected}")
+        shutil.rmtree(tracker.folder)
+    return killed, differing
+
+
+def main() -> None:
+    """Make a state, kill as often as asked for, and exit with 1 if anything differs."""
+    points = int(sys.argv[1])
+    with tempfile.TemporaryDirectory() as scratch:
+        workspace = Workspace(_made(Path(scratch) / "workspace"))
+        workspace.change("configs/simulation.yaml", {"cohort": {"n": 400}})
+        workspace.commit()
+        workspace.pcr("run")
+        killed, differing = killed_and_recovered(workspace, Path(scratch) / "stores", points, seed=1)
+    print("\n".join(differing))
+    print(
+        f"{killed} of {points} were killed before their end; {len(differing)} then differed from a clean run"
+    )
+    sys.exit(bool(differing))
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Aliases of a real registry: promotion, what an interruption leaves, and the way back."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.champions import champion, promote, rollback, write_gates
+from models.registry import Store
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+NAME = "pcr-test-c2"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder: Path = tmp_path_factory.mktemp("champions")
+    with Store(f"sqlite:///{folder / 'mlflow.db'}", "pcr-test", folder / "mlartifacts").locked() as found:
+        found.create_registered_model(NAME)
+        for _ in range(3):
+            found.create_model_version(NAME, source="s3://made-up/model")
+        return found
+
+
+def aliases(client: Any) -> dict[str, str]:
+    return {name: str(version) for name, version in client.get_registered_model(NAME).aliases.items()}
+
+
+def test_the_former_champion_is_kept_and_comes_back_once(client: Any) -> None:
+    assert promote(client, NAME, "1") is None
+    assert promote(client, NAME, "2") == "1"
+    assert promote(client, NAME, "2") == "2", "again changes nothing"
+    assert aliases(client) == {"champion": "2", "previous": "1"}
+    assert rollback(client, NAME) == ("2", "1")
+    assert aliases(client) == {"champion": "1"}
+    with pytest.raises(ValueError, match="no previous champion"):
+        rollback(client, NAME)
+    assert champion(client, NAME) == "1"
+
+
+def test_gates_are_tags_and_those_no_longer_asked_for_go(client: Any) -> None:
+    write_gates(client, NAME, "3", {"o_e": "pass: 1", "net@0.65": "FAIL: 0"}, "failed: net@0.65")
+    write_gates(client, NAME, "3", {"o_e": "FAIL: 2"}, "failed: o_e")
+    tags = client.get_model_version(NAME, "3").tags
+    assert tags == {"gate.o_e": "FAIL: 2", "gates": "failed: o_e"}
+
+
+def test_an_override_is_recorded(client: Any) -> None:
+    promote(client, NAME, "3", "the board decided")
+    assert client.get_model_version(NAME, "3").tags["gates.override"] == "the board decided"

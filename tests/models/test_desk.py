@@ -1,0 +1,236 @@
+"""How the served model reads rows from strangers: what it refuses, names, flags, and what it promises."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.procedure import ResponseModel
+from models.served import later_visits, support, venn_abers
+from models.serving import OUTPUTS, PcrModel
+from tests.patients import FEATURES, SETTINGS, patients
+
+GOOD = {"arm": "A", "age_years": 50, "til_pct": 20, "ctdna_state": "negative"}
+HOW = {"support_quantile": 0.99, "unit_tolerance": 3.0, "rarest_level": 5, "folds": 3, "seed": 1}
+RULES = {
+    "inputs": {"rule_ctdna": ["POS", "NEG", "NE"], "rule_response": ["PR", "NE"]},
+    "answers": [["R1", "determined"], [None, "indeterminate"]],
+    "index": [0, 1, 0, 1, 1, 1],
+}
+
+
+def served(name: str) -> PcrModel:
+    frame, y = patients(300)
+    fitted = ResponseModel(FEATURES, SETTINGS, inner_folds=3, seed=1).fit(frame, y)
+    part = {
+        "required": ["arm"],
+        "refused": {"outcome": ["pcr", "rcb_class"], "later": ["c2", "presurgery"]},
+        "interval": venn_abers(fitted.tuned_[name].score, y),
+        "support": support(fitted.models_[name], frame, y, HOW),
+        "rules": RULES,
+    }
+    document = json.loads(json.dumps(fitted.documents_[name] | {"landmark": "c1", "serving": part}))
+    return PcrModel(document, fitted.boosters_[name], version="abc")
+
+
+MODELS = {name: served(name) for name in ("logistic", "lightgbm")}
+
+
+@pytest.fixture(params=["logistic", "lightgbm"])
+def model(request: pytest.FixtureRequest) -> PcrModel:
+    return MODELS[request.param]
+
+
+def only(model: PcrModel, **changes: Any) -> dict[str, Any]:
+    (answer,) = model.predict([GOOD | changes]).to_dict("records")
+    return {str(name): value for name, value in answer.items()}
+
+
+def test_the_answer_has_every_promised_column_and_the_interval_holds_the_probability(model: PcrModel) -> None:
+    answer = model.predict(patients(200, seed=5)[0])
+    assert answer.columns.tolist() == OUTPUTS
+    numbers = answer[["lower", "pcr_probability", "upper"]].astype(float).to_numpy()
+    assert (np.diff(numbers) >= 0).all()
+    assert ((numbers >= 0) & (numbers <= 1)).all()
+    assert set(answer["model_version"]) == {"abc"}
+    assert set(answer["landmark"]) == {"c1"}
+
+
+@pytest.mark.parametrize("name", ["pcr", "PCR", "rcb_class"])
+def test_an_outcome_rejects_the_row_that_has_it_and_no_other(model: PcrModel, name: str) -> None:
+    answer = model.predict([GOOD | {name: "Y"}, GOOD])
+    assert answer["status"].tolist() == ["rejected", "ok"]
+    assert answer["reasons"].tolist() == [f"{name}: an outcome, must not be supplied", ""]
+
+
+def test_a_value_of_a_later_visit_rejects_and_an_earlier_one_is_only_named(model: PcrModel) -> None:
+    assert only(model, imaging_c2_state="done")["reasons"] == (
+        "imaging_c2_state: of a later visit, must not be supplied"
+    )
+    assert only(model, imaging_c2_state=None)["status"] == "ok"
+    assert only(model, weight_kg=70) | {"explanation": ""} == only(model) | {"reasons": "not used: weight_kg"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"age_years": 50 * 12}, "age_years: outside 18.0 to 100.0 years (wrong unit suspected)"),
+        ({"age_years": -999}, "age_years: outside 18.0 to 100.0 years"),
+        ({"til_pct": True}, "til_pct: not a number"),
+        ({"til_pct": [1]}, "til_pct: not a number"),
+        ({"til_pct": "1_0"}, "til_pct: not a number"),
+        ({"til_pct": 10**400}, "til_pct: not a number"),
+        ({"til_pct": float("inf")}, "til_pct: not a number"),
+        ({"arm": {"a": 1}}, "arm: not one of A, B"),
+        ({"arm": None}, "arm: missing"),
+    ],
+)
+def test_a_faulty_cell_rejects_with_its_reason(model: PcrModel, changes: dict[str, Any], reason: str) -> None:
+    answer = only(model, **changes)
+    assert (answer["status"], answer["reasons"]) == ("rejected", reason)
+    assert answer["pcr_probability"] is None
+
+
+def test_a_number_in_another_unit_is_refused_inside_the_range_too() -> None:
+    document = json.loads(json.dumps(MODELS["logistic"].document))
+    document["serving"]["support"]["seen"]["til_pct"] = [5.0, 90.0]
+    answer = only(PcrModel(document), til_pct=0.5)
+    assert answer["reasons"] == "til_pct: wrong unit suspected: % is expected"
+    for feature in document["features"]:
+        if feature["name"] == "til_pct":
+            feature |= {"unit": "log10 fraction", "low": -6, "high": 0}
+    document["serving"]["support"]["seen"]["til_pct"] = [-5.0, -0.3]
+    for given_as, told in ((0.25, " (wrong unit suspected)"), (25, " (wrong unit suspected)"), (900, "")):
+        assert only(PcrModel(document), til_pct=given_as)["reasons"] == (
+            f"til_pct: outside -6 to 0 log10 fraction{told}"
+        )
+
+
+def test_a_row_with_nothing_to_predict_from_is_not_answered(model: PcrModel) -> None:
+    (answer,) = model.predict([{"arm": "A"}]).to_dict("records")
+    assert answer["status"] == "rejected"
+    assert answer["reasons"].endswith("no input to predict from")
+
+
+def test_patients_unlike_the_training_ones_are_flagged_and_still_answered(model: PcrModel) -> None:
+    answer = only(model, age_years=99.9, til_pct=100)
+    assert answer["status"] == "out_of_support"
+    assert answer["reasons"].startswith("unlike the training patients, most in ")
+    assert answer["pcr_probability"] is not None
+    share = (model.predict(patients(2000, seed=77)[0])["status"] == "out_of_support").mean()
+    assert 0 < share < 0.03
+
+
+def test_a_level_that_hardly_anybody_had_is_flagged() -> None:
+    document = json.loads(json.dumps(MODELS["logistic"].document))
+    document["serving"]["support"]["rare"] = {"ctdna_state": ["negative"]}
+    answer = only(PcrModel(document))
+    assert answer["status"] == "out_of_support"
+    assert "ctdna_state: a level that hardly any training patient had" in answer["reasons"]
+
+
+def test_the_protocol_branch_is_looked_up_where_its_inputs_are_supplied(model: PcrModel) -> None:
+    rows = [GOOD | {"rule_ctdna": "NEG", "rule_response": r} for r in ("PR", "NE")] + [GOOD]
+    answer = model.predict(rows)
+    assert answer["protocol_branch"].tolist() == ["R1", None, None]
+    assert answer["protocol_status"].tolist() == ["determined", "indeterminate", "inputs_not_supplied"]
+    assert only(model, rule_ctdna="maybe")["reasons"] == "rule_ctdna: not one of POS, NEG, NE"
+
+
+def test_columns_in_place_of_a_heading_are_not_repeated(model: PcrModel) -> None:
+    answer = model.predict(pd.DataFrame([["A", 51, 3.5]], columns=["B", "secret", "49.5"]))
+    assert answer["status"].tolist() == ["rejected"]
+    assert "not used: 3 columns" in answer["reasons"][0]
+    assert "secret" not in answer["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pd.DataFrame([["A", "B", 50]], columns=["arm", "arm", "age_years"]),
+        {"arm": ["A"], "age_years": [1, 2]},
+        {"arm": ["A"], "age_years": 3},
+        [1, 2, 3],
+        np.ones((2, 3)),
+        5,
+        "text",
+        None,
+        [],
+        {},
+    ],
+    ids=["twice", "lengths", "mixed", "numbers", "array", "number", "text", "none", "empty", "empty dict"],
+)
+def test_what_is_no_table_is_rejected_and_raises_nothing(model: PcrModel, data: Any) -> None:
+    answer = model.predict(data)
+    assert set(answer["status"]) <= {"rejected"}
+    assert answer["pcr_probability"].isna().all()
+
+
+CELLS = st.one_of(
+    st.none(), st.floats(), st.integers(), st.booleans(), st.text(max_size=8),
+    st.sampled_from(["A", "B", "negative", "positive", "50", " 20 ", "nan", "NA", 50, 20.5, 1, True]),
+)  # fmt: skip
+ROWS = st.lists(
+    st.dictionaries(st.sampled_from([*GOOD, "pcr", "x_c2", "rule_ctdna", "rule_response", "other"]), CELLS),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=ROWS)
+def test_whatever_is_sent_a_row_alone_has_the_answer_it_has_among_others(rows: list[dict[str, Any]]) -> None:
+    model = MODELS["logistic"]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    whole = [{name: row.get(name) for name in columns} for row in rows]
+    together = model.predict(whole).to_dict("records")
+    for row, answer in zip(whole, together, strict=True):
+        alone = model.desk.answer(row)
+        for name, value in answer.items():
+            assert alone[str(name)] == (
+                pytest.approx(value, abs=1e-12) if isinstance(value, float) else value
+            )
+
+
+def test_an_explanation_adds_up(model: PcrModel) -> None:
+    answer = model.desk.answer(GOOD, explain=True)
+    p = answer["pcr_probability"]
+    assert sum(json.loads(answer["explanation"]).values()) == pytest.approx(np.log(p / (1 - p)))
+
+
+def test_venn_abers_steps_are_what_isotonic_regression_with_the_new_patient_gives() -> None:
+    from sklearn.isotonic import isotonic_regression  # noqa: PLC0415
+
+    rng = np.random.default_rng(4)
+    score = rng.normal(size=80)
+    y = (rng.random(80) < 1 / (1 + np.exp(-score))).astype(float)
+    steps = venn_abers(score, y)
+    for new in rng.normal(size=40):
+        place = np.searchsorted(np.sort(score), new, side="right")
+        ordered = y[np.argsort(score)]
+        expected = [isotonic_regression(np.insert(ordered, place, label))[place] for label in (0.0, 1.0)]
+        at = np.searchsorted(steps["scores"], new, side="right")
+        assert [steps["lower"][at], steps["upper"][at]] == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_venn_abers_interval_is_calibrated_where_the_score_is_not() -> None:
+    """The mean of the outcome lies between the mean lower and upper bound, for any monotone score."""
+    rng = np.random.default_rng(11)
+    truth = rng.random(4000) ** 2
+    y = (rng.random(4000) < truth).astype(float)
+    steps = {name: np.array(values) for name, values in venn_abers(truth[:2000] ** 3, y[:2000]).items()}
+    at = np.searchsorted(steps["scores"], truth[2000:] ** 3, side="right")
+    for part in (truth[2000:] < 0.3, truth[2000:] >= 0.3):
+        assert (
+            steps["lower"][at][part].mean() - 0.03
+            < y[2000:][part].mean()
+            < steps["upper"][at][part].mean() + 0.03
+        )
+
+
+def test_later_visits_are_those_after_the_last_that_is_seen() -> None:
+    assert later_visits(["baseline", "c1", "c2"], ["baseline", "c1"]) == ["c2"]

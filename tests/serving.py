@@ -1,0 +1,142 @@
+"""A registered model of made-up patients, and real servers that answer with it."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from models import serving
+from models.procedure import ResponseModel
+from models.registry import Record, Store, ensure_run, ensure_version, finish_run
+from models.served import support, venn_abers
+from tests.malformed import GOOD
+from tests.patients import FEATURES, SETTINGS, patients
+
+ROOT = Path(__file__).parents[1]
+NAME = "pcr-made-up-c1"
+REQUIREMENTS = [f"{name}=={version(name)}" for name in ("numpy", "pandas", "lightgbm")]
+SUPPORT = {"support_quantile": 0.99, "unit_tolerance": 3.0, "rarest_level": 5, "folds": 3, "seed": 1}
+
+
+def write_served_model(folder: Path, candidate: str = "lightgbm", seed: int = 1) -> None:
+    """Write the files of a served model learned from made-up patients."""
+    frame, y = patients(300, seed=seed)
+    fitted = ResponseModel(FEATURES, SETTINGS, inner_folds=3, seed=1).fit(frame, y)
+    part = {
+        "required": ["arm"],
+        "refused": {"outcome": ["pcr", "rcb_class"], "later": ["c2", "presurgery"]},
+        "interval": venn_abers(fitted.tuned_[candidate].score, y),
+        "support": support(fitted.models_[candidate], frame, y, SUPPORT),
+    }
+    document = fitted.documents_[candidate] | {
+        "landmark": "c1",
+        "requirements": REQUIREMENTS,
+        "serving": part,
+    }
+    folder.mkdir()
+    (folder / "model.json").write_text(json.dumps(document))
+    if fitted.boosters_[candidate]:
+        (folder / "booster.txt").write_text(str(fitted.boosters_[candidate]))
+    shutil.copy(serving.__file__, folder / "serving.py")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A folder with configs/study.yaml, the store beside it, and the model's own folder."""
+
+    home: Path
+    uri: str
+    folder: Path
+
+
+def registered(home: Path) -> Registered:
+    """Register a model as the pipeline does."""
+    (home / "configs").mkdir(parents=True)
+    (home / "configs" / "study.yaml").write_text("study: made-up\n")
+    write_served_model(home / "model")
+    uri = f"sqlite:///{home / 'mlflow.db'}"
+    store = Store(uri, "pcr-made-up", home / "mlartifacts")
+    with store.locked() as client:
+        run, _ = ensure_run(client, store, Record("k", "run", {}, {}, {}))
+        ensure_version(client, run, NAME, home / "model", tags={}, example=GOOD, requirements=REQUIREMENTS)
+        finish_run(client, run, "k")
+    return Registered(home, uri, home / "model")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def server(command: list[str], home: Path, uri: str, log: Path, **environment: str) -> Iterator[int]:
+    """Run a server on a free port until the block ends; `{port}` in the command is filled in."""
+    port = free_port()
+    words = [word.replace("{port}", str(port)) for word in command]
+    own = {"MLFLOW_TRACKING_URI": uri, "PYTHONPATH": str(ROOT)} | environment
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            words, cwd=home, env={**os.environ, **own}, stdout=file, stderr=file, start_new_session=True
+        )
+        try:
+            _wait(port, process, log)
+            yield port
+        finally:
+            os.killpg(process.pid, 15)
+            process.wait(20)
+
+
+def _wait(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    end = time.monotonic() + 90
+    while time.monotonic() < end:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).close()
+        except (urllib.error.URLError, OSError):
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.3)
+        else:
+            return
+    raise AssertionError(f"the server did not start: {log.read_text()}")
+
+
+def send(
+    port: int, body: bytes, kind: str, path: str = "/invocations", method: str = "POST"
+) -> tuple[int, bytes]:
+    """Send one request, whatever it is, and return status and body of the answer."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        connection.putheader("content-length", str(len(body)))
+        if kind:
+            connection.putheader("content-type", kind)
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def ask(port: int, table: dict[str, Any]) -> list[dict[str, Any]]:
+    """Send a table as JSON and return the answers."""
+    status, body = send(port, json.dumps(table).encode(), "application/json")
+    assert status == 200, body
+    found: list[dict[str, Any]] = json.loads(body)["predictions"]
+    return found
+
+
+def pcr_serve(registered: Registered) -> list[str]:
+    model = f"models:/{NAME}@candidate"
+    return [sys.executable, "-m", "pipeline.cli", "serve", "--model", model, "--port", "{port}"]
