@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.contract import Contract, refuse, validate
+from features.contract import PROBLEM_COLUMNS, Contract, refuse, validate
 from pipeline.configs import read_contract, read_rules, vocabulary
 from pipeline.console import refusals
 from pipeline.files import read_yaml, replacing, stage_paths
@@ -17,7 +17,7 @@ DROPPED = ["file", "table", "reason", "rows", "left"]
 
 @dataclass(frozen=True)
 class Ingested:
-    """Raw tables as the contract has them, the warnings, and the rows of the files left out, with reasons."""
+    """Raw tables as the contract has them, warnings and repairs, and the rows of the files left out."""
 
     tables: dict[str, pd.DataFrame]
     problems: pd.DataFrame
@@ -26,16 +26,20 @@ class Ingested:
 
 def source_tables(
     study: Mapping[str, Any], source: Path, contract: Contract, rules: Mapping[str, Any]
-) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
-    """Return raw tables, unchecked, and the rows left out: simulated where `source` is a file, else read."""
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, pd.DataFrame, dict[tuple[str, str], str]]:
+    """Return unchecked raw tables, rows left out, repairs, and where columns come from; simulated from a file."""
     if source.suffix == ".yaml":
         from pipeline.sources.simulator import simulate  # noqa: PLC0415 - a real study needs no simulator
 
-        return simulate(read_yaml(source), rules=rules).tables, pd.DataFrame(columns=DROPPED)
+        return (
+            simulate(read_yaml(source), rules=rules).tables,
+            pd.DataFrame(columns=DROPPED),
+            pd.DataFrame(columns=PROBLEM_COLUMNS),
+        )
     from pipeline.sources.mapped import read_study  # noqa: PLC0415
 
     read = read_study(study, source, contract)
-    return read.tables, read.dropped[DROPPED]
+    return read.tables, read.dropped[DROPPED], read.repairs, read.origins
 
 
 def ingest(
@@ -48,9 +52,11 @@ def ingest(
     ContractError
         If a rule of severity error is violated; it carries every problem.
     """
-    tables, dropped = source_tables(study, source, contract, rules)
+    tables, dropped, repairs, origins = source_tables(study, source, contract, rules)
     checked, problems = validate(tables, contract, vocabulary(study), identifiers)
-    refuse(problems)
+    if len(repairs):
+        problems = pd.concat([problems, repairs], ignore_index=True)
+    refuse(problems, origins)
     return Ingested(checked, problems, dropped)
 
 

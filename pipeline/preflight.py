@@ -32,7 +32,7 @@ def preflight(name: str, source: Path | None) -> None:
     checked(name, source)
     activate(name)
     if source is not None:
-        take_in(name, source, source_files(read_yaml(study_file(name))))
+        take_in(name, source, source_files(read_yaml(study_file(name)), source))
 
 
 def checked(name: str, source: Path | None) -> pd.DataFrame:
