@@ -80,7 +80,7 @@ LOOKS = {
 
 
 def looks_like(unreadable: pd.Series, kind: str) -> str:
-    """Return what cells that cannot be read as `kind` seem to be, in brackets; empty where nothing is seen."""
+    """Return what cells that cannot be read as `kind` seem to be, in brackets; else empty."""
     for what, pattern in LOOKS.get(kind, {}).items():
         if unreadable.str.fullmatch(pattern).all():
             return f" ({what})"

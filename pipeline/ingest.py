@@ -7,12 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from features.contract import PROBLEM_COLUMNS, Contract, refuse, validate
+from features.contract import Contract, refuse, validate
 from pipeline.configs import read_contract, read_rules, vocabulary
 from pipeline.console import refusals
 from pipeline.files import read_yaml, replacing, stage_paths
-
-DROPPED = ["file", "table", "reason", "rows", "left"]
+from pipeline.sources.tables import SourceTables
 
 
 @dataclass(frozen=True)
@@ -26,20 +25,15 @@ class Ingested:
 
 def source_tables(
     study: Mapping[str, Any], source: Path, contract: Contract, rules: Mapping[str, Any]
-) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, pd.DataFrame, dict[tuple[str, str], str]]:
-    """Return unchecked raw tables, rows left out, repairs, and where columns come from; simulated from a file."""
+) -> SourceTables:
+    """Return raw tables, unchecked: simulated where `source` is a file, else read from the folder."""
     if source.suffix == ".yaml":
         from pipeline.sources.simulator import simulate  # noqa: PLC0415 - a real study needs no simulator
 
-        return (
-            simulate(read_yaml(source), rules=rules).tables,
-            pd.DataFrame(columns=DROPPED),
-            pd.DataFrame(columns=PROBLEM_COLUMNS),
-        )
+        return SourceTables(simulate(read_yaml(source), rules=rules).tables)
     from pipeline.sources.mapped import read_study  # noqa: PLC0415
 
-    read = read_study(study, source, contract)
-    return read.tables, read.dropped[DROPPED], read.repairs, read.origins
+    return read_study(study, source, contract)
 
 
 def ingest(
@@ -52,12 +46,12 @@ def ingest(
     ContractError
         If a rule of severity error is violated; it carries every problem.
     """
-    tables, dropped, repairs, origins = source_tables(study, source, contract, rules)
-    checked, problems = validate(tables, contract, vocabulary(study), identifiers)
-    if len(repairs):
-        problems = pd.concat([problems, repairs], ignore_index=True)
-    refuse(problems, origins)
-    return Ingested(checked, problems, dropped)
+    read = source_tables(study, source, contract, rules)
+    checked, problems = validate(read.tables, contract, vocabulary(study), identifiers)
+    if len(read.repairs):
+        problems = pd.concat([problems, read.repairs], ignore_index=True)
+    refuse(problems, read.origins)
+    return Ingested(checked, problems, read.dropped)
 
 
 def main() -> None:

@@ -147,9 +147,9 @@ def _source_values(values: pd.Series, rule: ColumnRule, where: str) -> pd.Series
     """Return the cells as the file would have them: codes, units and dates of the source."""
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         form = "%Y-%m-%d" if rule.date_format in {None, "excel"} else str(rule.date_format)
-        text = values.dt.strftime(form).astype("object")
         if rule.date_format == "excel":
-            return (values - pd.Timestamp("1899-12-30")).dt.days.astype("float64")
+            return pd.Series((values - pd.Timestamp("1899-12-30")).dt.days, dtype="float64")
+        text = values.dt.strftime(form).astype("object")
         return text.where(values.notna(), np.nan)
     if pd.api.types.is_numeric_dtype(values.dtype):
         numbers = values.astype("float64")
@@ -163,9 +163,8 @@ def _source_values(values: pd.Series, rule: ColumnRule, where: str) -> pd.Series
     unlisted = ~levels.isin(list(first)) & (levels != "")
     if unlisted.any():
         raise SourceError(f"{where}: {int(unlisted.sum())} rows hold a level that `recode` does not list")
-    coded: pd.Series[Any] = levels.map({level: code or np.nan for level, code in first.items()})
-    coded = coded.astype("object")
-    return coded
+    codes = {level: code or np.nan for level, code in first.items()}
+    return pd.Series(levels.map(codes), dtype="object")
 
 
 def _long(frame: pd.DataFrame, file: SourceFile) -> pd.DataFrame:

@@ -5,7 +5,6 @@ configs/studies/ispy2.yaml.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from features.contract import PROBLEM_COLUMNS, Contract
 from pipeline.files import read_yaml
 from pipeline.sources.errors import SourceError
 from pipeline.sources.mapping.blocks import (
-    DROPPED_COLUMNS,
     Dropped,
     build_table,
     columns_read,
@@ -26,6 +24,7 @@ from pipeline.sources.mapping.blocks import (
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.study_file import SourceMapping, Study, StudyFileError
 from pipeline.sources.mapping.study_file import check_study_file as _check
+from pipeline.sources.tables import DROPPED_COLUMNS, SourceTables
 
 __all__ = [
     "SourceError",
@@ -39,21 +38,6 @@ __all__ = [
 
 MAPPINGS = Path(__file__).parents[2] / "configs" / "mappings"
 """Ready mappings, named by `standards` in a study file."""
-
-
-@dataclass(frozen=True)
-class SourceTables:
-    """Contract tables with uncoerced cells, for `features.contract.validate`, and what was left out.
-
-    `dropped`: file, table (empty where the whole file is concerned), reason, rows dropped, rows left.
-    `repairs`: cells read otherwise than they stand, in `PROBLEM_COLUMNS`: ``table`` is the file, ``column``
-    its column, severity repair. `origins`: (table, column) -> file and column, as errors name them.
-    """
-
-    tables: dict[str, pd.DataFrame]
-    dropped: pd.DataFrame
-    repairs: pd.DataFrame
-    origins: dict[tuple[str, str], str]
 
 
 def read_study(study: Mapping[str, Any], folder: Path, contract: Contract) -> SourceTables:

@@ -15,7 +15,6 @@ from pipeline.sources.mapping.study_file import Block, ColumnRule, Keep, Pivot, 
 TIME = r"^\d{4}-\d{2}-\d{2}[T ](?!00:00(?::00(?:\.0+)?)?$)"
 ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
 PARTIAL = r"\d{4}(?:-\d{2})?"
-DROPPED_COLUMNS = ["file", "table", "reason", "rows", "left"]
 Dropped = list[tuple[str, str, str, int, int]]
 """Counts of rows that were left out: a row of `DROPPED_COLUMNS` each."""
 
