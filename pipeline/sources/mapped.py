@@ -18,6 +18,7 @@ from pipeline.sources.mapping.blocks import (
     build_table,
     columns_read,
     columns_used,
+    keep_reason,
     load,
     of_patients,
 )
@@ -73,7 +74,7 @@ def read_study(study: Mapping[str, Any], folder: Path, contract: Contract) -> So
     }
     shared = _read_several_times(mapping)
     # Entries that read one file share its rows out between them: lost are only those that none takes.
-    dropped = [row for row in dropped if not (row[0] in shared and row[1] == "" and " not " in row[2])]
+    dropped = [row for row in dropped if not (row[0] in shared and row[1:3] in shared[row[0]])]
     dropped += [(label, "", reason, rows, left) for label, reason, rows, left in reader.left_out]
     dropped += [(label, "", reason, rows, left) for label, reason, rows, left in reader.unused_rows()]
     repairs = [
@@ -106,10 +107,14 @@ def _origins(mapping: SourceMapping) -> dict[tuple[str, str], str]:
     return found
 
 
-def _read_several_times(mapping: SourceMapping) -> set[str]:
-    """Return the entries of `files` whose file other entries read as well."""
+def _read_several_times(mapping: SourceMapping) -> dict[str, set[tuple[str, str]]]:
+    """Return the entries of `files` whose file others read as well, with (table, reason) of their `keep`."""
     labels = [mapping.files[name].label for name in columns_used(mapping)]
-    return {name for name, file in mapping.files.items() if labels.count(file.label) > 1}
+    return {
+        name: {("", keep_reason(rule)) for rule in file.keep}
+        for name, file in mapping.files.items()
+        if labels.count(file.label) > 1
+    }
 
 
 def source_files(study: Mapping[str, Any], folder: Path | None = None) -> list[str]:
@@ -146,7 +151,7 @@ def check_study_file(study: Mapping[str, Any] | None) -> Study:
     StudyFileError
         If it is faulty, or names a mapping that configs/mappings does not have.
     """
-    return _check(None if study is None else _with_standards(study))
+    return _check(None if study is None else with_standards(study))
 
 
 def mapping_of(study: Mapping[str, Any]) -> SourceMapping:
@@ -163,7 +168,7 @@ def mapping_of(study: Mapping[str, Any]) -> SourceMapping:
     return mapping
 
 
-def _with_standards(study: Mapping[str, Any]) -> dict[str, Any]:
+def with_standards(study: Mapping[str, Any]) -> dict[str, Any]:
     """Return the study file with the mappings that it names under its own; later ones win, part by part."""
     merged: dict[str, Any] = {}
     names = study.get("standards") or []

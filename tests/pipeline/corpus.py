@@ -1,10 +1,11 @@
 """Single faults in otherwise valid input, in every format: what is done to the files, and what must be said.
 
-`FAULTS` is the corpus; docs/wrong-inputs.md is its table.
+`FAULTS` is the corpus; docs/wrong-inputs.md is its table, written by ``python -m tests.pipeline.corpus``.
 """
+# ruff: noqa: E501, ARG005, S105 - a table with a fault on each line
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.sources.formats.sdtm import read_dataset_json, read_xpt, write_dataset
+from pipeline.sources.mapped import with_standards
 from tests.pipeline.formats import FORMATS, study_of
 
 Change = Callable[[Path], None]
@@ -26,8 +28,8 @@ SECRET = "zq-marker"
 class Fault:
     """A change of a valid folder and its answer.
 
-    `answer` is refused (error naming `words`), repaired (counted in the problems under `words`), left out (rows
-    counted in dropped.csv) or warned (goes on, warning). `study` changes the study file.
+    `answer` is refused (an error with all `words`), repaired (counted in problems.csv under `words`), left out
+    (rows counted in dropped.csv), warned (it goes on), emptied (one cell is empty), or same (nothing changes).
     """
 
     format: str
@@ -35,7 +37,6 @@ class Fault:
     change: Change
     answer: str
     words: tuple[str, ...]
-    study: Mapping[str, Any] | None = None
 
 
 # Where a cell of the contract stands in each format: file, column, and which of its rows.
@@ -71,7 +72,7 @@ def sdtm_places(suffix: str) -> dict[str, Place]:
         "yp_t": ("mi", "MISTRESC", where("MITESTCD", "YPT")),
         "draw": ("be", "BESTDTC", every),
         "vaf": ("gf", "GFSTRESC", where("GFTESTCD", "MEANVAF")),
-        "sample": ("be", "USUBJID", every),
+        "sample": ("dv", "USUBJID", every),
         "visit": ("tr", "VISIT", where("TRTESTCD", "LDIAM")),
         "diameter": ("tr", "TRSTRESN", where("TRTESTCD", "LDIAM", "LPERP")),
         "lesion rows": ("tr", "TRLNKID", where("TRTESTCD", "LDIAM")),
@@ -86,7 +87,7 @@ def redcap_places() -> dict[str, Place]:
         "arm": ("arm", "baseline_arm_1"), "consent": ("consent_date", "baseline_arm_1"),
         "ct": ("ct", "baseline_arm_1"), "surgery": ("op_surgery_date", "surgery_arm_1"),
         "yp_t": ("op_yp_t", "surgery_arm_1"), "draw": ("pl_draw_date", "ctdna_samples"),
-        "vaf": ("pl_mean_vaf", "ctdna_samples"), "sample": ("record_id", "ctdna_samples"),
+        "vaf": ("pl_mean_vaf", "ctdna_samples"), "sample": ("record_id", "lesions"),
         "visit": ("redcap_event_name", "lesions"), "diameter": ("les_diameter_mm", "lesions"),
         "lesion rows": ("les_lesion_id", "lesions"), "unit": ("les_method", "lesions"),
     }  # fmt: skip
@@ -129,17 +130,29 @@ def own_study(workbook: bool) -> dict[str, Any]:
     return study_of([], mapping={"patients": "subjects", "files": files, "tables": tables})
 
 
+READ = {
+    "subjects", "pathology", "surgery", "exposure", "deviations", "ctdna_samples", "ctdna_variants", "lesions",
+}  # fmt: skip
+
+
+def cut_study(name: str) -> dict[str, Any]:
+    """Return a format's study file with only the tables that the faults concern: a fault is answered sooner."""
+    mapping = with_standards(study_of(FORMATS[name]))["mapping"]
+    tables = {table: blocks for table, blocks in mapping["tables"].items() if table in READ}
+    return study_of([], mapping=mapping | {"tables": tables})
+
+
 TABULAR: dict[str, tuple[dict[str, Place], dict[str, Any]]] = {
-    "SDTM XPT": (sdtm_places(".xpt"), study_of(["sdtm"])),
-    "SDTM Dataset-JSON": (sdtm_places(".json"), study_of(["sdtm", "sdtm-json"])),
-    "REDCap": (redcap_places(), study_of(["redcap"])),
+    "SDTM XPT": (sdtm_places(".xpt"), cut_study("SDTM XPT")),
+    "SDTM Dataset-JSON": (sdtm_places(".json"), cut_study("SDTM Dataset-JSON")),
+    "REDCap": (redcap_places(), cut_study("REDCap")),
     "CSV": (own_places(workbook=False), own_study(workbook=False)),
     "Excel": (own_places(workbook=True), own_study(workbook=True)),
 }
 STUDIES = {name: study for name, (_, study) in TABULAR.items()} | {
-    "MAF": study_of(FORMATS["REDCap with MAF"]),
-    "VCF": study_of(FORMATS["SDTM with plain VCF"]),
-    "bgzipped VCF": study_of(FORMATS["SDTM with VCF"]),
+    "MAF": cut_study("REDCap with MAF"),
+    "VCF": cut_study("SDTM with plain VCF"),
+    "bgzipped VCF": cut_study("SDTM with VCF"),
 }
 
 
@@ -268,8 +281,6 @@ def _tabular(name: str, places: dict[str, Place], study: dict[str, Any]) -> list
     """Return the faults that every tabular format can have."""
     base = {key: place[0] for key, place in places.items()}
     partial = "partial" if name.startswith("SDTM") else ""
-    redcap = name == "REDCap"
-    recoded = name.startswith("SDTM") or redcap
     who = "NCT07239271-0"
     found = [
         ("an arm that the study has not", cell(places["arm"], SECRET), "refused", (base["arm"], "arm", who)),
@@ -290,7 +301,7 @@ def _tabular(name: str, places: dict[str, Place], study: dict[str, Any]) -> list
         ("samples of a patient who is not in the study", cell(places["sample"], "NCT07239271-9999"), "left out", ("patient not in",)),
         ("ids that have lost a part", cell(places["sample"], lambda v: v[-3:].lstrip("0"), None), "refused", (base["sample"], "none of its", "id")),
         ("a visit that the study has not", cell(places["visit"], SECRET), "refused", (base["visit"], "visit", who)),
-        ("a lesion twice at a visit", duplicated(places["lesion rows"]), "refused", (base["lesion rows"], "twice" if recoded and redcap else "duplicate_key", who)),
+        ("a lesion twice at a visit", duplicated(places["lesion rows"]), "refused", (base["lesion rows"], "duplicate_key", who)),
         ("a column that is not there", without_column(places["age"]), "refused", (base["age"], places["age"][1])),
         ("two columns swapped", swapped(places["age"], places["arm"]), "refused", (base["age"], "age_years", "arm")),
         ("no patients at all", emptied(places["usubjid"]), "refused", (base["usubjid"],)),
@@ -303,6 +314,8 @@ def _tabular(name: str, places: dict[str, Place], study: dict[str, Any]) -> list
         if partial
         else ("a date without its day", cell(places["draw"], lambda v: v[:7]), "refused", (base["draw"], "partial dates", who))
     )  # fmt: skip
+    if name == "SDTM Dataset-JSON":  # read by the same code once it is a frame: a sample is enough
+        found = found[::3]
     return [Fault(name, what, change, answer, words) for what, change, answer, words in found]
 
 
@@ -334,7 +347,6 @@ def _own() -> list[Fault]:
     maf = "ctdna.maf"
     vcf = "vcf/*.vcf"
     gz = "vcf/*.vcf.gz"
-    filters = study_of(FORMATS["SDTM with plain VCF"])
     listed = [
         ("SDTM XPT", "no DM", removed("dm.xpt"), "refused", ("dm.xpt", "no such file")),
         ("SDTM XPT", "a file cut off within a row", bytes_of("dm.xpt", lambda b: b[:-400]), "refused", ("dm.xpt", "truncated")),
@@ -347,7 +359,7 @@ def _own() -> list[Fault]:
         ("SDTM XPT", "two results of a test", on_file("mi.xpt", lambda f: pd.concat([f, f.head(1).assign(MISEQ=999.0, MISTRESC="0")])), "refused", ("mi.xpt", "twice")),
         ("SDTM XPT", "a test code that is not mapped", cell(("mi.xpt", "MITESTCD", where("MITESTCD", "TIL")), "TILS"), "repaired", ("mi.xpt", "unknown_test")),
         ("SDTM XPT", "a domain that is not there", removed("vs.xpt"), "repaired", ("vital_signs", "absent")),
-        ("SDTM XPT", "NOT DONE without a reason", cell(("tr.xpt", "TRREASND", every), ""), "same", ()),
+        ("SDTM XPT", "NOT DONE without a reason", cell(("tr.xpt", "TRREASND", where("TRREASND", "NOT DONE")), ""), "same", ()),
         ("SDTM Dataset-JSON", "no DM", removed("dm.json"), "refused", ("dm.json", "no such file")),
         ("SDTM Dataset-JSON", "a file cut off", bytes_of("dm.json", lambda b: b[: len(b) // 2]), "refused", ("dm.json",)),
         ("SDTM Dataset-JSON", "0 bytes", bytes_of("dm.json", lambda b: b""), "refused", ("dm.json", "0 bytes")),
@@ -364,7 +376,7 @@ def _own() -> list[Fault]:
         ("REDCap", "a record's event twice", on_file("redcap.csv", lambda f: pd.concat([f, f.head(1)])), "refused", ("redcap.csv", "same record")),
         ("REDCap", "a dictionary with a field twice", on_file("redcap_dictionary.csv", lambda f: pd.concat([f, f.head(1)])), "refused", ("redcap_dictionary.csv", "twice")),
         ("REDCap", "a dictionary without choices", on_file("redcap_dictionary.csv", lambda f: f.iloc[:, :4]), "refused", ("redcap_dictionary.csv", "no column")),
-        ("REDCap", "an instrument that nobody reads", cell(("redcap.csv", "redcap_repeat_instrument", instrument("labs")), "labs_2", None), "left out", ("taken by no part",)),
+        ("REDCap", "an instrument that nobody reads", cell(("redcap.csv", "redcap_repeat_instrument", instrument("exposure")), "exposure_2", None), "left out", ("taken by no part",)),
         ("REDCap", "an encoding other than said", bytes_of("redcap.csv", lambda b: b.replace(b"CHN", b"\xff\xfe", 1)), "refused", ("redcap.csv", "encoding")),
         ("CSV", "a file that is not there", removed("surgery.csv"), "refused", ("surgery.csv", "no such file")),
         ("CSV", "0 bytes", bytes_of("surgery.csv", lambda b: b""), "refused", ("surgery.csv", "0 bytes")),
@@ -373,7 +385,7 @@ def _own() -> list[Fault]:
         ("CSV", "another separator", text_of("surgery.csv", lambda t: t.replace(",", ";")), "refused", ("surgery.csv", "separator")),
         ("CSV", "a row with more cells", text_of("surgery.csv", lambda t: t + "x,x,x,x,x,x,x,x\n"), "refused", ("surgery.csv",)),
         ("CSV", "a quotation mark that is not closed", text_of("surgery.csv", lambda t: t.replace("\n", '\n"', 1)), "refused", ("surgery.csv",)),
-        ("CSV", "a column twice", text_of("surgery.csv", lambda t: t.replace("ypN", "ypT", 1)), "refused", ("surgery.csv", "2 of its", "ypT")),
+        ("CSV", "a column twice", text_of("surgery.csv", lambda t: "\n".join(f"{x},{x.split(',')[3]}" for x in t.splitlines())), "refused", ("surgery.csv", "2 of its", "ypT")),
         ("CSV", "a byte order mark", bytes_of("subjects.csv", lambda b: b"\xef\xbb\xbf" + b), "same", ()),
         ("CSV", "leading zeros lost in all ids", text_of("surgery.csv", lambda t: t.replace("NCT07239271-00", "NCT07239271-")), "refused", ("surgery.csv", "none of its")),
         ("Excel", "a workbook that is not there", removed("surgery.xlsx"), "refused", ("surgery.xlsx", "no such file")),
@@ -386,7 +398,7 @@ def _own() -> list[Fault]:
         ("MAF", "no read counts", on_file(maf, lambda f: f.drop(columns="t_alt_count")), "refused", (maf, "t_alt_count")),
         ("MAF", "no gene symbols", on_file(maf, lambda f: f.drop(columns="Hugo_Symbol")), "refused", (maf, "Hugo_Symbol")),
         ("MAF", "commas in place of tabs", text_of(maf, lambda t: t.replace("\t", ",")), "refused", (maf,)),
-        ("MAF", "a sample that there is not", cell((maf, "Tumor_Sample_Barcode", every), SECRET), "refused", (maf, "unknown_reference")),
+        ("MAF", "a sample that there is not", cell((maf, "Tumor_Sample_Barcode", every), "X-77"), "refused", (maf, "unknown_reference")),
         ("MAF", "a variant twice", on_file(maf, lambda f: pd.concat([f, f.head(1)])), "refused", (maf, "duplicate_key")),
         ("MAF", "more supporting reads than depth", cell((maf, "t_alt_count", every), "999999"), "refused", (maf, "vaf")),
         ("MAF", "a negative count", cell((maf, "t_alt_count", every), "-4"), "refused", (maf, "t_alt_count")),
@@ -415,10 +427,45 @@ def _own() -> list[Fault]:
         ("bgzipped VCF", "damaged within", bytes_of(gz, lambda b: b[:60] + b"\0\0\0\0" + b[64:]), "refused", ("vcf/",)),
         ("bgzipped VCF", "an allele fraction above 1", bgzip_of(_column(9, ".:.:1.5")), "refused", ("vcf", "vaf")),
     ]  # fmt: skip
-    del filters
     return [Fault(*entry) for entry in listed]
 
 
 FAULTS: list[Fault] = [
     fault for name, (places, study) in TABULAR.items() for fault in _tabular(name, places, study)
 ] + _own()
+
+
+ANSWERS = {
+    "refused": "refused: {words}",
+    "repaired": "goes on; counted in problems.csv: {words}",
+    "left out": "goes on; rows counted in dropped.csv: {words}",
+    "warned": "goes on; warning: {words}",
+    "emptied": "read as an empty cell, as `missing` in the study file says",
+    "same": "read as meant; nothing changes",
+}
+PAGE = Path(__file__).parents[2] / "docs" / "wrong-inputs.md"
+
+
+def page() -> str:
+    """Return docs/wrong-inputs.md."""
+    lines = [
+        "# Wrong inputs, and what is answered",
+        "",
+        "Each line is one fault put into otherwise valid files of the simulated trial, as tested in",
+        "tests/pipeline/test_wrong_inputs.py. A refusal names file, table, column, number of rows and at most three",
+        "ids, never a value; the words that the answer must hold are quoted. Written by",
+        "`python -m tests.pipeline.corpus`.",
+        "",
+        f"{len(FAULTS)} faults.",
+        "",
+        "| format | fault | answer |",
+        "|---|---|---|",
+    ]
+    for fault in FAULTS:
+        words = ", ".join(f"`{word}`" for word in fault.words)
+        lines.append(f"| {fault.format} | {fault.what} | {ANSWERS[fault.answer].format(words=words)} |")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -11,7 +10,7 @@ from features.contract import ContractError
 from pipeline.ingest import Ingested
 from pipeline.sources.export import export
 from pipeline.sources.mapped import SourceError
-from tests.pipeline.corpus import FAULTS, OWN_COLUMNS, SECRET, STUDIES, Fault
+from tests.pipeline.corpus import FAULTS, OWN_COLUMNS, PAGE, SECRET, STUDIES, Fault, page
 from tests.pipeline.formats import CONTRACT, taken_in, trial_tables
 
 
@@ -56,7 +55,7 @@ def test_a_single_fault_is_answered(
     folder = tmp_path / "files"
     shutil.copytree(valid[fault.format], folder)
     fault.change(folder)
-    study: dict[str, Any] = {**STUDIES[fault.format], **(fault.study or {})}
+    study = STUDIES[fault.format]
     if fault.answer == "refused":
         with pytest.raises((SourceError, ContractError)) as error:
             taken_in(study, folder)
@@ -85,3 +84,7 @@ def test_a_single_fault_is_answered(
 def test_the_corpus_has_more_than_120_faults_and_every_one_its_own_name() -> None:
     assert len(FAULTS) >= 120
     assert len({ids(fault) for fault in FAULTS}) == len(FAULTS)
+
+
+def test_the_page_of_wrong_inputs_is_that_of_the_corpus() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page()

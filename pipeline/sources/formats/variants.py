@@ -29,13 +29,22 @@ def called_origin(vaf: pd.Series, normal: pd.Series, settings: Origin) -> pd.Ser
     return pd.Series(names, index=vaf.index, dtype="str")
 
 
-def filtered(calls: pd.DataFrame, settings: Calls) -> tuple[pd.DataFrame, list[tuple[str, int, int]]]:
-    """Return the calls that are used, and (reason, rows left out, rows left) of every filter that did."""
+def filtered(
+    calls: pd.DataFrame, settings: Calls, *, genotyped: bool
+) -> tuple[pd.DataFrame, list[tuple[str, int, int]]]:
+    """Return the calls that are used, and (reason, rows left out, rows left) of every filter that did.
+
+    Where files are `genotyped` (VCF), every sample has a cell for every variant, also for those it lacks.
+    """
     fewest, lowest, tier = settings.min_alt_count, settings.min_vaf, settings.tier_column
-    wanted = [
-        (f"fewer than {fewest} reads", ~(calls["ALT_COUNT"] < fewest)),
-        (f"allele fraction below {lowest:g}", ~(calls["VAF"] < lowest)),
-    ]
+    wanted = []
+    if genotyped:
+        absent = calls["VAF"].isna() | ((calls["VAF"] == 0) & ~(calls["ALT_COUNT"] > 0))
+        wanted.append(("no reads of the variant in the sample", ~absent))
+    if fewest > 0:
+        wanted.append((f"fewer than {fewest} reads", ~(calls["ALT_COUNT"] < fewest)))
+    if lowest > 0:
+        wanted.append((f"allele fraction below {lowest:g}", ~(calls["VAF"] < lowest)))
     if settings.passing and "FILTER" in calls:
         wanted.append(("FILTER not PASS", calls["FILTER"].fillna("").isin(PASSED)))
     if tier is not None:
@@ -73,7 +82,7 @@ def with_counts(frame: pd.DataFrame, where: str) -> pd.DataFrame:
 
 
 def read_vcf(path: Path, label: str, wanted: set[str], settings: Calls) -> pd.DataFrame:
-    """Return the calls of a VCF: one row for each variant and plasma sample that has reads for it.
+    """Return the calls of a VCF: one row for each variant and plasma sample.
 
     Columns: SAMPLE, CHROM, POS, REF, ALT, FILTER, those of `wanted` that name INFO fields (``INFO/GENE``) or
     parts of VEP's annotation (``CSQ/SYMBOL``), and the counts. Floats are those of the text, to 7 digits.
@@ -171,8 +180,6 @@ def _calls(
     place = [variant.CHROM, variant.POS, variant.REF, variant.ALT[0], variant.FILTER or "PASS"]
     for sample, (column, normal) in plasma.items():
         alt, depth, vaf = _counts(reads, depths, fractions, column)
-        if np.isnan(vaf) or (alt == 0 and vaf == 0):
-            continue
         normal_vaf = np.nan if normal is None else _counts(reads, depths, fractions, normal)[2]
         yield [sample, *place, *info, alt, depth, vaf, normal_vaf]
 

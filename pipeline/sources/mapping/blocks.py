@@ -216,9 +216,14 @@ def _check_columns(block: Block, spec: TableSpec, main: Loaded) -> None:
         raise SourceError(f"{main.file.label}: table {spec.table} is of patients; give the file an `id`")
 
 
+def keep_reason(rule: Keep) -> str:
+    """Return how rows that a filter leaves out are counted."""
+    return f"{rule.column} not {' or '.join(text or 'empty' for text in rule.wanted)}"
+
+
 def _filtered(loaded: Loaded, keep: list[Keep], table: str, dropped: Dropped) -> Loaded:
     for rule in keep:
-        reason = f"{rule.column} not {' or '.join(text or 'empty' for text in rule.wanted)}"
+        reason = keep_reason(rule)
         wanted = loaded.cells[rule.column].fillna("").isin(rule.wanted)
         loaded = loaded.kept(wanted, table, reason, dropped)
     if loaded.cells.empty and not loaded.file.optional:

@@ -168,7 +168,7 @@ class Reader:
         assert file.calls is not None  # noqa: S101 - only called where they are
         if not file.is_vcf:
             calls = with_counts(calls, file.label)
-        calls, counts = filtered(calls, file.calls)
+        calls, counts = filtered(calls, file.calls, genotyped=file.is_vcf)
         self.left_out += [(file.label, reason, rows, left) for reason, rows, left in counts]
         if "CALLED_ORIGIN" in columns:
             origin = called_origin(calls["VAF"], calls["NORMAL_VAF"], file.calls.origin)
