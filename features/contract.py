@@ -311,12 +311,13 @@ def _as_problems(
             if count == 0:
                 continue
             if spec is not None and (spec.table, spec.id_column) not in withheld:
-                ids = _named(tables[spec.table].loc[finding.rows, spec.id_column])
+                ids = named(tables[spec.table].loc[finding.rows, spec.id_column])
         rows.append((finding.table, finding.column, finding.rule, finding.severity, count, ids))
     return pd.DataFrame(rows, columns=PROBLEM_COLUMNS).astype({"rows": "int64"})
 
 
-def _named(ids: pd.Series) -> str:
+def named(ids: pd.Series) -> str:
+    """Return at most three ids, sorted, as problems name them."""
     return "; ".join(sorted(ids.dropna().unique())[:MAX_IDS])
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.console import refusals, stderr, stdout
+from pipeline.console import refusals, stderr
+from pipeline.intake.commands import register
 from pipeline.study import active_study
 
 app = typer.Typer(
@@ -16,6 +17,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Predict pathological complete response at the landmarks of an adaptive neoadjuvant trial.",
 )
+
+register(app)
 
 STUDY_HELP = "Name of a file in configs/studies, without .yaml."
 SOURCE_HELP = (
@@ -53,22 +56,6 @@ def run(
         )
         raise typer.Exit(code)
     summary()
-
-
-@app.command()
-def check(study: Study = "nct07239271", source: Source = None) -> None:
-    """Check a study's file and raw data against the contract, and change nothing.
-
-    For example: `pcr check --study ispy2 --source ../ispy2-files`.
-    """
-    from pipeline.preflight import checked  # noqa: PLC0415
-
-    with refusals():
-        problems = checked(study, source)
-    for warning in problems.itertuples():
-        place = f"{warning.table}.{warning.column}"
-        stdout().print(f"{place}: {warning.rule} ({warning.rows} rows, such as {warning.ids})", markup=False)
-    stdout().print(f"{study}: no errors, {len(problems)} warnings")
 
 
 @app.command()

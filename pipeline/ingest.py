@@ -1,6 +1,6 @@
 """Stage raw: tables from the simulator or from a study's files, checked against the contract."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,13 @@ from typing import Any
 import pandas as pd
 
 from features.contract import Contract, refuse, validate
+from features.cross_checks import cross_problems
 from pipeline.configs import read_contract, read_rules, vocabulary
 from pipeline.console import refusals
 from pipeline.files import read_yaml, replacing, stage_paths
 from pipeline.sources.tables import SourceTables
+
+WAIVABLE_ERRORS = ("not_before", "not_after")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,23 @@ def source_tables(
     return read_study(study, source, contract)
 
 
+def waived(problems: pd.DataFrame, waivers: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the problems, those that a waiver covers with severity waived, reason and who in the rule.
+
+    A waiver covers warnings and dates in an impossible order, in no more rows than it says; a problem that
+    grew since is not covered any more.
+    """
+    problems = problems.copy()
+    for waiver in waivers:
+        rule = problems["rule"].str.partition(":")[0]
+        fits = (problems["table"] == waiver["table"]) & (problems["column"] == waiver["column"])
+        fits &= (rule == waiver["rule"]) & (problems["rows"] <= waiver["rows"])
+        fits &= (problems["severity"] == "warning") | rule.isin(WAIVABLE_ERRORS)
+        problems.loc[fits, "severity"] = "waived"
+        problems.loc[fits, "rule"] += f"; waived by {waiver['who']}: {waiver['reason']}"
+    return problems
+
+
 def ingest(
     study: Mapping[str, Any], source: Path, contract: Contract, identifiers: Mapping[str, Any], rules: Any
 ) -> Ingested:
@@ -48,8 +68,9 @@ def ingest(
     """
     read = source_tables(study, source, contract, rules)
     checked, problems = validate(read.tables, contract, vocabulary(study), identifiers)
-    if len(read.repairs):
-        problems = pd.concat([problems, read.repairs], ignore_index=True)
+    crossed = cross_problems(checked, contract, study["visits"])
+    found = [frame for frame in (problems, crossed, read.repairs) if len(frame)]
+    problems = waived(pd.concat(found or [problems], ignore_index=True), study.get("waivers") or [])
     refuse(problems, read.origins)
     return Ingested(checked, problems, read.dropped)
 

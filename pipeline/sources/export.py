@@ -150,7 +150,7 @@ def _source_values(values: pd.Series, rule: ColumnRule, where: str) -> pd.Series
         if rule.date_format == "excel":
             return pd.Series((values - pd.Timestamp("1899-12-30")).dt.days, dtype="float64")
         text = values.dt.strftime(form).astype("object")
-        return text.where(values.notna(), np.nan)
+        return pd.Series(text.where(values.notna(), np.nan))
     if pd.api.types.is_numeric_dtype(values.dtype):
         numbers = values.astype("float64")
         if rule.recode is None:

@@ -385,7 +385,7 @@ def _own() -> list[Fault]:
         ("CSV", "another separator", text_of("surgery.csv", lambda t: t.replace(",", ";")), "refused", ("surgery.csv", "separator")),
         ("CSV", "a row with more cells", text_of("surgery.csv", lambda t: t + "x,x,x,x,x,x,x,x\n"), "refused", ("surgery.csv",)),
         ("CSV", "a quotation mark that is not closed", text_of("surgery.csv", lambda t: t.replace("\n", '\n"', 1)), "refused", ("surgery.csv",)),
-        ("CSV", "a column twice", text_of("surgery.csv", lambda t: "\n".join(f"{x},{x.split(',')[3]}" for x in t.splitlines())), "refused", ("surgery.csv", "2 of its", "ypT")),
+        ("CSV", "a column twice", text_of("surgery.csv", lambda t: "\n".join(f"{x},{x.split(',')[3]}" for x in t.splitlines())), "refused", ("surgery.csv", "2 of its", "ypN")),
         ("CSV", "a byte order mark", bytes_of("subjects.csv", lambda b: b"\xef\xbb\xbf" + b), "same", ()),
         ("CSV", "leading zeros lost in all ids", text_of("surgery.csv", lambda t: t.replace("NCT07239271-00", "NCT07239271-")), "refused", ("surgery.csv", "none of its")),
         ("Excel", "a workbook that is not there", removed("surgery.xlsx"), "refused", ("surgery.xlsx", "no such file")),

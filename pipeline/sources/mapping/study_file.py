@@ -305,6 +305,21 @@ class Primary(_Part):
     against: str
 
 
+class Waiver(_Part):
+    """A problem that was looked at and is let pass: in one column, by one rule, in at most `rows` rows.
+
+    Warnings can be waived, and dates in an impossible order (not_before, not_after); what cannot be read, or
+    lies outside levels or range, cannot.
+    """
+
+    table: str
+    column: str
+    rule: str
+    rows: int = Field(ge=1)
+    reason: str = Field(min_length=1)
+    who: str = Field(min_length=1)
+
+
 class Study(_Part):
     """A study file; `standards` names ready mappings in configs/mappings, on which its own `mapping` lies."""
 
@@ -327,6 +342,7 @@ class Study(_Part):
     features: FeatureSettings
     primary: Primary
     leakage_acknowledged: str
+    waivers: list[Waiver] = []
     standards: list[str] = []
     mapping: SourceMapping | None = None
 
