@@ -141,5 +141,5 @@ def _out_of_order(frame: pd.DataFrame, visit: str, date: str, visits: Sequence[s
     dates = frame.assign(order=order).groupby(["usubjid", "order"])[date].max().unstack("order")  # noqa: PD010
     latest_before = dates.cummax(axis=1).shift(axis=1).stack()  # noqa: PD013 - one value a patient and visit
     keys = pd.MultiIndex.from_arrays([frame["usubjid"], order])
-    before = pd.Series(latest_before.reindex(keys).to_numpy(), index=frame.index)
+    before = pd.Series(latest_before.reindex(keys).to_numpy(), index=frame.index, dtype="datetime64[us]")
     return frame[date] < before

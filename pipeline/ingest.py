@@ -47,7 +47,7 @@ def waived(problems: pd.DataFrame, waivers: Sequence[Mapping[str, Any]]) -> pd.D
     """
     problems = problems.copy()
     for waiver in waivers:
-        rule = problems["rule"].str.partition(":")[0]
+        rule = problems["rule"].str.split(":").str[0]
         fits = (problems["table"] == waiver["table"]) & (problems["column"] == waiver["column"])
         fits &= (rule == waiver["rule"]) & (problems["rows"] <= waiver["rows"])
         fits &= (problems["severity"] == "warning") | rule.isin(WAIVABLE_ERRORS)
