@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from features.contract import PROBLEM_COLUMNS, Contract, named
+from features.recist import categories_of
 
 CLEAR_BREAST = ("ypT0", "ypTis")
 RCB_LIMITS = (0.0, 1.36, 3.28)
@@ -21,6 +22,8 @@ CROSS_ADVICE = {
     "vaf_contradicts_reads": "correct the fraction or the counts",
     "value_though_not_done": "correct the status, or empty the value",
     "response_without_lesions": "add the lesions of the visit, if they were measured",
+    "recist_differs": "correct diameters or category, or set `response_counts` in the study file",
+    "lesions_count": "nothing: `response_counts: lesions` in the study file",
     "pcr_contradicts_yp": "correct pcr, yp_t or yp_n",
     "pathology_without_surgery": "correct `performed`, or empty yp_t and yp_n",
     "rcb_class_contradicts_index": "correct class or index",
@@ -29,6 +32,9 @@ CROSS_ADVICE = {
     "visits_out_of_order": "correct the dates, or the names of the visits",
 }
 """Rule (the part before the colon) -> what to do."""
+
+
+RECIST_DIFFERS = "recist_differs: the lesions give another category"
 
 
 class Finding(NamedTuple):
@@ -68,6 +74,7 @@ def _findings(
             yield Finding(name, value, "value_though_not_done", undone & tables[name][value].notna())
     if "response" in tables and "lesions" in tables:
         yield _responses(tables["response"], tables["lesions"])
+        yield Finding("response", "overall", RECIST_DIFFERS, recist_differs(tables, visits))
     if "surgery" in tables:
         yield from _surgery(tables["surgery"])
     if "pathology" in tables:
@@ -101,6 +108,12 @@ def _responses(response: pd.DataFrame, lesions: pd.DataFrame) -> Finding:
     seen = pd.MultiIndex.from_frame(response[key]).isin(pd.MultiIndex.from_frame(lesions[key]))
     judged = response["overall"].isin(["CR", "PR", "SD", "PD"])
     return Finding("response", "overall", "response_without_lesions", judged & ~seen)
+
+
+def recist_differs(tables: Mapping[str, pd.DataFrame], visits: Sequence[str]) -> pd.Series:
+    """Return True for recorded responses that the lesions of the same scan contradict."""
+    category = categories_of(tables["response"], tables["lesions"], visits)
+    return category.notna() & (category != tables["response"]["overall"])
 
 
 def _surgery(surgery: pd.DataFrame) -> Iterator[Finding]:

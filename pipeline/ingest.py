@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from features.contract import Contract, refuse, validate
-from features.cross_checks import cross_problems
+from features.cross_checks import RECIST_DIFFERS, cross_problems
+from features.recist import categories_of
 from pipeline.configs import read_contract, read_rules, vocabulary
 from pipeline.console import refusals
 from pipeline.files import read_yaml, replacing, stage_paths
@@ -56,6 +57,12 @@ def waived(problems: pd.DataFrame, waivers: Sequence[Mapping[str, Any]]) -> pd.D
     return problems
 
 
+def judged_by_lesions(response: pd.DataFrame, lesions: pd.DataFrame, visits: Sequence[str]) -> pd.DataFrame:
+    """Return the response table with the category that the lesions give, where they give one."""
+    category = categories_of(response, lesions, visits)
+    return response.assign(overall=category.fillna(response["overall"]))
+
+
 def ingest(
     study: Mapping[str, Any], source: Path, contract: Contract, identifiers: Mapping[str, Any], rules: Any
 ) -> Ingested:
@@ -69,6 +76,13 @@ def ingest(
     read = source_tables(study, source, contract, rules)
     checked, problems = validate(read.tables, contract, vocabulary(study), identifiers)
     crossed = cross_problems(checked, contract, study["visits"])
+    if study.get("response_counts") == "lesions" and {"response", "lesions"} <= set(checked):
+        checked["response"] = judged_by_lesions(checked["response"], checked["lesions"], study["visits"])
+        differs = crossed["rule"] == RECIST_DIFFERS
+        crossed.loc[differs, ["severity", "rule"]] = [
+            "repair",
+            "lesions_count: in place of the recorded category",
+        ]
     found = [frame for frame in (problems, crossed, read.repairs) if len(frame)]
     problems = waived(pd.concat(found or [problems], ignore_index=True), study.get("waivers") or [])
     refuse(problems, read.origins)

@@ -21,6 +21,8 @@ LESION = {
     "usubjid": "P1", "lesion_id": "L1", "visit": "c2", "method": "MRI", "reader": "INVESTIGATOR",
     "target": "target", "status": "done", "diameter_mm": 20.0, "scan_date": "2026-03-01",
 }  # fmt: skip
+FIRST = LESION | {"visit": "baseline", "diameter_mm": 50.0, "scan_date": "2026-01-01"}
+UNDONE = {"visit": "c4", "status": "not_done"}
 ANSWER = {"usubjid": "P1", "visit": "c2", "method": "MRI", "reader": "INVESTIGATOR", "overall": "PR"}
 OPERATED = {
     "usubjid": "P1",
@@ -35,7 +37,7 @@ BIOPSY = {"usubjid": "P1", "hr": "pos", "er_pct": 90.0, "pr_pct": 0.0, "her2": "
 SOUND: Rows = {
     "ctdna_samples": [SAMPLE, SECOND],
     "ctdna_variants": [CALL],
-    "lesions": [LESION],
+    "lesions": [FIRST, LESION],
     "response": [ANSWER],
     "surgery": [OPERATED],
     "pathology": [BIOPSY],
@@ -57,7 +59,7 @@ FAULTS: list[tuple[str, list[dict[str, Any]], str, str]] = [
     ("ctdna_samples", [SAMPLE | {"qc": "not_done"}], "sample_id", "variants_without_sample"),
     ("ctdna_variants", [CALL | {"t_alt_count": 300, "vaf": 3.0}], "t_alt_count", "reads_above_depth"),
     ("ctdna_variants", [CALL | {"vaf": 0.5}], "vaf", "vaf_contradicts_reads"),
-    ("lesions", [LESION | {"status": "not_done"}], "diameter_mm", "value_though_not_done"),
+    ("lesions", [FIRST, LESION, LESION | UNDONE], "diameter_mm", "value_though_not_done"),
     ("response", [ANSWER, ANSWER | {"visit": "c4"}], "overall", "response_without_lesions"),
     ("surgery", [OPERATED | {"pcr": "N"}], "pcr", "pcr_contradicts_yp"),
     ("surgery", [OPERATED | {"pcr": "Y", "yp_n": "ypN0i+"}], "pcr", "pcr_contradicts_yp"),

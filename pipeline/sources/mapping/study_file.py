@@ -321,7 +321,11 @@ class Waiver(_Part):
 
 
 class Study(_Part):
-    """A study file; `standards` names ready mappings in configs/mappings, on which its own `mapping` lies."""
+    """A study file.
+
+    `standards` names ready mappings in configs/mappings, on which its own `mapping` lies. `response_counts`:
+    the recorded RECIST category, or the one that the lesions give.
+    """
 
     study: str
     title: str
@@ -342,6 +346,7 @@ class Study(_Part):
     features: FeatureSettings
     primary: Primary
     leakage_acknowledged: str
+    response_counts: Literal["recorded", "lesions"] = "recorded"
     waivers: list[Waiver] = []
     standards: list[str] = []
     mapping: SourceMapping | None = None
