@@ -143,7 +143,8 @@ def _receptors(pathology: pd.DataFrame) -> Iterator[Finding]:
     wrong = ((her2 == "pos") & negative) | ((her2 == "neg") & positive)
     yield Finding("pathology", "her2", "her2_contradicts_ihc_ish", wrong)
     highest = pathology[["er_pct", "pr_pct"]].max(axis=1)
-    wrong = (pathology["hr"] == "pos") & (highest < POSITIVE_FROM_PCT) & pathology["er_pct"].notna()
+    both = pathology["er_pct"].notna() & pathology["pr_pct"].notna()
+    wrong = both & (pathology["hr"] == "pos") & (highest < POSITIVE_FROM_PCT)
     wrong |= (pathology["hr"] == "neg") & (highest >= POSITIVE_FROM_PCT)
     yield Finding("pathology", "hr", "hr_contradicts_er_pr", wrong)
 

@@ -65,5 +65,7 @@ def checked(name: str, source: Path | None) -> Ingested:
         write_table(listed, error.problems)
         stderr().print(f"All problems are listed in {listed}.")
         raise
-    build_cohort(raw.tables, study, read_yaml(ELIGIBILITY))
+    for definition in (study["outcome"]["definition"], *study["outcome"]["sensitivity"]):
+        outcome = study["outcome"] | {"definition": definition}
+        build_cohort(raw.tables, study | {"outcome": outcome}, read_yaml(ELIGIBILITY))
     return raw

@@ -79,8 +79,9 @@ def documented_study() -> dict[str, Any]:
     study = study_of([], **yaml.safe_load(blocks[0]))
     domains = {"domains": ["clinical", "pathology", "ctdna"], "state_indicators": {"ctdna": True}}
     primary = study["primary"] | {"landmark": "c1"}
+    outcome = study["outcome"] | {"sensitivity": []}
     own = {"rules": "none", "landmarks": ["baseline", "c1"], "features": domains, "primary": primary}
-    return study | own
+    return study | own | {"outcome": outcome}
 
 
 @pytest.fixture(scope="module")
