@@ -43,7 +43,7 @@ targets: $(READY) ## which published figures a large simulated cohort reproduces
 	python -m pipeline.targets --simulation configs/simulation.yaml --page docs/simulation-targets.md
 
 bench: $(READY) ## measure, as ratios within one run; never a test
-	for name in rules bootstrap nested_cv serving; do python -m benchmarks.$$name || exit 1; done
+	for name in rules bootstrap nested_cv serving sources; do python -m benchmarks.$$name || exit 1; done
 
 setup: $(READY)
 

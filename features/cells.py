@@ -69,6 +69,24 @@ def as_type(values: pd.Series, kind: str) -> tuple[pd.Series, pd.Series]:
     return read.astype(DTYPES[kind]), filled & read.isna()
 
 
+LOOKS = {
+    "date": {
+        "serial numbers of a workbook": r"\d{5}(?:\.\d+)?",
+        "another order of day and month": r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}",
+        "partial dates": r"\d{4}(?:-\d{2})?",
+    },
+    "float": {"decimal commas": r"-?\d+,\d+"},
+}
+
+
+def looks_like(unreadable: pd.Series, kind: str) -> str:
+    """Return what cells that cannot be read as `kind` seem to be, in brackets; else empty."""
+    for what, pattern in LOOKS.get(kind, {}).items():
+        if unreadable.str.fullmatch(pattern).all():
+            return f" ({what})"
+    return ""
+
+
 def _numbers(values: pd.Series) -> pd.Series:
     """Return float64; booleans, dates, text and infinities become NaN."""
     if types.is_bool_dtype(values.dtype):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from features.cells import DTYPES, as_type
+from features.cells import DTYPES, as_text, as_type, looks_like
 from features.identifiers import find_identifiers
 from features.specification import (
     ColumnSpec,
@@ -63,6 +63,13 @@ ADVICE = {
     "direct_identifier": "remove it at the source; only pseudonymous data are read",
     "unknown_column": "map it to a contract column, or leave it out; it is not used",
     "unknown_table": "name it as in the contract, or leave it out; it is not used",
+    "spaces_removed": "nothing, if the texts without the spaces are meant",
+    "excel_dates": "nothing, if the numbers are days as a workbook counts them",
+    "time_cut_off": "nothing: only dates are used",
+    "time_zone": "make sure that the dates as written are local dates",
+    "partial_date": "complete the dates at the source where they can be",
+    "unknown_test": "map the tests in the study file, if they are wanted",
+    "absent": "add the file, if there is one",
 }
 """Rule (the part before the colon) -> what to do."""
 
@@ -135,8 +142,10 @@ def validate(
     return {name: _sorted_by_key(frame, contract[name]) for name, frame in clean.items()}, problems
 
 
-def refuse(problems: pd.DataFrame) -> None:
+def refuse(problems: pd.DataFrame, origins: Mapping[tuple[str, str], str] | None = None) -> None:
     """Raise if a problem is an error.
+
+    `origins` says of (table, column) from which file and column it comes.
 
     Raises
     ------
@@ -150,6 +159,8 @@ def refuse(problems: pd.DataFrame) -> None:
     for table, column, rule, _, rows, ids in errors[PROBLEM_COLUMNS].itertuples(index=False, name=None):
         where = f"{table}.{column}" if column else table
         who = f" in {rows} rows" * bool(rows) + f" ({ids})" * bool(ids)
+        origin = (origins or {}).get((table, column))
+        where += f" [{origin}]" * bool(origin)
         lines.append(f"- {where}: {rule}{who} -> {ADVICE[rule.partition(':')[0]]}")
     raise ContractError("\n".join([f"the raw tables are refused, {len(errors)} problems:", *lines]), problems)
 
@@ -169,9 +180,9 @@ def _read_table(
     for column in present:
         frame[column.name], unreadable[column.name] = as_type(raw[column.name], column.type)
         if unreadable[column.name].any():
-            findings.append(
-                _Finding(spec.table, column.name, f"type: {column.type}", unreadable[column.name])
-            )
+            cells = as_text(raw.loc[unreadable[column.name], column.name])
+            rule = f"type: {column.type}{looks_like(cells, column.type)}"
+            findings.append(_Finding(spec.table, column.name, rule, unreadable[column.name]))
         findings += _unit_suspicions(frame[column.name], spec.table, column)
     findings += _broken_rules(frame, unreadable, spec, vocabulary)
     absent = {c.name: pd.Series(dtype=DTYPES[c.type]) for c in spec.columns.values()}
@@ -300,12 +311,13 @@ def _as_problems(
             if count == 0:
                 continue
             if spec is not None and (spec.table, spec.id_column) not in withheld:
-                ids = _named(tables[spec.table].loc[finding.rows, spec.id_column])
+                ids = named(tables[spec.table].loc[finding.rows, spec.id_column])
         rows.append((finding.table, finding.column, finding.rule, finding.severity, count, ids))
     return pd.DataFrame(rows, columns=PROBLEM_COLUMNS).astype({"rows": "int64"})
 
 
-def _named(ids: pd.Series) -> str:
+def named(ids: pd.Series) -> str:
+    """Return at most three ids, sorted, as problems name them."""
     return "; ".join(sorted(ids.dropna().unique())[:MAX_IDS])
 
 

@@ -178,6 +178,8 @@ def readings_effect(tables: Tables, cohort: pd.DataFrame, document: Mapping[str,
         an alternative cannot be followed, `note` says why and the counts are missing. Counts are Int64.
     """
     rules = parse_rules(document)
+    if not rules.nodes:
+        return pd.DataFrame(columns=EFFECT_COLUMNS)
     treated = cohort.loc[cohort["arm"] == rules.arm]
     inputs = inputs_from_tables(tables, treated, _deciding(rules))
     before = _answers(inputs, tables, treated, rules)

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from pipeline import commands_registry
-from pipeline.console import refusals, stderr, stdout
+from pipeline.console import refusals, stderr
+from pipeline.intake.commands import register
 from pipeline.study import active_study
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 
 app.add_typer(commands_registry.app)
+register(app)
 
 STUDY_HELP = "Name of a file in configs/studies, without .yaml."
 SOURCE_HELP = (
@@ -56,22 +58,6 @@ def run(
         )
         raise typer.Exit(code)
     summary()
-
-
-@app.command()
-def check(study: Study = "nct07239271", source: Source = None) -> None:
-    """Check a study's file and raw data against the contract, and change nothing.
-
-    For example: `pcr check --study ispy2 --source ../ispy2-files`.
-    """
-    from pipeline.preflight import checked  # noqa: PLC0415
-
-    with refusals():
-        problems = checked(study, source)
-    for warning in problems.itertuples():
-        place = f"{warning.table}.{warning.column}"
-        stdout().print(f"{place}: {warning.rule} ({warning.rows} rows, such as {warning.ids})", markup=False)
-    stdout().print(f"{study}: no errors, {len(problems)} warnings")
 
 
 @app.command()

@@ -14,6 +14,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
+# libyaml, where PyYAML has it: ten times as fast.
+SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 def stage_paths(description: str, *names: str, **values: str) -> argparse.Namespace:
     """Return a stage's command line: ``--name PATH`` for every name, ``--name TEXT`` for every other value.
@@ -37,7 +40,7 @@ def read_yaml(path: Path) -> Any:
         If the file is not YAML; the message names file and line.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)  # noqa: S506 - safe
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise ValueError(

@@ -1,6 +1,6 @@
 """Stage raw: tables from the simulator or from a study's files, checked against the contract."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,16 +8,19 @@ from typing import Any
 import pandas as pd
 
 from features.contract import Contract, refuse, validate
+from features.cross_checks import RECIST_DIFFERS, cross_problems
+from features.recist import categories_of
 from pipeline.configs import read_contract, read_rules, vocabulary
 from pipeline.console import refusals
 from pipeline.files import read_yaml, replacing, stage_paths
+from pipeline.sources.tables import SourceTables
 
-DROPPED = ["file", "table", "reason", "rows", "left"]
+WAIVABLE_ERRORS = ("not_before", "not_after")
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """Raw tables as the contract has them, the warnings, and the rows of the files left out, with reasons."""
+    """Raw tables as the contract has them, warnings and repairs, and the rows of the files left out."""
 
     tables: dict[str, pd.DataFrame]
     problems: pd.DataFrame
@@ -26,16 +29,38 @@ class Ingested:
 
 def source_tables(
     study: Mapping[str, Any], source: Path, contract: Contract, rules: Mapping[str, Any]
-) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
-    """Return raw tables, unchecked, and the rows left out: simulated where `source` is a file, else read."""
+) -> SourceTables:
+    """Return raw tables, unchecked: simulated where `source` is a file, else read from the folder."""
     if source.suffix == ".yaml":
         from pipeline.sources.simulator import simulate  # noqa: PLC0415 - a real study needs no simulator
 
-        return simulate(read_yaml(source), rules=rules).tables, pd.DataFrame(columns=DROPPED)
+        return SourceTables(simulate(read_yaml(source), rules=rules).tables)
     from pipeline.sources.mapped import read_study  # noqa: PLC0415
 
-    read = read_study(study, source, contract)
-    return read.tables, read.dropped[DROPPED]
+    return read_study(study, source, contract)
+
+
+def waived(problems: pd.DataFrame, waivers: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the problems, those that a waiver covers with severity waived, reason and who in the rule.
+
+    A waiver covers warnings and dates in an impossible order, in no more rows than it says; a problem that
+    grew since is not covered any more.
+    """
+    problems = problems.copy()
+    for waiver in waivers:
+        rule = problems["rule"].str.split(":").str[0]
+        fits = (problems["table"] == waiver["table"]) & (problems["column"] == waiver["column"])
+        fits &= (rule == waiver["rule"]) & (problems["rows"] <= waiver["rows"])
+        fits &= (problems["severity"] == "warning") | rule.isin(WAIVABLE_ERRORS)
+        problems.loc[fits, "severity"] = "waived"
+        problems.loc[fits, "rule"] += f"; waived by {waiver['who']}: {waiver['reason']}"
+    return problems
+
+
+def judged_by_lesions(response: pd.DataFrame, lesions: pd.DataFrame, visits: Sequence[str]) -> pd.DataFrame:
+    """Return the response table with the category that the lesions give, where they give one."""
+    category = categories_of(response, lesions, visits)
+    return response.assign(overall=category.fillna(response["overall"]))
 
 
 def ingest(
@@ -48,10 +73,20 @@ def ingest(
     ContractError
         If a rule of severity error is violated; it carries every problem.
     """
-    tables, dropped = source_tables(study, source, contract, rules)
-    checked, problems = validate(tables, contract, vocabulary(study), identifiers)
-    refuse(problems)
-    return Ingested(checked, problems, dropped)
+    read = source_tables(study, source, contract, rules)
+    checked, problems = validate(read.tables, contract, vocabulary(study), identifiers)
+    crossed = cross_problems(checked, contract, study["visits"])
+    if study.get("response_counts") == "lesions" and {"response", "lesions"} <= set(checked):
+        checked["response"] = judged_by_lesions(checked["response"], checked["lesions"], study["visits"])
+        differs = crossed["rule"] == RECIST_DIFFERS
+        crossed.loc[differs, ["severity", "rule"]] = [
+            "repair",
+            "lesions_count: in place of the recorded category",
+        ]
+    found = [frame for frame in (problems, crossed, read.repairs) if len(frame)]
+    problems = waived(pd.concat(found or [problems], ignore_index=True), study.get("waivers") or [])
+    refuse(problems, read.origins)
+    return Ingested(checked, problems, read.dropped)
 
 
 def main() -> None:

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from features.cohort import build_cohort
 from features.contract import ContractError
 from pipeline.configs import read_contract, read_rules
 from pipeline.console import stderr
 from pipeline.files import read_yaml, write_table
-from pipeline.ingest import ingest
+from pipeline.ingest import Ingested, ingest
 from pipeline.sources.mapped import check_study_file, source_files
+from pipeline.sources.tables import SourceTables
 from pipeline.study import ACTIVE, DATA, StudyError, activate, active_study, study_file, take_in
 
 CONTRACT = Path("configs/contract")
@@ -32,11 +31,11 @@ def preflight(name: str, source: Path | None) -> None:
     checked(name, source)
     activate(name)
     if source is not None:
-        take_in(name, source, source_files(read_yaml(study_file(name))))
+        take_in(name, source, source_files(read_yaml(study_file(name)), source))
 
 
-def checked(name: str, source: Path | None) -> pd.DataFrame:
-    """Return the warnings on a study's raw data; nothing is changed.
+def checked(name: str, source: Path | None) -> Ingested:
+    """Return a study's raw data as they would be read; nothing is changed.
 
     A simulated study's tables are checked by the stage that makes them; here only its files are.
 
@@ -52,7 +51,8 @@ def checked(name: str, source: Path | None) -> pd.DataFrame:
         if source is not None:
             raise StudyError(f"study {name} is simulated: run it without SOURCE")
         read_yaml(Path(study["source"]))
-        return pd.DataFrame()
+        nothing = SourceTables({})
+        return Ingested({}, nothing.repairs, nothing.dropped)
     folder = source if source is not None else DATA / name
     if not folder.is_dir():
         raise StudyError(f"{folder} is not a folder: give the study's raw files, SOURCE=path")
@@ -65,5 +65,7 @@ def checked(name: str, source: Path | None) -> pd.DataFrame:
         write_table(listed, error.problems)
         stderr().print(f"All problems are listed in {listed}.")
         raise
-    build_cohort(raw.tables, study, read_yaml(ELIGIBILITY))
-    return raw.problems
+    for definition in (study["outcome"]["definition"], *study["outcome"]["sensitivity"]):
+        outcome = study["outcome"] | {"definition": definition}
+        build_cohort(raw.tables, study | {"outcome": outcome}, read_yaml(ELIGIBILITY))
+    return raw

@@ -5,36 +5,40 @@ configs/studies/ispy2.yaml.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from features.contract import Contract
+from features.contract import PROBLEM_COLUMNS, Contract
+from pipeline.files import read_yaml
+from pipeline.sources.errors import SourceError
 from pipeline.sources.mapping.blocks import (
-    DROPPED_COLUMNS,
     Dropped,
     build_table,
+    columns_read,
     columns_used,
+    keep_reason,
     load,
     of_patients,
 )
-from pipeline.sources.mapping.files import SourceError, read_file
-from pipeline.sources.mapping.study_file import SourceMapping, StudyFileError, check_study_file
+from pipeline.sources.mapping.files import Reader
+from pipeline.sources.mapping.study_file import SourceMapping, Study, StudyFileError
+from pipeline.sources.mapping.study_file import check_study_file as _check
+from pipeline.sources.tables import DROPPED_COLUMNS, SourceTables
 
-__all__ = ["SourceError", "SourceTables", "StudyFileError", "check_study_file", "read_study", "source_files"]
+__all__ = [
+    "SourceError",
+    "SourceTables",
+    "StudyFileError",
+    "check_study_file",
+    "mapping_of",
+    "read_study",
+    "source_files",
+]
 
-
-@dataclass(frozen=True)
-class SourceTables:
-    """Contract tables with uncoerced cells, for `features.contract.validate`, and what was left out.
-
-    `dropped`: file, table (empty where the whole file is concerned), reason, rows dropped, rows left.
-    """
-
-    tables: dict[str, pd.DataFrame]
-    dropped: pd.DataFrame
+MAPPINGS = Path(__file__).parents[2] / "configs" / "mappings"
+"""Ready mappings, named by `standards` in a study file."""
 
 
 def read_study(study: Mapping[str, Any], folder: Path, contract: Contract) -> SourceTables:
@@ -50,38 +54,149 @@ def read_study(study: Mapping[str, Any], folder: Path, contract: Contract) -> So
     SourceError
         If the files do not fit it. Ids that stand twice in a file are left to the contract's validator.
     """
-    mapping = _mapping(study)
+    mapping = mapping_of(study)
     unknown = ", ".join(sorted(set(mapping.tables) - set(contract)))
     if unknown:
         raise SourceError(f"study file: the contract has no table {unknown}; it has {', '.join(contract)}")
     dropped: Dropped = []
-    loaded = [
-        load(name, mapping.files[name], read_file(folder, mapping.files[name], columns), dropped)
-        for name, columns in columns_used(mapping).items()
-    ]
+    reader = Reader(folder)
+    loaded = []
+    for name, used in columns_used(mapping).items():
+        file = mapping.files[name]
+        cells = reader.read(file, columns_read(file, used))
+        if cells is not None:
+            loaded.append(load(name, file, cells, used, reader, dropped))
     patients = next(file for file in loaded if file.name == mapping.patients)
     files = {file.name: of_patients(file, patients, dropped) for file in loaded}
     tables = {
-        table: build_table(blocks, contract[table], files, dropped)
+        table: build_table(blocks, contract[table], files, reader, dropped)
         for table, blocks in mapping.tables.items()
     }
-    return SourceTables(tables, pd.DataFrame(dropped, columns=DROPPED_COLUMNS))
+    shared = _read_several_times(mapping)
+    # Entries that read one file share its rows out between them: lost are only those that none takes.
+    dropped = [row for row in dropped if not (row[0] in shared and row[1:3] in shared[row[0]])]
+    dropped += [(label, "", reason, rows, left) for label, reason, rows, left in reader.left_out]
+    dropped += [(label, "", reason, rows, left) for label, reason, rows, left in reader.unused_rows()]
+    repairs = [
+        (label, column, rule, "repair", rows, ids) for label, column, rule, rows, ids in reader.repairs
+    ]
+    return SourceTables(
+        {name: table for name, table in tables.items() if table is not None},
+        pd.DataFrame(dropped, columns=DROPPED_COLUMNS),
+        pd.DataFrame(repairs, columns=PROBLEM_COLUMNS),
+        _origins(mapping),
+    )
 
 
-def source_files(study: Mapping[str, Any]) -> list[str]:
+def _origins(mapping: SourceMapping) -> dict[tuple[str, str], str]:
+    """Return from which file and column every contract column comes."""
+    found: dict[tuple[str, str], str] = {}
+    for table, blocks in mapping.tables.items():
+        for block in blocks:
+            found.setdefault((table, ""), mapping.files[block.file].label)
+            recipe = mapping.files[block.file].id
+            if recipe is not None:
+                found.setdefault(
+                    (table, "usubjid"), f"{mapping.files[block.file].label}, column {recipe.column}"
+                )
+            for name, rule in block.columns.items():
+                file = mapping.files[rule.file or block.file]
+                source = ", ".join(rule.source_columns)
+                if source:
+                    found.setdefault((table, name), f"{file.label}, column {source}")
+    return found
+
+
+def _read_several_times(mapping: SourceMapping) -> dict[str, set[tuple[str, str]]]:
+    """Return the entries of `files` whose file others read as well, with (table, reason) of their `keep`."""
+    labels = [mapping.files[name].label for name in columns_used(mapping)]
+    return {
+        name: {("", keep_reason(rule)) for rule in file.keep}
+        for name, file in mapping.files.items()
+        if labels.count(file.label) > 1
+    }
+
+
+def source_files(study: Mapping[str, Any], folder: Path | None = None) -> list[str]:
     """Return the paths, inside the source folder, of the files that a study reads, sorted.
+
+    With `folder`, patterns are replaced by the files that they mean there, and optional files that are not
+    there are left out.
 
     Raises
     ------
     StudyFileError
         If the study file is faulty, or has no ``mapping``.
     """
-    mapping = _mapping(study)
-    return sorted({mapping.files[name].path for name in columns_used(mapping)})
+    mapping = mapping_of(study)
+    paths: set[str] = set()
+    for name in columns_used(mapping):
+        file = mapping.files[name]
+        paths |= {file.path} | ({file.dictionary} if file.dictionary else set())
+        optional = {file.supplement.path} if file.supplement else set()
+        paths |= {p for p in optional if folder is None or (folder / p).is_file()}
+        if folder is not None and (file.optional or file.is_vcf):
+            paths.discard(file.path)
+            paths |= {p.relative_to(folder).as_posix() for p in folder.glob(file.path)}
+    for block in (b for blocks in mapping.tables.values() for b in blocks):
+        paths |= {path for rule in block.columns.values() for path in (rule.panels or {}).values()}
+    return sorted(paths)
 
 
-def _mapping(study: Mapping[str, Any]) -> SourceMapping:
+def check_study_file(study: Mapping[str, Any] | None) -> Study:
+    """Check a study file with the ready mappings that it names; see `mapping.study_file.check_study_file`.
+
+    Raises
+    ------
+    StudyFileError
+        If it is faulty, or names a mapping that configs/mappings does not have.
+    """
+    return _check(None if study is None else with_standards(study))
+
+
+def mapping_of(study: Mapping[str, Any]) -> SourceMapping:
+    """Return how a study's files become tables.
+
+    Raises
+    ------
+    StudyFileError
+        If the study file is faulty, or the study has no files.
+    """
     mapping = check_study_file(study).mapping
     if mapping is None:
         raise StudyFileError(f"study file {study['study']}: a simulated study has no files to read")
     return mapping
+
+
+def with_standards(study: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the study file with the mappings that it names under its own; later ones win, part by part."""
+    merged: dict[str, Any] = {}
+    names = study.get("standards") or []
+    own = study.get("mapping")
+    for name in names if isinstance(names, list) else []:
+        path = MAPPINGS / f"{name}.yaml"
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in MAPPINGS.glob("*.yaml")))
+            raise StudyFileError(f"study file, standards: {name} is none of {known}")
+        merged = _laid_over(merged, read_yaml(path))
+    if names and isinstance(own, Mapping):
+        merged = _laid_over(merged, own)
+    return dict(study) | ({"mapping": merged} if names else {})
+
+
+def _laid_over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one mapping over another: files and tables by name, ``file_suffix`` renames files below."""
+    result = below | {k: v for k, v in above.items() if k not in {"files", "tables", "file_suffix"}}
+    for part in ("files", "tables"):
+        result[part] = below.get(part, {}) | (above.get(part) or {})
+    for old, new in (above.get("file_suffix") or {}).items():
+        result["files"] = {name: _renamed(file, old, new) for name, file in result["files"].items()}
+    return result
+
+
+def _renamed(file: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
+    renamed = dict(file) | {"path": str(file["path"]).replace(old, new)}
+    if file.get("supplement"):
+        extra = file["supplement"]
+        renamed["supplement"] = dict(extra) | {"path": str(extra["path"]).replace(old, new)}
+    return renamed

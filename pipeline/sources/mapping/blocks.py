@@ -7,10 +7,14 @@ import numpy as np
 import pandas as pd
 
 from features.specification import ColumnSpec, TableSpec
-from pipeline.sources.mapping.files import SourceError
-from pipeline.sources.mapping.study_file import Block, ColumnRule, Keep, SourceFile, SourceMapping
+from pipeline.sources.errors import SourceError
+from pipeline.sources.formats.variants import read_panel
+from pipeline.sources.mapping.files import Reader
+from pipeline.sources.mapping.study_file import Block, ColumnRule, Keep, Pivot, SourceFile, SourceMapping
 
-DROPPED_COLUMNS = ["file", "table", "reason", "rows", "left"]
+TIME = r"^\d{4}-\d{2}-\d{2}[T ](?!00:00(?::00(?:\.0+)?)?$)"
+ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
+PARTIAL = r"\d{4}(?:-\d{2})?"
 Dropped = list[tuple[str, str, str, int, int]]
 """Counts of rows that were left out: a row of `DROPPED_COLUMNS` each."""
 
@@ -33,31 +37,90 @@ class Loaded:
 
 
 def columns_used(mapping: SourceMapping) -> dict[str, set[str]]:
-    """Return the source columns that each file must have; files of which none is used are left out."""
+    """Return the columns that are used of each file, after its `pivot`; unused files are left out."""
     used: dict[str, set[str]] = {mapping.patients: set()}
     for block in (b for blocks in mapping.tables.values() for b in blocks):
         used.setdefault(block.file, set()).update(k.column for k in block.keep)
         for rule in block.columns.values():
             used.setdefault(rule.file or block.file, set()).update(rule.source_columns)
-    for name, columns in used.items():
-        file = mapping.files[name]
-        columns.update(k.column for k in file.keep)
-        columns.update([file.id.column] if file.id else [])
+            used[block.file].update(rule.by or ())
+            used[rule.file or block.file].update((rule.by or {}).values())
     return used
 
 
-def load(name: str, file: SourceFile, cells: pd.DataFrame, dropped: Dropped) -> Loaded:
-    """Make the usubjid of every row, and keep the rows that the file's `keep` wants.
+def columns_read(file: SourceFile, used: set[str]) -> set[str]:
+    """Return the columns that a file itself must have, for the `used` ones to come out of it."""
+    columns = {k.column for k in file.keep} | ({file.id.column} if file.id else set())
+    if file.accepted is not None:
+        columns |= {file.accepted.flag, *file.accepted.group}
+    if file.pivot is None:
+        return columns | used
+    return columns | {*file.pivot.by, *file.pivot.carry, file.pivot.name, file.pivot.value}
+
+
+def load(
+    name: str, file: SourceFile, cells: pd.DataFrame, used: set[str], reader: Reader, dropped: Dropped
+) -> Loaded:
+    """Make the usubjid of every row, keep the rows that the file's `keep` wants, and apply its `pivot`.
 
     Raises
     ------
     SourceError
-        If no row is left.
+        If no row is left of a file that is not optional, or the pivot finds two results in one place.
     """
-    ids = None
-    if file.id is not None:
-        ids = cells[file.id.column].str.removeprefix(file.id.strip_prefix).str.zfill(file.id.pad)
-    return _filtered(Loaded(name, file, cells, ids), file.keep, "", dropped)
+    loaded = _filtered(Loaded(name, file, cells, _ids(file, cells)), file.keep, "", dropped)
+    reader.use(file, len(cells), loaded.cells.index)
+    if file.accepted is not None:
+        flag = loaded.cells[file.accepted.flag] == "Y"
+        group = joined(loaded.cells[file.accepted.group].fillna(""))
+        wanted = flag | ~group.isin(group[flag])
+        loaded = loaded.kept(wanted, "", f"{file.accepted.flag} not Y", dropped)
+    if file.pivot is None:
+        return loaded
+    wide = pivoted(loaded, file.pivot, used, reader)
+    return Loaded(name, file, wide, _ids(file, wide))
+
+
+def _ids(file: SourceFile, cells: pd.DataFrame) -> pd.Series | None:
+    if file.id is None:
+        return None
+    return cells[file.id.column].str.removeprefix(file.id.strip_prefix).str.zfill(file.id.pad)
+
+
+def pivoted(loaded: Loaded, pivot: Pivot, used: set[str], reader: Reader) -> pd.DataFrame:
+    """Return one row for each group and one column for each test that is used; other tests are counted.
+
+    Raises
+    ------
+    SourceError
+        If a group has two results of a test, or two values in a column that is carried along.
+    """
+    cells = loaded.cells
+    tests = sorted(used - {*pivot.by, *pivot.carry})
+    unused = cells[pivot.name].notna() & ~cells[pivot.name].isin(tests)
+    reader.note(loaded.file.label, pivot.name, "unknown_test: not mapped, not used", int(unused.sum()))
+    rows = cells[~unused]
+    twice = rows.duplicated([*pivot.by, pivot.name])
+    carried = rows[[*pivot.by, *pivot.carry]].drop_duplicates()
+    torn = carried.duplicated(pivot.by)
+    for found, what in (
+        (rows[twice], f"stand twice in column {pivot.name!r} for one {', '.join(pivot.by)}"),
+        (carried[torn], f"differ in {', '.join(pivot.carry)} within one {', '.join(pivot.by)}"),
+    ):
+        if len(found):
+            raise SourceError(
+                f"{loaded.file.label}: {len(found)} rows ({_named(found[pivot.by[0]])}) {what}; "
+                f"keep one, by `keep` in the study file or at the source"
+            )
+    filled = rows.dropna(subset=[pivot.name, pivot.value])
+    wide = filled.pivot(  # noqa: PD010 - two results in one place are refused above
+        index=pivot.by, columns=pivot.name, values=pivot.value
+    )
+    wide = wide.reindex(
+        pd.MultiIndex.from_frame(carried[pivot.by]) if len(pivot.by) > 1 else carried[pivot.by[0]]
+    )
+    wide = wide.reindex(columns=tests).astype("str").reset_index(drop=True)
+    return pd.concat([carried.reset_index(drop=True), wide], axis=1)
 
 
 def of_patients(loaded: Loaded, source: Loaded, dropped: Dropped) -> Loaded:
@@ -71,7 +134,7 @@ def of_patients(loaded: Loaded, source: Loaded, dropped: Dropped) -> Loaded:
     if loaded.ids is None or source.ids is None or loaded.name == source.name:
         return loaded
     ours = loaded.ids.isin(source.ids.dropna())
-    if not ours.any():
+    if not ours.any() and not (loaded.file.optional and ours.empty):
         raise SourceError(
             f"{loaded.file.label}: none of its {len(ours)} rows is of a patient of {source.file.label}; "
             f"check `id` (column, strip_prefix, pad) of both in the study file"
@@ -80,9 +143,11 @@ def of_patients(loaded: Loaded, source: Loaded, dropped: Dropped) -> Loaded:
 
 
 def build_table(
-    blocks: list[Block], spec: TableSpec, files: Mapping[str, Loaded], dropped: Dropped
-) -> pd.DataFrame:
+    blocks: list[Block], spec: TableSpec, files: Mapping[str, Loaded], reader: Reader, dropped: Dropped
+) -> pd.DataFrame | None:
     """Return a contract table with the columns that the study maps; text, or numbers after `factor`.
+
+    None where all its files are optional and absent.
 
     Raises
     ------
@@ -90,20 +155,21 @@ def build_table(
         If a block maps a column that the contract does not have, has no row left, or meets a value that
         `recode` does not list.
     """
-    return pd.concat([_build_block(block, spec, files, dropped) for block in blocks], ignore_index=True)
+    parts = [_build_block(b, spec, files, reader, dropped) for b in blocks if b.file in files]
+    return pd.concat(parts, ignore_index=True) if parts else None
 
 
 def _build_block(
-    block: Block, spec: TableSpec, files: Mapping[str, Loaded], dropped: Dropped
+    block: Block, spec: TableSpec, files: Mapping[str, Loaded], reader: Reader, dropped: Dropped
 ) -> pd.DataFrame:
     main = files[block.file]
     _check_columns(block, spec, main)
     main = _filtered(main, block.keep, spec.table, dropped)
-    parts = [_level_rows(block, level, spec, main, files) for level in block.levels or [""]]
+    parts = [_level_rows(block, level, spec, main, files, reader) for level in block.levels or [""]]
     rows = Loaded(main.name, main.file, pd.concat(parts, ignore_index=True), None)
     for column in block.drop_empty:
         rows = rows.kept(rows.cells[column].notna(), spec.table, f"{column} empty", dropped)
-    if rows.cells.empty:
+    if rows.cells.empty and not main.file.optional:
         raise SourceError(
             f"{main.file.label}: every row for table {spec.table} has an empty `drop_empty` cell"
         )
@@ -111,7 +177,7 @@ def _build_block(
 
 
 def _level_rows(
-    block: Block, level: str, spec: TableSpec, main: Loaded, files: Mapping[str, Loaded]
+    block: Block, level: str, spec: TableSpec, main: Loaded, files: Mapping[str, Loaded], reader: Reader
 ) -> pd.DataFrame:
     """Return one row for each row of the file, at one level of `repeat` ("" where there is none)."""
     rows = pd.DataFrame(index=main.cells.index)
@@ -121,16 +187,23 @@ def _level_rows(
         rows[block.repeat] = level
     for name, rule in block.columns.items():
         column = rule.source_at(level)
-        other = files[rule.file] if rule.file and rule.file != block.file else None
+        elsewhere = rule.file is not None and rule.file != block.file
+        if elsewhere and rule.file not in files:
+            reader.note(str(rule.file), str(column), "absent: optional file, its column is empty", len(rows))
+            rows[name] = pd.Series(np.nan, index=rows.index, dtype="str")
+            continue
+        other = files[str(rule.file)] if elsewhere else None
         if column is None:
             values = pd.Series(rule.constant, index=rows.index, dtype="str")
         else:
-            values = main.cells[column] if other is None else _looked_up(column, other, main)
+            values = main.cells[column] if other is None else _looked_up(column, other, main, rule.by)
         origin = (other or main).file
         where = f"{origin.label}, column {column!r} (for {spec.table}.{name})"
         if rule.recode is not None:
             values = _recoded(values, rule, where, main.ids)
-        rows[name] = _converted(values, rule, spec.columns[name], origin.decimal)
+        if rule.panels is not None:
+            values = _panel_genes(values, rule.panels, where, reader)
+        rows[name] = _converted(values, rule, spec.columns[name], origin, column or "", reader)
     return rows
 
 
@@ -143,12 +216,18 @@ def _check_columns(block: Block, spec: TableSpec, main: Loaded) -> None:
         raise SourceError(f"{main.file.label}: table {spec.table} is of patients; give the file an `id`")
 
 
+def keep_reason(rule: Keep) -> str:
+    """Return how rows that a filter leaves out are counted."""
+    return f"{rule.column} not {' or '.join(text or 'empty' for text in rule.wanted)}"
+
+
 def _filtered(loaded: Loaded, keep: list[Keep], table: str, dropped: Dropped) -> Loaded:
     for rule in keep:
-        reason = f"{rule.column} not {' or '.join(rule.values)}"
-        loaded = loaded.kept(loaded.cells[rule.column].isin(rule.values), table, reason, dropped)
-    if loaded.cells.empty:
-        filters = "; ".join(f"{rule.column}: {', '.join(rule.values)}" for rule in keep)
+        reason = keep_reason(rule)
+        wanted = loaded.cells[rule.column].fillna("").isin(rule.wanted)
+        loaded = loaded.kept(wanted, table, reason, dropped)
+    if loaded.cells.empty and not loaded.file.optional:
+        filters = "; ".join(f"{rule.column}: {', '.join(rule.wanted)}" for rule in keep)
         raise SourceError(
             f"{loaded.file.label}: no row is left (kept: {filters or 'all'}); check the file, and `keep` in "
             f"the study file"
@@ -156,33 +235,82 @@ def _filtered(loaded: Loaded, keep: list[Keep], table: str, dropped: Dropped) ->
     return loaded
 
 
-def _looked_up(column: str, other: Loaded, main: Loaded) -> pd.Series:
-    """Return the patients' cells of a column in another file; NaN for patients that it does not have."""
-    if main.ids is None or other.ids is None:
+def _looked_up(column: str, other: Loaded, main: Loaded, by: Mapping[str, str] | None) -> pd.Series:
+    """Return the cells of a column in another file, by patient or by `by`; NaN where it has no row."""
+    if by is not None:
+        wanted = joined(main.cells[list(by)])
+        key, what = joined(other.cells[list(by.values())]), f"looked up by {', '.join(by.values())}"
+    elif main.ids is None or other.ids is None:
         raise SourceError(
             f"{other.file.label}, column {column!r}: looked up by patient; give both files an `id`"
         )
-    known = other.ids[other.ids.isin(main.ids.dropna())]
-    several = known[known.duplicated()].drop_duplicates()
+    else:
+        wanted, key, what = main.ids, other.ids, "looked up by patient"
+    pairs = pd.DataFrame({"key": key, "value": other.cells[column]})
+    pairs = pairs[pairs["key"].isin(wanted.dropna())].drop_duplicates()
+    several = pairs.loc[pairs["key"].duplicated(), "key"].drop_duplicates()
     if len(several):
+        ids = several if other.ids is None else other.ids[several.index]
         raise SourceError(
-            f"{other.file.label}, column {column!r}: looked up by patient, but {len(several)} patients have "
-            f"several rows ({_named(several)}); narrow the file by `keep`"
+            f"{other.file.label}, column {column!r}: {what}, but {len(several)} "
+            f"{'patients' if by is None else 'keys'} have several rows ({_named(ids)}); narrow the "
+            f"file by `keep`"
         )
-    by_patient = dict(zip(known, other.cells.loc[known.index, column], strict=True))
-    return main.ids.map(by_patient).astype("str")
+    return wanted.map(dict(zip(pairs["key"], pairs["value"], strict=True))).astype("str")
 
 
-def _converted(values: pd.Series, rule: ColumnRule, column: ColumnSpec, decimal: str) -> pd.Series:
+def joined(keys: pd.DataFrame) -> pd.Series:
+    """Return the columns as one key; missing where one of them is."""
+    first, *others = [keys[name] for name in keys]
+    for other in others:
+        first = first + "\x1f" + other
+    return first
+
+
+def _panel_genes(values: pd.Series, panels: Mapping[str, str], where: str, reader: Reader) -> pd.Series:
+    unlisted = values.notna() & ~values.isin(list(panels))
+    if unlisted.any():
+        raise SourceError(
+            f"{where}: {int(unlisted.sum())} rows name a panel that `panels` does not list; add it"
+        )
+    return values.map({name: read_panel(reader.folder / path, path) for name, path in panels.items()})
+
+
+def _converted(
+    values: pd.Series, rule: ColumnRule, column: ColumnSpec, file: SourceFile, source: str, reader: Reader
+) -> pd.Series:
     """Read dates, convert units; what cannot be read stays as it is, for the contract to refuse."""
-    if rule.date_format is not None:
-        dates = pd.to_datetime(values, format=rule.date_format, errors="coerce").dt.strftime("%Y-%m-%d")
-        values = dates.where(dates.notna(), values)
-    if column.type in {"float", "integer"} and decimal != ".":
-        values = values.str.replace(decimal, ".", regex=False)
+    if column.type == "date":
+        values = _dates(values, rule, file, source, reader)
+    if column.type in {"float", "integer"} and file.decimal != ".":
+        values = values.str.replace(file.decimal, ".", regex=False)
     if rule.factor is not None:
         scaled = pd.to_numeric(values, errors="coerce").astype("float64") * rule.factor
         values = scaled.astype("object").where(scaled.notna(), values)
+    return values
+
+
+def _dates(values: pd.Series, rule: ColumnRule, file: SourceFile, source: str, reader: Reader) -> pd.Series:
+    """Return dates as YYYY-MM-DD where the study file says how; repairs are counted."""
+    if rule.date_format == "excel":
+        serial = pd.to_numeric(values, errors="coerce")
+        dates = pd.to_datetime(serial, unit="D", origin="1899-12-30", errors="coerce").dt.strftime("%Y-%m-%d")
+        reader.note(file.label, source, "excel_dates: serial numbers read as dates", int(dates.notna().sum()))
+        values = dates.where(dates.notna(), values)
+    elif rule.date_format is not None:
+        dates = pd.to_datetime(values, format=rule.date_format, errors="coerce").dt.strftime("%Y-%m-%d")
+        values = dates.where(dates.notna(), values)
+    timed = values.str.contains(TIME, na=False)
+    zoned = timed & values.str.contains(ZONE, na=False)
+    reader.note(file.label, source, "time_cut_off: only the date is used", int((timed & ~zoned).sum()))
+    reader.note(file.label, source, "time_zone: the date as written is used", int(zoned.sum()))
+    if file.partial_dates != "refuse":
+        partial = values.str.fullmatch(PARTIAL, na=False)
+        rule_name = f"partial_date: {file.partial_dates.replace('_', ' ')}"
+        reader.note(file.label, source, rule_name, int(partial.sum()))
+        first = values.str.removesuffix("-").str.pad(7, side="right", fillchar="-")
+        first = first.str.replace(r"^(\d{4})-+$", r"\1-01", regex=True) + "-01"
+        values = values.mask(partial, np.nan if file.partial_dates == "missing" else first)
     return values
 
 

@@ -10,7 +10,9 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 Domain = Literal["clinical", "pathology", "ctdna", "imaging"]
-SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".parquet")
+SUFFIXES = (
+    ".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".parquet", ".xpt", ".json", ".maf", ".vcf", ".vcf.gz",
+)  # fmt: skip
 
 SHARES_ADD_UP = 1e-9
 
@@ -35,17 +37,86 @@ class Keep(_Part):
     """A filter: rows whose cell in `column` is one of `values` stay."""
 
     column: str
-    values: list[str]
+    wanted: list[str] = Field(alias="values")
+
+
+class Supplement(_Part):
+    """Supplemental qualifiers (SDTM SUPP--): the file, and the qualifiers (QNAM) that become columns."""
+
+    path: str
+    columns: list[str]
+
+
+class Pivot(_Part):
+    """Results in rows become columns: one row for each value of `by`, one column for each test in `name`.
+
+    `carry` are columns with one value in each group (such as a date). `status` is the SDTM column --STAT,
+    written where nothing of a group was done; the reader needs it not.
+    """
+
+    by: list[str]
+    name: str
+    value: str
+    carry: list[str] = []
+    status: str | None = None
+
+
+class Accepted(_Part):
+    """Of several readings of a `group`, those whose `flag` is Y (SDTM --ACPTFL), where any of them is."""
+
+    flag: str
+    group: list[str]
+
+
+class Origin(_Part):
+    """Where a variant comes from, by its allele fraction in the matched white cells (``CALLED_ORIGIN``).
+
+    At least `germline_from`: germline. At least `blood_from`, and the fraction in plasma at most
+    `blood_ratio` times that in the white cells: ch. Less: tumor. White cells not sequenced: unknown.
+    """
+
+    germline_from: float = 0.3
+    blood_from: float = 0.005
+    blood_ratio: float = 3.0
+
+
+class Calls(_Part):
+    """How a file of variant calls (VCF, MAF) is read.
+
+    `normal` is the name of the white cells' column in a VCF, with {sample} for the plasma sample's. Rows that
+    did not pass the caller's filter (`passing`), with less than `min_alt_count` reads or `min_vaf`, or whose
+    `tier_column` is not one of `tiers`, are left out and counted. `origin` gives the thresholds.
+    """
+
+    normal: str = "{sample}-WBC"
+    passing: bool = True
+    min_alt_count: int = 0
+    min_vaf: float = 0.0
+    tier_column: str | None = None
+    tiers: list[str] = []
+    origin: Origin = Origin()
 
 
 class SourceFile(_Part):
-    """A file in the source folder: CSV (any separator and encoding), a sheet of a workbook, or Parquet.
+    """A file in the source folder.
 
-    `missing` are texts that mean an empty cell; `keep` says which rows are used at all.
-    `skip_rows` are lines above the header. `id` is left out where rows are not of a patient.
+    CSV (any separator and encoding), a sheet of a workbook, Parquet, SAS transport (XPT v5), Dataset-JSON,
+    MAF, or VCF (`path` may then be a pattern such as vcf/*.vcf.gz). `missing` are texts that mean an empty
+    cell; `keep` says which rows are used at all. `skip_rows` are lines above the header. `id` is left out
+    where rows are not of a patient. A file that is `optional` may be absent or without rows: its tables, or
+    the columns looked up in it, are then absent, which is counted. `dictionary` is a REDCap data dictionary:
+    codes become labels. `partial_dates` says what becomes of 2026-05: refused, missing, or its first day;
+    counted.
     """
 
     path: str
+    optional: bool = False
+    supplement: Supplement | None = None
+    pivot: Pivot | None = None
+    accepted: Accepted | None = None
+    calls: Calls | None = None
+    dictionary: str | None = None
+    partial_dates: Literal["refuse", "missing", "first_day"] = "refuse"
     sheet: str | None = None
     separator: str = ","
     encoding: str = "utf-8"
@@ -61,7 +132,7 @@ class SourceFile(_Part):
         parts = PurePosixPath(path)
         if parts.is_absolute() or ".." in parts.parts:
             raise ValueError("must be a path inside the source folder")
-        if parts.suffix.lower() not in SUFFIXES:
+        if not path.lower().endswith(SUFFIXES):
             raise ValueError(f"must end in one of {', '.join(SUFFIXES)}")
         return path
 
@@ -69,7 +140,14 @@ class SourceFile(_Part):
     def _sheet_of_workbooks(self) -> Self:
         if self.path.lower().endswith((".xlsx", ".xlsm")) != (self.sheet is not None):
             raise ValueError("`sheet` must be given for a workbook, and for nothing else")
+        if self.is_vcf and self.calls is None:
+            raise ValueError("a VCF needs `calls` (which may be empty: calls: {})")
         return self
+
+    @property
+    def is_vcf(self) -> bool:
+        """Whether this is a VCF, plain or bgzipped."""
+        return self.path.lower().endswith((".vcf", ".vcf.gz"))
 
     @property
     def label(self) -> str:
@@ -81,14 +159,18 @@ class ColumnRule(_Part):
     """Where a contract column comes from: a source column (``from``) or a `constant`.
 
     ``from`` is a mapping (level -> source column) in a block with `repeat`. `file` looks the column up in
-    another file by patient. `recode` (level -> text or texts of the source) maps texts, "" standing for an
-    empty cell on both sides; a text that it does not list is an error, unless `otherwise` says what becomes
-    of it. `factor` converts units. `date_format` (as of strptime) reads dates that are not YYYY-MM-DD.
+    another file by patient, or by the columns that `by` names (column here -> column there). `panels` (text
+    -> BED file in the source folder) turns the name of a panel into the genes it covers. `recode` (level ->
+    text or texts of the source) maps texts, "" standing for an empty cell on both sides; a text that it does
+    not list is an error, unless `otherwise` says what becomes of it. `factor` converts units. `date_format`
+    (as of strptime) reads dates that are not YYYY-MM-DD; `excel` reads the serial numbers of a workbook.
     """
 
     source: str | dict[str, str] | None = Field(default=None, alias="from")
     constant: str | None = None
     file: str | None = None
+    by: dict[str, str] | None = None
+    panels: dict[str, str] | None = None
     recode: dict[str, str | list[str]] | None = None
     otherwise: str | None = None
     factor: float | None = None
@@ -103,6 +185,8 @@ class ColumnRule(_Part):
     def _one_origin(self) -> Self:
         if (self.source is None) == (self.constant is None):
             raise ValueError("needs either `from` or `constant`")
+        if self.by is not None and self.file is None:
+            raise ValueError("`by` says how to look up in `file`, which is not given")
         texts = [text for _, text in self.recoded_texts]
         twice = sorted({text for text in texts if texts.count(text) > 1})
         if twice:
@@ -221,8 +305,27 @@ class Primary(_Part):
     against: str
 
 
+class Waiver(_Part):
+    """A problem that was looked at and is let pass: in one column, by one rule, in at most `rows` rows.
+
+    Warnings can be waived, and dates in an impossible order (not_before, not_after); what cannot be read, or
+    lies outside levels or range, cannot.
+    """
+
+    table: str
+    column: str
+    rule: str
+    rows: int = Field(ge=1)
+    reason: str = Field(min_length=1)
+    who: str = Field(min_length=1)
+
+
 class Study(_Part):
-    """A study file."""
+    """A study file.
+
+    `standards` names ready mappings in configs/mappings, on which its own `mapping` lies. `response_counts`:
+    the recorded RECIST category, or the one that the lesions give.
+    """
 
     study: str
     title: str
@@ -243,6 +346,9 @@ class Study(_Part):
     features: FeatureSettings
     primary: Primary
     leakage_acknowledged: str
+    response_counts: Literal["recorded", "lesions"] = "recorded"
+    waivers: list[Waiver] = []
+    standards: list[str] = []
     mapping: SourceMapping | None = None
 
     @model_validator(mode="after")

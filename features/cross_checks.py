@@ -1,0 +1,159 @@
+"""What no single column shows: contradictions between columns, rows and tables. All of them are warnings."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from features.contract import PROBLEM_COLUMNS, Contract, named
+from features.recist import categories_of
+
+CLEAR_BREAST = ("ypT0", "ypTis")
+RCB_LIMITS = (0.0, 1.36, 3.28)
+"""Upper limits of the RCB classes 0, I and II (Symmans 2007)."""
+VAF_TOLERANCE = 0.02
+POSITIVE_FROM_PCT = 1.0
+"""ER or PR from 1 % on is positive (ASCO/CAP)."""
+
+CROSS_ADVICE = {
+    "result_without_draw": "give the day of the draw, or qc not_done",
+    "variants_without_sample": "correct qc of the sample, or leave the variants out",
+    "reads_above_depth": "correct the two counts; they may be swapped",
+    "vaf_contradicts_reads": "correct the fraction or the counts",
+    "value_though_not_done": "correct the status, or empty the value",
+    "response_without_lesions": "add the lesions of the visit, if they were measured",
+    "recist_differs": "correct diameters or category, or set `response_counts` in the study file",
+    "lesions_count": "nothing: `response_counts: lesions` in the study file",
+    "pcr_contradicts_yp": "correct pcr, yp_t or yp_n",
+    "pathology_without_surgery": "correct `performed`, or empty yp_t and yp_n",
+    "rcb_class_contradicts_index": "correct class or index",
+    "her2_contradicts_ihc_ish": "correct her2, her2_ihc or ish",
+    "hr_contradicts_er_pr": "correct hr, er_pct or pr_pct; they may be fractions",
+    "visits_out_of_order": "correct the dates, or the names of the visits",
+}
+"""Rule (the part before the colon) -> what to do."""
+
+
+RECIST_DIFFERS = "recist_differs: the lesions give another category"
+
+
+class Finding(NamedTuple):
+    """Rows of a table (mask) that a rule speaks of."""
+
+    table: str
+    column: str
+    rule: str
+    rows: pd.Series
+
+
+def cross_problems(
+    tables: Mapping[str, pd.DataFrame], contract: Contract, visits: Sequence[str]
+) -> pd.DataFrame:
+    """Return contradictions in checked tables as warnings: `PROBLEM_COLUMNS`, in the order of the rules.
+
+    A missing cell contradicts nothing. `visits` are the study's, in order of time.
+    """
+    rows = []
+    for finding in _findings(tables, contract, visits):
+        mask = finding.rows.fillna(value=False).astype(bool)
+        if mask.any():
+            ids = named(tables[finding.table].loc[mask, contract[finding.table].id_column])
+            rows.append((finding.table, finding.column, finding.rule, "warning", int(mask.sum()), ids))
+    return pd.DataFrame(rows, columns=PROBLEM_COLUMNS).astype({"rows": "int64"})
+
+
+def _findings(
+    tables: Mapping[str, pd.DataFrame], contract: Contract, visits: Sequence[str]
+) -> Iterator[Finding]:
+    if "ctdna_samples" in tables:
+        yield from _samples(tables["ctdna_samples"], tables.get("ctdna_variants"))
+    for name in ("lesions", "imaging_features"):
+        if name in tables:
+            value = "diameter_mm" if name == "lesions" else "value"
+            undone = tables[name]["status"] != "done"
+            yield Finding(name, value, "value_though_not_done", undone & tables[name][value].notna())
+    if "response" in tables and "lesions" in tables:
+        yield _responses(tables["response"], tables["lesions"])
+        yield Finding("response", "overall", RECIST_DIFFERS, recist_differs(tables, visits))
+    if "surgery" in tables:
+        yield from _surgery(tables["surgery"])
+    if "pathology" in tables:
+        yield from _receptors(tables["pathology"])
+    for name, frame in tables.items():
+        timing = contract[name].timing
+        if timing.visit is not None and timing.performed is not None:
+            yield Finding(
+                name, timing.performed, "visits_out_of_order",
+                _out_of_order(frame, timing.visit, timing.performed, visits),
+            )  # fmt: skip
+
+
+def _samples(samples: pd.DataFrame, variants: pd.DataFrame | None) -> Iterator[Finding]:
+    if samples["draw_date"].notna().any():
+        undated = (samples["qc"] != "not_done") & samples["draw_date"].isna()
+        yield Finding("ctdna_samples", "draw_date", "result_without_draw", undated)
+    if variants is None:
+        return
+    untaken = samples.loc[samples["qc"] == "not_done", "sample_id"]
+    of_none = variants["sample_id"].isin(untaken)
+    yield Finding("ctdna_variants", "sample_id", "variants_without_sample: qc not_done", of_none)
+    alt, depth = variants["t_alt_count"].astype("float64"), variants["t_depth"].astype("float64")
+    yield Finding("ctdna_variants", "t_alt_count", "reads_above_depth", alt > depth)
+    off = (variants["vaf"] - alt / depth.where(depth > 0)).abs() > VAF_TOLERANCE
+    yield Finding("ctdna_variants", "vaf", f"vaf_contradicts_reads: by more than {VAF_TOLERANCE:g}", off)
+
+
+def _responses(response: pd.DataFrame, lesions: pd.DataFrame) -> Finding:
+    key = ["usubjid", "visit"]
+    seen = pd.MultiIndex.from_frame(response[key]).isin(pd.MultiIndex.from_frame(lesions[key]))
+    judged = response["overall"].isin(["CR", "PR", "SD", "PD"])
+    return Finding("response", "overall", "response_without_lesions", judged & ~seen)
+
+
+def recist_differs(tables: Mapping[str, pd.DataFrame], visits: Sequence[str]) -> pd.Series:
+    """Return True for recorded responses that the lesions of the same scan contradict."""
+    category = categories_of(tables["response"], tables["lesions"], visits)
+    return category.notna() & (category != tables["response"]["overall"])
+
+
+def _surgery(surgery: pd.DataFrame) -> Iterator[Finding]:
+    assessed = surgery["yp_t"].notna() & surgery["yp_n"].notna()
+    assessed &= (surgery["yp_t"] != "ypTX") & (surgery["yp_n"] != "ypNX")
+    clear = surgery["yp_t"].isin(CLEAR_BREAST) & (surgery["yp_n"] == "ypN0")
+    wrong = assessed & ((surgery["pcr"] == "Y") & ~clear | (surgery["pcr"] == "N") & clear)
+    yield Finding("surgery", "pcr", "pcr_contradicts_yp", wrong)
+    pathology = surgery["yp_t"].notna() | surgery["yp_n"].notna()
+    yield Finding(
+        "surgery", "performed", "pathology_without_surgery", (surgery["performed"] != "Y") & pathology
+    )
+    index, class_ = surgery["rcb_index"], surgery["rcb_class"]
+    none, first, second = RCB_LIMITS
+    expected = pd.cut(index, [-1.0, none, first, second, float("inf")], labels=["0", "I", "II", "III"])
+    both = index.notna() & class_.notna()
+    yield Finding(
+        "surgery", "rcb_class", "rcb_class_contradicts_index", both & (expected.astype("str") != class_)
+    )
+
+
+def _receptors(pathology: pd.DataFrame) -> Iterator[Finding]:
+    ihc, ish, her2 = pathology["her2_ihc"], pathology["ish"], pathology["her2"]
+    positive = (ihc == "3+") | ((ihc == "2+") & (ish == "amplified"))
+    negative = ihc.isin(["0", "1+"]) | ((ihc == "2+") & (ish == "not_amplified"))
+    negative &= ish != "amplified"
+    wrong = ((her2 == "pos") & negative) | ((her2 == "neg") & positive)
+    yield Finding("pathology", "her2", "her2_contradicts_ihc_ish", wrong)
+    highest = pathology[["er_pct", "pr_pct"]].max(axis=1)
+    both = pathology["er_pct"].notna() & pathology["pr_pct"].notna()
+    wrong = both & (pathology["hr"] == "pos") & (highest < POSITIVE_FROM_PCT)
+    wrong |= (pathology["hr"] == "neg") & (highest >= POSITIVE_FROM_PCT)
+    yield Finding("pathology", "hr", "hr_contradicts_er_pr", wrong)
+
+
+def _out_of_order(frame: pd.DataFrame, visit: str, date: str, visits: Sequence[str]) -> pd.Series:
+    """Return True for rows dated before a row of an earlier visit of the same patient."""
+    order = frame[visit].map({name: i for i, name in enumerate(visits)})
+    dates = frame.assign(order=order).groupby(["usubjid", "order"])[date].max().unstack("order")  # noqa: PD010
+    latest_before = dates.cummax(axis=1).shift(axis=1).stack()  # noqa: PD013 - one value a patient and visit
+    keys = pd.MultiIndex.from_arrays([frame["usubjid"], order])
+    before = pd.Series(latest_before.reindex(keys).to_numpy(), index=frame.index, dtype="datetime64[us]")
+    return frame[date] < before

@@ -1,0 +1,91 @@
+"""The problems page and the data dictionary: one self-contained HTML page, and the same rows as CSV."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from features.contract import ADVICE, Contract, data_dictionary
+from features.cross_checks import CROSS_ADVICE
+from pipeline.files import write_table, write_text
+
+TEMPLATES = Path(__file__).parent / "templates"
+LEFT_OUT = "rows left out"
+
+
+def advice_on(rule: str) -> str:
+    """Return what to do about a rule; the rule of a waived problem has the waiver behind it."""
+    return (ADVICE | CROSS_ADVICE)[rule.partition(";")[0].partition(":")[0]]
+
+
+def problem_rows(problems: pd.DataFrame, dropped: pd.DataFrame) -> pd.DataFrame:
+    """Return problems and rows left out: where, column, rule, severity, rows, ids, what to do."""
+    found = problems.rename(columns={"table": "where"})
+    advice = [advice_on(str(rule)) for rule in found["rule"]]
+    found = found.assign(**{"what to do": advice})
+    left = pd.DataFrame(
+        {
+            "where": dropped["file"].where(
+                dropped["table"] == "", dropped["file"] + " for " + dropped["table"]
+            ),
+            "column": "",
+            "rule": dropped["reason"],
+            "severity": LEFT_OUT,
+            "rows": dropped["rows"],
+            "ids": "",
+            "what to do": "nothing, if they are not meant to be used",
+        }
+    )
+    return pd.concat([f for f in (found, left) if len(f)] or [found], ignore_index=True)
+
+
+def write_problems(path: Path, study: str, problems: pd.DataFrame, dropped: pd.DataFrame) -> None:
+    """Write the problems page to `path`, and its rows as CSV beside it."""
+    rows = problem_rows(problems, dropped)
+    counts = rows["severity"].value_counts()
+    note = "; ".join(f"{counts[kind]} {kind}" for kind in counts.index) or "no problems"
+    sections = [
+        _section(str(where), part.drop(columns="where"), "")
+        for where, part in rows.groupby("where", sort=False)
+    ]
+    write_text(path, _page(f"{study}: input data", note, sections))
+    write_table(path.with_suffix(".csv"), rows)
+
+
+def write_dictionary(path: Path, contract: Contract) -> None:
+    """Write the data dictionary to `path`, and its rows as CSV beside it."""
+    rows = data_dictionary(contract)
+    sections = []
+    for name, spec in contract.items():
+        part = rows.loc[rows["table"] == name].drop(columns="table")
+        needed = "Required. " if spec.required else ""
+        note = f"{spec.description} {needed}Key: {', '.join(spec.key)}."
+        checks = [
+            f"{c.column} {c.rule.replace('_', ' ')} {c.other_table}.{c.other} ({c.severity})"
+            for c in spec.checks
+        ]
+        sections.append(_section(name, part, f"{note} Dates: {'; '.join(checks)}." if checks else note))
+    note = "Every table and column that a study may have. Only subjects and surgery must be there."
+    write_text(path, _page("Data dictionary", note, sections))
+    write_table(path.with_suffix(".csv"), rows)
+
+
+def _section(name: str, rows: pd.DataFrame, note: str) -> dict[str, Any]:
+    kinds = rows["severity"] if "severity" in rows else pd.Series("", index=rows.index)
+    cells = rows.astype("object").to_numpy().tolist()
+    return {
+        "name": name,
+        "note": note,
+        "columns": list(rows.columns),
+        "rows": [{"kind": kind, "cells": row} for kind, row in zip(kinds, cells, strict=True)],
+    }
+
+
+def _page(title: str, note: str, sections: list[dict[str, Any]]) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    content: Mapping[str, Any] = {"title": title, "note": note, "sections": sections}
+    return environment.get_template("table.html.j2").render(content)

@@ -1,0 +1,202 @@
+"""SDTM datasets: SAS transport files (XPT version 5) and Dataset-JSON 1.1, read and written.
+
+Sources of the formats: SAS technical note TS-140 (record layout of transport files), CDISC Dataset-JSON 1.1.
+"""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyreadstat
+
+from features.cells import as_text
+from pipeline.sources.errors import SourceError
+
+RECORD = 80
+DESCRIPTOR = 140
+LONGEST_TEXT = 200
+NOT_DONE = "NOT DONE"
+
+
+def read_xpt(path: Path, encoding: str) -> pd.DataFrame:
+    """Return the one dataset of a SAS transport file.
+
+    Raises
+    ------
+    ValueError
+        If the file is no transport file of version 5, has several datasets, or ends within a row.
+    """
+    _require_whole(path.read_bytes())
+    frame, _ = pyreadstat.read_xport(path, encoding=encoding)
+    return _reasons_filled(frame)
+
+
+def _require_whole(content: bytes) -> None:
+    """Refuse a transport file that ends within a row: readers would return the rows before in silence."""
+    if not content.startswith(b"HEADER RECORD*******LIBRARY HEADER RECORD"):
+        raise ValueError("it is no SAS transport file of version 5")
+    marks = [i for i in range(0, len(content), RECORD) if content[i:].startswith(b"HEADER RECORD*******")]
+    kinds = [content[i + 20 : i + 27].decode("ascii", "replace").strip() for i in marks]
+    if kinds.count("MEMBER") != 1:
+        raise ValueError(f"it has {kinds.count('MEMBER')} datasets, not one")
+    if "NAMESTR" not in kinds or "OBS" not in kinds:
+        raise ValueError("it ends within its header: the file is truncated")
+    header, data = marks[kinds.index("NAMESTR")], marks[kinds.index("OBS")] + RECORD
+    count = int(content[header + 54 : header + 58])
+    lengths = [
+        struct.unpack(">h", content[header + RECORD + i * DESCRIPTOR + 4 :][:2])[0] for i in range(count)
+    ]
+    rows = content[data:]
+    rest = len(rows) % sum(lengths)
+    if len(content) % RECORD or rest >= RECORD or rows[len(rows) - rest :].strip(b" "):
+        raise ValueError("it ends within a row: the file is truncated")
+
+
+def read_dataset_json(path: Path) -> pd.DataFrame:
+    """Return the dataset of a Dataset-JSON 1.1 file.
+
+    Raises
+    ------
+    ValueError
+        If it is not JSON, lacks `columns` or `rows`, or has not as many rows as it says.
+    """
+    content = json.loads(path.read_bytes())
+    if not isinstance(content, dict) or not {"columns", "rows", "records"} <= set(content):
+        raise ValueError("it is no Dataset-JSON: `columns`, `records` or `rows` is missing")
+    names = [column["name"] for column in content["columns"]]
+    wrong = sum(len(row) != len(names) for row in content["rows"])
+    if wrong or content["records"] != len(content["rows"]):
+        raise ValueError(
+            f"it says {content['records']} records and has {len(content['rows'])}, {wrong} of them not of "
+            f"{len(names)} cells: the file is truncated or edited"
+        )
+    return _reasons_filled(pd.DataFrame(content["rows"], columns=names, dtype="object"))
+
+
+def _reasons_filled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Give rows with --STAT NOT DONE and no reason (--REASND) the reason NOT DONE: one column tells all."""
+    for status in [c for c in frame.columns if c.endswith("STAT") and len(c) == 6]:
+        reason = f"{status[:2]}REASND"
+        undone = as_text(frame[status]) == NOT_DONE
+        given = as_text(frame[reason]) if reason in frame else pd.Series(np.nan, frame.index, dtype="str")
+        frame[reason] = given.mask(undone & given.isna(), NOT_DONE)
+    return frame
+
+
+def continued(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Return the frame with texts that go on in NAME1, NAME2 put together."""
+    frame = frame.copy()
+    for name in (c for c in columns if c in frame):
+        parts = [name, *(f"{name}{i}" for i in range(1, 10) if f"{name}{i}" in frame)]
+        whole = as_text(frame[name]).fillna("")
+        for part in parts[1:]:
+            whole = whole + as_text(frame[part]).fillna("")
+        frame = frame.drop(columns=parts[1:]).assign(**{name: whole})
+    return frame
+
+
+def with_supplement(frame: pd.DataFrame, extra: pd.DataFrame, domain: str, where: str) -> pd.DataFrame:
+    """Return a domain with its supplemental qualifiers as columns.
+
+    Raises
+    ------
+    SourceError
+        If a qualifier stands twice for a record, or refers to a record that is not there.
+    """
+    needed = ["RDOMAIN", "USUBJID", "IDVAR", "IDVARVAL", "QNAM", "QVAL"]
+    absent = [name for name in needed if name not in extra]
+    if absent:
+        raise SourceError(f"{where}: no column {', '.join(absent)}; it is no supplemental qualifier dataset")
+    extra = extra[needed].apply(as_text)
+    extra = extra[extra["RDOMAIN"] == domain].fillna({"IDVAR": "", "IDVARVAL": ""})
+    for variable in sorted(extra["IDVAR"].unique()):
+        part = extra[extra["IDVAR"] == variable]
+        key = ["USUBJID", "IDVARVAL"]
+        twice = part.duplicated([*key, "QNAM"])
+        if twice.any():
+            raise SourceError(
+                f"{where}: {int(twice.sum())} qualifiers stand twice for one record "
+                f"({_named(part.loc[twice, 'USUBJID'])}); keep one"
+            )
+        if variable and variable not in frame:
+            raise SourceError(f"{where}: IDVAR names {variable}, a column that {domain} does not have")
+        wide = part.pivot(index=key, columns="QNAM", values="QVAL")  # noqa: PD010 - none stands twice
+        wide = wide.reset_index()
+        own = as_text(frame[variable]).fillna("") if variable else pd.Series("", frame.index, dtype="str")
+        at = pd.MultiIndex.from_frame(wide[key]).get_indexer(
+            pd.MultiIndex.from_arrays([as_text(frame["USUBJID"]), own])
+        )
+        lost = ~np.isin(np.arange(len(wide)), at)
+        if lost.any():
+            raise SourceError(
+                f"{where}: qualifiers of {int(lost.sum())} records that {domain} does not have "
+                f"({_named(wide.loc[lost, 'USUBJID'])}); add the records, or leave the qualifiers out"
+            )
+        for name in wide.columns.drop(key):
+            value = wide[name].reindex(at).set_axis(frame.index)
+            frame = frame.assign(**{name: value if name not in frame else frame[name].fillna(value)})
+    return frame
+
+
+def _named(ids: pd.Series) -> str:
+    return "; ".join(sorted(ids.dropna().unique())[:3])
+
+
+def write_dataset(frame: pd.DataFrame, path: Path, study: str) -> None:
+    """Write a dataset as SAS transport file or, by the name's ending, as Dataset-JSON 1.1."""
+    name = path.stem.upper()
+    frame = _split_long(frame)
+    if path.suffix == ".xpt":
+        text = frame.select_dtypes(exclude="number").columns
+        pyreadstat.write_xport(
+            frame.assign(**{c: frame[c].fillna("") for c in text}),
+            path,
+            table_name=name,
+            file_format_version=5,
+        )
+        _without_time(path)
+        return
+    types = {c: "double" if pd.api.types.is_numeric_dtype(frame[c]) else "string" for c in frame}
+    rows = frame.astype("object").where(frame.notna(), None).to_numpy().tolist()
+    content: dict[str, Any] = {
+        "datasetJSONCreationDateTime": "1970-01-01T00:00:00",
+        "datasetJSONVersion": "1.1.0",
+        "studyOID": study,
+        "itemGroupOID": f"IG.{name}",
+        "records": len(rows),
+        "name": name,
+        "label": name,
+        "columns": [
+            {"itemOID": f"IT.{name}.{c}", "name": c, "label": c, "dataType": kind}
+            for c, kind in types.items()
+        ],
+        "rows": rows,
+    }
+    path.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+
+
+def _without_time(path: Path) -> None:
+    """Replace the time of writing in a transport file's headers, so that equal content gives equal bytes."""
+    content = bytearray(path.read_bytes())
+    fixed = b"01JAN70:00:00:00"
+    second = content.index(b"HEADER RECORD*******MEMBER")
+    for start in (RECORD, second + 2 * RECORD):
+        content[start + 64 : start + 80] = fixed
+        content[start + RECORD : start + RECORD + 16] = fixed
+    path.write_bytes(bytes(content))
+
+
+def _split_long(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with texts above 200 characters continued in columns NAME1, NAME2."""
+    for name in frame.select_dtypes(exclude="number").columns:
+        rest, number = frame[name], 0
+        while (rest.str.len() > LONGEST_TEXT).any():
+            number += 1
+            head = rest.str.slice(stop=LONGEST_TEXT)
+            frame = frame.assign(**{name if number == 1 else f"{name}{number - 1}": head})
+            rest = rest.str.slice(start=LONGEST_TEXT).replace("", np.nan)
+            frame = frame.assign(**{f"{name}{number}": rest})
+    return frame

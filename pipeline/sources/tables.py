@@ -1,0 +1,28 @@
+"""What every source gives: unchecked tables, and what was left out or repaired on the way."""
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from features.contract import PROBLEM_COLUMNS
+
+DROPPED_COLUMNS = ["file", "table", "reason", "rows", "left"]
+
+
+def _frame(columns: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(columns=columns)
+
+
+@dataclass(frozen=True)
+class SourceTables:
+    """Contract tables with uncoerced cells, for `features.contract.validate`, and what was left out.
+
+    `dropped`: file, table (empty where the whole file is concerned), reason, rows dropped, rows left.
+    `repairs`: cells read otherwise than they stand, in `PROBLEM_COLUMNS`: ``table`` is the file, ``column``
+    its column, severity repair. `origins`: (table, column) -> file and column, as errors name them.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    dropped: pd.DataFrame = field(default_factory=lambda: _frame(DROPPED_COLUMNS))
+    repairs: pd.DataFrame = field(default_factory=lambda: _frame(PROBLEM_COLUMNS))
+    origins: dict[tuple[str, str], str] = field(default_factory=dict)

@@ -1,0 +1,144 @@
+"""Contradictions between columns, rows and tables: each rule finds its rows, and no other."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from features.contract import validate
+from features.cross_checks import CROSS_ADVICE, cross_problems
+from pipeline.ingest import waived
+from tests.features.tables import CONTRACT, STUDY, table
+
+Rows = dict[str, list[dict[str, Any]]]
+SAMPLE = {"usubjid": "P1", "sample_id": "S1", "visit": "baseline", "qc": "pass", "draw_date": "2026-01-02"}
+SECOND = SAMPLE | {"sample_id": "S2", "visit": "c1", "draw_date": "2026-02-01"}
+CALL = {
+    "sample_id": "S1", "gene": "TP53", "hgvsp": "p.A1B", "classification": "Missense_Mutation",
+    "origin": "tumor", "vaf": 0.1, "t_alt_count": 10, "t_depth": 100,
+}  # fmt: skip
+LESION = {
+    "usubjid": "P1", "lesion_id": "L1", "visit": "c2", "method": "MRI", "reader": "INVESTIGATOR",
+    "target": "target", "status": "done", "diameter_mm": 20.0, "scan_date": "2026-03-01",
+}  # fmt: skip
+FIRST = LESION | {"visit": "baseline", "diameter_mm": 50.0, "scan_date": "2026-01-01"}
+UNDONE = {"visit": "c4", "status": "not_done"}
+ANSWER = {"usubjid": "P1", "visit": "c2", "method": "MRI", "reader": "INVESTIGATOR", "overall": "PR"}
+OPERATED = {
+    "usubjid": "P1",
+    "performed": "Y",
+    "yp_t": "ypT0",
+    "yp_n": "ypN0",
+    "rcb_index": 0.0,
+    "rcb_class": "0",
+}
+RCB_WRONG = {"rcb_index": 1.37, "rcb_class": "I"}
+BIOPSY = {"usubjid": "P1", "hr": "pos", "er_pct": 90.0, "pr_pct": 0.0, "her2": "pos", "her2_ihc": "3+"}
+SOUND: Rows = {
+    "ctdna_samples": [SAMPLE, SECOND],
+    "ctdna_variants": [CALL],
+    "lesions": [FIRST, LESION],
+    "response": [ANSWER],
+    "surgery": [OPERATED],
+    "pathology": [BIOPSY],
+}
+
+
+def found(name: str, *rows: dict[str, Any]) -> list[tuple[str, str, str, int]]:
+    """Return table, column, rule and rows of the problems when one table has these rows."""
+    tables = {key: table(key, value) for key, value in {**SOUND, name: list(rows)}.items()}
+    problems = cross_problems(tables, CONTRACT, STUDY["visits"])
+    assert (problems["severity"] == "warning").all()
+    assert problems["rule"].str.split(":").str[0].isin(CROSS_ADVICE).all()
+    shown = problems.assign(rule=problems["rule"].str.split(":").str[0])
+    return list(shown[["table", "column", "rule", "rows"]].itertuples(index=False, name=None))
+
+
+FAULTS: list[tuple[str, list[dict[str, Any]], str, str]] = [
+    ("ctdna_samples", [SAMPLE, SECOND | {"draw_date": None}], "draw_date", "result_without_draw"),
+    ("ctdna_samples", [SAMPLE | {"qc": "not_done"}], "sample_id", "variants_without_sample"),
+    ("ctdna_variants", [CALL | {"t_alt_count": 300, "vaf": 3.0}], "t_alt_count", "reads_above_depth"),
+    ("ctdna_variants", [CALL | {"vaf": 0.5}], "vaf", "vaf_contradicts_reads"),
+    ("lesions", [FIRST, LESION, LESION | UNDONE], "diameter_mm", "value_though_not_done"),
+    ("response", [ANSWER, ANSWER | {"visit": "c4"}], "overall", "response_without_lesions"),
+    ("surgery", [OPERATED | {"pcr": "N"}], "pcr", "pcr_contradicts_yp"),
+    ("surgery", [OPERATED | {"pcr": "Y", "yp_n": "ypN0i+"}], "pcr", "pcr_contradicts_yp"),
+    ("surgery", [OPERATED | {"performed": "N"}], "performed", "pathology_without_surgery"),
+    ("surgery", [OPERATED | RCB_WRONG], "rcb_class", "rcb_class_contradicts_index"),
+    ("pathology", [BIOPSY | {"her2_ihc": "2+", "ish": "not_amplified"}], "her2", "her2_contradicts_ihc_ish"),
+    ("pathology", [BIOPSY | {"her2": "neg"}], "her2", "her2_contradicts_ihc_ish"),
+    ("pathology", [BIOPSY | {"er_pct": 0.9}], "hr", "hr_contradicts_er_pr"),
+    ("pathology", [BIOPSY | {"hr": "neg"}], "hr", "hr_contradicts_er_pr"),
+    ("ctdna_samples", [SAMPLE, SECOND | {"draw_date": "2026-01-01"}], "draw_date", "visits_out_of_order"),
+]  # fmt: skip
+
+
+def test_sound_tables_have_no_contradiction() -> None:
+    assert found("pathology", BIOPSY) == []
+
+
+@pytest.mark.parametrize(("name", "rows", "column", "rule"), FAULTS)
+def test_a_contradiction_is_found_in_its_row(
+    name: str, rows: list[dict[str, Any]], column: str, rule: str
+) -> None:
+    at = "ctdna_variants" if rule == "variants_without_sample" else name
+    assert found(name, *rows) == [(at, column, rule, 1)]
+
+
+CONSISTENT: list[tuple[str, dict[str, Any]]] = [
+    ("surgery", OPERATED | {"pcr": "N", "yp_n": "ypNX"}),
+    ("surgery", OPERATED | {"rcb_index": 1.36, "rcb_class": "I"}),
+    ("surgery", OPERATED | {"rcb_index": 3.29, "rcb_class": "III"}),
+    ("pathology", BIOPSY | {"her2_ihc": "2+", "ish": "not_done"}),
+    ("pathology", BIOPSY | {"er_pct": None, "pr_pct": None}),
+    ("response", ANSWER | {"overall": "ND", "visit": "c4"}),
+    ("ctdna_variants", CALL | {"t_alt_count": None}),
+]
+
+
+@pytest.mark.parametrize(("name", "row"), CONSISTENT)
+def test_what_is_missing_or_at_the_limit_contradicts_nothing(name: str, row: dict[str, Any]) -> None:
+    assert found(name, row) == []
+
+
+def test_the_simulated_kind_of_empty_tables_is_no_problem() -> None:
+    tables = {name: table(name, [rows[0]]).iloc[:0] for name, rows in SOUND.items()}
+    assert cross_problems(tables, CONTRACT, STUDY["visits"]).empty
+
+
+PROBLEMS = pd.DataFrame(
+    [
+        ("surgery", "pcr", "pcr_contradicts_yp", "warning", 2, "P1; P2"),
+        ("surgery", "surgery_date", "not_before: subjects.rand_date", "error", 1, "P1"),
+        ("surgery", "yp_t", "levels: ypT0", "error", 1, "P1"),
+    ],
+    columns=["table", "column", "rule", "severity", "rows", "ids"],
+)
+
+
+def waiver(column: str, rule: str, rows: int) -> dict[str, Any]:
+    return {"table": "surgery", "column": column, "rule": rule, "rows": rows, "reason": "seen", "who": "AB"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (waiver("pcr", "pcr_contradicts_yp", 2), ["waived", "error", "error"]),
+        (waiver("pcr", "pcr_contradicts_yp", 1), ["warning", "error", "error"]),
+        (waiver("surgery_date", "not_before", 1), ["warning", "waived", "error"]),
+        (waiver("yp_t", "levels", 9), ["warning", "error", "error"]),
+    ],
+)
+def test_a_waiver_covers_what_it_says_and_never_what_cannot_be_used(
+    entry: dict[str, Any], expected: list[str]
+) -> None:
+    result = waived(PROBLEMS, [entry])
+    assert result["severity"].tolist() == expected
+    shown = result.loc[result["severity"] == "waived", "rule"]
+    assert shown.str.endswith("; waived by AB: seen").all()
+    assert PROBLEMS["severity"].tolist() == ["warning", "error", "error"]
+
+
+def test_the_rules_of_the_contract_and_these_have_different_names() -> None:
+    _, problems = validate({}, CONTRACT, {"visits": [], "arms": [], "regimens": []})
+    assert not set(problems["rule"]) & set(CROSS_ADVICE)

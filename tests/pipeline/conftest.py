@@ -1,0 +1,23 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipeline.sources.export import export
+from tests.pipeline.formats import CONTRACT, FORMATS, study_of, trial_tables
+
+
+@pytest.fixture(scope="session")
+def trial() -> dict[str, pd.DataFrame]:
+    """Checked raw tables of 150 simulated patients."""
+    return trial_tables(150)
+
+
+@pytest.fixture(scope="session")
+def exports(trial: dict[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same trial in every format: a folder for each."""
+    folders = {}
+    for name, standards in FORMATS.items():
+        folders[name] = tmp_path_factory.mktemp("export")
+        export(trial, study_of(standards), CONTRACT, folders[name])
+    return folders

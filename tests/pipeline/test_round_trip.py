@@ -1,0 +1,96 @@
+"""The simulated trial written in every format and read back gives the same tables and the same features."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import cyvcf2
+import pandas as pd
+import pyreadstat
+import pytest
+
+from features.assemble import assemble
+from features.cohort import build_cohort
+from features.landmarks import parse_landmarks
+from pipeline.files import write_table
+from pipeline.sources.export import export
+from pipeline.sources.formats.redcap import choices
+from pipeline.sources.mapped import SourceError
+from tests.pipeline.formats import CONTRACT, ELIGIBILITY, FORMATS, SETTINGS, STUDY, study_of, taken_in
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+def feature_files(tables: Tables, folder: Path) -> dict[str, bytes]:
+    """Return the bytes of the feature file of every landmark."""
+    cohort = build_cohort(tables, STUDY, ELIGIBILITY).frame
+    found = {}
+    for name, landmark in parse_landmarks(STUDY).items():
+        path = folder / f"{name}.parquet"
+        write_table(path, assemble(tables, cohort, landmark, STUDY, SETTINGS, CONTRACT).frame)
+        found[name] = path.read_bytes()
+    return found
+
+
+@pytest.fixture(scope="module")
+def expected(trial: Tables, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return feature_files(trial, tmp_path_factory.mktemp("features"))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_was_exported_reads_back_as_the_same_tables(
+    name: str, trial: Tables, exports: dict[str, Path]
+) -> None:
+    read = taken_in(study_of(FORMATS[name]), exports[name])
+    assert set(read.tables) == set(trial)
+    for table, frame in trial.items():
+        pd.testing.assert_frame_equal(read.tables[table], frame, check_exact=True)
+    assert read.problems.empty
+
+
+@pytest.mark.parametrize("name", ["SDTM XPT", "REDCap with MAF", "SDTM with VCF"])
+def test_what_was_exported_gives_the_same_feature_files_at_every_landmark(
+    name: str, exports: dict[str, Path], expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    read = taken_in(study_of(FORMATS[name]), exports[name])
+    assert feature_files(read.tables, tmp_path) == expected
+
+
+def test_the_same_tables_give_the_same_bytes(trial: Tables, exports: dict[str, Path], tmp_path: Path) -> None:
+    export(trial, study_of(["sdtm"]), CONTRACT, tmp_path)
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert names == sorted(p.name for p in exports["SDTM XPT"].iterdir())
+    assert all((tmp_path / n).read_bytes() == (exports["SDTM XPT"] / n).read_bytes() for n in names)
+
+
+def test_domains_have_their_identifiers_and_undone_assessments_their_status(exports: dict[str, Path]) -> None:
+    tr, meta = pyreadstat.read_xport(exports["SDTM XPT"] / "tr.xpt")
+    assert meta.column_names[:4] == ["STUDYID", "DOMAIN", "USUBJID", "TRSEQ"]
+    assert not tr.duplicated(["USUBJID", "TRSEQ"]).any()
+    undone = tr["TRREASND"] != ""
+    assert undone.any()
+    assert (tr.loc[undone, "TRSTAT"] == "NOT DONE").all()
+    assert (tr.loc[~undone, "TRSTAT"] == "").all()
+    assert tr.groupby("VISIT")["VISITNUM"].nunique().eq(1).all()
+
+
+def test_redcap_codes_are_those_of_its_dictionary_and_rows_are_unique(exports: dict[str, Path]) -> None:
+    rows = pd.read_csv(exports["REDCap"] / "redcap.csv", dtype=str)
+    fields = pd.read_csv(exports["REDCap"] / "redcap_dictionary.csv", dtype=str, index_col=0)
+    assert set(rows["menopause"].dropna()) <= set(choices(fields.loc["menopause"].iloc[4]))
+    assert not rows.duplicated(list(rows.columns[:4])).any()
+    assert set(rows["tumour_features___1"].dropna()) == {"0", "1"}
+
+
+def test_a_vcf_has_plasma_and_white_cells_side_by_side(exports: dict[str, Path], trial: Tables) -> None:
+    folder = exports["SDTM with VCF"] / "vcf"
+    sequenced = trial["ctdna_variants"].dropna(subset=["wbc_vaf"])["sample_id"].iloc[0]
+    reader = cyvcf2.VCF(str(folder / f"{sequenced}.vcf.gz"))
+    assert reader.samples == [sequenced, f"{sequenced}-WBC"]
+
+
+def test_a_level_that_the_mapping_does_not_have_is_not_exported_in_silence(
+    trial: Tables, tmp_path: Path
+) -> None:
+    strange = trial["disposition"].assign(reason="unheard_of")
+    with pytest.raises(SourceError, match=r"table disposition, column reason: \d+ rows hold a level"):
+        export({**trial, "disposition": strange}, study_of(["sdtm"]), CONTRACT, tmp_path)

@@ -1,0 +1,90 @@
+"""The corpus of wrong inputs: every single fault is answered, never by a traceback, never by silence."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from features.contract import ContractError
+from pipeline.ingest import Ingested
+from pipeline.sources.export import export
+from pipeline.sources.mapped import SourceError
+from tests.pipeline.corpus import FAULTS, OWN_COLUMNS, PAGE, SECRET, STUDIES, Fault, page
+from tests.pipeline.formats import CONTRACT, taken_in, trial_tables
+
+
+@pytest.fixture(scope="module")
+def patients() -> dict[str, pd.DataFrame]:
+    return trial_tables(24)
+
+
+@pytest.fixture(scope="module")
+def valid(patients: dict[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A valid folder for each format."""
+    folders = {}
+    for name, study in STUDIES.items():
+        tables = {k: patients[k] for k in OWN_COLUMNS} if name in {"CSV", "Excel"} else patients
+        folders[name] = tmp_path_factory.mktemp("valid")
+        export(tables, study, CONTRACT, folders[name])
+    return folders
+
+
+@pytest.fixture(scope="module")
+def clean(valid: dict[str, Path]) -> dict[str, Ingested]:
+    return {name: taken_in(STUDIES[name], folder) for name, folder in valid.items()}
+
+
+def ids(fault: Fault) -> str:
+    return f"{fault.format}: {fault.what}"
+
+
+def same(tables: dict[str, pd.DataFrame], others: dict[str, pd.DataFrame]) -> bool:
+    return set(tables) == set(others) and all(tables[t].equals(others[t]) for t in tables)
+
+
+def counted(frame: pd.DataFrame, words: tuple[str, ...]) -> bool:
+    lines = frame.astype("str").agg(" ".join, axis=1)
+    return any(all(word in line for word in words) for line in lines)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=ids)
+def test_a_single_fault_is_answered(
+    fault: Fault, valid: dict[str, Path], clean: dict[str, Ingested], tmp_path: Path
+) -> None:
+    folder = tmp_path / "files"
+    shutil.copytree(valid[fault.format], folder)
+    fault.change(folder)
+    study = STUDIES[fault.format]
+    if fault.answer == "refused":
+        with pytest.raises((SourceError, ContractError)) as error:
+            taken_in(study, folder)
+        message = str(error.value)
+        assert all(word in message for word in fault.words), message
+        assert SECRET not in message
+        return
+    before, after = clean[fault.format], taken_in(study, folder)
+    if fault.answer == "same":
+        assert same(before.tables, after.tables)
+        assert after.problems.equals(before.problems)
+    elif fault.answer == "left out":
+        assert counted(after.dropped, fault.words), after.dropped
+        assert not counted(before.dropped, fault.words)
+    elif fault.answer == "emptied":
+        assert sum(t.isna().sum().sum() for t in after.tables.values()) == 1 + sum(
+            t.isna().sum().sum() for t in before.tables.values()
+        )
+    else:
+        severity = {"repaired": "repair", "warned": "warning"}[fault.answer]
+        found = after.problems[after.problems["severity"] == severity]
+        assert counted(found, fault.words), after.problems
+        assert not counted(before.problems, fault.words)
+
+
+def test_the_corpus_has_more_than_120_faults_and_every_one_its_own_name() -> None:
+    assert len(FAULTS) >= 120
+    assert len({ids(fault) for fault in FAULTS}) == len(FAULTS)
+
+
+def test_the_page_of_wrong_inputs_is_that_of_the_corpus() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page()
