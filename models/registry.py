@@ -291,7 +291,7 @@ def signature() -> ModelSignature:
 
 def _log_model(run_id: str, folder: Path, example: Mapping[str, object], requirements: Sequence[str]) -> str:
     files = {path.stem: str(path.resolve()) for path in sorted(folder.iterdir()) if path.name in MODEL_FILES}
-    code = files["serving"]
+    code, digest = files["serving"], model_digest(folder)
     with (
         tempfile.TemporaryDirectory() as scratch,
         _inside(Path(scratch)),
@@ -305,7 +305,7 @@ def _log_model(run_id: str, folder: Path, example: Mapping[str, object], require
             input_example=dict(example),
             pip_requirements=list(requirements),
             # Comes back when the model is loaded, which refuses files that were altered.
-            model_config={"model_digest": model_digest(folder)},
+            model_config={"model_digest": digest},
         )
     return str(info.model_id)
 

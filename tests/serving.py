@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from importlib.metadata import version
@@ -95,7 +95,9 @@ def server(command: list[str], home: Path, uri: str, log: Path, **environment: s
             _wait(port, process, log)
             yield port
         finally:
-            os.killpg(process.pid, 15)
+            # One that did not start is gone; its own error says why.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, 15)
             process.wait(20)
 
 

@@ -7,6 +7,7 @@ from typing import cast
 
 # Named, with what makes them acceptable.
 KNOWN = {
+    "axe-playwright-python": "MIT, not said in its metadata; of the tests",
     "pygit2": "GPL-2.0 with linking exception; of DVC",
     "huey": "MIT, not said in its metadata; of MLflow",
 }

@@ -80,11 +80,13 @@ class Workspace:
             for what in ("NAME", "EMAIL")
         }
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        # Other tests of the same process may have named another tracking server.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
         own = {"COLUMNS": "200", "PATH": path, "PYTHONPATH": str(self.folder)}
         done = subprocess.run(
             words,
             cwd=self.folder,
-            env={**os.environ, **git, **own, **environment},
+            env={**inherited, **git, **own, **environment},
             capture_output=True,
             text=True,
             check=False,
