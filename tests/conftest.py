@@ -32,3 +32,10 @@ def browser() -> Iterator[Any]:
         pytest.skip(INSTALL)
     with browsing(executable) as launched:
         yield launched
+
+
+@pytest.fixture(autouse=True)
+def _no_inherited_tracking_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow leaves the server that it was told in the environment, where a later test's process finds it."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
