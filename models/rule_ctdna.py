@@ -30,9 +30,7 @@ def ctdna(view: View, spec: Input) -> pd.DataFrame:
 
 def samples(view: View, spec: Input) -> pd.DataFrame:
     """Return the plasma samples of the input's visits, the last draw first, with value and reason."""
-    if spec.name not in view.read:
-        view.read[spec.name] = _judged_samples(view, spec)
-    return view.read[spec.name]
+    return view.once("samples", spec.name, lambda: _judged_samples(view, spec))
 
 
 def _judged_samples(view: View, spec: Input) -> pd.DataFrame:
@@ -108,7 +106,7 @@ def mutation(view: View, spec: Input) -> pd.DataFrame:
 
     Index usubjid; columns value and reason, exactly one of them missing.
     """
-    genes = genes_in_force(view.rules)
+    genes = genes_of_set(view.rules, view.setting("pam_genes"))
     source = view.setting("pam_source")
     if source == "tissue":
         return _tissue(view, genes)
@@ -120,8 +118,8 @@ def mutation(view: View, spec: Input) -> pd.DataFrame:
     return pd.DataFrame({"value": value, "reason": plasma["reason"].where(value.isna())})
 
 
-def genes_in_force(rules: RuleTable) -> frozenset[str]:
-    """Return the genes of the set in force; the extended set contains the core.
+def genes_of_set(rules: RuleTable, chosen: str) -> frozenset[str]:
+    """Return the genes of the chosen set, core or extended; the extended set contains the core.
 
     Raises
     ------
@@ -133,7 +131,7 @@ def genes_in_force(rules: RuleTable) -> frozenset[str]:
     other = sorted({row["rule"] for row in rules.pam_genes} - {"any_pathogenic"})
     if other:
         raise RuleError(f"rules {rules.name}, pam_genes: rule {', '.join(other)} is none of any_pathogenic")
-    sets = {"core"} if rules.settings["pam_genes"] == "core" else {"core", "extended"}
+    sets = {"core"} if chosen == "core" else {"core", "extended"}
     return frozenset(row["gene"] for row in rules.pam_genes if row["set"] in sets)
 
 

@@ -5,12 +5,13 @@ outside the window, reported after the decision, by another method. None of thes
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from models.rule_ctdna import ctdna, mutation
-from models.rule_view import NO_RECORD, Tables, View, first_reason, first_usable, no_rows, of_patients
+from models.rule_view import NO_RECORD, Known, Tables, View, first_reason, first_usable, no_rows, of_patients
 from models.rules import SEPARATOR, Input, RuleError, RuleTable
 
 CATEGORIES = ("CR", "PR", "SD", "PD")
@@ -42,15 +43,34 @@ def inputs_from_tables(tables: Tables, cohort: pd.DataFrame, rules: RuleTable) -
     RuleError
         If the table asks for mutations and carries no genes, or a source is of an unknown kind.
     """
-    patients = cohort.astype({"usubjid": "object"}).set_index("usubjid").sort_index()
-    known = of_patients(tables, patients.index)
-    frames = [
-        _at_node(View(known, patients, rules, node)).reset_index().assign(node=name, order=order)
-        for order, (name, node) in enumerate(rules.nodes.items())
-    ]
-    bound = pd.concat(frames).astype({"usubjid": "str", "node": "str"})
-    bound = bound.sort_values(["usubjid", "order"], ignore_index=True)
-    return bound[["usubjid", "node", "arm", *(c for c in bound if c in rules.inputs), "missing_reasons"]]
+    return Reading(tables, cohort).inputs(rules)
+
+
+class Reading:
+    """Raw tables read under one table of rules after the other, each input once for each of its readings.
+
+    Parameters
+    ----------
+    tables, cohort
+        As in `inputs_from_tables`.
+    """
+
+    def __init__(self, tables: Tables, cohort: pd.DataFrame) -> None:
+        self.patients = cohort.astype({"usubjid": "object"}).set_index("usubjid").sort_index()
+        self.tables = of_patients(tables, self.patients.index)
+        self.known: Known = {}
+
+    def inputs(self, rules: RuleTable) -> pd.DataFrame:
+        """Return what `inputs_from_tables` does; all `rules` come from one document, under any readings."""
+        frames = [
+            _at_node(View(self.tables, self.patients, rules, node, self.known))
+            .reset_index()
+            .assign(node=name, order=order)
+            for order, (name, node) in enumerate(rules.nodes.items())
+        ]
+        bound = pd.concat(frames).astype({"usubjid": "str", "node": "str"})
+        bound = bound.sort_values(["usubjid", "order"], ignore_index=True)
+        return bound[["usubjid", "node", "arm", *(c for c in bound if c in rules.inputs), "missing_reasons"]]
 
 
 def _at_node(view: View) -> pd.DataFrame:
@@ -66,7 +86,7 @@ def _at_node(view: View) -> pd.DataFrame:
         if name in view.node.settings.get("deferred", ()):
             frame[name] = spec.unknown
             continue
-        found = SOURCES[kind](view, spec)
+        found = view.once("input", name, partial(SOURCES[kind], view, spec))
         frame[name] = found["value"].fillna(spec.unknown).astype("str")
         reasons[name] = found["reason"]
     frame["missing_reasons"] = _joined(pd.DataFrame(reasons, index=frame.index))

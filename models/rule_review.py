@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from models.decisions import branches, decide_nodes, decisions
-from models.rule_inputs import inputs_from_tables
+from models.rule_inputs import Reading, inputs_from_tables
 from models.rule_view import Tables
 from models.rules import SEPARATOR, Node, RuleError, RuleTable, decide, parse_rules
 
@@ -181,9 +181,8 @@ def readings_effect(tables: Tables, cohort: pd.DataFrame, document: Mapping[str,
     if not rules.nodes:
         return pd.DataFrame(columns=EFFECT_COLUMNS)
     treated = cohort.loc[cohort["arm"] == rules.arm]
-    inputs = inputs_from_tables(tables, treated, _deciding(rules))
-    before = _answers(inputs, tables, treated, rules)
-    of_table = set(_settings_of_table([document.get("terms", {}), document["nodes"]]))
+    reading = Reading(tables, treated)
+    before = _answers(reading.inputs(_deciding(rules)), tables, treated, rules)
     rows: list[dict[str, Any]] = []
     for setting, value, alternative in alternatives(rules):
         row = {"number": rules.readings[setting]["number"], "setting": setting, "in_force": value}
@@ -193,10 +192,8 @@ def readings_effect(tables: Tables, cohort: pd.DataFrame, document: Mapping[str,
         except RuleError as error:
             rows.append(row | {"note": str(error)})
         else:
-            differ = {name for name, value in other.settings.items() if value != rules.settings[name]}
-            same = differ <= of_table and set(_deciding(other).nodes) == set(_deciding(rules).nodes)
-            read = inputs if same else inputs_from_tables(tables, treated, _deciding(other))
-            rows.append(row | _changes(before, _answers(read, tables, treated, other)))
+            after = _answers(reading.inputs(_deciding(other)), tables, treated, other)
+            rows.append(row | _changes(before, after))
     columns = [*EFFECT_COLUMNS, *(f"changed_{node}" for node in rules.deciding)]
     return pd.DataFrame(rows, columns=columns).astype(
         {c: "Int64" for c in columns if c.startswith(("changed", "patients", "number"))}
@@ -226,18 +223,15 @@ def branches_under_alternatives(
     rules = parse_rules(document)
     if landmark not in rules.nodes:
         return
-    inputs = inputs_from_tables(tables, cohort, _up_to(rules, landmark))
-    of_table = set(_settings_of_table([document.get("terms", {}), document["nodes"]]))
+    reading = Reading(tables, cohort)
     for setting, _, alternative in alternatives(rules):
         try:
             other = parse_rules(document, {setting: alternative})
         except RuleError:
             continue
         needed = _up_to(other, landmark)
-        differ = {name for name, value in other.settings.items() if value != rules.settings[name]}
-        same = differ <= of_table and set(needed.nodes) == set(_up_to(rules, landmark).nodes)
-        read = inputs if same else inputs_from_tables(tables, cohort, needed)
-        yield setting, alternative, branches(decide_nodes(read, tables, cohort, needed), landmark)
+        decided = decide_nodes(reading.inputs(needed), tables, cohort, needed)
+        yield setting, alternative, branches(decided, landmark)
 
 
 def _up_to(rules: RuleTable, landmark: str) -> RuleTable:
@@ -274,18 +268,6 @@ def _deciding(rules: RuleTable) -> RuleTable:
         looked_at for node in rules.nodes.values() for looked_at in _looked_at(rules, node)
     }
     return replace(rules, nodes={name: node for name, node in rules.nodes.items() if name in needed})
-
-
-def _settings_of_table(part: Any) -> Iterator[str]:
-    """Yield the settings that word the rules themselves; all others change what counts as an input."""
-    if isinstance(part, Mapping):
-        yield from [part["by"]] if "by" in part else []
-        yield from part.get("only", {})
-        for below in part.values():
-            yield from _settings_of_table(below)
-    elif isinstance(part, list):
-        for below in part:
-            yield from _settings_of_table(below)
 
 
 def _answers(inputs: pd.DataFrame, tables: Tables, cohort: pd.DataFrame, rules: RuleTable) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """How the inputs of a decision table look at raw tables: at one node, on the day of its decision."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,9 +23,11 @@ SOURCE_TABLES = (
 )
 
 Tables = Mapping[str, pd.DataFrame]
+Known = dict[tuple[str, str, str], list[tuple[dict[str, str], pd.DataFrame]]]
+"""What was read already, by node and source: under which readings, and what was found."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class View:
     """The raw tables (from `of_patients`) as a node sees them; `cohort` has the index usubjid."""
 
@@ -33,8 +35,9 @@ class View:
     cohort: pd.DataFrame
     rules: RuleTable
     node: Node
-    read: dict[str, pd.DataFrame] = field(default_factory=dict)
-    """What was read of an input's source already."""
+    known: Known = field(default_factory=dict)
+    asked: dict[str, str] = field(default_factory=dict)
+    """The readings that were asked for."""
 
     @property
     def patients(self) -> pd.Index:
@@ -59,7 +62,24 @@ class View:
 
     def setting(self, name: str) -> str:
         """Return the reading in force."""
-        return self.rules.settings[name]
+        value = self.asked[name] = self.rules.settings[name]
+        return value
+
+    def once(self, kind: str, name: str, read: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """Return what `read` finds, read once for all tables that agree in the readings it asks for.
+
+        `read` must take the readings from `setting` alone; all else is the same in the tables of a document.
+        """
+        found = self.known.setdefault((self.node.name, kind, name), [])
+        for asked, frame in found:
+            if asked.items() <= self.rules.settings.items():
+                self.asked |= asked
+                return frame
+        before, self.asked = self.asked, {}
+        frame = read()
+        found.append((self.asked, frame))
+        self.asked = before | self.asked
+        return frame
 
     def cycle_start(self, cycle: int | None) -> pd.Series:
         """Return the first day of a cycle by usubjid; NaT where it was not given, and for no cycle."""

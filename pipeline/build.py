@@ -1,4 +1,4 @@
-"""Stage features: one row per patient at a landmark, from what had been reported by then."""
+"""Stage features: one row per patient at every landmark, from what had been reported by then."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from features.assemble import Assembled, assemble
 from features.landmarks import parse_landmarks
 from pipeline.configs import read_contract, read_feature_settings
 from pipeline.console import refusals
-from pipeline.files import read_tables, read_yaml, stage_paths, write_json, write_table
+from pipeline.files import read_tables, read_yaml, replacing, stage_paths, write_json, write_table
 
 
 def description(landmark: str, assembled: Assembled) -> dict[str, Any]:
@@ -35,25 +35,17 @@ def require_landmark(landmark: str, known: Sequence[str] | Mapping[str, Any]) ->
 
 
 def main() -> None:
-    """Read raw tables and cohort, assemble, write."""
-    args = stage_paths(
-        __doc__ or "", "study", "settings", "genes", "contract", "raw", "cohort", "features", "description",
-        landmark="name of the landmark",
-    )  # fmt: skip
+    """Read raw tables and cohort, assemble every landmark, write."""
+    args = stage_paths(__doc__ or "", "study", "settings", "genes", "contract", "raw", "cohort", "features")
     study = read_yaml(args.study)
-    with refusals():
-        landmarks = parse_landmarks(study)
-        require_landmark(args.landmark, landmarks)
-        assembled = assemble(
-            read_tables(args.raw),
-            pd.read_parquet(args.cohort),
-            landmarks[args.landmark],
-            study,
-            read_feature_settings(args.settings, args.genes),
-            read_contract(args.contract),
-        )
-    write_table(args.features, assembled.frame)
-    write_json(args.description, description(args.landmark, assembled))
+    with refusals(), replacing(args.features) as new:
+        new.mkdir()
+        tables, cohort = read_tables(args.raw), pd.read_parquet(args.cohort)
+        settings, contract = read_feature_settings(args.settings, args.genes), read_contract(args.contract)
+        for name, landmark in parse_landmarks(study).items():
+            assembled = assemble(tables, cohort, landmark, study, settings, contract)
+            write_table(new / f"{name}.parquet", assembled.frame)
+            write_json(new / f"{name}.json", description(name, assembled))
 
 
 if __name__ == "__main__":

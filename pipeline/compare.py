@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from models.domains import ALL, WITHOUT
 from models.metrics import by_repeat, compare, evaluate
-from pipeline.domains import ALL, WITHOUT
 from pipeline.files import read_yaml, stage_paths, write_json
 from pipeline.performance import arm_groups, each_or_its_error, shown_thresholds
 

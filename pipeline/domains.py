@@ -1,24 +1,18 @@
 """Stage domains: the linear candidate on sets of domains, on the folds of the whole model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from rich.progress import track
 
+from models.domains import ARM, Features, domain_sets
 from models.procedure import ResponseModel
 from models.resampling import FoldResult, Procedure, cross_validate, outcome_strata, stratified_splits, tidy
+from pipeline.analysis import analysis_rows
 from pipeline.console import refusals, stderr
-from pipeline.files import read_json, read_yaml, stage_paths, workers, write_table
-from pipeline.train import analysis_rows
-
-ARM = "arm"
-ALL = "all"
-PLUS = "+"
-WITHOUT = "without "
-
-Features = Sequence[Mapping[str, Any]]
+from pipeline.files import read_json, read_yaml, stage_paths, workers, write_tables
 
 
 class OnSet:
@@ -38,26 +32,6 @@ class OnSet:
     def predictions(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
         """Return the set's forecast."""
         return {self.name: self.model.predict_proba(X)[:, 1]}
-
-
-def domain_sets(features: Features) -> dict[str, list[Mapping[str, Any]]]:
-    """Return the sets: domains one after the other, all, and each left out; the arm is part of every set.
-
-    A landmark with one domain has only the set of all.
-    """
-    domains = list(dict.fromkeys(feature["domain"] for feature in features))
-
-    def of(chosen: Sequence[str]) -> list[Mapping[str, Any]]:
-        return [feature for feature in features if feature["domain"] in chosen or feature["name"] == ARM]
-
-    growing = [domains[: count + 1] for count in range(len(domains) - 1)]
-    sets = {PLUS.join(chosen): of(chosen) for chosen in growing} | {ALL: list(features)}
-    if len(domains) > 1:
-        sets |= {WITHOUT + left: of([domain for domain in domains if domain != left]) for left in domains}
-    # Leaving out the last domain is the set before it.
-    return {
-        name: chosen for name, chosen in sets.items() if name != WITHOUT + domains[-1] or len(domains) == 1
-    }
 
 
 def domain_predictions(
@@ -88,24 +62,24 @@ def domain_predictions(
 
 
 def main() -> None:
-    """Read, cross-validate every set, write."""
+    """Read, cross-validate every set at every landmark, write."""
     args = stage_paths(
-        __doc__ or "", "settings", "validation", "features", "description", "cohort", "rules", "predictions",
-        landmark="name of the landmark",
-    )  # fmt: skip
-    rows, y = analysis_rows(
-        pd.read_parquet(args.features), pd.read_parquet(args.cohort), pd.read_parquet(args.rules)
+        __doc__ or "", "study", "settings", "validation", "features", "cohort", "rules", "predictions"
     )
+    settings, validation = read_yaml(args.settings), read_yaml(args.validation)
+    cohort, found = pd.read_parquet(args.cohort), {}
     with refusals():
-        found = domain_predictions(
-            rows,
-            y,
-            read_json(args.description)["features"],
-            read_yaml(args.settings),
-            read_yaml(args.validation),
-            f"{args.landmark}, domains",
-        )
-    write_table(args.predictions, found)
+        for landmark in read_yaml(args.study)["landmarks"]:
+            rows, y = analysis_rows(
+                pd.read_parquet(args.features / f"{landmark}.parquet"),
+                cohort,
+                pd.read_parquet(args.rules / f"{landmark}.parquet"),
+            )
+            features = read_json(args.features / f"{landmark}.json")["features"]
+            found[landmark] = domain_predictions(
+                rows, y, features, settings, validation, f"{landmark}, domains"
+            )
+    write_tables(args.predictions, found)
 
 
 if __name__ == "__main__":

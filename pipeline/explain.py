@@ -1,15 +1,17 @@
-"""Stage explain: out-of-fold SHAP values at one landmark, checked for additivity, and how stable they are."""
+"""Stage explain: out-of-fold SHAP values of every landmark, checked for additivity; how stable they are."""
 
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 
 from models import attribution
 from models.explanation import explain_out_of_fold
 from models.interactions import interaction_strengths
-from pipeline.files import read_json, read_yaml, stage_paths, write_json, write_table
+from pipeline.files import read_json, read_yaml, replacing, stage_paths, workers, write_json, write_table
 from pipeline.rounding import rounded
 
 TOLERANCE = 1e-9
@@ -134,33 +136,21 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def main() -> None:
-    """Read fits and predictions, explain, write."""
-    args = stage_paths(
-        __doc__ or "",
-        "features",
-        "description",
-        "fits",
-        "predictions",
-        "cohort",
-        "rules",
-        "settings",
-        "validation",
-        "shap",
-        "summary",
-    )
-    fits, settings, validation = read_json(args.fits), read_yaml(args.settings), read_yaml(args.validation)
-    values, predictions = pd.read_parquet(args.features), pd.read_parquet(args.predictions)
-    description = read_json(args.description)
+def explain(args: Namespace, landmark: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the contributions at a landmark, and what they say as a whole."""
+    fits = read_json(args.fits / f"{landmark}.json.gz")
+    settings, validation = read_yaml(args.settings), read_yaml(args.validation)
+    values = pd.read_parquet(args.features / f"{landmark}.parquet")
+    predictions = pd.read_parquet(args.predictions / f"{landmark}.parquet")
     explained = explain_out_of_fold(
         fits["fits"], values, predictions, model=fits["model"], tolerance=TOLERANCE
     )
-    rules = pd.read_parquet(args.rules)
+    rules = pd.read_parquet(args.rules / f"{landmark}.parquet")
     branches = rules.set_index("usubjid")["protocol_branch"] if "protocol_branch" in rules else None
     summary = summarise(
         explained,
         values,
-        description,
+        read_json(args.features / f"{landmark}.json"),
         pd.read_parquet(args.cohort),
         branches,
         settings,
@@ -175,8 +165,22 @@ def main() -> None:
         patients=settings["explanation"]["interaction_patients"],
     )
     summary["interactions"] = strengths[: settings["explanation"]["interactions"]]
-    write_json(args.summary, rounded(summary))
-    write_table(args.shap, explained)
+    return explained, rounded(summary)
+
+
+def main() -> None:
+    """Explain every landmark in a process of its own, write."""
+    args = stage_paths(
+        __doc__ or "", "study", "features", "fits", "predictions", "cohort", "rules", "settings",
+        "validation", "shap",
+    )  # fmt: skip
+    landmarks = read_yaml(args.study)["landmarks"]
+    found = Parallel(n_jobs=workers())(delayed(explain)(args, landmark) for landmark in landmarks)
+    with replacing(args.shap) as new:
+        new.mkdir()
+        for landmark, (explained, summary) in zip(landmarks, found, strict=True):
+            write_table(new / f"{landmark}.parquet", explained)
+            write_json(new / f"{landmark}.json", summary)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ from models.backends import Backend
 from models.metrics import auc
 from models.procedure import ResponseModel
 from models.resampling import TaskResult, cross_validate, outcome_strata, run_tasks, stratified_splits
+from pipeline.analysis import analysis_rows
 from pipeline.console import stderr, stdout
 from pipeline.files import read_json, read_yaml, workers, write_json
 from pipeline.null_state import NULL_CHECK, null_state
 from pipeline.study import ACTIVE
-from pipeline.train import analysis_rows
 
 
 def permuted_auc(

@@ -1,9 +1,7 @@
-"""Stage overview: the study report, first page of a study's reports."""
+"""The study report, first page of a study's reports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,12 +10,10 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
 from pipeline.card import ESTIMAND
-from pipeline.console import refusals
-from pipeline.files import read_json, read_yaml, stage_paths, write_text
 from pipeline.report import patients_part, validation_part
 from pipeline.report.drawing import Spec
 from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_links, render
-from pipeline.report.results import Results, read_results
+from pipeline.report.results import Results
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 
@@ -283,49 +279,3 @@ def late_rows(
         for name in study["landmarks"]
     }
     return {name: rows for name, rows in late.items() if rows}
-
-
-def main() -> None:
-    """Read what the other stages found, write the study report."""
-    args = stage_paths(
-        __doc__ or "",
-        "study",
-        "settings",
-        "validation",
-        "models",
-        "items",
-        "flow",
-        "metrics",
-        "curves",
-        "review",
-        "features",
-        "stored",
-        "described",
-        "problems",
-        "page",
-    )
-    with refusals():
-        study = read_yaml(args.study)
-        described = read_json(args.described)
-        given = Inputs(
-            study=study,
-            settings=read_yaml(args.settings),
-            validation=read_yaml(args.validation),
-            models=read_yaml(args.models),
-            items=read_yaml(args.items),
-            flow=read_json(args.flow),
-            descriptions={name: read_json(args.features / f"{name}.json") for name in study["landmarks"]},
-            described=described,
-            problems=pd.read_csv(args.problems, dtype={"column": str, "ids": str}, keep_default_na=False),
-            centres=described["centres"],
-            digests={
-                name: sha256((args.stored / name / "model.json").read_bytes()).hexdigest()
-                for name in study["landmarks"]
-            },
-        )
-        page = overview_page(given, read_results(args.metrics, args.curves, args.review, study["landmarks"]))
-    write_text(Path(args.page), page)
-
-
-if __name__ == "__main__":
-    main()

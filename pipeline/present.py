@@ -1,4 +1,4 @@
-"""Stage present: the page that explains the predictions at one landmark."""
+"""The page that explains the predictions at one landmark."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 
 from models.explanation import KEYS
-from pipeline.console import refusals
-from pipeline.files import read_json, read_yaml, stage_paths, write_text
+from pipeline.files import read_json
 from pipeline.report.drawing import PALETTE, Spec
 from pipeline.report.page import absent_domains, domain_name, percent, render
 from pipeline.report.patients import feature_data, patient_data
@@ -305,51 +304,17 @@ def _open_charts(study: Mapping[str, Any], about: dict[str, Any]) -> dict[str, S
     return charts
 
 
-def main() -> None:
-    """Read the landmark's artifacts, write its page."""
-    args = stage_paths(
-        __doc__ or "",
-        "study",
-        "settings",
-        "features",
-        "shap",
-        "predictions",
-        "rules",
-        "cohort",
-        "metrics",
-        "page",
-        landmark="the landmark explained",
+def read_landmark(features: Path, shap: Path, predictions: Path, name: str) -> Landmark:
+    """Return the artifacts of one landmark from the folders of all."""
+    return Landmark(
+        read_json(features / f"{name}.json"),
+        pd.read_parquet(features / f"{name}.parquet"),
+        pd.read_parquet(shap / f"{name}.parquet"),
+        pd.read_parquet(predictions / f"{name}.parquet"),
     )
-    with refusals():
-        study = read_yaml(args.study)
-        landmarks = {
-            name: Landmark(
-                read_json(args.features / f"{name}.json"),
-                pd.read_parquet(args.features / f"{name}.parquet"),
-                pd.read_parquet(args.shap / f"{name}.parquet"),
-                pd.read_parquet(args.predictions / f"{name}.parquet"),
-            )
-            for name in study["landmarks"]
-        }
-        page = landmark_page(
-            study,
-            read_yaml(args.settings),
-            landmarks,
-            args.landmark,
-            read_json(args.shap / f"{args.landmark}.json"),
-            pd.read_parquet(args.cohort),
-            read_branches(args.rules / f"{args.landmark}.parquet"),
-            read_json(args.metrics / f"{args.landmark}.json"),
-            read_json(args.metrics / "comparison.json"),
-        )
-    write_text(Path(args.page), page)
 
 
 def read_branches(path: Path) -> pd.Series | None:
     """Return the protocol branch of each patient, index usubjid; None where the rules have no branches."""
     rules = pd.read_parquet(path)
     return rules.set_index("usubjid")["protocol_branch"] if "protocol_branch" in rules else None
-
-
-if __name__ == "__main__":
-    main()

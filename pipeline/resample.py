@@ -25,9 +25,9 @@ from models.resampling import (
     tidy,
 )
 from pipeline import checkpoints
+from pipeline.analysis import analysis_rows
 from pipeline.console import refusals, stderr
 from pipeline.files import read_json, read_yaml, stage_paths, workers, write_table
-from pipeline.train import analysis_rows
 
 MODELS = ("chosen", "rules")
 

@@ -116,11 +116,19 @@ def outcome_definitions(
         yield f"outcome: {name}", refitted(analysis, analysis.rows, outcome)
 
 
-def refitted(analysis: Analysis, rows: pd.DataFrame, outcome: pd.Series) -> dict[str, Any]:
-    """Return the comparison cross-validated again on the patients whose outcome is known."""
+Refit = tuple[pd.DataFrame, np.ndarray, dict[str, np.ndarray]]
+
+
+def refit(analysis: Analysis, rows: pd.DataFrame, outcome: pd.Series) -> Refit:
+    """Return the patients whose outcome is known, their outcome, and predictions cross-validated on them."""
     known = outcome.notna().to_numpy()
     chosen, y = rows.loc[known].reset_index(drop=True), outcome[known].to_numpy(dtype=float)
-    return scenario(analysis, chosen, y, analysis.predicted(chosen, y))
+    return chosen, y, analysis.predicted(chosen, y)
+
+
+def refitted(analysis: Analysis, rows: pd.DataFrame, outcome: pd.Series) -> dict[str, Any]:
+    """Return the comparison cross-validated again on the patients whose outcome is known."""
+    return scenario(analysis, *refit(analysis, rows, outcome))
 
 
 def observation_weights(analysis: Analysis, outcome: pd.Series) -> np.ndarray:
@@ -133,14 +141,18 @@ def observation_weights(analysis: Analysis, outcome: pd.Series) -> np.ndarray:
     return 1 / fitted.observed(analysis.rows, arm)
 
 
-def missing_outcomes(analysis: Analysis, outcome: pd.Series) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the comparison weighted for missing outcomes, and with all of them pCR, or none."""
+def missing_outcomes(
+    analysis: Analysis, outcome: pd.Series, reference: Refit
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the comparison weighted for missing outcomes, and with all of them pCR, or none.
+
+    Weights change no prediction: those of `reference`, the patients whose outcome is known, are weighted.
+    """
     known = outcome.notna().to_numpy()
     if known.all():
         return
     weights = observation_weights(analysis, outcome)[known]
-    chosen, y = analysis.rows.loc[known].reset_index(drop=True), outcome[known].to_numpy(dtype=float)
-    yield "missing outcomes: weighted", scenario(analysis, chosen, y, analysis.predicted(chosen, y), weights)
+    yield "missing outcomes: weighted", scenario(analysis, *reference, weights)
     yield "missing outcomes: all pCR", refitted(analysis, analysis.rows, outcome.fillna(1.0))
     yield "missing outcomes: none pCR", refitted(analysis, analysis.rows, outcome.fillna(0.0))
 
@@ -240,13 +252,14 @@ def main() -> None:
         ids, y, p = by_repeat(predictions, MODELS)
         at = rows.set_index("usubjid").loc[ids].reset_index()
         found = {"as in the run": scenario(analysis, at, y, p)}
-        found["reference: linear candidate, one repeat"] = refitted(analysis, rows, outcome)
+        reference = refit(analysis, rows, outcome)
+        found["reference: linear candidate, one repeat"] = scenario(analysis, *reference)
         eligibility = read_yaml(args.eligibility)
         document = read_rules(args.rules, args.genes)
         all_due = replace(analysis, rows=rows.loc[due].reset_index(drop=True))
         parts: Sequence[Iterator[tuple[str, dict[str, Any]]]] = (
             outcome_definitions(analysis, tables, study, eligibility),
-            missing_outcomes(all_due, outcome[due].reset_index(drop=True)),
+            missing_outcomes(all_due, outcome[due].reset_index(drop=True), reference),
             patient_sets(analysis, outcome, by_patient["eligible"], predictions),
             rule_readings(analysis, tables, cohort, document, args.landmark, predictions),
         )

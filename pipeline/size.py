@@ -14,9 +14,9 @@ from models.sample_size import (
     validation_sample_size,
 )
 from models.serving import PcrModel
+from pipeline.analysis import analysis_rows
 from pipeline.console import refusals, stderr
 from pipeline.files import read_json, read_yaml, stage_paths, write_json
-from pipeline.train import analysis_rows
 
 
 def candidate_parameters(

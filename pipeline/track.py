@@ -24,7 +24,7 @@ from pipeline.version_card import version_card
 
 # What is put into MLflow; the stages that make it, with all that they are made from, are the state.
 TRACKED = ("models", "metrics", "shap", "predictions", "features", "reports")
-LANDMARK_STAGES = ("train", "judge", "explain", "present")
+LANDMARK_STAGES = ("train@{}", "judge@{}", "explain", "reports")
 MOST_PARAM_CHARACTERS = 500
 # PostgreSQL takes no more in a version's description.
 MOST_DESCRIPTION_CHARACTERS = 5000
@@ -66,7 +66,7 @@ def read_state(study_file: Path, pipeline: Path, lock: Path, artifacts: Path) ->
     tracked = [(artifacts / folder).as_posix() for folder in TRACKED]
     makers = [
         name for name, stage in stages.items()
-        if any(out["path"].startswith(f"{folder}/") for out in stage.get("outs", []) for folder in tracked)
+        if any(f"{out['path']}/".startswith(f"{t}/") for out in stage.get("outs", []) for t in tracked)
     ]  # fmt: skip
     return State(state_key(stages, upstream(stages, makers)), stages, study, artifacts, git_commit())
 
@@ -132,7 +132,7 @@ def state_record(state: State) -> Record:
 def landmark_record(state: State, landmark: str, parent: str) -> Record:
     """Return the run of one landmark: key, parameters, metrics with bounds, digests, code, artifacts."""
     artifacts = state.artifacts
-    names = upstream(state.stages, [f"{stage}@{landmark}" for stage in LANDMARK_STAGES])
+    names = upstream(state.stages, [stage.format(landmark) for stage in LANDMARK_STAGES])
     return Record(
         key=state.landmark_key(landmark),
         name=f"{state.study['study']} {landmark}",

@@ -20,21 +20,10 @@ from models.procedure import ResponseModel
 from models.resampling import FoldResult, Procedure, cross_validate, outcome_strata, stratified_splits, tidy
 from models.served import later_visits, support, venn_abers
 from pipeline import checkpoints
+from pipeline.analysis import analysis_rows
 from pipeline.card import ESTIMAND, model_card
 from pipeline.console import refusals, stderr
 from pipeline.files import read_json, read_yaml, replacing, stage_paths, workers, write_json, write_table
-
-
-def analysis_rows(
-    features: pd.DataFrame, cohort: pd.DataFrame, rules: pd.DataFrame
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the at-risk patients with an outcome, sorted by id, and the outcome (n,).
-
-    Beside the features stand the columns of `rules`, rules/<landmark>.parquet: branch and inputs.
-    """
-    known = cohort.loc[cohort["outcome"].notna(), ["usubjid", "outcome"]]
-    rows = features.merge(known, on="usubjid").merge(rules, on="usubjid").sort_values("usubjid")
-    return rows.drop(columns="outcome").reset_index(drop=True), rows["outcome"].to_numpy(dtype=float)
 
 
 def cross_validated(

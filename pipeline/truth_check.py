@@ -16,11 +16,11 @@ from models.comparators import comparators, rule_input_features
 from models.metrics import population_values
 from models.policy import StrategyModel
 from models.serving import read_model
+from pipeline.analysis import analysis_rows
 from pipeline.console import refusals
 from pipeline.files import read_json, read_yaml, stage_paths, write_json
 from pipeline.populations import digest, population, read_recipe, split_truth
 from pipeline.strategy import arms_of, randomised_rows, strategy_model
-from pipeline.train import analysis_rows
 
 MEASURES = ("auc", "brier", "log_loss", "calibration_slope", "calibration_intercept", "o_e")
 # Apart from every seed that a trial is simulated with.

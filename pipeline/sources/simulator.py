@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.rule_ctdna import genes_in_force
+from models.rule_ctdna import genes_of_set
 from models.rules import RuleTable, parse_rules
 from pipeline.configs import read_rules
 from pipeline.sources.simulation import (
@@ -119,7 +119,7 @@ def _before_treatment(n: int, settings: Settings, rules: RuleTable, streams: Str
     people |= screening.violate_eligibility(people, settings, streams)
     variants = genome.draw_genome(people, settings, streams)
     variants |= genome.sequence_tissue(variants, people, places, settings, streams)
-    pathway = genes_in_force(rules)
+    pathway = genes_of_set(rules, rules.settings["pam_genes"])
     variants |= plasma.for_assay(variants, people, places, pathway, settings, streams)
     people["pam_mutated"] = genome.pam_mutated(variants, n, pathway)
     people["panel_covers_pam"] = plasma.panel_covers(people, places, pathway, settings)

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_curve
 
+from models.domains import domain_sets
 from models.metrics import evaluate
 from pipeline.compare import added_by_domains, differences, on_common_patients
 from pipeline.curves import benefit_curves, calibration_curves, roc_curves
-from pipeline.domains import domain_sets
 from pipeline.files import read_yaml
 from pipeline.performance import judge
 from pipeline.profiles import PROFILES, ProfileError, apply_profile
