@@ -119,10 +119,22 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         return (self.predict_proba(X)[:, 1] >= 0.5).astype(int)
 
     def predictions(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
-        """Return the probability of pCR by every candidate and by the chosen one, each of shape (n,)."""
+        """Return the probability of pCR by every candidate and by the chosen one, each of shape (n,).
+
+        A recalibrated candidate is there as it was before, too, ``<name>_uncalibrated``: its calibration
+        slope says what the recalibration corrects.
+        """
         check_is_fitted(self)
-        every = {name: model.probability(X) for name, model in self.models_.items()}
-        return every | {"chosen": every[self.chosen_]}
+        every, before = {}, {}
+        for name, model in self.models_.items():
+            margin = model.log_odds(X)
+            every[name] = _probability(margin)
+            if self.boosters_[name] is not None:
+                learned = self.tuned_[name].calibration
+                before[f"{name}_uncalibrated"] = _probability(
+                    (margin - learned["intercept"]) / learned["slope"]
+                )
+        return every | before | {"chosen": every[self.chosen_]}
 
     def fits(self) -> dict[str, dict[str, Any]]:
         """Return every candidate as plain data: its ``document`` and ``booster`` (text, or None)."""
@@ -171,6 +183,11 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
             **fit.document,
             "calibration": tuned.calibration,
         }
+
+
+def _probability(margin: np.ndarray) -> np.ndarray:
+    """Return probabilities as the served model computes them, to the last bit."""
+    return np.asarray(1.0 / (1.0 + np.exp(-margin)))
 
 
 def choose(losses: Mapping[str, np.ndarray]) -> str:

@@ -10,6 +10,7 @@ from models.benefit import decision_curves
 from models.measures.common import MeasureError, draw_patients
 from models.measures.loess import FEWEST_DISTINCT, distinct_predictions, smoothed_risk
 from models.metrics import by_repeat
+from pipeline.performance import judged_models
 
 POINTS = 60
 CENTRAL = (2.5, 97.5)
@@ -27,7 +28,7 @@ def calibration_curves(predictions: pd.DataFrame, validation: Mapping[str, Any])
     DataFrame
         model, predicted, observed, low, high.
     """
-    ids, y, by_model = by_repeat(predictions, sorted(predictions["model"].unique()))
+    ids, y, by_model = by_repeat(predictions, judged_models(predictions))
     samples = draw_patients(
         len(ids), validation["loess_bootstrap"], np.random.default_rng(validation["seed"])
     )
@@ -76,7 +77,7 @@ def roc_curves(predictions: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         model, false_positive_rate, true_positive_rate.
     """
-    _, y, by_model = by_repeat(predictions, sorted(predictions["model"].unique()))
+    _, y, by_model = by_repeat(predictions, judged_models(predictions))
     grid = np.linspace(0, 1, 101)
     parts = []
     for model, p in by_model.items():

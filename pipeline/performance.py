@@ -17,6 +17,9 @@ MEASURES = (
 )  # fmt: skip
 SMOOTHED = (*LOESS_MEASURES, "ici_null95")
 MODEL, RULES = "chosen", "rules"
+# Before recalibration: in all patients, and only how well it is calibrated.
+UNCALIBRATED = "_uncalibrated"
+CALIBRATION = ("log_loss", "calibration_intercept", "calibration_slope", "o_e")
 # Frequencies by branch or arm: too few distinct predictions for a smoothed curve, though folds differ.
 FREQUENCIES = (RULES, "prevalence")
 BENEFIT = {"de_escalation": "net_benefit", "escalation": "net_benefit_escalation"}
@@ -29,6 +32,11 @@ def shown_thresholds(validation: Mapping[str, Any]) -> list[str]:
         for decision, entry in validation["thresholds"].items()
         for threshold in entry["shown"]
     ]
+
+
+def judged_models(predictions: pd.DataFrame) -> list[str]:
+    """Return the models that are judged in full, sorted: all but those before recalibration."""
+    return sorted(name for name in predictions["model"].unique() if not name.endswith(UNCALIBRATED))
 
 
 def judge(
@@ -48,7 +56,7 @@ def judge(
     arm, branch : Series
         Arm, and branch of the rules known at the landmark, by usubjid.
     """
-    ids, y, by_model = by_repeat(predictions, sorted(predictions["model"].unique()))
+    ids, y, by_model = by_repeat(predictions, judged_models(predictions))
     arms = arm.reindex(ids).to_numpy()
     groups = [
         (name, inside, p) for model, p in by_model.items() for name, inside in arm_groups(model, arms).items()
@@ -62,6 +70,9 @@ def judge(
     )
     of = dict(zip(distinct, judged, strict=True))
     found = {name: dict(of[p.tobytes(), inside.tobytes(), smoothed(name)]) for name, inside, p in groups}
+    before = sorted(set(predictions["model"]) - set(by_model))
+    for name, p in by_repeat(predictions, before)[2].items() if before else ():
+        found[name] = _measured(y, p, validation, CALIBRATION)
     if RULES in by_model:
         known = branch.reindex(ids).fillna("none").to_numpy(dtype=object).astype(str)
         for name, inside in arm_groups(RULES, arms).items():
@@ -87,6 +98,13 @@ def smoothed(name: str) -> bool:
 def _judge_group(
     y: np.ndarray, p: np.ndarray, validation: Mapping[str, Any], *, smooth: bool
 ) -> dict[str, Any]:
+    curve = SMOOTHED if smooth and distinct_predictions(p) >= FEWEST_DISTINCT else ()
+    return _measured(y, p, validation, [*MEASURES, *curve, *shown_thresholds(validation)])
+
+
+def _measured(
+    y: np.ndarray, p: np.ndarray, validation: Mapping[str, Any], names: Sequence[str]
+) -> dict[str, Any]:
     judged: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
     if min(y.sum(), len(y) - y.sum()) < validation["fewest_events"]:
         return judged
@@ -96,8 +114,7 @@ def _judge_group(
         found = evaluate(y, p, names, rng=np.random.default_rng(validation["seed"]), **settings)
         return {name: measure.as_dict() for name, measure in found.items()}
 
-    curve = SMOOTHED if smooth and distinct_predictions(p) >= FEWEST_DISTINCT else ()
-    return judged | each_or_its_error(measured, [*MEASURES, *curve, *shown_thresholds(validation)])
+    return judged | each_or_its_error(measured, names)
 
 
 def _by_branch(

@@ -2,6 +2,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import logit
 
 from models.calibration import recalibrate
 from models.candidates import Design, fit_candidate, linear_terms, staged_margins
@@ -168,7 +169,11 @@ def test_fitting_gives_every_candidate_and_serves_the_chosen_one() -> None:
     frame, y = patients()
     model = ResponseModel(FEATURES, SETTINGS, inner_folds=3, seed=7).fit(frame, y)
     predictions = model.predictions(frame)
-    assert set(predictions) == {"logistic", "lightgbm", "chosen"}
+    assert set(predictions) == {"logistic", "lightgbm", "lightgbm_uncalibrated", "chosen"}
+    learned = model.documents_["lightgbm"]["calibration"]
+    raw = logit(predictions["lightgbm_uncalibrated"])
+    again = learned["intercept"] + learned["slope"] * raw
+    np.testing.assert_allclose(again, logit(predictions["lightgbm"]), atol=1e-9)
     assert np.array_equal(predictions["chosen"], model.predict_proba(frame)[:, 1])
     assert model.documents_["logistic"]["calibration"] == {"intercept": 0.0, "slope": 1.0}
     assert model.documents_["lightgbm"]["calibration"]["slope"] != 1.0
