@@ -365,7 +365,6 @@ def main() -> None:
     args = stage_paths(__doc__ or "", "study", "configs", "features", "work", "out", "page")
     plan = read_yaml(args.configs / "coverage.yaml")["coverage"]
     models, validation = (read_yaml(args.configs / f"{name}.yaml") for name in ("models", "validation"))
-    validation["bootstrap"] = plan["bootstrap"]
     with refusals():
         recipe = read_recipe(args.study, args.configs)
     baseline, landmark = recipe.study["landmarks"][0], plan["landmark"]

@@ -403,7 +403,7 @@ def test_a_stage_reads_no_parameter_of_the_study_that_it_does_not_declare(line: 
         line.call(*command.replace("configs/study.yaml", "declared.yaml").split())
         assert sorted(p for p in line.folder.glob("artifacts/**/*") if p.is_file()) == before
     (line.folder / "declared.yaml").unlink()
-    assert line.call("dvc", "status", "present", "compare", "overview").stdout.strip().endswith("up to date.")
+    assert line.call("dvc", "status", "explain", "compare", "reports").stdout.strip().endswith("up to date.")
 
 
 def readme_commands() -> list[str]:

@@ -281,5 +281,5 @@ def test_the_committed_settings_are_the_default_profile(
     with pytest.raises(ProfileError, match="unknown profile 'huge': configs/profiles has default, full"):
         apply_profile("huge")
     Path("configs/validation.yaml").write_text("bootstrap: 5\n", encoding="utf-8")
-    with pytest.raises(ProfileError, match="has no setting loess_bootstrap"):
+    with pytest.raises(ProfileError, match="has no setting repeats"):
         apply_profile("default")
