@@ -127,7 +127,7 @@ def overview_page(given: Inputs, results: Results) -> str:
             given.items["probast"],
             context,
             "probast",
-            "PROBAST+AI questions, where the run can answer (Moons et al., BMJ 2025;388:e082505)",
+            "Questions after PROBAST and PROBAST+AI (Moons et al., BMJ 2025;388:e082505), numbered here",
         ),
         used=used_tables(given),
         key=given.described["used"]["key"],

@@ -13,6 +13,12 @@ from pipeline.console import stdout
 from pipeline.files import read_json, read_yaml
 from pipeline.study import ACTIVE
 
+REPORTS = Path("configs/reports.yaml")
+
+
+class PatientViewError(ValueError):
+    """A look at a patient where the study shows none."""
+
 
 class UnknownPatientError(ValueError):
     """A landmark or a patient that the active study's artifacts do not have."""
@@ -25,8 +31,14 @@ def print_patient(artifacts: Path, landmark: str, patient: str, top: int) -> Non
     ------
     UnknownPatientError
         If the study has no such landmark, or the landmark has no prediction of the patient.
+    PatientViewError
+        If configs/reports.yaml leaves the view of single patients out.
     """
     study = read_yaml(ACTIVE)
+    if not read_yaml(REPORTS)["privacy"]["patient_view"]:
+        raise PatientViewError(
+            f"{REPORTS} shows no single patients (privacy.patient_view is false); set it to true to see one"
+        )
     if landmark not in study["landmarks"]:
         raise UnknownPatientError(
             f"--landmark {landmark}: study {study['study']} has the landmarks {', '.join(study['landmarks'])}"

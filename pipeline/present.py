@@ -99,15 +99,16 @@ def landmark_page(
         "n": len(shown),
         "events": int(outcome.set_axis(first["usubjid"])[shown["usubjid"]].sum()),
     }
-    charts["beeswarm"] = beeswarm_chart(swarm_points(shown, shown_values, top), drawn)
+    view = settings["privacy"]["patient_view"]
+    if view:
+        charts["beeswarm"] = beeswarm_chart(swarm_points(shown, shown_values, top), drawn)
     charts |= _open_charts(study, drawn)
     split = settings["explanation"]["split_by"] if summary["curves_by"] else None
-    view = settings["privacy"]["patient_view"]
     return render(
         "landmark.html.j2",
         study,
         charts,
-        page_data(study, summary, features, shown, shown_values, split)
+        page_data(study, summary, features, shown, shown_values, split, points=view)
         | (
             patient_data(
                 shown,
@@ -154,16 +155,20 @@ def page_data(
     shown: pd.DataFrame,
     values: pd.DataFrame,
     split: str | None,
+    *,
+    points: bool,
 ) -> dict[str, Any]:
-    """Return what the page's script draws features from."""
+    """Return what the page's script draws features from: curves, and the points of patients if wanted."""
     packed, scale = feature_data(features, shown, values)
     for feature in packed:
+        if not points:
+            feature |= {"values": "", "shap": ""}
         feature["curve"] = summary["curves"][feature["name"]]
         feature["curves"] = {part: curves[feature["name"]] for part, curves in summary["curves_by"].items()}
         feature["domain"] = domain_name(feature["domain"])
         feature["unit"] = "" if feature["unit"] in NO_UNIT else feature["unit"]
     return {
-        "n": len(shown),
+        "n": len(shown) if points else 0,
         "repeat": int(shown["repeat"].iloc[0]) + 1,
         "scale": scale,
         "features": packed,

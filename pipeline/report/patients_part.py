@@ -25,12 +25,11 @@ def table_one_part(described: Mapping[str, Any], arms: Sequence[str], privacy: P
     content = described["table_one"]
     groups = [ALL, *[arm for arm in arms if arm in content["by_arm"]]]
     rows: list[dict[str, Any]] = []
+    hidden = _hidden_of_table_one(content["rows"], groups, privacy)
     last = ""
     for row in content["rows"]:
         if row["level"] is not None and row["feature"] != last:
-            rows.append(
-                {"name": row["description"]} | dict.fromkeys(groups, "") | {"missing": _missing(row, privacy)}
-            )
+            rows.append({"name": row["description"]} | dict.fromkeys(groups, "") | {"missing": _missing(row)})
         last = row["feature"]
         unit = f", {row['unit']}" if row["unit"] not in {"", "1"} else ""
         name = (
@@ -38,10 +37,13 @@ def table_one_part(described: Mapping[str, Any], arms: Sequence[str], privacy: P
             if row["level"] is None
             else Markup('<span class="level">{}</span>').format(row["level"])
         )
-        cells = {group: _summary_cell(row["cells"][group], privacy) for group in groups}
-        rows.append(
-            {"name": name} | cells | {"missing": _missing(row, privacy) if row["level"] is None else ""}
-        )
+        cells = {
+            group: _summary_cell(
+                row["cells"][group], privacy, hidden=(row["feature"], row["level"], group) in hidden
+            )
+            for group in groups
+        }
+        rows.append({"name": name} | cells | {"missing": _missing(row) if row["level"] is None else ""})
     sizes = {ALL: content["patients"], **content["by_arm"]}
     columns = (
         {"name": "Feature"} | {g: f"{g} (n = {count(sizes[g])})" for g in groups} | {"missing": "Missing"}
@@ -50,13 +52,32 @@ def table_one_part(described: Mapping[str, Any], arms: Sequence[str], privacy: P
     return {}, {"one": Table.of("table-one", caption, columns, rows)}
 
 
-def _missing(row: Mapping[str, Any], privacy: Privacy) -> Any:
-    return privacy.cell(row["cells"][ALL]["missing"])
+def _missing(row: Mapping[str, Any]) -> str:
+    # How many values are not known says nothing on a patient.
+    return count(row["cells"][ALL]["missing"])
 
 
-def _summary_cell(cell: Mapping[str, Any], privacy: Privacy) -> Any:
+def _hidden_of_table_one(
+    rows: Sequence[Mapping[str, Any]], groups: Sequence[str], privacy: Privacy
+) -> set[Any]:
+    """Return the hidden cells (feature, level, group): arms add up to all, levels to the known values."""
+    levels = [row for row in rows if row["level"] is not None]
+    counts = {
+        (row["feature"], row["level"], group): int(row["cells"][group]["count"])
+        for row in levels
+        for group in groups
+    }
+    features = dict.fromkeys(row["feature"] for row in levels)
+    across = [[(row["feature"], row["level"], group) for group in groups] for row in levels]
+    down = [
+        [c for c in counts if c[0] == feature and c[2] == group] for feature in features for group in groups
+    ]
+    return privacy.hidden(counts, [*across, *down])
+
+
+def _summary_cell(cell: Mapping[str, Any], privacy: Privacy, *, hidden: bool) -> Any:
     if "count" in cell:
-        return privacy.cell(cell["count"], cell["n"])
+        return privacy.cell(cell["count"], cell["n"], hidden=hidden)
     if "median" not in cell:
         return Markup('<span class="none">none known</span>')
     return Markup('{:.4g} <span class="interval">({:.4g} to {:.4g})</span>').format(
@@ -158,9 +179,16 @@ def states_table(states: Sequence[Mapping[str, Any]], levels: Sequence[str], pri
     """Return the counts of every state by domain, visit and arm: the states are kept apart."""
     rows = []
     for state in states:
+        counts = {(row["group"], row["level"]): int(row["n"]) for row in state["by_arm"]}
+        lines = [
+            [c for c in counts if c[axis] == name] for axis in (0, 1) for name in {c[axis]: 0 for c in counts}
+        ]
+        hidden = privacy.hidden(counts, lines)
         groups: dict[str, dict[str, Any]] = {}
         for row in state["by_arm"]:
-            groups.setdefault(row["group"], {})[row["level"]] = privacy.cell(row["n"], row["of"])
+            groups.setdefault(row["group"], {})[row["level"]] = privacy.cell(
+                row["n"], row["of"], hidden=(row["group"], row["level"]) in hidden
+            )
         rows += [
             {"name": f"{domain_name(state['domain'])}, {state['visit']}, {group}"}
             | {level: cells.get(level, "") for level in levels}
@@ -387,13 +415,14 @@ def toxicity_part(described: Mapping[str, Any], privacy: Privacy) -> Part:
             "no_pcr_without": "No pCR, without",
             "no_pcr_with": "No pCR, with",
         },
-        [
-            {"arm": row["arm"], "n": count(row["n"])}
-            | {
-                k: privacy.cell(row[k], row["n"])
-                for k in ("pcr_without", "pcr_with", "no_pcr_without", "no_pcr_with")
-            }
-            for row in found["response"]
-        ],
+        [_response_row(row, privacy) for row in found["response"]],
     )
     return charts, tables
+
+
+def _response_row(row: Mapping[str, Any], privacy: Privacy) -> dict[str, Any]:
+    """Return the four cells of an arm, which add up to its n."""
+    names = ("pcr_without", "pcr_with", "no_pcr_without", "no_pcr_with")
+    hidden = privacy.hidden({name: int(row[name]) for name in names}, [names])
+    cells = {name: privacy.cell(row[name], row["n"], hidden=name in hidden) for name in names}
+    return {"arm": row["arm"], "n": count(row["n"])} | cells

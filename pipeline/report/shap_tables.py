@@ -15,8 +15,10 @@ Feature = Mapping[str, Any]
 
 def described(feature: Feature) -> Markup:
     """Return a feature's name as a link to its view, its description on hover."""
-    return Markup('<a href="#feature" data-feature="{0}" title="{1}">{0}</a>').format(
-        feature["name"], feature["description"]
+    # Where it must break, a name breaks after an underscore.
+    shown = Markup("_<wbr>").join(feature["name"].split("_"))
+    return Markup('<a href="#feature" data-feature="{}" title="{}">{}</a>').format(
+        feature["name"], feature["description"], shown
     )
 
 

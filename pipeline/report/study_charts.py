@@ -108,7 +108,7 @@ def benefit_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
             scale=alt.Scale(zero=False),
             axis=alt.Axis(format="%"),
         ),
-        color=colours_of("strategy", strategies, colours[: len(strategies)], columns=3),
+        color=colours_of("strategy", strategies, colours[: len(strategies)], columns=2),
     )
     # Treating all falls far below zero beyond the prevalence: the scale ends a little below zero.
     top = float(curve["value"].max())

@@ -1,8 +1,8 @@
 """Tables as data, drawn by one macro of the templates (parts.html.j2), and the small cells that they hide."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from markupsafe import Markup
 
@@ -32,6 +32,9 @@ class Table:
         return Table(id, caption, columns, rows, frozenset(names[1:]) - frozenset(text))
 
 
+Cell = TypeVar("Cell", bound=Hashable)
+
+
 @dataclass(frozen=True)
 class Privacy:
     """Which cells are shown: counts from 1 to below `smallest` are not, where `suppress` says so."""
@@ -43,10 +46,30 @@ class Privacy:
         """Tell whether a count is too small to be shown."""
         return self.suppress and 0 < n < self.smallest
 
-    def cell(self, n: int, of: int | None = None) -> Markup:
-        """Return a count, with its share of `of`; fewer than the smallest are not told."""
+    def hidden(self, counts: Mapping[Cell, int], lines: Sequence[Sequence[Cell]]) -> set[Cell]:
+        """Return which cells of a table are not shown: the small ones, and those that would tell them.
+
+        Parameters
+        ----------
+        counts : mapping
+            Count by cell.
+        lines : sequence of sequences of cells
+            Cells of which each follows from the others: their sum is known, or one is the sum of the rest.
+            Where one cell of a line is hidden, the smallest other one (above zero, if there is one) is
+            hidden with it, until no line has a single hidden cell. A line of one cell cannot be protected.
+        """
+        found = {cell for cell, n in counts.items() if self.hides(n)}
+        while alone := [line for line in lines if len(line) > 1 and sum(c in found for c in line) == 1]:
+            others = [cell for cell in alone[0] if cell not in found]
+            found.add(min(others, key=lambda cell: (counts[cell] == 0, counts[cell])))
+        return found
+
+    def cell(self, n: int, of: int | None = None, *, hidden: bool = False) -> Markup:
+        """Return a count, with its share of `of`; fewer than the smallest are not told, nor hidden ones."""
         if self.hides(n):
             return Markup('<span class="none">&lt; {}</span>').format(self.smallest)
+        if hidden:
+            return Markup('<span class="none">not shown</span>')
         share = Markup(' <span class="interval">{}</span>').format(percent(n / of)) if of else Markup("")
         return Markup("{}{}").format(count(n), share)
 

@@ -25,7 +25,7 @@ NAMES = {
     "all": "treat all",
     "none": "treat none",
 }
-HARM = {"de_escalation": "De-escalation: the event is pCR", "escalation": "Escalation: the event is no pCR"}
+HARM = {"de_escalation": "de-escalation, the event is pCR", "escalation": "escalation, the event is no pCR"}
 MEASURES = {"auc": ("AUC", None), "slope": ("Calibration slope", 1.0), "o_e": ("Observed over expected", 1.0)}
 Part = tuple[dict[str, Spec], dict[str, Table]]
 
@@ -65,7 +65,7 @@ def performance_part(results: Results) -> Part:
             part = part[part["decision"] == decision].drop(columns="decision")
             part = part.assign(strategy=part["strategy"].map(NAMES))
             charts[f"benefit-{decision.replace('_', '-')}-{name}"] = benefit_chart(
-                part, f"Net benefit at {name}. {title}", _about(whole, f"net benefit, {title}")
+                part, f"Net benefit at {name}: {title}", _about(whole, f"net benefit, {title}")
             )
     return charts, {}
 

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given as given_by_hypothesis
+from hypothesis import strategies as st
 
 from models.explanation import rank_scale
 from pipeline.card import SIMULATED
 from pipeline.explain import summarise
 from pipeline.files import read_yaml
 from pipeline.overview import AUTHORS, checklist, difference_points, difference_rows, flow_rows
+from pipeline.patient_report import PatientViewError, print_patient
 from pipeline.present import Landmark, MismatchError, landmark_page
 from pipeline.report.page import measure
 from pipeline.report.points import evenly, swarm_points
@@ -260,6 +263,36 @@ def test_the_patient_view_can_be_left_out_and_no_id_is_then_on_the_page() -> Non
     assert not re.search(r"P000\d\d", html)
     assert 'id="patient-search"' not in html
     assert re.search(r"P000\d\d", page())
+    assert data_of(html)["n"] == 0
+    assert all(feature["values"] == feature["shap"] == "" for feature in data_of(html)["features"])
+    assert "beeswarm" in charts(page())
+    assert "beeswarm" not in charts(html)
+    # What is left is drawn from summaries: no chart has as many rows as there are patients.
+    assert all(len(rows_of(spec)) < 40 for spec in charts(html).values() if "datasets" in spec)
+
+
+def test_single_patients_are_not_printed_either_where_the_study_shows_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/study.yaml").write_text("study: s\nlandmarks: [c2]\n", encoding="utf-8")
+    (tmp_path / "configs/reports.yaml").write_text("privacy: {patient_view: false}\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PatientViewError, match="shows no single patients"):
+        print_patient(tmp_path, "c2", "P00001", 5)
+
+
+@given_by_hypothesis(
+    st.lists(st.lists(st.integers(0, 30), min_size=3, max_size=3), min_size=2, max_size=5), st.integers(2, 6)
+)
+def test_no_hidden_count_follows_from_those_that_are_shown(table: list[list[int]], smallest: int) -> None:
+    privacy = Privacy(smallest, suppress=True)
+    counts = {(i, j): n for i, row in enumerate(table) for j, n in enumerate([*row, sum(row)])}
+    lines = [[c for c in counts if c[axis] == k] for axis in (0, 1) for k in {c[axis] for c in counts}]
+    hidden = privacy.hidden(counts, lines)
+    assert {cell for cell, n in counts.items() if 0 < n < smallest} <= hidden
+    assert all(sum(cell in hidden for cell in line) != 1 for line in lines)
+    assert Privacy(smallest, suppress=False).hidden(counts, lines) == set()
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
@@ -279,7 +312,8 @@ def test_names_on_the_page_are_the_models_features_in_its_order_whatever_the_ord
     )
     assert [f["name"] for f in data_of(html)["features"]] == names
     table = html.split('<table id="inputs">')[1].split("</table>")[0]
-    assert re.findall(r'<th scope="row"><a [^>]*>(.*?)</a>', table) == names
+    shown = re.findall(r'<th scope="row"><a [^>]*>(.*?)</a>', table)
+    assert [name.replace("<wbr>", "") for name in shown] == names
     for feature in data_of(html)["features"]:
         codes = np.frombuffer(
             base64.b64decode(feature["values"]), "<f4" if feature["kind"] == "numeric" else "<i1"

@@ -49,7 +49,7 @@
     const splitter = data.split && split && split.checked ? byName[data.split] : -1;
     const parts = splitter < 0 ? [null] : features[splitter].levels.map((level, code) => ({ level, code }));
     about.textContent = `${f.description}. ${f.domain}, known at ${f.known_at}. `
-      + (f.missing_count ? `${f.missing_count} patients without a value are not drawn.` : "No value is missing.");
+      + (f.missing_count ? `${f.missing_count} patients have no value and are not drawn.` : "No value is missing.");
     for (const [place, target] of places.entries()) {
       const figure = target.closest("figure");
       figure.hidden = place >= parts.length;
