@@ -79,14 +79,11 @@ def spline_basis(x: np.ndarray, knots: Sequence[float]) -> np.ndarray:
     """
     k = np.asarray(knots, dtype=float)
     last, before = k[-1], k[-2]
-
-    def cube(knot: float) -> np.ndarray:
-        return np.maximum(x - knot, 0.0) ** 3
-
+    cubes = np.maximum(x - k[:, None], 0.0) ** 3
     width = last - before
     terms = [
-        cube(knot) - cube(before) * (last - knot) / width + cube(last) * (before - knot) / width
-        for knot in k[:-2]
+        cube - cubes[-2] * (last - knot) / width + cubes[-1] * (before - knot) / width
+        for knot, cube in zip(k[:-2], cubes, strict=False)
     ]
     return np.asarray(np.column_stack(terms) / (last - k[0]) ** 2)
 
@@ -153,7 +150,11 @@ class PcrModel:
     def complete(self, encoded: np.ndarray) -> np.ndarray:
         """Return `encoded` with every missing value replaced by its regression on the observed columns."""
         missing = np.isnan(encoded)
-        return np.where(missing, self.imputed(encoded), encoded) if missing.any() else encoded
+        if not missing.any():
+            return encoded
+        completed = self.imputed(encoded)
+        np.copyto(completed, encoded, where=~missing)
+        return completed
 
     def imputed(self, encoded: np.ndarray) -> np.ndarray:
         """Return the regression of every column on the other columns observed, for known values as well.
@@ -162,9 +163,14 @@ class PcrModel:
         missing stands at its mean, and an imputed value stays inside the range seen in training.
         """
         learned = self._encoding
-        standard = np.where(np.isnan(encoded), 0.0, (encoded - learned["mean"]) / learned["scale"])
-        expected = (standard @ learned["imputation"].T) * learned["scale"] + learned["mean"]
-        return np.asarray(np.clip(expected, learned["low"], learned["high"]))
+        # In place: on many rows, new arrays cost more than the arithmetic.
+        standard = encoded - learned["mean"]
+        standard /= learned["scale"]
+        standard[np.isnan(standard)] = 0.0
+        expected = np.asarray(standard @ learned["imputation"].T)
+        expected *= learned["scale"]
+        expected += learned["mean"]
+        return np.asarray(np.clip(expected, learned["low"], learned["high"], out=expected))
 
     def log_odds(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the calibrated log-odds of pCR, shape (n,)."""
@@ -173,8 +179,8 @@ class PcrModel:
     def log_odds_of(self, columns: np.ndarray) -> np.ndarray:
         """Return the calibrated log-odds of completed columns, shape (n,)."""
         if self.booster is None:
-            linear = self.document["linear"]
-            margin = linear["intercept"] + self.terms(columns) @ np.asarray(linear["coefficients"])
+            intercept = self.document["linear"]["intercept"]
+            margin = intercept + self.terms(columns) @ self._plan["coefficients"]
         else:
             margin = self.booster.predict(columns, raw_score=True, num_threads=1)
         calibration = self.document["calibration"]
@@ -220,12 +226,13 @@ class PcrModel:
         design[:, plan["product"][0]] = columns[:, plan["product"][1]] * columns[:, plan["product"][2]]
         for column, knots, places, which in plan["splines"]:
             design[:, places] = spline_basis(columns[:, column], knots)[:, which]
-        standard = (design - np.asarray(linear["mean"])) / np.asarray(linear["scale"])
-        return np.asarray(standard)
+        design -= plan["mean"]
+        design /= plan["scale"]
+        return design
 
     @cached_property
     def _plan(self) -> dict[str, Any]:
-        """Where each kind of term takes its columns from: terms of a kind are computed together."""
+        """What linear terms need, as arrays; terms of a kind are computed together."""
         plain, product = [], []
         splines: dict[tuple[int, tuple[float, ...]], list[tuple[int, int]]] = {}
         for place, term in enumerate(self.document["linear"]["terms"]):
@@ -237,6 +244,9 @@ class PcrModel:
             else:
                 plain.append((place, term["columns"][0]))
         return {
+            "mean": np.asarray(self.document["linear"]["mean"]),
+            "scale": np.asarray(self.document["linear"]["scale"]),
+            "coefficients": np.asarray(self.document["linear"]["coefficients"]),
             "plain": np.array(plain, dtype=int).reshape(-1, 2).T,
             "product": np.array(product, dtype=int).reshape(-1, 3).T,
             "splines": [
@@ -299,8 +309,9 @@ class Desk:
         self._place = {each.name: k for k, each in enumerate(self._inputs)}
         columns = model.document["encoding"]["columns"]
         self._owner = np.array([self._place[column["feature"]] for column in columns], dtype=int)
-        self._level = np.array([self._inputs[o].code(c) for o, c in zip(self._owner, columns, strict=True)])
-        self._is_level = ~np.isnan(self._level)
+        level = np.array([self._inputs[o].code(c) for o, c in zip(self._owner, columns, strict=True)])
+        self._is_level = ~np.isnan(level)
+        self._level = level[self._is_level][:, None]
         self._used = sorted(set(self._owner.tolist()))
         self._outcome = {name.lower() for name in serving.get("refused", {}).get("outcome", ())}
         self._later = {visit.lower() for visit in serving.get("refused", {}).get("later", ())}
@@ -312,8 +323,10 @@ class Desk:
             _Input({"name": name, "kind": "categorical", "levels": levels}, {})
             for name, levels in rules["inputs"].items()
         ]
-        self._branches = [tuple(answer) for answer in rules["answers"]]
-        self._branch_index = np.asarray(rules["index"], dtype=int)
+        # The last answer is that of a row whose combination is not known.
+        answers = [*map(tuple, rules["answers"]), (None, NOT_SUPPLIED if self._rules else NO_DECISION)]
+        self._branch, self._branch_status = (_objects(part) for part in zip(*answers, strict=True))
+        self._branch_index = np.asarray([*rules["index"], len(answers) - 1], dtype=int)
 
     def answers(self, data: Any, *, explain: bool = False) -> pd.DataFrame:
         """Answer every row, in order; a row that cannot be answered is rejected with its reasons.
@@ -345,12 +358,12 @@ class Desk:
         answer = _Answer(rows)
         for first in range(0, len(every), _AT_ONCE):
             kept = every[first : first + _AT_ONCE]
-            self._estimate(values[kept], kept, notes, answer, explain=explain)
+            self._estimate(values[:, kept], kept, notes, answer, explain=explain)
         return self._frame(answer, notes, codes)
 
     def answer(self, row: Mapping[str, Any], *, explain: bool = False) -> dict[str, Any]:
         """Answer one row as a dict: the direct path, without a frame; the same as `answers` of that row."""
-        columns: dict[str, Any] = {str(name): _objects([value]) for name, value in row.items()}
+        columns: dict[str, Any] = {str(name): [value] for name, value in row.items()}
         if len(columns) < len(row):
             columns = {}
         notes = _Notes(1)
@@ -358,7 +371,7 @@ class Desk:
                  for each in self._inputs]  # fmt: skip
         for each, (_, fault, empty) in zip(self._inputs, cells, strict=True):
             self._note_cell(each, fault, empty, notes)
-        values = np.array([[cell[0] for cell in cells]])
+        values = np.array([[cell[0]] for cell in cells])
         codes = [self._read_one(each, columns, 1, notes)[0] for each in self._rules]
         self._further(columns, 1, notes, values, {each.name for each in self._inputs if each.name in columns})
         answer = _Answer(1)
@@ -373,11 +386,10 @@ class Desk:
             notes.add(_HERE, f"{each.name}: missing", rejects=each.required, missing=True)
 
     def _read(self, columns: Mapping[str, Any], rows: int, notes: _Notes) -> tuple[np.ndarray, set[str]]:
-        """Return inputs as numbers (levels by position), shape (rows, inputs), and which were supplied."""
-        values = np.full((rows, len(self._inputs)), np.nan)
+        """Return inputs as numbers (levels by position), shape (inputs, rows), and which were supplied."""
+        values = np.empty((len(self._inputs), rows))
         for place, each in enumerate(self._inputs):
-            number, empty = self._read_one(each, columns, rows, notes)
-            values[:, place] = number
+            values[place], empty = self._read_one(each, columns, rows, notes)
             # What the model does not use is not missed.
             if each.required or place in self._used:
                 notes.add(empty, f"{each.name}: missing", rejects=each.required, missing=True)
@@ -413,13 +425,15 @@ class Desk:
             if kind is None:
                 unused.append(name)
                 continue
-            there = np.array([not _is_empty(value) for value in columns[name].tolist()], dtype=bool)
+            there = np.array([not _is_empty(value) for value in columns[name]], dtype=bool)
             notes.add(there, f"{name}: {kind}, must not be supplied", rejects=True)
         for name in own & set(columns):
             if (kind := self._forbidden(name)) is not None:
                 notes.add(np.ones(rows, dtype=bool), f"{name}: {kind}, must not be supplied", rejects=True)
-        informative = [k for k in self._used if not self._inputs[k].required]
-        nothing = np.isnan(values[:, informative]).all(axis=1)
+        nothing = np.ones(rows, dtype=bool)
+        for place in self._used:
+            if not self._inputs[place].required and nothing.any():
+                nothing &= np.isnan(values[place])
         notes.add(nothing, "no input to predict from", rejects=True)
         if unused:
             notes.every = _not_used(unused, given)
@@ -432,23 +446,25 @@ class Desk:
         return "of a later visit" if self._later & set(re.split(r"[^a-z0-9]+", plain)) else None
 
     def _encoded(self, values: np.ndarray) -> np.ndarray:
-        """Return encoded columns, shape (n, columns), of inputs as numbers."""
-        encoded = values[:, self._owner]
-        levels = encoded[:, self._is_level]
-        encoded[:, self._is_level] = np.where(np.isnan(levels), np.nan, levels == self._level[self._is_level])
-        return encoded
+        """Return encoded columns, shape (n, columns), of inputs as numbers, shape (inputs, n)."""
+        encoded = values[self._owner]
+        levels = encoded[self._is_level]
+        encoded[self._is_level] = np.where(np.isnan(levels), np.nan, levels == self._level)
+        return np.ascontiguousarray(encoded.T)
 
     def _estimate(
         self, values: np.ndarray, kept: np.ndarray, notes: _Notes, answer: _Answer, *, explain: bool
     ) -> None:
-        """Answer the rows at `kept`, whose inputs are `values`."""
+        """Answer the rows at `kept`, whose inputs are `values`, shape (inputs, rows kept)."""
         completed = self.model.complete(self._encoded(values))
         unlike = self._support.check(completed, values) if self._support else {}
         for position, text in unlike.items():
             notes.append(int(kept[position]), text)
             answer.unlike[kept[position]] = True
         score = self.model.log_odds_of(completed)
-        p = 1.0 / (1.0 + np.exp(-score))
+        # Numbers that no patient has, in an input without a range, end at 0: no warning of it.
+        with np.errstate(over="ignore"):
+            p = 1.0 / (1.0 + np.exp(-score))
         answer.p[kept] = p
         if self._steps:
             place = np.searchsorted(self._steps["scores"], score, side="right")
@@ -493,18 +509,12 @@ class Desk:
 
     def _protocol(self, codes: list[np.ndarray], rejected: np.ndarray) -> tuple[list[Any], list[str]]:
         """Return each row's branch by the adaptive rules and its status."""
-        rows = len(rejected)
-        if not self._rules:
-            return [None] * rows, [NO_DECISION] * rows
-        row = np.zeros(rows)
+        row = np.zeros(len(rejected))
         for each, code in zip(self._rules, codes, strict=True):
             row = row * len(each.levels) + code
-        known = ~np.isnan(row) & ~rejected
-        found: list[tuple[Any, str]] = [(None, NOT_SUPPLIED)] * rows
-        places = np.flatnonzero(known)
-        for position, answer in zip(places, self._branch_index[row[places].astype(int)], strict=True):
-            found[position] = self._branches[answer]
-        return [branch for branch, _ in found], [status for _, status in found]
+        unknown = np.isnan(row) | rejected if self._rules else np.ones(len(rejected), dtype=bool)
+        answer = self._branch_index[np.where(unknown, -1, row).astype(int)]
+        return self._branch[answer].tolist(), self._branch_status[answer].tolist()
 
 
 class _Answer:
@@ -545,17 +555,25 @@ class _Notes:
 
     def texts(self) -> list[str]:
         """Return the reasons of each row, joined."""
-        if not self._masks:
-            found: list[list[str]] = [[] for _ in range(self.rows)]
-        else:
-            rows, places = np.nonzero(np.column_stack(self._masks))
-            texts = np.array(self._reasons, dtype=object)[places].tolist()
-            ends = np.searchsorted(rows, np.arange(self.rows + 1)).tolist()
-            found = [texts[a:b] for a, b in itertools.pairwise(ends)]
+        texts = self._by_pattern() if self._masks else [""] * self.rows
         for row, text in self._own.items():
-            found[row] = [*found[row], text]
-        last = [self.every] if self.every else []
-        return ["; ".join(texts + last) for texts in found]
+            texts[row] = f"{texts[row]}; {text}" if texts[row] else text
+        if self.every:
+            texts = [f"{text}; {self.every}" if text else self.every for text in texts]
+        return texts
+
+    def _by_pattern(self) -> list[str]:
+        """Return the joined reasons of each row; rows with the same reasons share one text."""
+        held = np.column_stack(self._masks)
+        bits = np.packbits(held, axis=1)
+        patterns = bits.view(np.dtype((np.void, bits.shape[1]))).ravel()
+        which, _ = pd.factorize(_objects(patterns.tolist()))
+        _, first = np.unique(which, return_index=True)
+        rows, places = np.nonzero(held[first])
+        reasons = _objects(self._reasons)[places].tolist()
+        ends = np.searchsorted(rows, np.arange(len(first) + 1)).tolist()
+        joined = ["; ".join(reasons[a:b]) for a, b in itertools.pairwise(ends)]
+        return list(_objects(joined)[which].tolist())
 
 
 class _Input:
@@ -579,6 +597,11 @@ class _Input:
         # Where training patients span orders of magnitude, another unit cannot be told.
         if self.seen is not None and self.seen[0] > 0 and self.seen[1] <= 10 * tolerance * self.seen[0]:
             self._usual = (self.seen[0] / tolerance, self.seen[1] * tolerance)
+        # What lies between, or is one of these, is in order without a further look.
+        least, most = self._usual or (-math.inf, math.inf)
+        finite = sys.float_info.max
+        self._sound = (max(self.low, least, -finite), min(self.high, most, finite))
+        self._sound_levels = {k: code for k, code in self.codes.items() if k == k.strip() not in _EMPTY}
 
     def code(self, column: Mapping[str, Any]) -> float:
         """Return the position of an encoded column's level; NaN for a column that is the number itself."""
@@ -586,6 +609,10 @@ class _Input:
 
     def read(self, value: Any) -> tuple[float, str | None, bool]:
         """Return a cell's number (a level's position; NaN where there is none), fault, and emptiness."""
+        if self.numeric and type(value) is float and self._sound[0] <= value <= self._sound[1]:
+            return value, None, False
+        if not self.numeric and type(value) is str and value in self._sound_levels:
+            return self._sound_levels[value], None, False
         if _is_empty(value):
             return math.nan, None, True
         single = isinstance(value, str | int | float | np.number) and not isinstance(value, bool | np.bool_)
@@ -629,13 +656,10 @@ class _Input:
 
         Cell by cell the same as `read`; what is plainly in order is read at once.
         """
-        if self.numeric and (plain := _plain_numbers(values)) is not None:
-            number, empty = plain.copy(), np.isnan(plain)
-            doubtful = ~empty & ~((plain >= self.low) & (plain <= self.high))
-            if self._usual is not None:
-                doubtful |= ~empty & ~((plain >= self._usual[0]) & (plain <= self._usual[1]))
-            unsure = np.flatnonzero(doubtful)
-            read = [self.read(value) for value in plain[unsure].tolist()]
+        if self.numeric and (number := _plain_numbers(values)) is not None:
+            empty = np.isnan(number)
+            unsure = np.flatnonzero(~(empty | ((number >= self._sound[0]) & (number <= self._sound[1]))))
+            read = [self.read(value) for value in number[unsure].tolist()]
             number[unsure] = [value for value, _, _ in read]
             return number, empty, _by_fault([fault for _, fault, _ in read], unsure, len(values))
         codes, kinds = _distinct(values)
@@ -684,19 +708,27 @@ class _Support:
             for level in levels
         ]
         self._rare_place = np.array([place for place, _, _ in rare], dtype=int)
-        self._rare_code = np.array([code for _, code, _ in rare], dtype=float)
+        self._rare_code = np.array([code for _, code, _ in rare], dtype=float)[:, None]
         self._rare_name = [name for _, _, name in rare]
 
     def check(self, completed: np.ndarray, values: np.ndarray) -> dict[int, str]:
-        """Return the reason of every row that is unlike the training patients, by its position."""
-        standard = (completed - self._mean) / self._scale
+        """Return the reason of every row that is unlike the training patients, by its position.
+
+        Parameters
+        ----------
+        completed : array, shape (n, columns)
+        values : array, shape (inputs, n)
+        """
+        standard = completed - self._mean
+        standard /= self._scale
         white = standard @ self._root
         found: dict[int, list[str]] = {}
         for row in np.flatnonzero(np.einsum("ij,ij->i", white, white) > self._limit**2):
             share = standard[row] * (self._root @ white[row])
             names = [self._owner[k] for k in np.argsort(-share, kind="stable")[:3]]
             found[int(row)] = [f"unlike the training patients, most in {', '.join(dict.fromkeys(names))}"]
-        for row, place in zip(*np.nonzero(values[:, self._rare_place] == self._rare_code), strict=True):
+        rare = values[self._rare_place] == self._rare_code
+        for row, place in zip(*np.nonzero(rare.T), strict=True):
             text = f"{self._rare_name[place]}: a level that hardly any training patient had"
             found.setdefault(int(row), []).append(text)
         return {row: "; ".join(texts) for row, texts in found.items()}
