@@ -42,6 +42,8 @@ attainable: $(READY) ## the best attainable AUC of the simulation, approximately
 targets: $(READY) ## which published figures a large simulated cohort reproduces, into docs/
 	python -m pipeline.targets --simulation configs/simulation.yaml --page docs/simulation-targets.md
 
+# Matrix products of one thread, as the pipeline and `pcr serve` have them.
+bench: export OPENBLAS_NUM_THREADS := 1
 bench: $(READY) ## measure, as ratios within one run; never a test
 	for name in rules bootstrap nested_cv serving sources; do python -m benchmarks.$$name || exit 1; done
 

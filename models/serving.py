@@ -865,8 +865,14 @@ if __name__ != "models.serving" and "mlflow" in sys.modules:
             expected = (context.model_config or {}).get("model_digest")
             self.model = read_model(Path(context.artifacts["model"]).parent, expected)
 
-        # MLflow takes type hints here for a schema of the input, which it must not have.
-        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ARG002
+        # Of this type of input MLflow makes no schema, which it must not have: one bad cell would refuse
+        # every row. (Without any type it warns on every start.)
+        def predict(
+            self,
+            context: Any,  # noqa: ARG002 - MLflow's signature
+            model_input: pd.DataFrame,
+            params: dict[str, Any] | None = None,
+        ) -> pd.DataFrame:
             """Answer the rows; see `PcrModel.predict`."""
             return self.model.predict(model_input, params)
 
