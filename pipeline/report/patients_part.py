@@ -46,7 +46,9 @@ def table_one_part(described: Mapping[str, Any], arms: Sequence[str], privacy: P
         rows.append({"name": name} | cells | {"missing": _missing(row) if row["level"] is None else ""})
     sizes = {ALL: content["patients"], **content["by_arm"]}
     columns = (
-        {"name": "Feature"} | {g: f"{g} (n = {count(sizes[g])})" for g in groups} | {"missing": "Missing"}
+        {"name": "Feature"}
+        | {g: f"{g} (n\u00a0=\u00a0{count(sizes[g])})" for g in groups}
+        | {"missing": "Missing"}
     )
     caption = f"Patients at risk at {content['landmark']}: median (quartiles), or n and share of the known"
     return {}, {"one": Table.of("table-one", caption, columns, rows)}

@@ -158,7 +158,7 @@ def directions_table(directions: Sequence[Mapping[str, Any]], named: Mapping[str
             "found": Markup('{} <span class="interval">({} to {})</span>').format(
                 signed(row["difference"]), signed(row["low"]), signed(row["high"])
             ),
-            "stability": percent(row["stability"]),
+            "stability": "" if row["verdict"] == "not used" else percent(row["stability"]),
             "verdict": Markup("<strong>disagrees</strong>")
             if row["verdict"] == "disagrees"
             else row["verdict"],
