@@ -20,7 +20,7 @@ from models.serving import model_digest
 from pipeline.console import stdout
 from pipeline.files import read_json, read_yaml, stage_paths
 from pipeline.state import current_stages, data_digests, parameters, state_key, upstream
-from pipeline.version_card import version_card
+from pipeline.version_card import shortened, version_card
 
 # What is put into MLflow; the stages that make it, with all that they are made from, are the state.
 TRACKED = ("models", "metrics", "shap", "predictions", "features", "reports")
@@ -92,7 +92,7 @@ def track(state: State) -> None:
                 tags=child.tags,
                 example=input_example(state.artifacts / "features" / f"{landmark}.parquet", document),
                 requirements=document["requirements"],
-                card=card[:MOST_DESCRIPTION_CHARACTERS],
+                card=shortened(card, MOST_DESCRIPTION_CHARACTERS),
             )
             if new_run:
                 client.log_text(run_id, card, "card/card.md")

@@ -127,8 +127,10 @@ def _limits(document: Json) -> Iterator[str]:
         f"{share:g} % of training patients held out), or a level has hardly been seen. The answer is given, "
         "and is an extrapolation."
     )
-    yield f"- A row without {', '.join(serving['required'])} is rejected, and so is one with an outcome or a"
-    yield "  value of a later visit, a level or number out of range, or a number in another unit.\n"
+    yield (
+        f"- A row without {', '.join(serving['required'])} is rejected, and so is one with an outcome or a "
+        "value of a later visit, a level or number out of range, or a number in another unit.\n"
+    )
 
 
 def _subgroups(subgroups: Json) -> Iterator[str]:
@@ -140,7 +142,8 @@ def _subgroups(subgroups: Json) -> Iterator[str]:
     for group, levels in named.items():
         for level, found in levels.items():
             if isinstance(found, Mapping) and "n" in found:
-                counts = f"{found['n']['value']} | {found['events']['value']}"
+                judged = "auc" in found
+                counts = f"{found['n']['value']} | {found['events']['value']}" if judged else "too few | "
                 yield f"| {group}: {level} | {counts} | {_shown(found, 'auc')} | {_shown(found, 'o_e')} |"
     yield ""
 
@@ -151,3 +154,11 @@ def _inputs(document: Json) -> Iterator[str]:
     for feature in document["features"]:
         unit = feature["unit"] or ", ".join(feature["levels"] or [])
         yield f"| `{feature['name']}` | {feature['domain']} | {unit} | {feature['known_at']} |"
+
+
+def shortened(card: str, most: int) -> str:
+    """Return the whole lines of a card that fit into `most` characters, and where the rest is."""
+    if len(card) <= most:
+        return card
+    rest = "\n\nThe whole card: artifact card/card.md of the version's run.\n"
+    return card[: card.rindex("\n", 0, most - len(rest))] + rest

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.version_card import shortened
 from tests.kill_track import killed_and_recovered
 from tests.pages import (
     WIDTHS,
@@ -237,6 +238,41 @@ def test_the_state_has_one_run_and_every_landmark_one_below_it_and_one_version(l
     database.close()
     assert len(nested) == 2
     assert len(set(nested)) == 1
+
+
+SAID_ON_A_CARD = (
+    "SIMULATED DATA",
+    "**Answers:** the probability of pCR under care as delivered",
+    "**Intended use:**",
+    "not a treatment recommendation",
+    "Content key",
+    "git checkout",
+    "dvc repro",
+    "randomised",
+    "| measure | model | rules |",
+    "Model minus rules: log loss",
+    "later patients",
+    "## Limits",
+    "`out_of_support`",
+    "## Subgroups",
+    "| name | domain | unit or levels | known at |",
+)
+
+
+def test_every_version_has_a_card_that_says_what_a_consumer_must_know(
+    line: Workspace, artifacts: Path
+) -> None:
+    cards = [path.read_text(encoding="utf-8") for path in (line.folder / "mlartifacts").rglob("card/card.md")]
+    assert len(cards) == 2
+    for card in cards:
+        landmark = card.split("\n")[0].rpartition("-")[2]
+        inputs = read(artifacts / "models" / landmark / "model.json")["features"]
+        said = [*SAID_ON_A_CARD, *(f"| `{feature['name']}` | {feature['domain']} |" for feature in inputs)]
+        assert [text for text in said if text not in card] == []
+        described = shortened(card, 3000)
+        assert len(described) <= 3000
+        assert set(described.split("\n")[:-3]) <= set(card.split("\n")), "whole lines"
+        assert shortened(card, len(card)) == card
 
 
 def test_a_model_that_fails_a_gate_is_not_promoted_and_the_reasons_are_on_its_version(
