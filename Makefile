@@ -7,7 +7,7 @@ PROFILE ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 READY := .venv/.ready
 
-.PHONY: run test browser setup lint null-check kill-test coverage attainable targets bench lock reference
+.PHONY: run test browser setup lint null-check kill-test coverage attainable targets bench latency lock reference
 
 run: $(READY) ## check the input, run the pipeline, show the results (STUDY=name SOURCE=folder)
 	pcr run --study "$(STUDY)" $(if $(SOURCE),--source "$(SOURCE)") $(if $(PROFILE),--profile "$(PROFILE)")
@@ -46,6 +46,9 @@ targets: $(READY) ## which published figures a large simulated cohort reproduces
 bench: export OPENBLAS_NUM_THREADS := 1
 bench: $(READY) ## measure, as ratios within one run; never a test
 	for name in rules bootstrap nested_cv serving sources; do python -m benchmarks.$$name || exit 1; done
+
+latency: $(READY) ## single rows over HTTP under 1 and 8 clients, by both servers, after `make run`
+	python -m tests.latency
 
 setup: $(READY)
 
