@@ -89,15 +89,23 @@ def rollback(name: Name) -> None:
 
 
 @app.command()
-def sync() -> None:
+def sync(
+    rev: Annotated[
+        str, typer.Option(help="A commit whose state is wanted, instead of the workspace's.")
+    ] = "",
+) -> None:
     """Make the MLflow runs and versions of the active study that are missing, from what DVC has in its cache.
 
-    For example: `pcr sync`, after the database was lost or another one was named in MLFLOW_TRACKING_URI.
+    For example: `pcr sync`, after the database was lost or another one was named in MLFLOW_TRACKING_URI;
+    `pcr sync --rev HEAD~3` for the state of an earlier commit.
     """
     from pipeline.track import track  # noqa: PLC0415
-    from pipeline.tracking import checked_out, workspace_state  # noqa: PLC0415
+    from pipeline.tracking import checked_out, track_revision, workspace_state  # noqa: PLC0415
 
     with refusals():
+        if rev:
+            stdout().print(track_revision(rev), markup=False, highlight=False, soft_wrap=True)
+            return
         study = active_study()
         checked_out()
         track(workspace_state(study))

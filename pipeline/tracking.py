@@ -1,5 +1,7 @@
 """`pcr sync` and `pcr verify`: MLflow should hold exactly what was computed, once, and unaltered."""
 
+import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -10,7 +12,7 @@ from typing import Any
 
 from models.registry import DIGEST_TAG, KEY_TAG, PENDING_TAG, stored_model
 from models.serving import model_digest
-from pipeline.files import read_json
+from pipeline.files import read_json, read_yaml
 from pipeline.track import State, read_state, tracking_store
 
 STUDY, PIPELINE, LOCK = Path("configs/study.yaml"), Path("dvc.yaml"), Path("dvc.lock")
@@ -21,7 +23,7 @@ def workspace_state(study: str) -> State:
     return read_state(STUDY, PIPELINE, LOCK, Path("artifacts") / study)
 
 
-def checked_out() -> None:
+def checked_out(folder: Path = Path()) -> None:
     """Bring the outputs that dvc.lock names into place from DVC's cache; changed files are not overwritten.
 
     Raises
@@ -29,11 +31,47 @@ def checked_out() -> None:
     ValueError
         If DVC refuses; its message says why.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "checkout", "--quiet"], capture_output=True, text=True, check=False
+    _run([sys.executable, "-m", "dvc", "checkout", "--quiet"], folder)
+
+
+def track_revision(revision: str) -> str:
+    """Track the state of a commit, by that commit's own code, from DVC's cache; return what it says.
+
+    The commit is looked at in a folder of its own; the workspace stays as it is.
+
+    Raises
+    ------
+    ValueError
+        If there is no such commit, its outputs are no longer in the cache, or it has no stage `track`.
+    """
+    root, store = Path.cwd(), tracking_store("any")
+    with tempfile.TemporaryDirectory() as scratch:
+        tree = Path(scratch) / "tree"
+        _run(["git", "worktree", "add", "--quiet", "--detach", str(tree), revision], root)
+        try:
+            (tree / ".dvc" / "config.local").write_text(
+                f"[cache]\n    dir = {root / '.dvc' / 'cache'}\n", encoding="utf-8"
+            )
+            checked_out(tree)
+            stage = read_yaml(tree / LOCK)["stages"].get("track")
+            if stage is None:
+                raise ValueError(f"{revision}: its dvc.lock has no stage track, so nothing was tracked")
+            words = [sys.executable if word == "python" else word for word in shlex.split(stage["cmd"])]
+            own = {"DVC_ROOT": str(root), "MLFLOW_TRACKING_URI": store.uri, "PYTHONPATH": str(tree)}
+            return _run(words, tree, **own)
+        finally:
+            _run(["git", "worktree", "remove", "--force", str(tree)], root)
+
+
+def _run(words: list[str], folder: Path, **environment: str) -> str:
+    """Run a command, and return its standard output, or raise ValueError with what it wrote to the other."""
+    done = subprocess.run(  # noqa: S603 - our own words
+        words, cwd=folder, capture_output=True, text=True, check=False, env=os.environ | environment
     )
     if done.returncode != 0:
-        raise ValueError(f"dvc checkout failed: {done.stderr.strip()}")
+        name = " ".join(word for word in words[:5] if not word.startswith(("-", "/")))
+        raise ValueError(f"{name} failed: {done.stderr.strip()}")
+    return done.stdout.strip()
 
 
 def problems(state: State) -> list[str]:
