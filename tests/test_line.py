@@ -372,6 +372,10 @@ def test_a_lost_database_comes_back_with_the_same_keys_and_the_same_models(
     (artifacts / "shap" / "c2.parquet").unlink()
     line.pcr("sync")
     assert tracked(line) == before
+    (line.folder / "mlflow.db").unlink()
+    assert "3 runs and 2 model versions added" in line.pcr("sync", "--rev", "HEAD").stdout
+    assert tracked(line) == before
+    assert "git worktree add failed" in line.pcr("sync", "--rev", "nowhere", expect=1).stderr
     assert "unaltered" in line.pcr("verify").stdout
 
 
