@@ -63,18 +63,29 @@ def _hidden_of_table_one(
     rows: Sequence[Mapping[str, Any]], groups: Sequence[str], privacy: Privacy
 ) -> set[Any]:
     """Return the hidden cells (feature, level, group): arms add up to all, levels to the known values."""
-    levels = [row for row in rows if row["level"] is not None]
-    counts = {
-        (row["feature"], row["level"], group): int(row["cells"][group]["count"])
-        for row in levels
-        for group in groups
-    }
-    features = dict.fromkeys(row["feature"] for row in levels)
-    across = [[(row["feature"], row["level"], group) for group in groups] for row in levels]
-    down = [
-        [c for c in counts if c[0] == feature and c[2] == group] for feature in features for group in groups
+    hidden: set[Any] = set()
+    for feature in dict.fromkeys(row["feature"] for row in rows if row["level"] is not None):
+        counts = {
+            (feature, row["level"], group): int(row["cells"][group]["count"])
+            for row in rows
+            if row["feature"] == feature
+            for group in groups
+        }
+        hidden |= privacy.hidden(counts, _crossed(counts, 1, 2))
+    return hidden
+
+
+def _crossed(counts: Mapping[tuple[Any, ...], int], level: int, group: int) -> list[dict[Any, int]]:
+    """Return the sums of a table: levels of a group add up to its patients, groups to all of them.
+
+    `level` and `group` say where in a cell's name these stand.
+    """
+    levels, groups = (dict.fromkeys(cell[axis] for cell in counts) for axis in (level, group))
+    down = [{cell: 1 for cell in counts if cell[group] == name} for name in groups]
+    across = [
+        {cell: -1 if cell[group] == ALL else 1 for cell in counts if cell[level] == name} for name in levels
     ]
-    return privacy.hidden(counts, [*across, *down])
+    return [*down, *across] if ALL in groups else down
 
 
 def _summary_cell(cell: Mapping[str, Any], privacy: Privacy, *, hidden: bool) -> Any:
@@ -182,10 +193,7 @@ def states_table(states: Sequence[Mapping[str, Any]], levels: Sequence[str], pri
     rows = []
     for state in states:
         counts = {(row["group"], row["level"]): int(row["n"]) for row in state["by_arm"]}
-        lines = [
-            [c for c in counts if c[axis] == name] for axis in (0, 1) for name in {c[axis]: 0 for c in counts}
-        ]
-        hidden = privacy.hidden(counts, lines)
+        hidden = privacy.hidden(counts, _crossed(counts, 1, 0))
         groups: dict[str, dict[str, Any]] = {}
         for row in state["by_arm"]:
             groups.setdefault(row["group"], {})[row["level"]] = privacy.cell(
@@ -425,6 +433,6 @@ def toxicity_part(described: Mapping[str, Any], privacy: Privacy) -> Part:
 def _response_row(row: Mapping[str, Any], privacy: Privacy) -> dict[str, Any]:
     """Return the four cells of an arm, which add up to its n."""
     names = ("pcr_without", "pcr_with", "no_pcr_without", "no_pcr_with")
-    hidden = privacy.hidden({name: int(row[name]) for name in names}, [names])
+    hidden = privacy.hidden({name: int(row[name]) for name in names}, [dict.fromkeys(names, 1)])
     cells = {name: privacy.cell(row[name], row["n"], hidden=name in hidden) for name in names}
     return {"arm": row["arm"], "n": count(row["n"])} | cells

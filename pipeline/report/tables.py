@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import numpy as np
 from markupsafe import Markup
 
 from pipeline.report.page import count, percent
@@ -46,21 +47,26 @@ class Privacy:
         """Tell whether a count is too small to be shown."""
         return self.suppress and 0 < n < self.smallest
 
-    def hidden(self, counts: Mapping[Cell, int], lines: Sequence[Sequence[Cell]]) -> set[Cell]:
+    def hidden(self, counts: Mapping[Cell, int], sums: Sequence[Mapping[Cell, int]]) -> set[Cell]:
         """Return which cells of a table are not shown: the small ones, and those that would tell them.
 
         Parameters
         ----------
         counts : mapping
             Count by cell.
-        lines : sequence of sequences of cells
-            Cells of which each follows from the others: their sum is known, or one is the sum of the rest.
-            Where one cell of a line is hidden, the smallest other one (above zero, if there is one) is
-            hidden with it, until no line has a single hidden cell. A line of one cell cannot be protected.
+        sums : sequence of mappings of cell to coefficient
+            What a reader knows: these combinations of cells, such as the sum of a column, or a total minus
+            its parts (zero).
+
+        As long as a hidden cell follows from all that is shown (its unit vector lies in the row space of the
+        sums over hidden cells), the smallest shown cell of one of its sums, above zero if there is one, is
+        hidden too. Ranges are not protected: two hidden cells whose sum is 2 are both 1.
         """
         found = {cell for cell, n in counts.items() if self.hides(n)}
-        while alone := [line for line in lines if len(line) > 1 and sum(c in found for c in line) == 1]:
-            others = [cell for cell in alone[0] if cell not in found]
+        while told := _determined([cell for cell in counts if cell in found], sums):
+            others = [c for line in sums if told & set(line) for c in line if c not in found]
+            if not others:
+                break
             found.add(min(others, key=lambda cell: (counts[cell] == 0, counts[cell])))
         return found
 
@@ -88,3 +94,12 @@ class Privacy:
             percent(found["low"], 1),
             percent(found["high"], 1),
         )
+
+
+def _determined(cells: Sequence[Cell], sums: Sequence[Mapping[Cell, int]]) -> set[Cell]:
+    """Return which of the unknown `cells` follow from the sums."""
+    if not cells:
+        return set()
+    known = np.array([[line.get(cell, 0) for cell in cells] for line in sums], dtype=float)
+    projection = np.linalg.pinv(known) @ known
+    return {cell for cell, share in zip(cells, projection.diagonal(), strict=True) if share > 1 - 1e-9}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import example, settings
 from hypothesis import given as given_by_hypothesis
 from hypothesis import strategies as st
 
@@ -284,17 +285,35 @@ def test_single_patients_are_not_printed_either_where_the_study_shows_none(
         print_patient(tmp_path, "c2", "P00001", 5)
 
 
+@settings(deadline=None)
+@example([[9, 7, 3, 5, 2], [6, 4, 7, 5, 5], [3, 5, 5, 5, 3], [6, 2, 7, 3, 6]], 5)
 @given_by_hypothesis(
-    st.lists(st.lists(st.integers(0, 30), min_size=3, max_size=3), min_size=2, max_size=5), st.integers(2, 6)
+    st.integers(2, 5).flatmap(
+        lambda arms: st.lists(
+            st.lists(st.integers(0, 12), min_size=arms, max_size=arms), min_size=2, max_size=6
+        )
+    ),
+    st.integers(2, 6),
 )
 def test_no_hidden_count_follows_from_those_that_are_shown(table: list[list[int]], smallest: int) -> None:
     privacy = Privacy(smallest, suppress=True)
-    counts = {(i, j): n for i, row in enumerate(table) for j, n in enumerate([*row, sum(row)])}
-    lines = [[c for c in counts if c[axis] == k] for axis in (0, 1) for k in {c[axis] for c in counts}]
-    hidden = privacy.hidden(counts, lines)
+    arms = [*range(len(table[0])), "all"]
+    counts = {
+        (i, arm): n for i, row in enumerate(table) for arm, n in zip(arms, [*row, sum(row)], strict=True)
+    }
+    down = [{(i, arm): 1 for i in range(len(table))} for arm in arms]
+    across = [{(i, arm): -1 if arm == "all" else 1 for arm in arms} for i in range(len(table))]
+    hidden = privacy.hidden(counts, [*down, *across])
     assert {cell for cell, n in counts.items() if 0 < n < smallest} <= hidden
-    assert all(sum(cell in hidden for cell in line) != 1 for line in lines)
-    assert Privacy(smallest, suppress=False).hidden(counts, lines) == set()
+    # All that a reader knows: the sums, and the cells that are shown.
+    cells = list(counts)
+    known = [[line.get(cell, 0) for cell in cells] for line in (*down, *across)]
+    known += [[int(cell == shown) for cell in cells] for shown in cells if shown not in hidden]
+    rank = np.linalg.matrix_rank(np.array(known))
+    for cell in hidden:
+        more = [*known, [int(cell == other) for other in cells]]
+        assert np.linalg.matrix_rank(np.array(more)) == rank + 1, f"{cell} follows from what is shown"
+    assert Privacy(smallest, suppress=False).hidden(counts, down) == set()
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
