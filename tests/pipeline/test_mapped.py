@@ -292,6 +292,47 @@ def test_cells_that_cannot_be_converted_are_left_for_the_contract_to_refuse(fold
     assert problems["rule"].tolist() == ["type: date", "type: float"]
 
 
+@pytest.mark.parametrize(
+    ("partial", "dates", "rules"),
+    [
+        ("refuse", ["2025-02-03", "2025-03"], ["type: date (partial dates)"]),
+        ("missing", ["2025-02-03", "-"], ["partial_date: missing"]),
+        ("first_day", ["2025-02-03", "2025-03-01"], ["partial_date: first day"]),
+    ],
+)
+def test_a_partial_date_becomes_what_the_study_says_and_is_counted(partial, dates, rules, folder) -> None:
+    text = CLINICAL.replace("03.02.2025", "2025-02-03").replace(";?;", ";?;2025-03")
+    (folder / "clinical.csv").write_text(text, encoding="utf-8")
+    changed = with_file("clinical", partial_dates=partial)
+    changed["mapping"]["tables"]["subjects"][0]["columns"]["rand_date"] = "seen"
+    source = read_study(changed, folder, CONTRACT)
+    assert source.tables["subjects"]["rand_date"].fillna("-").tolist() == dates
+    _, problems = checked(source, changed)
+    noted = [*problems["rule"], *source.repairs["rule"]]
+    assert noted == rules
+
+
+def test_serial_numbers_of_a_workbook_are_dates_where_the_study_says_so(folder) -> None:
+    (folder / "clinical.csv").write_text(CLINICAL.replace("03.02.2025", "45691"), encoding="utf-8")
+    changed = study()
+    changed["mapping"]["tables"]["subjects"][0]["columns"]["rand_date"]["date_format"] = "excel"
+    source = read_study(changed, folder, CONTRACT)
+    assert source.tables["subjects"]["rand_date"].fillna("-").tolist() == ["2025-02-03", "-"]
+    assert source.repairs["rule"].tolist() == ["excel_dates: serial numbers read as dates"]
+    assert source.repairs["rows"].tolist() == [1]
+
+
+def test_of_several_readings_the_accepted_one_counts_where_there_is_one(folder) -> None:
+    readings = "pid,visit,reader,flag,TIL\n0007,t0,1,,10\n0007,t0,2,Y,14\n0008,t0,1,,20\n0008,t1,1,N,30\n"
+    (folder / "scores.csv").write_text(readings, encoding="utf-8")
+    columns = {"biomarker": {"constant": "TIL"}, "visit": "visit", "value": "TIL"}
+    changed = with_table("biomarkers", block(columns, file="scores"))
+    changed["mapping"]["files"]["scores"]["accepted"] = {"flag": "flag", "group": ["pid", "visit"]}
+    source = read_study(changed, folder, CONTRACT)
+    assert source.tables["biomarkers"]["value"].tolist() == ["14", "20", "30"]
+    assert source.dropped.iloc[-1].tolist() == ["scores", "", "flag not Y", 1, 3]
+
+
 def test_a_patient_who_stands_twice_in_the_file_is_left_to_the_contract(folder) -> None:
     (folder / "clinical.csv").write_text(CLINICAL + "X7;drug B;50;1;0;2;\n", encoding="utf-8")
     _, problems = checked(read_study(study(), folder, CONTRACT), study())
