@@ -67,12 +67,19 @@ def registered(home: Path) -> Registered:
     (home / "configs" / "study.yaml").write_text("study: made-up\n")
     write_served_model(home / "model")
     uri = f"sqlite:///{home / 'mlflow.db'}"
-    store = Store(uri, "pcr-made-up", home / "mlartifacts")
+    register(Store(uri, "pcr-made-up", home / "mlartifacts"), NAME, home / "model")
+    return Registered(home, uri, home / "model")
+
+
+def register(store: Store, name: str, folder: Path) -> str:
+    """Make a version of a model from its files, with a run of its own, and return its number."""
     with store.locked() as client:
         run, _ = ensure_run(client, store, Record("k", "run", {}, {}, {}))
-        ensure_version(client, run, NAME, home / "model", tags={}, example=GOOD, requirements=REQUIREMENTS)
+        version, _ = ensure_version(
+            client, run, name, folder, tags={}, example=GOOD, requirements=REQUIREMENTS
+        )
         finish_run(client, run, "k")
-    return Registered(home, uri, home / "model")
+    return version
 
 
 def free_port() -> int:
@@ -82,8 +89,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(command: list[str], home: Path, uri: str, log: Path, **environment: str) -> Iterator[int]:
-    """Run a server on a free port until the block ends; `{port}` in the command is filled in."""
+def server(
+    command: list[str], home: Path, uri: str, log: Path, *, ready: str = "/ping", **environment: str
+) -> Iterator[int]:
+    """Run a server on a free port until the block ends; `{port}` in the command is filled in.
+
+    It has started when it answers at the address `ready`.
+    """
     port = free_port()
     words = [word.replace("{port}", str(port)) for word in command]
     own = {"MLFLOW_TRACKING_URI": uri, "PYTHONPATH": str(ROOT)} | environment
@@ -92,7 +104,7 @@ def server(command: list[str], home: Path, uri: str, log: Path, **environment: s
             words, cwd=home, env={**os.environ, **own}, stdout=file, stderr=file, start_new_session=True
         )
         try:
-            _wait(port, process, log)
+            _wait(port, ready, process, log)
             yield port
         finally:
             # One that did not start is gone; its own error says why.
@@ -101,11 +113,11 @@ def server(command: list[str], home: Path, uri: str, log: Path, **environment: s
             process.wait(20)
 
 
-def _wait(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait(port: int, ready: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     end = time.monotonic() + 90
     while time.monotonic() < end:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).close()
+            urllib.request.urlopen(f"http://127.0.0.1:{port}{ready}", timeout=5).close()
         except (urllib.error.URLError, OSError):
             assert process.poll() is None, log.read_text()
             time.sleep(0.3)
@@ -139,6 +151,5 @@ def ask(port: int, table: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def pcr_serve(registered: Registered) -> list[str]:
-    model = f"models:/{NAME}@candidate"
+def pcr_serve(model: str = f"models:/{NAME}@candidate") -> list[str]:
     return [sys.executable, "-m", "pipeline.cli", "serve", "--model", model, "--port", "{port}"]

@@ -31,7 +31,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Registered:
 @pytest.fixture(scope="module")
 def port(model: Registered) -> Iterator[int]:
     """`pcr serve`, really running."""
-    with server(pcr_serve(model), model.home, model.uri, model.home / "serve.log") as found:
+    with server(pcr_serve(), model.home, model.uri, model.home / "serve.log") as found:
         yield found
 
 
@@ -115,7 +115,7 @@ def test_a_model_whose_files_were_altered_is_not_served(tmp_path: Path) -> None:
     model = registered(tmp_path / "home")
     (stored,) = model.home.glob("mlartifacts/**/model.json")
     stored.write_text(stored.read_text().replace('"intercept"', '"intercept" ', 1))
-    command = [word.replace("{port}", "1") for word in pcr_serve(model)]
+    command = [word.replace("{port}", "1") for word in pcr_serve()]
     done = subprocess.run(
         command, cwd=model.home, capture_output=True, text=True, check=False,
         env={**os.environ, "MLFLOW_TRACKING_URI": model.uri, "PYTHONPATH": str(Path(__file__).parents[1])},
