@@ -9,7 +9,8 @@ import typer
 
 from pipeline import commands_registry
 from pipeline.console import refusals, stderr
-from pipeline.intake.commands import register
+from pipeline.intake import commands as commands_intake
+from pipeline.library import commands as commands_library
 from pipeline.study import active_study
 
 app = typer.Typer(
@@ -19,8 +20,8 @@ app = typer.Typer(
     help="Predict pathological complete response at the landmarks of an adaptive neoadjuvant trial.",
 )
 
-app.add_typer(commands_registry.app)
-register(app)
+for commands in (commands_registry, commands_intake, commands_library):
+    app.add_typer(commands.app)
 
 STUDY_HELP = "Name of a file in configs/studies, without .yaml."
 SOURCE_HELP = (

@@ -2,14 +2,14 @@
 
 from features.cohort import build_cohort
 from pipeline.console import refusals
-from pipeline.files import read_tables, read_yaml, replacing, stage_paths, write_json, write_table
+from pipeline.files import read_study, read_tables, read_yaml, replacing, stage_paths, write_json, write_table
 
 
 def main() -> None:
     """Read raw tables, build the cohort, write it with its flow."""
     args = stage_paths(__doc__ or "", "study", "eligibility", "raw", "out")
     with refusals():
-        cohort = build_cohort(read_tables(args.raw), read_yaml(args.study), read_yaml(args.eligibility))
+        cohort = build_cohort(read_tables(args.raw), read_study(args.study), read_yaml(args.eligibility))
     with replacing(args.out) as new:
         write_table(new / "cohort.parquet", cohort.frame)
         write_json(new / "flow.json", cohort.flow)

@@ -30,4 +30,4 @@ def read_feature_settings(settings: Path, genes: Path) -> dict[str, Any]:
 
 def vocabulary(study: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the levels of the contract that the study decides."""
-    return {name: study[name] for name in ("visits", "arms", "regimens")}
+    return {name: study.get(name, []) for name in ("visits", "arms", "regimens")}

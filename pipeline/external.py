@@ -21,7 +21,7 @@ from models.metrics import calibration_intercept, evaluate
 from models.serving import PcrModel, read_model
 from pipeline.build import require_landmark
 from pipeline.configs import read_contract, read_feature_settings, read_rules
-from pipeline.files import read_yaml
+from pipeline.files import read_study, read_yaml
 from pipeline.ingest import ingest
 from pipeline.sources.mapped import check_study_file
 
@@ -63,7 +63,7 @@ def cohort_rows(study_file: Path, source: Path, landmark: str) -> tuple[pd.DataF
     ValueError
         If the study, its files or the landmark are not in order.
     """
-    study = read_yaml(study_file)
+    study = read_study(study_file)
     check_study_file(study)
     landmarks = parse_landmarks(study)
     require_landmark(landmark, landmarks)

@@ -48,6 +48,29 @@ def read_yaml(path: Path) -> Any:
         ) from error
 
 
+def read_study(path: Path) -> dict[str, Any]:
+    """Return a study file for the stages that predict pCR.
+
+    Raises
+    ------
+    ValueError
+        If it is not YAML, or the study has no outcome.
+    """
+    study: dict[str, Any] = read_yaml(path)
+    require_outcome(study)
+    return study
+
+
+def require_outcome(study: Mapping[str, Any] | None) -> None:
+    """Refuse a study without an outcome (ValueError): it is never pooled with models of pCR."""
+    if study and study.get("outcome") == "none":
+        name = study.get("study")
+        raise ValueError(
+            f"study {name} has no outcome (outcome: none): no model of pCR is trained or judged on it; "
+            f"its report is made by: pcr library {name} --source FOLDER --out DIR"
+        )
+
+
 def read_json(path: Path) -> Any:
     """Return the content of a JSON file, gzipped where the name says so."""
     if path.suffix == ".gz":

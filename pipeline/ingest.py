@@ -1,18 +1,20 @@
 """Stage raw: tables from the simulator or from a study's files, checked against the contract."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from features.cells import as_type
 from features.contract import Contract, refuse, validate
 from features.cross_checks import RECIST_DIFFERS, cross_problems
 from features.recist import categories_of
 from pipeline.configs import read_contract, read_rules, vocabulary
 from pipeline.console import refusals
-from pipeline.files import read_yaml, replacing, stage_paths
+from pipeline.files import read_study, read_yaml, replacing, stage_paths
+from pipeline.sources.mapping.study_file import NO_OUTCOME
 from pipeline.sources.tables import SourceTables
 
 WAIVABLE_ERRORS = ("not_before", "not_after")
@@ -63,6 +65,31 @@ def judged_by_lesions(response: pd.DataFrame, lesions: pd.DataFrame, visits: Seq
     return response.assign(overall=category.fillna(response["overall"]))
 
 
+def without_outcome(contract: Contract) -> Contract:
+    """Return the contract of a study without outcome: no surgery, and nobody need be randomised to an arm."""
+    subjects = contract["subjects"]
+    arm = replace(subjects.columns["arm"], required=False)
+    tables = {name: spec for name, spec in contract.items() if name != "surgery"}
+    return tables | {"subjects": replace(subjects, columns={**subjects.columns, "arm": arm})}
+
+
+def dated_visits(read: SourceTables, contract: Contract) -> tuple[SourceTables, list[str]]:
+    """Return the tables with the date of every draw (scan, test) for its visit, and the visits in order.
+
+    Where there is no date there is no visit, which the contract refuses.
+    """
+    tables, origins, visits = dict(read.tables), dict(read.origins), set()
+    for name, frame in read.tables.items():
+        visit, date = contract[name].timing.visit, contract[name].timing.performed
+        if visit is None or date is None or date not in frame:
+            continue
+        dates = as_type(frame[date], "date")[0].dt.strftime("%Y-%m-%d")
+        tables[name] = frame.assign(**{visit: dates})
+        origins[name, visit] = origins.get((name, date), "")
+        visits |= set(dates.dropna())
+    return replace(read, tables=tables, origins=origins), sorted(visits)
+
+
 def ingest(
     study: Mapping[str, Any], source: Path, contract: Contract, identifiers: Mapping[str, Any], rules: Any
 ) -> Ingested:
@@ -73,7 +100,12 @@ def ingest(
     ContractError
         If a rule of severity error is violated; it carries every problem.
     """
+    if study["outcome"] == NO_OUTCOME:
+        contract = without_outcome(contract)
     read = source_tables(study, source, contract, rules)
+    if study["visits"] == "dates":
+        read, visits = dated_visits(read, contract)
+        study = {**study, "visits": visits}
     checked, problems = validate(read.tables, contract, vocabulary(study), identifiers)
     crossed = cross_problems(checked, contract, study["visits"])
     if study.get("response_counts") == "lesions" and {"response", "lesions"} <= set(checked):
@@ -94,7 +126,7 @@ def main() -> None:
     args = stage_paths(__doc__ or "", "study", "contract", "identifiers", "source", "rules", "genes", "out")
     with refusals():
         raw = ingest(
-            read_yaml(args.study),
+            read_study(args.study),
             args.source,
             read_contract(args.contract),
             read_yaml(args.identifiers),

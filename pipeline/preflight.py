@@ -6,9 +6,10 @@ from features.cohort import build_cohort
 from features.contract import ContractError
 from pipeline.configs import read_contract, read_rules
 from pipeline.console import stderr
-from pipeline.files import read_yaml, write_table
+from pipeline.files import read_yaml, require_outcome, write_table
 from pipeline.ingest import Ingested, ingest
 from pipeline.sources.mapped import check_study_file, source_files
+from pipeline.sources.mapping.study_file import NO_OUTCOME
 from pipeline.sources.tables import SourceTables
 from pipeline.study import ACTIVE, DATA, StudyError, activate, active_study, study_file, take_in
 
@@ -28,6 +29,7 @@ def preflight(name: str, source: Path | None) -> None:
     ValueError
         With one message for all that is wrong. Refused rows are listed in artifacts/<study>/refused.csv.
     """
+    require_outcome(read_yaml(study_file(name)))
     checked(name, source)
     activate(name)
     if source is not None:
@@ -58,13 +60,16 @@ def checked(name: str, source: Path | None) -> Ingested:
         raise StudyError(f"{folder} is not a folder: give the study's raw files, SOURCE=path")
     contract = read_contract(CONTRACT)
     try:
-        rules = read_rules(RULES / f"{study['rules']}.yaml", GENES)
+        library = study["outcome"] == NO_OUTCOME
+        rules = {} if library else read_rules(RULES / f"{study['rules']}.yaml", GENES)
         raw = ingest(study, folder, contract, read_yaml(IDENTIFIERS), rules)
     except ContractError as error:
         listed = ARTIFACTS / name / "refused.csv"
         write_table(listed, error.problems)
         stderr().print(f"All problems are listed in {listed}.")
         raise
+    if library:
+        return raw
     for definition in (study["outcome"]["definition"], *study["outcome"]["sensitivity"]):
         outcome = study["outcome"] | {"definition": definition}
         build_cohort(raw.tables, study | {"outcome": outcome}, read_yaml(ELIGIBILITY))

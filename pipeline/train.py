@@ -23,7 +23,16 @@ from pipeline import checkpoints
 from pipeline.analysis import analysis_rows
 from pipeline.card import ESTIMAND, model_card
 from pipeline.console import refusals, stderr
-from pipeline.files import read_json, read_yaml, replacing, stage_paths, workers, write_json, write_table
+from pipeline.files import (
+    read_json,
+    read_study,
+    read_yaml,
+    replacing,
+    stage_paths,
+    workers,
+    write_json,
+    write_table,
+)
 
 
 def cross_validated(
@@ -154,7 +163,8 @@ def main() -> None:
         "inputs", "branches", "contract",
         "predictions", "fits", "model", landmark="name of the landmark",
     )  # fmt: skip
-    study, settings = read_yaml(args.study), read_yaml(args.settings)
+    with refusals():
+        study, settings = read_study(args.study), read_yaml(args.settings)
     validation = read_yaml(args.validation)
     features = read_json(args.description)["features"]
     rule_inputs = rule_input_features(features, read_json(args.inputs))

@@ -7,6 +7,8 @@ import typer
 
 from pipeline.console import refusals, stdout
 
+app = typer.Typer()
+
 STUDY_HELP = "Name of a file in configs/studies, without .yaml."
 Folder = Annotated[Path | None, typer.Argument(help="Folder with the study's raw files; only read.")]
 Study = Annotated[str, typer.Option(help=STUDY_HELP)]
@@ -14,14 +16,7 @@ Exported = Annotated[str, typer.Option(help=STUDY_HELP + " Its raw tables must h
 DictionaryPage = Annotated[Path, typer.Option(help="HTML page to write; the rows go as CSV beside it.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to `pcr`."""
-    app.command()(check)
-    app.command("init-study")(init_study)
-    app.command()(dictionary)
-    app.command("export")(export_tables)
-
-
+@app.command()
 def check(
     folder: Folder = None,
     study: Study = "nct07239271",
@@ -59,6 +54,7 @@ def check(
     stdout().print(f"{study}: no errors, {warnings} warnings, {repairs} repairs")
 
 
+@app.command("init-study")
 def init_study(
     name: Annotated[str, typer.Argument(help="Name of the new study: lower-case letters, digits, - and _.")],
     standard: Annotated[
@@ -86,6 +82,7 @@ def init_study(
         stdout().print(f"{folder} has an empty table for each that the study file names")
 
 
+@app.command()
 def dictionary(out: DictionaryPage = Path("data-dictionary.html")) -> None:
     """Write the data dictionary: every table and column of the contract with unit, range and levels.
 
@@ -100,6 +97,7 @@ def dictionary(out: DictionaryPage = Path("data-dictionary.html")) -> None:
     stdout().print(f"{out} and {out.with_suffix('.csv')}")
 
 
+@app.command("export")
 def export_tables(
     out: Annotated[Path, typer.Argument(help="Folder to write; it must not be there.")],
     standard: Annotated[list[str], typer.Option(help="A mapping of configs/mappings; may be repeated.")],

@@ -1,6 +1,6 @@
 """The problems page and the data dictionary: one self-contained HTML page, and the same rows as CSV."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,10 @@ def write_problems(path: Path, study: str, problems: pd.DataFrame, dropped: pd.D
     counts = rows["severity"].value_counts()
     note = "; ".join(f"{counts[kind]} {kind}" for kind in counts.index) or "no problems"
     sections = [
-        _section(str(where), part.drop(columns="where"), "")
+        _of_frame(str(where), part.drop(columns="where"), "")
         for where, part in rows.groupby("where", sort=False)
     ]
-    write_text(path, _page(f"{study}: input data", note, sections))
+    write_text(path, page(f"{study}: input data", note, sections))
     write_table(path.with_suffix(".csv"), rows)
 
 
@@ -66,26 +66,30 @@ def write_dictionary(path: Path, contract: Contract) -> None:
             f"{c.column} {c.rule.replace('_', ' ')} {c.other_table}.{c.other} ({c.severity})"
             for c in spec.checks
         ]
-        sections.append(_section(name, part, f"{note} Dates: {'; '.join(checks)}." if checks else note))
+        sections.append(_of_frame(name, part, f"{note} Dates: {'; '.join(checks)}." if checks else note))
     note = "Every table and column that a study may have. Only subjects and surgery must be there."
-    write_text(path, _page("Data dictionary", note, sections))
+    write_text(path, page("Data dictionary", note, sections))
     write_table(path.with_suffix(".csv"), rows)
 
 
-def _section(name: str, rows: pd.DataFrame, note: str) -> dict[str, Any]:
-    kinds = rows["severity"] if "severity" in rows else pd.Series("", index=rows.index)
-    cells = rows.astype("object").to_numpy().tolist()
-    return {
-        "name": name,
-        "note": note,
-        "columns": list(rows.columns),
-        "rows": [{"kind": kind, "cells": row} for kind, row in zip(kinds, cells, strict=True)],
-    }
+def section(
+    name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], note: str, kinds: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return a table of a page; cells with value, low, high (0 to 100) are drawn, `kinds` colour the rows."""
+    kinds = kinds or [""] * len(rows)
+    cells = [{"kind": kind, "cells": list(row)} for kind, row in zip(kinds, rows, strict=True)]
+    return {"name": name, "note": note, "columns": list(columns), "rows": cells}
 
 
-def _page(title: str, note: str, sections: list[dict[str, Any]]) -> str:
+def page(title: str, note: str, sections: Sequence[Mapping[str, Any]]) -> str:
+    """Return a self-contained page of tables without scripts."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     content: Mapping[str, Any] = {"title": title, "note": note, "sections": sections}
     return environment.get_template("table.html.j2").render(content)
+
+
+def _of_frame(name: str, rows: pd.DataFrame, note: str) -> dict[str, Any]:
+    kinds = rows["severity"].astype("str").tolist() if "severity" in rows else []
+    return section(name, list(rows.columns), rows.astype("object").to_numpy().tolist(), note, kinds)

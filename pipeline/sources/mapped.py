@@ -23,7 +23,7 @@ from pipeline.sources.mapping.blocks import (
     of_patients,
 )
 from pipeline.sources.mapping.files import Reader
-from pipeline.sources.mapping.study_file import SourceMapping, Study, StudyFileError
+from pipeline.sources.mapping.study_file import NO_OUTCOME, Library, SourceMapping, Study, StudyFileError
 from pipeline.sources.mapping.study_file import check_study_file as _check
 from pipeline.sources.tables import DROPPED_COLUMNS, SourceTables
 
@@ -143,7 +143,7 @@ def source_files(study: Mapping[str, Any], folder: Path | None = None) -> list[s
     return sorted(paths)
 
 
-def check_study_file(study: Mapping[str, Any] | None) -> Study:
+def check_study_file(study: Mapping[str, Any] | None) -> Study | Library:
     """Check a study file with the ready mappings that it names; see `mapping.study_file.check_study_file`.
 
     Raises
@@ -169,7 +169,10 @@ def mapping_of(study: Mapping[str, Any]) -> SourceMapping:
 
 
 def with_standards(study: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the study file with the mappings that it names under its own; later ones win, part by part."""
+    """Return the study file with the mappings that it names under its own; later ones win, part by part.
+
+    The ready mappings' surgery table is left out where the study has no outcome.
+    """
     merged: dict[str, Any] = {}
     names = study.get("standards") or []
     own = study.get("mapping")
@@ -179,6 +182,8 @@ def with_standards(study: Mapping[str, Any]) -> dict[str, Any]:
             known = ", ".join(sorted(p.stem for p in MAPPINGS.glob("*.yaml")))
             raise StudyFileError(f"study file, standards: {name} is none of {known}")
         merged = _laid_over(merged, read_yaml(path))
+    if names and study.get("outcome") == NO_OUTCOME:
+        merged["tables"] = {t: blocks for t, blocks in merged["tables"].items() if t != "surgery"}
     if names and isinstance(own, Mapping):
         merged = _laid_over(merged, own)
     return dict(study) | ({"mapping": merged} if names else {})

@@ -14,6 +14,7 @@ SUFFIXES = (
     ".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".parquet", ".xpt", ".json", ".maf", ".vcf", ".vcf.gz",
 )  # fmt: skip
 
+NO_OUTCOME = "none"
 SHARES_ADD_UP = 1e-9
 
 
@@ -320,8 +321,8 @@ class Waiver(_Part):
     who: str = Field(min_length=1)
 
 
-class Study(_Part):
-    """A study file.
+class _Source(_Part):
+    """What every study file says: its name, its files, and how they become tables.
 
     `standards` names ready mappings in configs/mappings, on which its own `mapping` lies. `response_counts`:
     the recorded RECIST category, or the one that the lesions give.
@@ -329,8 +330,46 @@ class Study(_Part):
 
     study: str
     title: str
-    simulated: bool
     source: str
+    response_counts: Literal["recorded", "lesions"] = "recorded"
+    waivers: list[Waiver] = []
+    standards: list[str] = []
+    mapping: SourceMapping | None = None
+
+
+class Library(_Source):
+    """A study file without an outcome (``outcome: none``), such as a ctDNA library of advanced disease.
+
+    `visits` in order of time, or ``dates``: every draw (scan, test) is a visit of its own, named by its date.
+    `arms` and `regimens` are only listed where they matter; without a list any text is allowed.
+    """
+
+    outcome: Literal["none"]
+    simulated: Literal[False] = False
+    visits: list[str] | Literal["dates"]
+    arms: list[str] = []
+    regimens: list[str] = []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        faults = []
+        if self.mapping is None:
+            faults.append("`mapping` is missing: a study without outcome comes in files")
+        tables = {} if self.mapping is None else self.mapping.tables
+        if "surgery" in tables:
+            faults.append("table surgery holds an outcome, and `outcome: none` says that there is none")
+        if self.visits == "dates":
+            named = [t for t, blocks in tables.items() if any("visit" in b.columns for b in blocks)]
+            faults += [f"table {t} maps `visit`, which `visits: dates` takes from the date" for t in named]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+class Study(_Source):
+    """A study file with an outcome."""
+
+    simulated: bool
     simulations: list[str]
     arms: list[str] = Field(min_length=1)
     adaptive_arm: str | None
@@ -346,10 +385,6 @@ class Study(_Part):
     features: FeatureSettings
     primary: Primary
     leakage_acknowledged: str
-    response_counts: Literal["recorded", "lesions"] = "recorded"
-    waivers: list[Waiver] = []
-    standards: list[str] = []
-    mapping: SourceMapping | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -394,7 +429,7 @@ def _contradictions(study: Study) -> Iterator[str]:
         yield "`mapping` is for studies with files, and they need one"
 
 
-def check_study_file(study: Mapping[str, Any] | None) -> Study:
+def check_study_file(study: Mapping[str, Any] | None) -> Study | Library:
     """Check what a study file says (None where it is empty), and return it with types.
 
     Raises
@@ -404,7 +439,8 @@ def check_study_file(study: Mapping[str, Any] | None) -> Study:
         for each fault, with the place in the file.
     """
     try:
-        return Study.model_validate(study or {})
+        kind = Library if (study or {}).get("outcome") == NO_OUTCOME else Study
+        return kind.model_validate(study or {})
     except ValidationError as error:
         lines = []
         for fault in error.errors(include_url=False, include_input=False, include_context=False):

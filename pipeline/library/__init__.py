@@ -1,0 +1,1 @@
+"""Studies without an outcome: their report, and what they give to the simulator."""
