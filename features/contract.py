@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from features.cells import DTYPES, as_text, as_type, looks_like
+from features.concerned import Concerned
 from features.identifiers import find_identifiers
 from features.specification import (
     ColumnSpec,
@@ -38,8 +39,7 @@ __all__ = [
     "validate",
 ]
 
-PROBLEM_COLUMNS = ["table", "column", "rule", "severity", "rows", "ids"]
-MAX_IDS = 3
+PROBLEM_COLUMNS = ["table", "column", "rule", "severity", "rows", "ids", "by_centre"]
 UNIT_MIN_VALUES = 10
 """Fewer values than this do not show that a whole column is in another unit."""
 MM_LIKE_CM = 25.0
@@ -122,7 +122,8 @@ def validate(
     DataFrame
         `PROBLEM_COLUMNS`, one row for each table, column and rule, in contract order. ``rule`` begins with a
         key of `ADVICE`; ``severity`` is error or warning; ``rows`` counts the rows concerned, 0 where the
-        whole column or table is; ``ids`` names at most three patients (or keys), never a value.
+        whole column or table is; ``ids`` names at most three patients (or keys), never a value;
+        ``by_centre`` lists `features.concerned.AtCentre`.
     """
     findings: list[_Finding] = []
     clean: dict[str, pd.DataFrame] = {}
@@ -156,7 +157,8 @@ def refuse(problems: pd.DataFrame, origins: Mapping[tuple[str, str], str] | None
     if errors.empty:
         return
     lines = []
-    for table, column, rule, _, rows, ids in errors[PROBLEM_COLUMNS].itertuples(index=False, name=None):
+    told = errors[["table", "column", "rule", "rows", "ids"]]
+    for table, column, rule, rows, ids in told.itertuples(index=False, name=None):
         where = f"{table}.{column}" if column else table
         who = f" in {rows} rows" * bool(rows) + f" ({ids})" * bool(ids)
         origin = (origins or {}).get((table, column))
@@ -303,22 +305,12 @@ def _as_problems(
             finding.rule,
         )
 
-    rows = []
+    concerned, rows = Concerned(tables, contract, withheld), []
     for finding in sorted(findings, key=place):
-        spec, count, ids = contract.get(finding.table), 0, ""
-        if finding.rows is not None:
-            count = int(finding.rows.sum())
-            if count == 0:
-                continue
-            if spec is not None and (spec.table, spec.id_column) not in withheld:
-                ids = named(tables[spec.table].loc[finding.rows, spec.id_column])
-        rows.append((finding.table, finding.column, finding.rule, finding.severity, count, ids))
+        whom = (0, "", []) if finding.rows is None else concerned.by(finding.table, finding.rows)
+        if finding.rows is None or whom[0]:
+            rows.append((finding.table, finding.column, finding.rule, finding.severity, *whom))
     return pd.DataFrame(rows, columns=PROBLEM_COLUMNS).astype({"rows": "int64"})
-
-
-def named(ids: pd.Series) -> str:
-    """Return at most three ids, sorted, as problems name them."""
-    return "; ".join(sorted(ids.dropna().unique())[:MAX_IDS])
 
 
 def _sorted_by_key(frame: pd.DataFrame, spec: TableSpec) -> pd.DataFrame:

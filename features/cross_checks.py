@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from features.contract import PROBLEM_COLUMNS, Contract, named
+from features.concerned import Concerned
+from features.contract import PROBLEM_COLUMNS, Contract
 from features.recist import categories_of
 
 CLEAR_BREAST = ("ypT0", "ypTis")
@@ -53,12 +54,12 @@ def cross_problems(
 
     A missing cell contradicts nothing. `visits` are the study's, in order of time.
     """
-    rows = []
+    concerned, rows = Concerned(tables, contract), []
     for finding in _findings(tables, contract, visits):
         mask = finding.rows.fillna(value=False).astype(bool)
         if mask.any():
-            ids = named(tables[finding.table].loc[mask, contract[finding.table].id_column])
-            rows.append((finding.table, finding.column, finding.rule, "warning", int(mask.sum()), ids))
+            whom = concerned.by(finding.table, mask)
+            rows.append((finding.table, finding.column, finding.rule, "warning", *whom))
     return pd.DataFrame(rows, columns=PROBLEM_COLUMNS).astype({"rows": "int64"})
 
 

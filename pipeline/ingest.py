@@ -136,7 +136,7 @@ def main() -> None:
         new.mkdir()
         for name, frame in raw.tables.items():
             frame.to_parquet(new / f"{name}.parquet", index=False)
-        raw.problems.to_csv(new / "problems.csv", index=False, lineterminator="\n")
+        raw.problems.drop(columns="by_centre").to_csv(new / "problems.csv", index=False, lineterminator="\n")
         raw.dropped.to_csv(new / "dropped.csv", index=False, lineterminator="\n")
 
 

@@ -65,7 +65,7 @@ def checked(name: str, source: Path | None) -> Ingested:
         raw = ingest(study, folder, contract, read_yaml(IDENTIFIERS), rules)
     except ContractError as error:
         listed = ARTIFACTS / name / "refused.csv"
-        write_table(listed, error.problems)
+        write_table(listed, error.problems.drop(columns="by_centre"))
         stderr().print(f"All problems are listed in {listed}.")
         raise
     if library:

@@ -22,7 +22,7 @@ def advice_on(rule: str) -> str:
 
 def problem_rows(problems: pd.DataFrame, dropped: pd.DataFrame) -> pd.DataFrame:
     """Return problems and rows left out: where, column, rule, severity, rows, ids, what to do."""
-    found = problems.rename(columns={"table": "where"})
+    found = problems.rename(columns={"table": "where"}).drop(columns="by_centre")
     advice = [advice_on(str(rule)) for rule in found["rule"]]
     found = found.assign(**{"what to do": advice})
     left = pd.DataFrame(
@@ -41,17 +41,32 @@ def problem_rows(problems: pd.DataFrame, dropped: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([f for f in (found, left) if len(f)] or [found], ignore_index=True)
 
 
+def centre_rows(problems: pd.DataFrame) -> pd.DataFrame:
+    """Return the problems of each centre: centre, where, column, rule, severity, rows, and all ids."""
+    told = ["table", "column", "rule", "severity"]
+    rows = [
+        (at.centre, *about, at.rows, at.ids)
+        for *about, whom in problems[[*told, "by_centre"]].itertuples(index=False, name=None)
+        for at in whom
+    ]
+    found = pd.DataFrame(rows, columns=["centre", "where", *told[1:], "rows", "ids"])
+    return found.sort_values(["centre", "where", "column"], kind="stable", ignore_index=True)
+
+
 def write_problems(path: Path, study: str, problems: pd.DataFrame, dropped: pd.DataFrame) -> None:
-    """Write the problems page to `path`, and its rows as CSV beside it."""
-    rows = problem_rows(problems, dropped)
+    """Write the problems page to `path`, and its rows as CSV beside it, by centre too."""
+    rows, centres = problem_rows(problems, dropped), centre_rows(problems)
     counts = rows["severity"].value_counts()
     note = "; ".join(f"{counts[kind]} {kind}" for kind in counts.index) or "no problems"
     sections = [
         _of_frame(str(where), part.drop(columns="where"), "")
         for where, part in rows.groupby("where", sort=False)
     ]
+    if len(centres):
+        sections.append(_of_frame("By centre", centres, "The same problems, of every centre, with all ids."))
     write_text(path, page(f"{study}: input data", note, sections))
     write_table(path.with_suffix(".csv"), rows)
+    write_table(path.with_name(f"{path.stem}-by-centre.csv"), centres)
 
 
 def write_dictionary(path: Path, contract: Contract) -> None:

@@ -16,7 +16,7 @@ COURSE_NAMES = {
 
 def library_page(found: Mapping[str, Any]) -> str:
     """Return the page of `pipeline.library.report.figures`."""
-    level = f"{100 * found['level']:g} %"
+    level = f"{100 * found['level']:g}\N{NO-BREAK SPACE}%"
     groups = ", ".join(f"{n} {group}" for group, n in found["by_hr"].items())
     note = (
         f"{found['title']}. {found['patients']} patients ({groups}), {found['samples']} plasma samples of "

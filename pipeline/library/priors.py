@@ -29,8 +29,9 @@ HEADER = """\
 # Made by `pcr library`; `pcr priors THIS_FILE --out FILE` puts it into a copy of configs/simulation.yaml.
 # Delete what should not be taken over. Counts stand beside each value. Of {patients} patients without an
 # outcome: mutation frequencies in plasma of patients with detected ctDNA, where the panel covers the gene;
-# share_at_50 with the simulator's log_per_decade. Advanced disease has been selected by treatment and sheds
-# more; how much early disease sheds must not be taken from it.
+# share_at_50 with the simulator's log_per_decade. A variant below the assay's limit is missed, so that shares
+# tend to be too low. Advanced disease has been selected by treatment and sheds more; how much early disease
+# sheds must not be taken from it.
 """
 HR_KEYS = {"share_hr_positive": HR_GROUPS["pos"], "share_hr_negative": HR_GROUPS["neg"]}
 

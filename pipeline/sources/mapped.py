@@ -77,13 +77,13 @@ def read_study(study: Mapping[str, Any], folder: Path, contract: Contract) -> So
     dropped = [row for row in dropped if not (row[0] in shared and row[1:3] in shared[row[0]])]
     dropped += [(label, "", reason, rows, left) for label, reason, rows, left in reader.left_out]
     dropped += [(label, "", reason, rows, left) for label, reason, rows, left in reader.unused_rows()]
-    repairs = [
-        (label, column, rule, "repair", rows, ids) for label, column, rule, rows, ids in reader.repairs
-    ]
+    repairs = pd.DataFrame(reader.repairs, columns=["table", "column", "rule", "rows", "ids"])
+    nowhere: list[Any] = [[] for _ in reader.repairs]
+    repairs = repairs.assign(severity="repair", by_centre=nowhere)
     return SourceTables(
         {name: table for name, table in tables.items() if table is not None},
         pd.DataFrame(dropped, columns=DROPPED_COLUMNS),
-        pd.DataFrame(repairs, columns=PROBLEM_COLUMNS),
+        repairs[PROBLEM_COLUMNS],
         _origins(mapping),
     )
 

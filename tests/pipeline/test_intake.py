@@ -8,6 +8,7 @@ import yaml
 from typer.testing import CliRunner
 
 from features.contract import data_dictionary, validate
+from features.cross_checks import cross_problems
 from pipeline import preflight, study
 from pipeline.cli import app
 from pipeline.configs import vocabulary
@@ -108,6 +109,32 @@ def test_the_problems_page_groups_by_table_and_escapes_what_it_shows(tmp_path: P
     assert "<b>x" not in page
     rows = problem_rows(problems, dropped)
     assert rows["severity"].tolist() == ["warning", "rows left out"]
+
+
+def test_the_problems_page_groups_by_centre_with_all_ids(tmp_path: Path, trial) -> None:
+    centre = trial["subjects"].set_index("usubjid")["siteid"]
+    wrong = sorted(centre.index)[:8]
+    subjects = trial["subjects"].assign(age_years=trial["subjects"]["age_years"].astype("object"))
+    subjects.loc[subjects["usubjid"].isin(wrong), "age_years"] = 4000
+    variants = trial["ctdna_variants"].head(1).assign(t_alt_count=9, t_depth=3)
+    sampled = trial["ctdna_samples"].set_index("sample_id")["usubjid"][variants["sample_id"]]
+    tables = {**trial, "subjects": subjects, "ctdna_variants": variants}
+    clean, problems = validate(tables, CONTRACT, vocabulary(STUDY))
+    crossed = cross_problems(clean, CONTRACT, STUDY["visits"])
+    nothing = pd.DataFrame(columns=["file", "table", "reason", "rows", "left"])
+    write_problems(tmp_path / "p.html", "trial", pd.concat([problems, crossed]), nothing)
+    rows = pd.read_csv(tmp_path / "p-by-centre.csv", dtype=str).set_index("column")
+    ages = rows.loc[["age_years"]].set_index("centre")
+    expected = {c: "; ".join(sorted(centre.index[centre == c].intersection(wrong))) for c in centre[wrong]}
+    assert ages["ids"].to_dict() == expected
+    assert ages["rows"].astype(int).sum() == len(wrong)
+    assert rows.loc[["t_alt_count"], "centre"].tolist() == centre[sampled].tolist(), "by the sample's patient"
+    page = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert '<h2 id="By centre">' in page
+    centreless = validate({**tables, "subjects": subjects.assign(siteid=None)}, CONTRACT, vocabulary(STUDY))[
+        1
+    ]
+    assert centreless["by_centre"].map(len).sum() == 0
 
 
 def test_an_exported_study_passes_the_check(project: Path, trial, monkeypatch: pytest.MonkeyPatch) -> None:
