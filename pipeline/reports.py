@@ -8,9 +8,9 @@ from joblib import Parallel, delayed
 
 from pipeline.console import refusals
 from pipeline.files import read_json, read_yaml, replacing, stage_paths, workers, write_text
-from pipeline.overview import Inputs, overview_page
-from pipeline.present import landmark_page, read_branches, read_landmark
+from pipeline.report.landmark_page import landmark_page, read_branches, read_landmark
 from pipeline.report.results import read_results
+from pipeline.report.study_page import Inputs, overview_page
 
 
 def study_report(args: Namespace) -> str:

@@ -18,11 +18,11 @@ from models.explanation import rank_scale
 from pipeline.card import SIMULATED
 from pipeline.explain import summarise
 from pipeline.files import read_yaml
-from pipeline.overview import AUTHORS, checklist, difference_points, difference_rows, flow_rows
 from pipeline.patient_report import PatientViewError, print_patient
-from pipeline.present import Landmark, MismatchError, landmark_page
+from pipeline.report.landmark_page import Landmark, MismatchError, landmark_page
 from pipeline.report.page import measure
 from pipeline.report.points import evenly, swarm_points
+from pipeline.report.study_page import AUTHORS, checklist, difference_points, difference_rows, flow_rows
 from pipeline.report.tables import Privacy
 
 FORBIDDEN = re.compile(

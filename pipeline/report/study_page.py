@@ -10,10 +10,18 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
 from pipeline.card import ESTIMAND
-from pipeline.report import patients_part, validation_part
 from pipeline.report.drawing import Spec
 from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_links, render
 from pipeline.report.results import Results
+from pipeline.report.sections.measured import courses_part, missing_part
+from pipeline.report.sections.performance import domains_part, performance_part, shown_threshold
+from pipeline.report.sections.rules import rules_part
+from pipeline.report.sections.sensitivity import sensitivity_part
+from pipeline.report.sections.stability import size_part, stability_part
+from pipeline.report.sections.strategies import strategy_part, truth_part
+from pipeline.report.sections.subgroups import subgroups_part
+from pipeline.report.sections.table_one import table_one_part
+from pipeline.report.sections.toxicity import toxicity_part
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 
@@ -52,23 +60,23 @@ def overview_page(given: Inputs, results: Results) -> str:
     declared = comparison["primary"]["declared"]
     landmark = declared["landmark"]
     differences = difference_rows(study, comparison)
-    threshold = validation_part.shown_threshold(comparison)
+    threshold = shown_threshold(comparison)
     parts = {
-        "one": patients_part.table_one_part(given.described, study["arms"], privacy),
-        "missing": patients_part.missing_part(given.described, privacy),
-        "courses": patients_part.courses_part(given.described, study["visits"]),
-        "rules": patients_part.rules_part(given.described, results.review, privacy),
-        "toxicity": patients_part.toxicity_part(given.described, privacy),
-        "performance": validation_part.performance_part(results),
-        "domains": validation_part.domains_part(results, study["landmarks"], threshold),
-        "subgroups": validation_part.subgroups_part(results, landmark, study["landmarks"], privacy),
-        "stability": validation_part.stability_part(
+        "one": table_one_part(given.described, study["arms"], privacy),
+        "missing": missing_part(given.described, privacy),
+        "courses": courses_part(given.described, study["visits"]),
+        "rules": rules_part(given.described, results.review, privacy),
+        "toxicity": toxicity_part(given.described, privacy),
+        "performance": performance_part(results),
+        "domains": domains_part(results, study["landmarks"], threshold),
+        "subgroups": subgroups_part(results, landmark, study["landmarks"], privacy),
+        "stability": stability_part(
             results, landmark, study["landmarks"], given.settings["drawing"]["most_patients"]
         ),
-        "sensitivity": validation_part.sensitivity_part(results),
-        "size": validation_part.size_part(results),
-        "strategy": validation_part.strategy_part(results),
-        "truth": validation_part.truth_part(results, study["landmarks"]),
+        "sensitivity": sensitivity_part(results),
+        "size": size_part(results),
+        "strategy": strategy_part(results),
+        "truth": truth_part(results, study["landmarks"]),
     }
     charts: dict[str, Spec] = {name: spec for drawn, _ in parts.values() for name, spec in drawn.items()}
     points = difference_points(differences, f"delta_{declared['metric']}")

@@ -1,0 +1,1 @@
+"""The sections of the study report: each returns its charts and its tables by name."""

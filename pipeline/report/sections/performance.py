@@ -1,0 +1,110 @@
+"""How well the models predict, and what each domain adds."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from pipeline.report.drawing import Spec
+from pipeline.report.page import domain_name, measure
+from pipeline.report.results import Results
+from pipeline.report.sections.common import MODEL, NAMES, OUT_OF_FOLD, Part, interval_row, of_model
+from pipeline.report.study_charts import benefit_chart, calibration_chart, forest_chart
+from pipeline.report.tables import Table
+
+HARM = {"de_escalation": "de-escalation, the event is pCR", "escalation": "escalation, the event is no pCR"}
+
+
+def performance_part(results: Results) -> Part:
+    """Return calibration and decision curves of every landmark."""
+    charts: dict[str, Spec] = {}
+    for name, curves in results.curves.items():
+        whole = results.landmarks[name][MODEL]
+        shown = curves["calibration"]
+        shown = shown[shown["model"].isin([MODEL])].replace({"model": NAMES})
+        charts[f"calibration-{name}"] = calibration_chart(
+            shown,
+            f"Calibration at {name}: observed along predicted probability, with band",
+            of_model(whole, "probability"),
+        )
+        for decision, title in HARM.items():
+            part = curves["benefit"]
+            part = part[part["decision"] == decision].drop(columns="decision")
+            part = part.assign(strategy=part["strategy"].map(NAMES))
+            charts[f"benefit-{decision.replace('_', '-')}-{name}"] = benefit_chart(
+                part, f"Net benefit at {name}: {title}", of_model(whole, f"net benefit, {title}")
+            )
+    return charts, {}
+
+
+def domains_part(results: Results, landmarks: Sequence[str], threshold: str) -> Part:
+    """Return what each domain adds to the domains before it, and to all the others, at every landmark."""
+    rows, drawn = [], []
+    n, events = 0, 0
+    for name in landmarks:
+        for pair, found in results.comparison["domains"].get(name, {}).items():
+            if pair == "adequacy" or "delta_auc" not in found:
+                continue
+            label = added_name(pair)
+            rows.append(
+                {
+                    "landmark": name,
+                    "added": label,
+                    "auc": measure(found["delta_auc"], difference=True),
+                    "loss": measure(found["delta_log_loss"], 4, difference=True),
+                    "benefit": measure(found.get(threshold), difference=True),
+                }
+            )
+            drawn.append(interval_row(f"{name}: {label}", found["delta_auc"], f"n = {found['n']['value']}"))
+            n, events = max(n, int(found["n"]["value"])), max(events, int(found["events"]["value"]))
+    if not drawn:
+        return {}, {}
+    about = {"n": n, "events": events, "scale": "difference in AUC", "sampling": OUT_OF_FOLD}
+    columns = {
+        "landmark": "Landmark",
+        "added": "Added",
+        "auc": "AUC",
+        "loss": "Log loss",
+        "benefit": f"Net benefit at {threshold.partition('@')[2]}",
+    }
+    return (
+        {"domains-added": forest_chart(pd.DataFrame(drawn), "Difference in AUC", about)},
+        {
+            "domains": Table.of(
+                "domains-table",
+                "What each domain adds: linear candidate, same patients and folds",
+                columns,
+                rows,
+                text=("added",),
+            )
+        },
+    )
+
+
+def added_name(pair: str) -> str:
+    """Return what a pair of sets of domains differs in, in words."""
+    more, _, less = pair.partition("-")
+    if more == "all":
+        return f"all, against {_listed(less)}"
+    added = [domain for domain in more.split("+") if domain not in less.split("+")]
+    return f"{_listed('+'.join(added))} to {_listed(less)}"
+
+
+def _listed(names: str) -> str:
+    return " + ".join(domain_name(name) for name in names.split("+")).replace(
+        "without ctdna", "without ctDNA"
+    )
+
+
+def shown_threshold(comparison: Mapping[str, Any]) -> str:
+    """Return the measure of net benefit shown beside AUC: the middle one of those configured."""
+    keys = sorted(
+        {
+            k
+            for pairs in comparison["domains"].values()
+            for pair in pairs.values()
+            for k in pair
+            if k.startswith("delta_net_benefit@")
+        }
+    )
+    return keys[len(keys) // 2] if keys else ""

@@ -1,0 +1,125 @@
+"""The adaptive rules as they ran: branches, what they could not answer, adherence, other readings."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from pipeline.report.drawing import Spec
+from pipeline.report.sections.common import Part, about
+from pipeline.report.study_charts import forest_chart
+from pipeline.report.tables import Privacy, Table
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def rules_part(described: Mapping[str, Any], review: Mapping[str, pd.DataFrame], privacy: Privacy) -> Part:
+    """Return the branches of the adaptive arm: sizes, pCR, adherence, indeterminate answers, readings."""
+    branches = described["branches"]
+    if not branches:
+        return {}, {}
+    return {"branches": _branch_chart(branches, privacy)}, {
+        "branches": _branch_table(branches, privacy),
+        "status": _status_table(described["status"], described["conflicts"], privacy),
+        "adherence": _adherence_table(review["adherence"], privacy),
+        "readings": _readings_table(review["readings"], privacy),
+    }
+
+
+def _branch_chart(branches: Rows, privacy: Privacy) -> Spec:
+    drawn = [
+        {
+            "label": f"{row['node']}: {row['branch']} (n = {row['n']})",
+            **{key: row[key] for key in ("value", "low", "high")},
+            "detail": "pCR among patients with a known outcome",
+            "mark": "no",
+        }
+        for row in branches
+        if row["n"] and not any(map(privacy.hides, (row["n"], row["events"], row["n"] - row["events"])))
+    ]
+    known = [row for row in branches if row["node"] == branches[0]["node"]]
+    return forest_chart(
+        pd.DataFrame(drawn),
+        "pCR (share of patients with a known outcome)",
+        about(sum(r["n"] for r in known), sum(r["events"] for r in known), "proportion, Wilson interval"),
+        None,
+    )
+
+
+def _branch_table(branches: Rows, privacy: Privacy) -> Table:
+    rows = [
+        {
+            "branch": f"{row['node']}: {row['branch']}",
+            "patients": privacy.cell(row["patients"]),
+            "pcr": privacy.proportion(row),
+        }
+        for row in branches
+    ]
+    columns = {"branch": "Node: branch", "patients": "Patients", "pcr": "pCR"}
+    return Table.of("branch-table", "Protocol branches of the adaptive arm, and pCR in them", columns, rows)
+
+
+def _status_table(status: Rows, conflicts: Rows, privacy: Privacy) -> Table:
+    answers = [(row, row["status"].replace("_", " ")) for row in status]
+    answers += [(row, f"conflict with {row['conflicts']}") for row in conflicts]
+    rows = [
+        {"node": row["node"], "status": answer, "patients": privacy.cell(row["patients"])}
+        for row, answer in answers
+    ]
+    return Table.of(
+        "status-table",
+        "What the rules could answer, and where two rules applied",
+        {"node": "Node", "status": "Answer", "patients": "Patients"},
+        rows,
+        text=("status",),
+    )
+
+
+def _adherence_table(adherence: pd.DataFrame, privacy: Privacy) -> Table:
+    rows = [
+        {
+            "node": f"{row['node']}: {row['rule'] or row['kind']}".replace("_", " "),
+            "kind": row["kind"].replace("_", " "),
+            "regimen": row["regimen"],
+            "given": row["regimen_after"],
+            "reason": row["reason"],
+            "patients": privacy.cell(int(row["patients"])),
+        }
+        for row in adherence.fillna("").to_dict("records")
+    ]
+    columns = {
+        "node": "Node: rule",
+        "kind": "Kind",
+        "regimen": "By the rules",
+        "given": "Given",
+        "reason": "Reason",
+        "patients": "Patients",
+    }
+    return Table.of(
+        "adherence-table",
+        "Regimen of the rules and regimen given",
+        columns,
+        rows,
+        text=("kind", "regimen", "given", "reason"),
+    )
+
+
+def _readings_table(readings: pd.DataFrame, privacy: Privacy) -> Table:
+    rows = [
+        {
+            "setting": row["setting"],
+            "force": row["in_force"],
+            "other": row["alternative"],
+            "changed": row["note"]
+            if pd.isna(row["changed"])
+            else privacy.cell(int(row["changed"]), int(row["patients"])),
+        }
+        for row in readings.to_dict("records")
+    ]
+    return Table.of(
+        "readings-table",
+        "Patients whose answer changes under each other reading of the public record",
+        {"setting": "Setting", "force": "In force", "other": "Alternative", "changed": "Changed"},
+        rows,
+        text=("force", "other"),
+    )

@@ -1,0 +1,48 @@
+"""The primary comparison under other definitions."""
+
+import pandas as pd
+
+from pipeline.report.page import count, measure
+from pipeline.report.results import Results
+from pipeline.report.sections.common import Part, interval_row, of_model
+from pipeline.report.study_charts import forest_chart
+from pipeline.report.tables import Table
+
+
+def sensitivity_part(results: Results) -> Part:
+    """Return the primary comparison under every other definition."""
+    found = results.sensitivity
+    rows, drawn = [], []
+    for name, v in found.items():
+        delta = v["delta_log_loss"]
+        rows.append(
+            {
+                "run": name,
+                "n": count(v["n"]["value"]),
+                "events": count(v["events"]["value"]),
+                "model": measure(v.get("auc_chosen")),
+                "rules": measure(v.get("auc_rules")),
+                "delta": measure(delta, 4, difference=True),
+            }
+        )
+        if "low" in delta:
+            drawn.append(interval_row(name, delta, f"n = {v['n']['value']}", mark=name == "as in the run"))
+    if not drawn:
+        return {}, {}
+    first = next(iter(found.values()))
+    columns = {
+        "run": "Run",
+        "n": "n",
+        "events": "pCR",
+        "model": "AUC, model",
+        "rules": "AUC, rules",
+        "delta": "Log loss, model minus rules",
+    }
+    return (
+        {
+            "sensitivity-runs": forest_chart(
+                pd.DataFrame(drawn), "Difference in log loss, model minus rules", of_model(first, "log loss")
+            )
+        },
+        {"sensitivity": Table.of("sensitivity-table", "The primary comparison, run by run", columns, rows)},
+    )

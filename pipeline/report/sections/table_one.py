@@ -1,0 +1,75 @@
+"""Table one: the patients at risk by arm."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from pipeline.report.page import count
+from pipeline.report.sections.common import ALL, Part, crossed
+from pipeline.report.tables import Privacy, Table
+
+
+def table_one_part(described: Mapping[str, Any], arms: Sequence[str], privacy: Privacy) -> Part:
+    """Return table one by arm: medians with quartiles, counts with shares of the known."""
+    content = described["table_one"]
+    groups = [ALL, *[arm for arm in arms if arm in content["by_arm"]]]
+    rows: list[dict[str, Any]] = []
+    hidden = _hidden_of_table_one(content["rows"], groups, privacy)
+    last = ""
+    for row in content["rows"]:
+        if row["level"] is not None and row["feature"] != last:
+            rows.append({"name": row["description"]} | dict.fromkeys(groups, "") | {"missing": _missing(row)})
+        last = row["feature"]
+        unit = f", {row['unit']}" if row["unit"] not in {"", "1"} else ""
+        name = (
+            f"{row['description']}{unit}"
+            if row["level"] is None
+            else Markup('<span class="level">{}</span>').format(row["level"])
+        )
+        cells = {
+            group: _summary_cell(
+                row["cells"][group], privacy, hidden=(row["feature"], row["level"], group) in hidden
+            )
+            for group in groups
+        }
+        rows.append({"name": name} | cells | {"missing": _missing(row) if row["level"] is None else ""})
+    sizes = {ALL: content["patients"], **content["by_arm"]}
+    columns = (
+        {"name": "Feature"}
+        | {g: f"{g} (n\u00a0=\u00a0{count(sizes[g])})" for g in groups}
+        | {"missing": "Missing"}
+    )
+    caption = f"Patients at risk at {content['landmark']}: median (quartiles), or n and share of the known"
+    return {}, {"one": Table.of("table-one", caption, columns, rows)}
+
+
+def _missing(row: Mapping[str, Any]) -> str:
+    # How many values are not known says nothing on a patient.
+    return count(row["cells"][ALL]["missing"])
+
+
+def _hidden_of_table_one(
+    rows: Sequence[Mapping[str, Any]], groups: Sequence[str], privacy: Privacy
+) -> set[Any]:
+    """Return the hidden cells (feature, level, group): arms add up to all, levels to the known values."""
+    hidden: set[Any] = set()
+    for feature in dict.fromkeys(row["feature"] for row in rows if row["level"] is not None):
+        counts = {
+            (feature, row["level"], group): int(row["cells"][group]["count"])
+            for row in rows
+            if row["feature"] == feature
+            for group in groups
+        }
+        hidden |= privacy.hidden(counts, crossed(counts, 1, 2))
+    return hidden
+
+
+def _summary_cell(cell: Mapping[str, Any], privacy: Privacy, *, hidden: bool) -> Any:
+    if "count" in cell:
+        return privacy.cell(cell["count"], cell["n"], hidden=hidden)
+    if "median" not in cell:
+        return Markup('<span class="none">none known</span>')
+    return Markup('{:.4g} <span class="interval">({:.4g} to {:.4g})</span>').format(
+        cell["median"], cell["q25"], cell["q75"]
+    )

@@ -1,0 +1,121 @@
+"""Adverse events by arm and by branch, and pCR by severe event."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from pipeline.report.drawing import Spec
+from pipeline.report.page import count, signed
+from pipeline.report.sections.common import Part
+from pipeline.report.study_charts import forest_chart
+from pipeline.report.tables import Privacy, Table
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def toxicity_part(described: Mapping[str, Any], privacy: Privacy) -> Part:
+    """Return adverse events by arm and by branch, and pCR by severe event; empty without records."""
+    found = described["toxicity"]
+    if found is None:
+        return {}, {}
+    tables = {"arms": _arms_table(found, privacy), "response": _response_table(found, privacy)}
+    if found["by_branch"]:
+        tables["branches"] = _branches_table(found["by_branch"], privacy)
+    return _differences_chart(found), tables
+
+
+def _compared(by_arm: Rows) -> dict[str, Mapping[str, Any]]:
+    """Return, per event, the row that holds the difference from the reference arm."""
+    return {row["event"]: row for row in reversed(by_arm) if row["difference"]}
+
+
+def _arms_table(found: Mapping[str, Any], privacy: Privacy) -> Table:
+    arms = list(dict.fromkeys(row["arm"] for row in found["by_arm"]))
+    rows: dict[str, dict[str, Any]] = {}
+    for row in found["by_arm"]:
+        rows.setdefault(row["event"], {"event": row["event"]})[row["arm"]] = privacy.proportion(row)
+    compared = _compared(found["by_arm"])
+    for event, shown in rows.items():
+        difference = compared[event]["difference"] if event in compared else None
+        shown["difference"] = "" if difference is None else _points(difference)
+    return Table.of(
+        "toxicity-arms",
+        f"Adverse events by arm, {count(found['treated'])} treated patients",
+        {"event": "Patients with", **{arm: arm for arm in arms}, "difference": "Difference, points"},
+        list(rows.values()),
+    )
+
+
+def _points(difference: Mapping[str, float]) -> Markup:
+    """Return a risk difference with its interval, in percentage points."""
+    return Markup('{} <span class="interval">({} to {})</span>').format(
+        *(signed(100 * difference[key]) for key in ("value", "low", "high"))
+    )
+
+
+def _differences_chart(found: Mapping[str, Any]) -> dict[str, Spec]:
+    compared = list(_compared(found["by_arm"]).values())[::-1]
+    if not compared:
+        return {}
+    drawn = [
+        {
+            "label": row["event"],
+            **{key: 100 * row["difference"][key] for key in ("value", "low", "high")},
+            "detail": f"{row['arm']} minus {found['reference']}",
+            "mark": "no",
+        }
+        for row in compared
+    ]
+    arms = {row["arm"]: None for row in found["by_arm"]}
+    other = next(arm for arm in arms if arm != found["reference"])
+    first = [row for row in found["by_arm"] if row["event"] == found["by_arm"][0]["event"]]
+    about = {
+        "n": sum(row["n"] for row in first),
+        "events": sum(row["events"] for row in first),
+        "scale": f"risk difference, {other} minus {found['reference']}; events: severe",
+        "sampling": "as randomised, no model",
+    }
+    return {
+        "toxicity-differences": forest_chart(pd.DataFrame(drawn), "Difference (percentage points)", about)
+    }
+
+
+def _branches_table(by_branch: Rows, privacy: Privacy) -> Table:
+    rows: dict[str, dict[str, Any]] = {}
+    for row in by_branch:
+        cell = privacy.cell(row["events"], row["n"])
+        rows.setdefault(row["event"], {"event": row["event"]})[row["branch"]] = cell
+    branches = dict.fromkeys(row["branch"] for row in by_branch)
+    return Table.of(
+        "toxicity-branches",
+        "By protocol branch: descriptive, branches are not comparable",
+        {"event": "Patients with"} | {branch: branch for branch in branches},
+        list(rows.values()),
+    )
+
+
+def _response_table(found: Mapping[str, Any], privacy: Privacy) -> Table:
+    columns = {
+        "arm": "Arm",
+        "n": "n",
+        "pcr_without": "pCR, without",
+        "pcr_with": "pCR, with",
+        "no_pcr_without": "No pCR, without",
+        "no_pcr_with": "No pCR, with",
+    }
+    return Table.of(
+        "toxicity-response",
+        f"pCR and {found['by_arm'][0]['event'].lower()}: patients with a known outcome",
+        columns,
+        [_response_row(row, privacy) for row in found["response"]],
+    )
+
+
+def _response_row(row: Mapping[str, Any], privacy: Privacy) -> dict[str, Any]:
+    """Return the four cells of an arm, which add up to its n."""
+    names = ("pcr_without", "pcr_with", "no_pcr_without", "no_pcr_with")
+    hidden = privacy.hidden({name: int(row[name]) for name in names}, [dict.fromkeys(names, 1)])
+    cells = {name: privacy.cell(row[name], row["n"], hidden=name in hidden) for name in names}
+    return {"arm": row["arm"], "n": count(row["n"])} | cells
