@@ -100,13 +100,13 @@ def benefit_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
         strategy, threshold, value, low, high.
     """
     strategies = list(dict.fromkeys(curve["strategy"]))
-    colours = (PALETTE[0], PALETTE[5], PALETTE[2], GREY, "#b5bac2")
+    colours = (PALETTE[0], PALETTE[5], PALETTE[2], GREY, INK)
     base = alt.Chart(data_of(curve)).encode(
         x=alt.X(
             "threshold:Q",
             title="Threshold probability",
             scale=alt.Scale(zero=False),
-            axis=alt.Axis(format="%"),
+            axis=alt.Axis(format="%", tickCount=4),
         ),
         color=colours_of("strategy", strategies, colours[: len(strategies)], columns=2),
     )
