@@ -15,6 +15,7 @@ from pipeline.configs import vocabulary
 from pipeline.files import read_yaml, write_tables
 from pipeline.intake.new_study import NewStudyError, new_study
 from pipeline.intake.pages import problem_rows, write_problems
+from pipeline.intake.study_reference import reference
 from pipeline.sources.mapped import check_study_file
 from tests.pipeline.formats import CONFIGS, CONTRACT, ROOT, STUDY, study_of
 
@@ -88,6 +89,10 @@ def test_a_study_that_is_there_is_not_overwritten_and_odd_names_are_refused(tmp_
         new_study("../a", [], tmp_path, tmp_path / "t", CONTRACT)
     with pytest.raises(NewStudyError, match="no ready mapping nosuch"):
         new_study("b", ["nosuch"], tmp_path, tmp_path / "t", CONTRACT)
+
+
+def test_the_page_of_study_files_is_that_of_the_models_that_check_them() -> None:
+    assert (ROOT / "docs" / "study-file.md").read_text(encoding="utf-8") == reference()
 
 
 def test_the_dictionary_page_has_every_column_of_the_contract(project: Path) -> None:

@@ -86,7 +86,8 @@ class Calls(_Part):
 
     `normal` is the name of the white cells' column in a VCF, with {sample} for the plasma sample's. Rows that
     did not pass the caller's filter (`passing`), with less than `min_alt_count` reads or `min_vaf`, or whose
-    `tier_column` is not one of `tiers`, are left out and counted. `origin` gives the thresholds.
+    `tier_column` is not one of `tiers`, are left out and counted; an unknown count is not a small one.
+    `origin` gives the thresholds.
     """
 
     normal: str = "{sample}-WBC"
@@ -367,7 +368,15 @@ class Library(_Source):
 
 
 class Study(_Source):
-    """A study file with an outcome."""
+    """A study file with an outcome.
+
+    `simulated` studies have a simulator's settings for `source`, others a folder; `simulations` name those
+    whose truth is kept. `adaptive_arm` follows the `rules` (a decision table of configs/rules, or none).
+    `strategies` are arms whose value as a strategy for all is estimated, by the known shares of the
+    randomisation in `allocation`. `visits` stand in order of time; a landmark sees those of its `schedule`.
+    `de_escalated_branches` are a line of the decision curves. `leakage_acknowledged` says why a model that
+    looks too good is right, once somebody has looked.
+    """
 
     simulated: bool
     simulations: list[str]
