@@ -10,6 +10,7 @@ from features import clinical, ctdna, imaging, pathology
 from features.contract import Contract
 from features.feature import STATE_SUFFIX, Feature, FeatureError, contract_columns, without_missing_levels
 from features.landmarks import Landmark, visible
+from features.refusal import RefusalError
 
 Builder = Callable[
     [Mapping[str, pd.DataFrame], pd.Index, Mapping[str, Any]], tuple[pd.DataFrame, list[Feature]]
@@ -23,7 +24,7 @@ BUILDERS: dict[str, Builder] = {
 ADAPTIVE_ONLY = "adaptive_arm"
 
 
-class LeakageError(ValueError):
+class LeakageError(RefusalError):
     """A feature that would tell what it must not: here, a missing value that stands for the arm."""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from features.landmarks import Landmark, decision_dates, next_cycle_start, parse_landmarks
+from features.refusal import RefusalError
 
 NODE_NEGATIVE = "ypN0"
 NODES_NOT_ASSESSED = "ypNX"
@@ -23,7 +24,7 @@ RCB_0_1 = ("0", "I")
 SLNB = "sentinel_node_positive_before_treatment"
 
 
-class CohortError(ValueError):
+class CohortError(RefusalError):
     """Tables from which no cohort, or no outcome with two classes, can be made."""
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from features.cells import DTYPES, as_text, as_type, looks_like
 from features.concerned import Concerned
 from features.identifiers import find_identifiers
+from features.refusal import RefusalError
 from features.specification import (
     ColumnSpec,
     Contract,
@@ -74,7 +75,7 @@ ADVICE = {
 """Rule (the part before the colon) -> what to do."""
 
 
-class ContractError(ValueError):
+class ContractError(RefusalError):
     """Raw tables that are refused; `problems` is the frame that `validate` returned."""
 
     def __init__(self, message: str, problems: pd.DataFrame) -> None:

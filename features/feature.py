@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from features.contract import Contract
+from features.refusal import RefusalError
 
 STATE_SUFFIX = "_state"
 """Ends the name of every feature that says how far a domain was observed at a visit."""
 
 
-class FeatureError(ValueError):
+class FeatureError(RefusalError):
     """Settings or tables from which a feature cannot be built."""
 
 

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 
 from features.contract import Contract, TableSpec
+from features.refusal import RefusalError
 
 LATE_COLUMNS = ["table", "visit", "reason", "rows"]
 NEVER_VISIBLE = "outcome"
 
 
-class LandmarkError(ValueError):
+class LandmarkError(RefusalError):
     """A study whose landmarks contradict its visits, or tables that cannot be placed in time."""
 
 

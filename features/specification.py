@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from features.cells import DTYPES
+from features.refusal import RefusalError
 
 KNOWN_AT = ("baseline", "visit", "sample", "cycle", "outcome")
 
@@ -106,11 +107,11 @@ def parse_contract(documents: Iterable[Mapping[str, Any]]) -> Contract:
     for document in documents:
         spec = _table_spec(document)
         if spec.table in contract:
-            raise ValueError(f"contract: table {spec.table} is defined twice")
+            raise RefusalError(f"contract: table {spec.table} is defined twice")
         contract[spec.table] = spec
     for spec in contract.values():
         for fault in _contract_faults(spec, contract):
-            raise ValueError(f"contract, table {spec.table}: {fault}")
+            raise RefusalError(f"contract, table {spec.table}: {fault}")
     return contract
 
 
@@ -138,7 +139,7 @@ def _only_fields(kind: type, document: Mapping[str, Any], where: str) -> dict[st
     needed = {field.name for field in fields(kind) if field.default is MISSING}
     unknown, missing = sorted(set(document) - names), sorted(needed - set(document))
     if unknown or missing:
-        raise ValueError(f"{where}: unknown keys {unknown}, missing keys {missing}")
+        raise RefusalError(f"{where}: unknown keys {unknown}, missing keys {missing}")
     return dict(document)
 
 

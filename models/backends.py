@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 from joblib import Parallel, delayed, parallel_config
 
+from features.refusal import RefusalError
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 Numbered = tuple[int, Result]
@@ -54,11 +56,11 @@ class Backend:
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
-            raise ValueError(f"backend name is {self.name!r}; it must be one of {', '.join(NAMES)}")
+            raise RefusalError(f"backend name is {self.name!r}; it must be one of {', '.join(NAMES)}")
         if self.workers < 1:
-            raise ValueError(f"backend workers is {self.workers}; it must be at least 1")
+            raise RefusalError(f"backend workers is {self.workers}; it must be at least 1")
         if (self.name == "dask") != (self.address is not None):
-            raise ValueError(
+            raise RefusalError(
                 f"backend {self.name} has address {self.address!r}; "
                 "dask needs a scheduler's address, and only dask"
             )
@@ -122,7 +124,7 @@ def _on_dask(
     try:
         client = Client(backend.address, timeout=backend.patience, set_as_default=False)
     except OSError as error:
-        raise ValueError(
+        raise RefusalError(
             f"no Dask scheduler answers at {backend.address} within {backend.patience:g} s: {error}"
         ) from error
     with client:
@@ -158,7 +160,7 @@ def require_same_code(client: Any, patience: float) -> None:
         answers = {"the scheduler": client.run_on_scheduler(probe, callback_timeout=patience)}
         answers |= {f"worker {name}": a for name, a in client.run(probe, callback_timeout=patience).items()}
     except TimeoutError as error:
-        raise ValueError(
+        raise RefusalError(
             f"the Dask cluster at {client.scheduler.address} did not say within {patience:g} s "
             "which code it runs: is a worker running, and can scheduler and workers import this project?"
         ) from error
@@ -170,7 +172,7 @@ def require_same_code(client: Any, patience: float) -> None:
             reason = answer.get("error") or "; ".join(
                 f"{key} is {answer.get(key)}, here {ours[key]}" for key in differing
             )
-            raise ValueError(
+            raise RefusalError(
                 f"{name} of the Dask cluster does not run this code ({reason}). "
                 "Start scheduler and workers again from this version, with the same packages and the same "
                 f"values of {' and '.join(KERNELS)} in their environment"

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.special import expit
 
+from features.refusal import RefusalError
+
 
 def recalibrate(margin: np.ndarray, y: np.ndarray, *, tolerance: float = 1e-10) -> tuple[float, float]:
     """Return intercept and slope of ``logit P(y = 1) = intercept + slope * margin`` by maximum likelihood.
@@ -25,9 +27,9 @@ def recalibrate(margin: np.ndarray, y: np.ndarray, *, tolerance: float = 1e-10) 
         are separated).
     """
     if len(np.unique(y)) < 2:
-        raise ValueError("recalibration needs both outcomes; all patients have the same one")
+        raise RefusalError("recalibration needs both outcomes; all patients have the same one")
     if np.ptp(margin) == 0:
-        raise ValueError("recalibration needs a margin that varies; it is the same for all patients")
+        raise RefusalError("recalibration needs a margin that varies; it is the same for all patients")
     centre, spread = float(margin.mean()), float(margin.std())
     design = np.column_stack([np.ones_like(margin), (margin - centre) / spread])
     beta = np.zeros(2)
@@ -45,7 +47,7 @@ def recalibrate(margin: np.ndarray, y: np.ndarray, *, tolerance: float = 1e-10) 
         if np.abs(step).max() < tolerance:
             slope = float(beta[1] / spread)
             return float(beta[0] - slope * centre), slope
-    raise ValueError("recalibration did not converge: the margin separates the outcomes")
+    raise RefusalError("recalibration did not converge: the margin separates the outcomes")
 
 
 def _log_likelihood(design: np.ndarray, y: np.ndarray, beta: np.ndarray) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from features.refusal import RefusalError
 from models.serving import PcrModel
 
 # Harrell, Regression Modeling Strategies, 2nd ed., table 2.3.
@@ -54,7 +55,7 @@ def fit_candidate(
     """
     kinds = {"logistic": _fit_logistic, "lightgbm": _fit_lightgbm}
     if settings["kind"] not in kinds:
-        raise ValueError(f"candidate kind {settings['kind']!r} is unknown; known are {', '.join(kinds)}")
+        raise RefusalError(f"candidate kind {settings['kind']!r} is unknown; known are {', '.join(kinds)}")
     yield from kinds[settings["kind"]](design, settings, seed, points)
 
 

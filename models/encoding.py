@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from features.refusal import RefusalError
 from models.serving import PcrModel
 
 
@@ -101,7 +102,7 @@ def encoding_of(
     high = np.where(missing, -np.inf, encoded).max(axis=0, initial=-np.inf)
     varies = low < high
     if not varies.any():
-        raise ValueError(
+        raise RefusalError(
             f"no feature varies among the {len(encoded)} training patients: nothing to learn from"
         )
     encoded = encoded[:, varies]

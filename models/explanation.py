@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
+from features.refusal import RefusalError
 from models.serving import PcrModel
 
 KEYS = ["usubjid", "repeat", "fold", "model", "base"]
 
 
-class AdditivityError(ValueError):
+class AdditivityError(RefusalError):
     """SHAP values that do not add up to the prediction they explain."""
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from features.refusal import RefusalError
 from models.candidates import Design
 from models.encoding import Inputs
 from models.measures.common import FloatArray, Measure
@@ -85,7 +86,7 @@ def rubin(estimates: FloatArray, variances: FloatArray, level: float) -> Measure
     """
     m = len(estimates)
     if m < 2:
-        raise ValueError(f"Rubin's rules need at least 2 imputations, got {m}")
+        raise RefusalError(f"Rubin's rules need at least 2 imputations, got {m}")
     total = float(np.mean(variances) + (1 + 1 / m) * np.var(estimates, ddof=1))
     half = float(ndtri((1 + level) / 2) * np.sqrt(total))
     value = float(np.mean(estimates))

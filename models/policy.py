@@ -18,13 +18,14 @@ import pandas as pd
 from scipy.special import ndtri
 from sklearn.linear_model import LogisticRegression
 
+from features.refusal import RefusalError
 from models.encoding import learn_encoding
 from models.folds import deal
 from models.measures.common import BoolArray, FloatArray, Measure
 from models.serving import PcrModel
 
 
-class PolicyError(ValueError):
+class PolicyError(RefusalError):
     """A strategy whose value randomisation does not identify, or data that do not allow its estimation."""
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from features.refusal import RefusalError
 from models.calibration import recalibrate
 from models.candidates import Design, Fit, fit_candidate
 from models.encoding import Inputs, encoding_of, read_inputs
@@ -89,7 +90,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         patients = np.arange(len(y)) if groups is None else np.asarray(groups)
         fewest = min(len(np.unique(patients[y == outcome])) for outcome in (0, 1))
         if fewest < self.inner_folds:
-            raise ValueError(
+            raise RefusalError(
                 f"{fewest} patients have the rarer outcome, fewer than the {self.inner_folds} inner folds"
             )
         self.classes_ = np.array([0, 1])

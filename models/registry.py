@@ -22,6 +22,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from sqlalchemy import create_engine, text
 
+from features.refusal import RefusalError
 from models.serving import MODEL_FILES, model_digest
 
 KEY_TAG = "pcr.key"
@@ -209,7 +210,9 @@ def fetch_model(store: Store, uri: str, folder: Path) -> Path:
         try:
             downloaded = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
         except mlflow.MlflowException as error:
-            raise ValueError(f"{store.uri} has no model {uri}: `mlflow ui` lists those there are") from error
+            raise RefusalError(
+                f"{store.uri} has no model {uri}: `mlflow ui` lists those there are"
+            ) from error
     return next(downloaded.rglob("model.json")).parent
 
 
@@ -243,11 +246,17 @@ def loaded_model(store: Store, uri: str) -> Any:
             version = version_of(client, uri)
             model = mlflow.pyfunc.load_model(f"models:/{version.name}/{version.version}")
         except mlflow.MlflowException as error:
-            raise ValueError(f"{store.uri} has no model {uri}: `mlflow ui` lists those there are") from error
+            raise RefusalError(
+                f"{store.uri} has no model {uri}: `mlflow ui` lists those there are"
+            ) from error
         expected = (model.model_config or {}).get("model_digest")
     if version.tags.get(DIGEST_TAG) != expected:
-        raise ValueError(f"{uri}: its files are not those that were registered; see `pcr verify`")
+        raise RefusalError(f"{uri}: its files are not those that were registered; see `pcr verify`")
     return model
+
+
+def _absent(store: Store, uri: str) -> RefusalError:
+    return RefusalError(f"{store.uri} has no model {uri}: `mlflow ui` lists those there are")
 
 
 def version_of(client: MlflowClient, uri: str) -> Any:

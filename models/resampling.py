@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 import pandas as pd
 
+from features.refusal import RefusalError
 from models.backends import Backend, completed
 from models.folds import deal
 
@@ -123,10 +124,10 @@ def leave_one_out_splits(groups: np.ndarray, *, seed: int) -> list[Split]:
     """
     labels = np.asarray(groups)
     if (unknown := int(pd.isna(labels).sum())) > 0:
-        raise ValueError(f"groups has {unknown} missing values; every patient must belong to one")
+        raise RefusalError(f"groups has {unknown} missing values; every patient must belong to one")
     names = np.unique(labels)
     if len(names) < 2:
-        raise ValueError(f"groups has {len(names)} group; leaving one out needs at least 2")
+        raise RefusalError(f"groups has {len(names)} group; leaving one out needs at least 2")
     seeds = np.random.SeedSequence(seed).generate_state(len(names))
     return [
         Split(0, fold, np.flatnonzero(labels != name), np.flatnonzero(labels == name), _as_seed(seeds[fold]))
@@ -154,14 +155,14 @@ def temporal_split(dates: np.ndarray | pd.Series, share: float, *, seed: int) ->
         If the share is not between 0 and 1, a date is missing, or no patient is later.
     """
     if not 0 < share < 1:
-        raise ValueError(f"share is {share}; it must be between 0 and 1")
+        raise RefusalError(f"share is {share}; it must be between 0 and 1")
     when = pd.Series(np.asarray(dates))
     if (unknown := int(when.isna().sum())) > 0:
-        raise ValueError(f"dates has {unknown} missing values; every patient needs a date")
+        raise RefusalError(f"dates has {unknown} missing values; every patient needs a date")
     last = when.sort_values(ignore_index=True).iloc[max(int(np.ceil(share * len(when))) - 1, 0)]
     late = (when > last).to_numpy()
     if not late.any():
-        raise ValueError(f"dates leaves no patient later than the earliest {share:.0%} of {len(when)}")
+        raise RefusalError(f"dates leaves no patient later than the earliest {share:.0%} of {len(when)}")
     return Split(0, 0, np.flatnonzero(~late), np.flatnonzero(late), seed)
 
 
@@ -234,7 +235,7 @@ def run_tasks(
         If a store is given and keys are not one a task and distinct.
     """
     if store is not None and len(set(keys)) != len(tasks):
-        raise ValueError(
+        raise RefusalError(
             f"keys has {len(set(keys))} distinct keys; a store needs one for each of {len(tasks)} tasks"
         )
     recalled = [] if store is None else [store.get(key) for key in keys]

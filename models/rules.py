@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from features.refusal import RefusalError
+
 ANSWER_COLUMNS = ["regimen", "rule", "status", "missing_inputs", "conflicts", "flags", "possible"]
 DETERMINED = "determined"
 DESPITE_MISSING = "determined_despite_missing"
@@ -30,7 +32,7 @@ Levels = tuple[str, ...]
 Condition = Mapping[str, Any]
 
 
-class RuleError(ValueError):
+class RuleError(RefusalError):
     """A table that contradicts itself, a reading that cannot be followed, or an input it does not know."""
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from features.assemble import Assembled, assemble
 from features.landmarks import parse_landmarks
+from features.refusal import RefusalError
 from pipeline.configs import read_contract, read_feature_settings
 from pipeline.console import refusals
 from pipeline.files import read_tables, read_yaml, replacing, stage_paths, write_json, write_table
@@ -31,7 +32,7 @@ def description(landmark: str, assembled: Assembled) -> dict[str, Any]:
 def require_landmark(landmark: str, known: Sequence[str] | Mapping[str, Any]) -> None:
     """Raise ValueError if a landmark is not one of the study's."""
     if landmark not in known:
-        raise ValueError(f"unknown landmark {landmark!r}: configs/study.yaml has {', '.join(known)}")
+        raise RefusalError(f"unknown landmark {landmark!r}: configs/study.yaml has {', '.join(known)}")
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from rich.progress import track
 
+from features.refusal import RefusalError
 from models.metrics import evaluate, population_values
 from models.policy import StrategyModel, strategy_values
 from models.procedure import ResponseModel
@@ -136,7 +137,7 @@ def part(rows: pd.DataFrame, number: int, patients: int, seed: int) -> pd.DataFr
     """
     last = (number + 1) * patients
     if len(rows) < last:
-        raise ValueError(f"{number + 1} trials of {patients} need {last} patients; got {len(rows)}")
+        raise RefusalError(f"{number + 1} trials of {patients} need {last} patients; got {len(rows)}")
     order = np.random.default_rng(seed).permutation(len(rows))
     return rows.iloc[np.sort(order[last - patients : last])]
 

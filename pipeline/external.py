@@ -15,6 +15,7 @@ import pandas as pd
 from features.assemble import assemble
 from features.cohort import build_cohort
 from features.landmarks import parse_landmarks
+from features.refusal import RefusalError
 from models.calibration import recalibrate
 from models.measures.common import MeasureError
 from models.metrics import calibration_intercept, evaluate
@@ -33,7 +34,7 @@ MEASURES = (
 Recalibration = Literal["none", "intercept", "logistic"]
 
 
-class ExternalError(ValueError):
+class ExternalError(RefusalError):
     """A model that cannot be scored on a cohort, and what to do."""
 
 

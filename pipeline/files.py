@@ -14,6 +14,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from features.refusal import RefusalError
+from pipeline.console import hide_values_of_faults
+
 # libyaml, where PyYAML has it: ten times as fast.
 SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -21,8 +24,10 @@ SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def stage_paths(description: str, *names: str, **values: str) -> argparse.Namespace:
     """Return a stage's command line: ``--name PATH`` for every name, ``--name TEXT`` for every other value.
 
-    Paths are written in dvc.yaml and nowhere else; a stage is told them.
+    Paths are written in dvc.yaml and nowhere else; a stage is told them. From here on, an error that nothing
+    catches is told without patients' values.
     """
+    hide_values_of_faults()
     parser = argparse.ArgumentParser(description=description)
     for name in names:
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -43,7 +48,7 @@ def read_yaml(path: Path) -> Any:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)  # noqa: S506 - safe
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise ValueError(
+        raise RefusalError(
             f"{path}, line {line}: not valid YAML ({error.problem}); correct the file"
         ) from error
 
@@ -62,10 +67,10 @@ def read_study(path: Path) -> dict[str, Any]:
 
 
 def require_outcome(study: Mapping[str, Any] | None) -> None:
-    """Refuse a study without an outcome (ValueError): it is never pooled with models of pCR."""
+    """Refuse a study without an outcome: it is never pooled with models of pCR."""
     if study and study.get("outcome") == "none":
         name = study.get("study")
-        raise ValueError(
+        raise RefusalError(
             f"study {name} has no outcome (outcome: none): no model of pCR is trained or judged on it; "
             f"its report is made by: pcr library {name} --source FOLDER --out DIR"
         )
@@ -143,5 +148,5 @@ def workers() -> int:
     if asked is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not asked.isdigit() or int(asked) < 1:
-        raise ValueError(f"PCR_WORKERS is {asked!r}; it must be a whole number of at least 1")
+        raise RefusalError(f"PCR_WORKERS is {asked!r}; it must be a whole number of at least 1")
     return int(asked)

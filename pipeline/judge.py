@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from features.refusal import RefusalError
 from models.rules import BRANCH
 from pipeline.console import refusals
 from pipeline.curves import benefit_curves, calibration_curves, roc_curves
@@ -14,7 +15,7 @@ from pipeline.robustness import robustness
 from pipeline.subgroups import heterogeneity
 
 
-class LeakageAlarmError(ValueError):
+class LeakageAlarmError(RefusalError):
     """A performance that is too good to be true."""
 
 

@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from scipy.special import expit
 
+from features.refusal import RefusalError
 from models.explanation import KEYS
 from pipeline.card import ESTIMAND, SIMULATED
 from pipeline.console import stdout
@@ -16,11 +17,11 @@ from pipeline.study import ACTIVE
 REPORTS = Path("configs/reports.yaml")
 
 
-class PatientViewError(ValueError):
+class PatientViewError(RefusalError):
     """A look at a patient where the study shows none."""
 
 
-class UnknownPatientError(ValueError):
+class UnknownPatientError(RefusalError):
     """A landmark or a patient that the active study's artifacts do not have."""
 
 

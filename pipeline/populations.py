@@ -21,6 +21,7 @@ from features.assemble import assemble
 from features.cohort import build_cohort
 from features.contract import Contract, refuse, validate
 from features.landmarks import parse_landmarks
+from features.refusal import RefusalError
 from models.decisions import decisions
 from models.rules import parse_rules
 from pipeline.configs import read_contract, read_feature_settings, read_rules, vocabulary
@@ -56,7 +57,7 @@ def read_recipe(study: Path, configs: Path) -> Recipe:
     """
     content = read_yaml(study)
     if not content["simulated"]:
-        raise ValueError(
+        raise RefusalError(
             f"{study}: study {content['study']} is not simulated, so there is no truth to check against"
         )
     genes = configs / "rules" / "pam_genes.csv"

@@ -5,13 +5,14 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from features.refusal import RefusalError
 from pipeline.files import read_yaml, replacing
 
 PROFILES = Path("configs/profiles")
 VALIDATION = Path("configs/validation.yaml")
 
 
-class ProfileError(ValueError):
+class ProfileError(RefusalError):
     """A profile that there is not, or that names what is not configured."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from features.refusal import RefusalError
 from models.champions import promote, rollback, write_gates
 from models.registry import DIGEST_TAG, version_of
 from models.serving import model_digest
@@ -20,7 +21,7 @@ from pipeline.track import tracking_store
 LOCK, VALIDATION = Path("dvc.lock"), Path("configs/validation.yaml")
 
 
-class PromotionError(ValueError):
+class PromotionError(RefusalError):
     """A promotion that cannot even be judged, or that no override may make."""
 
 

@@ -15,6 +15,7 @@ from features.assemble import assemble
 from features.cohort import build_cohort
 from features.contract import refuse, validate
 from features.landmarks import parse_landmarks
+from features.refusal import RefusalError
 from models.decisions import decisions
 from models.rules import parse_rules
 from models.serving import PcrModel, read_model
@@ -30,7 +31,7 @@ CONFIGS = Path("configs")
 IDENTIFIER = "usubjid"
 
 
-class ScoringError(ValueError):
+class ScoringError(RefusalError):
     """Patients that cannot be scored, and what to do."""
 
 

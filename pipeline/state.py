@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from features.refusal import RefusalError
+
 PARTS = ("cmd", "deps", "params", "outs")
 
 
@@ -47,7 +49,7 @@ def upstream(stages: Mapping[str, Any], roots: Iterable[str]) -> list[str]:
     while waiting:
         name = waiting.pop()
         if name not in stages:
-            raise ValueError(f"dvc.lock has no stage {name}: run `dvc repro` first")
+            raise RefusalError(f"dvc.lock has no stage {name}: run `dvc repro` first")
         if name in found:
             continue
         found.add(name)

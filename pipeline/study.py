@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from features.refusal import RefusalError
 from pipeline.files import read_yaml, replacing, write_text
 
 ACTIVE = Path("configs/study.yaml")
@@ -16,7 +17,7 @@ LOCK = Path("dvc.lock")
 PARKED = Path(".dvc/tmp/pcr")
 
 
-class StudyError(ValueError):
+class StudyError(RefusalError):
     """A study that cannot be activated."""
 
 

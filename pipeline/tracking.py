@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from features.refusal import RefusalError
 from models.registry import DIGEST_TAG, KEY_TAG, PENDING_TAG, stored_model
 from models.serving import model_digest
 from pipeline.files import read_json, read_yaml
@@ -55,7 +56,7 @@ def track_revision(revision: str) -> str:
             checked_out(tree)
             stage = read_yaml(tree / LOCK)["stages"].get("track")
             if stage is None:
-                raise ValueError(f"{revision}: its dvc.lock has no stage track, so nothing was tracked")
+                raise RefusalError(f"{revision}: its dvc.lock has no stage track, so nothing was tracked")
             words = [sys.executable if word == "python" else word for word in shlex.split(stage["cmd"])]
             own = {"DVC_ROOT": str(root), "MLFLOW_TRACKING_URI": store.uri, "PYTHONPATH": str(tree)}
             return _run(words, tree, **own)
@@ -70,7 +71,7 @@ def _run(words: list[str], folder: Path, **environment: str) -> str:
     )
     if done.returncode != 0:
         name = " ".join(word for word in words[:5] if not word.startswith(("-", "/")))
-        raise ValueError(f"{name} failed: {done.stderr.strip()}")
+        raise RefusalError(f"{name} failed: {done.stderr.strip()}")
     return done.stdout.strip()
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from features.contract import Contract
+from features.refusal import RefusalError
 from features.specification import ColumnSpec
 from pipeline.files import replacing, write_table, write_text
 from pipeline.sources.mapped import MAPPINGS
@@ -20,7 +21,7 @@ TABLES = (
 """Tables in a new study file; the data dictionary has the others."""
 
 
-class NewStudyError(ValueError):
+class NewStudyError(RefusalError):
     """A study that cannot be begun; the message says why."""
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from features.refusal import RefusalError
 from models.library import (
     HR_GROUPS,
     blood_sequenced,
@@ -36,7 +37,7 @@ HEADER = """\
 HR_KEYS = {"share_hr_positive": HR_GROUPS["pos"], "share_hr_negative": HR_GROUPS["neg"]}
 
 
-class PriorsError(ValueError):
+class PriorsError(RefusalError):
     """A piece that cannot be put into the simulator's settings."""
 
 

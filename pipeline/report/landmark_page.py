@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from features.refusal import RefusalError
 from models.explanation import KEYS
 from pipeline.files import read_json
 from pipeline.report.drawing import PALETTE, Spec
@@ -33,7 +34,7 @@ SAMPLING = "out of fold"
 Feature = Mapping[str, Any]
 
 
-class MismatchError(ValueError):
+class MismatchError(RefusalError):
     """Artifacts that do not belong together."""
 
 

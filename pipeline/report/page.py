@@ -77,8 +77,9 @@ def measure(measured: Mapping[str, Any] | None, digits: int = 3, *, difference: 
     """Return ``value`` and its interval as HTML, or why there is none."""
     if measured is None:
         return Markup('<span class="none">too few events or non-events</span>')
-    if "error" in measured:
-        return Markup('<span class="none" title="{}">not computable</span>').format(measured["error"])
+    if "value" not in measured:
+        why = measured.get("error") or measured.get("note", "")
+        return Markup('<span class="none" title="{}">not computable</span>').format(why)
     form = "+" if difference else ""
     value, *bounds = (
         minus(f"{measured[key]:{form}.{digits}f}") for key in ("value", "low", "high") if key in measured

@@ -1,5 +1,7 @@
 """The one error of sources: files that do not fit what the study file says of them."""
 
+from features.refusal import RefusalError
 
-class SourceError(ValueError):
+
+class SourceError(RefusalError):
     """A study's files do not fit its study file; the message names file, sheet, column and what to do."""

@@ -207,6 +207,12 @@ def rows_of(spec: dict[str, Any]) -> list[list[str]]:
     return [line.split(",") for line in text.strip().split("\n")]
 
 
+def test_a_measure_that_could_not_be_pooled_says_so() -> None:
+    told = measure({"pooled": 1, "counted_only": 19, "note": "at least two groups are needed to pool; got 1"})
+    assert "not computable" in told
+    assert "at least two groups" in told
+
+
 def test_a_page_loads_nothing_and_forbids_the_browser_to() -> None:
     tags = Reader(page()).tags
     assert not [attrs for tag, attrs in tags if tag in {"link", "img", "iframe", "object"} or "src" in attrs]

@@ -9,6 +9,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from features.refusal import RefusalError
+
 Domain = Literal["clinical", "pathology", "ctdna", "imaging"]
 SUFFIXES = (
     ".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".parquet", ".xpt", ".json", ".maf", ".vcf", ".vcf.gz",
@@ -18,7 +20,7 @@ NO_OUTCOME = "none"
 SHARES_ADD_UP = 1e-9
 
 
-class StudyFileError(ValueError):
+class StudyFileError(RefusalError):
     """A study file that cannot be used; the message has one line for each fault."""
 
 

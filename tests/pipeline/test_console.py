@@ -1,0 +1,46 @@
+"""What people see of an error: a refusal whole, a fault of the pipeline without the values in its message."""
+
+import subprocess
+import sys
+
+import pytest
+
+from features.refusal import RefusalError
+from pipeline.console import FAULT, refusals
+from pipeline.report.page import measure
+from tests.pipeline.formats import ROOT
+
+SECRET = "zq-marker"  # noqa: S105 - stands for a patient's value
+
+
+def test_a_refusal_is_told_whole_and_a_fault_without_its_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused, refusals():
+        raise RefusalError("arms.csv: no column arm; add it")
+    assert refused.value.code == 1
+    assert "Refused. arms.csv: no column arm; add it" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as failed, refusals():
+        measure({"value": SECRET})
+    told = " ".join(capsys.readouterr().err.split())
+    assert failed.value.code == FAULT
+    assert "ValueError at pipeline/report/page.py:" in told
+    assert SECRET not in told
+    monkeypatch.setenv("PCR_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="format code"), refusals():
+        measure({"value": SECRET})
+
+
+def test_a_stage_tells_an_error_that_nothing_catches_without_its_message() -> None:
+    script = (
+        "import sys; sys.argv = ['stage']\n"
+        "from pipeline.files import stage_paths\n"
+        f"stage_paths('a stage')\nfloat({SECRET!r})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Failed. ValueError at" in done.stderr
+    assert SECRET not in done.stderr
+    assert "Traceback" not in done.stderr
