@@ -7,12 +7,9 @@ import pandas as pd
 
 from models.candidates import linear_terms
 from models.encoding import learn_encoding
-from models.sample_size import (
-    development_sample_size,
-    normal_predictor,
-    supported_parameters,
-    validation_sample_size,
-)
+from models.sample_size.development import development_sample_size, supported_parameters
+from models.sample_size.predictor import normal_predictor
+from models.sample_size.validation import validation_sample_size
 from models.serving import PcrModel
 from pipeline.analysis import analysis_rows
 from pipeline.console import refusals, stderr

@@ -12,19 +12,19 @@ from scipy.special import expit
 from models.heterogeneity import calibration_slope
 from models.measures.common import MeasureError
 from models.metrics import population_values
-from models.sample_size import (
+from models.sample_size.development import (
     cox_snell_r2,
     development_sample_size,
-    implied_accuracy,
-    implied_c_statistic,
-    implied_prevalence,
-    patients_for_net_benefit,
-    patients_for_o_e,
     patients_for_optimism,
     patients_for_overall_risk,
     patients_for_shrinkage,
-    patients_for_slope,
     supported_parameters,
+)
+from models.sample_size.predictor import implied_accuracy, implied_c_statistic, implied_prevalence
+from models.sample_size.validation import (
+    patients_for_net_benefit,
+    patients_for_o_e,
+    patients_for_slope,
     validation_sample_size,
 )
 
