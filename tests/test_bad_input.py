@@ -49,7 +49,7 @@ def study_file(base: dict[str, Any]) -> dict[str, Any]:
     }
     return base | {
         "study": "tiny", "simulated": False, "simulations": [], "source": "data/tiny", "mapping": mapping,
-        "rules": "none", "outcome": base["outcome"] | {"sensitivity": []},
+        "rules": "none", "adaptive_arm": None, "outcome": base["outcome"] | {"sensitivity": []},
     }  # fmt: skip
 
 

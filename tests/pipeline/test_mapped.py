@@ -464,6 +464,10 @@ BAD_STUDIES = {
     "unknown visit": (change("schedule", "t1", visits=["t9"]), "schedule, t1: t9 is not one of `visits`"),
     "primary landmark": (change("primary", landmark="t3"), "primary: unknown landmark t3"),
     "unknown arm": (change(adaptive_arm="Z"), "Z is not one of `arms`"),
+    "an adaptive arm without rules": (
+        change(adaptive_arm=ISPY2["arms"][0]),
+        "follows rules, and `rules` says none",
+    ),
     "arm twice": (change(arms=["A", "A"]), "`arms` names A twice"),
     "unknown outcome": (change("outcome", definition="cCR"), "- outcome.definition: Input should be"),
     "unknown domain": (change("features", domains=["mri"]), "- features.domains.0: Input should be"),

@@ -80,7 +80,8 @@ def documented_study() -> dict[str, Any]:
     domains = {"domains": ["clinical", "pathology", "ctdna"], "state_indicators": {"ctdna": True}}
     primary = study["primary"] | {"landmark": "c1"}
     outcome = study["outcome"] | {"sensitivity": []}
-    own = {"rules": "none", "landmarks": ["baseline", "c1"], "features": domains, "primary": primary}
+    own = {"rules": "none", "adaptive_arm": None, "de_escalated_branches": []}
+    own |= {"landmarks": ["baseline", "c1"], "features": domains, "primary": primary}
     return study | own | {"outcome": outcome}
 
 

@@ -373,11 +373,11 @@ class Study(_Source):
     """A study file with an outcome.
 
     `simulated` studies have a simulator's settings for `source`, others a folder; `simulations` name those
-    whose truth is kept. `adaptive_arm` follows the `rules` (a decision table of configs/rules, or none).
-    `strategies` are arms whose value as a strategy for all is estimated, by the known shares of the
-    randomisation in `allocation`. `visits` stand in order of time; a landmark sees those of its `schedule`.
-    `de_escalated_branches` are a line of the decision curves. `leakage_acknowledged` says why a model that
-    looks too good is right, once somebody has looked.
+    whose truth is kept. `adaptive_arm` follows the `rules`, a decision table of configs/rules (null and none
+    in a study without). `strategies` are arms whose value as a strategy for all is estimated, by the known
+    shares of the randomisation in `allocation`. `visits` stand in order of time; a landmark sees those of its
+    `schedule`. `de_escalated_branches` are a line of the decision curves. `leakage_acknowledged` says why a
+    model that looks too good is right, once somebody has looked.
     """
 
     simulated: bool
@@ -418,6 +418,14 @@ def _wrong_allocation(study: Study) -> Iterator[str]:
             yield f"strategies: {arm} needs an `allocation` to it and to one other arm"
 
 
+def _wrong_arms(study: Study) -> Iterator[str]:
+    for arm in (study.adaptive_arm, study.primary.arm):
+        if arm is not None and arm not in study.arms:
+            yield f"{arm} is not one of `arms`"
+    if study.adaptive_arm is not None and study.rules == "none":
+        yield f"`adaptive_arm` {study.adaptive_arm} follows rules, and `rules` says none: write null"
+
+
 def _contradictions(study: Study) -> Iterator[str]:
     for name in ("arms", "visits", "landmarks", "regimens"):
         items = getattr(study, name)
@@ -431,9 +439,7 @@ def _contradictions(study: Study) -> Iterator[str]:
     if study.primary.landmark not in study.landmarks:
         yield f"primary: unknown landmark {study.primary.landmark}"
     yield from _wrong_allocation(study)
-    for arm in (study.adaptive_arm, study.primary.arm):
-        if arm is not None and arm not in study.arms:
-            yield f"{arm} is not one of `arms`"
+    yield from _wrong_arms(study)
     if study.simulated != bool(study.simulations):
         yield "`simulations` is [main] for a simulated study, and empty for any other"
     if study.simulated == (study.mapping is not None):
