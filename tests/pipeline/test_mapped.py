@@ -465,7 +465,7 @@ BAD_STUDIES = {
     "primary landmark": (change("primary", landmark="t3"), "primary: unknown landmark t3"),
     "unknown arm": (change(adaptive_arm="Z"), "Z is not one of `arms`"),
     "an adaptive arm without rules": (
-        change(adaptive_arm=ISPY2["arms"][0]),
+        change(adaptive_arm=ISPY2["arms"][0], rules="none"),
         "follows rules, and `rules` says none",
     ),
     "arm twice": (change(arms=["A", "A"]), "`arms` names A twice"),
