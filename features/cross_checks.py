@@ -16,7 +16,13 @@ VAF_TOLERANCE = 0.02
 POSITIVE_FROM_PCT = 1.0
 """ER or PR from 1 % on is positive (ASCO/CAP)."""
 
+OTHER_UNITS = {"mm": ("cm, not mm", 10.0), "%": ("fraction, not per cent", 100.0)}
+"""Unit of the contract -> the one often given instead, and how many times smaller its numbers are."""
+CENTRE_MIN_VALUES = 10
+"""Fewer values of a centre do not show that it uses another unit."""
+
 CROSS_ADVICE = {
+    "centre_in_another_unit": "ask the centre; convert its values at the source, if the suspicion is right",
     "result_without_draw": "give the day of the draw, or qc not_done",
     "variants_without_sample": "correct qc of the sample, or leave the variants out",
     "reads_above_depth": "correct the two counts; they may be swapped",
@@ -80,6 +86,7 @@ def _findings(
         yield from _surgery(tables["surgery"])
     if "pathology" in tables:
         yield from _receptors(tables["pathology"])
+    yield from _units_of_centres(tables, contract)
     for name, frame in tables.items():
         timing = contract[name].timing
         if timing.visit is not None and timing.performed is not None:
@@ -87,6 +94,32 @@ def _findings(
                 name, timing.performed, "visits_out_of_order",
                 _out_of_order(frame, timing.visit, timing.performed, visits),
             )  # fmt: skip
+
+
+def _units_of_centres(tables: Mapping[str, pd.DataFrame], contract: Contract) -> Iterator[Finding]:
+    """Yield the values of centres whose median is nearer to another unit's than to all patients' median.
+
+    Values above zero count. A column that is in another unit as a whole is found by its range.
+    """
+    if "subjects" not in tables:
+        return
+    centre = tables["subjects"].drop_duplicates("usubjid").set_index("usubjid")["siteid"]
+    for name, frame in tables.items():
+        if "usubjid" not in frame:
+            continue
+        at = frame["usubjid"].map(centre)
+        for column in contract[name].columns.values():
+            if column.unit not in OTHER_UNITS:
+                continue
+            other, factor = OTHER_UNITS[column.unit]
+            values = frame[column.name].astype("float64")
+            values = values.where(values > 0)
+            of_centre = values.groupby(at).agg(["median", "count"])
+            small = of_centre["median"] < values.median() / factor**0.5
+            odd = of_centre.index[small & (of_centre["count"] >= CENTRE_MIN_VALUES)]
+            yield Finding(
+                name, column.name, f"centre_in_another_unit: {other}", at.isin(odd) & values.notna()
+            )
 
 
 def _samples(samples: pd.DataFrame, variants: pd.DataFrame | None) -> Iterator[Finding]:

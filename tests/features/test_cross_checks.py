@@ -139,6 +139,44 @@ def test_a_waiver_covers_what_it_says_and_never_what_cannot_be_used(
     assert PROBLEMS["severity"].tolist() == ["warning", "error", "error"]
 
 
+def at_centres(name: str, column: str, values: dict[str, list[float]]) -> pd.DataFrame:
+    """Return what is found where the patients of each centre have these values of a column."""
+    cells = [(centre, value) for centre, of_centre in values.items() for value in of_centre]
+    people = [{"usubjid": f"P{i:02d}", "siteid": centre} for i, (centre, _) in enumerate(cells)]
+    rows = [{"usubjid": f"P{i:02d}", column: value} for i, (_, value) in enumerate(cells)]
+    if name == "lesions":
+        rows = [FIRST | row for row in rows]
+    return cross_problems(
+        {"subjects": table("subjects", people), name: table(name, rows)}, CONTRACT, ["baseline"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "usual", "other"),
+    [
+        ("lesions", "diameter_mm", 30.0, "cm, not mm"),
+        ("pathology", "ki67_pct", 40.0, "fraction, not per cent"),
+    ],
+)
+def test_a_centre_in_another_unit_is_found_and_a_small_or_an_ordinary_one_is_not(
+    name: str, column: str, usual: float, other: str
+) -> None:
+    factor = 10 if other.startswith("cm") else 100
+    usual_centre = [usual + i for i in range(12)]
+    odd = [value / factor for value in usual_centre]
+    found = at_centres(name, column, {"A": usual_centre, "B": odd, "C": usual_centre})
+    assert found[["column", "rule", "rows"]].to_numpy().tolist() == [
+        [column, f"centre_in_another_unit: {other}", 12]
+    ]
+    assert [at.centre for at in found["by_centre"][0]] == ["B"]
+    few = at_centres(name, column, {"A": usual_centre, "B": odd[:9], "C": usual_centre})
+    half = at_centres(
+        name, column, {"A": usual_centre, "B": [v / 2 for v in usual_centre], "C": usual_centre}
+    )
+    assert few.empty
+    assert half.empty
+
+
 def test_the_rules_of_the_contract_and_these_have_different_names() -> None:
     _, problems = validate({}, CONTRACT, {"visits": [], "arms": [], "regimens": []})
     assert not set(problems["rule"]) & set(CROSS_ADVICE)

@@ -96,7 +96,7 @@ def redcap_places() -> dict[str, Place]:
 
 OWN_COLUMNS: dict[str, dict[str, Any]] = {
     "subjects": {
-        "arm": "Arm", "age_years": "Age", "consent_date": "Consent", "rand_date": "Randomised", "ct": "cT",
+        "siteid": "Site", "arm": "Arm", "age_years": "Age", "consent_date": "Consent", "rand_date": "Randomised", "ct": "cT",
     },
     "surgery": {"performed": "Done", "surgery_date": "Date", "yp_t": "ypT", "yp_n": "ypN"},
     "ctdna_samples": {
@@ -215,6 +215,16 @@ def scaled(factor: float) -> Callable[[Any], Any]:
         return product if isinstance(value, float | int) else f"{product:.10g}"
 
     return convert
+
+
+def centre_in_cm(folder: Path) -> None:
+    """Put the diameters of the centre that has most of them into cm."""
+    sites = load(folder / "subjects.csv").set_index("ID")["Site"]
+    lesions = load(folder / "lesions.csv")
+    site = lesions["ID"].map(sites)
+    at = (site == site.mode()[0]) & (lesions["Diameter"] != "")
+    lesions.loc[at, "Diameter"] = [scaled(0.1)(v) for v in lesions.loc[at, "Diameter"]]
+    save(lesions, folder / "lesions.csv")
 
 
 def duplicated(place: Place) -> Change:
@@ -386,6 +396,7 @@ def _own() -> list[Fault]:
         ("CSV", "a row with more cells", text_of("surgery.csv", lambda t: t + "x,x,x,x,x,x,x,x\n"), "refused", ("surgery.csv",)),
         ("CSV", "a quotation mark that is not closed", text_of("surgery.csv", lambda t: t.replace("\n", '\n"', 1)), "refused", ("surgery.csv",)),
         ("CSV", "a column twice", text_of("surgery.csv", lambda t: "\n".join(f"{x},{x.split(',')[3]}" for x in t.splitlines())), "refused", ("surgery.csv", "2 of its", "ypN")),
+        ("CSV", "the diameters of one centre in cm", centre_in_cm, "warned", ("diameter_mm", "centre_in_another_unit", "cm, not mm")),
         ("CSV", "a byte order mark", bytes_of("subjects.csv", lambda b: b"\xef\xbb\xbf" + b), "same", ()),
         ("CSV", "leading zeros lost in all ids", text_of("surgery.csv", lambda t: t.replace("NCT07239271-00", "NCT07239271-")), "refused", ("surgery.csv", "none of its")),
         ("Excel", "a workbook that is not there", removed("surgery.xlsx"), "refused", ("surgery.xlsx", "no such file")),
