@@ -210,9 +210,7 @@ def fetch_model(store: Store, uri: str, folder: Path) -> Path:
         try:
             downloaded = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
         except mlflow.MlflowException as error:
-            raise RefusalError(
-                f"{store.uri} has no model {uri}: `mlflow ui` lists those there are"
-            ) from error
+            raise _absent(store, uri) from error
     return next(downloaded.rglob("model.json")).parent
 
 
@@ -246,9 +244,9 @@ def loaded_model(store: Store, uri: str) -> Any:
             version = version_of(client, uri)
             model = mlflow.pyfunc.load_model(f"models:/{version.name}/{version.version}")
         except mlflow.MlflowException as error:
-            raise RefusalError(
-                f"{store.uri} has no model {uri}: `mlflow ui` lists those there are"
-            ) from error
+            raise _absent(store, uri) from error
+        except ValueError as error:  # serving.py's own, which imports nothing of the project
+            raise RefusalError(f"{uri}: {error}") from error
         expected = (model.model_config or {}).get("model_digest")
     if version.tags.get(DIGEST_TAG) != expected:
         raise RefusalError(f"{uri}: its files are not those that were registered; see `pcr verify`")

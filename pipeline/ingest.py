@@ -14,7 +14,6 @@ from features.recist import categories_of
 from pipeline.configs import read_contract, read_rules, vocabulary
 from pipeline.console import refusals
 from pipeline.files import read_study, read_yaml, replacing, stage_paths
-from pipeline.sources.mapping.study_file import NO_OUTCOME
 from pipeline.sources.tables import SourceTables
 
 WAIVABLE_ERRORS = ("not_before", "not_after")
@@ -100,8 +99,6 @@ def ingest(
     ContractError
         If a rule of severity error is violated; it carries every problem.
     """
-    if study["outcome"] == NO_OUTCOME:
-        contract = without_outcome(contract)
     read = source_tables(study, source, contract, rules)
     if study["visits"] == "dates":
         read, visits = dated_visits(read, contract)

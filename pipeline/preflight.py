@@ -7,7 +7,7 @@ from features.contract import ContractError
 from pipeline.configs import read_contract, read_rules
 from pipeline.console import stderr
 from pipeline.files import read_yaml, require_outcome, write_table
-from pipeline.ingest import Ingested, ingest
+from pipeline.ingest import Ingested, ingest, without_outcome
 from pipeline.sources.mapped import check_study_file, source_files
 from pipeline.sources.mapping.study_file import NO_OUTCOME
 from pipeline.sources.tables import SourceTables
@@ -58,9 +58,10 @@ def checked(name: str, source: Path | None) -> Ingested:
     folder = source if source is not None else DATA / name
     if not folder.is_dir():
         raise StudyError(f"{folder} is not a folder: give the study's raw files, SOURCE=path")
+    library = study["outcome"] == NO_OUTCOME
     contract = read_contract(CONTRACT)
+    contract = without_outcome(contract) if library else contract
     try:
-        library = study["outcome"] == NO_OUTCOME
         rules = {} if library else read_rules(RULES / f"{study['rules']}.yaml", GENES)
         raw = ingest(study, folder, contract, read_yaml(IDENTIFIERS), rules)
     except ContractError as error:
