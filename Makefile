@@ -13,7 +13,7 @@ run: $(READY) ## check the input, run the pipeline, show the results (STUDY=name
 	pcr run --study "$(STUDY)" $(if $(SOURCE),--source "$(SOURCE)") $(if $(PROFILE),--profile "$(PROFILE)")
 
 test: $(READY) lint browser ## all checks and tests
-	python -m pytest --numprocesses auto --dist loadfile
+	python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 browser: $(READY) ## is there a Chromium for the tests of the pages? (PCR_CHROMIUM=path names another one)
 	@python -m tests.browser

@@ -90,5 +90,5 @@ def _flatten(key: str, value: Any) -> Iterable[tuple[str, str]]:
 
 def _within(dep: str, out: str) -> bool:
     """Tell whether one path is the other, or holds it."""
-    a, b = PurePosixPath(dep), PurePosixPath(out)
-    return a == b or a in b.parents or b in a.parents
+    a, b = dep.rstrip("/") + "/", out.rstrip("/") + "/"
+    return a.startswith(b) or b.startswith(a)

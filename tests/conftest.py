@@ -8,6 +8,7 @@ import pytest
 # First of all: it fixes the linear algebra kernels, before numpy chooses those of the processor.
 import pipeline  # noqa: F401
 from tests.browser import INSTALL, browsing, chromium
+from tests.workspace import FirstLine, first_line
 
 ISPY2 = Path(__file__).parents[2] / "shared" / "data" / "ispy2"
 
@@ -20,6 +21,13 @@ def ispy2_files() -> Path:
             pytest.fail(f"{ISPY2} is missing: the real patients' files are part of the checks")
         pytest.skip("the I-SPY2 files are not here; they are fetched from TCIA and GEO")
     return ISPY2
+
+
+@pytest.fixture(scope="session", name="first_line")
+def _first_line(tmp_path_factory: pytest.TempPathFactory) -> FirstLine:
+    """The simulated trial, run once however many processes run the tests."""
+    own = tmp_path_factory.getbasetemp()
+    return first_line((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "first-line")
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +47,8 @@ def _no_inherited_tracking_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow leaves the server that it was told in the environment, where a later test's process finds it."""
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         monkeypatch.delenv(name, raising=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the whole line: it takes longest, and no worker shall be left alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("line") is None)

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.workspace import Workspace
+from tests.workspace import Workspace, simulated_line
 
 COMMAND = [
     "python", "-m", "pipeline.track", "--study", "configs/study.yaml", "--pipeline", "dvc.yaml",
@@ -117,19 +117,11 @@ def main() -> None:
     """Make a state, kill as often as asked for, and exit with 1 if anything differs."""
     kills = int(sys.argv[1])
     with tempfile.TemporaryDirectory() as scratch:
-        workspace = Workspace(_made(Path(scratch) / "workspace"))
-        workspace.change("configs/simulation.yaml", {"cohort": {"n": 400}})
-        workspace.commit()
-        workspace.pcr("run")
+        workspace, _ = simulated_line(Path(scratch) / "workspace")
         runs, differing = killed_and_recovered(workspace, Path(scratch) / "stores", kills, seed=1)
     print("\n".join(differing))
     print(f"{kills} of {runs} runs were killed before their end; {len(differing)} then differed")
     sys.exit(bool(differing))
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
 
 
 if __name__ == "__main__":

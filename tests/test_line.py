@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.champions import promote
-from models.registry import Store
 from pipeline.version_card import shortened
-from tests.kill_track import Tracker, killed_and_recovered
-from tests.malformed import GOOD
 from tests.pages import (
     WIDTHS,
     check_accessible,
@@ -29,9 +24,8 @@ from tests.pages import (
     check_traced,
     stored_prediction,
 )
-from tests.serving import ask, pcr_serve, register, server, write_served_model
 from tests.statements import forbidden_statements, visible_text
-from tests.workspace import ROOT, Workspace
+from tests.workspace import ROOT, FirstLine, Workspace, tracked
 
 pytestmark = pytest.mark.line
 LANDMARKS = ["baseline", "c2"]
@@ -39,15 +33,14 @@ VISITS = {"baseline": ["baseline"], "c2": ["baseline", "c1", "c2"]}
 
 
 @pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+def line(first_line: FirstLine) -> Workspace:
     """The simulated trial with 400 patients, run once."""
-    workspace = Workspace(tmp_path_factory.mktemp("line"))
-    workspace.change("configs/simulation.yaml", {"cohort": {"n": 400}})
-    workspace.commit()
-    done = workspace.pcr("run")
-    workspace.summary = done.stdout  # type: ignore[attr-defined]
-    workspace.commit()
-    yield workspace
+    return first_line.workspace
+
+
+@pytest.fixture(scope="module")
+def summary(first_line: FirstLine) -> str:
+    return first_line.printed
 
 
 @pytest.fixture(scope="module")
@@ -55,26 +48,11 @@ def artifacts(line: Workspace) -> Path:
     return line.folder / "artifacts" / "nct07239271"
 
 
-def tracked(workspace: Workspace) -> dict[str, list[str]]:
-    """Return the keys of all live runs and the digests of all versions in MLflow's database, sorted."""
-    with sqlite3.connect(workspace.folder / "mlflow.db") as database:
-        runs = database.execute(
-            "select t.value from tags t join runs r using (run_uuid) "
-            "where t.key = 'pcr.key' and r.lifecycle_stage = 'active'"
-        ).fetchall()
-        versions = database.execute(
-            "select value from model_version_tags where key = 'pcr.model_digest'"
-        ).fetchall()
-    database.close()
-    return {"runs": sorted(r[0] for r in runs), "versions": sorted(v[0] for v in versions)}
-
-
 def read(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def test_the_run_ends_with_a_line_per_landmark_and_says_that_the_data_are_simulated(line: Workspace) -> None:
-    summary = line.summary  # type: ignore[attr-defined]
+def test_the_run_ends_with_a_line_per_landmark_and_says_that_the_data_are_simulated(summary: str) -> None:
     assert "SIMULATED DATA - no patients" in summary
     assert all(f" {landmark} " in summary for landmark in LANDMARKS)
     assert "reports/index.html" in summary
@@ -107,7 +85,7 @@ def test_shap_values_add_up_to_the_stored_predictions_of_the_served_candidate(ar
     assert p.to_numpy() == pytest.approx(stored["p"].to_numpy(), abs=1e-9)
 
 
-def test_no_report_and_no_card_says_what_must_not_be_said(line: Workspace, artifacts: Path) -> None:
+def test_no_report_and_no_card_says_what_must_not_be_said(summary: str, artifacts: Path) -> None:
     pages = sorted((artifacts / "reports").glob("*.html"))
     assert len(pages) == 3
     for page in pages:
@@ -116,11 +94,12 @@ def test_no_report_and_no_card_says_what_must_not_be_said(line: Workspace, artif
         assert forbidden_statements(text, page="shap" if page.name.startswith("shap") else "") == []
     for card in (artifacts / "models").glob("*/card.md"):
         assert forbidden_statements(card.read_text(encoding="utf-8")) == []
-    assert forbidden_statements(line.summary) == []  # type: ignore[attr-defined]
+    assert forbidden_statements(summary) == []
 
 
-def test_the_run_prints_the_branches_side_by_side_and_what_every_reading_changes(line: Workspace) -> None:
-    summary = line.summary  # type: ignore[attr-defined]
+def test_the_run_prints_the_branches_side_by_side_and_what_every_reading_changes(
+    line: Workspace, summary: str
+) -> None:
     assert "readings in force" in summary
     assert "r4_ctdna_time: c1" in summary
     readings = line.read("configs/rules/nct07239271.yaml")["readings"]
@@ -298,32 +277,6 @@ def test_a_model_that_fails_a_gate_is_not_promoted_and_the_reasons_are_on_its_ve
     assert aliases == [("candidate",)]
 
 
-def test_after_a_failed_promotion_the_former_champion_answers_as_before(
-    line: Workspace, tmp_path: Path
-) -> None:
-    name = "pcr-nct07239271-c2"
-    tracker = Tracker(line, tmp_path / "store")
-    write_served_model(tmp_path / "former")
-    store = Store(tracker.uri, "former", tracker.folder / "mlartifacts")
-    former = register(store, name, tmp_path / "former")
-    with store.locked() as client:
-        promote(client, name, former)
-    tracker.run()
-    own = {"DVC_ROOT": str(tracker.folder)}
-
-    def answered() -> list[dict[str, Any]]:
-        command = pcr_serve(f"models:/{name}@champion")
-        with server(command, line.folder, tracker.uri, tmp_path / "serve.log", **own) as port:
-            return ask(port, {"dataframe_records": [GOOD]})
-
-    before = answered()
-    assert before[0]["status"] == "ok"
-    done = line.pcr("promote", name, expect=1, MLFLOW_TRACKING_URI=tracker.uri, **own)
-    assert f"{name} version 2" in done.stdout
-    assert "The champion is as before." in " ".join(done.stdout.split())
-    assert answered() == before
-
-
 def test_an_override_promotes_and_there_is_nothing_to_go_back_to(line: Workspace) -> None:
     name = "pcr-nct07239271-baseline"
     assert "by override" in line.pcr("promote", name, "--override", "first model").stdout
@@ -375,11 +328,6 @@ def test_mlflow_holds_the_state_once_and_verify_finds_what_was_altered(line: Wor
     stored.write_text(before)
 
 
-def test_killing_track_and_running_it_again_ends_as_one_clean_run(line: Workspace, tmp_path: Path) -> None:
-    _, differing = killed_and_recovered(line, tmp_path / "stores", kills=2, seed=5)
-    assert differing == []
-
-
 def test_a_second_run_computes_nothing_and_adds_nothing(line: Workspace) -> None:
     before, lock = tracked(line), (line.folder / "dvc.lock").read_bytes()
     done = line.pcr("run")
@@ -388,33 +336,6 @@ def test_a_second_run_computes_nothing_and_adds_nothing(line: Workspace) -> None
     assert tracked(line) == before
     assert (line.folder / "dvc.lock").read_bytes() == lock
     assert line.call("git", "status", "--porcelain").stdout == ""
-
-
-def test_a_lost_database_comes_back_with_the_same_keys_and_the_same_models(
-    line: Workspace, artifacts: Path
-) -> None:
-    before = tracked(line)
-    (line.folder / "mlflow.db").unlink()
-    missing = line.pcr("verify", expect=1).stdout
-    assert missing.count("missing: the run of") == 3
-    assert missing.count("missing: a version of") == 2
-    (artifacts / "shap" / "c2.parquet").unlink()
-    line.pcr("sync")
-    assert tracked(line) == before
-    (line.folder / "mlflow.db").unlink()
-    assert "3 runs and 2 model versions added" in line.pcr("sync", "--rev", "HEAD").stdout
-    assert tracked(line) == before
-    assert "git worktree add failed" in line.pcr("sync", "--rev", "nowhere", expect=1).stderr
-    assert "unaltered" in line.pcr("verify").stdout
-
-
-def test_one_worker_and_an_empty_cache_give_the_same_bits(line: Workspace, tmp_path: Path) -> None:
-    line.call("git", "clone", "-q", str(line.folder), str(tmp_path / "clone"))
-    clone = Workspace.__new__(Workspace)
-    clone.folder = tmp_path / "clone"
-    clone.pcr("run", PCR_WORKERS="1")
-    assert (clone.folder / "dvc.lock").read_bytes() == (line.folder / "dvc.lock").read_bytes()
-    assert clone.call("git", "status", "--porcelain").stdout == ""
 
 
 def test_a_registered_model_predicts_like_the_pipeline_without_the_project_and_without_pickle(
@@ -458,20 +379,36 @@ def stage_commands(line: Workspace) -> dict[str, str]:
     return commands
 
 
-def test_a_stage_reads_no_parameter_of_the_study_that_it_does_not_declare(line: Workspace) -> None:
+# All in one process: they are imported once.
+STAGES = """
+import json, runpy, sys
+for words in json.load(open(sys.argv[1])):
+    sys.argv = words
+    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_stage_reads_no_parameter_of_the_study_that_it_does_not_declare(
+    line: Workspace, tmp_path: Path
+) -> None:
     study, graph = line.read("configs/study.yaml"), line.read("dvc.yaml")["stages"]
+    commands = []
     for name, command in stage_commands(line).items():
         if "--study" not in command or name == "track":
             continue
         declared = [
             keys for entry in graph[name]["params"] for file, keys in entry.items() if "study" in file
         ]
-        only = {key: study[key] for key in declared[0]}
-        (line.folder / "declared.yaml").write_text(json.dumps(only))
-        before = sorted(p for p in line.folder.glob("artifacts/**/*") if p.is_file())
-        line.call(*command.replace("configs/study.yaml", "declared.yaml").split())
-        assert sorted(p for p in line.folder.glob("artifacts/**/*") if p.is_file()) == before
-    (line.folder / "declared.yaml").unlink()
+        only = tmp_path / f"{name}.yaml"
+        only.write_text(json.dumps({key: study[key] for key in declared[0]}))
+        python, option, *words = command.replace("configs/study.yaml", str(only)).split()
+        assert (python, option) == ("python", "-m")
+        commands.append(words)
+    assert len(commands) > 10
+    (tmp_path / "commands.json").write_text(json.dumps(commands))
+    before = sorted(p for p in line.folder.glob("artifacts/**/*") if p.is_file())
+    line.call("python", "-c", STAGES, str(tmp_path / "commands.json"))
+    assert sorted(p for p in line.folder.glob("artifacts/**/*") if p.is_file()) == before
     assert line.call("dvc", "status", "explain", "compare", "reports").stdout.strip().endswith("up to date.")
 
 
@@ -505,15 +442,6 @@ def test_the_python_of_the_readme_works(line: Workspace) -> None:
     line.call(
         "python", "-c", "\n".join([*code, "assert answer['status'].tolist() == ['missing_inputs'], answer"])
     )
-
-
-def test_an_experiment_with_one_parameter_changed_gets_runs_of_its_own(line: Workspace) -> None:
-    before = tracked(line)
-    line.call("dvc", "exp", "run", "--temp", "-S", "configs/validation.yaml:branch_shrinkage=40")
-    after = tracked(line)
-    assert set(before["runs"]) < set(after["runs"])
-    assert len(after["runs"]) == len(set(after["runs"])) == 6
-    assert after["versions"] == before["versions"], "the models are the same"
 
 
 def test_real_patients_run_through_and_the_default_study_comes_back_from_the_cache(

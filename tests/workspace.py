@@ -2,12 +2,15 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[1]
 COPIED = (
@@ -69,6 +72,13 @@ class Workspace:
             self.change(path, changes)
         self.commit()
 
+    @classmethod
+    def at(cls, folder: Path) -> Self:
+        """Return a workspace that was made before."""
+        workspace = cls.__new__(cls)
+        workspace.folder = folder
+        return workspace
+
     def call(
         self, *command: str, expect: int | None = 0, **environment: str
     ) -> subprocess.CompletedProcess[str]:
@@ -126,6 +136,51 @@ class Workspace:
             for p in kept
             if p.is_file() and p.name != "refused.csv"
         }
+
+
+@dataclass(frozen=True)
+class FirstLine:
+    """The simulated trial, run once for all tests: where, what was printed, and dvc.lock after it."""
+
+    workspace: Workspace
+    printed: str
+    lock: bytes
+
+
+def first_line(folder: Path) -> FirstLine:
+    """Return the line in `folder`, which the first of several processes to ask makes."""
+    folder.mkdir(exist_ok=True)
+    made, printed, lock = folder / "line", folder / "printed.txt", folder / "dvc.lock"
+    with FileLock(folder / ".lock"):
+        if not lock.exists():
+            printed.write_text(simulated_line(made)[1], encoding="utf-8")
+            shutil.copy(made / "dvc.lock", lock)
+    return FirstLine(Workspace.at(made), printed.read_text(encoding="utf-8"), lock.read_bytes())
+
+
+def simulated_line(folder: Path, **environment: str) -> tuple[Workspace, str]:
+    """Run the simulated trial with 400 patients in a new workspace; return it, and what the run printed."""
+    folder.mkdir()
+    workspace = Workspace(folder)
+    workspace.change("configs/simulation.yaml", {"cohort": {"n": 400}})
+    workspace.commit()
+    printed = workspace.pcr("run", **environment).stdout
+    workspace.commit()
+    return workspace, printed
+
+
+def tracked(workspace: Workspace) -> dict[str, list[str]]:
+    """Return the keys of all live runs and the digests of all versions in MLflow's database, sorted."""
+    with sqlite3.connect(workspace.folder / "mlflow.db") as database:
+        runs = database.execute(
+            "select t.value from tags t join runs r using (run_uuid) "
+            "where t.key = 'pcr.key' and r.lifecycle_stage = 'active'"
+        ).fetchall()
+        versions = database.execute(
+            "select value from model_version_tags where key = 'pcr.model_digest'"
+        ).fetchall()
+    database.close()
+    return {"runs": sorted(r[0] for r in runs), "versions": sorted(v[0] for v in versions)}
 
 
 def _merged(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,118 @@
+"""The whole line once more, by one worker and with an empty cache, and what becomes of it afterwards."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.champions import promote
+from models.registry import Store
+from tests.kill_track import Tracker, killed_and_recovered
+from tests.malformed import GOOD
+from tests.pages import WIDTHS, check_page
+from tests.serving import ask, pcr_serve, register, server, write_served_model
+from tests.statements import forbidden_statements, visible_text
+from tests.workspace import FirstLine, Workspace, simulated_line, tracked
+
+pytestmark = pytest.mark.line
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The simulated trial with 400 patients, run once by one worker."""
+    return simulated_line(tmp_path_factory.mktemp("alone") / "line", PCR_WORKERS="1")[0]
+
+
+def test_one_worker_and_an_empty_cache_give_the_same_bits(line: Workspace, first_line: FirstLine) -> None:
+    assert (line.folder / "dvc.lock").read_bytes() == first_line.lock
+
+
+def test_killing_track_and_running_it_again_ends_as_one_clean_run(line: Workspace, tmp_path: Path) -> None:
+    _, differing = killed_and_recovered(line, tmp_path / "stores", kills=2, seed=5)
+    assert differing == []
+
+
+def test_after_a_failed_promotion_the_former_champion_answers_as_before(
+    line: Workspace, tmp_path: Path
+) -> None:
+    name = "pcr-nct07239271-c2"
+    tracker = Tracker(line, tmp_path / "store")
+    write_served_model(tmp_path / "former")
+    store = Store(tracker.uri, "former", tracker.folder / "mlartifacts")
+    former = register(store, name, tmp_path / "former")
+    with store.locked() as client:
+        promote(client, name, former)
+    tracker.run()
+    own = {"DVC_ROOT": str(tracker.folder)}
+
+    def answered() -> list[dict[str, Any]]:
+        command = pcr_serve(f"models:/{name}@champion")
+        with server(command, line.folder, tracker.uri, tmp_path / "serve.log", **own) as port:
+            return ask(port, {"dataframe_records": [GOOD]})
+
+    before = answered()
+    assert before[0]["status"] == "ok"
+    done = line.pcr("promote", name, expect=1, MLFLOW_TRACKING_URI=tracker.uri, **own)
+    assert f"{name} version 2" in done.stdout
+    assert "The champion is as before." in " ".join(done.stdout.split())
+    assert answered() == before
+
+
+def test_a_lost_database_comes_back_with_the_same_keys_and_the_same_models(
+    line: Workspace,
+) -> None:
+    before = tracked(line)
+    (line.folder / "mlflow.db").unlink()
+    missing = line.pcr("verify", expect=1).stdout
+    assert missing.count("missing: the run of") == 3
+    assert missing.count("missing: a version of") == 2
+    (line.folder / "artifacts/nct07239271/shap/c2.parquet").unlink()
+    line.pcr("sync")
+    assert tracked(line) == before
+    (line.folder / "mlflow.db").unlink()
+    assert "3 runs and 2 model versions added" in line.pcr("sync", "--rev", "HEAD").stdout
+    assert tracked(line) == before
+    assert "git worktree add failed" in line.pcr("sync", "--rev", "nowhere", expect=1).stderr
+    assert "unaltered" in line.pcr("verify").stdout
+
+
+def test_an_experiment_with_one_parameter_changed_gets_runs_of_its_own(line: Workspace) -> None:
+    before = tracked(line)
+    line.call("dvc", "exp", "run", "--temp", "-S", "configs/validation.yaml:branch_shrinkage=40")
+    after = tracked(line)
+    assert set(before["runs"]) < set(after["runs"])
+    assert len(after["runs"]) == len(set(after["runs"])) == 6
+    assert after["versions"] == before["versions"], "the models are the same"
+
+
+def test_real_patients_run_through_and_the_default_study_comes_back_from_the_cache(
+    line: Workspace, ispy2_files: Path, browser: Any
+) -> None:
+    lock = (line.folder / "dvc.lock").read_bytes()
+    done = line.pcr("run", "--study", "ispy2", "--source", str(ispy2_files))
+    assert "SIMULATED" not in done.stdout
+    artifacts = line.folder / "artifacts" / "ispy2"
+    metrics = json.loads((artifacts / "metrics" / "t0.json").read_text())
+    assert (metrics["chosen"]["n"]["value"], metrics["chosen"]["events"]["value"]) == (244, 112)
+    described = json.loads((artifacts / "features" / "t1.json").read_text())
+    offered = {f["name"] for f in described["features"] if f["domain"] == "imaging"}
+    assert "imaging_ftv_t1_change" in offered
+    assert described["absent_domains"] == []
+    reports = artifacts / "reports"
+    for page in sorted(reports.glob("*.html")):
+        check_page(browser, page, WIDTHS[1])
+        text = visible_text(page.read_text(encoding="utf-8"))
+        assert "SIMULATED" not in text
+        assert forbidden_statements(text, page="shap" if page.name.startswith("shap") else "") == []
+    first = visible_text((reports / "index.html").read_text(encoding="utf-8"))
+    for absent in (
+        "Absent from this study: ctDNA",
+        "no table of adverse events",
+        "follows adaptive rules after randomisation",
+        "not randomised at known odds",
+    ):
+        assert absent in first
+    back = line.pcr("run", "--study", "nct07239271")
+    assert back.stdout.count("Running stage") == 1
+    assert (line.folder / "dvc.lock").read_bytes() == lock
