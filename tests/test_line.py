@@ -442,34 +442,3 @@ def test_the_python_of_the_readme_works(line: Workspace) -> None:
     line.call(
         "python", "-c", "\n".join([*code, "assert answer['status'].tolist() == ['missing_inputs'], answer"])
     )
-
-
-def test_real_patients_run_through_and_the_default_study_comes_back_from_the_cache(
-    line: Workspace, ispy2_files: Path, browser: Any
-) -> None:
-    lock = (line.folder / "dvc.lock").read_bytes()
-    done = line.pcr("run", "--study", "ispy2", "--source", str(ispy2_files))
-    assert "SIMULATED" not in done.stdout
-    metrics = read(line.folder / "artifacts" / "ispy2" / "metrics" / "t0.json")
-    assert (metrics["chosen"]["n"]["value"], metrics["chosen"]["events"]["value"]) == (244, 112)
-    described = read(line.folder / "artifacts" / "ispy2" / "features" / "t1.json")
-    offered = {f["name"] for f in described["features"] if f["domain"] == "imaging"}
-    assert "imaging_ftv_t1_change" in offered
-    assert described["absent_domains"] == []
-    reports = line.folder / "artifacts" / "ispy2" / "reports"
-    for page in sorted(reports.glob("*.html")):
-        check_page(browser, page, WIDTHS[1])
-        text = visible_text(page.read_text(encoding="utf-8"))
-        assert "SIMULATED" not in text
-        assert forbidden_statements(text, page="shap" if page.name.startswith("shap") else "") == []
-    first = visible_text((reports / "index.html").read_text(encoding="utf-8"))
-    for absent in (
-        "Absent from this study: ctDNA",
-        "no table of adverse events",
-        "follows adaptive rules after randomisation",
-        "not randomised at known odds",
-    ):
-        assert absent in first
-    back = line.pcr("run", "--study", "nct07239271")
-    assert back.stdout.count("Running stage") == 1
-    assert (line.folder / "dvc.lock").read_bytes() == lock

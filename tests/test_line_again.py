@@ -15,7 +15,11 @@ from tests.serving import ask, pcr_serve, register, server, write_served_model
 from tests.statements import forbidden_statements, visible_text
 from tests.workspace import FirstLine, Workspace, simulated_line, tracked
 
-pytestmark = pytest.mark.line
+# What MLflow's own code warns of is not ours to mend.
+pytestmark = [
+    pytest.mark.line,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
 
 
 @pytest.fixture(scope="module")
