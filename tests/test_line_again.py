@@ -18,7 +18,7 @@ from tests.workspace import FirstLine, Workspace, simulated_line, tracked
 # What MLflow's own code warns of is not ours to mend.
 pytestmark = [
     pytest.mark.line,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
 ]
 
 
