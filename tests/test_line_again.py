@@ -63,9 +63,7 @@ def test_after_a_failed_promotion_the_former_champion_answers_as_before(
     assert answered() == before
 
 
-def test_a_lost_database_comes_back_with_the_same_keys_and_the_same_models(
-    line: Workspace,
-) -> None:
+def test_a_lost_database_comes_back_with_the_same_keys_and_the_same_models(line: Workspace) -> None:
     before = tracked(line)
     (line.folder / "mlflow.db").unlink()
     missing = line.pcr("verify", expect=1).stdout
