@@ -24,7 +24,7 @@ lint: $(READY)
 	mypy
 
 null-check: $(READY) ## 50 permutations of the outcome: no model may find anything
-	python -m pipeline.null_check
+	python -m pipeline.stages.null_check
 
 kill-test: $(READY) ## kill the tracking stage at 50 random points: MLflow must end as after one clean run
 	python -m tests.kill_track 50
@@ -33,14 +33,14 @@ SIMULATED_STUDY = --study configs/studies/nct07239271.yaml --configs configs \
 	--features artifacts/nct07239271/features
 
 coverage: $(READY) ## do the intervals cover? 1,200 simulated trials (hours; resumable), into docs/
-	python -m pipeline.coverage $(SIMULATED_STUDY) --work .pcr/coverage \
+	python -m pipeline.simulation_checks.coverage $(SIMULATED_STUDY) --work .pcr/coverage \
 		--out docs/coverage.json --page docs/coverage.md
 
 attainable: $(READY) ## the best attainable AUC of the simulation, approximately, into docs/
-	python -m pipeline.attainable $(SIMULATED_STUDY) --settings configs/coverage.yaml --out docs/attainable.json
+	python -m pipeline.simulation_checks.attainable $(SIMULATED_STUDY) --settings configs/coverage.yaml --out docs/attainable.json
 
 targets: $(READY) ## which published figures a large simulated cohort reproduces, into docs/
-	python -m pipeline.targets --simulation configs/simulation.yaml --page docs/simulation-targets.md
+	python -m pipeline.simulation_checks.targets --simulation configs/simulation.yaml --page docs/simulation-targets.md
 
 # Matrix products of one thread, as the pipeline and `pcr serve` have them.
 bench: export OPENBLAS_NUM_THREADS := 1

@@ -36,13 +36,13 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from models.encoding import read_inputs
-from models.folds import deal
-from models.metrics import auc
-from models.procedure import ResponseModel
-from models.resampling import Split, cross_validate, outcome_strata, stratified_splits
-from pipeline.console import stdout
-from pipeline.files import read_json, read_yaml
+from models.measures.evaluate import auc
+from models.procedure.encoding import read_inputs
+from models.procedure.folds import deal
+from models.procedure.resampling import Split, cross_validate, outcome_strata, stratified_splits
+from models.procedure.response_model import ResponseModel
+from pipeline.project.console import stdout
+from pipeline.project.files import read_json, read_yaml
 
 WORKERS = 2
 

@@ -1,6 +1,6 @@
 """How long the simulator takes for 100,000 patients, and the engine for deciding them: `make bench`.
 
-Processor seconds of one process. The engine's time is that of `models.rules.decide` at both nodes; reading
+Processor seconds of one process. The engine's time is that of `models.rules.table` at both nodes; reading
 the inputs from raw tables is shown beside it.
 """
 
@@ -10,11 +10,11 @@ from time import process_time
 from rich.table import Table
 
 from features.cohort import build_cohort
-from models.rule_inputs import inputs_from_tables
-from models.rules import decide, parse_rules
-from pipeline.console import stdout
-from pipeline.files import read_yaml
-from pipeline.populations import read_recipe
+from models.rules.inputs import inputs_from_tables
+from models.rules.table import decide, parse_rules
+from pipeline.project.console import stdout
+from pipeline.project.files import read_yaml
+from pipeline.simulation_checks.populations import read_recipe
 from pipeline.sources.simulator import simulate
 
 PATIENTS = 100_000

@@ -28,9 +28,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, SplineTransformer, StandardScaler
 
-from models.registry import Record, Store, ensure_run, ensure_version, finish_run, loaded_model
-from models.serving import read_model
-from pipeline.track import input_example
+from models.serving.registry import Record, Store, ensure_run, ensure_version, finish_run, loaded_model
+from models.serving.serving import read_model
+from pipeline.stages.track import input_example
 
 ROWS = 100_000
 TIMES = 5

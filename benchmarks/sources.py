@@ -13,10 +13,10 @@ import pandas as pd
 from features.assemble import assemble
 from features.cohort import build_cohort
 from features.landmarks import parse_landmarks
-from pipeline.configs import read_contract, read_feature_settings, read_rules
-from pipeline.files import read_yaml
-from pipeline.ingest import ingest
+from pipeline.project.configs import read_contract, read_feature_settings, read_rules
+from pipeline.project.files import read_yaml
 from pipeline.sources.mapped import with_standards
+from pipeline.stages.raw import ingest
 
 CONFIGS = Path("configs")
 PATIENTS, VARIANTS, LESIONS = 10_000, 1_000_000, 200_000

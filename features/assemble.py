@@ -8,9 +8,9 @@ import pandas as pd
 
 from features import clinical, ctdna, imaging, pathology
 from features.contract import Contract
+from features.errors import RefusalError
 from features.feature import STATE_SUFFIX, Feature, FeatureError, contract_columns, without_missing_levels
 from features.landmarks import Landmark, visible
-from features.refusal import RefusalError
 
 Builder = Callable[
     [Mapping[str, pd.DataFrame], pd.Index, Mapping[str, Any]], tuple[pd.DataFrame, list[Feature]]

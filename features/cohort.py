@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from features.errors import RefusalError
 from features.landmarks import Landmark, decision_dates, next_cycle_start, parse_landmarks
-from features.refusal import RefusalError
 
 NODE_NEGATIVE = "ypN0"
 NODES_NOT_ASSESSED = "ypNX"

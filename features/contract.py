@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from features.affected_rows import Concerned
 from features.cells import DTYPES, as_text, as_type, looks_like
-from features.concerned import Concerned
+from features.errors import RefusalError
 from features.identifiers import find_identifiers
-from features.refusal import RefusalError
 from features.specification import (
     ColumnSpec,
     Contract,
@@ -124,7 +124,7 @@ def validate(
         `PROBLEM_COLUMNS`, one row for each table, column and rule, in contract order. ``rule`` begins with a
         key of `ADVICE`; ``severity`` is error or warning; ``rows`` counts the rows concerned, 0 where the
         whole column or table is; ``ids`` names at most three patients (or keys), never a value;
-        ``by_centre`` lists `features.concerned.AtCentre`.
+        ``by_centre`` lists `features.affected_rows.AtCentre`.
     """
     findings: list[_Finding] = []
     clean: dict[str, pd.DataFrame] = {}

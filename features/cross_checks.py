@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from features.concerned import Concerned
+from features.affected_rows import Concerned
 from features.contract import PROBLEM_COLUMNS, Contract
 from features.recist import categories_of
 

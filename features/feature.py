@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract import Contract
-from features.refusal import RefusalError
+from features.errors import RefusalError
 
 STATE_SUFFIX = "_state"
 """Ends the name of every feature that says how far a domain was observed at a visit."""

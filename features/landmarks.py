@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract import Contract, TableSpec
-from features.refusal import RefusalError
+from features.errors import RefusalError
 
 LATE_COLUMNS = ["table", "visit", "reason", "rows"]
 NEVER_VISIBLE = "outcome"

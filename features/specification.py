@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from features.cells import DTYPES
-from features.refusal import RefusalError
+from features.errors import RefusalError
 
 KNOWN_AT = ("baseline", "visit", "sample", "cycle", "outcome")
 

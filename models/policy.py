@@ -18,11 +18,11 @@ import pandas as pd
 from scipy.special import ndtri
 from sklearn.linear_model import LogisticRegression
 
-from features.refusal import RefusalError
-from models.encoding import learn_encoding
-from models.folds import deal
+from features.errors import RefusalError
 from models.measures.common import BoolArray, FloatArray, Measure
-from models.serving import PcrModel
+from models.procedure.encoding import learn_encoding
+from models.procedure.folds import deal
+from models.serving.serving import PcrModel
 
 
 class PolicyError(RefusalError):

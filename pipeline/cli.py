@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from pipeline import commands_registry
-from pipeline.console import refusals, stderr
-from pipeline.intake import commands as commands_intake
-from pipeline.library import commands as commands_library
-from pipeline.study import active_study
+from pipeline.commands import ctdna_reference as commands_library
+from pipeline.commands import intake as commands_intake
+from pipeline.commands import registry as commands_registry
+from pipeline.project.console import refusals, stderr
+from pipeline.project.study import active_study
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,8 +44,8 @@ def run(
 
     For example: `pcr run`, `pcr run --study ispy2 --source ../ispy2-files`, or `pcr run --profile full`.
     """
-    from pipeline.preflight import preflight  # noqa: PLC0415 - `pcr --help` should not wait for pandas
-    from pipeline.profiles import apply_profile  # noqa: PLC0415
+    from pipeline.intake.preflight import preflight  # noqa: PLC0415 - `pcr --help` should not wait for pandas
+    from pipeline.project.profiles import apply_profile  # noqa: PLC0415
 
     with refusals():
         preflight(study, source)
@@ -64,7 +64,7 @@ def run(
 @app.command()
 def summary() -> None:
     """Show one line per landmark of the active study: n, pCR, AUC, Brier, and the model against the rules."""
-    from pipeline.summary import print_summary  # noqa: PLC0415
+    from pipeline.commands.summary import print_summary  # noqa: PLC0415
 
     with refusals():
         print_summary(Path("artifacts") / active_study())
@@ -80,7 +80,7 @@ def report(
 
     For example: `pcr report --landmark c2 --patient NCT07239271-0001`.
     """
-    from pipeline.patient_report import print_patient  # noqa: PLC0415
+    from pipeline.commands.patient_report import print_patient  # noqa: PLC0415
 
     with refusals():
         print_patient(Path("artifacts") / active_study(), landmark, patient, top)
@@ -104,7 +104,7 @@ def validate(
     For example: `pcr validate --model artifacts/nct07239271/models/baseline --study ispy2 --landmark t0
     --source ../ispy2-files`.
     """
-    from pipeline.validate import print_validation  # noqa: PLC0415
+    from pipeline.commands.validate import print_validation  # noqa: PLC0415
 
     with refusals():
         print_validation(model, study, landmark, source, recalibrate, out)

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from models.serving import read_model
-from pipeline.track import input_example, tracking_store
+from models.serving.serving import read_model
+from pipeline.stages.track import input_example, tracking_store
 from tests.serving import server
 
 STUDY, LANDMARK = "nct07239271", "c2"

@@ -11,10 +11,8 @@ import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
 
-from models import backends
-from models.backends import Backend, code_identity, require_same_code
-from models.procedure import ResponseModel
-from models.resampling import (
+from models.procedure.backends import Backend, code_identity, require_same_code
+from models.procedure.resampling import (
     FoldResult,
     Procedure,
     Split,
@@ -24,6 +22,7 @@ from models.resampling import (
     run_tasks,
     stratified_splits,
 )
+from models.procedure.response_model import ResponseModel, backends
 from tests.patients import FEATURES, SETTINGS, patients
 
 

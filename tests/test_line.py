@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.version_card import shortened
+from pipeline.registry.version_card import shortened
 from tests.pages import (
     WIDTHS,
     check_accessible,
@@ -302,7 +302,7 @@ def test_raw_tables_are_scored_as_the_pipeline_predicts(
     (tables / "surgery.parquet").unlink()
     options = ["--model", str(artifacts / "models" / "c2"), "--out", str(out)]
     line.pcr("score", *options, "--tables", str(artifacts / "raw"), "--landmark", "c2")
-    from models.serving import read_model  # noqa: PLC0415
+    from models.serving.serving import read_model  # noqa: PLC0415
 
     features = pd.read_parquet(artifacts / "features" / "c2.parquet")
     answers = pd.read_parquet(out)
@@ -358,7 +358,7 @@ def test_a_registered_model_predicts_like_the_pipeline_without_the_project_and_w
     subprocess.run(
         command, check=True, cwd=tmp_path, env={"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "PATH": ""}
     )
-    from models.serving import read_model  # noqa: PLC0415 - the pipeline's own reading of the same files
+    from models.serving.serving import read_model  # noqa: PLC0415 - the pipeline's own reading of the same files
 
     expected = read_model(artifacts / "models" / "c2").probability(pd.read_parquet(features))
     answer = pd.read_csv(out)

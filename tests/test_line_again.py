@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from models.champions import promote
-from models.registry import Store
+from models.serving.champions import promote
+from models.serving.registry import Store
 from tests.kill_track import Tracker, killed_and_recovered
 from tests.malformed import GOOD
 from tests.pages import WIDTHS, check_page

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings(
 TRACK = """
 import sys
 from pathlib import Path
-from models.registry import Record, Store, ensure_run, ensure_version, finish_run
+from models.serving.registry import Record, Store, ensure_run, ensure_version, finish_run
 from tests.malformed import GOOD
 uri, home, key = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 store = Store(uri, "pcr-made-up", home)

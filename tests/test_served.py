@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from models.serving import OUTPUTS, read_model
+from models.serving.serving import OUTPUTS, read_model
 from tests.malformed import GOOD, NUMBER, SECRET, Request, corpus
 from tests.patients import FEATURES, patients
 from tests.serving import NAME, REQUIREMENTS, Registered, ask, pcr_serve, registered, send, server

@@ -11,7 +11,6 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
-from models.benefit import Decision, net_benefit_contributions
 from models.measures.common import (
     FloatArray,
     MeasureError,
@@ -19,6 +18,7 @@ from models.measures.common import (
     log_odds,
     require_both_outcomes,
 )
+from models.measures.net_benefit import Decision, net_benefit_contributions
 from models.measures.weighted import (
     negative_log_likelihood,
     slope_exists,

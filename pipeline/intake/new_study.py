@@ -8,9 +8,9 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from features.contract import Contract
-from features.refusal import RefusalError
+from features.errors import RefusalError
 from features.specification import ColumnSpec
-from pipeline.files import replacing, write_table, write_text
+from pipeline.project.files import replacing, write_table, write_text
 from pipeline.sources.mapped import MAPPINGS
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from features.contract import ADVICE, Contract, data_dictionary
 from features.cross_checks import CROSS_ADVICE
-from pipeline.files import write_table, write_text
+from pipeline.project.files import write_table, write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 LEFT_OUT = "rows left out"

@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from pipeline.files import write_text
+from pipeline.project.files import write_text
 from pipeline.sources.mapping.study_file import Library, Study
 
 HEADING = """\

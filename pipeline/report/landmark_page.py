@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from features.refusal import RefusalError
-from models.explanation import KEYS
-from pipeline.files import read_json
+from features.errors import RefusalError
+from models.explanation.out_of_fold import KEYS
+from pipeline.project.files import read_json
 from pipeline.report.drawing import PALETTE, Spec
 from pipeline.report.page import absent_domains, domain_name, percent, render
 from pipeline.report.patients import feature_data, patient_data

@@ -11,7 +11,7 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.card import ESTIMAND, SIMULATED
+from pipeline.registry.model_card import ESTIMAND, SIMULATED
 
 OVERVIEW = "Overview"
 TEMPLATES = Path(__file__).parent / "templates"

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.attribution import group_sums
-from models.explanation import KEYS
+from models.explanation.attribution import group_sums
+from models.explanation.out_of_fold import KEYS
 
 Feature = Mapping[str, Any]
 # The largest whole number of 32 bits: contributions are stored as parts of the largest one.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.explanation import rank_scale
+from models.explanation.out_of_fold import rank_scale
 
 MISSING = "missing"
 Feature = Mapping[str, Any]

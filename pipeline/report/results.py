@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.files import read_json
+from pipeline.project.files import read_json
 
 CURVES = ("calibration", "benefit", "instability")
 

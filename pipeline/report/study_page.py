@@ -9,7 +9,7 @@ from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
-from pipeline.card import ESTIMAND
+from pipeline.registry.model_card import ESTIMAND
 from pipeline.report.drawing import Spec
 from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_links, render
 from pipeline.report.results import Results

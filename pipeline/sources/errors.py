@@ -1,6 +1,6 @@
 """The one error of sources: files that do not fit what the study file says of them."""
 
-from features.refusal import RefusalError
+from features.errors import RefusalError
 
 
 class SourceError(RefusalError):

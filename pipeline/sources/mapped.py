@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from features.contract import PROBLEM_COLUMNS, Contract
-from pipeline.files import read_yaml
+from pipeline.project.files import read_yaml
 from pipeline.sources.errors import SourceError
 from pipeline.sources.mapping.blocks import (
     Dropped,

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.refusal import RefusalError
-from models.rule_ctdna import genes_of_set
-from models.rules import RuleTable, parse_rules
-from pipeline.configs import read_rules
+from features.errors import RefusalError
+from models.rules.ctdna import genes_of_set
+from models.rules.table import RuleTable, parse_rules
+from pipeline.project.configs import read_rules
 from pipeline.sources.simulation import (
     biopsy,
     centres,
@@ -58,7 +58,7 @@ def simulate(settings: Settings, n: int | None = None, rules: Mapping[str, Any] 
     n : int, optional
         Patients, at least one; default ``cohort.n``.
     rules : mapping, optional
-        The decision table that treats the adaptive arm, with its genes (``pipeline.configs.read_rules``);
+        The decision table that treats the adaptive arm, with its genes (``project.configs.read_rules``);
         default the one that ``settings["rules"]`` names. Its default readings are followed, whatever it is
         set to.
 

@@ -7,7 +7,7 @@ import pytest
 
 from features.contract import validate
 from features.cross_checks import CROSS_ADVICE, cross_problems
-from pipeline.ingest import waived
+from pipeline.stages.raw import waived
 from tests.features.tables import CONTRACT, STUDY, table
 
 Rows = dict[str, list[dict[str, Any]]]

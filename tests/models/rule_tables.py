@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from models.rules import RuleTable, parse_rules
+from models.rules.table import RuleTable, parse_rules
 from tests.features.tables import ROOT, spec_rows, table
 
 RULES: dict[str, Any] = yaml.safe_load((ROOT / "configs/rules/nct07239271.yaml").read_text(encoding="utf-8"))

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models import attribution
+from models.explanation import attribution
 
 FEATURES = [
     {"name": "hr", "domain": "pathology", "kind": "categorical"},

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.benefit import (
+from models.measures.common import MeasureError, draw_patients
+from models.measures.evaluate import compare, evaluate
+from models.measures.net_benefit import (
     DECISIONS,
     decision_curve_differences,
     decision_curves,
@@ -16,8 +18,6 @@ from models.benefit import (
     net_benefit_of_all,
     net_benefit_of_allocation,
 )
-from models.measures.common import MeasureError, draw_patients
-from models.metrics import compare, evaluate
 
 # The same examples on every run, and no time limit on a machine that is busy.
 steady = settings(deadline=None, derandomize=True, max_examples=50)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from models.champions import champion, promote, rollback, write_gates
-from models.registry import Store
+from models.serving.champions import champion, promote, rollback, write_gates
+from models.serving.registry import Store
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 NAME = "pcr-test-c2"

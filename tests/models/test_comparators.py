@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.comparators import ArmAndReceptor, RuleInputs, Rules, comparators, rule_input_features
-from models.decisions import decisions, input_levels, known_inputs
-from models.rules import BRANCH, INPUT, parse_rules
+from models.procedure.comparators import ArmAndReceptor, RuleInputs, Rules, comparators, rule_input_features
+from models.rules.decisions import decisions, input_levels, known_inputs
+from models.rules.table import BRANCH, INPUT, parse_rules
 from tests.models.rule_tables import ISPY2, cohort, response, rules, sample, tables
 
 SETTINGS: dict[str, Any] = {

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from features.cohort import build_cohort
-from models.decisions import ALL, adherence, audit_lines, branches, decisions
-from models.rules import decide, parse_rules
+from models.rules.decisions import ALL, adherence, audit_lines, branches, decisions
+from models.rules.table import decide, parse_rules
 from tests.features.tables import ELIGIBILITY, ROOT, STUDY, table, trial
 from tests.models.rule_tables import (
     ISPY2,

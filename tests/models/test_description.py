@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models import description
+from models.description import cohort as description
 
 SETTINGS = {
     "severe": 3,

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.explanation import AdditivityError, explain_out_of_fold
-from models.interactions import interaction_strengths
-from models.procedure import ResponseModel
-from models.resampling import cross_validate, outcome_strata, stratified_splits, tidy
-from models.serving import PcrModel
+from models.explanation.interactions import interaction_strengths
+from models.explanation.out_of_fold import AdditivityError, explain_out_of_fold
+from models.procedure.resampling import cross_validate, outcome_strata, stratified_splits, tidy
+from models.procedure.response_model import ResponseModel
+from models.serving.serving import PcrModel
 from tests.patients import FEATURES, SETTINGS, patients
 
 Run = tuple[pd.DataFrame, pd.DataFrame, dict[str, list[dict[str, Any]]]]

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from models.heterogeneity import by_group, calibration_slope, log_o_e, logit_auc, pool
 from models.measures.common import MeasureError
-from models.metrics import auc_interval
+from models.measures.evaluate import auc_interval
+from models.measures.heterogeneity import by_group, calibration_slope, log_o_e, logit_auc, pool
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 FEWEST = {"40": 5, "ties": 10, "many": 10}

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.encoding import learn_encoding
-from models.imputation import ImputedModel, residuals, rubin
-from models.procedure import ResponseModel
-from models.serving import PcrModel
+from models.procedure.encoding import learn_encoding
+from models.procedure.imputation import ImputedModel, residuals, rubin
+from models.procedure.response_model import ResponseModel
+from models.serving.serving import PcrModel
 
 FEATURES: list[dict[str, Any]] = [{"name": name, "kind": "numeric"} for name in ("a", "b")]
 SETTINGS: dict[str, Any] = {

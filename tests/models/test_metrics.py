@@ -12,9 +12,7 @@ from scipy.special import expit, logit
 from sklearn import metrics as sklearn_metrics
 
 from models.measures.common import draw_patients, log_odds
-from models.measures.loess import FEWEST_DISTINCT
-from models.measures.weighted import weighted_auc, weighted_intercept, weighted_slope
-from models.metrics import (
+from models.measures.evaluate import (
     LOESS_MEASURES,
     MeasureError,
     auc,
@@ -37,6 +35,8 @@ from models.metrics import (
     population_values,
     smoothed_risk,
 )
+from models.measures.loess import FEWEST_DISTINCT
+from models.measures.weighted import weighted_auc, weighted_intercept, weighted_slope
 
 # The same examples on every run, and no time limit on a machine that is busy.
 steady = settings(deadline=None, derandomize=True, max_examples=50)

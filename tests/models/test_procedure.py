@@ -4,12 +4,12 @@ import pandas as pd
 import pytest
 from scipy.special import logit
 
-from models.calibration import recalibrate
-from models.candidates import Design, fit_candidate, linear_terms, staged_margins
-from models.encoding import imputation_weights, learn_encoding, read_inputs
-from models.folds import deal
-from models.procedure import ResponseModel, choose
-from models.serving import PcrModel
+from models.procedure.calibration import recalibrate
+from models.procedure.candidates import Design, fit_candidate, linear_terms, staged_margins
+from models.procedure.encoding import imputation_weights, learn_encoding, read_inputs
+from models.procedure.folds import deal
+from models.procedure.response_model import ResponseModel, choose
+from models.serving.serving import PcrModel
 from tests.patients import FEATURES, SETTINGS, patients
 
 

@@ -8,9 +8,8 @@ import mlflow
 import numpy as np
 import pytest
 
-from models import serving
-from models.procedure import ResponseModel
-from models.registry import (
+from models.procedure.response_model import ResponseModel
+from models.serving.registry import (
     CANDIDATE,
     KEY_TAG,
     PENDING_TAG,
@@ -20,7 +19,7 @@ from models.registry import (
     ensure_version,
     finish_run,
 )
-from models.serving import model_digest
+from models.serving.serving import model_digest, serving
 from tests.patients import FEATURES, SETTINGS, patients
 
 # MLflow's own code meets deprecations of its dependencies.

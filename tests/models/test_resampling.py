@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.backends import Backend
-from models.procedure import ResponseModel
-from models.resampling import (
+from models.procedure.backends import Backend
+from models.procedure.resampling import (
     FoldResult,
     Procedure,
     Split,
@@ -22,6 +21,7 @@ from models.resampling import (
     temporal_split,
     tidy,
 )
+from models.procedure.response_model import ResponseModel
 from tests.patients import FEATURES, SETTINGS, patients
 
 

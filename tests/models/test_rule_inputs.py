@@ -8,9 +8,9 @@ import pytest
 
 from features.cohort import build_cohort
 from features.landmarks import parse_landmarks, visible
-from models.rule_ctdna import discordant_calls
-from models.rule_inputs import inputs_from_tables
-from models.rules import RuleError, parse_rules
+from models.rules.ctdna import discordant_calls
+from models.rules.inputs import inputs_from_tables
+from models.rules.table import RuleError, parse_rules
 from tests.features.tables import CONTRACT, ELIGIBILITY, STUDY, table, trial
 from tests.models.rule_tables import (
     CORE,

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from features.cohort import build_cohort
-from models.decisions import decisions
-from models.rule_review import (
+from models.rules.decisions import decisions
+from models.rules.review import (
     as_text,
     branch_tables,
     changed_patients,
@@ -18,7 +18,7 @@ from models.rule_review import (
     readings_effect,
     table_faults,
 )
-from models.rules import parse_rules
+from models.rules.table import parse_rules
 from tests.features.tables import ELIGIBILITY, ROOT, STUDY, trial
 from tests.models.rule_tables import ISPY2, RULES, rules
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.rules import RuleError, decide, parse_rules
+from models.rules.table import RuleError, decide, parse_rules
 from tests.features.tables import ROOT
 from tests.models.rule_tables import ISPY2, RULES, rules, spec
 

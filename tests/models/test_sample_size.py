@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from models.heterogeneity import calibration_slope
 from models.measures.common import MeasureError
-from models.metrics import population_values
+from models.measures.evaluate import population_values
+from models.measures.heterogeneity import calibration_slope
 from models.sample_size.development import (
     cox_snell_r2,
     development_sample_size,

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.procedure import ResponseModel
-from models.serving import PcrModel, read_model, spline_basis
+from models.procedure.response_model import ResponseModel
+from models.serving.serving import PcrModel, read_model, spline_basis
 from tests.patients import FEATURES, SETTINGS, patients
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.measures.common import MeasureError
-from models.stability import (
+from models.measures.stability import (
     classification_instability,
     mean_absolute_prediction_error,
     prediction_instability,

@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 
 from features.contract import validate
-from pipeline.configs import read_contract, read_feature_settings, read_rules, vocabulary
-from pipeline.files import read_yaml
-from pipeline.ingest import Ingested, ingest
+from pipeline.project.configs import read_contract, read_feature_settings, read_rules, vocabulary
+from pipeline.project.files import read_yaml
 from pipeline.sources.simulator import simulate
+from pipeline.stages.raw import Ingested, ingest
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.resampling import TaskResult
-from pipeline.checkpoints import FOLDER, TaskStore, run_digest
+from models.procedure.resampling import TaskResult
+from pipeline.project.checkpoints import FOLDER, TaskStore, run_digest
 from tests.patients import FEATURES, SETTINGS, patients
 
 ROOT = Path(__file__).parents[2]
@@ -20,9 +20,9 @@ RUN = """
 import hashlib, json, sys, time
 from pathlib import Path
 import pipeline
-from models.procedure import ResponseModel
-from models.resampling import cross_validate, outcome_strata, stratified_splits
-from pipeline.checkpoints import TaskStore, run_digest
+from models.procedure.response_model import ResponseModel
+from models.procedure.resampling import cross_validate, outcome_strata, stratified_splits
+from pipeline.project.checkpoints import TaskStore, run_digest
 from tests.patients import FEATURES, SETTINGS, patients
 
 frame, y = patients(120)

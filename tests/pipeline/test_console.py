@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from features.refusal import RefusalError
-from pipeline.console import FAULT, refusals
+from features.errors import RefusalError
+from pipeline.project.console import FAULT, refusals
 from pipeline.report.page import measure
 from tests.pipeline.formats import ROOT
 

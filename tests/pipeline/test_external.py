@@ -7,18 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.metrics import evaluate
-from models.procedure import ResponseModel
-from models.serving import read_model
-from pipeline.external import (
+from models.measures.evaluate import evaluate
+from models.procedure.response_model import ResponseModel
+from models.serving.serving import read_model
+from pipeline.commands.validate import model_folder, print_validation, remarks
+from pipeline.project.files import read_yaml, write_json
+from pipeline.registry.external_validation import (
     ExternalError,
     as_the_model_reads,
     cohort_rows,
     recalibrated,
     validate_externally,
 )
-from pipeline.files import read_yaml, write_json
-from pipeline.validate import model_folder, print_validation, remarks
 
 ROOT = Path(__file__).parents[2]
 VALIDATION: dict[str, Any] = read_yaml(ROOT / "configs/validation.yaml") | {

@@ -3,7 +3,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.files import read_json, read_yaml, replacing, workers, write_json, write_table, write_tables
+from models.procedure.backends import workers
+from pipeline.project.files import read_json, read_yaml, replacing, write_json, write_table, write_tables
 
 
 def test_an_interrupted_write_leaves_the_former_file_and_nothing_else(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.files import read_yaml
-from pipeline.gates import Evidence, gates
+from pipeline.project.files import read_yaml
+from pipeline.registry.gates import Evidence, gates
 
 CRITERIA: dict[str, Any] = read_yaml(Path(__file__).parents[2] / "configs/validation.yaml")["promotion"]
 

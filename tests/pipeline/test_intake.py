@@ -9,13 +9,14 @@ from typer.testing import CliRunner
 
 from features.contract import data_dictionary, validate
 from features.cross_checks import cross_problems
-from pipeline import preflight, study
 from pipeline.cli import app
-from pipeline.configs import vocabulary
-from pipeline.files import read_yaml, write_tables
+from pipeline.intake import preflight
 from pipeline.intake.new_study import NewStudyError, new_study
 from pipeline.intake.pages import problem_rows, write_problems
 from pipeline.intake.study_reference import reference
+from pipeline.project import study
+from pipeline.project.configs import vocabulary
+from pipeline.project.files import read_yaml, write_tables
 from pipeline.sources.mapped import check_study_file
 from tests.pipeline.formats import CONFIGS, CONTRACT, ROOT, STUDY, study_of
 

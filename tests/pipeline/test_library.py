@@ -11,10 +11,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from models.kinetics import monthly_change
-from pipeline import study
+from models.description.kinetics import monthly_change
 from pipeline.cli import app
-from pipeline.files import read_yaml
+from pipeline.project import study
+from pipeline.project.files import read_yaml
 from pipeline.sources.mapped import check_study_file
 from pipeline.sources.mapping.study_file import StudyFileError
 from pipeline.sources.simulator import simulate

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from features.contract import parse_contract, validate
-from pipeline.files import read_yaml
+from pipeline.project.files import read_yaml
 from pipeline.sources.mapped import (
     SourceError,
     SourceTables,

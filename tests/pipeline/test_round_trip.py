@@ -11,7 +11,7 @@ import pytest
 from features.assemble import assemble
 from features.cohort import build_cohort
 from features.landmarks import parse_landmarks
-from pipeline.files import write_table
+from pipeline.project.files import write_table
 from pipeline.sources.export import export
 from pipeline.sources.formats.redcap import choices
 from pipeline.sources.mapped import SourceError

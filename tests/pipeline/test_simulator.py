@@ -10,12 +10,11 @@ import pytest
 
 from features.cohort import build_cohort
 from features.contract import validate
-from models.decisions import decisions
-from models.rules import parse_rules
-from pipeline.configs import read_contract, read_rules, vocabulary
-from pipeline.files import read_yaml
-from pipeline.sources.simulator import Simulated, simulate
-from pipeline.targets import (
+from models.rules.decisions import decisions
+from models.rules.table import parse_rules
+from pipeline.project.configs import read_contract, read_rules, vocabulary
+from pipeline.project.files import read_yaml
+from pipeline.simulation_checks.targets import (
     Target,
     by_patient,
     ctdna_calls,
@@ -23,6 +22,7 @@ from pipeline.targets import (
     targets_page,
     with_presurgery,
 )
+from pipeline.sources.simulator import Simulated, simulate
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SETTINGS = read_yaml(CONFIGS / "simulation.yaml")

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.state import current_stages, data_digests, parameters, state_key, upstream
+from pipeline.registry.state import current_stages, data_digests, parameters, state_key, upstream
 
 LOCK: dict[str, Any] = {
     "schema": "2.0",

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from features.contract import ContractError
-from pipeline import populations
-from pipeline.attainable import flexible_auc
-from pipeline.coverage import coverage_page, covered, part
-from pipeline.coverage import main as coverage
-from pipeline.files import read_json, read_yaml, write_json
-from pipeline.populations import (
+from pipeline.project.files import read_json, read_yaml, write_json
+from pipeline.simulation_checks import populations
+from pipeline.simulation_checks.attainable import flexible_auc
+from pipeline.simulation_checks.coverage import coverage_page, covered, part
+from pipeline.simulation_checks.coverage import main as coverage
+from pipeline.simulation_checks.populations import (
     Recipe,
     block_sizes,
     digest,
@@ -25,7 +25,7 @@ from pipeline.populations import (
     split_truth,
 )
 from pipeline.sources.simulator import simulate
-from pipeline.truth_check import attainable, in_population
+from pipeline.stages.truth_check import attainable, in_population
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"

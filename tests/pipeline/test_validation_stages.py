@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_curve
 
-from models.domains import domain_sets
-from models.metrics import evaluate
-from pipeline.compare import added_by_domains, differences, on_common_patients
-from pipeline.curves import benefit_curves, calibration_curves, roc_curves
-from pipeline.files import read_yaml
-from pipeline.performance import judge
-from pipeline.profiles import PROFILES, ProfileError, apply_profile
-from pipeline.robustness import corrected_performance, instability, left_out_centres, transport
-from pipeline.size import development, too_small
-from pipeline.subgroups import evaluable_domains, groupings, heterogeneity, subgroup
+from models.evaluation.curves import benefit_curves, calibration_curves, roc_curves
+from models.evaluation.performance import judge
+from models.evaluation.robustness import corrected_performance, instability, left_out_centres, transport
+from models.evaluation.subgroups import evaluable_domains, groupings, heterogeneity, subgroup
+from models.measures.evaluate import evaluate
+from models.procedure.domain_sets import domain_sets
+from pipeline.project.files import read_yaml
+from pipeline.project.profiles import PROFILES, ProfileError, apply_profile
+from pipeline.stages.compare import added_by_domains, differences, on_common_patients
+from pipeline.stages.size import development, too_small
 
 ROOT = Path(__file__).parents[2]
 VALIDATION: dict[str, Any] = read_yaml(ROOT / "configs/validation.yaml") | {

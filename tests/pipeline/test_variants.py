@@ -8,7 +8,7 @@ import pytest
 
 from features.contract import validate
 from features.ctdna import gene_status, on_samples, sample_states
-from pipeline.configs import vocabulary
+from pipeline.project.configs import vocabulary
 from pipeline.sources.errors import SourceError
 from pipeline.sources.formats.variants import read_panel
 from pipeline.sources.mapped import read_study

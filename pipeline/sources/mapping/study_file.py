@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from features.refusal import RefusalError
+from features.errors import RefusalError
 
 Domain = Literal["clinical", "pathology", "ctdna", "imaging"]
 SUFFIXES = (

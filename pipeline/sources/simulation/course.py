@@ -7,7 +7,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from models.rules import INDETERMINATE, RuleTable, decide
+from models.rules.table import INDETERMINATE, RuleTable, decide
 from pipeline.sources.simulation.draws import (
     NEVER,
     Array,

@@ -1,0 +1,1 @@
+"""Counts, proportions and courses: what patients, samples and assays look like."""

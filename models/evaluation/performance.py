@@ -1,0 +1,156 @@
+"""Every measure of every model at one landmark, pooled and by arm, out of fold."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from models.measures.common import MeasureError
+from models.measures.evaluate import by_repeat, evaluate, observed_minus_expected
+from models.measures.loess import FEWEST_DISTINCT, LOESS_MEASURES, distinct_predictions
+from models.procedure.backends import workers
+
+MEASURES = (
+    "auc", "brier", "brier_scaled", "log_loss", "calibration_intercept", "calibration_slope", "o_e",
+)  # fmt: skip
+SMOOTHED = (*LOESS_MEASURES, "ici_null95")
+MODEL, RULES = "chosen", "rules"
+# Before recalibration: in all patients, and only how well it is calibrated.
+UNCALIBRATED = "_uncalibrated"
+CALIBRATION = ("log_loss", "calibration_intercept", "calibration_slope", "o_e")
+# Frequencies by branch or arm: too few distinct predictions for a smoothed curve, though folds differ.
+FREQUENCIES = (RULES, "prevalence")
+BENEFIT = {"de_escalation": "net_benefit", "escalation": "net_benefit_escalation"}
+
+
+def shown_thresholds(validation: Mapping[str, Any]) -> list[str]:
+    """Return the net-benefit measures at the thresholds that are shown among the metrics."""
+    return [
+        f"{BENEFIT[decision]}@{threshold:g}"
+        for decision, entry in validation["thresholds"].items()
+        for threshold in entry["shown"]
+    ]
+
+
+def judged_models(predictions: pd.DataFrame) -> list[str]:
+    """Return the models that are judged in full, sorted: all but those before recalibration."""
+    return sorted(name for name in predictions["model"].unique() if not name.endswith(UNCALIBRATED))
+
+
+def judge(
+    predictions: pd.DataFrame, arm: pd.Series, branch: pd.Series, validation: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Return ``{model: {measure: {value, low, high}}}``; a model within an arm is named ``model@ARM``.
+
+    Each also has ``n`` and ``events``. Groups with too few events or non-events are counted, not judged. A
+    measure that cannot be computed has ``error`` with the reason instead of a value. The loess measures cost
+    the most: every model has them in all patients, the chosen one within arms as well. Frequencies have none;
+    the rules have observed minus expected in every branch instead.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Tidy out-of-fold predictions.
+    arm, branch : Series
+        Arm, and branch of the rules known at the landmark, by usubjid.
+    """
+    ids, y, by_model = by_repeat(predictions, judged_models(predictions))
+    arms = arm.reindex(ids).to_numpy()
+    groups = [
+        (name, inside, p) for model, p in by_model.items() for name, inside in arm_groups(model, arms).items()
+    ]
+    # The chosen model often is one of the candidates in every fold: the same predictions are judged once.
+    distinct = {(p.tobytes(), inside.tobytes(), smoothed(name)): (inside, p) for name, inside, p in groups}
+    # Threads: the linear algebra and the sorting of the bootstrap release the interpreter's lock.
+    judged = Parallel(n_jobs=workers(), backend="threading")(
+        delayed(_judge_group)(y[inside], p[:, inside], validation, smooth=smooth)
+        for (_, _, smooth), (inside, p) in distinct.items()
+    )
+    of = dict(zip(distinct, judged, strict=True))
+    found = {name: dict(of[p.tobytes(), inside.tobytes(), smoothed(name)]) for name, inside, p in groups}
+    before = sorted(set(predictions["model"]) - set(by_model))
+    for name, p in by_repeat(predictions, before)[2].items() if before else ():
+        found[name] = _measured(y, p, validation, CALIBRATION)
+    if RULES in by_model:
+        known = branch.reindex(ids).fillna("none").to_numpy(dtype=object).astype(str)
+        for name, inside in arm_groups(RULES, arms).items():
+            found[name] |= _by_branch(y[inside], by_model[RULES][:, inside], known[inside], validation)
+    return found
+
+
+def arm_groups(model: str, arms: np.ndarray) -> dict[str, np.ndarray]:
+    """Return which patients are meant by ``model`` (all) and by ``model@ARM``, masks of shape (n,)."""
+    groups = {model: np.ones(len(arms), dtype=bool)}
+    levels = sorted(set(arms))
+    if len(levels) > 1:
+        groups |= {f"{model}@{level}": arms == level for level in levels}
+    return groups
+
+
+def smoothed(name: str) -> bool:
+    """Say whether a model, or a model within an arm, has a smoothed calibration curve."""
+    model, _, within = name.partition("@")
+    return model == MODEL or not (within or model in FREQUENCIES)
+
+
+def _judge_group(
+    y: np.ndarray, p: np.ndarray, validation: Mapping[str, Any], *, smooth: bool
+) -> dict[str, Any]:
+    curve = SMOOTHED if smooth and distinct_predictions(p) >= FEWEST_DISTINCT else ()
+    return _measured(y, p, validation, [*MEASURES, *curve, *shown_thresholds(validation)])
+
+
+def _measured(
+    y: np.ndarray, p: np.ndarray, validation: Mapping[str, Any], names: Sequence[str]
+) -> dict[str, Any]:
+    judged: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
+    if min(y.sum(), len(y) - y.sum()) < validation["fewest_events"]:
+        return judged
+    settings = {name: validation[name] for name in ("bootstrap", "level", "loess_bootstrap")}
+
+    def measured(names: Sequence[str]) -> dict[str, Any]:
+        found = evaluate(y, p, names, rng=np.random.default_rng(validation["seed"]), **settings)
+        return {name: measure.as_dict() for name, measure in found.items()}
+
+    return judged | each_or_its_error(measured, names)
+
+
+def _by_branch(
+    y: np.ndarray, p: np.ndarray, branch: np.ndarray, validation: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return observed minus expected pCR in every branch with enough patients for its interval."""
+    counts = pd.Series(branch).value_counts()
+    enough = np.isin(branch, counts.index[counts >= validation["fewest_events"]])
+    if not enough.any():
+        return {}
+    table = observed_minus_expected(
+        y[enough], p[:, enough], branch[enough],
+        bootstrap=validation["bootstrap"], rng=np.random.default_rng(validation["seed"]),
+        level=validation["level"],
+    )  # fmt: skip
+    return {
+        f"observed_minus_expected@{row['group']}": {
+            name: float(row[name]) for name in ("value", "low", "high", "n", "events", "expected")
+        }
+        for row in table.to_dict("records")
+    }
+
+
+def each_or_its_error(
+    compute: Callable[[Sequence[str]], dict[str, Any]], names: Sequence[str], prefix: str = ""
+) -> dict[str, Any]:
+    """Compute all measures at once; where that fails, one by one, with ``{error: reason}`` where one cannot.
+
+    The bootstrap samples follow from the seed, so both ways give the same numbers.
+    """
+    try:
+        return compute(names)
+    except MeasureError as error:
+        if len(names) == 1:
+            return {f"{prefix}{names[0]}": {"error": str(error)}}
+    found: dict[str, Any] = {}
+    for name in names:
+        found |= each_or_its_error(compute, [name], prefix)
+    return found

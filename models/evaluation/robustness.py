@@ -1,0 +1,126 @@
+"""What to expect outside the trial, and how stable the model is, from the resampled models."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.evaluation.subgroups import as_document, pooled_document
+from models.measures.common import MeasureError
+from models.measures.definitions import point_value
+from models.measures.evaluate import evaluate
+from models.measures.heterogeneity import by_group, pool
+from models.measures.optimism import optimism
+from models.measures.stability import (
+    classification_instability,
+    mean_absolute_prediction_error,
+    replicate_frame,
+)
+
+MODEL = "chosen"
+# Every bootstrap model's prediction is drawn for this many patients; the figures are of all.
+DRAWN_PATIENTS = 200
+CORRECTED = {
+    "auc": "auc_bootstrap",
+    **{name: name for name in ("brier", "log_loss", "calibration_slope", "calibration_intercept", "o_e")},
+}
+TEMPORAL = ("auc", "brier", "log_loss", "calibration_slope", "calibration_intercept", "o_e", "ici", "e90")
+
+
+def _measure(name: str, y: np.ndarray, p: np.ndarray) -> float:
+    return point_value(name, y, p[None])
+
+
+def corrected_performance(apparent: pd.DataFrame, bootstrap: pd.DataFrame, level: float) -> dict[str, Any]:
+    """Return optimism-corrected measures; the intervals are approximate (`measures.optimism`)."""
+    order = apparent.sort_values("usubjid")
+    y, p = order["y"].to_numpy(dtype=float), order["p"].to_numpy()
+    samples = []
+    for _, sample in bootstrap.groupby("repeat"):
+        aligned = sample.sort_values("usubjid")
+        drawn = np.repeat(np.arange(len(y)), aligned["drawn"].to_numpy())
+        samples.append((drawn, aligned["p"].to_numpy()))
+    measures: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
+        name: partial(_measure, of) for name, of in CORRECTED.items()
+    }
+    found = {
+        name: {
+            "value": each.corrected, "approximate_low": each.approximate_low,
+            "approximate_high": each.approximate_high, "apparent": each.apparent, "optimism": each.optimism,
+            "left_out": each.left_out, "monte_carlo_error": each.optimism_error, "samples": each.samples,
+        }
+        for name, each in optimism(y, p, samples, measures, level=level).items()
+    }  # fmt: skip
+    return {name: {key: v for key, v in each.items() if np.isfinite(v)} for name, each in found.items()}
+
+
+def instability(
+    apparent: pd.DataFrame, bootstrap: pd.DataFrame, thresholds: list[float]
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Return how far the bootstrap models lie apart for the same patients, and points to draw."""
+    original = apparent.sort_values("usubjid")["p"].to_numpy()
+    replicates = bootstrap.pivot_table(index="repeat", columns="usubjid", values="p").to_numpy()
+    found: dict[str, Any] = {
+        "mean_absolute_prediction_error": {"value": mean_absolute_prediction_error(original, replicates)}
+    }
+    for threshold in thresholds:
+        changed = classification_instability(original, replicates, threshold=threshold)
+        found[f"classified_differently@{threshold:g}"] = {"value": float(changed.mean())}
+    few = np.unique(np.linspace(0, len(original) - 1, DRAWN_PATIENTS).astype(int))
+    points = replicate_frame(original[few], replicates[:, few])
+    return found, points[["original", "prediction"]].round(6)
+
+
+def transport(rows: pd.DataFrame, validation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the measures in later patients, whom the model was not learned from."""
+    y, p = rows["y"].to_numpy(dtype=float), rows["p"].to_numpy()
+    counts: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
+    if min(y.sum(), len(y) - y.sum()) < validation["fewest_events"]:
+        return counts
+    try:
+        found = evaluate(
+            y, p, TEMPORAL,
+            bootstrap=validation["bootstrap"], rng=np.random.default_rng(validation["seed"]),
+            level=validation["level"], loess_bootstrap=validation["loess_bootstrap"],
+        )  # fmt: skip
+    except MeasureError as error:
+        return counts | {"error": str(error)}
+    return counts | {name: measure.as_dict() for name, measure in found.items()}
+
+
+def left_out_centres(rows: pd.DataFrame, centre: pd.Series, validation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return each centre's measures by the model that did not see it, and what to expect in a new centre."""
+    groups = rows["usubjid"].map(centre).to_numpy(dtype=object).astype(str)
+    judged = by_group(
+        rows["y"], rows["p"], groups, level=validation["level"], fewest=validation["fewest_events"]
+    )
+    pooled = pool(judged, level=validation["level"])
+    return {"pooled": pooled_document(pooled), "centres": as_document(judged)}
+
+
+def robustness(
+    resampled: pd.DataFrame, centre: pd.Series, validation: Mapping[str, Any]
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Return what the resampled models tell, and points of the instability plot.
+
+    Parameters
+    ----------
+    resampled : DataFrame
+        Written by the stage resample.
+    centre : Series
+        Centre by usubjid.
+    """
+    of = {str(scheme): rows for scheme, rows in resampled.loc[resampled["model"] == MODEL].groupby("scheme")}
+    level, thresholds = validation["level"], validation["thresholds"]["de_escalation"]["shown"]
+    unstable, points = instability(of["apparent"], of["bootstrap"], thresholds)
+    found = {
+        "optimism_corrected": corrected_performance(of["apparent"], of["bootstrap"], level),
+        "instability": unstable,
+    }
+    if "temporal" in of:
+        found["temporal"] = transport(of["temporal"], validation)
+    if "centre" in of:
+        found["left_out_centres"] = left_out_centres(of["centre"], centre, validation)
+    return found, points

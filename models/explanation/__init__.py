@@ -1,0 +1,1 @@
+"""What SHAP values say of a model, and how stable it is."""

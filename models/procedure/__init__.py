@@ -1,0 +1,1 @@
+"""The modelling procedure, and the engine that resamples it."""

@@ -1,0 +1,188 @@
+"""The candidate classifiers: penalised logistic regression and LightGBM, fitted on the whole grid at once.
+
+A candidate is a function from a completed design to one *fit* per point of its prespecified grid; a fit is
+plain data (a piece of a model document) with the log-odds it gives to other patients. Tuning, calibration and
+the choice between candidates are in `models.procedure.response_model`.
+"""
+
+import itertools
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from features.errors import RefusalError
+from models.serving.serving import PcrModel
+
+# Harrell, Regression Modeling Strategies, 2nd ed., table 2.3.
+KNOT_CENTILES = {3: (10, 50, 90), 4: (5, 35, 65, 95), 5: (5, 27.5, 50, 72.5, 95)}
+
+
+@dataclass(frozen=True)
+class Design:
+    """Completed columns of the training part and, in the same encoding, of the patients to predict."""
+
+    encoding: Mapping[str, Any]
+    train: np.ndarray
+    y: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One grid point fitted: its name, its part of the model document, LightGBM's text, test log-odds."""
+
+    point: str
+    document: dict[str, Any]
+    booster: str | None
+    margin: np.ndarray
+
+
+def fit_candidate(
+    design: Design, settings: Mapping[str, Any], seed: int, points: Sequence[str] | None = None
+) -> Iterator[Fit]:
+    """Yield a fit for every point of the candidate's grid (or for the named `points` only), in grid order.
+
+    Raises
+    ------
+    ValueError
+        If ``settings["kind"]`` is neither ``logistic`` nor ``lightgbm``.
+    """
+    kinds = {"logistic": _fit_logistic, "lightgbm": _fit_lightgbm}
+    if settings["kind"] not in kinds:
+        raise RefusalError(f"candidate kind {settings['kind']!r} is unknown; known are {', '.join(kinds)}")
+    yield from kinds[settings["kind"]](design, settings, seed, points)
+
+
+def linear_terms(
+    encoding: Mapping[str, Any], completed: np.ndarray, settings: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return the terms of the linear predictor: every column, the spline terms, the prespecified products.
+
+    Spline knots stand at Harrell's centiles of the completed training column; a column with too few distinct
+    values for its knots stays linear. Products are between the columns of the two features named.
+    """
+    columns = encoding["columns"]
+    terms: list[dict[str, Any]] = [{"columns": [index]} for index in range(len(columns))]
+    for name in settings.get("splines") or []:
+        for index in _of_feature(columns, name):
+            knots = np.unique(np.percentile(completed[:, index], KNOT_CENTILES[settings["spline_knots"]]))
+            if len(knots) == settings["spline_knots"]:
+                terms += [
+                    {"columns": [index], "knots": knots.tolist(), "spline": k} for k in range(len(knots) - 2)
+                ]
+    for first, second in settings.get("interactions") or []:
+        pairs = itertools.product(_of_feature(columns, first), _of_feature(columns, second))
+        terms += [{"columns": list(pair)} for pair in pairs]
+    return terms
+
+
+def _of_feature(columns: Sequence[Mapping[str, str]], name: str) -> list[int]:
+    return [index for index, column in enumerate(columns) if column["feature"] == name]
+
+
+def _fit_logistic(
+    design: Design, settings: Mapping[str, Any], seed: int, points: Sequence[str] | None
+) -> Iterator[Fit]:
+    """Ridge logistic regression on standardised terms, one fit per penalty, each started from the last."""
+    del seed  # the optimum is unique
+    linear: dict[str, Any] = {"terms": linear_terms(design.encoding, design.train, settings)}
+    raw = _matrix(design, linear, design.train)
+    linear |= {"mean": raw.mean(axis=0).tolist(), "scale": _scales(raw).tolist()}
+    train, test = _matrix(design, linear, design.train), _matrix(design, linear, design.test)
+    model = LogisticRegression(solver="newton-cholesky", warm_start=True, tol=1e-9, max_iter=200)
+    for penalty in settings["penalties"]:
+        point = f"C={penalty}"
+        if points is not None and point not in points:
+            continue
+        model.set_params(C=penalty)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ConvergenceWarning)
+            model.fit(train, design.y)
+        fitted = {"intercept": float(model.intercept_[0]), "coefficients": model.coef_[0].tolist()}
+        yield Fit(point, {"linear": linear | fitted}, None, model.intercept_[0] + test @ model.coef_[0])
+
+
+def _matrix(design: Design, linear: Mapping[str, Any], columns: np.ndarray) -> np.ndarray:
+    """Evaluate the terms with the serving code (not yet standardised while mean and scale are not known)."""
+    count = len(linear["terms"])
+    neutral = {"mean": [0.0] * count, "scale": [1.0] * count, "intercept": 0.0, "coefficients": [0.0] * count}
+    features = [{"name": name} for name in dict.fromkeys(c["feature"] for c in design.encoding["columns"])]
+    document = {"features": features, "encoding": design.encoding, "linear": neutral | dict(linear)}
+    return PcrModel(document).terms(columns)
+
+
+def _scales(raw: np.ndarray) -> np.ndarray:
+    """Return standard deviations; a term that does not vary keeps scale 1 and so gets coefficient 0."""
+    scale = raw.std(axis=0)
+    return np.where(scale > 0, scale, 1.0)
+
+
+def _fit_lightgbm(
+    design: Design, settings: Mapping[str, Any], seed: int, points: Sequence[str] | None
+) -> Iterator[Fit]:
+    """One binned data set serves the grid, and one boosting run serves every number of rounds."""
+    fixed = {
+        "objective": "binary",
+        "verbosity": -1,
+        "num_threads": 1,
+        "deterministic": True,
+        # The same trees as row-wise histograms and sparse bins give, and a third faster at trials' sizes.
+        "force_col_wise": True,
+        "is_enable_sparse": False,
+        "feature_pre_filter": False,
+        "seed": seed,
+        **settings["fixed"],
+    }
+    data = lightgbm.Dataset(design.train, label=design.y, params=fixed, free_raw_data=False)
+    names = list(settings["grid"])
+    for values in itertools.product(*settings["grid"].values()):
+        grid = dict(zip(names, values, strict=True))
+        label = ",".join(f"{name}={value}" for name, value in grid.items())
+        wanted = {f"{label},rounds={n}": n for n in settings["rounds"]}
+        if points is not None:
+            wanted = {point: n for point, n in wanted.items() if point in points}
+        if not wanted:
+            continue
+        # The booster as trained predicts; LightGBM would else write and read its text, with the same result.
+        most = max(wanted.values())
+        booster = lightgbm.train(fixed | grid, data, num_boost_round=most, keep_training_booster=True)
+        margins = staged_margins(booster, design.test, list(wanted.values()))
+        for (point, rounds), margin in zip(wanted.items(), margins, strict=True):
+            document = {"boosting": {"rounds": rounds, **grid, **settings["fixed"]}}
+            # The text is needed for the chosen point only, which is asked for by name.
+            text = booster.model_to_string(num_iteration=rounds) if points is not None else None
+            yield Fit(point, document, text, margin)
+
+
+def staged_margins(booster: lightgbm.Booster, columns: np.ndarray, rounds: Sequence[int]) -> np.ndarray:
+    """Return the log-odds after each number of rounds, shape (rounds, n), from one walk through the trees.
+
+    Leaf values are added from the first tree on, in the order and precision of ``Booster.predict``, so that
+    row i equals ``predict(columns, raw_score=True, num_iteration=rounds[i])`` to the last bit. (Sums of sums
+    from ``start_iteration`` would not.)
+
+    Parameters
+    ----------
+    booster : lightgbm.Booster
+        With one tree a round.
+    columns : array, shape (n, columns)
+        Completed columns.
+    rounds : sequence of int
+        Numbers of rounds; one beyond the last tree means all trees.
+    """
+    if len(columns) == 0:
+        return np.empty((len(rounds), 0))
+    leaves = np.asarray(booster.predict(columns, pred_leaf=True, num_threads=1)).reshape(len(columns), -1)
+    leaves = np.ascontiguousarray(leaves.T)
+    sums = np.empty(leaves.shape)
+    for tree, reached in enumerate(leaves):
+        values = np.array([booster.get_leaf_output(tree, leaf) for leaf in range(reached.max() + 1)])
+        sums[tree] = values[reached]
+    np.cumsum(sums, axis=0, out=sums)
+    return sums[[min(number, len(sums)) - 1 for number in rounds]]

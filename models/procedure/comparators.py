@@ -1,0 +1,126 @@
+"""What the models must beat, as procedures on the same folds: the rules and two simpler forecasts.
+
+- ``rules``: pCR frequency of the protocol branch known by the landmark, within arm.
+- ``prevalence``: pCR frequency by arm and hormone receptor status.
+- ``rule_inputs``: a ridge logistic model on the inputs of the rules known by the landmark, arm and hormone
+  receptor status. It uses what the rules use, without their cuts.
+
+Columns of their own stand beside the features in the analysis rows; no candidate model sees them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from models.procedure.response_model import ResponseModel
+from models.rules.branch_frequency import BranchFrequency, Prevalence
+from models.rules.table import BRANCH
+
+SHARED = ("arm", "hr")
+
+
+class Rules:
+    """The adaptive rules: pCR frequency of the patient's branch in the training part."""
+
+    def __init__(self, shrinkage: float) -> None:
+        self.frequency = BranchFrequency(shrinkage=shrinkage, branch=BRANCH)
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray | None = None) -> Self:
+        """Learn branch frequencies from the training part; nothing is tuned, so `groups` do not matter."""
+        del groups
+        self.frequency.fit(X, y)
+        return self
+
+    def predictions(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Return the rules' forecast."""
+        return {"rules": self.frequency.predict_proba(X)[:, 1]}
+
+
+class ArmAndReceptor:
+    """pCR frequency by arm and hormone receptor status in the training part."""
+
+    def __init__(self, shrinkage: float) -> None:
+        self.frequency = Prevalence(shrinkage=shrinkage)
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray | None = None) -> Self:
+        """Learn frequencies from the training part; nothing is tuned, so `groups` do not matter."""
+        del groups
+        self.frequency.fit(X, y)
+        return self
+
+    def predictions(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Return the forecast."""
+        return {"prevalence": self.frequency.predict_proba(X)[:, 1]}
+
+
+class RuleInputs:
+    """Ridge logistic regression on the inputs of the rules, arm and hormone receptor status.
+
+    Parameters
+    ----------
+    features : sequence of mappings
+        From `rule_input_features`.
+    settings : mapping
+        configs/models.yaml: its ``encoding``, and the penalties under ``comparators.rule_inputs``.
+    inner_folds, seed : int
+        As in `ResponseModel`.
+    """
+
+    def __init__(
+        self, features: Sequence[Mapping[str, Any]], settings: Mapping[str, Any], inner_folds: int, seed: int
+    ) -> None:
+        own = {"encoding": settings["encoding"], "candidates": settings["comparators"]}
+        self.model = ResponseModel(features, own, inner_folds, seed)
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray | None = None) -> Self:
+        """Tune the penalty and fit, inside the training part; `groups` as in `ResponseModel.fit`."""
+        self.model.fit(X, y, groups)
+        return self
+
+    def predictions(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Return the forecast."""
+        return {"rule_inputs": self.model.predict_proba(X)[:, 1]}
+
+
+def comparators(
+    features: Sequence[Mapping[str, Any]],
+    rule_inputs: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Any],
+    validation: Mapping[str, Any],
+    seed: int,
+) -> list[Rules | ArmAndReceptor | RuleInputs]:
+    """Return the comparators that a landmark's data allow: simpler ones need the hormone receptor status.
+
+    Parameters
+    ----------
+    features, rule_inputs : sequence of mappings
+        The landmark's features, and the features of `RuleInputs`.
+    settings, validation : mapping
+        configs/models.yaml and configs/validation.yaml.
+    seed : int
+        Seed of the inner folds.
+    """
+    found: list[Rules | ArmAndReceptor | RuleInputs] = [Rules(validation["branch_shrinkage"])]
+    if set(SHARED) <= {feature["name"] for feature in features}:
+        found.append(ArmAndReceptor(validation["branch_shrinkage"]))
+        found.append(RuleInputs(rule_inputs, settings, validation["inner_folds"], seed))
+    return found
+
+
+def rule_input_features(
+    features: Sequence[Mapping[str, Any]], levels: Mapping[str, Sequence[str]]
+) -> list[dict[str, Any]]:
+    """Return the features of `RuleInputs`: arm and hormone receptor status where known, then the inputs.
+
+    Parameters
+    ----------
+    features : sequence of mappings
+        The landmark's features, as in ``features/<landmark>.json``.
+    levels : mapping
+        Levels of each input column, ``rule_<input>``.
+    """
+    shared = [dict(feature) for feature in features if feature["name"] in SHARED]
+    inputs = [{"name": name, "kind": "categorical", "levels": list(known)} for name, known in levels.items()]
+    return [*shared, *inputs]

@@ -1,0 +1,187 @@
+"""Learn how features become numbers: columns, scales and the regressions that fill what is missing.
+
+Everything here is learned from the training part, without the outcome, and kept as plain data;
+`models.serving.serving` applies it, so that training and serving cannot drift apart.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from features.errors import RefusalError
+from models.serving.serving import PcrModel
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Rows as numbers, before anything is learned: every column that an encoding of the features may have.
+
+    Read once from a frame; the parts of a resampling are then rows of one array.
+    """
+
+    features: Sequence[Mapping[str, Any]]
+    columns: list[dict[str, str]]
+    values: np.ndarray  # (n, columns), NaN where the feature is missing
+
+    def rows(self, positions: np.ndarray) -> Self:
+        """Return the rows at `positions`, in that order."""
+        return type(self)(self.features, self.columns, self.values[positions])
+
+    def encoded(self, columns: Sequence[Mapping[str, str]]) -> np.ndarray:
+        """Return the chosen columns, shape (n, columns), as `PcrModel.encode` gives them."""
+        places = {_name(column): place for place, column in enumerate(self.columns)}
+        return np.ascontiguousarray(self.values[:, [places[_name(column)] for column in columns]])
+
+
+def read_inputs(frame: pd.DataFrame, features: Sequence[Mapping[str, Any]]) -> Inputs:
+    """Return all rows of `frame` (n, >= features) as numbers: numeric features, and each level by itself."""
+    columns = [column for feature in features for column in _all_columns(feature)]
+    return Inputs(features, columns, _encode(frame, features, columns))
+
+
+def learn_encoding(
+    frame: pd.DataFrame,
+    features: Sequence[Mapping[str, Any]],
+    *,
+    rarest_level: int,
+    most_missing: float,
+    shrinkage: float,
+) -> dict[str, Any]:
+    """Return the ``encoding`` of a model document, learned from the rows of `frame` (n, >= features).
+
+    `features` are mappings with ``name``, ``kind`` (numeric or categorical) and, if categorical, ``levels``;
+    all else is as in `encoding_of`.
+    """
+    inputs = read_inputs(frame, features)
+    return encoding_of(inputs, rarest_level=rarest_level, most_missing=most_missing, shrinkage=shrinkage)
+
+
+def encoding_of(
+    inputs: Inputs,
+    *,
+    rarest_level: int,
+    most_missing: float,
+    shrinkage: float,
+) -> dict[str, Any]:
+    """Return the ``encoding`` of a model document, learned from the rows of `inputs`.
+
+    A numeric feature is one column. A categorical feature has one column per level that at least
+    `rarest_level` rows show, except the most frequent one; rarer levels stand with that one. Columns that do
+    not vary are left out, and so are features so seldom known that their values would mostly be imputed:
+    other features under their name.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        Training rows.
+    rarest_level : int
+        Fewest rows for which a level gets a column.
+    most_missing : float in [0, 1]
+        Largest share of missing values with which a feature is used.
+    shrinkage : float in (0, 1]
+        Weight of the identity in the correlation matrix from which values are imputed.
+
+    Returns
+    -------
+    dict
+        ``columns`` and, per column, ``mean``, ``scale``, ``low``, ``high`` of the observed values, and
+        ``imputation``, shape (columns, columns): see `imputation_weights`.
+
+    Raises
+    ------
+    ValueError
+        If no column varies.
+    """
+    columns = _used_columns(inputs, rarest_level=rarest_level, most_missing=most_missing)
+    encoded = inputs.encoded(columns)
+    missing = np.isnan(encoded)
+    low = np.where(missing, np.inf, encoded).min(axis=0, initial=np.inf)
+    high = np.where(missing, -np.inf, encoded).max(axis=0, initial=-np.inf)
+    varies = low < high
+    if not varies.any():
+        raise RefusalError(
+            f"no feature varies among the {len(encoded)} training patients: nothing to learn from"
+        )
+    encoded = encoded[:, varies]
+    mean = np.nanmean(encoded, axis=0)
+    scale = np.nanstd(encoded, axis=0)
+    return {
+        "columns": [column for column, keep in zip(columns, varies, strict=True) if keep],
+        "mean": mean.tolist(),
+        "scale": scale.tolist(),
+        "low": low[varies].tolist(),
+        "high": high[varies].tolist(),
+        "imputation": imputation_weights((encoded - mean) / scale, shrinkage).tolist(),
+    }
+
+
+def imputation_weights(standard: np.ndarray, shrinkage: float) -> np.ndarray:
+    """Return the regression of every standardised column on all others, shape (columns, columns).
+
+    Row j predicts column j; the diagonal is 0. With P the inverse of the correlation matrix, the weights of
+    column j are -P[j, k] / P[j, j] (Whittaker, Graphical Models in Applied Multivariate Statistics, 5.8).
+    Correlations come from the pairs observed together and are shrunken towards the identity; eigenvalues that
+    missing data made negative are cut at the shrinkage.
+
+    Parameters
+    ----------
+    standard : array, shape (n, columns)
+        Standardised values, NaN where missing.
+    shrinkage : float in (0, 1]
+        Weight of the identity.
+    """
+    seen = ~np.isnan(standard)
+    filled = np.where(seen, standard, 0.0)
+    together = seen.T.astype(float) @ seen.astype(float)
+    correlation = (filled.T @ filled) / np.maximum(together, 1.0)
+    spread = np.sqrt(np.diag(correlation))
+    correlation /= np.outer(spread, spread)
+    np.fill_diagonal(correlation, 1.0)
+    values, vectors = np.linalg.eigh((1 - shrinkage) * correlation + shrinkage * np.eye(len(correlation)))
+    precision = (vectors / np.maximum(values, shrinkage)) @ vectors.T
+    weights = -precision / np.diag(precision)[:, None]
+    np.fill_diagonal(weights, 0.0)
+    return np.asarray(weights)
+
+
+def _name(column: Mapping[str, str]) -> tuple[str, str | None]:
+    return column["feature"], column.get("level")
+
+
+def _all_columns(feature: Mapping[str, Any]) -> list[dict[str, str]]:
+    name = feature["name"]
+    if feature["kind"] == "numeric":
+        return [{"feature": name}]
+    return [{"feature": name, "level": level} for level in feature["levels"]]
+
+
+def _used_columns(inputs: Inputs, *, rarest_level: int, most_missing: float) -> list[dict[str, str]]:
+    """Return the columns of features known often enough, without rare levels and the most frequent one."""
+    counts = np.nansum(inputs.values, axis=0)
+    missing = np.isnan(inputs.values).mean(axis=0)
+    used: list[dict[str, str]] = []
+    places: dict[str, list[int]] = {feature["name"]: [] for feature in inputs.features}
+    for place, column in enumerate(inputs.columns):
+        places[column["feature"]].append(place)
+    for feature in inputs.features:
+        # All columns of a feature are missing together.
+        known = [place for place in places[feature["name"]] if missing[place] <= most_missing]
+        if feature["kind"] == "numeric":
+            used += [inputs.columns[place] for place in known]
+            continue
+        seen = [place for place in known if counts[place] >= rarest_level]
+        reference = max(seen, key=lambda place: float(counts[place]), default=None)
+        used += [inputs.columns[place] for place in seen if place != reference]
+    return used
+
+
+def _encode(
+    frame: pd.DataFrame, features: Sequence[Mapping[str, Any]], columns: list[dict[str, str]]
+) -> np.ndarray:
+    """Encode with the serving code, from a document that has columns and nothing learned yet."""
+    blank: list[float] = []
+    learned = dict.fromkeys(("mean", "scale", "low", "high", "imputation"), blank)
+    return PcrModel({"features": features, "encoding": {"columns": columns, **learned}}).encode(frame)

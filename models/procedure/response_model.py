@@ -1,0 +1,220 @@
+"""The whole modelling procedure: encode, tune, calibrate and choose, all inside the patients it is given."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from features.errors import RefusalError
+from models.procedure.calibration import recalibrate
+from models.procedure.candidates import Design, Fit, fit_candidate
+from models.procedure.encoding import Inputs, encoding_of, read_inputs
+from models.procedure.folds import deal
+from models.serving.serving import PcrModel
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A candidate after tuning: best grid point, calibration; calibrated log-odds and loss, inner folds."""
+
+    point: str
+    calibration: dict[str, float]
+    score: np.ndarray
+    loss: np.ndarray
+
+
+class ResponseModel(ClassifierMixin, BaseEstimator):
+    """Candidates tuned by inner cross-validation, calibrated, and the simplest good one chosen.
+
+    Within a candidate the grid point of least mean log loss is taken. Boosted margins are recalibrated on the
+    log-odds by the inner out-of-fold margins; penalised logistic regression is left as it is. Between
+    candidates the first (simplest) whose mean paired loss difference from the best is at most one standard
+    error, sd(d) / sqrt(n), is chosen.
+
+    Parameters
+    ----------
+    features : sequence of mappings
+        Inputs, as in ``features/<landmark>.json``.
+    settings : mapping
+        The content of configs/models.yaml.
+    inner_folds : int
+        Folds of the inner cross-validation.
+    seed : int
+        Seed of the inner folds and of boosting.
+
+    Attributes
+    ----------
+    models_ : dict of str to PcrModel
+        Every candidate, refitted on all patients given.
+    documents_, boosters_ : dict
+        The same as plain data: what is stored and served.
+    chosen_ : str
+        Name of the chosen candidate.
+    tuned_ : dict of str to Tuned
+        What tuning found.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[Mapping[str, Any]],
+        settings: Mapping[str, Any],
+        inner_folds: int = 5,
+        seed: int = 0,
+    ) -> None:
+        self.features = features
+        self.settings = settings
+        self.inner_folds = inner_folds
+        self.seed = seed
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray | None = None) -> "ResponseModel":
+        """Tune, calibrate, choose and refit on the rows of `X` (n, >= features) with outcome `y` (n,).
+
+        Parameters
+        ----------
+        X, y : DataFrame (n, >= features) and array (n,)
+            Training rows and their outcome, 0 or 1.
+        groups : array, shape (n,), optional
+            Patient of each row of a bootstrap sample. Copies of a patient stay in one inner fold: tuning and
+            calibration would otherwise see patients of the training part again, and believe the model.
+
+        Raises
+        ------
+        ValueError
+            If an outcome has fewer patients than there are inner folds, or no feature varies.
+        """
+        y = np.asarray(y, dtype=float)
+        patients = np.arange(len(y)) if groups is None else np.asarray(groups)
+        fewest = min(len(np.unique(patients[y == outcome])) for outcome in (0, 1))
+        if fewest < self.inner_folds:
+            raise RefusalError(
+                f"{fewest} patients have the rarer outcome, fewer than the {self.inner_folds} inner folds"
+            )
+        self.classes_ = np.array([0, 1])
+        inputs = read_inputs(X, self.features)
+        self.tuned_ = self._tune(inputs, y, groups)
+        self.chosen_ = choose({name: tuned.loss for name, tuned in self.tuned_.items()})
+        design = self._design(inputs, y, inputs.rows(np.arange(0)))
+        self.documents_: dict[str, dict[str, Any]] = {}
+        self.boosters_: dict[str, str | None] = {}
+        for name, tuned in self.tuned_.items():
+            (fit,) = fit_candidate(design, self.settings["candidates"][name], self.seed, [tuned.point])
+            self.documents_[name] = self._document(name, design, fit, tuned)
+            self.boosters_[name] = fit.booster
+        self.models_ = {
+            name: PcrModel(document, self.boosters_[name]) for name, document in self.documents_.items()
+        }
+        return self
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        """Return the chosen candidate's probabilities of non-pCR and pCR, shape (n, 2)."""
+        check_is_fitted(self)
+        p = self.models_[self.chosen_].probability(X)
+        return np.column_stack([1 - p, p])
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        """Return 1 where pCR is the likelier outcome, shape (n,)."""
+        return (self.predict_proba(X)[:, 1] >= 0.5).astype(int)
+
+    def predictions(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Return the probability of pCR by every candidate and by the chosen one, each of shape (n,).
+
+        A recalibrated candidate is there as it was before, too, ``<name>_uncalibrated``: its calibration
+        slope says what the recalibration corrects.
+        """
+        check_is_fitted(self)
+        every, before = {}, {}
+        for name, model in self.models_.items():
+            margin = model.log_odds(X)
+            every[name] = _probability(margin)
+            if self.boosters_[name] is not None:
+                learned = self.tuned_[name].calibration
+                before[f"{name}_uncalibrated"] = _probability(
+                    (margin - learned["intercept"]) / learned["slope"]
+                )
+        return every | before | {"chosen": every[self.chosen_]}
+
+    def fits(self) -> dict[str, dict[str, Any]]:
+        """Return every candidate as plain data: its ``document`` and ``booster`` (text, or None)."""
+        check_is_fitted(self)
+        return {
+            name: {"document": document, "booster": self.boosters_[name]}
+            for name, document in self.documents_.items()
+        }
+
+    def _design(self, train: Inputs, y: np.ndarray, test: Inputs) -> Design:
+        """Learn encoding and imputation, once, and complete the columns of both parts with them."""
+        encoding, coder = self._learned_coder(train)
+        completed = [coder.complete(part.encoded(encoding["columns"])) for part in (train, test)]
+        return Design(encoding, completed[0], y, completed[1])
+
+    def _learned_coder(self, train: Inputs) -> tuple[dict[str, Any], PcrModel]:
+        """Learn encoding and imputation from the training part; return them, and what applies them."""
+        learned = self.settings["encoding"]
+        encoding = encoding_of(
+            train,
+            rarest_level=learned["rarest_level"],
+            most_missing=learned["most_missing"],
+            shrinkage=learned["imputation_shrinkage"],
+        )
+        return encoding, PcrModel({"features": self.features, "encoding": encoding})
+
+    def _tune(self, inputs: Inputs, y: np.ndarray, groups: np.ndarray | None) -> dict[str, Tuned]:
+        """Cross-validate every grid point of every candidate on the same inner folds."""
+        margins: dict[str, dict[str, np.ndarray]] = {name: {} for name in self.settings["candidates"]}
+        for train, test in deal(y, self.inner_folds, self.seed, groups):
+            design = self._design(inputs.rows(train), y[train], inputs.rows(test))
+            for name, settings in self.settings["candidates"].items():
+                for fit in fit_candidate(design, settings, self.seed):
+                    margins[name].setdefault(fit.point, np.empty(len(y)))[test] = fit.margin
+        return {
+            name: _best(points, y, self.settings["candidates"][name]["kind"])
+            for name, points in margins.items()
+        }
+
+    def _document(self, name: str, design: Design, fit: Fit, tuned: Tuned) -> dict[str, Any]:
+        return {
+            "candidate": name,
+            "tuned": tuned.point,
+            "features": [dict(feature) for feature in self.features],
+            "encoding": design.encoding,
+            **fit.document,
+            "calibration": tuned.calibration,
+        }
+
+
+def _probability(margin: np.ndarray) -> np.ndarray:
+    """Return probabilities as the served model computes them, to the last bit."""
+    return np.asarray(1.0 / (1.0 + np.exp(-margin)))
+
+
+def choose(losses: Mapping[str, np.ndarray]) -> str:
+    """Return the first candidate whose paired loss difference from the best is within one standard error.
+
+    Parameters
+    ----------
+    losses : mapping of str to array of shape (n,)
+        Loss per patient, candidates from the simplest to the least simple, on the same patients.
+    """
+    best = min(losses, key=lambda name: float(losses[name].mean()))
+    for name, loss in losses.items():
+        difference = loss - losses[best]
+        if difference.mean() <= difference.std(ddof=1) / np.sqrt(len(difference)):
+            return name
+    return best
+
+
+def patient_loss(margin: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the negative log-likelihood of each patient, shape (n,), from log-odds: log(1 + e^m) - y m."""
+    return np.asarray(np.logaddexp(0.0, margin) - y * margin)
+
+
+def _best(points: Mapping[str, np.ndarray], y: np.ndarray, kind: str) -> Tuned:
+    """Return the point of least mean log loss, recalibrated where the candidate is boosted."""
+    point = min(points, key=lambda name: float(patient_loss(points[name], y).mean()))
+    intercept, slope = recalibrate(points[point], y) if kind == "lightgbm" else (0.0, 1.0)
+    score = intercept + slope * points[point]
+    return Tuned(point, {"intercept": intercept, "slope": slope}, score, patient_loss(score, y))

@@ -1,0 +1,1 @@
+"""The adaptive rules: decision table, inputs, answers, review, and the frequencies of its branches."""

@@ -1,0 +1,218 @@
+"""The ctDNA call and the mutation status as inputs of a decision table.
+
+A variant counts when it is pathogenic, of tumour origin, and in a gene of the set in force. Germline
+variants, clonal haematopoiesis and variants of unknown significance never count. "Wild type" needs evidence:
+a sample that was called positive, not below the limit of detection, passed quality control, and whose panel
+covers every gene of the set. Else the status is unknown.
+"""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from models.rules.table import Input, RuleError, RuleTable
+from models.rules.view import NO_RECORD, View, first_reason, first_usable, no_rows
+
+CALLS = {"detected": "POS", "not_detected": "NEG"}
+POSITIVE, NEGATIVE = CALLS.values()
+MUTATED, WILD_TYPE = "MUT", "WT"
+DOUBTFUL = "doubtful_variant"
+STRONGEST_FIRST = (MUTATED, DOUBTFUL, WILD_TYPE)
+
+
+def ctdna(view: View, spec: Input) -> pd.DataFrame:
+    """Return POS or NEG by the last evaluable draw in the input's window, or why there is none.
+
+    Index usubjid; columns value and reason, exactly one of them missing.
+    """
+    return first_usable(samples(view, spec), view.patients)
+
+
+def samples(view: View, spec: Input) -> pd.DataFrame:
+    """Return the plasma samples of the input's visits, the last draw first, with value and reason."""
+    return view.once("samples", spec.name, lambda: _judged_samples(view, spec))
+
+
+def _judged_samples(view: View, spec: Input) -> pd.DataFrame:
+    rows = view.rows("ctdna_samples")
+    if rows.empty:
+        return no_rows()
+    rows = rows.loc[rows["visit"].isin(spec.source["visits"])]
+    rows = rows.sort_values(["draw_date", "sample_id"], ascending=False, kind="stable")
+    value = laboratory = laboratory_call(rows)
+    if view.setting("ctdna_call") == "derived":
+        value = derived_call(rows, view.tables.get("ctdna_variants"))
+    no_sample = rows["qc"] == "not_done"
+    checks = {
+        "not_planned": no_sample & (rows["planned"] == "N"),
+        "not_done": no_sample,
+        "outside_window": view.outside(rows, "draw_date", spec.source),
+        "reported_late": view.reported_late(rows, "draw_date"),
+        "not_evaluable": (rows["qc"] != "pass") | laboratory.isna(),
+        "origin_unknown": value.isna(),
+    }
+    return rows.assign(value=value, reason=first_reason(rows.index, checks))
+
+
+def laboratory_call(rows: pd.DataFrame) -> pd.Series:
+    """Return the laboratory's result of each sample as POS or NEG; missing where it gave neither."""
+    return rows["result"].map(CALLS).astype("object")
+
+
+def derived_call(rows: pd.DataFrame, variants: pd.DataFrame | None) -> pd.Series:
+    """Call ctDNA anew from the variants, after the filter for clonal haematopoiesis and germline.
+
+    POS with a variant of tumour origin; NEG with none but filtered ones; missing where a variant of unknown
+    origin remains. The laboratory's call stands for tumour-informed assays, whose variants are the tumour's
+    own, and where it called ctDNA detected without any variant listed.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of ctdna_samples.
+    variants : DataFrame or None
+        ctdna_variants.
+
+    Returns
+    -------
+    Series
+        POS, NEG or missing; index of `rows`.
+    """
+    laboratory = laboratory_call(rows)
+    if variants is None:
+        return laboratory
+    listed = rows["sample_id"].isin(variants["sample_id"])
+    tumour, unclear = (
+        rows["sample_id"].isin(variants.loc[variants["origin"] == origin, "sample_id"])
+        for origin in ("tumor", "unknown")
+    )
+    derived = pd.Series(NEGATIVE, index=rows.index, dtype="object").mask(unclear).mask(tumour, POSITIVE)
+    stands = (rows["assay_type"] == "tumor_informed") | (~listed & (laboratory == POSITIVE))
+    return derived.mask(stands, laboratory).mask(laboratory.isna())
+
+
+def discordant_calls(ctdna_samples: pd.DataFrame, ctdna_variants: pd.DataFrame) -> pd.DataFrame:
+    """Return samples whose laboratory call and derived call differ: usubjid, visit, laboratory, derived."""
+    rows = ctdna_samples.loc[ctdna_samples["qc"] == "pass"]
+    calls = rows[["usubjid", "visit"]].assign(
+        laboratory=laboratory_call(rows), derived=derived_call(rows, ctdna_variants).fillna("NE")
+    )
+    differ = calls["laboratory"].notna() & (calls["laboratory"] != calls["derived"])
+    return calls.loc[differ].sort_values(["usubjid", "visit"], ignore_index=True)
+
+
+def mutation(view: View, spec: Input) -> pd.DataFrame:
+    """Return MUT or WT from plasma, tissue or either, as the settings say, or why neither can be said.
+
+    Index usubjid; columns value and reason, exactly one of them missing.
+    """
+    genes = genes_of_set(view.rules, view.setting("pam_genes"))
+    source = view.setting("pam_source")
+    if source == "tissue":
+        return _tissue(view, genes)
+    plasma = _plasma(view, spec, genes)
+    if source == "plasma":
+        return plasma
+    tissue = _tissue(view, genes)
+    value = plasma["value"].fillna(tissue["value"]).mask(tissue["value"] == MUTATED, MUTATED)
+    return pd.DataFrame({"value": value, "reason": plasma["reason"].where(value.isna())})
+
+
+def genes_of_set(rules: RuleTable, chosen: str) -> frozenset[str]:
+    """Return the genes of the chosen set, core or extended; the extended set contains the core.
+
+    Raises
+    ------
+    RuleError
+        If the table carries no genes, or a gene has a rule other than any_pathogenic.
+    """
+    if rules.pam_genes is None:
+        raise RuleError(f"rules {rules.name}: pam_genes is empty; fill it with the rows of pam_genes.csv")
+    other = sorted({row["rule"] for row in rules.pam_genes} - {"any_pathogenic"})
+    if other:
+        raise RuleError(f"rules {rules.name}, pam_genes: rule {', '.join(other)} is none of any_pathogenic")
+    sets = {"core"} if chosen == "core" else {"core", "extended"}
+    return frozenset(row["gene"] for row in rules.pam_genes if row["set"] in sets)
+
+
+def _plasma(view: View, spec: Input, genes: frozenset[str]) -> pd.DataFrame:
+    """Read the positive plasma samples that ``pam_time`` names; a mutation in any of them counts."""
+    names = spec.source["samples"]
+    parts = []
+    for order, name in enumerate(names):
+        rows = samples(view, view.rules.inputs[name])
+        usable = rows.loc[rows["reason"].isna()].drop_duplicates("usubjid")
+        parts.append(usable.loc[usable["value"] == POSITIVE].assign(order=order))
+    positive = pd.concat(parts).sort_values("order", ascending=False, kind="stable")
+    if view.setting("pam_time") == "c1":
+        positive = positive.loc[positive["order"] == len(names) - 1]
+    if view.setting("pam_time") == "positive_sample":
+        positive = positive.drop_duplicates("usubjid")
+    state = _sample_states(view, positive, genes)
+    rank = state.map({name: i for i, name in enumerate(STRONGEST_FIRST)}).fillna(len(STRONGEST_FIRST))
+    strongest = positive.assign(state=state, rank=rank).sort_values("rank", kind="stable")
+    by_patient = strongest.drop_duplicates("usubjid").set_index("usubjid")["state"]
+    return _value_or_reason(by_patient.reindex(view.patients), "no_positive_sample")
+
+
+def _sample_states(view: View, rows: pd.DataFrame, genes: frozenset[str]) -> pd.Series:
+    """Return MUT, WT, or why neither can be said, for positive samples."""
+    state = pd.Series(WILD_TYPE, index=rows.index, dtype="object")
+    if rows.empty:
+        return state
+    if view.setting("pam_wild_type") == "covered_and_fraction":
+        least = view.rules.parameters["fraction_over_lod"] * rows["lod_vaf"]
+        state = state.where(rows["tumour_fraction"] >= least, "fraction_too_low")
+    state = state.mask(rows["mean_vaf"] < rows["lod_vaf"], "below_limit_of_detection")
+    state = state.where(_covers(rows["panel_genes"], genes), "genes_not_covered")
+    state = state.mask(rows["assay_type"] == "tumor_informed", "tumour_informed_assay")
+    if "ctdna_variants" not in view.tables:
+        return state.mask(state == WILD_TYPE, "no_variants")
+    variants = view.tables["ctdna_variants"]
+    mutated, doubtful = _variant_states(variants, variants["origin"], genes)
+    state = state.mask(rows["sample_id"].isin(variants.loc[doubtful, "sample_id"]), DOUBTFUL)
+    return state.mask(rows["sample_id"].isin(variants.loc[mutated, "sample_id"]), MUTATED)
+
+
+def _variant_states(
+    variants: pd.DataFrame, origin: pd.Series, genes: Iterable[str]
+) -> tuple[pd.Series, pd.Series]:
+    """Tell which variants are mutations of the genes, and which might be, for what is not known of them."""
+    pathogenic = variants["pathogenic"]
+    mutated = variants["gene"].isin(set(genes)) & (origin == "tumor") & (pathogenic == "Y")
+    possible = origin.isin(["tumor", "unknown"]) & ((pathogenic == "Y") | pathogenic.isna())
+    return mutated, variants["gene"].isin(set(genes)) & possible & ~mutated
+
+
+def _covers(panels: pd.Series, genes: frozenset[str]) -> pd.Series:
+    """Tell which panels (genes separated by semicolons) contain all genes; a panel not listed does not."""
+    covers = {p: genes <= {gene.strip() for gene in p.split(";")} for p in panels.dropna().unique()}
+    return panels.map(covers).eq(other=True)
+
+
+def _tissue(view: View, genes: frozenset[str]) -> pd.DataFrame:
+    """Read the diagnostic tissue. A patient without any row is not known to have been tested."""
+    rows = view.rows("tissue_variants")
+    state = pd.Series(index=view.patients, dtype="object")
+    if rows.empty:
+        return _value_or_reason(state, NO_RECORD)
+    late = rows["report_date"] > rows["usubjid"].map(view.decision)
+    state = state.mask(state.index.isin(rows.loc[late, "usubjid"]), "reported_late")
+    rows = rows.loc[~late]
+    tumour = pd.Series("tumor", index=rows.index)
+    mutated, doubtful = _variant_states(rows, tumour, genes)
+    covered = _covers(rows["panel_genes"], genes)
+    for label, which in (
+        ("genes_not_covered", ~covered),
+        (WILD_TYPE, covered),
+        (DOUBTFUL, doubtful),
+        (MUTATED, mutated),
+    ):
+        state = state.mask(state.index.isin(rows.loc[which, "usubjid"]), label)
+    return _value_or_reason(state, NO_RECORD)
+
+
+def _value_or_reason(state: pd.Series, without: str) -> pd.DataFrame:
+    """Divide states into values (MUT, WT) and reasons; `without` is the reason where there is no state."""
+    known = state.isin([MUTATED, WILD_TYPE])
+    return pd.DataFrame({"value": state.where(known), "reason": state.fillna(without).mask(known)})

@@ -1,0 +1,879 @@
+"""Predict pCR from a model document: the one file that predicts, in the pipeline and wherever it is served.
+
+A registered model is three readable files: ``model.json`` (this module's *document*), ``booster.txt``
+(LightGBM's own text, where boosting is used) and this file. It needs numpy and pandas, and LightGBM only for
+a boosted model; it imports nothing of the project, reads nothing outside its folder and opens no connection.
+
+`PcrModel` is the mathematics, which the pipeline uses too; `Desk` reads rows from strangers, refuses what
+cannot be answered, and says what is unusual. A reason names inputs, never a value.
+
+The answer is the probability of pCR under care as delivered in the patient's arm. It is not a treatment
+recommendation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+MODEL_FILES = ("model.json", "booster.txt", "serving.py")
+OUTPUTS = [
+    "pcr_probability", "lower", "upper", "status", "reasons", "protocol_branch", "protocol_status",
+    "not_a_recommendation", "landmark", "model_version", "explanation",
+]  # fmt: skip
+OK, MISSING, UNLIKE, REJECTED = "ok", "missing_inputs", "out_of_support", "rejected"
+NO_DECISION, NOT_SUPPLIED = "no_decision_here", "inputs_not_supplied"
+_EMPTY = frozenset(("", "nan", "NaN", "None", "NA", "<NA>"))
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,60}")
+_NAMES_SHOWN = 10
+_LONGEST = 200
+# Rows at once: arrays that stay in the processor's cache.
+_AT_ONCE = 2048
+_HERE = np.ones(1, dtype=bool)
+_CONTRIBUTIONS = 5
+
+
+def model_digest(folder: Path) -> str:
+    """Return the sha256 over names and contents of the three files that make a model."""
+    digest = hashlib.sha256()
+    for name in MODEL_FILES:
+        path = folder / name
+        content = path.read_bytes() if path.exists() else b""
+        digest.update(f"{name}:{len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def read_model(folder: Path, digest: str | None = None) -> PcrModel:
+    """Return the model stored in `folder` (model.json, serving.py and, if boosted, booster.txt).
+
+    Raises
+    ------
+    ValueError
+        If a `digest` is expected and the files have another one: they were altered after registration.
+    """
+    found = model_digest(folder)
+    if digest is not None and found != digest:
+        raise ValueError("the model's files are not those that were registered: fetch the version again")
+    document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    booster = folder / "booster.txt"
+    text = booster.read_text(encoding="utf-8") if booster.exists() else None
+    return PcrModel(document, text, version=found[:12])
+
+
+def spline_basis(x: np.ndarray, knots: Sequence[float]) -> np.ndarray:
+    """Return the k-2 non-linear terms of a restricted cubic spline, shape (n, k-2).
+
+    Formula and scaling of Harrell, Regression Modeling Strategies, 2nd ed., equation 2.25: the linear term is
+    not part of the result, and terms are divided by the squared distance of the outer knots.
+    """
+    k = np.asarray(knots, dtype=float)
+    last, before = k[-1], k[-2]
+    cubes = np.maximum(x - k[:, None], 0.0) ** 3
+    width = last - before
+    terms = [
+        cube - cubes[-2] * (last - knot) / width + cubes[-1] * (before - knot) / width
+        for knot, cube in zip(k[:-2], cubes, strict=False)
+    ]
+    return np.asarray(np.column_stack(terms) / (last - k[0]) ** 2)
+
+
+class PcrModel:
+    """A fitted model as data: encode, impute, predict on the log-odds, calibrate, explain.
+
+    Parameters
+    ----------
+    document : dict
+        The content of model.json: ``features`` (inputs with levels and ranges), ``encoding`` (columns, means,
+        scales, limits, imputation weights), ``linear`` or ``boosting``, and ``calibration``.
+    booster_text : str, optional
+        LightGBM's text of the booster; needed when the document has ``boosting``.
+    version : str
+        What answers name as their source: the model digest, shortened.
+
+    Raises
+    ------
+    ValueError
+        If the document asks for a booster and none is given.
+    """
+
+    def __init__(
+        self, document: Mapping[str, Any], booster_text: str | None = None, version: str = ""
+    ) -> None:
+        self.document = document
+        self.version = version
+        self.features = [feature["name"] for feature in document["features"]]
+        self._encoding = {
+            key: np.asarray(document["encoding"][key], dtype=float)
+            for key in ("mean", "scale", "low", "high", "imputation")
+        }
+        self._columns = document["encoding"]["columns"]
+        self._owner = np.array(
+            [self.features.index(column["feature"]) for column in self._columns], dtype=int
+        )
+        self.booster = None
+        if "boosting" in document:
+            if booster_text is None:
+                raise ValueError("model.json names a booster, but booster.txt was not given")
+            import lightgbm  # noqa: PLC0415 - a logistic model is served without LightGBM
+
+            self.booster = lightgbm.Booster(model_str=booster_text)
+
+    def encode(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the encoded columns, shape (n, columns), NaN where the feature is missing."""
+        values: dict[str, np.ndarray] = {}
+        kinds = {feature["name"]: feature["kind"] for feature in self.document["features"]}
+        for name in {column["feature"] for column in self._columns}:
+            series = frame[name]
+            numeric = kinds[name] == "numeric"
+            values[name] = series.to_numpy(dtype=float if numeric else object, na_value=np.nan)
+        encoded = np.empty((len(frame), len(self._columns)))
+        for index, column in enumerate(self._columns):
+            value = values[column["feature"]]
+            if "level" in column:
+                missing = pd.isna(value)
+                encoded[:, index] = np.where(missing, np.nan, value == column["level"])
+            else:
+                encoded[:, index] = value
+        return encoded
+
+    def complete(self, encoded: np.ndarray) -> np.ndarray:
+        """Return `encoded` with every missing value replaced by its regression on the observed columns."""
+        missing = np.isnan(encoded)
+        if not missing.any():
+            return encoded
+        completed = self.imputed(encoded)
+        np.copyto(completed, encoded, where=~missing)
+        return completed
+
+    def imputed(self, encoded: np.ndarray) -> np.ndarray:
+        """Return the regression of every column on the other columns observed, for known values as well.
+
+        The regressions were learned without the outcome in the training part; a predictor that is itself
+        missing stands at its mean, and an imputed value stays inside the range seen in training.
+        """
+        learned = self._encoding
+        # In place: on many rows, new arrays cost more than the arithmetic.
+        standard = encoded - learned["mean"]
+        standard /= learned["scale"]
+        standard[np.isnan(standard)] = 0.0
+        expected = np.asarray(standard @ learned["imputation"].T)
+        expected *= learned["scale"]
+        expected += learned["mean"]
+        return np.asarray(np.clip(expected, learned["low"], learned["high"], out=expected))
+
+    def log_odds(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the calibrated log-odds of pCR, shape (n,)."""
+        return self.log_odds_of(self.complete(self.encode(frame)))
+
+    def log_odds_of(self, columns: np.ndarray) -> np.ndarray:
+        """Return the calibrated log-odds of completed columns, shape (n,)."""
+        if self.booster is None:
+            intercept = self.document["linear"]["intercept"]
+            margin = intercept + self.terms(columns) @ self._plan["coefficients"]
+        else:
+            margin = self.booster.predict(columns, raw_score=True, num_threads=1)
+        calibration = self.document["calibration"]
+        return np.asarray(calibration["intercept"] + calibration["slope"] * margin, dtype=float)
+
+    def probability(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the probability of pCR under care as delivered in the arm, shape (n,)."""
+        return np.asarray(1.0 / (1.0 + np.exp(-self.log_odds(frame))), dtype=float)
+
+    def contributions(self, frame: pd.DataFrame) -> tuple[np.ndarray, float]:
+        """Return SHAP values on the calibrated log-odds, shape (n, features), and the base value.
+
+        Rows add up: ``base + values.sum(axis=1) == log_odds``. Boosted models: path-dependent TreeSHAP.
+        Linear models: interventional SHAP with independent columns, exact for the products too: for a term
+        a*b, phi_a = (a E[b] - E[ab] + ab - E[a] b) / 2. A missing value's contribution is that of the value
+        imputed for it.
+        """
+        return self.contributions_of(self.complete(self.encode(frame)))
+
+    def contributions_of(self, columns: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return the contributions of completed columns, shape (n, features), and the base value."""
+        if self.booster is None:
+            per_column, base = self._linear_contributions(columns)
+        else:
+            parts = self.booster.predict(columns, pred_contrib=True, num_threads=1)
+            per_column, base = parts[:, :-1], float(parts[0, -1]) if len(parts) else 0.0
+        calibration = self.document["calibration"]
+        values = self.by_feature(per_column) * calibration["slope"]
+        return values, calibration["intercept"] + calibration["slope"] * base
+
+    def by_feature(self, per_column: np.ndarray) -> np.ndarray:
+        """Return contributions of encoded columns, shape (n, columns), summed into those of features."""
+        values = np.zeros((len(per_column), len(self.features)))
+        np.add.at(values.T, self._owner, per_column.T)
+        return values
+
+    def terms(self, columns: np.ndarray) -> np.ndarray:
+        """Return the standardised design of a linear model, shape (n, terms)."""
+        linear = self.document["linear"]
+        plan = self._plan
+        design = np.empty((len(columns), len(linear["terms"])))
+        design[:, plan["plain"][0]] = columns[:, plan["plain"][1]]
+        design[:, plan["product"][0]] = columns[:, plan["product"][1]] * columns[:, plan["product"][2]]
+        for column, knots, places, which in plan["splines"]:
+            design[:, places] = spline_basis(columns[:, column], knots)[:, which]
+        design -= plan["mean"]
+        design /= plan["scale"]
+        return design
+
+    @cached_property
+    def _plan(self) -> dict[str, Any]:
+        """What linear terms need, as arrays; terms of a kind are computed together."""
+        plain, product = [], []
+        splines: dict[tuple[int, tuple[float, ...]], list[tuple[int, int]]] = {}
+        for place, term in enumerate(self.document["linear"]["terms"]):
+            if len(term["columns"]) == 2:
+                product.append((place, *term["columns"]))
+            elif "knots" in term:
+                key = (term["columns"][0], tuple(term["knots"]))
+                splines.setdefault(key, []).append((place, term["spline"]))
+            else:
+                plain.append((place, term["columns"][0]))
+        return {
+            "mean": np.asarray(self.document["linear"]["mean"]),
+            "scale": np.asarray(self.document["linear"]["scale"]),
+            "coefficients": np.asarray(self.document["linear"]["coefficients"]),
+            "plain": np.array(plain, dtype=int).reshape(-1, 2).T,
+            "product": np.array(product, dtype=int).reshape(-1, 3).T,
+            "splines": [
+                (column, knots, *np.array(found, dtype=int).T) for (column, knots), found in splines.items()
+            ],
+        }
+
+    def _linear_contributions(self, columns: np.ndarray) -> tuple[np.ndarray, float]:
+        linear = self.document["linear"]
+        values = np.zeros_like(columns)
+        for term, mean, scale, coefficient in zip(
+            linear["terms"], linear["mean"], linear["scale"], linear["coefficients"], strict=True
+        ):
+            weight = coefficient / scale
+            first = term["columns"][0]
+            if len(term["columns"]) == 1:
+                values[:, first] += weight * (_term(columns, term) - mean)
+                continue
+            second = term["columns"][1]
+            a, b = columns[:, first], columns[:, second]
+            mean_a, mean_b = self._encoding["mean"][first], self._encoding["mean"][second]
+            values[:, first] += weight * (a * mean_b - mean + a * b - mean_a * b) / 2
+            values[:, second] += weight * (b * mean_a - mean + a * b - mean_b * a) / 2
+        return values, float(linear["intercept"])
+
+    @cached_property
+    def desk(self) -> Desk:
+        """What answers rows from outside."""
+        return Desk(self)
+
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """Answer every row, in order; see `Desk.answers`."""
+        return self.desk.answers(data, explain=bool(params and params.get("explain")))
+
+
+def _term(columns: np.ndarray, term: Mapping[str, Any]) -> np.ndarray:
+    """Return one term of a linear model: a column, one of its spline terms, or the product of two columns."""
+    first = columns[:, term["columns"][0]]
+    if len(term["columns"]) == 2:
+        return np.asarray(first * columns[:, term["columns"][1]])
+    if "knots" in term:
+        return np.asarray(spline_basis(first, term["knots"])[:, term["spline"]])
+    return np.asarray(first)
+
+
+class Desk:
+    """Answers rows that come from outside the project.
+
+    What the document's ``serving`` part may hold (made by `training_summary.py`): ``required`` inputs,
+    ``refused`` columns (``outcome`` names, ``later`` visits), ``interval`` (steps of the Venn-Abers interval
+    on the calibrated log-odds), ``support`` (what training patients looked like) and ``rules`` (the protocol
+    branch of every combination of the rules' inputs). A document without it is answered without them.
+    """
+
+    def __init__(self, model: PcrModel) -> None:
+        self.model = model
+        self.landmark = model.document.get("landmark", "")
+        serving = model.document.get("serving", {})
+        self._inputs = [_Input(feature, serving) for feature in model.document["features"]]
+        self._place = {each.name: k for k, each in enumerate(self._inputs)}
+        columns = model.document["encoding"]["columns"]
+        self._owner = np.array([self._place[column["feature"]] for column in columns], dtype=int)
+        level = np.array([self._inputs[o].code(c) for o, c in zip(self._owner, columns, strict=True)])
+        self._is_level = ~np.isnan(level)
+        self._level = level[self._is_level][:, None]
+        self._used = sorted(set(self._owner.tolist()))
+        self._outcome = {name.lower() for name in serving.get("refused", {}).get("outcome", ())}
+        self._later = {visit.lower() for visit in serving.get("refused", {}).get("later", ())}
+        self._support = _Support(model, serving["support"]) if "support" in serving else None
+        steps = serving.get("interval")
+        self._steps = steps and {name: np.asarray(steps[name]) for name in ("scores", "lower", "upper")}
+        rules = serving.get("rules", {"inputs": {}, "answers": [], "index": []})
+        self._rules = [
+            _Input({"name": name, "kind": "categorical", "levels": levels}, {})
+            for name, levels in rules["inputs"].items()
+        ]
+        # The last answer is that of a row whose combination is not known.
+        answers = [*map(tuple, rules["answers"]), (None, NOT_SUPPLIED if self._rules else NO_DECISION)]
+        self._branch, self._branch_status = (_objects(part) for part in zip(*answers, strict=True))
+        self._branch_index = np.asarray([*rules["index"], len(answers) - 1], dtype=int)
+
+    def answers(self, data: Any, *, explain: bool = False) -> pd.DataFrame:
+        """Answer every row, in order; a row that cannot be answered is rejected with its reasons.
+
+        Parameters
+        ----------
+        data : DataFrame, dict of columns, or list of rows
+            A row per patient in the names and units of ``features``. Order does not matter; columns that the
+            model does not know are named and not used. Nothing that is given here raises an error.
+        explain : bool
+            Add the largest contributions on the calibrated log-odds.
+
+        Returns
+        -------
+        DataFrame
+            `OUTPUTS`. ``pcr_probability``, ``lower``, ``upper``: None where rejected. ``status``: ok,
+            missing_inputs, out_of_support (answered, but unlike the training patients), rejected.
+            ``protocol_branch``: what the adaptive rules say, where their inputs were supplied.
+            ``explanation`` is empty unless asked for.
+        """
+        columns, rows, fault = _columns_of(data)
+        notes = _Notes(rows)
+        if fault:
+            notes.add(np.ones(rows, dtype=bool), fault, rejects=True)
+        values, given = self._read(columns, rows, notes)
+        codes = [self._read_one(each, columns, rows, notes)[0] for each in self._rules]
+        self._further(columns, rows, notes, values, given)
+        every = np.flatnonzero(~notes.rejected)
+        answer = _Answer(rows)
+        for first in range(0, len(every), _AT_ONCE):
+            kept = every[first : first + _AT_ONCE]
+            self._estimate(values[:, kept], kept, notes, answer, explain=explain)
+        return self._frame(answer, notes, codes)
+
+    def answer(self, row: Mapping[str, Any], *, explain: bool = False) -> dict[str, Any]:
+        """Answer one row as a dict: the direct path, without a frame; the same as `answers` of that row."""
+        columns: dict[str, Any] = {str(name): [value] for name, value in row.items()}
+        if len(columns) < len(row):
+            columns = {}
+        notes = _Notes(1)
+        cells = [each.read(columns[each.name][0]) if each.name in columns else (math.nan, None, True)
+                 for each in self._inputs]  # fmt: skip
+        for each, (_, fault, empty) in zip(self._inputs, cells, strict=True):
+            self._note_cell(each, fault, empty, notes)
+        values = np.array([[cell[0]] for cell in cells])
+        codes = [self._read_one(each, columns, 1, notes)[0] for each in self._rules]
+        self._further(columns, 1, notes, values, {each.name for each in self._inputs if each.name in columns})
+        answer = _Answer(1)
+        if not notes.rejected[0]:
+            self._estimate(values, np.array([0]), notes, answer, explain=explain)
+        return {name: column[0] for name, column in self._answered(answer, notes, codes).items()}
+
+    def _note_cell(self, each: _Input, fault: str | None, empty: bool, notes: _Notes) -> None:
+        if fault:
+            notes.add(_HERE, f"{each.name}: {fault}", rejects=True)
+        if empty and (each.required or self._place[each.name] in self._used):
+            notes.add(_HERE, f"{each.name}: missing", rejects=each.required, missing=True)
+
+    def _read(self, columns: Mapping[str, Any], rows: int, notes: _Notes) -> tuple[np.ndarray, set[str]]:
+        """Return inputs as numbers (levels by position), shape (inputs, rows), and which were supplied."""
+        values = np.empty((len(self._inputs), rows))
+        for place, each in enumerate(self._inputs):
+            values[place], empty = self._read_one(each, columns, rows, notes)
+            # What the model does not use is not missed.
+            if each.required or place in self._used:
+                notes.add(empty, f"{each.name}: missing", rejects=each.required, missing=True)
+        return values, {each.name for each in self._inputs if each.name in columns}
+
+    @staticmethod
+    def _read_one(
+        each: _Input, columns: Mapping[str, Any], rows: int, notes: _Notes
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if each.name not in columns:
+            return np.full(rows, np.nan), np.ones(rows, dtype=bool)
+        if rows == 1:
+            single = columns[each.name]
+            value, fault, blank = each.read(single.iloc[0] if isinstance(single, pd.Series) else single[0])
+            if fault:
+                notes.add(_HERE, f"{each.name}: {fault}", rejects=True)
+            return np.array([value]), np.array([blank])
+        number, empty, faults = each.read_column(columns[each.name])
+        for fault, where in faults.items():
+            notes.add(where, f"{each.name}: {fault}", rejects=True)
+        return number, empty
+
+    def _further(
+        self, columns: Mapping[str, Any], rows: int, notes: _Notes, values: np.ndarray, given: set[str]
+    ) -> None:
+        """Reject what must not be there, and rows with nothing to predict from; name what is not used."""
+        own = {each.name for each in self._rules}
+        unused = []
+        for name in columns:
+            if name in self._place or name in own:
+                continue
+            kind = self._forbidden(name)
+            if kind is None:
+                unused.append(name)
+                continue
+            there = np.array([not _is_empty(value) for value in columns[name]], dtype=bool)
+            notes.add(there, f"{name}: {kind}, must not be supplied", rejects=True)
+        for name in own & set(columns):
+            if (kind := self._forbidden(name)) is not None:
+                notes.add(np.ones(rows, dtype=bool), f"{name}: {kind}, must not be supplied", rejects=True)
+        nothing = np.ones(rows, dtype=bool)
+        for place in self._used:
+            if not self._inputs[place].required and nothing.any():
+                nothing &= np.isnan(values[place])
+        notes.add(nothing, "no input to predict from", rejects=True)
+        if unused:
+            notes.every = _not_used(unused, given)
+
+    def _forbidden(self, name: str) -> str | None:
+        """Return why a column must not be supplied: it is the outcome's, or of a later visit."""
+        plain = name.lower().strip()
+        if plain in self._outcome:
+            return "an outcome"
+        return "of a later visit" if self._later & set(re.split(r"[^a-z0-9]+", plain)) else None
+
+    def _encoded(self, values: np.ndarray) -> np.ndarray:
+        """Return encoded columns, shape (n, columns), of inputs as numbers, shape (inputs, n)."""
+        encoded = values[self._owner]
+        levels = encoded[self._is_level]
+        encoded[self._is_level] = np.where(np.isnan(levels), np.nan, levels == self._level)
+        return np.ascontiguousarray(encoded.T)
+
+    def _estimate(
+        self, values: np.ndarray, kept: np.ndarray, notes: _Notes, answer: _Answer, *, explain: bool
+    ) -> None:
+        """Answer the rows at `kept`, whose inputs are `values`, shape (inputs, rows kept)."""
+        completed = self.model.complete(self._encoded(values))
+        unlike = self._support.check(completed, values) if self._support else {}
+        for position, text in unlike.items():
+            notes.append(int(kept[position]), text)
+            answer.unlike[kept[position]] = True
+        score = self.model.log_odds_of(completed)
+        # Numbers that no patient has, in an input without a range, end at 0: no warning of it.
+        with np.errstate(over="ignore"):
+            p = 1.0 / (1.0 + np.exp(-score))
+        answer.p[kept] = p
+        if self._steps:
+            place = np.searchsorted(self._steps["scores"], score, side="right")
+            # A wider interval keeps what it promises, and holds the prediction.
+            answer.low[kept] = np.minimum(self._steps["lower"][place], p)
+            answer.high[kept] = np.maximum(self._steps["upper"][place], p)
+        if explain:
+            shares, base = self.model.contributions_of(completed)
+            order = np.argsort(-np.abs(shares), axis=1, kind="stable")[:, :_CONTRIBUTIONS]
+            for position, row, best in zip(kept, shares, order, strict=True):
+                named = {self.model.features[k]: float(row[k]) for k in best}
+                rest = float(row.sum() - row[best].sum())
+                answer.explanation[position] = json.dumps({"base": base, "all_others": rest} | named)
+
+    def _answered(self, answer: _Answer, notes: _Notes, codes: list[np.ndarray]) -> dict[str, list[Any]]:
+        rows = len(answer.p)
+        status = np.where(notes.missing, MISSING, OK).astype(object)
+        status[answer.unlike] = UNLIKE
+        status[notes.rejected] = REJECTED
+        branch, known = self._protocol(codes, notes.rejected)
+        return {
+            "pcr_probability": _or_none(answer.p),
+            "lower": _or_none(answer.low),
+            "upper": _or_none(answer.high),
+            "status": status.tolist(),
+            "reasons": notes.texts(),
+            "protocol_branch": branch,
+            "protocol_status": known,
+            "not_a_recommendation": [True] * rows,
+            "landmark": [self.landmark] * rows,
+            "model_version": [self.model.version] * rows,
+            "explanation": answer.explanation,
+        }
+
+    def _frame(self, answer: _Answer, notes: _Notes, codes: list[np.ndarray]) -> pd.DataFrame:
+        columns = self._answered(answer, notes, codes)
+        # None and not NaN: JSON has no NaN.
+        none = ("pcr_probability", "lower", "upper", "protocol_branch")
+        return pd.DataFrame(
+            {k: pd.Series(v, dtype=object) if k in none else v for k, v in columns.items()}, columns=OUTPUTS
+        )
+
+    def _protocol(self, codes: list[np.ndarray], rejected: np.ndarray) -> tuple[list[Any], list[str]]:
+        """Return each row's branch by the adaptive rules and its status."""
+        row = np.zeros(len(rejected))
+        for each, code in zip(self._rules, codes, strict=True):
+            row = row * len(each.levels) + code
+        unknown = np.isnan(row) | rejected if self._rules else np.ones(len(rejected), dtype=bool)
+        answer = self._branch_index[np.where(unknown, -1, row).astype(int)]
+        return self._branch[answer].tolist(), self._branch_status[answer].tolist()
+
+
+class _Answer:
+    """What is known of each row so far."""
+
+    def __init__(self, rows: int) -> None:
+        self.p, self.low, self.high = np.full((3, rows), np.nan)
+        self.unlike = np.zeros(rows, dtype=bool)
+        self.explanation = [""] * rows
+
+
+class _Notes:
+    """Reasons of every row, in the order of the inputs, and what follows from them."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.rejected = np.zeros(rows, dtype=bool)
+        self.missing = np.zeros(rows, dtype=bool)
+        self.every = ""
+        self._masks: list[np.ndarray] = []
+        self._reasons: list[str] = []
+        self._own: dict[int, str] = {}
+
+    def add(self, where: np.ndarray, reason: str, *, rejects: bool = False, missing: bool = False) -> None:
+        """Note a reason for the rows where a mask holds."""
+        if not where.any():
+            return
+        self._masks.append(where)
+        self._reasons.append(reason)
+        if rejects:
+            self.rejected |= where
+        if missing:
+            self.missing |= where
+
+    def append(self, row: int, text: str) -> None:
+        """Note a reason of one row only."""
+        self._own[row] = text
+
+    def texts(self) -> list[str]:
+        """Return the reasons of each row, joined."""
+        texts = self._by_pattern() if self._masks else [""] * self.rows
+        for row, text in self._own.items():
+            texts[row] = f"{texts[row]}; {text}" if texts[row] else text
+        if self.every:
+            texts = [f"{text}; {self.every}" if text else self.every for text in texts]
+        return texts
+
+    def _by_pattern(self) -> list[str]:
+        """Return the joined reasons of each row; rows with the same reasons share one text."""
+        held = np.column_stack(self._masks)
+        bits = np.packbits(held, axis=1)
+        patterns = bits.view(np.dtype((np.void, bits.shape[1]))).ravel()
+        which, _ = pd.factorize(_objects(patterns.tolist()))
+        _, first = np.unique(which, return_index=True)
+        rows, places = np.nonzero(held[first])
+        reasons = _objects(self._reasons)[places].tolist()
+        ends = np.searchsorted(rows, np.arange(len(first) + 1)).tolist()
+        joined = ["; ".join(reasons[a:b]) for a, b in itertools.pairwise(ends)]
+        return list(_objects(joined)[which].tolist())
+
+
+class _Input:
+    """One input as the document describes it, and how a cell becomes a number."""
+
+    def __init__(self, feature: Mapping[str, Any], serving: Mapping[str, Any]) -> None:
+        self.name = feature["name"]
+        self.numeric = feature["kind"] == "numeric"
+        self.levels = list(feature.get("levels") or [])
+        self.codes = {level: float(k) for k, level in enumerate(self.levels)}
+        self.required = bool(feature.get("required")) or self.name in serving.get("required", ())
+        self.unit = feature.get("unit") or ""
+        low, high = feature.get("low"), feature.get("high")
+        self.low = -math.inf if low is None else float(low)
+        self.high = math.inf if high is None else float(high)
+        self._limits = f"outside {_bound(low)} to {_bound(high)} {self.unit}".strip()
+        support = serving.get("support", {})
+        self.seen = support.get("seen", {}).get(self.name)
+        tolerance = float(support.get("unit_tolerance", math.inf))
+        self._usual: tuple[float, float] | None = None
+        # Where training patients span orders of magnitude, another unit cannot be told.
+        if self.seen is not None and self.seen[0] > 0 and self.seen[1] <= 10 * tolerance * self.seen[0]:
+            self._usual = (self.seen[0] / tolerance, self.seen[1] * tolerance)
+        # What lies between, or is one of these, is in order without a further look.
+        least, most = self._usual or (-math.inf, math.inf)
+        finite = sys.float_info.max
+        self._sound = (max(self.low, least, -finite), min(self.high, most, finite))
+        self._sound_levels = {k: code for k, code in self.codes.items() if k == k.strip() not in _EMPTY}
+
+    def code(self, column: Mapping[str, Any]) -> float:
+        """Return the position of an encoded column's level; NaN for a column that is the number itself."""
+        return self.codes[column["level"]] if "level" in column else math.nan
+
+    def read(self, value: Any) -> tuple[float, str | None, bool]:
+        """Return a cell's number (a level's position; NaN where there is none), fault, and emptiness."""
+        if self.numeric and type(value) is float and self._sound[0] <= value <= self._sound[1]:
+            return value, None, False
+        if not self.numeric and type(value) is str and value in self._sound_levels:
+            return self._sound_levels[value], None, False
+        if _is_empty(value):
+            return math.nan, None, True
+        single = isinstance(value, str | int | float | np.number) and not isinstance(value, bool | np.bool_)
+        if self.numeric:
+            return *self._read_number(_number(value) if single else math.nan), False
+        code = self.codes.get(_text(value), math.nan) if single else math.nan
+        return code, self._not_a_level if math.isnan(code) else None, False
+
+    def _read_number(self, number: float) -> tuple[float, str | None]:
+        if not math.isfinite(number):
+            return math.nan, "not a number"
+        inside = self.low <= number <= self.high
+        if inside and not (self._far(number) and self._would_fit(number)):
+            return number, None
+        suspected = "wrong unit suspected"
+        if inside:
+            return math.nan, f"{suspected}: {self.unit or 'see the card'} is expected"
+        return math.nan, self._limits + (f" ({suspected})" if self._would_fit(number) else "")
+
+    @cached_property
+    def _not_a_level(self) -> str:
+        return f"not one of {', '.join(self.levels)}"
+
+    def _far(self, number: float) -> bool:
+        """Tell whether a number lies several times below or above all that training patients had."""
+        return self._usual is not None and not self._usual[0] <= number <= self._usual[1]
+
+    def _would_fit(self, number: float) -> bool:
+        """Tell whether the number, in another unit, is what training patients had."""
+        if self.seen is None or number <= 0:
+            return False
+        if self.unit.startswith("log10"):
+            others = [math.log10(number), math.log10(number) - 2]
+        else:
+            others = [number * factor for factor in (1e-3, 1e-2, 1e-1, 1e1, 1e2, 1e3)]
+            others += [number / 12] if self.unit == "years" else []
+        return any(self.seen[0] <= other <= self.seen[1] for other in others)
+
+    def read_column(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Return a column's numbers, where it is empty, and where it is faulty by kind of fault.
+
+        Cell by cell the same as `read`; what is plainly in order is read at once.
+        """
+        if self.numeric and (number := _plain_numbers(values)) is not None:
+            empty = np.isnan(number)
+            unsure = np.flatnonzero(~(empty | ((number >= self._sound[0]) & (number <= self._sound[1]))))
+            read = [self.read(value) for value in number[unsure].tolist()]
+            number[unsure] = [value for value, _, _ in read]
+            return number, empty, _by_fault([fault for _, fault, _ in read], unsure, len(values))
+        codes, kinds = _distinct(values)
+        # A blank has the code -1, the last entry.
+        read = [*map(self.read, kinds), (math.nan, None, True)]
+        number = np.array([value for value, _, _ in read])[codes]
+        empty = np.array([blank for _, _, blank in read])[codes]
+        faults = [fault for _, fault, _ in read]
+        if not any(faults):
+            return number, empty, {}
+        return (
+            number,
+            empty,
+            _by_fault(np.array(faults, dtype=object)[codes], np.arange(len(codes)), len(codes)),
+        )
+
+
+def _by_fault(faults: Sequence[str | None], places: np.ndarray, rows: int) -> dict[str, np.ndarray]:
+    """Return where each kind of fault is, as masks of the rows."""
+    found: dict[str, np.ndarray] = {}
+    for place, fault in zip(places, faults, strict=True):
+        if fault:
+            found.setdefault(fault, np.zeros(rows, dtype=bool))[place] = True
+    return found
+
+
+class _Support:
+    """Whether a row resembles the training patients.
+
+    The Mahalanobis distance of the completed columns, with a shrunken covariance, must not exceed a limit
+    learned on held-out training patients; a level that next to no training patient had is named, too.
+    """
+
+    def __init__(self, model: PcrModel, support: Mapping[str, Any]) -> None:
+        encoding = model.document["encoding"]
+        self._mean = np.asarray(encoding["mean"], dtype=float)
+        self._scale = np.asarray(encoding["scale"], dtype=float)
+        self._root = np.asarray(support["root"], dtype=float)
+        self._limit = float(support["limit"])
+        self._owner = [column["feature"] for column in encoding["columns"]]
+        inputs = {feature["name"]: feature for feature in model.document["features"]}
+        places = {name: k for k, name in enumerate(inputs)}
+        rare = [
+            (places[name], inputs[name]["levels"].index(level), name)
+            for name, levels in support["rare"].items()
+            for level in levels
+        ]
+        self._rare_place = np.array([place for place, _, _ in rare], dtype=int)
+        self._rare_code = np.array([code for _, code, _ in rare], dtype=float)[:, None]
+        self._rare_name = [name for _, _, name in rare]
+
+    def check(self, completed: np.ndarray, values: np.ndarray) -> dict[int, str]:
+        """Return the reason of every row that is unlike the training patients, by its position.
+
+        Parameters
+        ----------
+        completed : array, shape (n, columns)
+        values : array, shape (inputs, n)
+        """
+        standard = completed - self._mean
+        standard /= self._scale
+        white = standard @ self._root
+        found: dict[int, list[str]] = {}
+        for row in np.flatnonzero(np.einsum("ij,ij->i", white, white) > self._limit**2):
+            share = standard[row] * (self._root @ white[row])
+            names = [self._owner[k] for k in np.argsort(-share, kind="stable")[:3]]
+            found[int(row)] = [f"unlike the training patients, most in {', '.join(dict.fromkeys(names))}"]
+        rare = values[self._rare_place] == self._rare_code
+        for row, place in zip(*np.nonzero(rare.T), strict=True):
+            text = f"{self._rare_name[place]}: a level that hardly any training patient had"
+            found.setdefault(int(row), []).append(text)
+        return {row: "; ".join(texts) for row, texts in found.items()}
+
+
+def _columns_of(data: Any) -> tuple[dict[str, Any], int, str]:
+    """Return columns by name, the number of rows, and what is wrong with the whole, if anything."""
+    if isinstance(data, pd.DataFrame):
+        names = [str(name) for name in data.columns]
+        if len(set(names)) < len(names):
+            return {}, len(data), "a column is given twice"
+        columns = [data.iloc[:, k] for k in range(len(names))]
+        texts = [isinstance(column.dtype, pd.StringDtype) for column in columns]
+        cells = [c if text else c.to_numpy() for c, text in zip(columns, texts, strict=True)]
+        return dict(zip(names, cells, strict=True)), len(data), ""
+    if isinstance(data, Mapping):
+        return _columns_of_mapping(data)
+    rows: list[Any] = list(data) if _is_column(data) else [data]
+    if not all(isinstance(row, Mapping) for row in rows):
+        return {}, len(rows), "not a row of named inputs"
+    named = [{str(name): value for name, value in row.items()} for row in rows]
+    every = dict.fromkeys(name for row in named for name in row)
+    return {name: _objects([row.get(name) for row in named]) for name in every}, len(rows), ""
+
+
+def _columns_of_mapping(data: Mapping[Any, Any]) -> tuple[dict[str, Any], int, str]:
+    """Return the columns of one row, or of columns, by name."""
+    held = [_is_column(value) for value in data.values()]
+    if not any(held):
+        return {str(name): _objects([value]) for name, value in data.items()}, 1, ""
+    lengths = {len(value) for value in data.values()} if all(held) else set()
+    if len(lengths) != 1:
+        return {}, 1, "the columns are not of one length"
+    return {str(name): _objects(value) for name, value in data.items()}, lengths.pop(), ""
+
+
+def _is_column(value: Any) -> bool:
+    """Tell whether something holds several cells or rows."""
+    return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
+
+
+def _objects(values: Any) -> np.ndarray:
+    """Return values as a one-dimensional array of objects, whatever they are."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = [*values]
+    return array
+
+
+def _plain_numbers(values: Any) -> np.ndarray | None:
+    """Return a column as floats where it holds numbers and blanks only; None where cells must be read."""
+    if not isinstance(values, np.ndarray):
+        return None
+    if values.dtype.kind not in "fiu" and not set(map(type, values.tolist())) <= {float, int, type(None)}:
+        return None
+    try:
+        number = values.astype(float)
+    except OverflowError:
+        return None
+    return None if np.isinf(number).any() else number
+
+
+def _distinct(values: Any) -> tuple[np.ndarray, list[Any]]:
+    """Return a code for every cell, -1 for blanks, and the cell of each code.
+
+    Types that compare equal are kept apart: True is not 1.
+    """
+    if isinstance(values, pd.Series):
+        codes, kinds = values.factorize()
+        return codes, list(kinds)
+    cells = values.tolist()
+    if set(map(type, cells)) <= {str, float, type(None)}:
+        codes, kinds = pd.factorize(np.asarray(values, dtype=object))
+        return codes, list(kinds)
+    return np.arange(len(cells)), cells
+
+
+def _is_empty(value: Any) -> bool:
+    """Tell whether a cell says nothing."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return True
+    if isinstance(value, float | np.floating):
+        return bool(np.isnan(value))
+    return isinstance(value, str) and value.strip() in _EMPTY
+
+
+def _text(value: str | float | np.number) -> str:
+    """Return a level as text; 2.0, as a table with gaps gives it, is the level 2."""
+    if isinstance(value, str):
+        return value.strip() if len(value) <= _LONGEST else ""
+    number = _number(value)
+    return str(int(number)) if math.isfinite(number) and number == int(number) else str(value)
+
+
+def _number(value: Any) -> float:
+    """Return a cell as a float, NaN where it is none."""
+    try:
+        # Python reads 1_000 as a number; a table that says so is wrong.
+        return (
+            math.nan if isinstance(value, str) and ("_" in value or len(value) > _LONGEST) else float(value)
+        )
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def _bound(limit: float | None) -> str:
+    return "any" if limit is None else str(limit)
+
+
+def _or_none(values: np.ndarray) -> list[float | None]:
+    return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 - NaN
+
+
+def _not_used(names: Sequence[str], given: set[str]) -> str:
+    """Return the note on columns that are no inputs; what does not look like a name is only counted.
+
+    A table without its heading has patients' values in the place of names: then nothing is repeated.
+    """
+    shown = [name for name in names if _NAME.fullmatch(name)][:_NAMES_SHOWN] if given else []
+    more = len(names) - len(shown)
+    listed = [*shown, *([f"{more} more"] if more and shown else [f"{more} columns"] if more else [])]
+    return f"not used: {', '.join(listed)}"
+
+
+if __name__ != "models.serving.serving" and "mlflow" in sys.modules:
+    # MLflow runs this file by itself when it loads the model ("models from code"), and asks for the object.
+    from mlflow.models import set_model
+    from mlflow.pyfunc import PythonModel
+
+    class ServedModel(PythonModel):
+        """What MLflow calls: checks and loads the model's own files, and predicts."""
+
+        def load_context(self, context: Any) -> None:
+            """Read the model's files, once, if they are those that were registered."""
+            expected = (context.model_config or {}).get("model_digest")
+            self.model = read_model(Path(context.artifacts["model"]).parent, expected)
+
+        # Of this type of input MLflow makes no schema, which it must not have: one bad cell would refuse
+        # every row. (Without any type it warns on every start.)
+        def predict(
+            self,
+            context: Any,  # noqa: ARG002 - MLflow's signature
+            model_input: pd.DataFrame,
+            params: dict[str, Any] | None = None,
+        ) -> pd.DataFrame:
+            """Answer the rows; see `PcrModel.predict`."""
+            return self.model.predict(model_input, params)
+
+    set_model(ServedModel())

@@ -1,0 +1,138 @@
+"""What a served model knows of its training patients: interval, support, refused columns, protocol branches.
+
+Made once for the model that is served, from what its fit left behind; no model is fitted for it.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.linalg import cholesky
+from sklearn.covariance import ledoit_wolf
+from sklearn.isotonic import isotonic_regression
+
+from models.procedure.folds import deal
+from models.serving.serving import PcrModel
+
+Steps = dict[str, list[float]]
+
+
+def venn_abers(score: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Steps:
+    """Return the inductive Venn-Abers interval as steps of the score.
+
+    For a new score, isotonic regression of the outcome on the calibration scores is fitted with the new
+    patient added once as a failure (`lower`) and once as an event (`upper`): Vovk and Petej, Venn-Abers
+    predictors, UAI 2014. If she is exchangeable with the calibration patients, one of the two, the one of her
+    true outcome, is perfectly calibrated. The width says how much the calibration rests on; it does not hold
+    the spread between models of other samples of patients.
+
+    Parameters
+    ----------
+    score, y : arrays, shape (n,)
+        Out-of-fold scores (any increasing scale) and outcomes, 0 or 1.
+
+    Returns
+    -------
+    dict
+        `scores`, increasing (k), and `lower`, `upper` (k + 1): a new score s has the values at
+        ``searchsorted(scores, s, side="right")``.
+
+    Examples
+    --------
+    >>> venn_abers(np.array([0.0, 1.0]), np.array([0.0, 1.0]))["upper"]
+    [0.5, 1.0, 1.0]
+    """
+    order = np.argsort(score, kind="stable")
+    score, y = score[order], y[order]
+    found: dict[int, tuple[float, float]] = {}
+
+    def at(gap: int) -> tuple[float, float]:
+        if gap not in found:
+            low, high = (isotonic_regression(np.insert(y, gap, label))[gap] for label in (0.0, 1.0))
+            found[gap] = (float(low), float(high))
+        return found[gap]
+
+    # Both values increase with the score: between two gaps that agree, all do.
+    waiting = [(0, len(y))]
+    while waiting:
+        first, last = waiting.pop()
+        if last - first > 1 and at(first) != at(last):
+            middle = (first + last) // 2
+            waiting += [(first, middle), (middle, last)]
+        at(first), at(last)
+    gaps = sorted(found)
+    kept = [gap for before, gap in itertools.pairwise(gaps) if found[gap] != found[before]]
+    levels = [found[gap] for gap in [0, *kept]]
+    return {
+        "scores": [float(score[gap - 1]) for gap in kept],
+        "lower": [low for low, _ in levels],
+        "upper": [high for _, high in levels],
+    }
+
+
+def support(
+    model: PcrModel, rows: pd.DataFrame, y: np.ndarray, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what rows like the training patients look like.
+
+    Parameters
+    ----------
+    model : PcrModel
+        The fitted model; its encoding decides which columns count.
+    rows, y : DataFrame and array (n,)
+        Its training patients and their outcome (which only deals the folds).
+    settings : mapping
+        ``support_quantile``: share of held-out training patients within the limit; ``rarest_level``;
+        ``unit_tolerance``; ``folds``; ``seed``.
+
+    Returns
+    -------
+    dict
+        `root` R (columns, columns): the distance of standardised columns z is ``|R' z|``, Mahalanobis with a
+        covariance shrunken by Ledoit and Wolf (2004). `limit`: the quantile of the distances of patients held
+        out of the covariance. `seen`: smallest and largest value of each numeric input used. `rare`: levels
+        of fewer than ``rarest_level`` patients. `unit_tolerance`.
+    """
+    encoding = model.document["encoding"]
+    columns = model.complete(model.encode(rows))
+    standard = (columns - np.asarray(encoding["mean"])) / np.asarray(encoding["scale"])
+    distance = np.empty(len(y))
+    for train, test in deal(y, settings["folds"], settings["seed"]):
+        distance[test] = np.linalg.norm(standard[test] @ _root(standard[train]), axis=1)
+    used = {column["feature"] for column in encoding["columns"]}
+    features = [feature for feature in model.document["features"] if feature["name"] in used]
+    return {
+        "root": _root(standard).tolist(),
+        "limit": float(np.quantile(distance, settings["support_quantile"])),
+        "quantile": settings["support_quantile"],
+        "unit_tolerance": settings["unit_tolerance"],
+        "seen": {
+            f["name"]: [float(rows[f["name"]].min()), float(rows[f["name"]].max())]
+            for f in features
+            if f["kind"] == "numeric" and rows[f["name"]].notna().any()
+        },
+        "rare": {
+            name: levels
+            for name, levels in ((f["name"], _rare(rows, f, settings["rarest_level"])) for f in features)
+            if levels
+        },
+    }
+
+
+def _root(standard: np.ndarray) -> np.ndarray:
+    covariance, _ = ledoit_wolf(standard, assume_centered=True)
+    return np.asarray(cholesky(np.linalg.inv(covariance), lower=True))
+
+
+def _rare(rows: pd.DataFrame, feature: Mapping[str, Any], fewest: int) -> list[str]:
+    counts = rows[feature["name"]].value_counts()
+    return [level for level in feature.get("levels") or [] if counts.get(level, 0) < fewest]
+
+
+def later_visits(visits: Sequence[str], known: Iterable[str]) -> list[str]:
+    """Return the visits after the last one that the landmark sees."""
+    last = max(list(visits).index(visit) for visit in known)
+    return list(visits)[last + 1 :]

@@ -1,0 +1,128 @@
+"""The commands of `pcr` for a study of one's own: check, init-study, dictionary, export."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.project.console import refusals, stdout
+
+app = typer.Typer()
+
+STUDY_HELP = "Name of a file in configs/studies, without .yaml."
+Folder = Annotated[Path | None, typer.Argument(help="Folder with the study's raw files; only read.")]
+Study = Annotated[str, typer.Option(help=STUDY_HELP)]
+Exported = Annotated[str, typer.Option(help=STUDY_HELP + " Its raw tables must have been made.")]
+DictionaryPage = Annotated[Path, typer.Option(help="HTML page to write; the rows go as CSV beside it.")]
+
+
+@app.command()
+def check(
+    folder: Folder = None,
+    study: Study = "nct07239271",
+    source: Annotated[Path | None, typer.Option(help="The same as the argument.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write all problems to this HTML page, and as CSV beside it.")
+    ] = None,
+) -> None:
+    """Check a study's file and raw data against the contract, and change nothing.
+
+    For example: `pcr check ../ispy2-files --study ispy2 --page problems.html`.
+    """
+    from features.contract import ContractError  # noqa: PLC0415 - `pcr --help` should not wait for pandas
+    from pipeline.intake.pages import problem_rows, write_problems  # noqa: PLC0415
+    from pipeline.intake.preflight import checked  # noqa: PLC0415
+    from pipeline.sources.tables import SourceTables  # noqa: PLC0415
+
+    with refusals():
+        try:
+            raw = checked(study, folder if folder is not None else source)
+        except ContractError as error:
+            if page is not None:
+                write_problems(page, study, error.problems, SourceTables({}).dropped)
+            raise
+        if page is not None:
+            write_problems(page, study, raw.problems, raw.dropped)
+    rows = problem_rows(raw.problems, raw.dropped)
+    shown = rows[["severity", "where", "column", "rule", "rows", "ids"]]
+    for severity, where, column, rule, count, ids in shown.itertuples(index=False, name=None):
+        place = f"{where}.{column}" if column else where
+        who = f", such as {ids}" if ids else ""
+        stdout().print(f"{severity}: {place}: {rule} ({count} rows{who})", markup=False, soft_wrap=True)
+    warnings = int((rows["severity"] == "warning").sum())
+    repairs = int((rows["severity"] == "repair").sum())
+    stdout().print(f"{study}: no errors, {warnings} warnings, {repairs} repairs")
+
+
+@app.command("init-study")
+def init_study(
+    name: Annotated[str, typer.Argument(help="Name of the new study: lower-case letters, digits, - and _.")],
+    standard: Annotated[
+        list[str] | None,
+        typer.Option(help="A ready mapping of configs/mappings, such as sdtm or redcap; may be repeated."),
+    ] = None,
+    templates: Annotated[
+        Path | None, typer.Option(help="Folder for the template tables; default NAME-tables.")
+    ] = None,
+) -> None:
+    """Write a commented study file to begin with, and template tables with the contract's columns.
+
+    For example: `pcr init-study mytrial`, or with `--standard sdtm --standard variants-vcf`.
+    """
+    from pipeline.intake.new_study import new_study  # noqa: PLC0415
+    from pipeline.intake.preflight import CONTRACT  # noqa: PLC0415
+    from pipeline.project.configs import read_contract  # noqa: PLC0415
+    from pipeline.project.study import STUDIES  # noqa: PLC0415
+
+    folder = templates if templates is not None else Path(f"{name}-tables")
+    with refusals():
+        path = new_study(name, standard or [], STUDIES, folder, read_contract(CONTRACT))
+    stdout().print(f"{path} is there: look at the lines with TODO, then pcr check FOLDER --study {name}")
+    if not standard:
+        stdout().print(f"{folder} has an empty table for each that the study file names")
+
+
+@app.command()
+def dictionary(out: DictionaryPage = Path("data-dictionary.html")) -> None:
+    """Write the data dictionary: every table and column of the contract with unit, range and levels.
+
+    For example: `pcr dictionary --out data-dictionary.html`.
+    """
+    from pipeline.intake.pages import write_dictionary  # noqa: PLC0415
+    from pipeline.intake.preflight import CONTRACT  # noqa: PLC0415
+    from pipeline.project.configs import read_contract  # noqa: PLC0415
+
+    with refusals():
+        write_dictionary(out, read_contract(CONTRACT))
+    stdout().print(f"{out} and {out.with_suffix('.csv')}")
+
+
+@app.command("export")
+def export_tables(
+    out: Annotated[Path, typer.Argument(help="Folder to write; it must not be there.")],
+    standard: Annotated[list[str], typer.Option(help="A mapping of configs/mappings; may be repeated.")],
+    study: Exported = "nct07239271",
+) -> None:
+    """Write a study's raw tables as SDTM, REDCap, MAF or VCF files, which read back as the same tables.
+
+    For example: `pcr export sdtm-files --standard sdtm`, `--standard sdtm --standard sdtm-json`,
+    `--standard redcap --standard variants-maf`, or `--standard sdtm --standard variants-vcf`.
+    """
+    from pipeline.intake.preflight import ARTIFACTS, CONTRACT  # noqa: PLC0415
+    from pipeline.project.configs import read_contract  # noqa: PLC0415
+    from pipeline.project.files import read_tables, read_yaml, replacing  # noqa: PLC0415
+    from pipeline.project.study import StudyError, study_file  # noqa: PLC0415
+    from pipeline.sources.export import export  # noqa: PLC0415
+
+    with refusals():
+        content = read_yaml(study_file(study)) | {"standards": standard, "mapping": None}
+        content |= {"simulated": False, "simulations": []}
+        raw = ARTIFACTS / study / "raw"
+        if out.exists():
+            raise StudyError(f"{out} is there already; name another folder")
+        if not raw.is_dir():
+            raise StudyError(f"{raw} is not there: run the study first (pcr run --study {study})")
+        with replacing(out) as new:
+            new.mkdir()
+            export(read_tables(raw), content, read_contract(CONTRACT), new)
+    stdout().print(f"{out} is written; it is read by a study file with standards: {', '.join(standard)}")

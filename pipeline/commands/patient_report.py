@@ -1,0 +1,118 @@
+"""`pcr report`: one patient's explanation in the terminal."""
+
+from pathlib import Path
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from scipy.special import expit
+
+from features.errors import RefusalError
+from models.explanation.out_of_fold import KEYS
+from pipeline.project.console import stdout
+from pipeline.project.files import read_json, read_yaml
+from pipeline.project.study import ACTIVE
+from pipeline.registry.model_card import ESTIMAND, SIMULATED
+
+REPORTS = Path("configs/reports.yaml")
+
+
+class PatientViewError(RefusalError):
+    """A look at a patient where the study shows none."""
+
+
+class UnknownPatientError(RefusalError):
+    """A landmark or a patient that the active study's artifacts do not have."""
+
+
+def print_patient(artifacts: Path, landmark: str, patient: str, top: int) -> None:
+    """Print the explanation of a patient's prediction, first repeat.
+
+    Raises
+    ------
+    UnknownPatientError
+        If the study has no such landmark, or the landmark has no prediction of the patient.
+    PatientViewError
+        If configs/reports.yaml leaves the view of single patients out.
+    """
+    study = read_yaml(ACTIVE)
+    if not read_yaml(REPORTS)["privacy"]["patient_view"]:
+        raise PatientViewError(
+            f"{REPORTS} shows no single patients (privacy.patient_view is false); set it to true to see one"
+        )
+    if landmark not in study["landmarks"]:
+        raise UnknownPatientError(
+            f"--landmark {landmark}: study {study['study']} has the landmarks {', '.join(study['landmarks'])}"
+        )
+    explained = pd.read_parquet(artifacts / "shap" / f"{landmark}.parquet")
+    rows = explained[explained["usubjid"] == patient].sort_values("repeat")
+    if rows.empty:
+        example = explained["usubjid"].iloc[0]
+        raise UnknownPatientError(
+            f"--patient {patient}: no prediction at {landmark} (not at risk, outcome unknown, or "
+            f"another id); ids look like {example}"
+        )
+    row = rows.iloc[0]
+    described = read_json(artifacts / "features" / f"{landmark}.json")["features"]
+    features = pd.read_parquet(artifacts / "features" / f"{landmark}.parquet")
+    values = features[features["usubjid"] == patient].iloc[0]
+    console = stdout()
+    console.print(waterfall(row, values, described, top))
+    probabilities = predicted(artifacts, patient, study["landmarks"])
+    if study["simulated"]:
+        console.print(f"[bold]{SIMULATED}[/]")
+    here = ", ".join(
+        f"{name} {p:.3f}" if p is not None else f"{name} not at risk" for name, p in probabilities.items()
+    )
+    console.print(f"{ESTIMAND}, out of fold, first repeat: {here}", highlight=False, soft_wrap=True)
+    rules = pd.read_parquet(artifacts / "rules" / f"{landmark}.parquet")
+    if "protocol_branch" in rules:
+        branch = rules.loc[rules["usubjid"] == patient, "protocol_branch"].dropna().tolist()
+        console.print(f"protocol branch: {branch[0] if branch else 'none'}; not a treatment recommendation")
+    missing = [f["name"] for f in described if pd.isna(values[f["name"]])]
+    console.print(f"missing and imputed: {', '.join(missing) or 'none'}", highlight=False, soft_wrap=True)
+
+
+def waterfall(row: pd.Series, values: pd.Series, described: list[dict[str, str]], top: int) -> Table:
+    """Return base value, contributions by size, and prediction as a table: log-odds add up by row."""
+    contributions = row.drop(KEYS).astype(float)
+    order = contributions.abs().sort_values(ascending=False, kind="stable").index
+    about = {feature["name"]: feature for feature in described}
+    table = Table(
+        title=f"{row['usubjid']}: calibrated log-odds of pCR, model {row['model']}", box=SIMPLE_HEAD
+    )
+    for header in ("feature", "value", "unit", "visit"):
+        table.add_column(header)
+    for header in ("contribution", "log-odds"):
+        table.add_column(header, justify="right")
+    at = float(row["base"])
+    table.add_row("base value", "", "", "", "", f"{at:+.3f}")
+    for name in order[:top]:
+        at += contributions[name]
+        value = values[name]
+        text = "missing" if pd.isna(value) else value if isinstance(value, str) else f"{value:.5g}"
+        table.add_row(
+            name,
+            text,
+            about[name]["unit"],
+            about[name]["known_at"],
+            f"{contributions[name]:+.3f}",
+            f"{at:+.3f}",
+        )
+    rest = contributions[order[top:]]
+    if len(rest):
+        at += rest.sum()
+        table.add_row(f"{len(rest)} other features", "", "", "", f"{rest.sum():+.3f}", f"{at:+.3f}")
+    table.add_row("[bold]probability", "", "", "", "", f"[bold]{expit(at):.3f}")
+    return table
+
+
+def predicted(artifacts: Path, patient: str, landmarks: list[str]) -> dict[str, float | None]:
+    """Return the patient's prediction by the explained candidate at every landmark, first repeat."""
+    found: dict[str, float | None] = {}
+    for name in landmarks:
+        model = pd.read_parquet(artifacts / "shap" / f"{name}.parquet", columns=["model"])["model"].iloc[0]
+        rows = pd.read_parquet(artifacts / "predictions" / f"{name}.parquet")
+        mine = rows[(rows["usubjid"] == patient) & (rows["model"] == model)].sort_values("repeat")
+        found[name] = None if mine.empty else float(mine["p"].iloc[0])
+    return found

@@ -1,0 +1,128 @@
+"""Commands of `pcr` for the registry: score, serve, promote, rollback, sync, verify."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.project.console import refusals, stderr, stdout
+from pipeline.project.study import active_study
+
+app = typer.Typer()
+
+MODEL_HELP = "A registered model: models:/NAME@ALIAS or models:/NAME/VERSION."
+Model = Annotated[str, typer.Option(help=MODEL_HELP)]
+Name = Annotated[str, typer.Argument(help="Name of a registered model, such as pcr-nct07239271-c2.")]
+
+
+@app.command()
+def score(
+    model: Annotated[str, typer.Option(help=f"{MODEL_HELP} Or the folder of a stored model.")],
+    out: Annotated[Path, typer.Option(help="Where the answers go: .parquet or .csv.")],
+    tables: Annotated[Path | None, typer.Option(help="Folder with a file per raw table.")] = None,
+    rows: Annotated[Path | None, typer.Option(help="File with a row of inputs per patient.")] = None,
+    landmark: Annotated[str | None, typer.Option(help="Checked against the model's landmark.")] = None,
+) -> None:
+    """Answer for many patients: from raw tables through the same feature code, or from rows of inputs.
+
+    For example: `pcr score --model models:/pcr-nct07239271-c2@champion --tables new-patients --landmark c2
+    --out scores.parquet`, or `pcr score --model artifacts/nct07239271/models/c2 --rows rows.csv
+    --out scores.csv`.
+    """
+    from pipeline.commands.score import score as run  # noqa: PLC0415 - `pcr --help` should not wait for pandas
+
+    with refusals():
+        run(model, tables, rows, landmark, out)
+
+
+@app.command()
+def serve(
+    model: Model,
+    host: Annotated[str, typer.Option(help="Address to listen at; the default is this computer only.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(help="Port to listen at.")] = 5001,
+) -> None:
+    """Answer over HTTP, as `mlflow models serve` does, behind a layer that repeats nothing of a request.
+
+    For example: `pcr serve --model models:/pcr-nct07239271-c2@champion`, then
+    `curl -H 'content-type: application/json' -d '{"dataframe_records": [{"arm": "ADAPTIVE", "hr": "neg"}]}'
+    http://127.0.0.1:5001/invocations`.
+    """
+    from models.serving.registry import loaded_model, scoring_app  # noqa: PLC0415
+    from pipeline.registry.server import serve as run  # noqa: PLC0415
+    from pipeline.stages.track import tracking_store  # noqa: PLC0415
+
+    with refusals():
+        loaded = loaded_model(tracking_store(active_study()), model)
+    stderr().print(f"{model} answers at http://{host}:{port}/invocations", highlight=False)
+    run(scoring_app(loaded), host, port)
+
+
+@app.command()
+def promote(
+    name: Name,
+    override: Annotated[str, typer.Option(help="Why the candidate is promoted although a gate fails.")] = "",
+) -> None:
+    """Judge the candidate by the gates of configs/validation.yaml; make it champion only if all hold.
+
+    For example: `pcr promote pcr-nct07239271-c2`. Exits with 1 if it was not promoted.
+    """
+    from pipeline.registry.promotion import promote_model  # noqa: PLC0415
+
+    with refusals():
+        promoted = promote_model(name, override.strip())
+    if not promoted:
+        raise typer.Exit(1)
+
+
+@app.command()
+def rollback(name: Name) -> None:
+    """Make the previous champion of a model the champion again.
+
+    For example: `pcr rollback pcr-nct07239271-c2`.
+    """
+    from pipeline.registry.promotion import rollback_model  # noqa: PLC0415
+
+    with refusals():
+        rollback_model(name)
+
+
+@app.command()
+def sync(
+    rev: Annotated[
+        str, typer.Option(help="A commit whose state is wanted, instead of the workspace's.")
+    ] = "",
+) -> None:
+    """Make the MLflow runs and versions of the active study that are missing, from what DVC has in its cache.
+
+    For example: `pcr sync`, after the database was lost or another one was named in MLFLOW_TRACKING_URI;
+    `pcr sync --rev HEAD~3` for the state of an earlier commit.
+    """
+    from pipeline.registry.verify import checked_out, track_revision, workspace_state  # noqa: PLC0415
+    from pipeline.stages.track import track  # noqa: PLC0415
+
+    with refusals():
+        if rev:
+            stdout().print(track_revision(rev), markup=False, highlight=False, soft_wrap=True)
+            return
+        study = active_study()
+        checked_out()
+        track(workspace_state(study))
+
+
+@app.command()
+def verify() -> None:
+    """List MLflow runs and versions that are missing, duplicate, orphan or altered; exit with 1 if any is.
+
+    For example: `pcr verify`. What is missing, `pcr sync` makes.
+    """
+    from pipeline.registry.verify import problems, workspace_state  # noqa: PLC0415
+
+    with refusals():
+        found = problems(workspace_state(active_study()))
+    for line in found:
+        stdout().print(line, markup=False, highlight=False, soft_wrap=True)
+    stdout().print(f"{len(found)} problems" if found else "MLflow holds the state once, unaltered.")
+    if found:
+        raise typer.Exit(1)

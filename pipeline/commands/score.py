@@ -1,0 +1,148 @@
+"""`pcr score`: a registered or stored model's answers for patients' raw tables, or for rows of inputs.
+
+Raw tables go through the same contract, cohort and features as in training (`features.assemble`); nothing
+that a landmark must not see reaches the model.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.assemble import assemble
+from features.cohort import build_cohort
+from features.contract import refuse, validate
+from features.errors import RefusalError
+from features.landmarks import parse_landmarks
+from models.rules.decisions import decisions
+from models.rules.table import parse_rules
+from models.serving.serving import PcrModel, read_model
+from pipeline.commands.validate import model_folder
+from pipeline.project.configs import read_contract, read_feature_settings, read_rules, vocabulary
+from pipeline.project.console import stdout
+from pipeline.project.files import read_yaml, write_table
+from pipeline.project.study import study_file
+from pipeline.stages.features import require_landmark
+from pipeline.stages.rules import known_by
+
+CONFIGS = Path("configs")
+IDENTIFIER = "usubjid"
+
+
+class ScoringError(RefusalError):
+    """Patients that cannot be scored, and what to do."""
+
+
+def score(model: str, tables: Path | None, rows: Path | None, landmark: str | None, out: Path) -> None:
+    """Write the answers of a model to `out` (.parquet or .csv), and say how many rows have which status.
+
+    Raises
+    ------
+    ValueError
+        If the model, the tables, the rows or the landmark are not in order.
+    """
+    if (tables is None) == (rows is None):
+        raise ScoringError("give --tables FOLDER of raw tables, or --rows FILE of inputs: one of the two")
+    if out.suffix not in {".parquet", ".csv"}:
+        raise ScoringError(f"{out}: answers are written as .parquet or .csv")
+    with tempfile.TemporaryDirectory() as scratch:
+        served = read_model(model_folder(model, Path(scratch)))
+    at = str(served.document["landmark"])
+    if landmark not in {None, at}:
+        raise ScoringError(f"{model} answers at landmark {at}, not {landmark}: choose its model")
+    frame = read_frame(rows) if rows is not None else rows_of(tables or Path(), served)
+    answers = answered(served, frame)
+    write_table(out, answers)
+    counts = answers["status"].value_counts().to_dict()
+    told = ", ".join(f"{count} {status}" for status, count in counts.items())
+    stdout().print(f"{len(answers)} rows at {at}: {told}; written to {out}", highlight=False, soft_wrap=True)
+
+
+def answered(model: PcrModel, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the model's answers, beside the patients' ids where there are any."""
+    names = [IDENTIFIER] if IDENTIFIER in frame else []
+    answers = model.predict(frame.drop(columns=names))
+    numbers = {name: answers[name].astype(float) for name in ("pcr_probability", "lower", "upper")}
+    return pd.concat([frame[names].reset_index(drop=True), answers.assign(**numbers)], axis=1)
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Return a CSV or Parquet file as a frame.
+
+    Raises
+    ------
+    ScoringError
+        If it is neither, or holds no rows.
+    """
+    if path.suffix not in {".parquet", ".csv"}:
+        raise ScoringError(f"{path}: tables are read from .csv or .parquet")
+    try:
+        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (ValueError, OSError) as error:
+        # The reader's own message may quote the file.
+        raise ScoringError(f"{path} cannot be read as {path.suffix} ({type(error).__name__})") from None
+    if frame.empty:
+        raise ScoringError(f"{path} has no rows")
+    return frame
+
+
+def rows_of(folder: Path, model: PcrModel) -> pd.DataFrame:
+    """Return the inputs of every patient at risk, and the inputs of the rules, from raw tables.
+
+    Parameters
+    ----------
+    folder : Path
+        A .parquet or .csv file per table of the contract. Surgery may be absent: it is not due then.
+
+    Raises
+    ------
+    ValueError
+        If the tables break the contract, or nobody is at risk at the model's landmark.
+    """
+    study = read_yaml(study_file(model.document["study"]))
+    contract, genes = read_contract(CONFIGS / "contract"), CONFIGS / "rules" / "pam_genes.csv"
+    found = _tables(folder, list(contract))
+    found.setdefault("surgery", _not_due(found["subjects"]))
+    identifiers = read_yaml(CONFIGS / "identifiers.yaml")
+    tables, problems = validate(found, contract, vocabulary(study), identifiers)
+    refuse(problems)
+    eligibility = read_yaml(CONFIGS / "eligibility.yaml")
+    cohort = build_cohort(tables, study, eligibility, outcome_needed=False).frame
+    landmarks = parse_landmarks(study)
+    landmark = str(model.document["landmark"])
+    require_landmark(landmark, landmarks)
+    settings = read_feature_settings(CONFIGS / "features.yaml", genes)
+    frame = assemble(tables, cohort, landmarks[landmark], study, settings, contract).frame
+    return frame.merge(_rule_inputs(tables, cohort, study, landmark, genes), on=IDENTIFIER, how="left")
+
+
+def _rule_inputs(
+    tables: Mapping[str, pd.DataFrame], cohort: pd.DataFrame, study: Any, landmark: str, genes: Path
+) -> pd.DataFrame:
+    rules = parse_rules(read_rules(CONFIGS / "rules" / f"{study['rules']}.yaml", genes))
+    seen = study["landmarks"][: study["landmarks"].index(landmark) + 1]
+    return known_by(decisions(tables, cohort, rules), rules, seen).drop(columns="protocol_branch")
+
+
+def _tables(folder: Path, names: list[str]) -> dict[str, pd.DataFrame]:
+    if not folder.is_dir():
+        raise ScoringError(f"{folder} is no folder: give one with a .parquet or .csv file per raw table")
+    files = {name: [folder / f"{name}{end}" for end in (".parquet", ".csv")] for name in names}
+    found = {name: next((path for path in paths if path.is_file()), None) for name, paths in files.items()}
+    tables = {name: _read_table(path) for name, path in found.items() if path is not None}
+    if "subjects" not in tables:
+        raise ScoringError(f"{folder} has no subjects.parquet or subjects.csv: no patients to score")
+    return tables
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """Return a raw table; cells of a CSV as text, which the contract reads, and it may have no rows."""
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype="str")
+
+
+def _not_due(subjects: pd.DataFrame) -> pd.DataFrame:
+    if IDENTIFIER not in subjects:
+        raise ScoringError(f"subjects has no column {IDENTIFIER}")
+    return pd.DataFrame({IDENTIFIER: subjects[IDENTIFIER], "performed": "not_due"})

@@ -1,0 +1,106 @@
+"""What `make run` ends with: where the reports are, and one line per landmark."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from pipeline.project.console import stdout
+from pipeline.project.files import read_json, read_yaml
+from pipeline.project.study import ACTIVE
+from pipeline.registry.model_card import SIMULATED
+
+
+def print_summary(artifacts: Path) -> None:
+    """Print the results of the active study from its metrics.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the pipeline has not run yet.
+    """
+    study = read_yaml(ACTIVE)
+    comparison = read_json(artifacts / "metrics" / "comparison.json")
+    rows = [
+        summary_row(
+            landmark,
+            read_json(artifacts / "metrics" / f"{landmark}.json"),
+            comparison[landmark],
+            read_json(artifacts / "models" / landmark / "model.json")["candidate"],
+        )
+        for landmark in study["landmarks"]
+    ]
+    title = study["title"] + (f"\n[bold]{SIMULATED}[/]" if study["simulated"] else "")
+    caption = "Out-of-fold, all arms; intervals below the values. Log loss: below 0 the model is better."
+    table = Table(title=title, caption=caption, box=SIMPLE_HEAD)
+    for header in rows[0]:
+        table.add_column(
+            header, justify="left" if header in {"landmark", "chosen"} else "right", no_wrap=True
+        )
+    for row in rows:
+        table.add_row(*row.values())
+    console = stdout()
+    console.print(table)
+    for below in rules_tables(artifacts / "review"):
+        console.print(below)
+    for page in sorted((artifacts / "reports").glob("*.html")):
+        console.print(f"report: {page}", highlight=False, soft_wrap=True)
+
+
+def rules_tables(review: Path) -> list[Table]:
+    """Return what the readings of the rules change, for the terminal; nothing where no arm follows rules."""
+    branches = pd.read_csv(review / "branches.csv")
+    readings = pd.read_csv(review / "readings.csv")
+    if branches.empty:
+        return []
+    side_by_side = Table(
+        title="Protocol branches of the adaptive arm (patients); not a treatment recommendation",
+        box=SIMPLE_HEAD,
+    )
+    for header in branches:
+        side_by_side.add_column(
+            str(header).replace("in_force", "readings in force"),
+            justify="left" if header in {"node", "branch"} else "right",
+        )
+    for cells in branches.astype("str").to_numpy():
+        side_by_side.add_row(*cells)
+    changed = Table(title="Patients whose answer changes under each other reading", box=SIMPLE_HEAD)
+    for header in ("no.", "setting", "in force", "alternative"):
+        changed.add_column(header)
+    changed.add_column("patients", justify="right")
+    rows: list[dict[str, Any]] = readings.to_dict("records")  # type: ignore[assignment]  # names are text
+    for row in rows:
+        count = (
+            str(row["note"]) if pd.isna(row["changed"]) else f"{row['changed']:.0f} of {row['patients']:.0f}"
+        )
+        of_reading = (str(row["number"]), row["setting"], row["in_force"], row["alternative"])
+        changed.add_row(*of_reading, count)
+    return [side_by_side, changed]
+
+
+def summary_row(
+    landmark: str, metrics: Mapping[str, Any], differences: Mapping[str, Any], candidate: str
+) -> dict[str, str]:
+    """Return one line of the summary as text, by column header."""
+    chosen = metrics["chosen"]
+    return {
+        "landmark": landmark,
+        "n": str(chosen["n"]["value"]),
+        "pCR": str(chosen["events"]["value"]),
+        "chosen": candidate,
+        "AUC\nmodel": interval(chosen["auc"]),
+        "AUC\nrules": interval(metrics["rules"]["auc"]),
+        "Brier\nmodel": interval(chosen["brier"]),
+        "log loss\nmodel - rules": interval(differences["chosen-rules"]["delta_log_loss"]),
+    }
+
+
+def interval(measure: Mapping[str, Any], digits: int = 3) -> str:
+    """Return the value and, on a line of its own, its interval; or that it could not be computed."""
+    if "error" in measure:
+        return "not computable"
+    bounds = f"\n{measure['low']:.{digits}f} to {measure['high']:.{digits}f}" if "low" in measure else ""
+    return f"{measure['value']:.{digits}f}{bounds}"

@@ -1,0 +1,154 @@
+"""The report of a ctDNA library: figures, features of every draw, the page, the simulator's piece."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.ctdna import build
+from models.description.ctdna_reference import (
+    assay_limits,
+    coverage,
+    haematopoiesis,
+    hr_groups,
+    library_samples,
+    mutation_shares,
+    patient_status,
+)
+from models.description.kinetics import draw_pairs, summary
+from pipeline.intake.ctdna_reference.page import library_page
+from pipeline.intake.ctdna_reference.priors import priors_piece
+from pipeline.intake.pages import write_problems
+from pipeline.intake.preflight import GENES, checked
+from pipeline.project.configs import read_feature_settings
+from pipeline.project.files import read_yaml, replacing, write_json, write_table, write_text
+from pipeline.project.study import DATA, StudyError, study_file
+from pipeline.sources.mapped import source_files
+from pipeline.sources.mapping.study_file import NO_OUTCOME
+from pipeline.stages.raw import Ingested
+
+SETTINGS = Path("configs/library.yaml")
+FEATURES = Path("configs/features.yaml")
+SIMULATION = Path("configs/simulation.yaml")
+
+
+@dataclass(frozen=True)
+class Library:
+    """A library as read: tables, samples in order of time, settings, and the gene sets looked at."""
+
+    raw: Ingested
+    samples: pd.DataFrame
+    settings: Mapping[str, Any]
+    ctdna: Mapping[str, Any]
+    sets: Mapping[str, Sequence[str]]
+
+    @property
+    def variants(self) -> pd.DataFrame | None:
+        """The variants in plasma; None where the library has no such table."""
+        return self.raw.tables.get("ctdna_variants")
+
+
+def make_library_report(name: str, source: Path | None, out: Path) -> dict[str, Any]:
+    """Read and check a study without outcome, and write its report into the folder `out`; return the figures.
+
+    library.json (all figures), mutations.csv, pairs.csv (draw by draw), features.parquet with features.json,
+    problems.html and .csv, library.html, and priors.yaml for `pcr priors`.
+
+    Raises
+    ------
+    ValueError
+        If the study has an outcome, is not in order, or has no ctDNA samples; nothing is written then.
+    """
+    study = read_yaml(study_file(name))
+    if not isinstance(study, dict) or study.get("outcome") != NO_OUTCOME:
+        raise StudyError(
+            f"study {name} has an outcome: pcr run --study {name}; `pcr library` is for `outcome: none`"
+        )
+    raw = checked(name, source)
+    if raw.tables.get("ctdna_samples", pd.DataFrame()).empty:
+        raise StudyError(
+            f"study {name}: a library needs rows in ctdna_samples; map them in {study_file(name)}"
+        )
+    library = opened(raw, study)
+    files = fingerprints(study, source if source is not None else DATA / name)
+    found = figures(library, study) | {"files": files}
+    pairs = draw_pairs(library.samples, library.settings["month_days"])
+    frame, described = draw_features(library, study)
+    with replacing(out) as new:
+        new.mkdir()
+        write_json(new / "library.json", found)
+        write_table(new / "mutations.csv", pd.DataFrame(found["mutations"]))
+        write_table(new / "pairs.csv", pairs)
+        write_table(new / "features.parquet", frame)
+        write_json(new / "features.json", described)
+        write_problems(new / "problems.html", name, raw.problems, raw.dropped)
+        write_text(new / "priors.yaml", priors_piece(library, found, read_yaml(SIMULATION)))
+        write_text(new / "library.html", library_page(found))
+    return found
+
+
+def opened(raw: Ingested, study: Mapping[str, Any]) -> Library:
+    """Return the library with its samples in order and the settings that its figures need."""
+    ctdna = read_feature_settings(FEATURES, GENES)["ctdna"]
+    pam = ctdna["gene_sets"]["pam"]
+    tp53 = ctdna["gene_sets"]["tp53"]
+    sets = {"PAM pathway": pam, "TP53": tp53, **{gene: [gene] for gene in pam}}
+    dates = sorted(raw.tables["ctdna_samples"]["visit"].dropna().unique())
+    visits = dates if study["visits"] == "dates" else study["visits"]
+    return Library(raw, library_samples(raw.tables, visits), read_yaml(SETTINGS), ctdna, sets)
+
+
+def figures(library: Library, study: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything that the report says, ready for JSON."""
+    samples, variants, level = library.samples, library.variants, library.settings["level"]
+    hr = hr_groups(library.raw.tables)
+    gene = library.settings["haematopoietic_gene"]
+    months = library.settings["month_days"]
+    status = None if variants is None else patient_status(samples, variants, library.ctdna, library.sets)
+    return {
+        "study": study["study"],
+        "title": study["title"],
+        "level": level,
+        "month_days": months,
+        "patients": len(hr),
+        "by_hr": {str(group): int(n) for group, n in hr.value_counts().sort_index().items()},
+        "samples": len(samples),
+        "sampled": int(samples["usubjid"].nunique()),
+        "dated": int(samples["draw_date"].notna().sum()),
+        "gene_sets": {name: list(genes) for name, genes in library.sets.items()},
+        "mutations": [] if status is None else mutation_shares(status, hr, level),
+        "coverage": coverage(samples, library.sets),
+        "haematopoietic_gene": gene,
+        "haematopoiesis": {} if variants is None else haematopoiesis(samples, variants, gene, level),
+        "kinetics": summary(draw_pairs(samples, months), level),
+        "assays": assay_limits(samples, variants),
+    }
+
+
+def draw_features(library: Library, study: Mapping[str, Any]) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """Return the ctDNA features, one row per patient; with dates for visits the draws are draw1, draw2 ..."""
+    samples = library.samples.drop(columns="state")
+    visits = study["visits"]
+    if visits == "dates":
+        number = samples.groupby("usubjid").cumcount() + 1
+        samples = samples.assign(visit="draw" + number.astype("str"))
+        visits = [f"draw{i}" for i in range(1, int(number.max()) + 1)]
+    tables = {"ctdna_samples": samples}
+    if library.variants is not None:
+        tables["ctdna_variants"] = library.variants
+    patients = library.raw.tables["subjects"]["usubjid"].sort_values()
+    index = pd.Index(patients, name="usubjid", dtype="str")
+    frame, features = build(tables, index, {**library.ctdna, "visits": visits})
+    return frame.reset_index(), [feature.as_dict() for feature in features]
+
+
+def fingerprints(study: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Return the files that were read and the start of their SHA-256."""
+    return {
+        path: hashlib.sha256((folder / path).read_bytes()).hexdigest()[:16]
+        for path in source_files(study, folder)
+        if (folder / path).is_file()
+    }

@@ -1,0 +1,1 @@
+"""The ground: files, console, configuration, the active study, checkpoints."""

@@ -1,0 +1,1 @@
+"""What MLflow holds: state, runs, verification, promotion, cards and the server."""

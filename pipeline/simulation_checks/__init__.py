@@ -1,0 +1,1 @@
+"""What only simulated studies can tell: coverage, the best attainable AUC, published figures."""

@@ -1,0 +1,66 @@
+"""The best attainable AUC in a simulated study, approximately: `make attainable`.
+
+A flexible model (LightGBM on the true probabilities of very many simulated patients) knows about all that the
+features can tell; its AUC in other patients is what no model of the trial can pass by much. It is an
+approximation from below, and is written with the digest of the simulation that it belongs to.
+"""
+
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+from rich.progress import track
+
+from models.measures.evaluate import population_values
+from models.procedure.backends import workers
+from models.procedure.encoding import learn_encoding
+from models.serving.serving import PcrModel
+from pipeline.project.console import refusals, stderr, stdout
+from pipeline.project.files import read_json, read_yaml, stage_paths, write_json
+from pipeline.simulation_checks.populations import block_sizes, blocks, digest, read_recipe, split_truth
+
+
+def flexible_auc(
+    learn: pd.DataFrame, judge: pd.DataFrame, features: list[dict[str, Any]], settings: Any, seed: int
+) -> float:
+    """Return the population AUC in `judge` of a model learned from `learn` (rows of `simulated_rows`)."""
+    encoding = learn_encoding(learn, features, rarest_level=1, most_missing=1.0, shrinkage=1.0)
+    coder = PcrModel({"features": features, "encoding": encoding})
+    parts = [split_truth(rows.loc[rows["outcome"].notna()]) for rows in (learn, judge)]
+    (x, truth), (x_judge, truth_judge) = [(coder.encode(rows), secret["p"]) for rows, secret in parts]
+    parameters = settings["boosting"] | {
+        "objective": "cross_entropy", "verbosity": -1, "num_threads": workers(), "seed": seed,
+        "deterministic": True, "force_row_wise": True,
+    }  # fmt: skip
+    booster = lightgbm.train(parameters, lightgbm.Dataset(x, label=truth), settings["rounds"])
+    p = np.asarray(booster.predict(x_judge))
+    return population_values(truth_judge, np.clip(p, 1e-6, 1 - 1e-6), ["auc"])["auc"]
+
+
+def main() -> None:
+    """Simulate, learn, judge, write."""
+    args = stage_paths(__doc__ or "", "study", "configs", "settings", "features", "out")
+    settings = read_yaml(args.settings)["attainable"]
+    with refusals():
+        recipe = read_recipe(args.study, args.configs)
+        landmarks = recipe.study["landmarks"]
+        sizes = block_sizes(settings["learn"]) + block_sizes(settings["judge"])
+        made = blocks(recipe, sizes, settings["seed"], landmarks)
+        parts = list(track(made, description="simulating", total=len(sizes), console=stderr()))
+    cut = len(block_sizes(settings["learn"]))
+    found = {}
+    for landmark in landmarks:
+        learn, judge = (
+            pd.concat([part[landmark] for part in some], ignore_index=True)
+            for some in (parts[:cut], parts[cut:])
+        )
+        features = read_json(args.features / f"{landmark}.json")["features"]
+        auc = flexible_auc(learn, judge, features, settings, settings["seed"])
+        found[landmark] = {"value": auc, "learned_from": len(learn), "judged_in": len(judge)}
+        stdout().print(f"{landmark}: {auc:.4f}")
+    write_json(args.out, {"recipe": digest(recipe), "landmarks": found})
+
+
+if __name__ == "__main__":
+    main()

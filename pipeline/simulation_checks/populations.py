@@ -1,0 +1,151 @@
+"""Simulated populations as an analysis sees them: the rows of every landmark, with the truth beside them.
+
+Only checks of simulated studies use this (`truth_check`, `coverage`, `attainable`). Patients are made in
+blocks, each with a seed of its own, by the same code that makes the study: simulator, contract, cohort,
+rules, features. A population is large, so that a model's values in it are those that its trial estimates.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from features.assemble import assemble
+from features.cohort import build_cohort
+from features.contract import Contract, refuse, validate
+from features.errors import RefusalError
+from features.landmarks import parse_landmarks
+from models.procedure.backends import workers
+from models.rules.decisions import decisions
+from models.rules.table import parse_rules
+from pipeline.project.configs import read_contract, read_feature_settings, read_rules, vocabulary
+from pipeline.project.files import read_yaml
+from pipeline.sources.simulator import simulate
+from pipeline.stages.rules import known_by
+
+TRUTH = "truth_"
+"""Prefix of what no analysis may see: truth_p = P(pCR | latents, fate) in the patient's own arm."""
+BLOCK = 10_000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a simulated patient becomes a row of an analysis."""
+
+    study: dict[str, Any]
+    simulation: dict[str, Any]
+    contract: Contract
+    identifiers: dict[str, Any]
+    eligibility: dict[str, Any]
+    features: dict[str, Any]
+    rules: dict[str, Any]
+
+
+def read_recipe(study: Path, configs: Path) -> Recipe:
+    """Read the recipe of a simulated study from its file and the folder of configurations.
+
+    Raises
+    ------
+    ValueError
+        If the study is not simulated.
+    """
+    content = read_yaml(study)
+    if not content["simulated"]:
+        raise RefusalError(
+            f"{study}: study {content['study']} is not simulated, so there is no truth to check against"
+        )
+    genes = configs / "rules" / "pam_genes.csv"
+    return Recipe(
+        content,
+        read_yaml(Path(content["source"])),
+        read_contract(configs / "contract"),
+        read_yaml(configs / "identifiers.yaml"),
+        read_yaml(configs / "eligibility.yaml"),
+        read_feature_settings(configs / "features.yaml", genes),
+        read_rules(configs / "rules" / f"{content['rules']}.yaml", genes),
+    )
+
+
+def digest(recipe: Recipe) -> str:
+    """Return the sha256 of what makes a population, whatever its size and seed."""
+    simulation = {name: value for name, value in recipe.simulation.items() if name != "seed"}
+    simulation["cohort"] = {name: value for name, value in simulation["cohort"].items() if name != "n"}
+    study = {name: recipe.study[name] for name in ("visits", "schedule", "outcome", "features")}
+    content = [simulation, study, recipe.eligibility, recipe.features, recipe.rules]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def simulated_rows(recipe: Recipe, n: int, seed: int, landmarks: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Simulate `n` patients and return the rows of each landmark: those at risk, sorted by id.
+
+    Columns: usubjid, the features, branch and inputs of the rules (as in rules/<landmark>.parquet),
+    ``outcome`` (NaN where missing), and the truth: ``truth_p`` (given fate, in the patient's own arm),
+    ``truth_control`` and ``truth_adaptive`` (of both strategies, fate averaged).
+    """
+    made = simulate(recipe.simulation | {"seed": seed}, n=n, rules=recipe.rules)
+    tables, problems = validate(made.tables, recipe.contract, vocabulary(recipe.study), recipe.identifiers)
+    refuse(problems)
+    cohort = build_cohort(tables, recipe.study, recipe.eligibility).frame
+    rules = parse_rules(recipe.rules)
+    decided = decisions(tables, cohort, rules)
+    beside = cohort[["usubjid", "arm", "outcome"]].merge(made.truth, on="usubjid")
+    adaptive = beside["arm"] == recipe.study["adaptive_arm"]
+    own = beside["p_adaptive_given_fate"].where(adaptive, beside["p_control_given_fate"])
+    truth = {"p": own, "control": beside["p_control"], "adaptive": beside["p_adaptive"]}
+    beside = beside[["usubjid", "outcome"]].assign(**{TRUTH + name: values for name, values in truth.items()})
+    known = parse_landmarks(recipe.study)
+    names = list(known)
+    rows = {}
+    for landmark in landmarks:
+        assembled = assemble(tables, cohort, known[landmark], recipe.study, recipe.features, recipe.contract)
+        of_rules = known_by(decided, rules, names[: names.index(landmark) + 1])
+        whole = assembled.frame.merge(of_rules, on="usubjid").merge(beside, on="usubjid")
+        rows[landmark] = whole.sort_values("usubjid", ignore_index=True)
+    return rows
+
+
+def block_sizes(n: int) -> list[int]:
+    """Return the sizes of the blocks that `n` patients are simulated in."""
+    return [min(BLOCK, n - start) for start in range(0, n, BLOCK)]
+
+
+def population(recipe: Recipe, n: int, seed: int, landmarks: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return the rows of `n` simulated patients by landmark, as `simulated_rows`; ids are unique.
+
+    Equal for any number of workers.
+    """
+    parts = list(blocks(recipe, block_sizes(n), seed, landmarks))
+    return {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in landmarks}
+
+
+def blocks(
+    recipe: Recipe, sizes: Sequence[int], seed: int, landmarks: Sequence[str]
+) -> Iterator[dict[str, pd.DataFrame]]:
+    """Yield the rows of every block by landmark, in order, as they are ready."""
+    seeds = np.random.SeedSequence(seed).generate_state(len(sizes))
+    pool = Parallel(n_jobs=min(workers(), len(sizes)), return_as="generator")
+    yield from pool(
+        delayed(block)(recipe, size, int(own), landmarks, number)
+        for number, (size, own) in enumerate(zip(sizes, seeds, strict=True))
+    )
+
+
+def block(
+    recipe: Recipe, n: int, seed: int, landmarks: Sequence[str], number: int
+) -> dict[str, pd.DataFrame]:
+    """Return the rows of one block; its number goes before the ids, which are unique in the population so."""
+    rows = simulated_rows(recipe, n, seed, landmarks)
+    return {name: frame.assign(usubjid=f"{number}-" + frame["usubjid"]) for name, frame in rows.items()}
+
+
+def split_truth(rows: pd.DataFrame) -> tuple[pd.DataFrame, Mapping[str, np.ndarray]]:
+    """Return the rows without the truth, and the truth by name (p, control, adaptive), each of shape (n,)."""
+    secret = [column for column in map(str, rows) if column.startswith(TRUTH)]
+    values = {column.removeprefix(TRUTH): rows[column].to_numpy(dtype=float) for column in secret}
+    return rows.drop(columns=secret), values

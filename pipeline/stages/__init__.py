@@ -1,0 +1,1 @@
+"""What DVC runs: one module a stage, named as in dvc.yaml. Read, call, write."""

@@ -1,0 +1,27 @@
+"""Stage cohort: all randomised patients with outcome, eligibility and who is at risk at each landmark."""
+
+from features.cohort import build_cohort
+from pipeline.project.console import refusals
+from pipeline.project.files import (
+    read_study,
+    read_tables,
+    read_yaml,
+    replacing,
+    stage_paths,
+    write_json,
+    write_table,
+)
+
+
+def main() -> None:
+    """Read raw tables, build the cohort, write it with its flow."""
+    args = stage_paths(__doc__ or "", "study", "eligibility", "raw", "out")
+    with refusals():
+        cohort = build_cohort(read_tables(args.raw), read_study(args.study), read_yaml(args.eligibility))
+    with replacing(args.out) as new:
+        write_table(new / "cohort.parquet", cohort.frame)
+        write_json(new / "flow.json", cohort.flow)
+
+
+if __name__ == "__main__":
+    main()

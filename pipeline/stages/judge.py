@@ -1,0 +1,68 @@
+"""Stage judge: a landmark's measures, curves, subgroups and robustness, and the alarm at what is too good."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from features.errors import RefusalError
+from models.evaluation.curves import benefit_curves, calibration_curves, roc_curves
+from models.evaluation.performance import judge
+from models.evaluation.robustness import robustness
+from models.evaluation.subgroups import heterogeneity
+from models.rules.table import BRANCH
+from pipeline.project.console import refusals
+from pipeline.project.files import read_json, read_yaml, stage_paths, write_json, write_table
+
+
+class LeakageAlarmError(RefusalError):
+    """A performance that is too good to be true."""
+
+
+def sound_alarm(judged: Mapping[str, Mapping[str, Any]], limit: float, acknowledged: str) -> None:
+    """Raise if an AUC is above `limit`, unless the study file acknowledges it with a reason.
+
+    Raises
+    ------
+    LeakageAlarmError
+        Naming the models and what to do.
+    """
+    suspects = [m for m, measures in judged.items() if measures.get("auc", {}).get("value", 0.0) > limit]
+    if suspects and not acknowledged:
+        raise LeakageAlarmError(
+            f"AUC above {limit} by {', '.join(suspects)}: look for a feature that knows the outcome. "
+            "If it is true, write why into leakage_acknowledged of configs/study.yaml"
+        )
+
+
+def main() -> None:
+    """Read predictions, judge them, sound the alarm, write the metrics and the curves."""
+    args = stage_paths(
+        __doc__ or "", "study", "validation", "features", "description", "cohort", "rules", "predictions",
+        "resampled", "metrics", "subgroups", "robustness", "benefit", "calibration", "roc", "instability",
+    )  # fmt: skip
+    study, validation = read_yaml(args.study), read_yaml(args.validation)
+    patients = pd.read_parquet(args.cohort).set_index("usubjid")
+    branch = pd.read_parquet(args.rules).set_index("usubjid")[BRANCH]
+    predictions = pd.read_parquet(args.predictions)
+    judged = judge(predictions, patients["arm"], branch, validation)
+    with refusals():
+        sound_alarm(judged, validation["leakage_alarm_auc"], study["leakage_acknowledged"])
+    features = pd.read_parquet(args.features).join(patients["siteid"], on="usubjid")
+    described = read_json(args.description)["features"]
+    subgroups = heterogeneity(predictions, features, described, validation)
+    robust, points = robustness(pd.read_parquet(args.resampled), patients["siteid"], validation)
+    curves = {
+        args.benefit: benefit_curves(predictions, branch, study["de_escalated_branches"], validation),
+        args.calibration: calibration_curves(predictions, validation),
+        args.roc: roc_curves(predictions),
+        args.instability: points,
+    }
+    for path, frame in curves.items():
+        write_table(path, frame.round(6))
+    for path, found in {args.metrics: judged, args.subgroups: subgroups, args.robustness: robust}.items():
+        write_json(path, found)
+
+
+if __name__ == "__main__":
+    main()
