@@ -38,7 +38,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from models.measures.evaluate import auc
 from models.procedure.encoding import read_inputs
-from models.procedure.folds import deal
+from models.procedure.folds import stratified_folds
 from models.procedure.resampling import Split, cross_validate, outcome_strata, stratified_splits
 from models.procedure.response_model import ResponseModel
 from pipeline.project.console import stdout
@@ -102,7 +102,7 @@ class InnerFolds:
         return self.folds
 
     def split(self, X: Any, y: Any, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:  # noqa: ARG002
-        yield from deal(np.asarray(y), self.folds, self.seed)
+        yield from stratified_folds(np.asarray(y), self.folds, self.seed)
 
 
 def scikit_learn(given: Problem, *, encode_inside: bool) -> np.ndarray:
@@ -121,7 +121,8 @@ def scikit_learn(given: Problem, *, encode_inside: bool) -> np.ndarray:
     if encode_inside:
         text = [feature["name"] for feature in given.features if feature["kind"] == "categorical"]
         encoder = OneHotEncoder(
-            min_frequency=given.settings["encoding"]["rarest_level"], handle_unknown="infrequent_if_exist"
+            min_frequency=given.settings["encoding"]["min_level_patients"],
+            handle_unknown="infrequent_if_exist",
         )
         columns = make_column_transformer((encoder, text), remainder="passthrough", sparse_threshold=0.0)
         estimator, X = make_pipeline(columns, classifier), given.rows[names]

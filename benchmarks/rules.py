@@ -14,7 +14,7 @@ from models.rules.inputs import inputs_from_tables
 from models.rules.table import decide, parse_rules
 from pipeline.project.console import stdout
 from pipeline.project.files import read_yaml
-from pipeline.simulation_checks.populations import read_recipe
+from pipeline.simulation_checks.populations import read_simulation_spec
 from pipeline.sources.simulator import simulate
 
 PATIENTS = 100_000
@@ -22,13 +22,13 @@ PATIENTS = 100_000
 
 def main() -> None:
     """Simulate, read the inputs, decide, and print the seconds."""
-    recipe = read_recipe(Path("configs/study.yaml"), Path("configs"))
+    spec = read_simulation_spec(Path("configs/study.yaml"), Path("configs"))
     table = Table("step", "goal (s)", "processor time (s)", title=f"{PATIENTS:,} simulated patients")
     began = process_time()
-    made = simulate(recipe.simulation, n=PATIENTS, rules=recipe.rules)
+    made = simulate(spec.simulation, n=PATIENTS, rules=spec.rules)
     table.add_row("simulate", "20", f"{process_time() - began:.2f}")
-    cohort = build_cohort(made.tables, recipe.study, read_yaml(Path("configs/eligibility.yaml"))).frame
-    rules = parse_rules(recipe.rules)
+    cohort = build_cohort(made.tables, spec.study, read_yaml(Path("configs/eligibility.yaml"))).frame
+    rules = parse_rules(spec.rules)
     began = process_time()
     inputs = inputs_from_tables(made.tables, cohort, rules)
     table.add_row("read the inputs of the rules at three nodes", "-", f"{process_time() - began:.2f}")

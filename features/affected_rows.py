@@ -21,7 +21,7 @@ class AtCentre(NamedTuple):
     ids: str
 
 
-class Concerned:
+class AffectedRows:
     """Counts and names rows of checked tables; ids of `withheld` (table, column) are never named."""
 
     def __init__(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from features import clinical, ctdna, imaging, pathology
 from features.contract import Contract
-from features.errors import RefusalError
+from features.errors import UserError
 from features.feature import STATE_SUFFIX, Feature, FeatureError, contract_columns, without_missing_levels
 from features.landmarks import Landmark, visible
 
@@ -24,7 +24,7 @@ BUILDERS: dict[str, Builder] = {
 ADAPTIVE_ONLY = "adaptive_arm"
 
 
-class LeakageError(RefusalError):
+class LeakageError(UserError):
     """A feature that would tell what it must not: here, a missing value that stands for the arm."""
 
 
@@ -163,12 +163,12 @@ def _domain_settings(
 def _state_of_arm(frame: pd.DataFrame, arm: pd.Series, settings: Mapping[str, Any]) -> str | None:
     """Return the state that is not planned throughout one arm only, or lacking there and known elsewhere.
 
-    Arms of fewer than ``smallest_arm`` patients are passed over; ``mostly_known`` is the share of patients of
-    another arm from which on a state that one arm lacks altogether is no chance.
+    Arms of fewer than ``min_arm_patients`` patients are passed over; ``min_share_known`` is the share of
+    patients of another arm from which on a state that one arm lacks altogether is no chance.
     """
-    large = arm.map(arm.value_counts()) >= settings["smallest_arm"]
+    large = arm.map(arm.value_counts()) >= settings["min_arm_patients"]
     for name in (column for column in frame.columns if column.endswith(STATE_SUFFIX)):
-        for levels, known in ((["not_planned"], 0.0), (ctdna.NOT_TAKEN, settings["mostly_known"])):
+        for levels, known in ((["not_planned"], 0.0), (ctdna.NOT_TAKEN, settings["min_share_known"])):
             lacking = frame[name].isin(levels)[large].groupby(arm[large]).mean()
             without = lacking.index[lacking == 1]
             if len(without) and (1 - lacking).max() > known:

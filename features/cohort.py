@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.errors import RefusalError
+from features.errors import UserError
 from features.landmarks import Landmark, decision_dates, next_cycle_start, parse_landmarks
 
 NODE_NEGATIVE = "ypN0"
@@ -24,7 +24,7 @@ RCB_0_1 = ("0", "I")
 SLNB = "sentinel_node_positive_before_treatment"
 
 
-class CohortError(RefusalError):
+class CohortError(UserError):
     """Tables from which no cohort, or no outcome with two classes, can be made."""
 
 

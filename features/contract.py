@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from features.affected_rows import Concerned
+from features.affected_rows import AffectedRows
 from features.cells import DTYPES, as_text, as_type, looks_like
-from features.errors import RefusalError
+from features.errors import UserError
 from features.identifiers import find_identifiers
 from features.specification import (
     ColumnSpec,
@@ -75,7 +75,7 @@ ADVICE = {
 """Rule (the part before the colon) -> what to do."""
 
 
-class ContractError(RefusalError):
+class ContractError(UserError):
     """Raw tables that are refused; `problems` is the frame that `validate` returned."""
 
     def __init__(self, message: str, problems: pd.DataFrame) -> None:
@@ -306,7 +306,7 @@ def _as_problems(
             finding.rule,
         )
 
-    concerned, rows = Concerned(tables, contract, withheld), []
+    concerned, rows = AffectedRows(tables, contract, withheld), []
     for finding in sorted(findings, key=place):
         whom = (0, "", []) if finding.rows is None else concerned.by(finding.table, finding.rows)
         if finding.rows is None or whom[0]:

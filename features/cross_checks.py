@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from features.affected_rows import Concerned
+from features.affected_rows import AffectedRows
 from features.contract import PROBLEM_COLUMNS, Contract
 from features.recist import categories_of
 
@@ -60,7 +60,7 @@ def cross_problems(
 
     A missing cell contradicts nothing. `visits` are the study's, in order of time.
     """
-    concerned, rows = Concerned(tables, contract), []
+    concerned, rows = AffectedRows(tables, contract), []
     for finding in _findings(tables, contract, visits):
         mask = finding.rows.fillna(value=False).astype(bool)
         if mask.any():

@@ -1,5 +1,9 @@
-"""The errors that are meant for people who run the pipeline; every other one is a fault of the pipeline."""
+"""Two kinds of errors: what the person at the keyboard can mend, and what only the maintainers can."""
 
 
-class RefusalError(ValueError):
-    """What is refused. The message says what, where and what to do, and holds no patient's value."""
+class UserError(ValueError):
+    """Input or configuration is wrong: what, where and what to do, without patients' values. Exit code 1."""
+
+
+class PipelineFault(RuntimeError):  # noqa: N818 - the counterpart of a user's error
+    """The pipeline contradicts itself: its artifacts or results do not fit together. Exit code 70."""

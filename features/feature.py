@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from features.contract import Contract
-from features.errors import RefusalError
+from features.errors import UserError
 
 STATE_SUFFIX = "_state"
 """Ends the name of every feature that says how far a domain was observed at a visit."""
 
 
-class FeatureError(RefusalError):
+class FeatureError(UserError):
     """Settings or tables from which a feature cannot be built."""
 
 

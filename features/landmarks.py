@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from features.contract import Contract, TableSpec
-from features.errors import RefusalError
+from features.errors import UserError
 
 LATE_COLUMNS = ["table", "visit", "reason", "rows"]
 NEVER_VISIBLE = "outcome"
 
 
-class LandmarkError(RefusalError):
+class LandmarkError(UserError):
     """A study whose landmarks contradict its visits, or tables that cannot be placed in time."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from features.cells import DTYPES
-from features.errors import RefusalError
+from features.errors import UserError
 
 KNOWN_AT = ("baseline", "visit", "sample", "cycle", "outcome")
 
@@ -107,11 +107,11 @@ def parse_contract(documents: Iterable[Mapping[str, Any]]) -> Contract:
     for document in documents:
         spec = _table_spec(document)
         if spec.table in contract:
-            raise RefusalError(f"contract: table {spec.table} is defined twice")
+            raise UserError(f"contract: table {spec.table} is defined twice")
         contract[spec.table] = spec
     for spec in contract.values():
         for fault in _contract_faults(spec, contract):
-            raise RefusalError(f"contract, table {spec.table}: {fault}")
+            raise UserError(f"contract, table {spec.table}: {fault}")
     return contract
 
 
@@ -139,7 +139,7 @@ def _only_fields(kind: type, document: Mapping[str, Any], where: str) -> dict[st
     needed = {field.name for field in fields(kind) if field.default is MISSING}
     unknown, missing = sorted(set(document) - names), sorted(needed - set(document))
     if unknown or missing:
-        raise RefusalError(f"{where}: unknown keys {unknown}, missing keys {missing}")
+        raise UserError(f"{where}: unknown keys {unknown}, missing keys {missing}")
     return dict(document)
 
 

@@ -18,14 +18,14 @@ import pandas as pd
 from scipy.special import ndtri
 from sklearn.linear_model import LogisticRegression
 
-from features.errors import RefusalError
+from features.errors import UserError
 from models.measures.common import BoolArray, FloatArray, Measure
 from models.procedure.encoding import learn_encoding
-from models.procedure.folds import deal
+from models.procedure.folds import stratified_folds
 from models.serving.serving import PcrModel
 
 
-class PolicyError(RefusalError):
+class PolicyError(UserError):
     """A strategy whose value randomisation does not identify, or data that do not allow its estimation."""
 
 
@@ -99,8 +99,8 @@ class StrategyModel:
         learned = learn_encoding(
             X,
             self.features,
-            rarest_level=self.encoding["rarest_level"],
-            most_missing=self.encoding["most_missing"],
+            min_level_patients=self.encoding["min_level_patients"],
+            max_missing_share=self.encoding["max_missing_share"],
             shrinkage=self.encoding["imputation_shrinkage"],
         )
         coder = PcrModel({"features": self.features, "encoding": learned})
@@ -154,7 +154,7 @@ def cross_fit(
     """
     m0, m1, observed = np.empty(len(y)), np.empty(len(y)), np.empty(len(y))
     models = []
-    for train, test in deal(treated, folds, seed):
+    for train, test in stratified_folds(treated, folds, seed):
         if np.unique(y[train][~np.isnan(y[train])]).size < 2:
             raise PolicyError("the outcome is the same for all patients of a training part")
         fitted = model.fit(X.iloc[train], treated[train], y[train])

@@ -10,7 +10,7 @@ import typer
 from pipeline.commands import ctdna_reference as commands_library
 from pipeline.commands import intake as commands_intake
 from pipeline.commands import registry as commands_registry
-from pipeline.project.console import refusals, stderr
+from pipeline.project.console import reported_errors, stderr
 from pipeline.project.study import active_study
 
 app = typer.Typer(
@@ -47,7 +47,7 @@ def run(
     from pipeline.intake.preflight import preflight  # noqa: PLC0415 - `pcr --help` should not wait for pandas
     from pipeline.project.profiles import apply_profile  # noqa: PLC0415
 
-    with refusals():
+    with reported_errors():
         preflight(study, source)
         if profile is not None:
             apply_profile(profile)
@@ -66,7 +66,7 @@ def summary() -> None:
     """Show one line per landmark of the active study: n, pCR, AUC, Brier, and the model against the rules."""
     from pipeline.commands.summary import print_summary  # noqa: PLC0415
 
-    with refusals():
+    with reported_errors():
         print_summary(Path("artifacts") / active_study())
 
 
@@ -82,7 +82,7 @@ def report(
     """
     from pipeline.commands.patient_report import print_patient  # noqa: PLC0415
 
-    with refusals():
+    with reported_errors():
         print_patient(Path("artifacts") / active_study(), landmark, patient, top)
 
 
@@ -106,7 +106,7 @@ def validate(
     """
     from pipeline.commands.validate import print_validation  # noqa: PLC0415
 
-    with refusals():
+    with reported_errors():
         print_validation(model, study, landmark, source, recalibrate, out)
 
 

@@ -16,7 +16,7 @@ FEATURES: list[dict[str, Any]] = [
      "domain": "ctdna", "known_at": "c1", "low": None, "high": None},
 ]  # fmt: skip
 SETTINGS: dict[str, Any] = {
-    "encoding": {"rarest_level": 5, "most_missing": 0.8, "imputation_shrinkage": 0.2},
+    "encoding": {"min_level_patients": 5, "max_missing_share": 0.8, "imputation_shrinkage": 0.2},
     "candidates": {
         "logistic": {
             "kind": "logistic",

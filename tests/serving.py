@@ -27,7 +27,7 @@ from tests.patients import FEATURES, SETTINGS, patients
 ROOT = Path(__file__).parents[1]
 NAME = "pcr-made-up-c1"
 REQUIREMENTS = [f"{name}=={version(name)}" for name in ("numpy", "pandas", "lightgbm")]
-SUPPORT = {"support_quantile": 0.99, "unit_tolerance": 3.0, "rarest_level": 5, "folds": 3, "seed": 1}
+SUPPORT = {"support_quantile": 0.99, "unit_tolerance": 3.0, "min_level_patients": 5, "folds": 3, "seed": 1}
 
 
 def write_served_model(folder: Path, candidate: str = "lightgbm", seed: int = 1) -> None:

@@ -99,7 +99,7 @@ def refused(workspace: Workspace, folder: Path, *arguments: str) -> str:
     before = workspace.state()
     done = workspace.pcr("run", *(arguments or ("--study", "tiny", "--source", str(folder))), expect=1)
     assert "Traceback" not in done.stderr
-    assert "Refused." in done.stderr
+    assert "Error:" in done.stderr
     assert workspace.state() == before
     return done.stderr
 

@@ -9,7 +9,7 @@ import pandas as pd
 from models.evaluation.performance import judged_models
 from models.measures.common import MeasureError, draw_patients
 from models.measures.evaluate import by_repeat
-from models.measures.loess import FEWEST_DISTINCT, distinct_predictions, smoothed_risk
+from models.measures.loess import MIN_DISTINCT, distinct_predictions, smoothed_risk
 from models.measures.net_benefit import decision_curves
 
 POINTS = 60
@@ -35,7 +35,7 @@ def calibration_curves(predictions: pd.DataFrame, validation: Mapping[str, Any])
     tail = 100 * (1 - validation["level"]) / 2
     parts = []
     for model, p in by_model.items():
-        if distinct_predictions(p) < FEWEST_DISTINCT:
+        if distinct_predictions(p) < MIN_DISTINCT:
             continue
         first, last = np.percentile(p, CENTRAL)
         # Every repeat must reach the points: a curve is not read outside its predictions.

@@ -9,7 +9,7 @@ from joblib import Parallel, delayed
 
 from models.measures.common import MeasureError
 from models.measures.evaluate import by_repeat, evaluate, observed_minus_expected
-from models.measures.loess import FEWEST_DISTINCT, LOESS_MEASURES, distinct_predictions
+from models.measures.loess import LOESS_MEASURES, MIN_DISTINCT, distinct_predictions
 from models.procedure.backends import workers
 
 MEASURES = (
@@ -98,7 +98,7 @@ def smoothed(name: str) -> bool:
 def _judge_group(
     y: np.ndarray, p: np.ndarray, validation: Mapping[str, Any], *, smooth: bool
 ) -> dict[str, Any]:
-    curve = SMOOTHED if smooth and distinct_predictions(p) >= FEWEST_DISTINCT else ()
+    curve = SMOOTHED if smooth and distinct_predictions(p) >= MIN_DISTINCT else ()
     return _measured(y, p, validation, [*MEASURES, *curve, *shown_thresholds(validation)])
 
 
@@ -106,7 +106,7 @@ def _measured(
     y: np.ndarray, p: np.ndarray, validation: Mapping[str, Any], names: Sequence[str]
 ) -> dict[str, Any]:
     judged: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
-    if min(y.sum(), len(y) - y.sum()) < validation["fewest_events"]:
+    if min(y.sum(), len(y) - y.sum()) < validation["min_events"]:
         return judged
     settings = {name: validation[name] for name in ("bootstrap", "level", "loess_bootstrap")}
 
@@ -122,7 +122,7 @@ def _by_branch(
 ) -> dict[str, Any]:
     """Return observed minus expected pCR in every branch with enough patients for its interval."""
     counts = pd.Series(branch).value_counts()
-    enough = np.isin(branch, counts.index[counts >= validation["fewest_events"]])
+    enough = np.isin(branch, counts.index[counts >= validation["min_events"]])
     if not enough.any():
         return {}
     table = observed_minus_expected(

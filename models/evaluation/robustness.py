@@ -73,11 +73,11 @@ def instability(
     return found, points[["original", "prediction"]].round(6)
 
 
-def transport(rows: pd.DataFrame, validation: Mapping[str, Any]) -> dict[str, Any]:
+def temporal_validation(rows: pd.DataFrame, validation: Mapping[str, Any]) -> dict[str, Any]:
     """Return the measures in later patients, whom the model was not learned from."""
     y, p = rows["y"].to_numpy(dtype=float), rows["p"].to_numpy()
     counts: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
-    if min(y.sum(), len(y) - y.sum()) < validation["fewest_events"]:
+    if min(y.sum(), len(y) - y.sum()) < validation["min_events"]:
         return counts
     try:
         found = evaluate(
@@ -94,7 +94,7 @@ def left_out_centres(rows: pd.DataFrame, centre: pd.Series, validation: Mapping[
     """Return each centre's measures by the model that did not see it, and what to expect in a new centre."""
     groups = rows["usubjid"].map(centre).to_numpy(dtype=object).astype(str)
     judged = by_group(
-        rows["y"], rows["p"], groups, level=validation["level"], fewest=validation["fewest_events"]
+        rows["y"], rows["p"], groups, level=validation["level"], fewest=validation["min_events"]
     )
     pooled = pool(judged, level=validation["level"])
     return {"pooled": pooled_document(pooled), "centres": as_document(judged)}
@@ -120,7 +120,7 @@ def robustness(
         "instability": unstable,
     }
     if "temporal" in of:
-        found["temporal"] = transport(of["temporal"], validation)
+        found["temporal"] = temporal_validation(of["temporal"], validation)
     if "centre" in of:
         found["left_out_centres"] = left_out_centres(of["centre"], centre, validation)
     return found, points

@@ -100,7 +100,7 @@ def heterogeneity(
     """
     ids, y, by_model = by_repeat(predictions, [MODEL])
     p, aligned = by_model[MODEL], frame.set_index("usubjid").loc[ids]
-    limits = {"level": validation["level"], "fewest": validation["fewest_events"]}
+    limits = {"level": validation["level"], "fewest": validation["min_events"]}
     document: dict[str, Any] = {}
     for name, groups in groupings(aligned, features, validation["subgroups"]).items():
         known = groups.notna().to_numpy()

@@ -73,13 +73,13 @@ def importance(
     *,
     level: float,
     top: int,
-    smallest_centre: int,
+    min_centre_patients: int,
 ) -> pd.DataFrame:
     """Return mean |SHAP| of every feature with its stability, largest first, ties by name.
 
     Columns: feature, domain, mean_abs, share (of the sum over features), low and high (over resamples), top
     (share of the resamples in which the feature is among the `top` largest), centre_low and centre_high
-    (smallest and largest mean |SHAP| in a centre of at least `smallest_centre` patients), rank (from 1).
+    (smallest and largest mean |SHAP| in a centre of at least `min_centre_patients` patients), rank (from 1).
     """
     names = [feature["name"] for feature in features]
     absolute = explained[names].abs()
@@ -88,7 +88,7 @@ def importance(
     place = (-means).argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
     site = explained["usubjid"].map(centres)
     size = explained.groupby(site)["usubjid"].nunique()
-    by_centre = absolute.groupby(site).mean().loc[size[size >= smallest_centre].index]
+    by_centre = absolute.groupby(site).mean().loc[size[size >= min_centre_patients].index]
     frame = pd.DataFrame(
         {
             "feature": names,

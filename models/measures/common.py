@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from features.errors import RefusalError
+from features.errors import UserError
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 CountArray = npt.NDArray[np.uint16]
 
 
-class MeasureError(RefusalError):
+class MeasureError(UserError):
     """A measure that cannot be computed from these outcomes and predictions, and why."""
 
 

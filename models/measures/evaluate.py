@@ -32,8 +32,8 @@ from models.measures.common import (
 from models.measures.definitions import definition, point_value, population_values
 from models.measures.delong import auc_difference, auc_interval, auc_variance, placements
 from models.measures.loess import (
-    FEWEST_DISTINCT,
     LOESS_MEASURES,
+    MIN_DISTINCT,
     calibration_error_replicates,
     calibration_errors,
     distinct_predictions,
@@ -335,6 +335,6 @@ def _groups(
         labels, member = np.unique(given, return_inverse=True)
         return labels, member
     patterns, member = np.unique(p, axis=1, return_inverse=True)
-    if patterns.shape[1] >= FEWEST_DISTINCT:
+    if patterns.shape[1] >= MIN_DISTINCT:
         raise MeasureError(f"groups: must be given for {patterns.shape[1]} distinct predictions")
     return patterns.mean(axis=0), member

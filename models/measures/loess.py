@@ -20,7 +20,7 @@ from models.measures.common import (
 DEGREE = 2
 SPAN = 0.75
 # With fewer, observed minus expected per group says more than a curve through so few points.
-FEWEST_DISTINCT = 10
+MIN_DISTINCT = 10
 LOESS_MEASURES = ("ici", "e50", "e90", "emax")
 
 
@@ -69,9 +69,9 @@ def smoothed_risk(y: npt.ArrayLike, p: npt.ArrayLike, at: npt.ArrayLike | None =
 
 def _refuse_few(probability: FloatArray) -> None:
     distinct = distinct_predictions(probability)
-    if distinct < FEWEST_DISTINCT:
+    if distinct < MIN_DISTINCT:
         raise MeasureError(
-            f"ici: the smoothed curve needs {FEWEST_DISTINCT} distinct predictions, got {distinct}: "
+            f"ici: the smoothed curve needs {MIN_DISTINCT} distinct predictions, got {distinct}: "
             "use observed minus expected per group"
         )
 

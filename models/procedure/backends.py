@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from joblib import Parallel, delayed, parallel_config
 
-from features.errors import RefusalError
+from features.errors import UserError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -56,11 +56,11 @@ class Backend:
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
-            raise RefusalError(f"backend name is {self.name!r}; it must be one of {', '.join(NAMES)}")
+            raise UserError(f"backend name is {self.name!r}; it must be one of {', '.join(NAMES)}")
         if self.workers < 1:
-            raise RefusalError(f"backend workers is {self.workers}; it must be at least 1")
+            raise UserError(f"backend workers is {self.workers}; it must be at least 1")
         if (self.name == "dask") != (self.address is not None):
-            raise RefusalError(
+            raise UserError(
                 f"backend {self.name} has address {self.address!r}; "
                 "dask needs a scheduler's address, and only dask"
             )
@@ -124,7 +124,7 @@ def _on_dask(
     try:
         client = Client(backend.address, timeout=backend.patience, set_as_default=False)
     except OSError as error:
-        raise RefusalError(
+        raise UserError(
             f"no Dask scheduler answers at {backend.address} within {backend.patience:g} s: {error}"
         ) from error
     with client:
@@ -160,7 +160,7 @@ def require_same_code(client: Any, patience: float) -> None:
         answers = {"the scheduler": client.run_on_scheduler(probe, callback_timeout=patience)}
         answers |= {f"worker {name}": a for name, a in client.run(probe, callback_timeout=patience).items()}
     except TimeoutError as error:
-        raise RefusalError(
+        raise UserError(
             f"the Dask cluster at {client.scheduler.address} did not say within {patience:g} s "
             "which code it runs: is a worker running, and can scheduler and workers import this project?"
         ) from error
@@ -172,7 +172,7 @@ def require_same_code(client: Any, patience: float) -> None:
             reason = answer.get("error") or "; ".join(
                 f"{key} is {answer.get(key)}, here {ours[key]}" for key in differing
             )
-            raise RefusalError(
+            raise UserError(
                 f"{name} of the Dask cluster does not run this code ({reason}). "
                 "Start scheduler and workers again from this version, with the same packages and the same "
                 f"values of {' and '.join(KERNELS)} in their environment"
@@ -223,5 +223,5 @@ def workers() -> int:
     if asked is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not asked.isdigit() or int(asked) < 1:
-        raise RefusalError(f"PCR_WORKERS is {asked!r}; it must be a whole number of at least 1")
+        raise UserError(f"PCR_WORKERS is {asked!r}; it must be a whole number of at least 1")
     return int(asked)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import expit
 
-from features.errors import RefusalError
+from features.errors import UserError
 
 
 def recalibrate(margin: np.ndarray, y: np.ndarray, *, tolerance: float = 1e-10) -> tuple[float, float]:
@@ -27,9 +27,9 @@ def recalibrate(margin: np.ndarray, y: np.ndarray, *, tolerance: float = 1e-10) 
         are separated).
     """
     if len(np.unique(y)) < 2:
-        raise RefusalError("recalibration needs both outcomes; all patients have the same one")
+        raise UserError("recalibration needs both outcomes; all patients have the same one")
     if np.ptp(margin) == 0:
-        raise RefusalError("recalibration needs a margin that varies; it is the same for all patients")
+        raise UserError("recalibration needs a margin that varies; it is the same for all patients")
     centre, spread = float(margin.mean()), float(margin.std())
     design = np.column_stack([np.ones_like(margin), (margin - centre) / spread])
     beta = np.zeros(2)
@@ -47,7 +47,7 @@ def recalibrate(margin: np.ndarray, y: np.ndarray, *, tolerance: float = 1e-10) 
         if np.abs(step).max() < tolerance:
             slope = float(beta[1] / spread)
             return float(beta[0] - slope * centre), slope
-    raise RefusalError("recalibration did not converge: the margin separates the outcomes")
+    raise UserError("recalibration did not converge: the margin separates the outcomes")
 
 
 def _log_likelihood(design: np.ndarray, y: np.ndarray, beta: np.ndarray) -> float:

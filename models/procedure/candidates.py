@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from features.errors import RefusalError
+from features.errors import UserError
 from models.serving.serving import PcrModel
 
 # Harrell, Regression Modeling Strategies, 2nd ed., table 2.3.
@@ -55,7 +55,7 @@ def fit_candidate(
     """
     kinds = {"logistic": _fit_logistic, "lightgbm": _fit_lightgbm}
     if settings["kind"] not in kinds:
-        raise RefusalError(f"candidate kind {settings['kind']!r} is unknown; known are {', '.join(kinds)}")
+        raise UserError(f"candidate kind {settings['kind']!r} is unknown; known are {', '.join(kinds)}")
     yield from kinds[settings["kind"]](design, settings, seed, points)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from features.errors import RefusalError
+from features.errors import UserError
 from models.serving.serving import PcrModel
 
 
@@ -46,8 +46,8 @@ def learn_encoding(
     frame: pd.DataFrame,
     features: Sequence[Mapping[str, Any]],
     *,
-    rarest_level: int,
-    most_missing: float,
+    min_level_patients: int,
+    max_missing_share: float,
     shrinkage: float,
 ) -> dict[str, Any]:
     """Return the ``encoding`` of a model document, learned from the rows of `frame` (n, >= features).
@@ -56,30 +56,35 @@ def learn_encoding(
     all else is as in `encoding_of`.
     """
     inputs = read_inputs(frame, features)
-    return encoding_of(inputs, rarest_level=rarest_level, most_missing=most_missing, shrinkage=shrinkage)
+    return encoding_of(
+        inputs,
+        min_level_patients=min_level_patients,
+        max_missing_share=max_missing_share,
+        shrinkage=shrinkage,
+    )
 
 
 def encoding_of(
     inputs: Inputs,
     *,
-    rarest_level: int,
-    most_missing: float,
+    min_level_patients: int,
+    max_missing_share: float,
     shrinkage: float,
 ) -> dict[str, Any]:
     """Return the ``encoding`` of a model document, learned from the rows of `inputs`.
 
     A numeric feature is one column. A categorical feature has one column per level that at least
-    `rarest_level` rows show, except the most frequent one; rarer levels stand with that one. Columns that do
-    not vary are left out, and so are features so seldom known that their values would mostly be imputed:
-    other features under their name.
+    `min_level_patients` rows show, except the most frequent one; rarer levels stand with that one. Columns
+    that do not vary are left out, and so are features so seldom known that their values would mostly be
+    imputed: other features under their name.
 
     Parameters
     ----------
     inputs : Inputs
         Training rows.
-    rarest_level : int
+    min_level_patients : int
         Fewest rows for which a level gets a column.
-    most_missing : float in [0, 1]
+    max_missing_share : float in [0, 1]
         Largest share of missing values with which a feature is used.
     shrinkage : float in (0, 1]
         Weight of the identity in the correlation matrix from which values are imputed.
@@ -95,14 +100,16 @@ def encoding_of(
     ValueError
         If no column varies.
     """
-    columns = _used_columns(inputs, rarest_level=rarest_level, most_missing=most_missing)
+    columns = _used_columns(
+        inputs, min_level_patients=min_level_patients, max_missing_share=max_missing_share
+    )
     encoded = inputs.encoded(columns)
     missing = np.isnan(encoded)
     low = np.where(missing, np.inf, encoded).min(axis=0, initial=np.inf)
     high = np.where(missing, -np.inf, encoded).max(axis=0, initial=-np.inf)
     varies = low < high
     if not varies.any():
-        raise RefusalError(
+        raise UserError(
             f"no feature varies among the {len(encoded)} training patients: nothing to learn from"
         )
     encoded = encoded[:, varies]
@@ -158,7 +165,9 @@ def _all_columns(feature: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"feature": name, "level": level} for level in feature["levels"]]
 
 
-def _used_columns(inputs: Inputs, *, rarest_level: int, most_missing: float) -> list[dict[str, str]]:
+def _used_columns(
+    inputs: Inputs, *, min_level_patients: int, max_missing_share: float
+) -> list[dict[str, str]]:
     """Return the columns of features known often enough, without rare levels and the most frequent one."""
     counts = np.nansum(inputs.values, axis=0)
     missing = np.isnan(inputs.values).mean(axis=0)
@@ -168,11 +177,11 @@ def _used_columns(inputs: Inputs, *, rarest_level: int, most_missing: float) -> 
         places[column["feature"]].append(place)
     for feature in inputs.features:
         # All columns of a feature are missing together.
-        known = [place for place in places[feature["name"]] if missing[place] <= most_missing]
+        known = [place for place in places[feature["name"]] if missing[place] <= max_missing_share]
         if feature["kind"] == "numeric":
             used += [inputs.columns[place] for place in known]
             continue
-        seen = [place for place in known if counts[place] >= rarest_level]
+        seen = [place for place in known if counts[place] >= min_level_patients]
         reference = max(seen, key=lambda place: float(counts[place]), default=None)
         used += [inputs.columns[place] for place in seen if place != reference]
     return used

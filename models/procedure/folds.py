@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from features.errors import RefusalError
+from features.errors import UserError
 
 
-def deal(
+def stratified_folds(
     strata: np.ndarray, folds: int, seed: int, groups: np.ndarray | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield train and test positions of a partition into `folds`, even within every stratum.
@@ -35,10 +35,10 @@ def deal(
     labels = np.arange(len(strata)) if groups is None else np.asarray(groups)
     _, first, group, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
     if len(first) < folds:
-        raise RefusalError(f"{len(first)} patients cannot be divided into {folds} folds")
+        raise UserError(f"{len(first)} patients cannot be divided into {folds} folds")
     levels = np.unique(np.asarray(strata), return_inverse=True)[1]
     if (split := np.count_nonzero(levels != levels[first][group])) > 0:
-        raise RefusalError(f"rows of one patient must be in one stratum; {split} rows are in another")
+        raise UserError(f"rows of one patient must be in one stratum; {split} rows are in another")
     order = np.random.default_rng(seed).permutation(len(first))
     order = order[np.lexsort((-sizes[order], levels[first][order]))]
     dealt = np.empty(len(first), dtype=int)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from features.errors import RefusalError
+from features.errors import UserError
 from models.measures.common import FloatArray, Measure
 from models.procedure.candidates import Design
 from models.procedure.encoding import Inputs
@@ -86,7 +86,7 @@ def rubin(estimates: FloatArray, variances: FloatArray, level: float) -> Measure
     """
     m = len(estimates)
     if m < 2:
-        raise RefusalError(f"Rubin's rules need at least 2 imputations, got {m}")
+        raise UserError(f"Rubin's rules need at least 2 imputations, got {m}")
     total = float(np.mean(variances) + (1 + 1 / m) * np.var(estimates, ddof=1))
     half = float(ndtri((1 + level) / 2) * np.sqrt(total))
     value = float(np.mean(estimates))

@@ -14,9 +14,9 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 import pandas as pd
 
-from features.errors import RefusalError
+from features.errors import UserError
 from models.procedure.backends import Backend, completed
-from models.procedure.folds import deal
+from models.procedure.folds import stratified_folds
 
 Task = TypeVar("Task")
 
@@ -106,7 +106,7 @@ def stratified_splits(strata: np.ndarray, *, folds: int, repeats: int, seed: int
     splits = []
     for repeat, sequence in enumerate(np.random.SeedSequence(seed).spawn(repeats)):
         shuffle, *tasks = sequence.generate_state(folds + 1)
-        for fold, (train, test) in enumerate(deal(strata, folds, int(shuffle))):
+        for fold, (train, test) in enumerate(stratified_folds(strata, folds, int(shuffle))):
             splits.append(Split(repeat, fold, train, test, _as_seed(tasks[fold])))
     return splits
 
@@ -124,10 +124,10 @@ def leave_one_out_splits(groups: np.ndarray, *, seed: int) -> list[Split]:
     """
     labels = np.asarray(groups)
     if (unknown := int(pd.isna(labels).sum())) > 0:
-        raise RefusalError(f"groups has {unknown} missing values; every patient must belong to one")
+        raise UserError(f"groups has {unknown} missing values; every patient must belong to one")
     names = np.unique(labels)
     if len(names) < 2:
-        raise RefusalError(f"groups has {len(names)} group; leaving one out needs at least 2")
+        raise UserError(f"groups has {len(names)} group; leaving one out needs at least 2")
     seeds = np.random.SeedSequence(seed).generate_state(len(names))
     return [
         Split(0, fold, np.flatnonzero(labels != name), np.flatnonzero(labels == name), _as_seed(seeds[fold]))
@@ -155,14 +155,14 @@ def temporal_split(dates: np.ndarray | pd.Series, share: float, *, seed: int) ->
         If the share is not between 0 and 1, a date is missing, or no patient is later.
     """
     if not 0 < share < 1:
-        raise RefusalError(f"share is {share}; it must be between 0 and 1")
+        raise UserError(f"share is {share}; it must be between 0 and 1")
     when = pd.Series(np.asarray(dates))
     if (unknown := int(when.isna().sum())) > 0:
-        raise RefusalError(f"dates has {unknown} missing values; every patient needs a date")
+        raise UserError(f"dates has {unknown} missing values; every patient needs a date")
     last = when.sort_values(ignore_index=True).iloc[max(int(np.ceil(share * len(when))) - 1, 0)]
     late = (when > last).to_numpy()
     if not late.any():
-        raise RefusalError(f"dates leaves no patient later than the earliest {share:.0%} of {len(when)}")
+        raise UserError(f"dates leaves no patient later than the earliest {share:.0%} of {len(when)}")
     return Split(0, 0, np.flatnonzero(~late), np.flatnonzero(late), seed)
 
 
@@ -235,14 +235,14 @@ def run_tasks(
         If a store is given and keys are not one a task and distinct.
     """
     if store is not None and len(set(keys)) != len(tasks):
-        raise RefusalError(
+        raise UserError(
             f"keys has {len(set(keys))} distinct keys; a store needs one for each of {len(tasks)} tasks"
         )
     recalled = [] if store is None else [store.get(key) for key in keys]
     results = {number: result for number, result in enumerate(recalled) if result is not None}
     missing = [(number, task) for number, task in enumerate(tasks) if number not in results]
     local = store is None and backend.name == "threading"
-    arriving = completed(function if local else _Plain(function), shared, missing, backend)
+    arriving = completed(function if local else _WithoutClient(function), shared, missing, backend)
     for position in range(len(tasks)):
         while position not in results:
             number, result = next(arriving)
@@ -253,7 +253,7 @@ def run_tasks(
 
 
 @dataclass(frozen=True)
-class _Plain:
+class _WithoutClient:
     """The same function, without what should stay in its process."""
 
     function: Callable[[Any, Any], TaskResult]
@@ -263,7 +263,7 @@ class _Plain:
 
 
 @dataclass(frozen=True)
-class _Work:
+class _SplitTask:
     """What all splits share."""
 
     procedures: Callable[[int], Sequence[Procedure]]
@@ -271,7 +271,7 @@ class _Work:
     y: np.ndarray
 
 
-def fit_split(work: _Work, split: Split) -> TaskResult:
+def fit_split(work: _SplitTask, split: Split) -> TaskResult:
     """Fit every procedure on the split's training part and predict its test part.
 
     In a bootstrap sample patients stand several times: the procedure is told who is who (`groups`), so that
@@ -318,7 +318,7 @@ def cross_validate(
     """
     results = run_tasks(
         fit_split,
-        _Work(procedures, X, y),
+        _SplitTask(procedures, X, y),
         splits,
         backend=Backend(backend, workers, address),
         store=store,

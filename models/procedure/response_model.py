@@ -9,11 +9,11 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from features.errors import RefusalError
+from features.errors import UserError
 from models.procedure.calibration import recalibrate
 from models.procedure.candidates import Design, Fit, fit_candidate
 from models.procedure.encoding import Inputs, encoding_of, read_inputs
-from models.procedure.folds import deal
+from models.procedure.folds import stratified_folds
 from models.serving.serving import PcrModel
 
 
@@ -90,7 +90,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         patients = np.arange(len(y)) if groups is None else np.asarray(groups)
         fewest = min(len(np.unique(patients[y == outcome])) for outcome in (0, 1))
         if fewest < self.inner_folds:
-            raise RefusalError(
+            raise UserError(
                 f"{fewest} patients have the rarer outcome, fewer than the {self.inner_folds} inner folds"
             )
         self.classes_ = np.array([0, 1])
@@ -156,8 +156,8 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         learned = self.settings["encoding"]
         encoding = encoding_of(
             train,
-            rarest_level=learned["rarest_level"],
-            most_missing=learned["most_missing"],
+            min_level_patients=learned["min_level_patients"],
+            max_missing_share=learned["max_missing_share"],
             shrinkage=learned["imputation_shrinkage"],
         )
         return encoding, PcrModel({"features": self.features, "encoding": encoding})
@@ -165,7 +165,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
     def _tune(self, inputs: Inputs, y: np.ndarray, groups: np.ndarray | None) -> dict[str, Tuned]:
         """Cross-validate every grid point of every candidate on the same inner folds."""
         margins: dict[str, dict[str, np.ndarray]] = {name: {} for name in self.settings["candidates"]}
-        for train, test in deal(y, self.inner_folds, self.seed, groups):
+        for train, test in stratified_folds(y, self.inner_folds, self.seed, groups):
             design = self._design(inputs.rows(train), y[train], inputs.rows(test))
             for name, settings in self.settings["candidates"].items():
                 for fit in fit_candidate(design, settings, self.seed):

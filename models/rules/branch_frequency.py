@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from features.errors import RefusalError
+from features.errors import UserError
 
 SEPARATOR = "|"
 
@@ -39,14 +39,14 @@ class _CellFrequency(ClassifierMixin, BaseEstimator):
             If `shrinkage` is negative, a column is missing, or `y` has not exactly two classes.
         """
         if self.shrinkage < 0:
-            raise RefusalError(f"shrinkage must not be negative, got {self.shrinkage}")
+            raise UserError(f"shrinkage must not be negative, got {self.shrinkage}")
         columns = self._columns_of(X)
         values, y = validate_data(self, columns, y, dtype=None, ensure_all_finite="allow-nan")
         check_classification_targets(y)
         self.classes_, positive = np.unique(y, return_inverse=True)
         if len(self.classes_) != 2:
             kind = "multiclass" if len(self.classes_) > 2 else "only one class"
-            raise RefusalError(f"Only binary classification is supported. The type of the target is {kind}.")
+            raise UserError(f"Only binary classification is supported. The type of the target is {kind}.")
         self.prevalence_ = float(positive.mean())
         keys = _keys(values).assign(patients=1, events=positive)
         self.arms_ = keys.groupby("arm")[["patients", "events"]].sum()
@@ -121,7 +121,7 @@ class _CellFrequency(ClassifierMixin, BaseEstimator):
             return X
         absent = [name for name in wanted if name not in X]
         if absent:
-            raise RefusalError(f"X has no column {', '.join(absent)}")
+            raise UserError(f"X has no column {', '.join(absent)}")
         return X[wanted]
 
     def __sklearn_tags__(self) -> Any:

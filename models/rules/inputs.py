@@ -43,10 +43,10 @@ def inputs_from_tables(tables: Tables, cohort: pd.DataFrame, rules: RuleTable) -
     RuleError
         If the table asks for mutations and carries no genes, or a source is of an unknown kind.
     """
-    return Reading(tables, cohort).inputs(rules)
+    return RuleInputReader(tables, cohort).inputs(rules)
 
 
-class Reading:
+class RuleInputReader:
     """Raw tables read under one table of rules after the other, each input once for each of its readings.
 
     Parameters

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from models.rules.decisions import branches, decide_nodes, decisions
-from models.rules.inputs import Reading, inputs_from_tables
+from models.rules.inputs import RuleInputReader, inputs_from_tables
 from models.rules.table import SEPARATOR, Node, RuleError, RuleTable, decide, parse_rules
 from models.rules.view import Tables
 
@@ -181,7 +181,7 @@ def readings_effect(tables: Tables, cohort: pd.DataFrame, document: Mapping[str,
     if not rules.nodes:
         return pd.DataFrame(columns=EFFECT_COLUMNS)
     treated = cohort.loc[cohort["arm"] == rules.arm]
-    reading = Reading(tables, treated)
+    reading = RuleInputReader(tables, treated)
     before = _answers(reading.inputs(_deciding(rules)), tables, treated, rules)
     rows: list[dict[str, Any]] = []
     for setting, value, alternative in alternatives(rules):
@@ -223,7 +223,7 @@ def branches_under_alternatives(
     rules = parse_rules(document)
     if landmark not in rules.nodes:
         return
-    reading = Reading(tables, cohort)
+    reading = RuleInputReader(tables, cohort)
     for setting, _, alternative in alternatives(rules):
         try:
             other = parse_rules(document, {setting: alternative})

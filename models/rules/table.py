@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from features.errors import RefusalError
+from features.errors import UserError
 
 ANSWER_COLUMNS = ["regimen", "rule", "status", "missing_inputs", "conflicts", "flags", "possible"]
 DETERMINED = "determined"
@@ -32,7 +32,7 @@ Levels = tuple[str, ...]
 Condition = Mapping[str, Any]
 
 
-class RuleError(RefusalError):
+class RuleError(UserError):
     """A table that contradicts itself, a reading that cannot be followed, or an input it does not know."""
 
 

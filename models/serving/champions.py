@@ -6,7 +6,7 @@ Works on an MLflow client that it is given; every step can be repeated after an 
 from collections.abc import Mapping
 from typing import Any
 
-from features.errors import RefusalError
+from features.errors import UserError
 
 CHAMPION, PREVIOUS = "champion", "previous"
 GATE_TAG, VERDICT_TAG, OVERRIDE_TAG = "gate.", "gates", "gates.override"
@@ -62,7 +62,7 @@ def rollback(client: Any, name: str) -> tuple[str | None, str]:
     """
     aliases = _aliases(client, name)
     if PREVIOUS not in aliases:
-        raise RefusalError(f"{name} has no previous champion to go back to")
+        raise UserError(f"{name} has no previous champion to go back to")
     left, back = aliases.get(CHAMPION), aliases[PREVIOUS]
     client.set_registered_model_alias(name, CHAMPION, back)
     client.delete_registered_model_alias(name, PREVIOUS)

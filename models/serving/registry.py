@@ -22,7 +22,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from sqlalchemy import create_engine, text
 
-from features.errors import RefusalError
+from features.errors import UserError
 from models.serving.serving import MODEL_FILES, model_digest
 
 KEY_TAG = "pcr.key"
@@ -246,15 +246,15 @@ def loaded_model(store: Store, uri: str) -> Any:
         except mlflow.MlflowException as error:
             raise _absent(store, uri) from error
         except ValueError as error:  # serving.py's own, which imports nothing of the project
-            raise RefusalError(f"{uri}: {error}") from error
+            raise UserError(f"{uri}: {error}") from error
         expected = (model.model_config or {}).get("model_digest")
     if version.tags.get(DIGEST_TAG) != expected:
-        raise RefusalError(f"{uri}: its files are not those that were registered; see `pcr verify`")
+        raise UserError(f"{uri}: its files are not those that were registered; see `pcr verify`")
     return model
 
 
-def _absent(store: Store, uri: str) -> RefusalError:
-    return RefusalError(f"{store.uri} has no model {uri}: `mlflow ui` lists those there are")
+def _absent(store: Store, uri: str) -> UserError:
+    return UserError(f"{store.uri} has no model {uri}: `mlflow ui` lists those there are")
 
 
 def version_of(client: MlflowClient, uri: str) -> Any:

@@ -4,8 +4,8 @@ A registered model is three readable files: ``model.json`` (this module's *docum
 (LightGBM's own text, where boosting is used) and this file. It needs numpy and pandas, and LightGBM only for
 a boosted model; it imports nothing of the project, reads nothing outside its folder and opens no connection.
 
-`PcrModel` is the mathematics, which the pipeline uses too; `Desk` reads rows from strangers, refuses what
-cannot be answered, and says what is unusual. A reason names inputs, never a value.
+`PcrModel` is the mathematics, which the pipeline uses too; `RowScorer` reads rows from strangers, refuses
+what cannot be answered, and says what is unusual. A reason names inputs, never a value.
 
 The answer is the probability of pCR under care as delivered in the patient's arm. It is not a treatment
 recommendation.
@@ -273,12 +273,12 @@ class PcrModel:
         return values, float(linear["intercept"])
 
     @cached_property
-    def desk(self) -> Desk:
+    def desk(self) -> RowScorer:
         """What answers rows from outside."""
-        return Desk(self)
+        return RowScorer(self)
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
-        """Answer every row, in order; see `Desk.answers`."""
+        """Answer every row, in order; see `RowScorer.answers`."""
         return self.desk.answers(data, explain=bool(params and params.get("explain")))
 
 
@@ -292,7 +292,7 @@ def _term(columns: np.ndarray, term: Mapping[str, Any]) -> np.ndarray:
     return np.asarray(first)
 
 
-class Desk:
+class RowScorer:
     """Answers rows that come from outside the project.
 
     What the document's ``serving`` part may hold (made by `training_summary.py`): ``required`` inputs,

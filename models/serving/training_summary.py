@@ -14,7 +14,7 @@ from scipy.linalg import cholesky
 from sklearn.covariance import ledoit_wolf
 from sklearn.isotonic import isotonic_regression
 
-from models.procedure.folds import deal
+from models.procedure.folds import stratified_folds
 from models.serving.serving import PcrModel
 
 Steps = dict[str, list[float]]
@@ -85,7 +85,7 @@ def support(
     rows, y : DataFrame and array (n,)
         Its training patients and their outcome (which only deals the folds).
     settings : mapping
-        ``support_quantile``: share of held-out training patients within the limit; ``rarest_level``;
+        ``support_quantile``: share of held-out training patients within the limit; ``min_level_patients``;
         ``unit_tolerance``; ``folds``; ``seed``.
 
     Returns
@@ -94,13 +94,13 @@ def support(
         `root` R (columns, columns): the distance of standardised columns z is ``|R' z|``, Mahalanobis with a
         covariance shrunken by Ledoit and Wolf (2004). `limit`: the quantile of the distances of patients held
         out of the covariance. `seen`: smallest and largest value of each numeric input used. `rare`: levels
-        of fewer than ``rarest_level`` patients. `unit_tolerance`.
+        of fewer than ``min_level_patients`` patients. `unit_tolerance`.
     """
     encoding = model.document["encoding"]
     columns = model.complete(model.encode(rows))
     standard = (columns - np.asarray(encoding["mean"])) / np.asarray(encoding["scale"])
     distance = np.empty(len(y))
-    for train, test in deal(y, settings["folds"], settings["seed"]):
+    for train, test in stratified_folds(y, settings["folds"], settings["seed"]):
         distance[test] = np.linalg.norm(standard[test] @ _root(standard[train]), axis=1)
     used = {column["feature"] for column in encoding["columns"]}
     features = [feature for feature in model.document["features"] if feature["name"] in used]
@@ -116,7 +116,9 @@ def support(
         },
         "rare": {
             name: levels
-            for name, levels in ((f["name"], _rare(rows, f, settings["rarest_level"])) for f in features)
+            for name, levels in (
+                (f["name"], _rare(rows, f, settings["min_level_patients"])) for f in features
+            )
             if levels
         },
     }

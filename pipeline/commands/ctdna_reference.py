@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.project.console import refusals, stdout
+from pipeline.project.console import reported_errors, stdout
 
 app = typer.Typer()
 
@@ -25,7 +25,7 @@ def library(name: Name, out: Out, source: Source = None) -> None:
     """
     from pipeline.intake.ctdna_reference.report import make_library_report  # noqa: PLC0415 - `pcr --help` should not wait for pandas
 
-    with refusals():
+    with reported_errors():
         found = make_library_report(name, source, out)
     stdout().print(
         f"{out}/library.html: {found['patients']} patients, {found['samples']} samples", highlight=False
@@ -50,7 +50,7 @@ def priors(
     """
     from pipeline.intake.ctdna_reference.priors import apply_priors  # noqa: PLC0415
 
-    with refusals():
+    with reported_errors():
         said = apply_priors(piece, base, out, kinetics=kinetics)
     for line in said:
         stdout().print(line, highlight=False, soft_wrap=True)

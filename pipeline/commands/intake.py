@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.project.console import refusals, stdout
+from pipeline.project.console import reported_errors, stdout
 
 app = typer.Typer()
 
@@ -34,7 +34,7 @@ def check(
     from pipeline.intake.preflight import checked  # noqa: PLC0415
     from pipeline.sources.tables import SourceTables  # noqa: PLC0415
 
-    with refusals():
+    with reported_errors():
         try:
             raw = checked(study, folder if folder is not None else source)
         except ContractError as error:
@@ -75,7 +75,7 @@ def init_study(
     from pipeline.project.study import STUDIES  # noqa: PLC0415
 
     folder = templates if templates is not None else Path(f"{name}-tables")
-    with refusals():
+    with reported_errors():
         path = new_study(name, standard or [], STUDIES, folder, read_contract(CONTRACT))
     stdout().print(f"{path} is there: look at the lines with TODO, then pcr check FOLDER --study {name}")
     if not standard:
@@ -92,7 +92,7 @@ def dictionary(out: DictionaryPage = Path("data-dictionary.html")) -> None:
     from pipeline.intake.preflight import CONTRACT  # noqa: PLC0415
     from pipeline.project.configs import read_contract  # noqa: PLC0415
 
-    with refusals():
+    with reported_errors():
         write_dictionary(out, read_contract(CONTRACT))
     stdout().print(f"{out} and {out.with_suffix('.csv')}")
 
@@ -114,7 +114,7 @@ def export_tables(
     from pipeline.project.study import StudyError, study_file  # noqa: PLC0415
     from pipeline.sources.export import export  # noqa: PLC0415
 
-    with refusals():
+    with reported_errors():
         content = read_yaml(study_file(study)) | {"standards": standard, "mapping": None}
         content |= {"simulated": False, "simulations": []}
         raw = ARTIFACTS / study / "raw"

@@ -7,21 +7,21 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from scipy.special import expit
 
-from features.errors import RefusalError
+from features.errors import UserError
 from models.explanation.out_of_fold import KEYS
 from pipeline.project.console import stdout
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.study import ACTIVE
 from pipeline.registry.model_card import ESTIMAND, SIMULATED
 
-REPORTS = Path("configs/reports.yaml")
+REPORTS = Path("configs/report_pages.yaml")
 
 
-class PatientViewError(RefusalError):
+class PatientViewError(UserError):
     """A look at a patient where the study shows none."""
 
 
-class UnknownPatientError(RefusalError):
+class UnknownPatientError(UserError):
     """A landmark or a patient that the active study's artifacts do not have."""
 
 
@@ -33,7 +33,7 @@ def print_patient(artifacts: Path, landmark: str, patient: str, top: int) -> Non
     UnknownPatientError
         If the study has no such landmark, or the landmark has no prediction of the patient.
     PatientViewError
-        If configs/reports.yaml leaves the view of single patients out.
+        If configs/report_pages.yaml leaves the view of single patients out.
     """
     study = read_yaml(ACTIVE)
     if not read_yaml(REPORTS)["privacy"]["patient_view"]:

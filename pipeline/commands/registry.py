@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.project.console import refusals, stderr, stdout
+from pipeline.project.console import reported_errors, stderr, stdout
 from pipeline.project.study import active_study
 
 app = typer.Typer()
@@ -31,7 +31,7 @@ def score(
     """
     from pipeline.commands.score import score as run  # noqa: PLC0415 - `pcr --help` should not wait for pandas
 
-    with refusals():
+    with reported_errors():
         run(model, tables, rows, landmark, out)
 
 
@@ -53,7 +53,7 @@ def serve(
     from pipeline.registry.server import serve as run  # noqa: PLC0415
     from pipeline.stages.track import tracking_store  # noqa: PLC0415
 
-    with refusals():
+    with reported_errors():
         loaded = loaded_model(tracking_store(active_study()), model)
     stderr().print(f"{model} answers at http://{host}:{port}/invocations", highlight=False)
     run(scoring_app(loaded), host, port)
@@ -70,7 +70,7 @@ def promote(
     """
     from pipeline.registry.promotion import promote_model  # noqa: PLC0415
 
-    with refusals():
+    with reported_errors():
         promoted = promote_model(name, override.strip())
     if not promoted:
         raise typer.Exit(1)
@@ -84,7 +84,7 @@ def rollback(name: Name) -> None:
     """
     from pipeline.registry.promotion import rollback_model  # noqa: PLC0415
 
-    with refusals():
+    with reported_errors():
         rollback_model(name)
 
 
@@ -102,7 +102,7 @@ def sync(
     from pipeline.registry.verify import checked_out, track_revision, workspace_state  # noqa: PLC0415
     from pipeline.stages.track import track  # noqa: PLC0415
 
-    with refusals():
+    with reported_errors():
         if rev:
             stdout().print(track_revision(rev), markup=False, highlight=False, soft_wrap=True)
             return
@@ -119,7 +119,7 @@ def verify() -> None:
     """
     from pipeline.registry.verify import problems, workspace_state  # noqa: PLC0415
 
-    with refusals():
+    with reported_errors():
         found = problems(workspace_state(active_study()))
     for line in found:
         stdout().print(line, markup=False, highlight=False, soft_wrap=True)

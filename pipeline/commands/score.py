@@ -14,7 +14,7 @@ import pandas as pd
 from features.assemble import assemble
 from features.cohort import build_cohort
 from features.contract import refuse, validate
-from features.errors import RefusalError
+from features.errors import UserError
 from features.landmarks import parse_landmarks
 from models.rules.decisions import decisions
 from models.rules.table import parse_rules
@@ -31,7 +31,7 @@ CONFIGS = Path("configs")
 IDENTIFIER = "usubjid"
 
 
-class ScoringError(RefusalError):
+class ScoringError(UserError):
     """Patients that cannot be scored, and what to do."""
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from features.contract import Contract
-from features.errors import RefusalError
+from features.errors import UserError
 from features.specification import ColumnSpec
 from pipeline.project.files import replacing, write_table, write_text
 from pipeline.sources.mapped import MAPPINGS
@@ -21,7 +21,7 @@ TABLES = (
 """Tables in a new study file; the data dictionary has the others."""
 
 
-class NewStudyError(RefusalError):
+class NewStudyError(UserError):
     """A study that cannot be begun; the message says why."""
 
 

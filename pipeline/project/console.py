@@ -11,7 +11,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.markup import escape
 
-from features.errors import RefusalError
+from features.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("features", "models", "pipeline")
@@ -36,7 +36,7 @@ def stdout() -> Console:
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
+def reported_errors() -> Iterator[None]:
     """Turn what the pipeline refuses into one message and exit code 1, and a fault of its own into 70."""
     try:
         yield
@@ -51,8 +51,8 @@ def tell(error: BaseException) -> int:
 
     Of a fault only kind and place are told: its message may hold patients' values.
     """
-    if isinstance(error, RefusalError | FileNotFoundError):
-        stderr().print(f"[bold red]Refused.[/] {escape(str(error))}", highlight=False)
+    if isinstance(error, UserError | FileNotFoundError):
+        stderr().print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False)
         return 1
     what = f"{type(error).__name__} at {escape(_place(error))}"
     stderr().print(f"[bold red]Failed.[/] {what}: {FAULT_TEXT}", highlight=False)

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from features.errors import RefusalError
+from features.errors import UserError
 from pipeline.project.console import hide_values_of_faults
 
 # libyaml, where PyYAML has it: ten times as fast.
@@ -47,9 +47,7 @@ def read_yaml(path: Path) -> Any:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)  # noqa: S506 - safe
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise RefusalError(
-            f"{path}, line {line}: not valid YAML ({error.problem}); correct the file"
-        ) from error
+        raise UserError(f"{path}, line {line}: not valid YAML ({error.problem}); correct the file") from error
 
 
 def read_study(path: Path) -> dict[str, Any]:
@@ -69,7 +67,7 @@ def require_outcome(study: Mapping[str, Any] | None) -> None:
     """Refuse a study without an outcome: it is never pooled with models of pCR."""
     if study and study.get("outcome") == "none":
         name = study.get("study")
-        raise RefusalError(
+        raise UserError(
             f"study {name} has no outcome (outcome: none): no model of pCR is trained or judged on it; "
             f"its report is made by: pcr library {name} --source FOLDER --out DIR"
         )

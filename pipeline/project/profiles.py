@@ -5,14 +5,14 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from features.errors import RefusalError
+from features.errors import UserError
 from pipeline.project.files import read_yaml, replacing
 
 PROFILES = Path("configs/profiles")
 VALIDATION = Path("configs/validation.yaml")
 
 
-class ProfileError(RefusalError):
+class ProfileError(UserError):
     """A profile that there is not, or that names what is not configured."""
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from features.errors import RefusalError
+from features.errors import UserError
 from pipeline.project.files import read_yaml, replacing, write_text
 
 ACTIVE = Path("configs/study.yaml")
@@ -17,7 +17,7 @@ LOCK = Path("dvc.lock")
 PARKED = Path(".dvc/tmp/pcr")
 
 
-class StudyError(RefusalError):
+class StudyError(UserError):
     """A study that cannot be activated."""
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from features.assemble import assemble
 from features.cohort import build_cohort
-from features.errors import RefusalError
+from features.errors import UserError
 from features.landmarks import parse_landmarks
 from models.measures.common import MeasureError
 from models.measures.evaluate import calibration_intercept, evaluate
@@ -34,7 +34,7 @@ MEASURES = (
 Recalibration = Literal["none", "intercept", "logistic"]
 
 
-class ExternalError(RefusalError):
+class ExternalError(UserError):
     """A model that cannot be scored on a cohort, and what to do."""
 
 
@@ -131,10 +131,10 @@ def validate_externally(
     ExternalError
         If the cohort has too few events or non-events, or none of the features that the model uses.
     """
-    if min(y.sum(), len(y) - y.sum()) < validation["fewest_events"]:
+    if min(y.sum(), len(y) - y.sum()) < validation["min_events"]:
         raise ExternalError(
             f"{int(y.sum())} of {len(y)} patients have pCR: a validation needs at least "
-            f"{validation['fewest_events']} with and without"
+            f"{validation['min_events']} with and without"
         )
     model = read_model(folder)
     frame, absent, unknown = as_the_model_reads(rows, model)

@@ -87,13 +87,13 @@ def _in_truth(truth: Mapping[str, Any], criteria: Mapping[str, Any]) -> Iterator
 
 def _gate(name: str, measure: Mapping[str, Any] | None, bounds: Mapping[str, Any], at: str = "value") -> Gate:
     """Compare a measure (or the end of its interval) with its bounds."""
-    least, most = bounds.get("least"), bounds.get("most")
-    limits = {"at least": least, "at most": most}
+    low, high = bounds.get("min"), bounds.get("max")
+    limits = {"at least": low, "at most": high}
     must = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
     if measure is None or at not in measure:
         return Gate(name, "not evaluated", must, passes=False)
     value = float(measure[at])
-    holds = (least is None or value >= least) and (most is None or value <= most)
+    holds = (low is None or value >= low) and (high is None or value <= high)
     interval = f", {measure['low']:.3f} to {measure['high']:.3f}" if "low" in measure else ""
     shown = f"{measure['value']:.3f}{interval}"
     return Gate(name, shown, must if at == "value" else f"{must}, {at} bound", passes=holds)

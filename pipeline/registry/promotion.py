@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from features.errors import RefusalError
+from features.errors import UserError
 from models.serving.champions import promote, rollback, write_gates
 from models.serving.registry import DIGEST_TAG, version_of
 from models.serving.serving import model_digest
@@ -21,7 +21,7 @@ from pipeline.stages.track import tracking_store
 LOCK, VALIDATION = Path("dvc.lock"), Path("configs/validation.yaml")
 
 
-class PromotionError(RefusalError):
+class PromotionError(UserError):
     """A promotion that cannot even be judged, or that no override may make."""
 
 

@@ -114,7 +114,7 @@ class Scrubbed:
         try:
             await self.app(scope, receive, send)
         except Exception as error:  # noqa: BLE001 - whatever it is, its text may hold the request
-            # The model answers every table (`serving.Desk` raises on no row): what fails is reading it.
+            # The model answers every table (`serving.RowScorer` raises on no row): what fails is reading it.
             stderr().print(f"refused a request: {type(error).__name__}")
             raise RefusedError(400) from None
         answer = b"".join(parts)

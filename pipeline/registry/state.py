@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from features.errors import RefusalError
+from features.errors import UserError
 
 PARTS = ("cmd", "deps", "params", "outs")
 
@@ -49,7 +49,7 @@ def upstream(stages: Mapping[str, Any], roots: Iterable[str]) -> list[str]:
     while waiting:
         name = waiting.pop()
         if name not in stages:
-            raise RefusalError(f"dvc.lock has no stage {name}: run `dvc repro` first")
+            raise UserError(f"dvc.lock has no stage {name}: run `dvc repro` first")
         if name in found:
             continue
         found.add(name)

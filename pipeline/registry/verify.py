@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from features.errors import RefusalError
+from features.errors import UserError
 from models.serving.registry import DIGEST_TAG, KEY_TAG, PENDING_TAG, stored_model
 from models.serving.serving import model_digest
 from pipeline.project.files import read_json, read_yaml
@@ -56,7 +56,7 @@ def track_revision(revision: str) -> str:
             checked_out(tree)
             stage = read_yaml(tree / LOCK)["stages"].get("track")
             if stage is None:
-                raise RefusalError(f"{revision}: its dvc.lock has no stage track, so nothing was tracked")
+                raise UserError(f"{revision}: its dvc.lock has no stage track, so nothing was tracked")
             words = [sys.executable if word == "python" else word for word in shlex.split(stage["cmd"])]
             own = {"DVC_ROOT": str(root), "MLFLOW_TRACKING_URI": store.uri, "PYTHONPATH": str(tree)}
             return _run(words, tree, **own)
@@ -71,7 +71,7 @@ def _run(words: list[str], folder: Path, **environment: str) -> str:
     )
     if done.returncode != 0:
         name = " ".join(word for word in words[:5] if not word.startswith(("-", "/")))
-        raise RefusalError(f"{name} failed: {done.stderr.strip()}")
+        raise UserError(f"{name} failed: {done.stderr.strip()}")
     return done.stdout.strip()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.errors import RefusalError
+from features.errors import UserError
 from models.explanation.out_of_fold import KEYS
 from pipeline.project.files import read_json
 from pipeline.report.drawing import PALETTE, Spec
@@ -34,7 +34,7 @@ SAMPLING = "out of fold"
 Feature = Mapping[str, Any]
 
 
-class MismatchError(RefusalError):
+class MismatchError(UserError):
     """Artifacts that do not belong together."""
 
 
@@ -64,7 +64,7 @@ def landmark_page(
     Parameters
     ----------
     study, settings : mapping
-        The study file and configs/reports.yaml.
+        The study file and configs/report_pages.yaml.
     landmarks : mapping
         All landmarks in order; the page is of `name`, the others show where a patient came from.
     summary : mapping
@@ -85,9 +85,9 @@ def landmark_page(
     features = here.description["features"]
     explained = here.explained.sort_values(["repeat", "usubjid"], ignore_index=True)
     outcome = explained_outcome(features, here.measured, explained, here.predictions)
-    privacy = Privacy(settings["privacy"]["smallest_cell"], settings["privacy"]["suppress_small_cells"])
+    privacy = Privacy(settings["privacy"]["min_cell_count"], settings["privacy"]["suppress_small_cells"])
     first = explained[explained["repeat"] == explained["repeat"].min()]
-    shown = evenly(first, settings["drawing"]["most_patients"]).reset_index(drop=True)
+    shown = evenly(first, settings["drawing"]["max_patients_drawn"]).reset_index(drop=True)
     shown_values = here.measured.set_index("usubjid").loc[shown["usubjid"]].reset_index(drop=True)
     facts = what_is_explained(explained, outcome)
     about = {"n": facts["patients"], "events": facts["events"], "scale": SCALE, "sampling": SAMPLING}

@@ -54,7 +54,7 @@ def overview_page(given: Inputs, results: Results) -> str:
     """Return the HTML of the study report."""
     study, level = given.study, given.validation["level"]
     privacy = Privacy(
-        given.settings["privacy"]["smallest_cell"], given.settings["privacy"]["suppress_small_cells"]
+        given.settings["privacy"]["min_cell_count"], given.settings["privacy"]["suppress_small_cells"]
     )
     comparison = results.comparison
     declared = comparison["primary"]["declared"]
@@ -71,7 +71,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         "domains": domains_part(results, study["landmarks"], threshold),
         "subgroups": subgroups_part(results, landmark, study["landmarks"], privacy),
         "stability": stability_part(
-            results, landmark, study["landmarks"], given.settings["drawing"]["most_patients"]
+            results, landmark, study["landmarks"], given.settings["drawing"]["max_patients_drawn"]
         ),
         "sensitivity": sensitivity_part(results),
         "size": size_part(results),

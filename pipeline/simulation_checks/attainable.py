@@ -16,16 +16,22 @@ from models.measures.evaluate import population_values
 from models.procedure.backends import workers
 from models.procedure.encoding import learn_encoding
 from models.serving.serving import PcrModel
-from pipeline.project.console import refusals, stderr, stdout
+from pipeline.project.console import reported_errors, stderr, stdout
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json
-from pipeline.simulation_checks.populations import block_sizes, blocks, digest, read_recipe, split_truth
+from pipeline.simulation_checks.populations import (
+    block_sizes,
+    blocks,
+    digest,
+    read_simulation_spec,
+    split_truth,
+)
 
 
 def flexible_auc(
     learn: pd.DataFrame, judge: pd.DataFrame, features: list[dict[str, Any]], settings: Any, seed: int
 ) -> float:
     """Return the population AUC in `judge` of a model learned from `learn` (rows of `simulated_rows`)."""
-    encoding = learn_encoding(learn, features, rarest_level=1, most_missing=1.0, shrinkage=1.0)
+    encoding = learn_encoding(learn, features, min_level_patients=1, max_missing_share=1.0, shrinkage=1.0)
     coder = PcrModel({"features": features, "encoding": encoding})
     parts = [split_truth(rows.loc[rows["outcome"].notna()]) for rows in (learn, judge)]
     (x, truth), (x_judge, truth_judge) = [(coder.encode(rows), secret["p"]) for rows, secret in parts]
@@ -42,11 +48,11 @@ def main() -> None:
     """Simulate, learn, judge, write."""
     args = stage_paths(__doc__ or "", "study", "configs", "settings", "features", "out")
     settings = read_yaml(args.settings)["attainable"]
-    with refusals():
-        recipe = read_recipe(args.study, args.configs)
-        landmarks = recipe.study["landmarks"]
+    with reported_errors():
+        spec = read_simulation_spec(args.study, args.configs)
+        landmarks = spec.study["landmarks"]
         sizes = block_sizes(settings["learn"]) + block_sizes(settings["judge"])
-        made = blocks(recipe, sizes, settings["seed"], landmarks)
+        made = blocks(spec, sizes, settings["seed"], landmarks)
         parts = list(track(made, description="simulating", total=len(sizes), console=stderr()))
     cut = len(block_sizes(settings["learn"]))
     found = {}
@@ -59,7 +65,7 @@ def main() -> None:
         auc = flexible_auc(learn, judge, features, settings, settings["seed"])
         found[landmark] = {"value": auc, "learned_from": len(learn), "judged_in": len(judge)}
         stdout().print(f"{landmark}: {auc:.4f}")
-    write_json(args.out, {"recipe": digest(recipe), "landmarks": found})
+    write_json(args.out, {"spec": digest(spec), "landmarks": found})
 
 
 if __name__ == "__main__":

@@ -22,20 +22,20 @@ import pandas as pd
 from joblib import Parallel, delayed
 from rich.progress import track
 
-from features.errors import RefusalError
+from features.errors import UserError
 from models.measures.evaluate import evaluate, population_values
 from models.policy import StrategyModel, strategy_values
 from models.procedure.backends import workers
 from models.procedure.resampling import cross_validate, outcome_strata, stratified_splits
 from models.procedure.response_model import ResponseModel
-from pipeline.project.console import refusals, stderr
+from pipeline.project.console import reported_errors, stderr
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json, write_tables, write_text
 from pipeline.simulation_checks.populations import (
-    Recipe,
+    SimulationSpec,
     block,
     block_sizes,
     digest,
-    read_recipe,
+    read_simulation_spec,
     split_truth,
 )
 from pipeline.stages.strategy import arms_of, strategy_model
@@ -68,9 +68,9 @@ Trial = dict[str, Any]
 
 @dataclass(frozen=True)
 class Setting:
-    """What all studies share: recipe, configurations, features by landmark, and the pool of patients."""
+    """What all studies share: spec, configurations, features by landmark, and the pool of patients."""
 
-    recipe: Recipe
+    spec: SimulationSpec
     models: dict[str, Any]
     validation: dict[str, Any]
     plan: dict[str, Any]
@@ -80,7 +80,7 @@ class Setting:
     @property
     def baseline(self) -> str:
         """The landmark before treatment."""
-        return str(self.recipe.study["landmarks"][0])
+        return str(self.spec.study["landmarks"][0])
 
     def procedure(self, seed: int) -> ResponseModel:
         """Return the modelling procedure, unfitted."""
@@ -129,7 +129,7 @@ def part(rows: pd.DataFrame, number: int, patients: int, seed: int) -> pd.DataFr
     """
     last = (number + 1) * patients
     if len(rows) < last:
-        raise RefusalError(f"{number + 1} trials of {patients} need {last} patients; got {len(rows)}")
+        raise UserError(f"{number + 1} trials of {patients} need {last} patients; got {len(rows)}")
     order = np.random.default_rng(seed).permutation(len(rows))
     return rows.iloc[np.sort(order[last - patients : last])]
 
@@ -171,14 +171,14 @@ def out_of_fold_trial(rows: pd.DataFrame, population: pd.DataFrame, setting: Set
 
 def strategy_trial(rows: pd.DataFrame, population: pd.DataFrame, setting: Setting, seed: int) -> Trial:
     """Return the intervals of the strategies' values, and the true value of the policy that was learned."""
-    (strategy,) = setting.recipe.study["strategies"]
+    (strategy,) = setting.spec.study["strategies"]
     validation = setting.validation
     visible, _ = split_truth(rows)
     delta = validation["strategy"]["delta"]
     found = strategy_values(
         visible,
         rows["outcome"].to_numpy(dtype=float),
-        arms_of(setting.recipe.study, strategy),
+        arms_of(setting.spec.study, strategy),
         setting.strategy_model(),
         folds=validation["strategy"]["folds"],
         seed=seed,
@@ -329,19 +329,21 @@ def coverage_page(found: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
 
 
 def stored_population(
-    recipe: Recipe, sizes: list[int], plan: Any, landmarks: list[str], folder: Path
+    spec: SimulationSpec, sizes: list[int], plan: Any, landmarks: list[str], folder: Path
 ) -> None:
     """Simulate the blocks that `folder` does not hold yet; each is a folder that appears as a whole."""
     seeds = np.random.SeedSequence(plan["seed"]).generate_state(len(sizes))
     missing = [i for i in range(len(sizes)) if not (folder / str(i)).exists()]
-    tasks = (delayed(_store_block)(recipe, sizes[i], int(seeds[i]), landmarks, i, folder) for i in missing)
+    tasks = (delayed(_store_block)(spec, sizes[i], int(seeds[i]), landmarks, i, folder) for i in missing)
     pool = Parallel(n_jobs=workers(), return_as="generator")
     for _ in track(pool(tasks), description="simulating", total=len(missing), console=stderr()):
         pass
 
 
-def _store_block(recipe: Recipe, n: int, seed: int, landmarks: list[str], number: int, folder: Path) -> None:
-    write_tables(folder / str(number), block(recipe, n, seed, landmarks, number))
+def _store_block(
+    spec: SimulationSpec, n: int, seed: int, landmarks: list[str], number: int, folder: Path
+) -> None:
+    write_tables(folder / str(number), block(spec, n, seed, landmarks, number))
 
 
 def work_folder(root: Path, code: Sequence[str], *content: Any) -> Path:
@@ -358,18 +360,18 @@ def main() -> None:
     args = stage_paths(__doc__ or "", "study", "configs", "features", "work", "out", "page")
     plan = read_yaml(args.configs / "coverage.yaml")["coverage"]
     models, validation = (read_yaml(args.configs / f"{name}.yaml") for name in ("models", "validation"))
-    with refusals():
-        recipe = read_recipe(args.study, args.configs)
-    baseline, landmark = recipe.study["landmarks"][0], plan["landmark"]
+    with reported_errors():
+        spec = read_simulation_spec(args.study, args.configs)
+    baseline, landmark = spec.study["landmarks"][0], plan["landmark"]
     described = (read_json(args.features / f"{name}.json")["features"] for name in (landmark, baseline))
-    setting = Setting(recipe, models, validation, plan, *described)
-    patients = work_folder(args.work, POPULATION_CODE, digest(recipe), plan["seed"])
+    setting = Setting(spec, models, validation, plan, *described)
+    patients = work_folder(args.work, POPULATION_CODE, digest(spec), plan["seed"])
     parts = ("stored_model", "out_of_fold", "strategies")
     pool_size = max(plan[name]["trials"] * plan[name]["patients"] for name in parts)
     of_population = block_sizes(plan["population"])
     # A tenth more: some patients have left before the landmark, or have no outcome.
     sizes = of_population + block_sizes(plan["learned_from"] + pool_size + pool_size // 10)
-    stored_population(recipe, sizes, plan, [baseline, landmark], patients)
+    stored_population(spec, sizes, plan, [baseline, landmark], patients)
 
     def folder(part: str) -> Path:
         shared = {name: value for name, value in plan.items() if name not in parts}
@@ -382,7 +384,7 @@ def main() -> None:
 
     at_landmark, at_baseline = drawn(landmark), drawn(baseline)
     found = {
-        "recipe": digest(recipe),
+        "spec": digest(spec),
         "landmark": landmark,
         "stored_model": study_stored_model(*at_landmark, setting, folder("stored_model")),
         "strategies": study_strategies(*at_baseline, setting, folder("strategies")),

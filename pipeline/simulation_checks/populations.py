@@ -19,7 +19,7 @@ from joblib import Parallel, delayed
 from features.assemble import assemble
 from features.cohort import build_cohort
 from features.contract import Contract, refuse, validate
-from features.errors import RefusalError
+from features.errors import UserError
 from features.landmarks import parse_landmarks
 from models.procedure.backends import workers
 from models.rules.decisions import decisions
@@ -35,7 +35,7 @@ BLOCK = 10_000
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SimulationSpec:
     """Everything that decides how a simulated patient becomes a row of an analysis."""
 
     study: dict[str, Any]
@@ -47,8 +47,8 @@ class Recipe:
     rules: dict[str, Any]
 
 
-def read_recipe(study: Path, configs: Path) -> Recipe:
-    """Read the recipe of a simulated study from its file and the folder of configurations.
+def read_simulation_spec(study: Path, configs: Path) -> SimulationSpec:
+    """Read the spec of a simulated study from its file and the folder of configurations.
 
     Raises
     ------
@@ -57,11 +57,11 @@ def read_recipe(study: Path, configs: Path) -> Recipe:
     """
     content = read_yaml(study)
     if not content["simulated"]:
-        raise RefusalError(
+        raise UserError(
             f"{study}: study {content['study']} is not simulated, so there is no truth to check against"
         )
     genes = configs / "rules" / "pam_genes.csv"
-    return Recipe(
+    return SimulationSpec(
         content,
         read_yaml(Path(content["source"])),
         read_contract(configs / "contract"),
@@ -72,38 +72,40 @@ def read_recipe(study: Path, configs: Path) -> Recipe:
     )
 
 
-def digest(recipe: Recipe) -> str:
+def digest(spec: SimulationSpec) -> str:
     """Return the sha256 of what makes a population, whatever its size and seed."""
-    simulation = {name: value for name, value in recipe.simulation.items() if name != "seed"}
+    simulation = {name: value for name, value in spec.simulation.items() if name != "seed"}
     simulation["cohort"] = {name: value for name, value in simulation["cohort"].items() if name != "n"}
-    study = {name: recipe.study[name] for name in ("visits", "schedule", "outcome", "features")}
-    content = [simulation, study, recipe.eligibility, recipe.features, recipe.rules]
+    study = {name: spec.study[name] for name in ("visits", "schedule", "outcome", "features")}
+    content = [simulation, study, spec.eligibility, spec.features, spec.rules]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def simulated_rows(recipe: Recipe, n: int, seed: int, landmarks: Sequence[str]) -> dict[str, pd.DataFrame]:
+def simulated_rows(
+    spec: SimulationSpec, n: int, seed: int, landmarks: Sequence[str]
+) -> dict[str, pd.DataFrame]:
     """Simulate `n` patients and return the rows of each landmark: those at risk, sorted by id.
 
     Columns: usubjid, the features, branch and inputs of the rules (as in rules/<landmark>.parquet),
     ``outcome`` (NaN where missing), and the truth: ``truth_p`` (given fate, in the patient's own arm),
     ``truth_control`` and ``truth_adaptive`` (of both strategies, fate averaged).
     """
-    made = simulate(recipe.simulation | {"seed": seed}, n=n, rules=recipe.rules)
-    tables, problems = validate(made.tables, recipe.contract, vocabulary(recipe.study), recipe.identifiers)
+    made = simulate(spec.simulation | {"seed": seed}, n=n, rules=spec.rules)
+    tables, problems = validate(made.tables, spec.contract, vocabulary(spec.study), spec.identifiers)
     refuse(problems)
-    cohort = build_cohort(tables, recipe.study, recipe.eligibility).frame
-    rules = parse_rules(recipe.rules)
+    cohort = build_cohort(tables, spec.study, spec.eligibility).frame
+    rules = parse_rules(spec.rules)
     decided = decisions(tables, cohort, rules)
     beside = cohort[["usubjid", "arm", "outcome"]].merge(made.truth, on="usubjid")
-    adaptive = beside["arm"] == recipe.study["adaptive_arm"]
+    adaptive = beside["arm"] == spec.study["adaptive_arm"]
     own = beside["p_adaptive_given_fate"].where(adaptive, beside["p_control_given_fate"])
     truth = {"p": own, "control": beside["p_control"], "adaptive": beside["p_adaptive"]}
     beside = beside[["usubjid", "outcome"]].assign(**{TRUTH + name: values for name, values in truth.items()})
-    known = parse_landmarks(recipe.study)
+    known = parse_landmarks(spec.study)
     names = list(known)
     rows = {}
     for landmark in landmarks:
-        assembled = assemble(tables, cohort, known[landmark], recipe.study, recipe.features, recipe.contract)
+        assembled = assemble(tables, cohort, known[landmark], spec.study, spec.features, spec.contract)
         of_rules = known_by(decided, rules, names[: names.index(landmark) + 1])
         whole = assembled.frame.merge(of_rules, on="usubjid").merge(beside, on="usubjid")
         rows[landmark] = whole.sort_values("usubjid", ignore_index=True)
@@ -115,32 +117,32 @@ def block_sizes(n: int) -> list[int]:
     return [min(BLOCK, n - start) for start in range(0, n, BLOCK)]
 
 
-def population(recipe: Recipe, n: int, seed: int, landmarks: Sequence[str]) -> dict[str, pd.DataFrame]:
+def population(spec: SimulationSpec, n: int, seed: int, landmarks: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Return the rows of `n` simulated patients by landmark, as `simulated_rows`; ids are unique.
 
     Equal for any number of workers.
     """
-    parts = list(blocks(recipe, block_sizes(n), seed, landmarks))
+    parts = list(blocks(spec, block_sizes(n), seed, landmarks))
     return {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in landmarks}
 
 
 def blocks(
-    recipe: Recipe, sizes: Sequence[int], seed: int, landmarks: Sequence[str]
+    spec: SimulationSpec, sizes: Sequence[int], seed: int, landmarks: Sequence[str]
 ) -> Iterator[dict[str, pd.DataFrame]]:
     """Yield the rows of every block by landmark, in order, as they are ready."""
     seeds = np.random.SeedSequence(seed).generate_state(len(sizes))
     pool = Parallel(n_jobs=min(workers(), len(sizes)), return_as="generator")
     yield from pool(
-        delayed(block)(recipe, size, int(own), landmarks, number)
+        delayed(block)(spec, size, int(own), landmarks, number)
         for number, (size, own) in enumerate(zip(sizes, seeds, strict=True))
     )
 
 
 def block(
-    recipe: Recipe, n: int, seed: int, landmarks: Sequence[str], number: int
+    spec: SimulationSpec, n: int, seed: int, landmarks: Sequence[str], number: int
 ) -> dict[str, pd.DataFrame]:
     """Return the rows of one block; its number goes before the ids, which are unique in the population so."""
-    rows = simulated_rows(recipe, n, seed, landmarks)
+    rows = simulated_rows(spec, n, seed, landmarks)
     return {name: frame.assign(usubjid=f"{number}-" + frame["usubjid"]) for name, frame in rows.items()}
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from models.measures.evaluate import auc
-from pipeline.project.console import refusals, stderr
+from pipeline.project.console import reported_errors, stderr
 from pipeline.project.files import read_yaml, stage_paths, write_text
 from pipeline.sources.simulator import Simulated, simulate
 
@@ -187,7 +187,7 @@ def targets_page(found: list[Target], patients: int) -> str:
 def main() -> None:
     """Simulate, compare, write the page."""
     args = stage_paths(__doc__ or "", "simulation", "page")
-    with refusals():
+    with reported_errors():
         stderr().print(f"simulating {PATIENTS:,} patients")
         found = targets(simulate(with_presurgery(read_yaml(args.simulation)), PATIENTS))
     write_text(args.page, targets_page(found, PATIENTS))

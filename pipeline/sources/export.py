@@ -113,19 +113,19 @@ def _write_block(
             keys[target] = rule.by
     own = cells[block.file]
     ids = _patients(frame, spec, tables)
-    id_recipe = mapping.files[block.file].id
-    if id_recipe is not None and ids is not None:
-        own[id_recipe.column] = id_recipe.strip_prefix + ids
+    patient_id = mapping.files[block.file].id
+    if patient_id is not None and ids is not None:
+        own[patient_id.column] = patient_id.strip_prefix + ids
     for kept in block.keep:
         own.setdefault(kept.column, pd.Series(kept.wanted[0] or np.nan, index=frame.index, dtype="object"))
     pieces.setdefault(block.file, []).append(pd.DataFrame(own, index=frame.index))
     for name, columns in cells.items():
         if name == block.file:
             continue
-        recipe, by = mapping.files[name].id, keys[name]
+        patient_id, by = mapping.files[name].id, keys[name]
         linked = {there: own[here] for here, there in by.items()} if by else {}
-        if recipe is not None and ids is not None:
-            linked[recipe.column] = recipe.strip_prefix + ids
+        if patient_id is not None and ids is not None:
+            linked[patient_id.column] = patient_id.strip_prefix + ids
         part = pd.DataFrame(linked | columns, index=frame.index)
         part = part[part[list(columns)].notna().any(axis=1)].drop_duplicates()
         pieces.setdefault(name, []).append(part)

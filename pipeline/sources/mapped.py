@@ -94,10 +94,10 @@ def _origins(mapping: SourceMapping) -> dict[tuple[str, str], str]:
     for table, blocks in mapping.tables.items():
         for block in blocks:
             found.setdefault((table, ""), mapping.files[block.file].label)
-            recipe = mapping.files[block.file].id
-            if recipe is not None:
+            spec = mapping.files[block.file].id
+            if spec is not None:
                 found.setdefault(
-                    (table, "usubjid"), f"{mapping.files[block.file].label}, column {recipe.column}"
+                    (table, "usubjid"), f"{mapping.files[block.file].label}, column {spec.column}"
                 )
             for name, rule in block.columns.items():
                 file = mapping.files[rule.file or block.file]

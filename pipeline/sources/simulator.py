@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.errors import RefusalError
+from features.errors import UserError
 from models.rules.ctdna import genes_of_set
 from models.rules.table import RuleTable, parse_rules
 from pipeline.project.configs import read_rules
@@ -96,13 +96,11 @@ def _check(settings: Settings) -> None:
     for control in ("control_ctdna", "control_imaging"):
         if settings[control] not in {"collected", "not_planned"}:
             message = f"simulation.yaml, {control}: {settings[control]} is neither collected nor not_planned"
-            raise RefusalError(message)
+            raise UserError(message)
     for domain, needed in (("ctdna", {"c1"}), ("imaging", {"c2", "c4"})):
         missing = needed - set(settings[domain]["visits"])
         if missing:
-            raise RefusalError(
-                f"simulation.yaml, {domain}.visits: the rules need {', '.join(sorted(missing))}"
-            )
+            raise UserError(f"simulation.yaml, {domain}.visits: the rules need {', '.join(sorted(missing))}")
 
 
 def _as_read_by_default(document: Mapping[str, Any] | None, settings: Settings) -> RuleTable:

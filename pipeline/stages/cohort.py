@@ -1,7 +1,7 @@
 """Stage cohort: all randomised patients with outcome, eligibility and who is at risk at each landmark."""
 
 from features.cohort import build_cohort
-from pipeline.project.console import refusals
+from pipeline.project.console import reported_errors
 from pipeline.project.files import (
     read_study,
     read_tables,
@@ -16,7 +16,7 @@ from pipeline.project.files import (
 def main() -> None:
     """Read raw tables, build the cohort, write it with its flow."""
     args = stage_paths(__doc__ or "", "study", "eligibility", "raw", "out")
-    with refusals():
+    with reported_errors():
         cohort = build_cohort(read_tables(args.raw), read_study(args.study), read_yaml(args.eligibility))
     with replacing(args.out) as new:
         write_table(new / "cohort.parquet", cohort.frame)

@@ -52,7 +52,7 @@ def differences(
 
 def _differ(y: np.ndarray, a: np.ndarray, b: np.ndarray, validation: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
-    if min(y.sum(), len(y) - y.sum()) < validation["fewest_events"]:
+    if min(y.sum(), len(y) - y.sum()) < validation["min_events"]:
         return found
 
     def differences_of(names: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from features.feature import STATE_SUFFIX
 from models.description import cohort as describing
-from pipeline.project.console import refusals
+from pipeline.project.console import reported_errors
 from pipeline.project.files import read_json, read_tables, read_yaml, stage_paths, write_json
 from pipeline.project.rounding import rounded
 
@@ -33,7 +33,7 @@ def describe(
     Parameters
     ----------
     study, settings : mapping
-        Study file and configs/reports.yaml.
+        Study file and configs/report_pages.yaml.
     raw : mapping of DataFrames
         The validated tables.
     cohort, decisions : DataFrame
@@ -232,7 +232,7 @@ def main() -> None:
         "features",
         "description",
     )
-    with refusals():
+    with reported_errors():
         study, settings = read_yaml(args.study), read_yaml(args.settings)
         landmarks = {
             name: (

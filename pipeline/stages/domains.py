@@ -19,7 +19,7 @@ from models.procedure.resampling import (
 )
 from models.procedure.response_model import ResponseModel
 from pipeline.project.analysis import analysis_rows
-from pipeline.project.console import refusals, stderr
+from pipeline.project.console import reported_errors, stderr
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_tables
 
 
@@ -76,7 +76,7 @@ def main() -> None:
     )
     settings, validation = read_yaml(args.settings), read_yaml(args.validation)
     cohort, found = pd.read_parquet(args.cohort), {}
-    with refusals():
+    with reported_errors():
         for landmark in read_yaml(args.study)["landmarks"]:
             rows, y = analysis_rows(
                 pd.read_parquet(args.features / f"{landmark}.parquet"),

@@ -44,7 +44,7 @@ def summarise(
     branches : Series or None
         Protocol branch of each patient, index usubjid.
     settings : mapping
-        configs/reports.yaml.
+        configs/report_pages.yaml.
     """
     of = settings["explanation"]
     features = description["features"]
@@ -72,14 +72,14 @@ def summarise(
         weights,
         level=level,
         top=of["top"],
-        smallest_centre=of["smallest_centre"],
+        min_centre_patients=of["min_centre_patients"],
     )
     return {
         "resamples": of["resamples"],
         "level": level,
         "centres": int(people["siteid"].reindex(explained["usubjid"].unique()).nunique()),
         "top": of["top"],
-        "smallest_centre": of["smallest_centre"],
+        "min_centre_patients": of["min_centre_patients"],
         "domains": _records(attribution.group_importance(explained, domains, weights, level)),
         "features": _records(ranking),
         "biology": [

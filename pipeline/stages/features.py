@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 
 from features.assemble import Assembled, assemble
-from features.errors import RefusalError
+from features.errors import UserError
 from features.landmarks import parse_landmarks
 from pipeline.project.configs import read_contract, read_feature_settings
-from pipeline.project.console import refusals
+from pipeline.project.console import reported_errors
 from pipeline.project.files import read_tables, read_yaml, replacing, stage_paths, write_json, write_table
 
 
@@ -32,14 +32,14 @@ def description(landmark: str, assembled: Assembled) -> dict[str, Any]:
 def require_landmark(landmark: str, known: Sequence[str] | Mapping[str, Any]) -> None:
     """Raise ValueError if a landmark is not one of the study's."""
     if landmark not in known:
-        raise RefusalError(f"unknown landmark {landmark!r}: configs/study.yaml has {', '.join(known)}")
+        raise UserError(f"unknown landmark {landmark!r}: configs/study.yaml has {', '.join(known)}")
 
 
 def main() -> None:
     """Read raw tables and cohort, assemble every landmark, write."""
     args = stage_paths(__doc__ or "", "study", "settings", "genes", "contract", "raw", "cohort", "features")
     study = read_yaml(args.study)
-    with refusals(), replacing(args.features) as new:
+    with reported_errors(), replacing(args.features) as new:
         new.mkdir()
         tables, cohort = read_tables(args.raw), pd.read_parquet(args.cohort)
         settings, contract = read_feature_settings(args.settings, args.genes), read_contract(args.contract)

@@ -5,21 +5,21 @@ from typing import Any
 
 import pandas as pd
 
-from features.errors import RefusalError
+from features.errors import UserError
 from models.evaluation.curves import benefit_curves, calibration_curves, roc_curves
 from models.evaluation.performance import judge
 from models.evaluation.robustness import robustness
 from models.evaluation.subgroups import heterogeneity
 from models.rules.table import BRANCH
-from pipeline.project.console import refusals
+from pipeline.project.console import reported_errors
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json, write_table
 
 
-class LeakageAlarmError(RefusalError):
+class LeakageAlarmError(UserError):
     """A performance that is too good to be true."""
 
 
-def sound_alarm(judged: Mapping[str, Mapping[str, Any]], limit: float, acknowledged: str) -> None:
+def check_leakage(judged: Mapping[str, Mapping[str, Any]], limit: float, acknowledged: str) -> None:
     """Raise if an AUC is above `limit`, unless the study file acknowledges it with a reason.
 
     Raises
@@ -46,8 +46,8 @@ def main() -> None:
     branch = pd.read_parquet(args.rules).set_index("usubjid")[BRANCH]
     predictions = pd.read_parquet(args.predictions)
     judged = judge(predictions, patients["arm"], branch, validation)
-    with refusals():
-        sound_alarm(judged, validation["leakage_alarm_auc"], study["leakage_acknowledged"])
+    with reported_errors():
+        check_leakage(judged, validation["leakage_alarm_auc"], study["leakage_acknowledged"])
     features = pd.read_parquet(args.features).join(patients["siteid"], on="usubjid")
     described = read_json(args.description)["features"]
     subgroups = heterogeneity(predictions, features, described, validation)

@@ -12,7 +12,7 @@ from features.contract import Contract, refuse, validate
 from features.cross_checks import RECIST_DIFFERS, cross_problems
 from features.recist import categories_of
 from pipeline.project.configs import read_contract, read_rules, vocabulary
-from pipeline.project.console import refusals
+from pipeline.project.console import reported_errors
 from pipeline.project.files import read_study, read_yaml, replacing, stage_paths
 from pipeline.sources.tables import SourceTables
 
@@ -121,7 +121,7 @@ def ingest(
 def main() -> None:
     """Read, check, write."""
     args = stage_paths(__doc__ or "", "study", "contract", "identifiers", "source", "rules", "genes", "out")
-    with refusals():
+    with reported_errors():
         raw = ingest(
             read_study(args.study),
             args.source,

@@ -7,7 +7,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from models.procedure.backends import workers
-from pipeline.project.console import refusals
+from pipeline.project.console import reported_errors
 from pipeline.project.files import read_json, read_yaml, replacing, stage_paths, write_text
 from pipeline.report.landmark_page import landmark_page, read_branches, read_landmark
 from pipeline.report.results import read_results
@@ -62,7 +62,7 @@ def main() -> None:
         "curves", "review", "rules", "features", "predictions", "shap", "stored", "described", "problems",
         "reports",
     )  # fmt: skip
-    with refusals():
+    with reported_errors():
         landmarks = read_yaml(args.study)["landmarks"]
         tasks = [delayed(study_report)(args), *(delayed(shap_page)(args, name) for name in landmarks)]
         pages = Parallel(n_jobs=workers())(tasks)

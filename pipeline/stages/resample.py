@@ -27,7 +27,7 @@ from models.procedure.resampling import (
 from models.procedure.response_model import ResponseModel
 from pipeline.project import checkpoints
 from pipeline.project.analysis import analysis_rows
-from pipeline.project.console import refusals, stderr
+from pipeline.project.console import reported_errors, stderr
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_table
 
 MODELS = ("chosen", "rules")
@@ -123,7 +123,7 @@ def main() -> None:
             }
         ),
     )
-    with refusals():
+    with reported_errors():
         splits = schemes(rows, y, validation["resampling"], args.landmark, validation["seed"])
         found = resampled(
             rows, y, splits, features, settings, validation, f"{args.landmark}, resampled", store

@@ -14,7 +14,7 @@ from models.rules.decisions import adherence
 from models.rules.review import branch_tables, readings_effect, table_faults
 from models.rules.table import parse_rules
 from pipeline.project.configs import read_rules
-from pipeline.project.console import refusals
+from pipeline.project.console import reported_errors
 from pipeline.project.files import read_tables, replacing, stage_paths, write_table
 
 
@@ -33,7 +33,7 @@ def review(
 def main() -> None:
     """Read raw tables, cohort and decisions, review, write."""
     args = stage_paths(__doc__ or "", "rules", "genes", "raw", "cohort", "decisions", "out")
-    with refusals():
+    with reported_errors():
         found = review(
             read_tables(args.raw),
             pd.read_parquet(args.cohort),

@@ -11,7 +11,7 @@ from models.rules.branch_table import branch_table
 from models.rules.decisions import branches, decisions, input_levels, known_inputs
 from models.rules.table import BRANCH, INPUT, RuleTable, parse_rules
 from pipeline.project.configs import read_rules
-from pipeline.project.console import refusals
+from pipeline.project.console import reported_errors
 from pipeline.project.files import read_tables, read_yaml, replacing, stage_paths, write_json, write_table
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     args = stage_paths(__doc__ or "", "study", "rules", "genes", "raw", "cohort", "out")
     study = read_yaml(args.study)
     tables, cohort = read_tables(args.raw), pd.read_parquet(args.cohort)
-    with refusals():
+    with reported_errors():
         rules = parse_rules(read_rules(args.rules, args.genes))
         decided = decisions(tables, cohort, rules)
     with replacing(args.out) as new:

@@ -29,7 +29,7 @@ from models.procedure.response_model import ResponseModel, patient_loss
 from models.rules.review import branches_under_alternatives
 from models.rules.table import BRANCH
 from pipeline.project.configs import read_rules
-from pipeline.project.console import refusals, stderr
+from pipeline.project.console import reported_errors, stderr
 from pipeline.project.files import read_json, read_tables, read_yaml, stage_paths, write_json
 
 MODELS = ("chosen", "rules")
@@ -87,7 +87,7 @@ def scenario(
     inside = np.ones(len(y), dtype=bool) if analysis.arm is None else (rows["arm"] == analysis.arm).to_numpy()
     validation, y = analysis.validation, y[inside]
     found: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
-    if min(y.sum(), len(y) - y.sum()) < validation["fewest_events"]:
+    if min(y.sum(), len(y) - y.sum()) < validation["min_events"]:
         return found
     given = np.ones(len(y)) if weights is None else weights[inside]
     rng = np.random.default_rng(validation["seed"])
@@ -249,7 +249,7 @@ def main() -> None:
     outcome = rows["usubjid"].map(by_patient["outcome"].where(by_patient["outcome_status"] != "not_due"))
     due = rows["usubjid"].map(by_patient["outcome_status"] != "not_due").to_numpy(dtype=bool)
     predictions = pd.read_parquet(args.predictions)
-    with refusals():
+    with reported_errors():
         ids, y, p = by_repeat(predictions, MODELS)
         at = rows.set_index("usubjid").loc[ids].reset_index()
         found = {"as in the run": scenario(analysis, at, y, p)}

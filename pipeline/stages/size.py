@@ -12,7 +12,7 @@ from models.sample_size.predictor import normal_predictor
 from models.sample_size.validation import validation_sample_size
 from models.serving.serving import PcrModel
 from pipeline.project.analysis import analysis_rows
-from pipeline.project.console import refusals, stderr
+from pipeline.project.console import reported_errors, stderr
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json
 
 
@@ -24,8 +24,8 @@ def candidate_parameters(
     encoding = learn_encoding(
         rows,
         features,
-        rarest_level=learned["rarest_level"],
-        most_missing=learned["most_missing"],
+        min_level_patients=learned["min_level_patients"],
+        max_missing_share=learned["max_missing_share"],
         shrinkage=learned["imputation_shrinkage"],
     )
     coder = PcrModel({"features": features, "encoding": encoding})
@@ -60,7 +60,7 @@ def main() -> None:
     )
     validation, found = read_yaml(args.validation), {}
     settings, level = validation["sample_size"], validation["level"]
-    with refusals():
+    with reported_errors():
         for landmark in read_yaml(args.study)["landmarks"]:
             rows, y = analysis_rows(
                 pd.read_parquet(args.features / f"{landmark}.parquet"),

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from models.policy import Arms, StrategyModel, refuse_later_features, strategy_values
-from pipeline.project.console import refusals
+from pipeline.project.console import reported_errors
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json
 
 
@@ -43,7 +43,7 @@ def main() -> None:
     )  # fmt: skip
     study, validation = read_yaml(args.study), read_yaml(args.validation)
     arms = arms_of(study, args.strategy)
-    with refusals():
+    with reported_errors():
         model = strategy_model(
             read_json(args.description)["features"], read_yaml(args.settings), validation, args.landmark
         )

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.errors import RefusalError
+from features.errors import UserError
 from models.serving.registry import Record, Store, ensure_run, ensure_version, finish_run
 from models.serving.serving import model_digest
 from pipeline.project.console import stdout
@@ -61,7 +61,7 @@ def read_state(study_file: Path, pipeline: Path, lock: Path, artifacts: Path) ->
         If nothing has been computed yet.
     """
     if not lock.is_file():
-        raise RefusalError(f"there is no {lock}: run `pcr run` first")
+        raise UserError(f"there is no {lock}: run `pcr run` first")
     study = read_yaml(study_file)
     stages = current_stages(read_yaml(lock), read_yaml(pipeline)["stages"], study["landmarks"])
     tracked = [(artifacts / folder).as_posix() for folder in TRACKED]

@@ -29,7 +29,7 @@ from models.serving import serving
 from models.serving.training_summary import later_visits, support, venn_abers
 from pipeline.project import checkpoints
 from pipeline.project.analysis import analysis_rows
-from pipeline.project.console import refusals, stderr
+from pipeline.project.console import reported_errors, stderr
 from pipeline.project.files import (
     read_json,
     read_study,
@@ -101,12 +101,12 @@ def serving_part(
     branches: Mapping[str, Any],
     outcomes: Sequence[str],
 ) -> dict[str, Any]:
-    """Return what `serving.Desk` reads: interval, support, refused columns, protocol branches."""
+    """Return what `serving.RowScorer` reads: interval, support, refused columns, protocol branches."""
     own = settings["serving"]
     how = {
         "support_quantile": own["support_quantile"],
         "unit_tolerance": own["unit_tolerance"],
-        "rarest_level": settings["encoding"]["rarest_level"],
+        "min_level_patients": settings["encoding"]["min_level_patients"],
         "folds": fitted.inner_folds,
         "seed": fitted.seed,
     }
@@ -170,7 +170,7 @@ def main() -> None:
         "inputs", "branches", "contract",
         "predictions", "fits", "model", landmark="name of the landmark",
     )  # fmt: skip
-    with refusals():
+    with reported_errors():
         study, settings = read_study(args.study), read_yaml(args.settings)
     validation = read_yaml(args.validation)
     features = read_json(args.description)["features"]
@@ -188,7 +188,7 @@ def main() -> None:
              "settings": settings, "validation": decides}
         ),
     )  # fmt: skip
-    with refusals():
+    with reported_errors():
         results = cross_validated(rows, y, features, rule_inputs, settings, validation, args.landmark, store)
         fitted = ResponseModel(features, settings, validation["inner_folds"], validation["seed"])
         fitted.fit(rows, y)

@@ -17,14 +17,14 @@ from models.policy import StrategyModel
 from models.procedure.comparators import comparators, rule_input_features
 from models.serving.serving import read_model
 from pipeline.project.analysis import analysis_rows
-from pipeline.project.console import refusals
+from pipeline.project.console import reported_errors
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json
-from pipeline.simulation_checks.populations import digest, population, read_recipe, split_truth
+from pipeline.simulation_checks.populations import digest, population, read_simulation_spec, split_truth
 from pipeline.stages.strategy import arms_of, randomised_rows, strategy_model
 
 MEASURES = ("auc", "brier", "log_loss", "calibration_slope", "calibration_intercept", "o_e")
 # Apart from every seed that a trial is simulated with.
-OTHER_PATIENTS = 1
+SEED_OFFSET = 1
 
 
 def in_population(
@@ -84,7 +84,7 @@ def true_values(
 def attainable(path: Path, recipe_digest: str, landmark: str) -> dict[str, Any]:
     """Return the best attainable AUC, an approximation; of another simulation, why there is none."""
     stored = read_json(path)
-    if stored["recipe"] != recipe_digest:
+    if stored["spec"] != recipe_digest:
         return {
             "error": f"{path} belongs to other settings of the simulation; make it again: make attainable"
         }
@@ -132,17 +132,17 @@ def main() -> None:
         __doc__ or "", "study", "configs", "settings", "validation", "attainable", "artifacts", "truth"
     )
     settings, validation = read_yaml(args.settings), read_yaml(args.validation)
-    with refusals():
-        recipe = read_recipe(args.study, args.configs)
-        landmarks = recipe.study["landmarks"]
-        seed = recipe.simulation["seed"] + OTHER_PATIENTS
-        rows = population(recipe, validation["population"], seed, landmarks)
+    with reported_errors():
+        spec = read_simulation_spec(args.study, args.configs)
+        landmarks = spec.study["landmarks"]
+        seed = spec.simulation["seed"] + SEED_OFFSET
+        rows = population(spec, validation["population"], seed, landmarks)
         found: dict[str, Any] = {
             landmark: landmark_truth(args.artifacts, landmark, rows[landmark], (settings, validation))
-            | {"attainable_auc": attainable(args.attainable, digest(recipe), landmark)}
+            | {"attainable_auc": attainable(args.attainable, digest(spec), landmark)}
             for landmark in landmarks
         }
-        of = strategies(args.artifacts, recipe.study, settings, validation, rows[landmarks[0]])
+        of = strategies(args.artifacts, spec.study, settings, validation, rows[landmarks[0]])
     write_json(args.truth, found | {"strategies": of})
 
 

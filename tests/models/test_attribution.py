@@ -66,7 +66,7 @@ def test_one_centre_means_that_patients_are_drawn() -> None:
 def test_importance_is_the_mean_absolute_contribution_with_an_interval_around_it() -> None:
     explained, _, centres = rows()
     found = attribution.importance(
-        explained, FEATURES, centres, weights(), level=0.95, top=1, smallest_centre=10
+        explained, FEATURES, centres, weights(), level=0.95, top=1, min_centre_patients=10
     ).set_index("feature")
     assert found.loc["hr", "mean_abs"] == pytest.approx(0.3)
     assert found.loc["ki67", "low"] < found.loc["ki67", "mean_abs"] < found.loc["ki67", "high"]

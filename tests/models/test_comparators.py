@@ -11,7 +11,7 @@ from models.rules.table import BRANCH, INPUT, parse_rules
 from tests.models.rule_tables import ISPY2, cohort, response, rules, sample, tables
 
 SETTINGS: dict[str, Any] = {
-    "encoding": {"rarest_level": 1, "most_missing": 0.9, "imputation_shrinkage": 0.2},
+    "encoding": {"min_level_patients": 1, "max_missing_share": 0.9, "imputation_shrinkage": 0.2},
     "comparators": {"rule_inputs": {"kind": "logistic", "penalties": [0.1, 1.0]}},
 }
 VALIDATION: dict[str, Any] = {"branch_shrinkage": 5, "inner_folds": 3}

@@ -15,7 +15,7 @@ from models.serving.training_summary import later_visits, support, venn_abers
 from tests.patients import FEATURES, SETTINGS, patients
 
 GOOD = {"arm": "A", "age_years": 50, "til_pct": 20, "ctdna_state": "negative"}
-HOW = {"support_quantile": 0.99, "unit_tolerance": 3.0, "rarest_level": 5, "folds": 3, "seed": 1}
+HOW = {"support_quantile": 0.99, "unit_tolerance": 3.0, "min_level_patients": 5, "folds": 3, "seed": 1}
 RULES = {
     "inputs": {"rule_ctdna": ["POS", "NEG", "NE"], "rule_response": ["PR", "NE"]},
     "answers": [["R1", "determined"], [None, "indeterminate"]],

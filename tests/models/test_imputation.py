@@ -13,7 +13,7 @@ from models.serving.serving import PcrModel
 
 FEATURES: list[dict[str, Any]] = [{"name": name, "kind": "numeric"} for name in ("a", "b")]
 SETTINGS: dict[str, Any] = {
-    "encoding": {"rarest_level": 1, "most_missing": 0.9, "imputation_shrinkage": 0.1},
+    "encoding": {"min_level_patients": 1, "max_missing_share": 0.9, "imputation_shrinkage": 0.1},
     "candidates": {"logistic": {"kind": "logistic", "penalties": [0.1, 1.0]}},
 }
 
@@ -48,7 +48,7 @@ def test_imputations_differ_where_values_are_missing_and_the_same_number_gives_t
 
 def test_drawn_values_spread_as_the_known_ones_do_about_their_regression() -> None:
     frame, _ = patients(0.3, n=4000)
-    learned = {"rarest_level": 1, "most_missing": 0.9, "shrinkage": 0.01}
+    learned = {"min_level_patients": 1, "max_missing_share": 0.9, "shrinkage": 0.01}
     encoding = learn_encoding(frame, FEATURES, **learned)
     coder = PcrModel({"features": FEATURES, "encoding": encoding})
     b = residuals(coder.encode(frame), coder)[1]

@@ -35,7 +35,7 @@ from models.measures.evaluate import (
     population_values,
     smoothed_risk,
 )
-from models.measures.loess import FEWEST_DISTINCT
+from models.measures.loess import MIN_DISTINCT
 from models.measures.weighted import weighted_auc, weighted_intercept, weighted_slope
 
 # The same examples on every run, and no time limit on a machine that is busy.
@@ -296,7 +296,7 @@ def test_loess_measures_refuse_few_distinct_predictions_and_narrow_neighbourhood
     with pytest.raises(MeasureError, match="got 5: use observed minus expected"):
         calibration_errors(y, np.resize([0.1, 0.3, 0.5, 0.7, 0.9], 100))
     mass = np.full(100, 0.3)
-    mass[: FEWEST_DISTINCT - 1] = np.linspace(0.1, 0.2, FEWEST_DISTINCT - 1)
+    mass[: MIN_DISTINCT - 1] = np.linspace(0.1, 0.2, MIN_DISTINCT - 1)
     with pytest.raises(MeasureError, match="too few distinct values"):
         calibration_errors(y, mass)
 

@@ -21,7 +21,7 @@ from models.policy import (
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 ARMS = Arms("CONTROL", "ADAPTIVE", 0.75)
-ENCODING = {"rarest_level": 1, "most_missing": 1.0, "imputation_shrinkage": 0.2}
+ENCODING = {"min_level_patients": 1, "max_missing_share": 1.0, "imputation_shrinkage": 0.2}
 FEATURES: list[dict[str, Any]] = [
     {"name": name, "kind": "numeric", "known_at": "baseline"} for name in ("x1", "x2")
 ]

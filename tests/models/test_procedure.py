@@ -7,7 +7,7 @@ from scipy.special import logit
 from models.procedure.calibration import recalibrate
 from models.procedure.candidates import Design, fit_candidate, linear_terms, staged_margins
 from models.procedure.encoding import imputation_weights, learn_encoding, read_inputs
-from models.procedure.folds import deal
+from models.procedure.folds import stratified_folds
 from models.procedure.response_model import ResponseModel, choose
 from models.serving.serving import PcrModel
 from tests.patients import FEATURES, SETTINGS, patients
@@ -15,7 +15,7 @@ from tests.patients import FEATURES, SETTINGS, patients
 
 def encoded(n: int = 120) -> tuple[Design, np.ndarray]:
     frame, y = patients(n)
-    encoding = learn_encoding(frame, FEATURES, rarest_level=5, most_missing=0.8, shrinkage=0.2)
+    encoding = learn_encoding(frame, FEATURES, min_level_patients=5, max_missing_share=0.8, shrinkage=0.2)
     model = PcrModel({"features": FEATURES, "encoding": encoding})
     columns = model.complete(model.encode(frame))
     return Design(encoding, columns, y, columns), y
@@ -23,7 +23,7 @@ def encoded(n: int = 120) -> tuple[Design, np.ndarray]:
 
 def test_a_binary_feature_is_one_column_and_the_most_frequent_level_has_none() -> None:
     frame, _ = patients()
-    encoding = learn_encoding(frame, FEATURES, rarest_level=5, most_missing=0.8, shrinkage=0.2)
+    encoding = learn_encoding(frame, FEATURES, min_level_patients=5, max_missing_share=0.8, shrinkage=0.2)
     levels = [c["level"] for c in encoding["columns"] if c["feature"] == "ctdna_state"]
     assert levels == ["not_done", "positive"]
     assert sum(c["feature"] == "arm" for c in encoding["columns"]) == 1
@@ -31,7 +31,7 @@ def test_a_binary_feature_is_one_column_and_the_most_frequent_level_has_none() -
 
 def test_a_level_rarer_than_asked_stands_with_the_most_frequent_one() -> None:
     frame, _ = patients()
-    encoding = learn_encoding(frame, FEATURES, rarest_level=40, most_missing=0.8, shrinkage=0.2)
+    encoding = learn_encoding(frame, FEATURES, min_level_patients=40, max_missing_share=0.8, shrinkage=0.2)
     assert [c.get("level") for c in encoding["columns"] if c["feature"] == "ctdna_state"] == []
 
 
@@ -41,9 +41,9 @@ def test_a_feature_that_is_hardly_ever_known_is_not_used() -> None:
     used = [
         {
             c["feature"]
-            for c in learn_encoding(frame, FEATURES, rarest_level=5, most_missing=most, shrinkage=0.2)[
-                "columns"
-            ]
+            for c in learn_encoding(
+                frame, FEATURES, min_level_patients=5, max_missing_share=most, shrinkage=0.2
+            )["columns"]
         }
         for most in (0.8, 0.95)
     ]
@@ -56,8 +56,8 @@ def test_nothing_can_be_learned_from_features_that_do_not_vary() -> None:
         learn_encoding(
             frame.assign(age_years=50.0)[["age_years"]],
             FEATURES[1:2],
-            rarest_level=5,
-            most_missing=0.8,
+            min_level_patients=5,
+            max_missing_share=0.8,
             shrinkage=0.2,
         )
 
@@ -78,7 +78,7 @@ def test_an_imputed_value_stays_in_the_range_seen_and_follows_its_neighbours() -
     frame["til_pct"] = (frame["age_years"] - 25) * 1.5 + rng.normal(0, 1, 300)
     holed = frame.copy()
     holed.loc[:9, "til_pct"] = np.nan
-    encoding = learn_encoding(holed, FEATURES, rarest_level=5, most_missing=0.8, shrinkage=0.05)
+    encoding = learn_encoding(holed, FEATURES, min_level_patients=5, max_missing_share=0.8, shrinkage=0.05)
     model = PcrModel({"features": FEATURES, "encoding": encoding})
     column = next(i for i, c in enumerate(encoding["columns"]) if c["feature"] == "til_pct")
     filled = model.complete(model.encode(holed))[:10, column]
@@ -158,7 +158,7 @@ def test_the_simpler_candidate_wins_unless_it_is_worse_by_more_than_a_standard_e
 
 def test_folds_share_every_stratum_to_within_one_patient() -> None:
     strata = np.array(["a"] * 33 + ["b"] * 7 + ["c"] * 2)
-    folds = [test for _, test in deal(strata, 5, seed=3)]
+    folds = [test for _, test in stratified_folds(strata, 5, seed=3)]
     assert sorted(np.concatenate(folds)) == list(range(42))
     for level in "abc":
         counts = [int((strata[test] == level).sum()) for test in folds]
@@ -196,7 +196,7 @@ def test_copies_of_a_patient_are_dealt_into_one_fold_and_strata_stay_even() -> N
     drawn = np.sort(np.random.default_rng(1).integers(0, 90, 90))
     strata = np.where(np.arange(90) % 3 == 0, "pcr", "none")[drawn]
     sizes = []
-    for train, test in deal(strata, 5, 7, drawn):
+    for train, test in stratified_folds(strata, 5, 7, drawn):
         assert not set(drawn[train]) & set(drawn[test])
         sizes.append((len(test), len(set(drawn[test][strata[test] == "pcr"]))))
     rows, patients_with_pcr = zip(*sizes, strict=True)
@@ -207,15 +207,15 @@ def test_copies_of_a_patient_are_dealt_into_one_fold_and_strata_stay_even() -> N
 
 def test_groups_of_one_are_dealt_like_patients() -> None:
     strata = np.random.default_rng(1).choice(["a", "b"], 40)
-    alone, grouped = (list(deal(strata, 4, 7, groups)) for groups in (None, np.arange(40)))
+    alone, grouped = (list(stratified_folds(strata, 4, 7, groups)) for groups in (None, np.arange(40)))
     assert all(np.array_equal(a[1], b[1]) for a, b in zip(alone, grouped, strict=True))
 
 
 def test_a_patient_in_two_strata_and_too_few_patients_are_refused() -> None:
     with pytest.raises(ValueError, match="rows of one patient must be in one stratum; 1 rows"):
-        list(deal(np.array(["a", "b", "a"]), 2, 1, np.array([0, 0, 1])))
+        list(stratified_folds(np.array(["a", "b", "a"]), 2, 1, np.array([0, 0, 1])))
     with pytest.raises(ValueError, match="2 patients cannot be divided into 3 folds"):
-        list(deal(np.array(["a", "a", "a"]), 3, 1, np.array([0, 0, 1])))
+        list(stratified_folds(np.array(["a", "a", "a"]), 3, 1, np.array([0, 0, 1])))
 
 
 def test_without_groups_a_bootstrap_sample_is_believed_too_much() -> None:
@@ -259,7 +259,7 @@ def test_log_odds_after_every_number_of_rounds_are_those_of_the_booster_to_the_l
 
 def test_rows_read_once_are_what_the_served_model_reads() -> None:
     frame, _ = patients(80)
-    encoding = learn_encoding(frame, FEATURES, rarest_level=5, most_missing=0.8, shrinkage=0.2)
+    encoding = learn_encoding(frame, FEATURES, min_level_patients=5, max_missing_share=0.8, shrinkage=0.2)
     served = PcrModel({"features": FEATURES, "encoding": encoding}).encode(frame)
     positions = np.array([5, 3, 70])
     inputs = read_inputs(frame, FEATURES)
@@ -272,7 +272,7 @@ def test_rows_read_once_are_what_the_served_model_reads() -> None:
 def test_a_feature_known_in_nobody_is_left_out_without_a_warning() -> None:
     frame, _ = patients(80)
     frame = frame.assign(til_pct=np.nan, ctdna_state=pd.Series([None] * 80, dtype=object))
-    encoding = learn_encoding(frame, FEATURES, rarest_level=1, most_missing=1.0, shrinkage=0.2)
+    encoding = learn_encoding(frame, FEATURES, min_level_patients=1, max_missing_share=1.0, shrinkage=0.2)
     assert {column["feature"] for column in encoding["columns"]} == {"arm", "age_years"}
 
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from features.errors import RefusalError
-from pipeline.project.console import FAULT, refusals
+from features.errors import UserError
+from pipeline.project.console import FAULT, reported_errors
 from pipeline.report.page import measure
 from tests.pipeline.formats import ROOT
 
@@ -16,25 +16,25 @@ SECRET = "zq-marker"  # noqa: S105 - stands for a patient's value
 def test_a_refusal_is_told_whole_and_a_fault_without_its_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as refused, refusals():
-        raise RefusalError("arms.csv: no column arm; add it")
+    with pytest.raises(SystemExit) as refused, reported_errors():
+        raise UserError("arms.csv: no column arm; add it")
     assert refused.value.code == 1
-    assert "Refused. arms.csv: no column arm; add it" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as failed, refusals():
+    assert "Error: arms.csv: no column arm; add it" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as failed, reported_errors():
         measure({"value": SECRET})
     told = " ".join(capsys.readouterr().err.split())
     assert failed.value.code == FAULT
     assert "ValueError at pipeline/report/page.py:" in told
     assert SECRET not in told
     monkeypatch.setenv("PCR_TRACEBACK", "1")
-    with pytest.raises(ValueError, match="format code"), refusals():
+    with pytest.raises(ValueError, match="format code"), reported_errors():
         measure({"value": SECRET})
 
 
 def test_a_stage_tells_an_error_that_nothing_catches_without_its_message() -> None:
     script = (
         "import sys; sys.argv = ['stage']\n"
-        "from pipeline.files import stage_paths\n"
+        "from pipeline.project.files import stage_paths\n"
         f"stage_paths('a stage')\nfloat({SECRET!r})\n"
     )
     done = subprocess.run(

@@ -32,7 +32,7 @@ FEATURES: list[dict[str, Any]] = [
     {"name": "tumour_size_mm", "kind": "numeric"},
 ]
 SETTINGS: dict[str, Any] = {
-    "encoding": {"rarest_level": 1, "most_missing": 0.99, "imputation_shrinkage": 0.2},
+    "encoding": {"min_level_patients": 1, "max_missing_share": 0.99, "imputation_shrinkage": 0.2},
     "candidates": {"logistic": {"kind": "logistic", "penalties": [1.0]}},
 }
 

@@ -129,7 +129,7 @@ def artifacts(n: int = 40, repeats: int = 2) -> tuple[pd.DataFrame, pd.DataFrame
     return values, explained, predictions
 
 
-SETTINGS: dict[str, Any] = read_yaml(ROOT / "configs/reports.yaml")
+SETTINGS: dict[str, Any] = read_yaml(ROOT / "configs/report_pages.yaml")
 
 
 def cohort(n: int) -> pd.DataFrame:
@@ -285,7 +285,7 @@ def test_single_patients_are_not_printed_either_where_the_study_shows_none(
 ) -> None:
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs/study.yaml").write_text("study: s\nlandmarks: [c2]\n", encoding="utf-8")
-    (tmp_path / "configs/reports.yaml").write_text("privacy: {patient_view: false}\n", encoding="utf-8")
+    (tmp_path / "configs/report_pages.yaml").write_text("privacy: {patient_view: false}\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PatientViewError, match="shows no single patients"):
         print_patient(tmp_path, "c2", "P00001", 5)

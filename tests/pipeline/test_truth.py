@@ -16,11 +16,11 @@ from pipeline.simulation_checks.attainable import flexible_auc
 from pipeline.simulation_checks.coverage import coverage_page, covered, part
 from pipeline.simulation_checks.coverage import main as coverage
 from pipeline.simulation_checks.populations import (
-    Recipe,
+    SimulationSpec,
     block_sizes,
     digest,
     population,
-    read_recipe,
+    read_simulation_spec,
     simulated_rows,
     split_truth,
 )
@@ -32,25 +32,25 @@ CONFIGS = ROOT / "configs"
 
 
 @pytest.fixture(scope="module")
-def recipe() -> Recipe:
+def spec() -> SimulationSpec:
     study = read_yaml(CONFIGS / "studies/nct07239271.yaml")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         assert study["source"] == "configs/simulation.yaml"
-        return read_recipe(CONFIGS / "studies/nct07239271.yaml", CONFIGS)
+        return read_simulation_spec(CONFIGS / "studies/nct07239271.yaml", CONFIGS)
 
 
 @pytest.fixture(scope="module")
-def rows(recipe: Recipe) -> dict[str, pd.DataFrame]:
-    return simulated_rows(recipe, 600, 9, ["baseline", "c2"])
+def rows(spec: SimulationSpec) -> dict[str, pd.DataFrame]:
+    return simulated_rows(spec, 600, 9, ["baseline", "c2"])
 
 
 def test_the_truth_stands_apart_and_belongs_to_the_patients_own_arm_and_fate(
-    recipe: Recipe, rows: dict[str, pd.DataFrame]
+    spec: SimulationSpec, rows: dict[str, pd.DataFrame]
 ) -> None:
     visible, truth = split_truth(rows["c2"])
     assert not [column for column in visible if "truth" in column or column.startswith("p_")]
-    made = simulate(recipe.simulation | {"seed": 9}, n=600, rules=recipe.rules).truth.set_index("usubjid")
+    made = simulate(spec.simulation | {"seed": 9}, n=600, rules=spec.rules).truth.set_index("usubjid")
     of = made.loc[visible["usubjid"]]
     adaptive = (visible["arm"] == "ADAPTIVE").to_numpy()
     own = np.where(adaptive, of["p_adaptive_given_fate"], of["p_control_given_fate"])
@@ -66,29 +66,29 @@ def test_outcomes_occur_as_often_as_the_truth_says(rows: dict[str, pd.DataFrame]
 
 
 def test_a_population_is_made_in_blocks_and_its_ids_are_unique(
-    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+    spec: SimulationSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(populations, "BLOCK", 60)
     assert block_sizes(130) == [60, 60, 10]
     monkeypatch.setenv("PCR_WORKERS", "1")
-    one = population(recipe, 130, 4, ["baseline"])["baseline"]
+    one = population(spec, 130, 4, ["baseline"])["baseline"]
     monkeypatch.setenv("PCR_WORKERS", "2")
-    two = population(recipe, 130, 4, ["baseline"])["baseline"]
+    two = population(spec, 130, 4, ["baseline"])["baseline"]
     pd.testing.assert_frame_equal(one, two)
     assert one["usubjid"].is_unique
     assert one["age_years"].nunique() > 20
 
 
-def test_two_recipes_have_one_digest_where_only_size_and_seed_differ(recipe: Recipe) -> None:
-    other = recipe.simulation | {"seed": 1, "cohort": recipe.simulation["cohort"] | {"n": 7}}
-    assert digest(Recipe(**(vars(recipe) | {"simulation": other}))) == digest(recipe)
-    changed = recipe.simulation | {"control_ctdna": "not_planned"}
-    assert digest(Recipe(**(vars(recipe) | {"simulation": changed}))) != digest(recipe)
+def test_two_recipes_have_one_digest_where_only_size_and_seed_differ(spec: SimulationSpec) -> None:
+    other = spec.simulation | {"seed": 1, "cohort": spec.simulation["cohort"] | {"n": 7}}
+    assert digest(SimulationSpec(**(vars(spec) | {"simulation": other}))) == digest(spec)
+    changed = spec.simulation | {"control_ctdna": "not_planned"}
+    assert digest(SimulationSpec(**(vars(spec) | {"simulation": changed}))) != digest(spec)
 
 
 def test_a_real_study_has_no_truth() -> None:
     with pytest.raises(ValueError, match="study ispy2 is not simulated"):
-        read_recipe(CONFIGS / "studies/ispy2.yaml", CONFIGS)
+        read_simulation_spec(CONFIGS / "studies/ispy2.yaml", CONFIGS)
 
 
 def test_a_refusal_survives_the_way_from_a_worker() -> None:
@@ -109,9 +109,9 @@ def test_the_truth_itself_is_calibrated_and_no_forecast_beats_it() -> None:
 
 
 def test_a_flexible_model_finds_what_there_is_and_stays_below_the_latents(
-    rows: dict[str, pd.DataFrame], recipe: Recipe
+    rows: dict[str, pd.DataFrame], spec: SimulationSpec
 ) -> None:
-    learn = simulated_rows(recipe, 1500, 10, ["c2"])["c2"]
+    learn = simulated_rows(spec, 1500, 10, ["c2"])["c2"]
     features: list[dict[str, Any]] = [
         {"name": n, "kind": "numeric"} for n in ("tumour_size_mm", "imaging_c2_sum_change")
     ]
@@ -122,20 +122,20 @@ def test_a_flexible_model_finds_what_there_is_and_stays_below_the_latents(
 
 
 def test_the_attainable_auc_of_another_simulation_is_not_used(tmp_path: Path) -> None:
-    write_json(tmp_path / "a.json", {"recipe": "x", "landmarks": {"c2": {"value": 0.75}}})
+    write_json(tmp_path / "a.json", {"spec": "x", "landmarks": {"c2": {"value": 0.75}}})
     assert attainable(tmp_path / "a.json", "x", "c2") == {"value": 0.75}
     assert "make it again: make attainable" in attainable(tmp_path / "a.json", "y", "c2")["error"]
 
 
-def test_the_committed_attainable_auc_belongs_to_the_committed_simulation(recipe: Recipe) -> None:
+def test_the_committed_attainable_auc_belongs_to_the_committed_simulation(spec: SimulationSpec) -> None:
     stored = read_json(ROOT / "docs/attainable.json")
-    assert stored["recipe"] == digest(recipe)
+    assert stored["spec"] == digest(spec)
     assert all(each["learned_from"] >= 450_000 for each in stored["landmarks"].values())
 
 
-def test_the_committed_coverage_belongs_to_the_committed_simulation(recipe: Recipe) -> None:
+def test_the_committed_coverage_belongs_to_the_committed_simulation(spec: SimulationSpec) -> None:
     stored = read_json(ROOT / "docs/coverage.json")
-    assert stored["recipe"] == digest(recipe)
+    assert stored["spec"] == digest(spec)
     plan = read_yaml(CONFIGS / "coverage.yaml")["coverage"]
     assert (ROOT / "docs/coverage.md").read_text(encoding="utf-8") == coverage_page(stored, plan)
 

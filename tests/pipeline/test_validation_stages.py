@@ -10,7 +10,12 @@ from sklearn.metrics import roc_curve
 
 from models.evaluation.curves import benefit_curves, calibration_curves, roc_curves
 from models.evaluation.performance import judge
-from models.evaluation.robustness import corrected_performance, instability, left_out_centres, transport
+from models.evaluation.robustness import (
+    corrected_performance,
+    instability,
+    left_out_centres,
+    temporal_validation,
+)
 from models.evaluation.subgroups import evaluable_domains, groupings, heterogeneity, subgroup
 from models.measures.evaluate import evaluate
 from models.procedure.domain_sets import domain_sets
@@ -250,9 +255,9 @@ def test_instability_is_nothing_where_all_models_agree() -> None:
 def test_later_patients_and_left_out_centres_are_judged_or_only_counted() -> None:
     ids, y, p = outcomes()
     rows = tidy("chosen", ids, y, p, repeats=1)
-    later = transport(rows, VALIDATION)
+    later = temporal_validation(rows, VALIDATION)
     assert 0.7 < later["calibration_slope"]["value"] < 1.3
-    assert set(transport(rows.head(12), VALIDATION)) == {"n", "events"}
+    assert set(temporal_validation(rows.head(12), VALIDATION)) == {"n", "events"}
     found = left_out_centres(rows, by_id([f"S{i % 5}" for i in range(len(ids))]), VALIDATION)
     assert found["pooled"]["slope"]["pooled"] == 5
     assert sum(each["n"]["value"] for each in found["centres"].values()) == len(ids)

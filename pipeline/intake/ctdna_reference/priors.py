@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from features.errors import RefusalError
+from features.errors import UserError
 from models.description.ctdna_reference import (
     HR_GROUPS,
     blood_sequenced,
@@ -37,7 +37,7 @@ HEADER = """\
 HR_KEYS = {"share_hr_positive": HR_GROUPS["pos"], "share_hr_negative": HR_GROUPS["neg"]}
 
 
-class PriorsError(RefusalError):
+class PriorsError(UserError):
     """A piece that cannot be put into the simulator's settings."""
 
 
@@ -76,7 +76,7 @@ def _tumour_lines(library: "Library", simulation: Mapping[str, Any]) -> Iterator
         known = {
             key: rows.loc[group]
             for key, group in HR_KEYS.items()
-            if rows.loc[group, "n"] >= settings["fewest_patients"]
+            if rows.loc[group, "n"] >= settings["min_patients"]
         }
         if not known:
             continue
@@ -84,7 +84,7 @@ def _tumour_lines(library: "Library", simulation: Mapping[str, Any]) -> Iterator
         for key, row in known.items():
             counts = f"{row['events']} of {row['n']}, {row['low']:.3f} to {row['high']:.3f}"
             yield f"      {key}: {_number(row['value'], settings)}  # {counts}"
-        if gene in judged.index and judged.loc[gene, "variants"] >= settings["fewest_patients"]:
+        if gene in judged.index and judged.loc[gene, "variants"] >= settings["min_patients"]:
             share = float(judged.loc[gene, "vus"])
             yield f"      vus_share: {_number(share, settings)}  # of {judged.loc[gene, 'variants']} variants"
 
@@ -96,7 +96,7 @@ def _blood_lines(library: "Library", simulation: Mapping[str, Any]) -> Iterator[
     slopes = {gene: entry["log_per_decade"] for gene, entry in simulation["genome"]["ch"].items()}
     ages = library.raw.tables["subjects"].set_index("usubjid")["age_years"]
     found = haematopoiesis_at_50(library.samples, variants, ages, slopes)
-    found = found[found["patients"] >= settings["fewest_patients"]]
+    found = found[found["patients"] >= settings["min_patients"]]
     if len(found):
         yield "  ch:"
     for gene, patients, carrying, share in found.itertuples(index=False, name=None):
@@ -104,7 +104,7 @@ def _blood_lines(library: "Library", simulation: Mapping[str, Any]) -> Iterator[
         yield f"      share_at_50: {_number(share, settings)}  # {carrying} of {patients}"
     own = variants["sample_id"].isin(blood_sequenced(library.samples, variants)["sample_id"])
     log = np.log(variants.loc[own & (variants["origin"] == "ch") & (variants["wbc_vaf"] > 0), "wbc_vaf"])
-    if len(log) >= settings["fewest_patients"]:
+    if len(log) >= settings["min_patients"]:
         yield f"  ch_vaf_median: {_number(float(np.exp(log.median())), settings)}  # {len(log)} variants"
         yield f"  ch_vaf_log_sd: {_number(float(log.std()), settings)}  # {len(log)} variants"
 

@@ -12,7 +12,10 @@ from pipeline.report.sections.common import MODEL, NAMES, OUT_OF_FOLD, Part, int
 from pipeline.report.study_charts import benefit_chart, calibration_chart, forest_chart
 from pipeline.report.tables import Table
 
-HARM = {"de_escalation": "de-escalation, the event is pCR", "escalation": "escalation, the event is no pCR"}
+DECISION_TITLES = {
+    "de_escalation": "de-escalation, the event is pCR",
+    "escalation": "escalation, the event is no pCR",
+}
 
 
 def performance_part(results: Results) -> Part:
@@ -27,7 +30,7 @@ def performance_part(results: Results) -> Part:
             f"Calibration at {name}: observed along predicted probability, with band",
             of_model(whole, "probability"),
         )
-        for decision, title in HARM.items():
+        for decision, title in DECISION_TITLES.items():
             part = curves["benefit"]
             part = part[part["decision"] == decision].drop(columns="decision")
             part = part.assign(strategy=part["strategy"].map(NAMES))

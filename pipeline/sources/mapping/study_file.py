@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from features.errors import RefusalError
+from features.errors import UserError
 
 Domain = Literal["clinical", "pathology", "ctdna", "imaging"]
 SUFFIXES = (
@@ -20,7 +20,7 @@ NO_OUTCOME = "none"
 SHARES_ADD_UP = 1e-9
 
 
-class StudyFileError(RefusalError):
+class StudyFileError(UserError):
     """A study file that cannot be used; the message has one line for each fault."""
 
 

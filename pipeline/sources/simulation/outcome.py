@@ -14,7 +14,7 @@ from pipeline.sources.simulation.draws import (
     only_where,
     shifted_chance,
 )
-from pipeline.sources.simulation.patients import LATENTS, TUMOUR_CM
+from pipeline.sources.simulation.patients import LATENTS, MM_PER_CM
 from pipeline.sources.simulation.treatment import Course
 
 
@@ -28,7 +28,7 @@ def potential_outcome(
     still at risk at a landmark, whom their fate selects, this one is the probability of the outcome.
     """
     entry = settings["response"]
-    burden = entry["per_cm"] * people["size_mm"] / TUMOUR_CM + entry["if_node_positive"] * (
+    burden = entry["per_cm"] * people["size_mm"] / MM_PER_CM + entry["if_node_positive"] * (
         people["cn"] != "N0"
     )
     burden = burden + entry["per_shedding_sd"] * people["shedding"]

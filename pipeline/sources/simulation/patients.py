@@ -22,7 +22,7 @@ from pipeline.sources.simulation.draws import (
 )
 
 LATENTS = ("luminal", "chemosensitivity", "her2_dependence", "shedding", "frailty")
-TUMOUR_CM = 10.0
+MM_PER_CM = 10.0
 """mm per cm."""
 
 

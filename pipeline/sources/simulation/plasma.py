@@ -101,7 +101,7 @@ def _material(
     lag = of_centre["first_report_days" if visit == "baseline" else "report_days"]
     return {
         "draw_day": draw_day,
-        "report_day": draw_day + entry["shortest_report_days"] + rng.poisson(lag),
+        "report_day": draw_day + entry["min_report_days"] + rng.poisson(lag),
         "qc": np.where(done, np.where(failed, "fail", "pass"), "not_done").astype(object),
         "plasma_ml": plasma,
         "cfdna": np.round(concentration, 2),

@@ -36,7 +36,7 @@ def _violated(
         "age": {"age": rng.integers(71, entry["oldest"] + 1, size=n)},
         "ecog": {"ecog": 2},
         "tumour_size": {
-            "size_mm": rng.integers(entry["smallest_mm"], 21, size=n),
+            "size_mm": rng.integers(entry["min_size_mm"], 21, size=n),
             "ct": "T1",
             "stage": by_nodes.astype(object),
             "inflammatory": False,

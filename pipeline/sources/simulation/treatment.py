@@ -87,7 +87,7 @@ def give_cycle(course: Course, regimen: Array, people: Columns, settings: Settin
     course.given.append(course.going.copy())
     course.severity.append(np.where(course.going[:, None], severity, 0))
     delayed = np.where(severe, draws[:, 0] < entry["delay_if_severe"], draws[:, 0] < entry["delay_otherwise"])
-    delay = np.where(delayed, 1 + np.floor(draws[:, 1] * entry["longest_delay_days"]), 0).astype(int)
+    delay = np.where(delayed, 1 + np.floor(draws[:, 1] * entry["max_delay_days"]), 0).astype(int)
     course.delay.append(delay)
     course.start.append(course.start[-1] + entry["cycle_days"] + delay)
     reduced = severe & (draws[:, 2] < entry["reduce_if_severe"])
