@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from models.procedure.response_model import ResponseModel
+from models.serving import serving
 from models.serving.registry import (
     CANDIDATE,
     KEY_TAG,
@@ -19,7 +20,7 @@ from models.serving.registry import (
     ensure_version,
     finish_run,
 )
-from models.serving.serving import model_digest, serving
+from models.serving.serving import model_digest
 from tests.patients import FEATURES, SETTINGS, patients
 
 # MLflow's own code meets deprecations of its dependencies.
