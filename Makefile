@@ -18,10 +18,11 @@ test: $(READY) lint browser ## all checks and tests
 browser: $(READY) ## is there a Chromium for the tests of the pages? (PCR_CHROMIUM=path names another one)
 	@python -m tests.browser
 
-lint: $(READY)
+lint: $(READY) ## formatting, lint, types, and the counts of the house (python -m tests.house --items)
 	ruff format --check .
 	ruff check .
 	mypy
+	python -m tests.house --check
 
 null-check: $(READY) ## 50 permutations of the outcome: no model may find anything
 	python -m pipeline.stages.null_check
