@@ -7,7 +7,12 @@ PROFILE ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 READY := .venv/.ready
 
-.PHONY: run test browser setup lint null-check kill-test coverage attainable targets bench latency lock reference
+.DEFAULT_GOAL := run
+.PHONY: help run test browser setup lint null-check kill-test coverage attainable targets bench latency lock reference
+
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
+		do printf '%-11s %s\n' "$$name" "$$said"; done
 
 run: $(READY) ## check the input, run the pipeline, show the results (STUDY=name SOURCE=folder)
 	pcr run --study "$(STUDY)" $(if $(SOURCE),--source "$(SOURCE)") $(if $(PROFILE),--profile "$(PROFILE)")
@@ -51,7 +56,7 @@ bench: $(READY) ## measure, as ratios within one run; never a test
 latency: $(READY) ## single rows over HTTP under 1 and 8 clients, by both servers, after `make run`
 	python -m tests.latency
 
-setup: $(READY)
+setup: $(READY) ## install everything into .venv, from the lock files
 
 $(READY): requirements.lock requirements-setup.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed (make PYTHON=...)" if sys.version_info < (3, 11) else 0)'
