@@ -64,7 +64,7 @@ def promote(
     name: Name,
     override: Annotated[str, typer.Option(help="Why the candidate is promoted although a gate fails.")] = "",
 ) -> None:
-    """Judge the candidate by the gates of configs/validation.yaml; make it champion only if all hold.
+    """Judge the candidate by the gates of configs/gates.yaml; make it champion only if all hold.
 
     For example: `pcr promote pcr-nct07239271-c2`. Exits with 1 if it was not promoted.
     """

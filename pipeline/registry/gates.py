@@ -41,7 +41,7 @@ class Evidence:
 
 
 def gates(evidence: Evidence, criteria: Mapping[str, Any], leakage_alarm_auc: float) -> list[Gate]:
-    """Judge every gate; `criteria` is the ``promotion`` part of configs/validation.yaml."""
+    """Judge every gate; `criteria` is the content of configs/gates.yaml."""
     return [
         *_elsewhere(evidence.robustness, criteria),
         *_against_rules(evidence.comparison.get(f"{MODEL}-{RULES}", {}), criteria),

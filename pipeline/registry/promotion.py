@@ -19,6 +19,7 @@ from pipeline.registry.null_state import NULL_CHECK, null_state
 from pipeline.stages.track import tracking_store
 
 LOCK, VALIDATION = Path("dvc.lock"), Path("configs/validation.yaml")
+GATES = Path("configs/gates.yaml")
 
 
 class PromotionError(UserError):
@@ -122,7 +123,7 @@ def promote_model(name: str, override: str = "") -> bool:
             raise PromotionError(
                 f"{name} was learned from simulated patients: never champion of a real study"
             )
-        judged = gates(evidence(of), validation["promotion"], validation["leakage_alarm_auc"])
+        judged = gates(evidence(of), read_yaml(GATES), validation["leakage_alarm_auc"])
         failed = [gate.name for gate in judged if not gate.passes]
         verdict = f"failed: {', '.join(failed)}" if failed else "all passed"
         number = str(version.version)

@@ -15,7 +15,6 @@ from rich.progress import track
 from rich.table import Table
 
 from models.measures.evaluate import auc
-from models.procedure.backends import Backend, workers
 from models.procedure.resampling import (
     TaskResult,
     cross_validate,
@@ -27,6 +26,7 @@ from models.procedure.response_model import ResponseModel
 from pipeline.project.analysis import analysis_rows
 from pipeline.project.console import stderr, stdout
 from pipeline.project.files import read_json, read_yaml, write_json
+from pipeline.project.runtime import read_backend
 from pipeline.project.study import ACTIVE
 from pipeline.registry.null_state import NULL_CHECK, null_state
 
@@ -62,7 +62,7 @@ def check_landmark(artifacts: Path, landmark: str, settings: Any, validation: An
     features = read_json(artifacts / "features" / f"{landmark}.json")["features"]
     count = validation["permutations"]
     seeds = np.random.SeedSequence(validation["seed"]).generate_state(count) % 2**31
-    backend = Backend(validation["backend"]["name"], workers(), validation["backend"]["address"])
+    backend = read_backend()
     shared = (rows, y, features, settings, validation)
     results = run_tasks(_permutation, shared, [int(seed) for seed in seeds], backend=backend)
     progress = track(results, description=landmark, total=count, console=stderr())

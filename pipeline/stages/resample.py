@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from models.procedure.backends import workers
 from models.procedure.comparators import Rules
 from models.procedure.resampling import (
     FoldResult,
@@ -29,6 +28,7 @@ from pipeline.project import checkpoints
 from pipeline.project.analysis import analysis_rows
 from pipeline.project.console import reported_errors, stderr
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_table
+from pipeline.project.runtime import read_backend
 
 MODELS = ("chosen", "rules")
 
@@ -77,11 +77,11 @@ def resampled(
             Rules(validation["branch_shrinkage"]),
         ]
 
-    backend = validation["backend"]
+    backend = read_backend()
     every = [(scheme, split) for scheme, some in splits.items() for split in some]
     results = cross_validate(
         procedures, rows, y, [split for _, split in every],
-        workers=workers(), backend=backend["name"], address=backend["address"], store=store,
+        workers=backend.workers, backend=backend.name, address=backend.address, store=store,
     )  # fmt: skip
     shown = track(results, description=label, total=len(every), console=stderr())
     parts = [
@@ -109,7 +109,6 @@ def main() -> None:
     cohort = pd.read_parquet(args.cohort)
     rows, y = analysis_rows(pd.read_parquet(args.features), cohort, pd.read_parquet(args.rules))
     rows = rows.merge(cohort[["usubjid", "siteid", "rand_date"]], on="usubjid")
-    decides = {name: value for name, value in validation.items() if name != "backend"}
     store = checkpoints.TaskStore(
         checkpoints.FOLDER,
         checkpoints.run_digest(
@@ -119,7 +118,7 @@ def main() -> None:
                 "y": y,
                 "features": features,
                 "settings": settings,
-                "validation": decides,
+                "validation": validation,
             }
         ),
     )

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from models.procedure.backends import workers
 from models.procedure.comparators import comparators, rule_input_features
 from models.procedure.resampling import (
     FoldResult,
@@ -39,6 +38,7 @@ from pipeline.project.files import (
     write_json,
     write_table,
 )
+from pipeline.project.runtime import read_backend
 from pipeline.registry.model_card import ESTIMAND, model_card
 
 
@@ -66,10 +66,10 @@ def cross_validated(
             *comparators(features, rule_inputs, settings, validation, seed),
         ]
 
-    backend = validation["backend"]
+    backend = read_backend()
     results = cross_validate(
         procedures, rows, y, splits,
-        workers=workers(), backend=backend["name"], address=backend["address"], store=store,
+        workers=backend.workers, backend=backend.name, address=backend.address, store=store,
     )  # fmt: skip
     return list(track(results, description=label, total=len(splits), console=stderr()))
 
@@ -180,12 +180,11 @@ def main() -> None:
         pd.read_parquet(args.cohort),
         pd.read_parquet(args.rules),
     )
-    decides = {name: value for name, value in validation.items() if name != "backend"}
     store = checkpoints.TaskStore(
         checkpoints.FOLDER,
         checkpoints.run_digest(
             {"stage": "train", "rows": rows, "y": y, "features": features, "rule_inputs": rule_inputs,
-             "settings": settings, "validation": decides}
+             "settings": settings, "validation": validation}
         ),
     )  # fmt: skip
     with reported_errors():

@@ -7,7 +7,7 @@ import pytest
 from pipeline.project.files import read_yaml
 from pipeline.registry.gates import Evidence, gates
 
-CRITERIA: dict[str, Any] = read_yaml(Path(__file__).parents[2] / "configs/validation.yaml")["promotion"]
+CRITERIA: dict[str, Any] = read_yaml(Path(__file__).parents[2] / "configs/gates.yaml")
 
 
 def measure(value: float, low: float | None = None, high: float | None = None) -> dict[str, float]:
