@@ -4,13 +4,14 @@ A contract is data: one document (a YAML file in configs/contract/) for each tab
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from features.cells import DTYPES
 from features.errors import UserError
+from features.keys import checked_fields, unknown_name
 
 KNOWN_AT = ("baseline", "visit", "sample", "cycle", "outcome")
 
@@ -100,69 +101,60 @@ def parse_contract(documents: Iterable[Mapping[str, Any]]) -> Contract:
 
     Raises
     ------
-    ValueError
-        If a document has unknown or missing keys, or speaks of a column or a table that there is not.
+    UserError
+        If a document has unknown or missing keys, or names a column or a table that does not exist.
     """
     contract = {}
     for document in documents:
         spec = _table_spec(document)
         if spec.table in contract:
-            raise UserError(f"contract: table {spec.table} is defined twice")
+            raise UserError(f"configs/contract: table {spec.table} is defined twice")
         contract[spec.table] = spec
     for spec in contract.values():
         for fault in _contract_faults(spec, contract):
-            raise UserError(f"contract, table {spec.table}: {fault}")
+            raise UserError(f"configs/contract, table {spec.table}: {fault}")
     return contract
 
 
 def _table_spec(document: Mapping[str, Any]) -> TableSpec:
-    where = f"contract, table {document.get('table', '(unnamed)')}"
-    document = _only_fields(TableSpec, document, where)
+    where = f"configs/contract, table {document.get('table', '(unnamed)')}"
+    document = checked_fields(TableSpec, document, where)
     columns = {
         name: ColumnSpec(
-            **_only_fields(ColumnSpec, {"name": name, **column}, f"{where}, column {name}")
+            **checked_fields(ColumnSpec, {"name": name, **column}, f"{where}, column {name}")
             | {"levels": tuple(map(str, column.get("levels", ())))}
         )
         for name, column in document["columns"].items()
     }
-    timing = Timing(**_only_fields(Timing, document["timing"], f"{where}, timing"))
+    timing = Timing(**checked_fields(Timing, document["timing"], f"{where}, timing"))
     checks = tuple(
-        DateCheck(**_only_fields(DateCheck, c, f"{where}, checks")) for c in document.get("checks", ())
+        DateCheck(**checked_fields(DateCheck, c, f"{where}, checks")) for c in document.get("checks", ())
     )
     return TableSpec(
         **document | {"key": tuple(document["key"]), "timing": timing, "columns": columns, "checks": checks}
     )
 
 
-def _only_fields(kind: type, document: Mapping[str, Any], where: str) -> dict[str, Any]:
-    names = {field.name for field in fields(kind)}
-    needed = {field.name for field in fields(kind) if field.default is MISSING}
-    unknown, missing = sorted(set(document) - names), sorted(needed - set(document))
-    if unknown or missing:
-        raise UserError(f"{where}: unknown keys {unknown}, missing keys {missing}")
-    return dict(document)
-
-
 def _contract_faults(spec: TableSpec, contract: Contract) -> Iterator[str]:
-    """Yield what a table's document says that cannot be so."""
+    """Yield the contradictions of a table's document."""
     named = [*spec.key, *(c.column for c in spec.checks)]
     named += [c for c in (spec.timing.visit, spec.timing.cycle, spec.timing.sample) if c]
     named += [c for c in (spec.timing.performed, spec.timing.reported) if c]
     yield from (f"it has no column {name}" for name in named if name not in spec.columns)
     if spec.timing.known_at not in KNOWN_AT:
-        yield f"known_at is {spec.timing.known_at}, not one of {', '.join(KNOWN_AT)}"
+        yield f"known_at: {unknown_name(spec.timing.known_at, KNOWN_AT)}"
     for column in spec.columns.values():
         if column.type not in DTYPES:
-            yield f"column {column.name} has type {column.type}, not one of {', '.join(DTYPES)}"
+            yield f"column {column.name} type {unknown_name(column.type, list(DTYPES))}"
         table, _, referred = (column.references or "").partition(".")
         if table and (table not in contract or referred not in contract[table].columns):
-            yield f"column {column.name} refers to {column.references}, which there is not"
+            yield f"column {column.name} refers to {column.references}, which does not exist"
     for check in spec.checks:
         other = contract.get(check.other_table)
         if check.rule not in {"not_before", "not_after"} or check.severity not in {"error", "warning"}:
             yield f"check of {check.column}: rule {check.rule} or severity {check.severity} is unknown"
         if other is None or check.other not in other.columns:
-            yield f"check of {check.column}: there is no {check.other_table}.{check.other}"
+            yield f"check of {check.column}: {check.other_table}.{check.other} does not exist"
         elif check.other_table != spec.table and (other.key != ("usubjid",) or "usubjid" not in spec.columns):
             yield f"check of {check.column}: {check.other_table} must have one row a patient"
 

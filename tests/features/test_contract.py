@@ -511,12 +511,12 @@ def test_the_data_dictionary_has_one_row_for_each_column_of_the_contract() -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"keys": ["usubjid"]}, "unknown keys"),
+        ({"keys": ["usubjid"]}, "key keys is unknown, did you mean key?"),
         ({"key": ["patient"]}, "no column patient"),
-        ({"timing": {"known_at": "later"}}, "known_at is later"),
+        ({"timing": {"known_at": "later"}}, "known_at: later is unknown"),
         ({"timing": {"known_at": "baseline", "reported": "x_date"}}, "no column x_date"),
         ({"columns": {"usubjid": {"type": "text", "description": "id"}}}, "type text"),
-        ({"columns": {"usubjid": {"type": "string"}}}, "missing keys"),
+        ({"columns": {"usubjid": {"type": "string"}}}, "column usubjid: key description is missing"),
         (
             {"columns": {"usubjid": {"type": "string", "description": "id", "references": "x.y"}}},
             "refers to x.y",
@@ -533,7 +533,7 @@ def test_the_data_dictionary_has_one_row_for_each_column_of_the_contract() -> No
                     }
                 ]
             },
-            "no labs.x",
+            "labs.x does not exist",
         ),
     ],
 )
