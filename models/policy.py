@@ -243,3 +243,21 @@ def strategy_values(
     share = Measure(float(chosen.mean()), None, None)
     measures = {name: mean_with_interval(phi, level) for name, phi in of.items()}
     return StrategyValues(measures | {"policy_share": share}, models)
+
+
+def arms_of(study: Mapping[str, Any], strategy: str) -> Arms:
+    """Return the strategy's arm, the other arm, and the share randomised to it."""
+    (reference,) = [arm for arm in study["allocation"] if arm != strategy]
+    return Arms(reference, strategy, study["allocation"][strategy])
+
+
+def strategy_model(
+    features: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Any],
+    validation: Mapping[str, Any],
+    baseline: str,
+) -> StrategyModel:
+    """Return the outcome model of the strategies; PolicyError if a feature was not known at `baseline`."""
+    refuse_later_features(features, baseline)
+    own = [feature for feature in features if feature["name"] != "arm"]
+    return StrategyModel(own, settings["encoding"], validation["strategy"]["penalty"])

@@ -14,6 +14,17 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from models.procedure.backends import Backend
+from models.procedure.resampling import (
+    FoldResult,
+    Procedure,
+    Progress,
+    Store,
+    cross_validate,
+    outcome_strata,
+    silently,
+    stratified_splits,
+)
 from models.procedure.response_model import ResponseModel
 from models.rules.branch_frequency import BranchFrequency, Prevalence
 from models.rules.table import BRANCH
@@ -124,3 +135,39 @@ def rule_input_features(
     shared = [dict(feature) for feature in features if feature["name"] in SHARED]
     inputs = [{"name": name, "kind": "categorical", "levels": list(known)} for name, known in levels.items()]
     return [*shared, *inputs]
+
+
+def cross_validated(
+    rows: pd.DataFrame,
+    y: np.ndarray,
+    features: Sequence[Mapping[str, Any]],
+    rule_inputs: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Any],
+    validation: Mapping[str, Any],
+    backend: Backend,
+    *,
+    store: Store | None = None,
+    progress: Progress = silently,
+) -> list[FoldResult]:
+    """Return the results of the model and its comparators in every outer fold.
+
+    Results that are in `store` are not fitted again.
+    """
+    splits = stratified_splits(
+        outcome_strata(y, rows["arm"]),
+        folds=validation["folds"],
+        repeats=validation["repeats"],
+        seed=validation["seed"],
+    )
+
+    def procedures(seed: int) -> list[Procedure]:
+        return [
+            ResponseModel(features, settings, validation["inner_folds"], seed),
+            *comparators(features, rule_inputs, settings, validation, seed),
+        ]
+
+    results = cross_validate(
+        procedures, rows, y, splits,
+        workers=backend.workers, backend=backend.name, address=backend.address, store=store,
+    )  # fmt: skip
+    return list(progress(results, len(splits)))

@@ -7,7 +7,7 @@ workers, or how often a run was interrupted.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -19,6 +19,20 @@ from models.procedure.backends import Backend, completed
 from models.procedure.folds import stratified_folds
 
 Task = TypeVar("Task")
+T = TypeVar("T")
+
+
+class Progress(Protocol):
+    """Shows how far an iteration is; the results pass through unchanged."""
+
+    def __call__(self, results: Iterable[T], total: int, /) -> Iterable[T]:
+        """Return `results`, of which there are `total`, and show each as it comes."""
+
+
+def silently(results: Iterable[T], total: int, /) -> Iterable[T]:
+    """Show nothing."""
+    del total
+    return results
 
 
 class Procedure(Protocol):
@@ -357,3 +371,12 @@ def outcome_strata(y: np.ndarray, arm: pd.Series) -> np.ndarray:
 def _as_seed(state: Any) -> int:
     """Return a seed that LightGBM takes: 31 bits."""
     return int(state) % 2**31
+
+
+def fold_fits(results: Sequence[FoldResult], candidate: str) -> dict[str, Any]:
+    """Return the fits of one candidate in every outer fold, as plain data."""
+    fits = []
+    for result in results:
+        place = {"repeat": result.split.repeat, "fold": result.split.fold}
+        fits.append(place | result.fits[candidate])
+    return {"model": candidate, "fits": fits}

@@ -3,17 +3,20 @@
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import track
 
 from features.errors import UserError
 
 ROOT = Path(__file__).parents[2]
+Result = TypeVar("Result")
 PACKAGES = ("features", "models", "pipeline")
 TRACEBACK = "PCR_TRACEBACK"
 PIPE_WIDTH = 110
@@ -33,6 +36,11 @@ def stderr() -> Console:
 def stdout() -> Console:
     """Return a console on standard output; a file or a pipe has no width, and gets one that holds a table."""
     return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+
+
+def progress(label: str) -> Callable[[Iterable[Result], int], Iterable[Result]]:
+    """Return what shows on standard error how many of `total` results have come."""
+    return lambda results, total: track(results, description=label, total=total, console=stderr())
 
 
 @contextmanager

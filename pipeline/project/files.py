@@ -18,6 +18,7 @@ from pipeline.project.console import hide_values_of_faults
 
 # libyaml, where PyYAML has it: ten times as fast.
 SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+DIGITS = 6
 
 
 def stage_paths(description: str, *names: str, **values: str) -> argparse.Namespace:
@@ -109,6 +110,18 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with replacing(path) as new:
         new.write_text(text, encoding="utf-8")
+
+
+def rounded(content: Any) -> Any:
+    """Return nested content with every float at `DIGITS` significant digits.
+
+    The last bits of linear algebra differ between machines; so they reach no file.
+    """
+    if isinstance(content, dict):
+        return {key: rounded(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [rounded(value) for value in content]
+    return float(f"{content:.{DIGITS}g}") if isinstance(content, float) else content
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -24,7 +24,7 @@ from rich.progress import track
 
 from features.errors import UserError
 from models.measures.evaluate import evaluate, population_values
-from models.policy import StrategyModel, strategy_values
+from models.policy import StrategyModel, arms_of, strategy_model, strategy_values
 from models.procedure.backends import workers
 from models.procedure.resampling import cross_validate, outcome_strata, stratified_splits
 from models.procedure.response_model import ResponseModel
@@ -38,7 +38,6 @@ from pipeline.simulation_checks.populations import (
     read_simulation_spec,
     split_truth,
 )
-from pipeline.stages.strategy import arms_of, strategy_model
 
 # How many patients of the population give the values of each fold's model in (R); the final model gets all.
 FOLD_MODELS_IN = 20_000

@@ -3,122 +3,17 @@
 The declared primary comparison comes first; everything else is descriptive.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import partial
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from models.evaluation.performance import arm_groups, each_or_its_error, shown_thresholds
-from models.measures.evaluate import by_repeat, compare, evaluate
-from models.procedure.domain_sets import ALL, WITHOUT
+from models.evaluation.comparison import (
+    added_by_domains,
+    differences,
+    on_common_patients,
+    primary_comparison,
+)
 from pipeline.project.files import read_yaml, stage_paths, write_json
-
-MEASURES = ("auc", "brier", "log_loss")
-MODEL, RULES = "chosen", "rules"
-# Model, and the simpler one that it is compared with, where both were fitted.
-PAIRS = (
-    (MODEL, RULES), (MODEL, "prevalence"), (MODEL, "rule_inputs"), ("rule_inputs", RULES),
-    ("logistic", RULES), ("lightgbm", RULES), ("lightgbm", "logistic"),
-)  # fmt: skip
-
-
-def differences(
-    predictions: pd.DataFrame, arm: pd.Series, validation: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
-    """Return ``{model-rules: {delta_measure: {value, low, high}}}``, and ``model-rules@ARM`` within arms.
-
-    Differences are on the same patients, folds and repeats. Groups with too few events or non-events are
-    counted only.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        Tidy out-of-fold predictions of the models and the comparators.
-    arm : Series
-        Arm by usubjid.
-    """
-    ids, y, by_model = by_repeat(predictions, sorted(predictions["model"].unique()))
-    arms = arm.reindex(ids).to_numpy()
-    result: dict[str, dict[str, Any]] = {}
-    for a, b in ((a, b) for a, b in PAIRS if a in by_model and b in by_model):
-        for name, inside in arm_groups(f"{a}-{b}", arms).items():
-            result[name] = _differ(y[inside], by_model[a][:, inside], by_model[b][:, inside], validation)
-    return result
-
-
-def _differ(y: np.ndarray, a: np.ndarray, b: np.ndarray, validation: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
-    if min(y.sum(), len(y) - y.sum()) < validation["min_events"]:
-        return found
-
-    def differences_of(names: Sequence[str]) -> dict[str, Any]:
-        rng = np.random.default_rng(validation["seed"])
-        limits = {"bootstrap": validation["bootstrap"], "level": validation["level"]}
-        measured = compare(y, a, b, names, rng=rng, **limits)
-        return {key: measure.as_dict() for key, measure in measured.items()}
-
-    names = [*MEASURES, *shown_thresholds(validation)]
-    return found | each_or_its_error(differences_of, names, prefix="delta_")
-
-
-def added_by_domains(predictions: pd.DataFrame, validation: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what each domain adds to those before it, and to all others; and each set's adequacy.
-
-    Adequacy is the share of the whole set's gain in log-likelihood over the prevalence that a set reaches
-    (Harrell, Regression Modeling Strategies, 9.8.1), here out of fold, so that it may leave [0, 1].
-    """
-    ids, y, by_set = by_repeat(predictions, sorted(predictions["model"].unique()))
-    del ids
-    differ = partial(_differ, validation=validation)
-    names = predictions["model"].unique()
-    growing = sorted((name for name in names if name != ALL and not name.startswith(WITHOUT)), key=len)
-    order = [*growing, ALL]
-    found: dict[str, Any] = {f"{a}-{b}": differ(y, by_set[a], by_set[b]) for b, a in pairwise(order)}
-    for name in sorted(set(names) - set(order)):
-        found[f"{ALL}-{name}"] = differ(y, by_set[ALL], by_set[name])
-    loss = {name: float(-np.mean(y * np.log(p) + (1 - y) * np.log1p(-p))) for name, p in by_set.items()}
-    null = float(-np.mean(y * np.log(y.mean()) + (1 - y) * np.log1p(-y.mean())))
-    gain = null - loss[ALL]
-    found["adequacy"] = {name: {"value": (null - value) / gain} for name, value in sorted(loss.items())}
-    return found
-
-
-def on_common_patients(
-    by_landmark: Mapping[str, pd.DataFrame], validation: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the model at every landmark on the patients at risk at all, each against the one before.
-
-    Folds differ between landmarks; the differences are paired by patient alone.
-    """
-    arranged = {name: by_repeat(frame, [MODEL]) for name, frame in by_landmark.items()}
-    common = sorted(set.intersection(*(set(ids) for ids, _, _ in arranged.values())))
-    p, y = {}, np.empty(0)
-    for name, (ids, outcome, by_model) in arranged.items():
-        places = ids.get_indexer(pd.Index(common))
-        p[name], y = by_model[MODEL][:, places], outcome[places]
-    found: dict[str, Any] = {"n": {"value": len(common)}, "events": {"value": int(y.sum())}}
-    limits = {"bootstrap": validation["bootstrap"], "level": validation["level"]}
-    for name, of_landmark in p.items():
-        rng = np.random.default_rng(validation["seed"])
-        measured = evaluate(y, of_landmark, MEASURES, rng=rng, **limits)
-        found[name] = {measure: each.as_dict() for measure, each in measured.items()}
-    return found | {f"{a}-{b}": _differ(y, p[a], p[b], validation) for b, a in pairwise(p)}
-
-
-def primary_comparison(study: Mapping[str, Any], by_landmark: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the comparison that the study declares as its primary one, with what it is."""
-    declared = study["primary"]
-    name = f"{declared['model']}-{declared['against']}"
-    if declared["arm"]:
-        name = f"{name}@{declared['arm']}"
-    return {
-        "declared": declared,
-        "result": by_landmark[declared["landmark"]][name][f"delta_{declared['metric']}"],
-    }
 
 
 def main() -> None:

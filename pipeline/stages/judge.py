@@ -1,38 +1,15 @@
 """Stage judge: a landmark's measures, curves, subgroups and robustness, and the alarm at what is too good."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 
-from features.errors import UserError
 from models.evaluation.curves import benefit_curves, calibration_curves, roc_curves
+from models.evaluation.leakage import check_leakage
 from models.evaluation.performance import judge
 from models.evaluation.robustness import robustness
 from models.evaluation.subgroups import heterogeneity
 from models.rules.table import BRANCH
 from pipeline.project.console import reported_errors
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json, write_table
-
-
-class LeakageAlarmError(UserError):
-    """A performance that is too good to be true."""
-
-
-def check_leakage(judged: Mapping[str, Mapping[str, Any]], limit: float, acknowledged: str) -> None:
-    """Raise if an AUC is above `limit`, unless the study file acknowledges it with a reason.
-
-    Raises
-    ------
-    LeakageAlarmError
-        Naming the models and what to do.
-    """
-    suspects = [m for m, measures in judged.items() if measures.get("auc", {}).get("value", 0.0) > limit]
-    if suspects and not acknowledged:
-        raise LeakageAlarmError(
-            f"AUC above {limit} by {', '.join(suspects)}: look for a feature that knows the outcome. "
-            "If it is true, write why into leakage_acknowledged of configs/study.yaml"
-        )
 
 
 def main() -> None:

@@ -3,99 +3,14 @@
 Writes the predictions of every resampled model.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
 import pandas as pd
-from rich.progress import track
 
-from models.procedure.comparators import Rules
-from models.procedure.resampling import (
-    FoldResult,
-    Procedure,
-    Split,
-    apparent_split,
-    bootstrap_splits,
-    cross_validate,
-    leave_one_out_splits,
-    outcome_strata,
-    temporal_split,
-    tidy,
-)
-from models.procedure.response_model import ResponseModel
+from models.procedure.analysis_set import analysis_rows
+from models.procedure.robustness_splits import resampled, schemes
 from pipeline.project import checkpoints
-from pipeline.project.analysis import analysis_rows
-from pipeline.project.console import reported_errors, stderr
+from pipeline.project.console import progress, reported_errors
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_table
 from pipeline.project.runtime import read_backend
-
-MODELS = ("chosen", "rules")
-
-
-def schemes(
-    rows: pd.DataFrame, y: np.ndarray, settings: Mapping[str, Any], landmark: str, seed: int
-) -> dict[str, list[Split]]:
-    """Return the splits of each scheme: apparent, bootstrap, temporal, and where configured centre.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Analysis rows with siteid and rand_date; a study without dates has no temporal split, one with a
-        single centre none to leave out.
-    """
-    strata = outcome_strata(y, rows["arm"])
-    found = {
-        "apparent": [apparent_split(len(y), seed=seed)],
-        "bootstrap": bootstrap_splits(len(y), samples=settings["bootstrap"], seed=seed, strata=strata),
-    }
-    if rows["rand_date"].notna().all():
-        found["temporal"] = [temporal_split(rows["rand_date"], settings["temporal_share"], seed=seed)]
-    if landmark in settings["centres_left_out_at"] and len(rows["siteid"].unique()) > 1:
-        found["centre"] = leave_one_out_splits(rows["siteid"].to_numpy(dtype=object), seed=seed)
-    return found
-
-
-def resampled(
-    rows: pd.DataFrame,
-    y: np.ndarray,
-    splits: Mapping[str, Sequence[Split]],
-    features: Sequence[Mapping[str, Any]],
-    settings: Mapping[str, Any],
-    validation: Mapping[str, Any],
-    label: str,
-    store: checkpoints.TaskStore,
-) -> pd.DataFrame:
-    """Return scheme and the tidy predictions of every split; bootstrap models predict everyone.
-
-    ``drawn`` counts how often the patient is in the training part: in a bootstrap sample 0, 1, 2, ...
-    """
-
-    def procedures(seed: int) -> list[Procedure]:
-        return [
-            ResponseModel(features, settings, validation["inner_folds"], seed),
-            Rules(validation["branch_shrinkage"]),
-        ]
-
-    backend = read_backend()
-    every = [(scheme, split) for scheme, some in splits.items() for split in some]
-    results = cross_validate(
-        procedures, rows, y, [split for _, split in every],
-        workers=backend.workers, backend=backend.name, address=backend.address, store=store,
-    )  # fmt: skip
-    shown = track(results, description=label, total=len(every), console=stderr())
-    parts = [
-        _frame(scheme, result, rows["usubjid"].tolist(), y)
-        for (scheme, _), result in zip(every, shown, strict=True)
-    ]
-    return pd.concat(parts, ignore_index=True).astype({"scheme": "str"})
-
-
-def _frame(scheme: str, result: FoldResult, patients: list[str], y: np.ndarray) -> pd.DataFrame:
-    kept = {model: p for model, p in result.predictions.items() if model in MODELS}
-    drawn = pd.Series(np.bincount(result.split.train, minlength=len(y)), index=patients)
-    frame = tidy([FoldResult(result.split, kept)], patients, y)
-    return frame.assign(scheme=scheme, drawn=frame["usubjid"].map(drawn))
 
 
 def main() -> None:
@@ -125,8 +40,9 @@ def main() -> None:
     with reported_errors():
         splits = schemes(rows, y, validation["resampling"], args.landmark, validation["seed"])
         found = resampled(
-            rows, y, splits, features, settings, validation, f"{args.landmark}, resampled", store
-        )
+            rows, y, splits, features, settings, validation, read_backend(),
+            store=store, progress=progress(f"{args.landmark}, resampled"),
+        )  # fmt: skip
     write_table(args.predictions, found)
     store.remove()
 

@@ -5,229 +5,12 @@ change, the linear candidate and the rules are cross-validated again, once, and 
 beside.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
 import pandas as pd
-from rich.progress import track
-from scipy.special import expit
 
-from features.cohort import build_cohort
-from models.evaluation.subgroups import evaluable_domains
-from models.measures.common import Measure, draw_patients, percentile_interval
-from models.measures.definitions import definition
-from models.measures.evaluate import by_repeat
-from models.measures.heterogeneity import logit_auc
-from models.policy import StrategyModel
-from models.procedure.backends import workers
-from models.procedure.comparators import Rules
-from models.procedure.imputation import ImputedModel, rubin
-from models.procedure.resampling import Procedure, cross_validate, outcome_strata, stratified_splits
-from models.procedure.response_model import ResponseModel, patient_loss
-from models.rules.review import branches_under_alternatives
-from models.rules.table import BRANCH
+from models.evaluation.sensitivity import Analysis, sensitivity_runs
 from pipeline.project.configs import read_rules
-from pipeline.project.console import reported_errors, stderr
+from pipeline.project.console import progress, reported_errors
 from pipeline.project.files import read_json, read_tables, read_yaml, stage_paths, write_json
-
-MODELS = ("chosen", "rules")
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """What all scenarios share: the landmark's rows with branch, and how they are analysed."""
-
-    rows: pd.DataFrame
-    features: list[dict[str, Any]]
-    settings: dict[str, Any]
-    validation: dict[str, Any]
-    arm: str | None
-
-    @property
-    def linear(self) -> dict[str, Any]:
-        """The settings with the linear candidate alone."""
-        name = self.validation["domains"]["candidate"]
-        return {
-            "encoding": self.settings["encoding"],
-            "candidates": {name: self.settings["candidates"][name]},
-        }
-
-    def procedures(self, seed: int) -> list[Procedure]:
-        """Return the linear candidate and the rules, unfitted."""
-        folds = self.validation["inner_folds"]
-        model = ResponseModel(self.features, self.linear, folds, seed)
-        return [model, Rules(self.validation["branch_shrinkage"])]
-
-    def predicted(self, rows: pd.DataFrame, y: np.ndarray, procedures: Any = None) -> dict[str, np.ndarray]:
-        """Return out-of-fold probabilities of model and rules, each (1, n), by one repeat of the folds."""
-        splits = stratified_splits(
-            outcome_strata(y, rows["arm"]),
-            folds=self.validation["folds"], repeats=1, seed=self.validation["seed"],
-        )  # fmt: skip
-        found: dict[str, np.ndarray] = {}
-        for result in cross_validate(procedures or self.procedures, rows, y, splits, workers=workers()):
-            for name, p in result.predictions.items():
-                found.setdefault(name, np.empty((1, len(y))))[0, result.split.test] = p
-        return found
-
-
-def scenario(
-    analysis: Analysis,
-    rows: pd.DataFrame,
-    y: np.ndarray,
-    p: Mapping[str, np.ndarray],
-    weights: np.ndarray | None = None,
-) -> dict[str, Any]:
-    """Return n, events, AUC of model and rules, and the difference in log loss, in the arm declared primary.
-
-    Intervals by percentile bootstrap over patients; `weights` (n,) weight patients in all figures.
-    """
-    inside = np.ones(len(y), dtype=bool) if analysis.arm is None else (rows["arm"] == analysis.arm).to_numpy()
-    validation, y = analysis.validation, y[inside]
-    found: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
-    if min(y.sum(), len(y) - y.sum()) < validation["min_events"]:
-        return found
-    given = np.ones(len(y)) if weights is None else weights[inside]
-    rng = np.random.default_rng(validation["seed"])
-    counts = draw_patients(len(y), validation["bootstrap"], rng) * given
-    of = {name: each[:, inside] for name, each in p.items()}
-
-    def measured(kernel: Any) -> Measure:
-        value, drawn = float(kernel(given[None])[0]), kernel(counts)
-        return percentile_interval(value, drawn[np.isfinite(drawn)], validation["level"])
-
-    auc = definition("auc_bootstrap").kernel
-    loss = definition("log_loss").kernel
-    for name in MODELS:
-        found[f"auc_{name}"] = measured(lambda w, each=of[name]: auc(y, each, w)).as_dict()
-    difference = measured(lambda w: loss(y, of["chosen"], w) - loss(y, of["rules"], w))
-    return found | {"delta_log_loss": difference.as_dict()}
-
-
-def outcome_definitions(
-    analysis: Analysis, tables: Mapping[str, pd.DataFrame], study: Mapping[str, Any], eligibility: Any
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the primary comparison under every other definition of pCR that the study's data allow."""
-    for name in study["outcome"]["sensitivity"]:
-        other = dict(study) | {"outcome": dict(study["outcome"]) | {"definition": name}}
-        cohort = build_cohort(tables, other, eligibility).frame
-        outcome = analysis.rows["usubjid"].map(cohort.set_index("usubjid")["outcome"])
-        yield f"outcome: {name}", refitted(analysis, analysis.rows, outcome)
-
-
-Refit = tuple[pd.DataFrame, np.ndarray, dict[str, np.ndarray]]
-
-
-def refit(analysis: Analysis, rows: pd.DataFrame, outcome: pd.Series) -> Refit:
-    """Return the patients whose outcome is known, their outcome, and predictions cross-validated on them."""
-    known = outcome.notna().to_numpy()
-    chosen, y = rows.loc[known].reset_index(drop=True), outcome[known].to_numpy(dtype=float)
-    return chosen, y, analysis.predicted(chosen, y)
-
-
-def refitted(analysis: Analysis, rows: pd.DataFrame, outcome: pd.Series) -> dict[str, Any]:
-    """Return the comparison cross-validated again on the patients whose outcome is known."""
-    return scenario(analysis, *refit(analysis, rows, outcome))
-
-
-def observation_weights(analysis: Analysis, outcome: pd.Series) -> np.ndarray:
-    """Return 1 / P(outcome observed | features, arm) of every patient at risk, by ridge regression."""
-    arm = (analysis.rows["arm"] == analysis.rows["arm"].iloc[0]).to_numpy()
-    strategy = analysis.validation["strategy"]
-    own = [feature for feature in analysis.features if feature["name"] != "arm"]
-    model = StrategyModel(own, analysis.settings["encoding"], strategy["penalty"])
-    fitted = model.fit(analysis.rows, arm, outcome.to_numpy(dtype=float))
-    return 1 / fitted.observed(analysis.rows, arm)
-
-
-def missing_outcomes(
-    analysis: Analysis, outcome: pd.Series, reference: Refit
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the comparison weighted for missing outcomes, and with all of them pCR, or none.
-
-    Weights change no prediction: those of `reference`, the patients whose outcome is known, are weighted.
-    """
-    known = outcome.notna().to_numpy()
-    if known.all():
-        return
-    weights = observation_weights(analysis, outcome)[known]
-    yield "missing outcomes: weighted", scenario(analysis, *reference, weights)
-    yield "missing outcomes: all pCR", refitted(analysis, analysis.rows, outcome.fillna(1.0))
-    yield "missing outcomes: none pCR", refitted(analysis, analysis.rows, outcome.fillna(0.0))
-
-
-def multiple_imputation(analysis: Analysis, outcome: pd.Series, count: int) -> dict[str, Any]:
-    """Return the comparison with missing predictors drawn `count` times, combined by Rubin's rules."""
-    known = outcome.notna().to_numpy()
-    rows, y = analysis.rows.loc[known].reset_index(drop=True), outcome[known].to_numpy(dtype=float)
-    inside = np.ones(len(y), dtype=bool) if analysis.arm is None else (rows["arm"] == analysis.arm).to_numpy()
-    folds = analysis.validation["inner_folds"]
-    aucs, losses = [], []
-    for number in range(count):
-
-        def procedures(seed: int, imputation: int = number) -> list[Procedure]:
-            model = ImputedModel(analysis.features, analysis.linear, folds, seed, imputation)
-            return [model, Rules(analysis.validation["branch_shrinkage"])]
-
-        p = {name: each[0, inside] for name, each in analysis.predicted(rows, y, procedures).items()}
-        aucs.append(logit_auc(y[inside], p["chosen"]))
-        margin = {name: np.log(each / (1 - each)) for name, each in p.items()}
-        paired = patient_loss(margin["chosen"], y[inside]) - patient_loss(margin["rules"], y[inside])
-        losses.append((paired.mean(), paired.var(ddof=1) / len(paired)))
-    level = analysis.validation["level"]
-    logit, se = np.array(aucs).T
-    auc = {name: float(expit(value)) for name, value in rubin(logit, se**2, level).as_dict().items()}
-    difference, variance = np.array(losses).T
-    loss = rubin(difference, variance, level)
-    counts = {"n": {"value": int(inside.sum())}, "events": {"value": int(y[inside].sum())}}
-    return counts | {"auc_chosen": auc, "delta_log_loss": loss.as_dict(), "imputations": {"value": count}}
-
-
-def patient_sets(
-    analysis: Analysis, outcome: pd.Series, eligible: pd.Series, predictions: pd.DataFrame
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the comparison in the eligible set (fitted again) and where all domains were evaluable."""
-    inside = analysis.rows["usubjid"].map(eligible).to_numpy(dtype=bool)
-    of_eligible = analysis.rows.loc[inside].reset_index(drop=True)
-    yield "eligible patients", refitted(analysis, of_eligible, outcome.loc[inside].reset_index(drop=True))
-    evaluable = evaluable_domains(analysis.rows, analysis.features)
-    if evaluable is not None:
-        complete = analysis.rows.assign(evaluable=evaluable).set_index("usubjid")["evaluable"]
-        most = max(complete.unique(), key=lambda name: (name != "neither") * (1 + name.count(" and ")))
-        ids, y, p = by_repeat(predictions, MODELS)
-        chosen = complete.reindex(ids).eq(most).to_numpy()
-        rows = analysis.rows.set_index("usubjid").loc[ids[chosen]].reset_index()
-        of_chosen = {name: each[:, chosen] for name, each in p.items()}
-        yield f"evaluable: {most}", scenario(analysis, rows, y[chosen], of_chosen)
-
-
-def rule_readings(
-    analysis: Analysis,
-    tables: Mapping[str, pd.DataFrame],
-    cohort: pd.DataFrame,
-    document: dict[str, Any],
-    landmark: str,
-    predictions: pd.DataFrame,
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the comparison with the rules under each other reading; the model stays as it is."""
-    ids, y, p = by_repeat(predictions, MODELS)
-    rows = analysis.rows.set_index("usubjid").loc[ids].reset_index()
-    shrinkage = analysis.validation["branch_shrinkage"]
-    of_rules = predictions.loc[predictions["model"] == "rules"]
-    folds = of_rules.pivot_table(index="repeat", columns="usubjid", values="fold")
-    in_force = rows[BRANCH]
-    for setting, value, branch in branches_under_alternatives(tables, cohort, document, landmark):
-        other = rows.assign(**{BRANCH: branch.reindex(ids).to_numpy()})
-        if other[BRANCH].equals(in_force):
-            continue
-        forecast = np.empty_like(p["rules"])
-        for repeat, fold in enumerate(folds[ids].to_numpy()):
-            for test in (fold == number for number in np.unique(fold)):
-                rules = Rules(shrinkage).fit(other.loc[~test], y[~test])
-                forecast[repeat, test] = rules.predictions(other.loc[test])["rules"]
-        yield f"{setting}: {value}", scenario(analysis, rows, y, {"chosen": p["chosen"], "rules": forecast})
 
 
 def main() -> None:
@@ -237,37 +20,24 @@ def main() -> None:
         "features", "description", "branches", "predictions", "sensitivity",
         landmark="the landmark of the primary comparison",
     )  # fmt: skip
-    study, validation = read_yaml(args.study), read_yaml(args.validation)
-    tables, cohort = read_tables(args.raw), pd.read_parquet(args.cohort)
+    study = read_yaml(args.study)
     rows = pd.read_parquet(args.features).merge(pd.read_parquet(args.branches), on="usubjid")
-    rows = rows.sort_values("usubjid", ignore_index=True)
     analysis = Analysis(
-        rows, read_json(args.description)["features"], read_yaml(args.settings), validation,
-        study["primary"]["arm"],
+        rows.sort_values("usubjid", ignore_index=True), read_json(args.description)["features"],
+        read_yaml(args.settings), read_yaml(args.validation), study["primary"]["arm"],
     )  # fmt: skip
-    by_patient = cohort.set_index("usubjid")
-    outcome = rows["usubjid"].map(by_patient["outcome"].where(by_patient["outcome_status"] != "not_due"))
-    due = rows["usubjid"].map(by_patient["outcome_status"] != "not_due").to_numpy(dtype=bool)
-    predictions = pd.read_parquet(args.predictions)
     with reported_errors():
-        ids, y, p = by_repeat(predictions, MODELS)
-        at = rows.set_index("usubjid").loc[ids].reset_index()
-        found = {"as in the run": scenario(analysis, at, y, p)}
-        reference = refit(analysis, rows, outcome)
-        found["reference: linear candidate, one repeat"] = scenario(analysis, *reference)
-        eligibility = read_yaml(args.eligibility)
-        document = read_rules(args.rules, args.genes)
-        all_due = replace(analysis, rows=rows.loc[due].reset_index(drop=True))
-        parts: Sequence[Iterator[tuple[str, dict[str, Any]]]] = (
-            outcome_definitions(analysis, tables, study, eligibility),
-            missing_outcomes(all_due, outcome[due].reset_index(drop=True), reference),
-            patient_sets(analysis, outcome, by_patient["eligible"], predictions),
-            rule_readings(analysis, tables, cohort, document, args.landmark, predictions),
+        found = sensitivity_runs(
+            analysis,
+            read_tables(args.raw),
+            pd.read_parquet(args.cohort),
+            pd.read_parquet(args.predictions),
+            study,
+            read_yaml(args.eligibility),
+            read_rules(args.rules, args.genes),
+            args.landmark,
+            progress=progress("sensitivity runs"),
         )
-        for part in track(parts, description="sensitivity runs", console=stderr()):
-            found |= dict(part)
-        drawn = multiple_imputation(analysis, outcome, validation["imputations"])
-        found["missing predictors: multiple imputation"] = drawn
     write_json(args.sensitivity, found)
 
 

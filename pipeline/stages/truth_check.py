@@ -9,76 +9,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from models.measures.evaluate import population_values
-from models.policy import StrategyModel
+from models.evaluation.truth import forecasts, in_population, true_values
+from models.policy import arms_of, strategy_model
+from models.procedure.analysis_set import analysis_rows, randomised_rows
 from models.procedure.comparators import comparators, rule_input_features
 from models.serving.serving import read_model
-from pipeline.project.analysis import analysis_rows
 from pipeline.project.console import reported_errors
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json
 from pipeline.simulation_checks.populations import digest, population, read_simulation_spec, split_truth
-from pipeline.stages.strategy import arms_of, randomised_rows, strategy_model
 
-MEASURES = ("auc", "brier", "log_loss", "calibration_slope", "calibration_intercept", "o_e")
 # Apart from every seed that a trial is simulated with.
 SEED_OFFSET = 1
-
-
-def in_population(
-    predictions: Mapping[str, np.ndarray], truth: np.ndarray
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Return every model's measures against the true probabilities (n,), as a fractional outcome."""
-    return {
-        model: {name: {"value": value} for name, value in population_values(truth, p, MEASURES).items()}
-        for model, p in predictions.items()
-    }
-
-
-def forecasts(
-    folder: Path,
-    landmark: str,
-    rows: pd.DataFrame,
-    settings: Mapping[str, Any],
-    validation: Mapping[str, Any],
-) -> dict[str, np.ndarray]:
-    """Return the probabilities of the stored model, and of the comparators learned from the whole trial."""
-    features = read_json(folder / "features" / f"{landmark}.json")["features"]
-    levels = read_json(folder / "rules" / f"{landmark}.json")
-    trial, y = analysis_rows(
-        pd.read_parquet(folder / "features" / f"{landmark}.parquet"),
-        pd.read_parquet(folder / "cohort" / "cohort.parquet"),
-        pd.read_parquet(folder / "rules" / f"{landmark}.parquet"),
-    )
-    found = {"chosen": read_model(folder / "models" / landmark).probability(rows)}
-    rule_inputs = rule_input_features(features, levels)
-    for comparator in comparators(features, rule_inputs, settings, validation, validation["seed"]):
-        found |= comparator.fit(trial, y).predictions(rows)
-    return found
-
-
-def true_values(
-    population_rows: pd.DataFrame,
-    model: StrategyModel,
-    rows: pd.DataFrame,
-    outcome: np.ndarray,
-    delta: float,
-    adaptive: str,
-) -> dict[str, dict[str, float]]:
-    """Return the true values of both strategies and of the policy learned from the whole trial."""
-    visible, truth = split_truth(population_rows)
-    fitted = model.fit(rows, (rows["arm"] == adaptive).to_numpy(dtype=bool), outcome)
-    chosen = fitted.gain(visible) > delta
-    values = {
-        "reference": truth["control"].mean(),
-        "treated": truth["adaptive"].mean(),
-        "difference": (truth["adaptive"] - truth["control"]).mean(),
-        "policy": np.where(chosen, truth["adaptive"], truth["control"]).mean(),
-        "policy_share": chosen.mean(),
-    }
-    return {name: {"value": float(value)} for name, value in values.items()}
 
 
 def attainable(path: Path, recipe_digest: str, landmark: str) -> dict[str, Any]:
@@ -100,19 +43,19 @@ def strategies(
 ) -> dict[str, Any]:
     """Return the true values of every strategy of the study, given the population at the first landmark."""
     baseline = study["landmarks"][0]
-    features = read_json(folder / "features" / f"{baseline}.json")["features"]
     trial, outcome = randomised_rows(
         pd.read_parquet(folder / "features" / f"{baseline}.parquet"),
         pd.read_parquet(folder / "cohort" / "cohort.parquet"),
     )
+    features = read_json(folder / "features" / f"{baseline}.json")["features"]
     model = strategy_model(features, settings, validation, baseline)
-    delta, y = validation["strategy"]["delta"], outcome.to_numpy(dtype=float)
-    return {
-        f"{strategy}-{arms_of(study, strategy).reference}": true_values(
-            rows, model, trial, y, delta, strategy
-        )
-        for strategy in study["strategies"]
-    }
+    y, (visible, truth) = outcome.to_numpy(dtype=float), split_truth(rows)
+    found = {}
+    for strategy in study["strategies"]:
+        fitted = model.fit(trial, (trial["arm"] == strategy).to_numpy(dtype=bool), y)
+        name = f"{strategy}-{arms_of(study, strategy).reference}"
+        found[name] = true_values(visible, truth, fitted, validation["strategy"]["delta"])
+    return found
 
 
 def landmark_truth(
@@ -122,7 +65,17 @@ def landmark_truth(
     settings, validation = configured
     known = rows.loc[rows["outcome"].notna()].reset_index(drop=True)
     visible, truth = split_truth(known)
-    models = in_population(forecasts(folder, landmark, visible, settings, validation), truth["p"])
+    features = read_json(folder / "features" / f"{landmark}.json")["features"]
+    rule_inputs = rule_input_features(features, read_json(folder / "rules" / f"{landmark}.json"))
+    trial, y = analysis_rows(
+        pd.read_parquet(folder / "features" / f"{landmark}.parquet"),
+        pd.read_parquet(folder / "cohort" / "cohort.parquet"),
+        pd.read_parquet(folder / "rules" / f"{landmark}.parquet"),
+    )
+    compared = comparators(features, rule_inputs, settings, validation, validation["seed"])
+    models = in_population(
+        forecasts(read_model(folder / "models" / landmark), compared, trial, y, visible), truth["p"]
+    )
     return {"n": {"value": len(known)}, "expected_events": {"value": float(truth["p"].sum())}, **models}
 
 

@@ -15,6 +15,7 @@ from hypothesis import given as given_by_hypothesis
 from hypothesis import strategies as st
 
 from models.explanation.out_of_fold import rank_scale
+from models.explanation.summary import summarise
 from pipeline.commands.patient_report import PatientViewError, print_patient
 from pipeline.project.files import read_yaml
 from pipeline.registry.model_card import SIMULATED
@@ -23,7 +24,6 @@ from pipeline.report.page import measure
 from pipeline.report.points import evenly, swarm_points
 from pipeline.report.study_page import AUTHORS, checklist, difference_points, difference_rows, flow_rows
 from pipeline.report.tables import Privacy
-from pipeline.stages.explain import summarise
 
 FORBIDDEN = re.compile(
     r"\b(drives?|driving|causes?|effects? of|recommended|optimal|best regimen)\b", re.IGNORECASE

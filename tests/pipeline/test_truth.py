@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from features.contract import ContractError
+from models.evaluation.truth import in_population
 from pipeline.project.files import read_json, read_yaml, write_json
 from pipeline.simulation_checks import populations
 from pipeline.simulation_checks.attainable import flexible_auc
@@ -25,7 +26,7 @@ from pipeline.simulation_checks.populations import (
     split_truth,
 )
 from pipeline.sources.simulator import simulate
-from pipeline.stages.truth_check import attainable, in_population
+from pipeline.stages.truth_check import attainable
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"

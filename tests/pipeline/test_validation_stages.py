@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_curve
 
+from models.evaluation.comparison import added_by_domains, differences, on_common_patients
 from models.evaluation.curves import benefit_curves, calibration_curves, roc_curves
 from models.evaluation.performance import judge
 from models.evaluation.robustness import (
@@ -19,10 +20,9 @@ from models.evaluation.robustness import (
 from models.evaluation.subgroups import evaluable_domains, groupings, heterogeneity, subgroup
 from models.measures.evaluate import evaluate
 from models.procedure.domain_sets import domain_sets
+from models.sample_size.trial import development, too_small
 from pipeline.project.files import read_yaml
 from pipeline.project.profiles import PROFILES, ProfileError, apply_profile
-from pipeline.stages.compare import added_by_domains, differences, on_common_patients
-from pipeline.stages.size import development, too_small
 
 ROOT = Path(__file__).parents[2]
 VALIDATION: dict[str, Any] = read_yaml(ROOT / "configs/validation.yaml") | {

@@ -1,0 +1,198 @@
+"""Everything the study report says of patients and data, apart from models."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from features.feature import STATE_SUFFIX
+from models.description import cohort as describing
+
+# Courses are drawn by arm where there are no more arms than this.
+MOST_ARMS = 2
+
+
+def describe(
+    study: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    raw: Mapping[str, pd.DataFrame],
+    cohort: pd.DataFrame,
+    decisions: pd.DataFrame,
+    landmarks: Mapping[str, tuple[dict[str, Any], pd.DataFrame]],
+    level: float,
+) -> dict[str, Any]:
+    """Return everything the study report says of patients and data, apart from models.
+
+    Parameters
+    ----------
+    study, settings : mapping
+        Study file and configs/report_pages.yaml.
+    raw : mapping of DataFrames
+        The validated tables.
+    cohort, decisions : DataFrame
+        cohort/cohort.parquet and rules/decisions.parquet.
+    landmarks : mapping
+        Per landmark, in order: what its features are, and their values by usubjid.
+    """
+    people = cohort.set_index("usubjid")
+    first, values = next(iter(landmarks.values()))
+    measured = visit_features(study, landmarks)
+    adaptive = decisions[decisions["arm"] == study["adaptive_arm"]]
+    return {
+        "centres": int(people["siteid"].nunique()),
+        "table_one": {
+            "landmark": first["landmark"],
+            "patients": len(values),
+            "by_arm": people["arm"].reindex(values.index).value_counts().sort_index().to_dict(),
+            "rows": describing.table_one(
+                values, [f for f in first["features"] if f["name"] != "arm"], people["arm"]
+            ),
+        },
+        "coverage": coverage(raw, people),
+        "states": states(measured, people),
+        "missing": [
+            {
+                "landmark": name,
+                **{k: f[k] for k in ("name", "domain", "known_at", "description")},
+                "share": f["share_missing"],
+            }
+            for name, (about, _) in landmarks.items()
+            for f in about["features"]
+            if f["share_missing"] > 0
+        ],
+        "over_time": over_time(study, settings["over_time"], measured, people),
+        "branches": describing.response_by_branch(adaptive, people["outcome"], level),
+        "status": [
+            {"node": node, "status": status, "patients": int(n)}
+            for (node, status), n in adaptive.groupby(["node", "status"]).size().items()
+        ],
+        "conflicts": [
+            {"node": node, "conflicts": text, "patients": int(n)}
+            for (node, text), n in adaptive[adaptive["conflicts"] != ""]
+            .groupby(["node", "conflicts"])
+            .size()
+            .items()
+        ],
+        "toxicity": toxicity(study, settings["toxicity"], raw, people, adaptive, level),
+    }
+
+
+def visit_features(
+    study: Mapping[str, Any], landmarks: Mapping[str, tuple[dict[str, Any], pd.DataFrame]]
+) -> dict[str, tuple[dict[str, Any], pd.Series]]:
+    """Return every feature as the first landmark that has it knew it: description and values by usubjid."""
+    found: dict[str, tuple[dict[str, Any], pd.Series]] = {}
+    for name in study["landmarks"]:
+        about, values = landmarks[name]
+        for feature in about["features"]:
+            found.setdefault(feature["name"], (feature | {"landmark": name}, values[feature["name"]]))
+    return found
+
+
+def coverage(raw: Mapping[str, pd.DataFrame], people: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return how many randomised patients have a row in each raw table, by visit where it has visits."""
+    sample = raw.get("ctdna_samples")
+    rows = []
+    for name, table in raw.items():
+        if "usubjid" not in table and "sample_id" in table and sample is not None:
+            table = table.merge(sample[["sample_id", "usubjid", "visit"]], on="sample_id")  # noqa: PLW2901
+        if "usubjid" not in table or name == "subjects":
+            continue
+        visits = table.groupby("visit") if "visit" in table else [("", table)]
+        rows += [
+            {"table": name, "visit": str(visit), "patients": part["usubjid"].nunique(), "of": len(people)}
+            for visit, part in visits
+        ]
+    return rows
+
+
+def states(
+    measured: Mapping[str, tuple[dict[str, Any], pd.Series]], people: pd.DataFrame
+) -> list[dict[str, Any]]:
+    """Return the states of every domain and visit, by arm and by centre, among the patients at risk."""
+    found = []
+    for name, (feature, values) in measured.items():
+        if not name.endswith(STATE_SUFFIX):
+            continue
+        about = {
+            "feature": name,
+            "domain": feature["domain"],
+            "visit": feature["known_at"],
+            "landmark": feature["landmark"],
+        }
+        found.append(
+            about
+            | {
+                "levels": feature["levels"],
+                "by_arm": describing.level_counts(values, feature["levels"], people["arm"]),
+                "by_centre": describing.level_counts(values, feature["levels"], people["siteid"]),
+            }
+        )
+    return found
+
+
+def over_time(
+    study: Mapping[str, Any],
+    families: list[dict[str, str]],
+    measured: Mapping[str, tuple[dict[str, Any], pd.Series]],
+    people: pd.DataFrame,
+) -> list[dict[str, Any]]:
+    """Return quartiles along the visits, by arm and outcome, of families that are measured twice or more."""
+    found = []
+    groups = people[["arm", "outcome"]].dropna()
+    if groups["arm"].nunique() > MOST_ARMS:
+        groups = groups.assign(arm="all arms")
+    groups = groups.assign(outcome=groups["outcome"].map({1.0: "pCR", 0.0: "no pCR"}))
+    for family in families:
+        names = {visit: family["feature"].format(visit=visit) for visit in study["visits"]}
+        present = {visit: measured[name] for visit, name in names.items() if name in measured}
+        if len(present) < 2:
+            continue
+        points = [
+            {"visit": visit} | row
+            for visit, (_, values) in present.items()
+            for row in describing.courses(values, groups.loc[groups.index.intersection(values.index)])
+        ]
+        found.append(
+            {"name": family["name"], "unit": next(iter(present.values()))[0]["unit"], "points": points}
+        )
+    return found
+
+
+def toxicity(
+    study: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    raw: Mapping[str, pd.DataFrame],
+    people: pd.DataFrame,
+    adaptive: pd.DataFrame,
+    level: float,
+) -> dict[str, Any] | None:
+    """Return adverse events by arm and branch, and pCR by severe event; None without records."""
+    if "adverse_events" not in raw or raw["adverse_events"].empty:
+        return None
+    treated = people.index
+    if "exposure" in raw:
+        treated = treated[treated.isin(raw["exposure"]["usubjid"])]
+    arms = people["arm"].reindex(treated)
+    reference = (
+        next((a for a in study["arms"] if a != study["adaptive_arm"]), None)
+        if study["adaptive_arm"]
+        else None
+    )
+    events = describing.events_of(raw["adverse_events"], treated.tolist(), settings)
+    severe = next(iter(events.values()))
+    # The branch after C2: later ones divide patients by what happened to them on treatment.
+    node = adaptive[adaptive["node"] == adaptive["node"].min()]
+    branch = node.set_index("usubjid")["branch"].reindex(treated).dropna()
+    by_branch = [
+        {"branch": name, "event": event} | describing.proportion(int(had.reindex(ids).sum()), len(ids), level)
+        for name, ids in branch.groupby(branch).groups.items()
+        for event, had in events.items()
+    ]
+    return {
+        "treated": len(treated),
+        "reference": reference,
+        "by_arm": describing.toxicity_by_arm(events, arms, reference, level),
+        "by_branch": by_branch,
+        "response": describing.response_by_toxicity(severe, people["outcome"], arms),
+    }

@@ -1,0 +1,88 @@
+"""The null check: with the outcome permuted, no procedure may find anything.
+
+The outcome is permuted within arm, the whole cross-validation is repeated, and the mean AUC within folds must
+not be above 0.5 by more than two standard errors over the permutations.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.measures.evaluate import auc
+from models.procedure.backends import Backend
+from models.procedure.resampling import (
+    Progress,
+    TaskResult,
+    cross_validate,
+    outcome_strata,
+    run_tasks,
+    silently,
+    stratified_splits,
+)
+from models.procedure.response_model import ResponseModel
+
+
+def permuted_auc(
+    rows: pd.DataFrame,
+    y: np.ndarray,
+    features: list[dict[str, Any]],
+    settings: Any,
+    validation: Any,
+    seed: int,
+) -> float:
+    """Return the mean within-fold AUC of the chosen model when the outcome is permuted within arm."""
+    rng = np.random.default_rng(seed)
+    shuffled = pd.Series(y).groupby(rows["arm"].to_numpy()).transform(rng.permutation).to_numpy()
+    splits = stratified_splits(
+        outcome_strata(shuffled, rows["arm"]), folds=validation["folds"], repeats=1, seed=seed
+    )
+    results = cross_validate(
+        lambda task: [ResponseModel(features, settings, validation["inner_folds"], task)],
+        rows, shuffled, splits, workers=1,
+    )  # fmt: skip
+    return float(np.mean([auc(shuffled[r.split.test], r.predictions["chosen"]) for r in results]))
+
+
+@dataclass(frozen=True)
+class NullCheck:
+    """Mean AUC over the permutations, its standard error, and the bound that it must not exceed."""
+
+    mean: float
+    error: float
+    bound: float
+    permutations: int
+
+    @property
+    def passes(self) -> bool:
+        """Whether nothing was found where there is nothing to find."""
+        return self.mean <= self.bound
+
+
+def null_check(aucs: np.ndarray) -> NullCheck:
+    """Return the answer of the check from the AUC of every permutation, shape (permutations,)."""
+    mean, error = float(aucs.mean()), float(aucs.std(ddof=1) / np.sqrt(len(aucs)))
+    return NullCheck(mean, error, 0.5 + 2 * error, len(aucs))
+
+
+def permuted_aucs(
+    rows: pd.DataFrame,
+    y: np.ndarray,
+    features: list[dict[str, Any]],
+    settings: Any,
+    validation: Any,
+    backend: Backend,
+    progress: Progress = silently,
+) -> np.ndarray:
+    """Return the AUC of every permutation at one landmark, shape (permutations,)."""
+    count = validation["permutations"]
+    seeds = np.random.SeedSequence(validation["seed"]).generate_state(count) % 2**31
+    shared = (rows, y, features, settings, validation)
+    results = run_tasks(_permutation, shared, [int(seed) for seed in seeds], backend=backend)
+    return np.array([result.document["auc"] for result in progress(results, count)])
+
+
+def _permutation(shared: tuple[Any, ...], seed: int) -> TaskResult:
+    rows, y, features, settings, validation = shared
+    return TaskResult({"auc": permuted_auc(rows, y, features, settings, validation, seed)}, {})

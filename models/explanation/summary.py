@@ -1,0 +1,169 @@
+"""What the SHAP values of a landmark say as a whole."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.explanation import attribution
+from models.explanation.interactions import interaction_strengths
+from models.explanation.out_of_fold import explain_out_of_fold
+
+TOLERANCE = 1e-9
+"""Largest difference between the sum of a row's SHAP values and its log-odds."""
+
+
+def explain(
+    fits: Mapping[str, Any],
+    values: pd.DataFrame,
+    predictions: pd.DataFrame,
+    description: Mapping[str, Any],
+    cohort: pd.DataFrame,
+    rules: pd.DataFrame,
+    settings: Mapping[str, Any],
+    validation: Mapping[str, Any],
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the out-of-fold contributions at a landmark, and what they say as a whole.
+
+    Parameters
+    ----------
+    fits : mapping
+        The chosen model's name and its fit in every fold (`models.procedure.resampling.fold_fits`).
+    values, predictions, cohort, rules : DataFrame
+        Feature values, out-of-fold predictions, cohort, and the branches of the rules, at the landmark.
+    description, settings, validation : mapping
+        features/<landmark>.json, configs/report_pages.yaml and configs/validation.yaml.
+    """
+    explained = explain_out_of_fold(
+        fits["fits"], values, predictions, model=fits["model"], tolerance=TOLERANCE
+    )
+    branches = rules.set_index("usubjid")["protocol_branch"] if "protocol_branch" in rules else None
+    summary = summarise(
+        explained, values, description, cohort, branches, settings,
+        seed=validation["seed"], level=validation["level"],
+    )  # fmt: skip
+    limits = settings["explanation"]
+    strengths = interaction_strengths(
+        fits["fits"], values, predictions, model=fits["model"], patients=limits["interaction_patients"]
+    )
+    return explained, summary | {"interactions": strengths[: limits["interactions"]]}
+
+
+def summarise(
+    explained: pd.DataFrame,
+    values: pd.DataFrame,
+    description: Mapping[str, Any],
+    cohort: pd.DataFrame,
+    branches: pd.Series | None,
+    settings: Mapping[str, Any],
+    *,
+    seed: int,
+    level: float,
+) -> dict[str, Any]:
+    """Return what the SHAP values of a landmark say as a whole, with intervals over resamples.
+
+    Parameters
+    ----------
+    explained : DataFrame
+        Out-of-fold contributions of all repeats.
+    values : DataFrame
+        One row per patient with ``usubjid`` and the features.
+    description : mapping
+        The landmark's features/<landmark>.json.
+    cohort : DataFrame
+        usubjid, siteid, arm.
+    branches : Series or None
+        Protocol branch of each patient, index usubjid.
+    settings : mapping
+        configs/report_pages.yaml.
+    """
+    of = settings["explanation"]
+    features = description["features"]
+    people = cohort.set_index("usubjid")
+    weights = attribution.resample_weights(
+        explained, people["siteid"], of["resamples"], np.random.default_rng(seed)
+    )
+    seen = values.set_index("usubjid").loc[explained["usubjid"]].reset_index(drop=True)
+    first = (explained["repeat"] == explained["repeat"].min()).to_numpy()
+    domains = {
+        domain: [f["name"] for f in features if f["domain"] == domain]
+        for domain in dict.fromkeys(f["domain"] for f in features)
+    }
+    biology = {b["name"]: attribution.matching(features, b["features"]) for b in settings["biology"]}
+    biology = {name: columns for name, columns in biology.items() if columns}
+    left_out = description["landmark"] in settings["allocated_at"] and branches is not None
+    expected = [e for e in settings["expected"] if not (left_out and e.get("allocates"))]
+    splits = {"arm": explained["usubjid"].map(people["arm"])}
+    if branches is not None:
+        splits["branch"] = explained["usubjid"].map(branches)
+    ranking = attribution.importance(
+        explained,
+        features,
+        people["siteid"],
+        weights,
+        level=level,
+        top=of["top"],
+        min_centre_patients=of["min_centre_patients"],
+    )
+    return {
+        "resamples": of["resamples"],
+        "level": level,
+        "centres": int(people["siteid"].reindex(explained["usubjid"].unique()).nunique()),
+        "top": of["top"],
+        "min_centre_patients": of["min_centre_patients"],
+        "domains": _records(attribution.group_importance(explained, domains, weights, level)),
+        "features": _records(ranking),
+        "biology": [
+            row | {"members": biology[row["group"]]}
+            for row in _records(attribution.group_importance(explained, biology, weights, level))
+        ],
+        "splits": {
+            name: _records(attribution.by_group(explained, domains, split, weights, level))
+            for name, split in splits.items()
+        },
+        "clusters": attribution.clusters(explained[first], seen[first], features, of["clustered_from"]),
+        "left_out": [e["name"] for e in settings["expected"] if left_out and e.get("allocates")],
+        "directions": attribution.directions(explained, seen, features, expected, weights, level),
+        "curves": _curves(explained, seen, features, weights, of, level),
+        "curves_by": {
+            part: _curves(
+                explained, seen, features, weights, of, level, (seen[of["split_by"]] == part).to_numpy()
+            )
+            for part in next((f["levels"] for f in features if f["name"] == of["split_by"]), [])
+        },
+    }
+
+
+def _curves(
+    explained: pd.DataFrame,
+    seen: pd.DataFrame,
+    features: Sequence[Mapping[str, Any]],
+    weights: np.ndarray,
+    of: Mapping[str, Any],
+    level: float,
+    rows: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Return each feature's mean contribution along its values, for all or for some rows."""
+    chosen = slice(None) if rows is None else np.flatnonzero(rows)
+    inside = weights[:, chosen]
+    return {
+        f["name"]: attribution.dependence(
+            explained[f["name"]].to_numpy()[chosen],
+            seen[f["name"]].iloc[chosen],
+            inside,
+            level=level,
+            knots=of["spline_knots"],
+            few=of["few_values"],
+            points=of["curve_points"],
+        )
+        for f in features
+    }
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as JSON has them: NaN becomes null."""
+    return [
+        {str(k): None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}
+        for row in frame.astype(object).to_dict("records")
+    ]

@@ -1,0 +1,67 @@
+"""The linear candidate on every set of domains, on the folds of the whole model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.procedure.backends import workers
+from models.procedure.domain_sets import ARM, Features, domain_sets
+from models.procedure.resampling import (
+    FoldResult,
+    Procedure,
+    Progress,
+    cross_validate,
+    outcome_strata,
+    silently,
+    stratified_splits,
+    tidy,
+)
+from models.procedure.response_model import ResponseModel
+
+
+class OnSet:
+    """The candidate on one set of features, under a name of its own."""
+
+    def __init__(
+        self, name: str, features: Features, settings: Mapping[str, Any], folds: int, seed: int
+    ) -> None:
+        self.name = name
+        self.model = ResponseModel(features, settings, folds, seed)
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> "OnSet":
+        """Tune and fit on the training part."""
+        self.model.fit(X, y)
+        return self
+
+    def predictions(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Return the set's forecast."""
+        return {self.name: self.model.predict_proba(X)[:, 1]}
+
+
+def domain_predictions(
+    rows: pd.DataFrame,
+    y: np.ndarray,
+    features: Features,
+    settings: Mapping[str, Any],
+    validation: Mapping[str, Any],
+    progress: Progress = silently,
+) -> pd.DataFrame:
+    """Return the tidy out-of-fold predictions of every set, on the same folds as the whole model's."""
+    splits = stratified_splits(
+        outcome_strata(y, rows[ARM]),
+        folds=validation["folds"],
+        repeats=validation["domains"]["repeats"],
+        seed=validation["seed"],
+    )
+    name = validation["domains"]["candidate"]
+    alone = {"encoding": settings["encoding"], "candidates": {name: settings["candidates"][name]}}
+    sets = domain_sets(features)
+
+    def procedures(seed: int) -> list[Procedure]:
+        return [OnSet(name, chosen, alone, validation["inner_folds"], seed) for name, chosen in sets.items()]
+
+    results = cross_validate(procedures, rows, y, splits, workers=workers())
+    predicted = [FoldResult(each.split, each.predictions) for each in progress(results, len(splits))]
+    return tidy(predicted, rows["usubjid"].tolist(), y)

@@ -1,0 +1,80 @@
+"""The document of a model that is served: what was fitted, and what a reader must know of it."""
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.procedure.response_model import ResponseModel
+from models.serving.training_summary import later_visits, support, venn_abers
+
+
+def outcome_columns(tables: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the columns that only the outcome's tables of a data contract have, sorted."""
+    known = {late: {c for t in tables if (t["timing"]["known_at"] == "outcome") is late for c in t["columns"]}
+             for late in (True, False)}  # fmt: skip
+    return sorted({"outcome", "y", *(known[True] - known[False])})
+
+
+def serving_part(
+    fitted: ResponseModel,
+    study: Mapping[str, Any],
+    landmark: str,
+    rows: pd.DataFrame,
+    y: np.ndarray,
+    settings: Mapping[str, Any],
+    branches: Mapping[str, Any],
+    outcomes: Sequence[str],
+) -> dict[str, Any]:
+    """Return what `serving.RowScorer` reads: interval, support, refused columns, protocol branches."""
+    own = settings["serving"]
+    how = {
+        "support_quantile": own["support_quantile"],
+        "unit_tolerance": own["unit_tolerance"],
+        "min_level_patients": settings["encoding"]["min_level_patients"],
+        "folds": fitted.inner_folds,
+        "seed": fitted.seed,
+    }
+    return {
+        "required": own["required"],
+        "refused": {
+            "outcome": list(outcomes),
+            "later": later_visits(study["visits"], study["schedule"][landmark]["visits"]),
+        },
+        "interval": {"method": "inductive Venn-Abers on inner out-of-fold predictions"}
+        | venn_abers(fitted.tuned_[fitted.chosen_].score, y),
+        "support": support(fitted.models_[fitted.chosen_], rows, y, how),
+        "rules": branches,
+    }
+
+
+def model_document(
+    fitted: ResponseModel,
+    study: Mapping[str, Any],
+    landmark: str,
+    rows: pd.DataFrame,
+    y: np.ndarray,
+    estimand: str,
+    serving_document: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the content of model.json: the fitted document and what a reader must know of it."""
+    packages = ["numpy", "pandas", *(["lightgbm"] if fitted.boosters_[fitted.chosen_] else [])]
+    return {
+        "model": f"pcr-{study['study']}-{landmark}",
+        "study": study["study"],
+        "simulated": study["simulated"],
+        "landmark": landmark,
+        "estimand": estimand,
+        "outcome": study["outcome"]["definition"],
+        "training": {"patients": len(y), "events": int(y.sum()), "by_arm": _by_arm(rows, y)},
+        "requirements": [f"{name}=={version(name)}" for name in packages],
+        **fitted.documents_[fitted.chosen_],
+        "serving": serving_document,
+    }
+
+
+def _by_arm(rows: pd.DataFrame, y: np.ndarray) -> dict[str, dict[str, int]]:
+    groups = pd.Series(y).groupby(rows["arm"].to_numpy())
+    return {str(arm): {"patients": len(group), "events": int(group.sum())} for arm, group in groups}
