@@ -8,6 +8,7 @@ import pandas as pd
 
 from features import clinical, ctdna, imaging, pathology
 from features.contract import Contract
+from features.definitions import NOT_TAKEN
 from features.errors import UserError
 from features.feature import STATE_SUFFIX, Feature, FeatureError, contract_columns, without_missing_levels
 from features.landmarks import Landmark, visible
@@ -168,7 +169,7 @@ def _state_of_arm(frame: pd.DataFrame, arm: pd.Series, settings: Mapping[str, An
     """
     large = arm.map(arm.value_counts()) >= settings["min_arm_patients"]
     for name in (column for column in frame.columns if column.endswith(STATE_SUFFIX)):
-        for levels, known in ((["not_planned"], 0.0), (ctdna.NOT_TAKEN, settings["min_share_known"])):
+        for levels, known in ((["not_planned"], 0.0), (NOT_TAKEN, settings["min_share_known"])):
             lacking = frame[name].isin(levels)[large].groupby(arm[large]).mean()
             without = lacking.index[lacking == 1]
             if len(without) and (1 - lacking).max() > known:

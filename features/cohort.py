@@ -8,19 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from features.definitions import BREAST_ONLY, pcr
 from features.errors import UserError
 from features.landmarks import Landmark, decision_dates, next_cycle_start, parse_landmarks
 
-NODE_NEGATIVE = "ypN0"
-NODES_NOT_ASSESSED = "ypNX"
-BREAST_NOT_ASSESSED = "ypTX"
-BREAST_CLEAR = {
-    "ypT0/is_ypN0": ("ypT0", "ypTis"),
-    "ypT0_ypN0": ("ypT0",),
-    "ypT0/is": ("ypT0", "ypTis"),
-}
-BREAST_ONLY = "ypT0/is"
-RCB_0_1 = ("0", "I")
 SLNB = "sentinel_node_positive_before_treatment"
 
 
@@ -91,47 +82,6 @@ def build_cohort(
         at_risk[landmark.name] = _at_risk_counts(reason, frame["arm"])
     flow = _flow(frame, outcome, criteria, eligibility["criteria"]) | {"landmarks": at_risk}
     return Cohort(frame.reset_index(), flow, criteria)
-
-
-def pcr(surgery: pd.DataFrame, pre_nat_slnb: pd.Series, definition: str) -> pd.Series:
-    """Return pCR by `definition` for operated patients: 1.0, 0.0, or NaN where it cannot be told.
-
-    - ``ypT0/is_ypN0``: no invasive tumour in breast and nodes; in-situ disease may remain (AJCC 8).
-    - ``ypT0_ypN0``: no tumour at all. ``ypT0/is``: the breast alone.
-    - ``rcb_0_1``: residual cancer burden class 0 or I. ``recorded``: as the study recorded it.
-
-    By AJCC 8, isolated tumour cells in a node (ypN0(i+)) are residual disease, hence no pCR. Where breast or
-    nodes were not assessed (ypTX, ypNX, empty), or a positive sentinel node was taken out before treatment, a
-    definition that needs them gives NaN *whatever the other organ shows*: else only non-pCR could be
-    observed in these patients.
-
-    Parameters
-    ----------
-    surgery : DataFrame
-        Columns yp_t, yp_n, rcb_class, pcr, one row per patient.
-    pre_nat_slnb : Series
-        Sentinel node biopsy before treatment, same index.
-
-    Raises
-    ------
-    CohortError
-        If the definition is none of the five.
-    """
-    if definition == "recorded":
-        return surgery["pcr"].map({"Y": 1.0, "N": 0.0}).astype("float64")
-    nodes_removed = pre_nat_slnb == "positive"
-    if definition == "rcb_0_1":
-        reached = surgery["rcb_class"].isin(RCB_0_1).astype("float64")
-        return reached.mask(surgery["rcb_class"].isna() | nodes_removed)
-    if definition not in BREAST_CLEAR:
-        choices = ", ".join([*BREAST_CLEAR, "rcb_0_1", "recorded"])
-        raise CohortError(f"outcome.definition: {definition} is none of {choices}")
-    clear = surgery["yp_t"].isin(BREAST_CLEAR[definition])
-    unknown = surgery["yp_t"].isna() | (surgery["yp_t"] == BREAST_NOT_ASSESSED)
-    if definition != BREAST_ONLY:
-        clear &= surgery["yp_n"] == NODE_NEGATIVE
-        unknown |= surgery["yp_n"].isna() | (surgery["yp_n"] == NODES_NOT_ASSESSED) | nodes_removed
-    return clear.astype("float64").mask(unknown)
 
 
 def outcomes(tables: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> pd.DataFrame:

@@ -7,14 +7,14 @@ import pandas as pd
 
 from features.affected_rows import AffectedRows
 from features.contract import PROBLEM_COLUMNS, Contract
+from features.definitions import clear_of_tumour, receptor_status
 from features.recist import categories_of
 
-CLEAR_BREAST = ("ypT0", "ypTis")
+RECORDED_PCR = "ypT0/is_ypN0"
+"""The definition that the column pcr is held against."""
 RCB_LIMITS = (0.0, 1.36, 3.28)
 """Upper limits of the RCB classes 0, I and II (Symmans 2007)."""
 VAF_TOLERANCE = 0.02
-POSITIVE_FROM_PCT = 1.0
-"""ER or PR from 1 % on is positive (ASCO/CAP)."""
 
 OTHER_UNITS = {"mm": ("cm, not mm", 10.0), "%": ("fraction, not per cent", 100.0)}
 """Unit of the contract -> the one often given instead, and how many times smaller its numbers are."""
@@ -151,10 +151,8 @@ def recist_differs(tables: Mapping[str, pd.DataFrame], visits: Sequence[str]) ->
 
 
 def _surgery(surgery: pd.DataFrame) -> Iterator[Finding]:
-    assessed = surgery["yp_t"].notna() & surgery["yp_n"].notna()
-    assessed &= (surgery["yp_t"] != "ypTX") & (surgery["yp_n"] != "ypNX")
-    clear = surgery["yp_t"].isin(CLEAR_BREAST) & (surgery["yp_n"] == "ypN0")
-    wrong = assessed & ((surgery["pcr"] == "Y") & ~clear | (surgery["pcr"] == "N") & clear)
+    clear = clear_of_tumour(surgery, RECORDED_PCR)
+    wrong = (surgery["pcr"] == "Y") & (clear == 0) | (surgery["pcr"] == "N") & (clear == 1)
     yield Finding("surgery", "pcr", "pcr_contradicts_yp", wrong)
     pathology = surgery["yp_t"].notna() | surgery["yp_n"].notna()
     yield Finding(
@@ -176,10 +174,8 @@ def _receptors(pathology: pd.DataFrame) -> Iterator[Finding]:
     negative &= ish != "amplified"
     wrong = ((her2 == "pos") & negative) | ((her2 == "neg") & positive)
     yield Finding("pathology", "her2", "her2_contradicts_ihc_ish", wrong)
-    highest = pathology[["er_pct", "pr_pct"]].max(axis=1)
-    both = pathology["er_pct"].notna() & pathology["pr_pct"].notna()
-    wrong = both & (pathology["hr"] == "pos") & (highest < POSITIVE_FROM_PCT)
-    wrong |= (pathology["hr"] == "neg") & (highest >= POSITIVE_FROM_PCT)
+    status = receptor_status(pathology)
+    wrong = pathology["hr"].notna() & status.notna() & (pathology["hr"] != status)
     yield Finding("pathology", "hr", "hr_contradicts_er_pr", wrong)
 
 

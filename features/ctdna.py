@@ -4,12 +4,22 @@ A sample that was not planned, not taken, not evaluable, detected below the limi
 positive are six states, never one number. Allele fractions of different kinds of assay never share a column.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from features.definitions import (
+    DETECTED,
+    EVALUABLE,
+    MUTATED,
+    NOT_TAKEN,
+    UNKNOWN,
+    WILD_TYPE,
+    mutation_status,
+    sample_states,
+)
 from features.feature import (
     Feature,
     FeatureError,
@@ -20,8 +30,6 @@ from features.feature import (
 )
 
 DOMAIN = "ctdna"
-EVALUABLE = ("negative", "positive", "below_lod")
-NOT_TAKEN = ("not_planned", "not_done")
 
 
 def build(
@@ -66,25 +74,6 @@ def _without_result(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(state=frame["state"].fillna("not_done"))
 
 
-def sample_states(samples: pd.DataFrame) -> pd.Series:
-    """Return the state of each sample: not_planned, not_done, not_evaluable, below_lod, negative or positive.
-
-    The laboratory's call decides. ``not_planned`` holds only where nothing was taken; a failed quality
-    control makes any call not evaluable; a detected call whose mean allele fraction lies below the sample's
-    limit of detection is ``below_lod``.
-    """
-    detected = samples["result"] == "detected"
-    nothing = samples["qc"] == "not_done"
-    cases = {
-        "not_planned": nothing & (samples["planned"] == "N"),
-        "not_done": nothing,
-        "not_evaluable": (samples["qc"] != "pass") | ~samples["result"].isin(["detected", "not_detected"]),
-        "below_lod": detected & (samples["mean_vaf"] < samples["lod_vaf"]),
-        "positive": detected,
-    }
-    return choose(samples.index, cases, "negative")
-
-
 def sample_quantities(
     samples: pd.DataFrame, variants: pd.DataFrame | None, settings: Mapping[str, Any]
 ) -> pd.DataFrame:
@@ -92,7 +81,7 @@ def sample_quantities(
 
     Allele fractions are log10(max(VAF, floor of the kind of assay)), molecules log10(max(MTM/mL, floor)). A
     negative sample has the floors and no variants, whatever the tables say of it. Only variants of tumour
-    origin count. vaf_mean is the laboratory's, for want of it the mean over the variants. A detected sample
+    origin count. vaf_mean is the laboratory's, if missing the mean over the variants. A detected sample
     without any row in `variants` has no vaf_max, and n_variants as the laboratory counted them. Without
     `variants` there is neither.
     """
@@ -116,9 +105,12 @@ def sample_quantities(
 
 
 def on_samples(variants: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
-    """Return the variants of `samples`: gene, origin, pathogenic, vaf; the index is the sample's position."""
+    """Return the variants of `samples`, with the position of the sample as index.
+
+    Columns: sample_id, gene, origin, pathogenic, vaf.
+    """
     position = pd.Index(samples["sample_id"]).get_indexer(pd.Index(variants["sample_id"]))
-    called: pd.DataFrame = variants.loc[position >= 0, ["gene", "origin", "pathogenic", "vaf"]]
+    called: pd.DataFrame = variants.loc[position >= 0, ["sample_id", "gene", "origin", "pathogenic", "vaf"]]
     return called.set_axis(position[position >= 0])
 
 
@@ -139,42 +131,20 @@ def _tumour_variants(samples: pd.DataFrame, variants: pd.DataFrame) -> pd.DataFr
 def gene_status(
     samples: pd.DataFrame, variants: pd.DataFrame | None, settings: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Return, per sample and gene set, mutated, wild_type or unknown.
-
-    mutated: ctDNA was detected and a pathogenic variant of tumour origin lies in a gene of the set.
-    wild_type: ctDNA is positive, the assay is a panel that covers every gene of the set, and no variant
-    might count. All else is unknown, among it a negative sample, and a variant whose origin or
-    pathogenicity is not known. Variants of unknown significance, germline variants and clonal
-    haematopoiesis never count.
-    """
+    """Return `definitions.mutation_status` per sample and gene set; unknown where it gives a reason."""
     if variants is None:
         return pd.DataFrame(index=samples.index)
     status = {}
-    panel = (samples["assay_type"] == settings["wild_type_assay"]) & (samples["state"] == "positive")
-    detected = samples["state"].isin(settings["detected"])
+    detected = samples["state"].isin(DETECTED)
     for name, genes in settings["gene_sets"].items():
         if not genes:
             raise FeatureError(f"features settings, ctdna.gene_sets.{name}: no genes are given")
-        might_count = variants["gene"].isin(genes) & variants["origin"].isin(["tumor", "unknown"])
-        might_count &= ~variants["pathogenic"].isin(["N", "VUS"])
-        counts = might_count & (variants["origin"] == "tumor") & (variants["pathogenic"] == "Y")
-        cases = {
-            "mutated": detected & _any_of(variants.loc[counts.to_numpy()], samples.index),
-            "unknown": _any_of(variants.loc[might_count.to_numpy()], samples.index),
-            "wild_type": panel & _covers(samples["panel_genes"], genes),
-        }
-        status[name] = choose(samples.index, cases, "unknown")
+        found = mutation_status(samples, detected, variants, genes)
+        status[name] = found.where(found.isin([MUTATED, WILD_TYPE]), UNKNOWN)
     return pd.DataFrame(status, index=samples.index)
 
 
-def _covers(panel_genes: pd.Series, genes: Sequence[str]) -> pd.Series:
-    """Tell whether each panel (genes separated by semicolons) covers all `genes`."""
-    panels = panel_genes.dropna().unique()
-    covers = {panel: set(genes) <= {gene.strip() for gene in panel.split(";")} for panel in panels}
-    return panel_genes.map(covers).eq(other=True)
-
-
-def course(states: pd.DataFrame, visit: str, detected: Sequence[str]) -> pd.Series:
+def course(states: pd.DataFrame, visit: str) -> pd.Series:
     """Return the course of ctDNA up to `visit`, one of the columns of `states` (visits in order).
 
     ===============  ==============================================  ===============
@@ -188,9 +158,9 @@ def course(states: pd.DataFrame, visit: str, detected: Sequence[str]) -> pd.Seri
     ===============  ==============================================  ===============
     """
     earlier = states.iloc[:, : states.columns.get_loc(visit)]
-    seen_before = earlier.isin(detected).any(axis=1)
+    seen_before = earlier.isin(DETECTED).any(axis=1)
     never_before = ~seen_before & (earlier.iloc[:, 0] == "negative")
-    now, gone = states[visit].isin(detected), states[visit] == "negative"
+    now, gone = states[visit].isin(DETECTED), states[visit] == "negative"
     cases = {
         "never_detected": never_before & gone,
         "new": never_before & now,
@@ -236,8 +206,7 @@ def _courses(at: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> lis
         return []
     states = pd.DataFrame({visit: frame["state"] for visit, frame in at.items()})
     return [
-        (from_template(settings["course"], DOMAIN, v, visit=v), course(states, v, settings["detected"]))
-        for v in states.columns[1:]
+        (from_template(settings["course"], DOMAIN, v, visit=v), course(states, v)) for v in states.columns[1:]
     ]
 
 

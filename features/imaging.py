@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.definitions import target_sums
 from features.feature import (
     Feature,
     FeatureError,
@@ -101,18 +102,10 @@ def sums_of_diameters(lesions: pd.DataFrame, method: pd.Series, settings: Mappin
     ``not_done``: every row says so. All else is ``not_evaluable``, among it a scan by another method.
     """
     same = lesions["method"] == lesions["usubjid"].map(method)
-    target = same & (lesions["target"] == "target")
-    long_node = lesions["site"].isin(settings["nodal_sites"]) & (lesions["axis"] == "longest")
-    measured = target & (lesions["status"] == "done") & lesions["diameter_mm"].notna() & ~long_node
-    rows = lesions[["usubjid", "visit", "lesion_id"]].assign(
-        measured=measured,
-        missed=target & ~measured,
-        not_done=lesions["status"] == "not_done",
-        sum_mm=lesions["diameter_mm"].where(measured, 0.0),
-    )
-    rows = rows.sort_values(["usubjid", "visit", "lesion_id"])  # sums in a fixed order
-    grouped = rows.groupby(["usubjid", "visit"])
-    by_visit = grouped[["measured", "missed", "sum_mm"]].sum().join(grouped["not_done"].all()).reset_index()
+    keys = ["usubjid", "visit"]
+    sums = target_sums(lesions.assign(target=lesions["target"].where(same)), keys)
+    not_done = (lesions["status"] == "not_done").groupby([lesions[key] for key in keys]).all()
+    by_visit = sums.assign(not_done=not_done).reset_index()
     first = by_visit.loc[by_visit["visit"] == settings["visits"][0]].set_index("usubjid")["measured"]
     expected = by_visit["usubjid"].map(first).fillna(0).clip(lower=1)
     done = (by_visit["missed"] == 0) & (by_visit["measured"] >= expected)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract import Contract, TableSpec
+from features.definitions import known_dates, known_too_late
 from features.errors import UserError
 
 LATE_COLUMNS = ["table", "visit", "reason", "rows"]
@@ -41,7 +42,7 @@ class Visible:
     """What was known: `tables`, and in `late` how many rows per table and visit were met with which reason.
 
     ``reported_late``: hidden, because the result came after the decision date.
-    ``no_report_date_used_performed``: judged by the date of draw, scan or biopsy, for want of a report date.
+    ``no_report_date_used_performed``: judged by the date of draw, scan or biopsy, as there is no report date.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -106,7 +107,7 @@ def visible(
 
     - baseline tables: always; visit tables: visits of the landmark; cycle tables: cycles up to the
       landmark's; sample tables: rows of visible samples; outcome tables: never.
-    - A row is hidden when its report date (for want of one, the date it was performed) is after the patient's
+    - A row is hidden when its report date (if missing, the date it was performed) is after the patient's
       decision date. On the day itself counts as known. Without a decision date or without any date, the visit
       alone decides.
 
@@ -161,7 +162,7 @@ def _in_scope(
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Return the rows of the patients whose visit or cycle belongs to the landmark, and two masks of them.
 
-    The masks: known only after the decision; judged by the performed date for want of a report date.
+    The masks: known only after the decision; judged by the performed date, as there is no report date.
     """
     timing = spec.timing
     patient = decision_dates.index.get_indexer(pd.Index(table["usubjid"]))
@@ -173,13 +174,12 @@ def _in_scope(
         wanted &= (table[timing.cycle] <= cycles).fillna(value=False).to_numpy(dtype=bool)
     rows = table.loc[wanted]
     decision = decision_dates.to_numpy()[patient[wanted]]
-    unknown = np.full(len(rows), np.datetime64("NaT"), dtype="datetime64[us]")
-    performed = rows[timing.performed].to_numpy() if timing.performed else unknown
-    reported = rows[timing.reported].to_numpy() if timing.reported else unknown
-    known = np.where(np.isnat(reported), performed, reported)
-    expected = np.full(len(rows), timing.reported is not None)
-    performed_used = expected & np.isnat(reported) & ~np.isnat(performed) & ~np.isnat(decision)
-    return rows, known > decision, performed_used
+    late = known_too_late(rows, decision, timing.performed, timing.reported)
+    if timing.reported is None:
+        return rows, late, np.zeros(len(rows), dtype=bool)
+    unreported = rows[timing.reported].isna().to_numpy()
+    dated = ~np.isnat(known_dates(rows, timing.performed, timing.reported))
+    return rows, late, unreported & dated & ~np.isnat(decision)
 
 
 def _through_samples(

@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
+from features.definitions import receptor_status
 from features.feature import (
     Feature,
     NamedSeries,
     as_they_stand,
-    choose,
     collect,
     from_template,
     one_per_patient,
@@ -29,12 +29,12 @@ def build(
     tables : mapping
         Visible tables.
     settings : mapping
-        ``columns`` (contract columns), ``hr_positive_from_pct`` (%), ``biomarker`` and ``biomarker_later``
-        (templates), and ``visits`` of the landmark.
+        ``columns`` (contract columns), ``biomarker`` and ``biomarker_later`` (templates), ``visits`` of the
+        landmark.
     """
     columns = as_they_stand(settings["columns"], tables, patients)
     if "pathology" in tables:
-        derived = hormone_receptor(tables["pathology"], settings["hr_positive_from_pct"])
+        derived = hormone_receptor(tables["pathology"])
         derived = derived.set_axis(tables["pathology"]["usubjid"]).reindex(patients)
         columns = [(f, derived if f.name == "hr" else series) for f, series in columns]
     if "biomarkers" in tables:
@@ -42,18 +42,9 @@ def build(
     return collect(columns, patients)
 
 
-def hormone_receptor(pathology: pd.DataFrame, positive_from_pct: float) -> pd.Series:
-    """Return hormone receptor status (pos, neg, NaN) of each row: as recorded, else from ER and PR.
-
-    Positive if either reaches `positive_from_pct` %, negative only if both are known to lie below it
-    (ASCO/CAP 2020).
-    """
-    receptors = pathology[["er_pct", "pr_pct"]]
-    cases = {
-        "pos": (receptors >= positive_from_pct).any(axis=1),
-        "neg": (receptors < positive_from_pct).all(axis=1),
-    }
-    return pathology["hr"].fillna(choose(pathology.index, cases, None))
+def hormone_receptor(pathology: pd.DataFrame) -> pd.Series:
+    """Return hormone receptor status (pos, neg, NaN) of each row: as recorded, else from ER and PR."""
+    return pathology["hr"].fillna(receptor_status(pathology))
 
 
 def biomarkers(scores: pd.DataFrame, patients: pd.Index, settings: Mapping[str, Any]) -> list[NamedSeries]:

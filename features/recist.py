@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from features.definitions import NODAL_SITES, measured_lesions, target_sums
+
 SCAN = ["usubjid", "reader", "visit", "method"]
 COURSE = ["usubjid", "reader"]
 NORMAL_NODE_MM = 10.0
@@ -15,7 +17,6 @@ NORMAL_NODE_MM = 10.0
 PARTIAL_SHARE = 0.30
 PROGRESSION_SHARE = 0.20
 PROGRESSION_MM = 5.0
-NODES = ("axillary", "other_node")
 
 
 def recist_categories(lesions: pd.DataFrame, visits: Sequence[str]) -> pd.DataFrame:
@@ -43,24 +44,19 @@ def recist_categories(lesions: pd.DataFrame, visits: Sequence[str]) -> pd.DataFr
         usubjid, reader, visit, method, category, sum_mm; sorted by these keys.
     """
     rows = lesions[lesions["visit"].isin(visits)].sort_values([*SCAN, "lesion_id"])
-    node = rows["site"].isin(NODES)
-    measured = (rows["status"] == "done") & rows["diameter_mm"].notna()
-    measured &= ~(node & (rows["axis"] == "longest"))
+    node, measured = rows["site"].isin(NODAL_SITES), measured_lesions(rows)
     present = measured & np.where(node, rows["diameter_mm"] >= NORMAL_NODE_MM, rows["diameter_mm"] > 0)
     target, other = rows["target"] == "target", rows["target"] == "nontarget"
     parts = rows[SCAN].assign(
-        targets=target & measured,
-        missed=target & ~measured,
         target_left=target & present,
         other_left=other & (present | ~measured),
         new=(rows["target"] == "new") & (rows["status"] == "done"),
         undone=rows["status"] != "not_done",
-        sum_mm=rows["diameter_mm"].where(target & measured, 0.0),
     )
-    scans = parts.groupby(SCAN, as_index=False).sum()
+    scans = parts.groupby(SCAN).sum().join(target_sums(rows, SCAN)).reset_index()
     scans = scans.assign(order=scans["visit"].map({name: i for i, name in enumerate(visits)}))
     scans = scans.sort_values([*COURSE, "order", "method"], ignore_index=True)
-    scans["sum_mm"] = scans["sum_mm"].where((scans["targets"] > 0) & (scans["missed"] == 0))
+    scans["sum_mm"] = scans["sum_mm"].where((scans["measured"] > 0) & (scans["missed"] == 0))
     judged = _judged(scans)
     return judged[[*SCAN, "category", "sum_mm"]].sort_values(SCAN, ignore_index=True)
 
@@ -82,12 +78,12 @@ def _judged(scans: pd.DataFrame) -> pd.DataFrame:
     smallest = sums.groupby(course).cummin().groupby(course).ffill().groupby(course).shift()
     growth = sums - smallest
     grown = (growth >= PROGRESSION_SHARE * smallest) & (growth >= PROGRESSION_MM)
-    complete = (scans["targets"] >= base["targets"]) & sums.notna()
+    complete = (scans["measured"] >= base["measured"]) & sums.notna()
     gone = scans["target_left"] == 0
     category = np.select(
         [
             scans["undone"] == 0,
-            (base["targets"] > 0) & (scans["new"] > 0) | (complete & grown),
+            (base["measured"] > 0) & (scans["new"] > 0) | (complete & grown),
             ~complete,
             gone & (scans["other_left"] == 0),
             gone | (sums <= (1 - PARTIAL_SHARE) * base["sum_mm"] + 1e-9),

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.ctdna import gene_status, on_samples, sample_states
+from features.ctdna import gene_status, on_samples
+from features.definitions import DETECTED, panel_covers, sample_states
 from models.description.cohort import proportion
 
 ALL = "all"
@@ -22,7 +23,7 @@ CALLED = ("tumor", "unknown")
 
 
 def library_samples(tables: Mapping[str, pd.DataFrame], visits: Sequence[str]) -> pd.DataFrame:
-    """Return the samples in order of patient and time, with `state` (see `features.ctdna.sample_states`)."""
+    """Return the samples in order of patient and time, with their `state` (`sample_states`)."""
     samples = tables["ctdna_samples"]
     order = samples["visit"].map({visit: i for i, visit in enumerate(visits)})
     samples = samples.assign(order=order).sort_values(["usubjid", "order"], ignore_index=True)
@@ -126,7 +127,7 @@ def haematopoiesis_at_50(
     with_blood = blood_sequenced(samples, variants)
     rows = []
     for gene, slope in slopes.items():
-        covered = with_blood[panel_covers(with_blood["panel_genes"], gene)]
+        covered = with_blood[panel_covers(with_blood["panel_genes"], [gene])]
         age = ages.reindex(covered["usubjid"].unique()).dropna()
         own = covered.loc[covered["usubjid"].isin(age.index), "sample_id"]
         found = variants[(variants["gene"] == gene) & (variants["origin"] == "ch")]
@@ -135,11 +136,6 @@ def haematopoiesis_at_50(
         expected = float(np.exp(slope * (age - 50) / 10).sum())
         rows.append((gene, len(age), carrying, carrying / expected if expected else np.nan))
     return pd.DataFrame(rows, columns=["gene", "patients", "carriers", "share_at_50"])
-
-
-def panel_covers(panels: pd.Series, gene: str) -> pd.Series:
-    """Tell which panels (genes separated by semicolons) cover a gene; one that is not listed covers none."""
-    return panels.fillna("").map(lambda text: gene in {part.strip() for part in text.split(";")}).astype(bool)
 
 
 def assay_limits(samples: pd.DataFrame, variants: pd.DataFrame | None) -> list[dict[str, Any]]:
@@ -163,7 +159,7 @@ def assay_limits(samples: pd.DataFrame, variants: pd.DataFrame | None) -> list[d
                 "samples": len(part),
                 "failed": int((part["qc"] == "fail").sum()),
                 "not_done": int((part["qc"] == "not_done").sum()),
-                "detected": int(part["state"].isin(["positive", "below_lod"]).sum()),
+                "detected": int(part["state"].isin(DETECTED).sum()),
                 "negative": int((part["state"] == "negative").sum()),
                 "lod_vaf": _spread(part["lod_vaf"]),
                 "plasma_ml": _spread(part["plasma_ml"]),
@@ -189,7 +185,7 @@ def coverage(samples: pd.DataFrame, sets: Mapping[str, Sequence[str]]) -> list[d
     taken = samples[samples["qc"] != "not_done"]
     rows = []
     for name, genes in sets.items():
-        number = sum(panel_covers(taken["panel_genes"], gene).astype(int) for gene in genes)
+        number = sum(panel_covers(taken["panel_genes"], [gene]).astype(int) for gene in genes)
         best = (
             pd.Series(number, index=taken.index)
             .mask(taken["panel_genes"].isna())

@@ -7,10 +7,9 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.stats import norm
 
+from features.definitions import DETECTED, EVALUABLE
 from models.description.cohort import proportion
 
-DETECTED = ("positive", "below_lod")
-EVALUABLE = (*DETECTED, "negative")
 COURSES = {
     (True, True): "persistent",
     (True, False): "cleared",

@@ -6,18 +6,27 @@ a sample that was called positive, not below the limit of detection, passed qual
 covers every gene of the set. Else the status is unknown.
 """
 
-from collections.abc import Iterable
-
 import pandas as pd
 
+from features.definitions import (
+    DETECTED,
+    DOUBTFUL_VARIANT,
+    EVALUABLE,
+    MUTATED,
+    TUMOUR_INFORMED,
+    WILD_TYPE,
+    mutating_variants,
+    mutation_status,
+    panel_covers,
+    sample_states,
+)
 from models.rules.table import Input, RuleError, RuleTable
 from models.rules.view import NO_RECORD, View, first_reason, first_usable, no_rows
 
-CALLS = {"detected": "POS", "not_detected": "NEG"}
-POSITIVE, NEGATIVE = CALLS.values()
-MUTATED, WILD_TYPE = "MUT", "WT"
-DOUBTFUL = "doubtful_variant"
-STRONGEST_FIRST = (MUTATED, DOUBTFUL, WILD_TYPE)
+POSITIVE, NEGATIVE = "POS", "NEG"
+CALLS = {"negative": NEGATIVE} | dict.fromkeys(DETECTED, POSITIVE)
+LEVELS = {MUTATED: "MUT", WILD_TYPE: "WT"}
+STRONGEST_FIRST = (MUTATED, DOUBTFUL_VARIANT, WILD_TYPE)
 
 
 def ctdna(view: View, spec: Input) -> pd.DataFrame:
@@ -39,24 +48,24 @@ def _judged_samples(view: View, spec: Input) -> pd.DataFrame:
         return no_rows()
     rows = rows.loc[rows["visit"].isin(spec.source["visits"])]
     rows = rows.sort_values(["draw_date", "sample_id"], ascending=False, kind="stable")
-    value = laboratory = laboratory_call(rows)
+    value = laboratory_call(rows)
     if view.setting("ctdna_call") == "derived":
         value = derived_call(rows, view.tables.get("ctdna_variants"))
-    no_sample = rows["qc"] == "not_done"
+    state = sample_states(rows)
     checks = {
-        "not_planned": no_sample & (rows["planned"] == "N"),
-        "not_done": no_sample,
+        "not_planned": state == "not_planned",
+        "not_done": state == "not_done",
         "outside_window": view.outside(rows, "draw_date", spec.source),
         "reported_late": view.reported_late(rows, "draw_date"),
-        "not_evaluable": (rows["qc"] != "pass") | laboratory.isna(),
+        "not_evaluable": ~state.isin(EVALUABLE),
         "origin_unknown": value.isna(),
     }
     return rows.assign(value=value, reason=first_reason(rows.index, checks))
 
 
 def laboratory_call(rows: pd.DataFrame) -> pd.Series:
-    """Return the laboratory's result of each sample as POS or NEG; missing where it gave neither."""
-    return rows["result"].map(CALLS).astype("object")
+    """Return the laboratory's call of each sample as POS or NEG; missing where it is not evaluable."""
+    return sample_states(rows).map(CALLS).astype("object")
 
 
 def derived_call(rows: pd.DataFrame, variants: pd.DataFrame | None) -> pd.Series:
@@ -87,7 +96,7 @@ def derived_call(rows: pd.DataFrame, variants: pd.DataFrame | None) -> pd.Series
         for origin in ("tumor", "unknown")
     )
     derived = pd.Series(NEGATIVE, index=rows.index, dtype="object").mask(unclear).mask(tumour, POSITIVE)
-    stands = (rows["assay_type"] == "tumor_informed") | (~listed & (laboratory == POSITIVE))
+    stands = (rows["assay_type"] == TUMOUR_INFORMED) | (~listed & (laboratory == POSITIVE))
     return derived.mask(stands, laboratory).mask(laboratory.isna())
 
 
@@ -114,7 +123,7 @@ def mutation(view: View, spec: Input) -> pd.DataFrame:
     if source == "plasma":
         return plasma
     tissue = _tissue(view, genes)
-    value = plasma["value"].fillna(tissue["value"]).mask(tissue["value"] == MUTATED, MUTATED)
+    value = plasma["value"].fillna(tissue["value"]).mask(tissue["value"] == LEVELS[MUTATED], LEVELS[MUTATED])
     return pd.DataFrame({"value": value, "reason": plasma["reason"].where(value.isna())})
 
 
@@ -156,38 +165,15 @@ def _plasma(view: View, spec: Input, genes: frozenset[str]) -> pd.DataFrame:
 
 
 def _sample_states(view: View, rows: pd.DataFrame, genes: frozenset[str]) -> pd.Series:
-    """Return MUT, WT, or why neither can be said, for positive samples."""
-    state = pd.Series(WILD_TYPE, index=rows.index, dtype="object")
+    """Return mutated, wild_type, or why neither can be said, for positive samples."""
     if rows.empty:
-        return state
+        return pd.Series(index=rows.index, dtype="str")
+    positive = pd.Series(data=True, index=rows.index)
+    status = mutation_status(rows, positive, view.tables.get("ctdna_variants"), genes)
     if view.setting("pam_wild_type") == "covered_and_fraction":
-        least = view.rules.parameters["fraction_over_lod"] * rows["lod_vaf"]
-        state = state.where(rows["tumour_fraction"] >= least, "fraction_too_low")
-    state = state.mask(rows["mean_vaf"] < rows["lod_vaf"], "below_limit_of_detection")
-    state = state.where(_covers(rows["panel_genes"], genes), "genes_not_covered")
-    state = state.mask(rows["assay_type"] == "tumor_informed", "tumour_informed_assay")
-    if "ctdna_variants" not in view.tables:
-        return state.mask(state == WILD_TYPE, "no_variants")
-    variants = view.tables["ctdna_variants"]
-    mutated, doubtful = _variant_states(variants, variants["origin"], genes)
-    state = state.mask(rows["sample_id"].isin(variants.loc[doubtful, "sample_id"]), DOUBTFUL)
-    return state.mask(rows["sample_id"].isin(variants.loc[mutated, "sample_id"]), MUTATED)
-
-
-def _variant_states(
-    variants: pd.DataFrame, origin: pd.Series, genes: Iterable[str]
-) -> tuple[pd.Series, pd.Series]:
-    """Tell which variants are mutations of the genes, and which might be, for what is not known of them."""
-    pathogenic = variants["pathogenic"]
-    mutated = variants["gene"].isin(set(genes)) & (origin == "tumor") & (pathogenic == "Y")
-    possible = origin.isin(["tumor", "unknown"]) & ((pathogenic == "Y") | pathogenic.isna())
-    return mutated, variants["gene"].isin(set(genes)) & possible & ~mutated
-
-
-def _covers(panels: pd.Series, genes: frozenset[str]) -> pd.Series:
-    """Tell which panels (genes separated by semicolons) contain all genes; a panel not listed does not."""
-    covers = {p: genes <= {gene.strip() for gene in p.split(";")} for p in panels.dropna().unique()}
-    return panels.map(covers).eq(other=True)
+        enough = rows["tumour_fraction"] >= view.rules.parameters["fraction_over_lod"] * rows["lod_vaf"]
+        status = status.mask((status == WILD_TYPE) & ~enough, "fraction_too_low")
+    return status
 
 
 def _tissue(view: View, genes: frozenset[str]) -> pd.DataFrame:
@@ -196,17 +182,16 @@ def _tissue(view: View, genes: frozenset[str]) -> pd.DataFrame:
     state = pd.Series(index=view.patients, dtype="object")
     if rows.empty:
         return _value_or_reason(state, NO_RECORD)
-    late = rows["report_date"] > rows["usubjid"].map(view.decision)
+    late = view.reported_late(rows, performed=None)
     state = state.mask(state.index.isin(rows.loc[late, "usubjid"]), "reported_late")
     rows = rows.loc[~late]
-    tumour = pd.Series("tumor", index=rows.index)
-    mutated, doubtful = _variant_states(rows, tumour, genes)
-    covered = _covers(rows["panel_genes"], genes)
+    mutations, possible = mutating_variants(rows, genes, pd.Series("tumor", index=rows.index))
+    covered = panel_covers(rows["panel_genes"], genes)
     for label, which in (
         ("genes_not_covered", ~covered),
         (WILD_TYPE, covered),
-        (DOUBTFUL, doubtful),
-        (MUTATED, mutated),
+        (DOUBTFUL_VARIANT, possible),
+        (MUTATED, mutations),
     ):
         state = state.mask(state.index.isin(rows.loc[which, "usubjid"]), label)
     return _value_or_reason(state, NO_RECORD)
@@ -214,5 +199,5 @@ def _tissue(view: View, genes: frozenset[str]) -> pd.DataFrame:
 
 def _value_or_reason(state: pd.Series, without: str) -> pd.DataFrame:
     """Divide states into values (MUT, WT) and reasons; `without` is the reason where there is no state."""
-    known = state.isin([MUTATED, WILD_TYPE])
-    return pd.DataFrame({"value": state.where(known), "reason": state.fillna(without).mask(known)})
+    known = state.isin(list(LEVELS))
+    return pd.DataFrame({"value": state.map(LEVELS), "reason": state.fillna(without).mask(known)})

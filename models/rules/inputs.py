@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from features.definitions import target_sums
 from models.rules.ctdna import ctdna, mutation
 from models.rules.table import SEPARATOR, Input, RuleError, RuleTable
 from models.rules.view import NO_RECORD, Known, Tables, View, first_reason, first_usable, no_rows, of_patients
@@ -161,10 +162,9 @@ def _sum_of_targets(view: View, rows: pd.DataFrame, visit: str) -> pd.Series:
     columns = ["usubjid", "method", "reader"]
     if lesions.empty:
         return pd.Series(np.nan, index=rows.index)
-    targets = lesions.loc[(lesions["target"] == "target") & (lesions["visit"] == visit)]
-    known = targets["diameter_mm"].where(targets["status"] == "done")
-    sums = known.groupby([targets[name] for name in columns]).agg(lambda x: x.sum(skipna=False))
-    return pd.Series(sums.reindex(pd.MultiIndex.from_frame(rows[columns])).to_numpy(float), index=rows.index)
+    sums = target_sums(lesions.loc[lesions["visit"] == visit], columns)
+    whole = sums["sum_mm"].where((sums["measured"] > 0) & (sums["missed"] == 0))
+    return pd.Series(whole.reindex(pd.MultiIndex.from_frame(rows[columns])).to_numpy(float), index=rows.index)
 
 
 def _at_baseline(view: View, rows: pd.DataFrame, baseline: str) -> pd.Series:

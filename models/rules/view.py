@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.definitions import known_too_late
 from models.rules.table import Node, RuleTable
 
 NO_RECORD = "no_record"
@@ -89,10 +90,10 @@ class View:
         given = exposure.loc[exposure["cycle"] == cycle]
         return given.set_index("usubjid")["start_date"].reindex(self.patients)
 
-    def reported_late(self, rows: pd.DataFrame, performed: str) -> pd.Series:
-        """Tell which rows were reported (for want of a date, performed) after the decision."""
-        known: pd.Series = rows["report_date"].fillna(rows[performed])
-        return known > rows["usubjid"].map(self.decision)
+    def reported_late(self, rows: pd.DataFrame, performed: str | None) -> pd.Series:
+        """Tell which rows were reported (if missing, performed) after the decision."""
+        decision = self.decision.reindex(rows["usubjid"]).to_numpy()
+        return pd.Series(known_too_late(rows, decision, performed, "report_date"), index=rows.index)
 
     def outside(self, rows: pd.DataFrame, performed: str, window: Mapping[str, Any]) -> pd.Series:
         """Tell which rows were performed outside their window; without dates nothing is outside.

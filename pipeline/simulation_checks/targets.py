@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
+from features.definitions import DETECTED, EVALUABLE, clear_of_tumour, sample_states, target_sums
 from models.measures.evaluate import auc
 from pipeline.project.console import reported_errors, stderr
 from pipeline.project.files import read_yaml, stage_paths, write_text
@@ -49,18 +50,19 @@ def by_patient(simulated: Simulated) -> pd.DataFrame:
     tables = simulated.tables
     frame = tables["subjects"].merge(tables["pathology"], on="usubjid").set_index("usubjid")
     surgery = tables["surgery"].set_index("usubjid").loc[frame.index]
-    evaluable = (surgery["performed"] == "Y") & (surgery["yp_t"] != "ypTX") & (surgery["yp_n"] != "ypNX")
-    clear = surgery["yp_t"].isin(["ypT0", "ypTis"]) & (surgery["yp_n"] == "ypN0")
+    clear = clear_of_tumour(surgery, "ypT0/is_ypN0").where(surgery["performed"] == "Y")
     left = tables["disposition"].set_index("usubjid")["reason"].reindex(frame.index)
-    frame["y"] = clear.astype(float).where(evaluable).mask(left.isin(FAILURES), 0.0)
+    frame["y"] = clear.mask(left.isin(FAILURES), 0.0)
     return frame
 
 
 def ctdna_calls(simulated: Simulated) -> pd.DataFrame:
-    """Return detected or not_detected by patient and visit, missing where neither."""
+    """Return detected or not_detected by patient and visit, missing where the sample is not evaluable."""
     samples = simulated.tables["ctdna_samples"]
-    called = samples.loc[samples["result"] != "not_evaluable"]
-    return called.pivot_table(index="usubjid", columns="visit", values="result", aggfunc="first")
+    state = sample_states(samples)
+    called = samples.assign(call=np.where(state.isin(DETECTED), "detected", "not_detected"))
+    called = called.loc[state.isin(EVALUABLE)]
+    return called.pivot_table(index="usubjid", columns="visit", values="call", aggfunc="first")
 
 
 def responses(simulated: Simulated, visit: str) -> pd.Series:
@@ -147,8 +149,8 @@ def quick_features(
     levels = [pd.get_dummies(patients[column], prefix=column, dtype=float) for column in LEVELS]
     after = {"c1": pd.get_dummies(called[["baseline", "c1"]], dtype=float)}
     lesions = simulated.tables["lesions"]
-    target = lesions.loc[(lesions["target"] == "target") & (lesions["reader"] == "INVESTIGATOR")]
-    sums = target.groupby(["visit", "usubjid"])["diameter_mm"].sum(min_count=1)
+    by_visit = target_sums(lesions.loc[lesions["reader"] == "INVESTIGATOR"], ["visit", "usubjid"])
+    sums = by_visit["sum_mm"].where(by_visit["measured"] > 0)
     for visit in ("c2", "c4"):
         of_visit = pd.get_dummies(
             responses(simulated, visit).reindex(patients.index), prefix=visit, dtype=float

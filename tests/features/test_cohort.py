@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.cohort import Cohort, CohortError, build_cohort, criteria_met, not_at_risk, outcomes, pcr
+from features.cohort import Cohort, CohortError, build_cohort, criteria_met, not_at_risk, outcomes
+from features.definitions import OutcomeError, pcr
 from features.landmarks import decision_dates, parse_landmarks
 from tests.features.tables import ELIGIBILITY, STUDY, shuffled, spec_rows, table, trial
 
@@ -219,5 +220,5 @@ def test_a_cohort_without_two_outcomes_is_refused() -> None:
         build(two_patients(), "recorded")
     with pytest.raises(CohortError, match="no patients"):
         build({"subjects": table("subjects", []), "surgery": table("surgery", [])})
-    with pytest.raises(CohortError, match="clinical is none of ypT0/is_ypN0"):
+    with pytest.raises(OutcomeError, match="clinical is unknown; must be one of ypT0/is_ypN0"):
         build(two_patients(), "clinical")

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.ctdna import build, course, gene_status, on_samples, sample_states
+from features.ctdna import build, course, gene_status, on_samples
+from features.definitions import sample_states
 from features.feature import FeatureError
-from tests.features.tables import PANEL, SETTINGS, domain_settings, spec_rows, table
+from tests.features.tables import PANEL, domain_settings, spec_rows, table
 
 PATIENTS = pd.Index(["P1"], name="usubjid")
 DONE = {"usubjid": "P1", "planned": "Y", "qc": "pass", "assay_type": "fixed_panel", "lod_vaf": 0.001}
@@ -55,16 +56,21 @@ def test_the_state_of_a_sample_follows_the_specification(row: dict[str, Any]) ->
 def test_the_course_follows_the_specification(row: dict[str, str]) -> None:
     states = pd.DataFrame([row])[["baseline", "c1", "c2"]]
     for visit in ("c1", "c2"):
-        assert course(states, visit, SETTINGS["ctdna"]["detected"]).tolist() == [row[f"course_{visit}"]]
+        assert course(states, visit).tolist() == [row[f"course_{visit}"]]
 
 
 @pytest.mark.parametrize(
     "row", spec_rows("features_ctdna_genes.txt"), ids=lambda r: " ".join(map(str, r.values()))
 )
 def test_gene_status_follows_the_specification(row: dict[str, Any]) -> None:
-    sample = samples({"assay_type": row["assay"], "panel_genes": PANELS[row["panel"]]}).assign(
-        state=row["state"]
-    )
+    vaf = 0.0001 if row["state"] == "below_lod" else 0.01
+    assay = {
+        "assay_type": row["assay"],
+        "panel_genes": PANELS[row["panel"]],
+        "mean_vaf": vaf,
+        "lod_vaf": 0.001,
+    }
+    sample = samples(assay).assign(state=row["state"])
     variant = HIT | {k: row[k] for k in ("gene", "origin", "pathogenic")}
     variants = on_samples(table("ctdna_variants", [variant]), sample)
     status = gene_status(sample, variants, domain_settings("ctdna"))

@@ -26,7 +26,7 @@ def test_hormone_receptor_status_is_as_recorded_else_from_er_and_pr_at_one_per_c
     recorded: str | None, er: float | None, pr: float | None, expected: str | None
 ) -> None:
     rows = table("pathology", [{"usubjid": "P1", "hr": recorded, "er_pct": er, "pr_pct": pr}])
-    [found] = hormone_receptor(rows, SETTINGS["pathology"]["hr_positive_from_pct"])
+    [found] = hormone_receptor(rows)
     assert (None if pd.isna(found) else found) == expected
 
 

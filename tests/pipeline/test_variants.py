@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from features.contract import validate
-from features.ctdna import gene_status, on_samples, sample_states
+from features.ctdna import gene_status, on_samples
+from features.definitions import sample_states
 from pipeline.project.configs import vocabulary
 from pipeline.sources.errors import SourceError
 from pipeline.sources.formats.variants import read_panel

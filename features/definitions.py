@@ -1,0 +1,269 @@
+"""Clinical sentences, each said once: for features, rules, cross-checks and the simulator's targets."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.errors import UserError
+from features.feature import choose
+
+NOT_TAKEN = ("not_planned", "not_done")
+DETECTED = ("positive", "below_lod")
+EVALUABLE = ("negative", *DETECTED)
+
+FIXED_PANEL = "fixed_panel"
+TUMOUR_INFORMED = "tumor_informed"
+MUTATED = "mutated"
+WILD_TYPE = "wild_type"
+UNKNOWN = "unknown"
+DOUBTFUL_VARIANT = "doubtful_variant"
+
+NODAL_SITES = ("axillary", "other_node")
+"""Sites whose lesions are measured by their short axis (RECIST 1.1)."""
+
+HR_POSITIVE_FROM_PCT = 1.0
+"""Stained nuclei from which on ER or PR is positive (ASCO/CAP; Allison 2020, J Clin Oncol 38:1346)."""
+
+CLEAR_BREAST = {
+    "ypT0/is_ypN0": ("ypT0", "ypTis"),
+    "ypT0_ypN0": ("ypT0",),
+    "ypT0/is": ("ypT0", "ypTis"),
+}
+BREAST_ONLY = "ypT0/is"
+CLEAR_NODES = "ypN0"
+BREAST_NOT_ASSESSED = "ypTX"
+NODES_NOT_ASSESSED = "ypNX"
+RCB_0_1 = ("0", "I")
+
+
+class OutcomeError(UserError):
+    """A definition of pCR that does not exist."""
+
+
+def sample_states(samples: pd.DataFrame) -> pd.Series:
+    """Return the state of each plasma sample: one of `NOT_TAKEN`, not_evaluable, or one of `EVALUABLE`.
+
+    The laboratory's call decides. ``not_planned`` holds only where nothing was taken; a failed quality
+    control makes any call not evaluable; a detected call whose mean allele fraction lies below the sample's
+    limit of detection is ``below_lod``.
+
+    Parameters
+    ----------
+    samples : DataFrame
+        Rows of ctdna_samples.
+
+    Returns
+    -------
+    Series
+        dtype str, index of `samples`.
+    """
+    detected = samples["result"] == "detected"
+    nothing = samples["qc"] == "not_done"
+    cases = {
+        "not_planned": nothing & (samples["planned"] == "N"),
+        "not_done": nothing,
+        "not_evaluable": (samples["qc"] != "pass") | ~samples["result"].isin(["detected", "not_detected"]),
+        "below_lod": detected & (samples["mean_vaf"] < samples["lod_vaf"]),
+        "positive": detected,
+    }
+    return choose(samples.index, cases, "negative")
+
+
+def panel_covers(panels: pd.Series, genes: Collection[str]) -> pd.Series:
+    """Tell which panels (genes separated by semicolons) cover all `genes`; an unlisted one does not."""
+    wanted = set(genes)
+    covers = {p: wanted <= {gene.strip() for gene in p.split(";")} for p in panels.dropna().unique()}
+    return panels.map(covers).eq(other=True)
+
+
+def mutating_variants(
+    variants: pd.DataFrame, genes: Collection[str], origin: pd.Series | None = None
+) -> tuple[pd.Series, pd.Series]:
+    """Tell which variants are mutations of `genes`, and which others might be, for what is not known of them.
+
+    A mutation is pathogenic and of tumour origin. Variants of unknown significance, germline variants and
+    clonal haematopoiesis never count. A variant whose pathogenicity is not recorded, or a pathogenic one of
+    unknown origin, might be one.
+
+    Parameters
+    ----------
+    variants : DataFrame
+        Columns gene, pathogenic, and origin unless it is given.
+    origin : Series, optional
+        Origin of each variant, where the table has none (tissue: tumor).
+    """
+    origin = variants["origin"] if origin is None else origin
+    of_genes = variants["gene"].isin(list(genes)) & origin.isin(["tumor", "unknown"])
+    possible = of_genes & ~variants["pathogenic"].isin(["N", "VUS"])
+    mutations = possible & (origin == "tumor") & (variants["pathogenic"] == "Y")
+    return mutations, possible & ~mutations
+
+
+def mutation_status(
+    samples: pd.DataFrame, detected: pd.Series, variants: pd.DataFrame | None, genes: Collection[str]
+) -> pd.Series:
+    """Return, for each plasma sample, mutated, wild_type, or why neither can be said.
+
+    Wild type needs evidence: detected ctDNA, not below the limit of detection, by a panel that covers every
+    gene, and no variant that might count. A sample without detected ctDNA says nothing.
+
+    Parameters
+    ----------
+    samples : DataFrame
+        Rows of ctdna_samples.
+    detected : Series
+        True where ctDNA was called detected in an evaluable sample.
+    variants : DataFrame or None
+        Rows of ctdna_variants; None in a study without the table.
+    genes : collection of str
+
+    Returns
+    -------
+    Series
+        dtype str, index of `samples`: `MUTATED`, `WILD_TYPE`, or a reason (not_detected, doubtful_variant,
+        tumour_informed_assay, genes_not_covered, below_limit_of_detection, unknown_assay, no_variants).
+    """
+    has_mutation = might_have = pd.Series(data=False, index=samples.index)
+    if variants is not None:
+        mutations, possible = mutating_variants(variants, genes)
+        has_mutation = samples["sample_id"].isin(variants.loc[mutations, "sample_id"])
+        might_have = samples["sample_id"].isin(variants.loc[possible, "sample_id"])
+    cases = {
+        "not_detected": ~detected,
+        MUTATED: has_mutation,
+        DOUBTFUL_VARIANT: might_have,
+        "tumour_informed_assay": samples["assay_type"] == TUMOUR_INFORMED,
+        "genes_not_covered": ~panel_covers(samples["panel_genes"], genes),
+        "below_limit_of_detection": samples["mean_vaf"] < samples["lod_vaf"],
+        "unknown_assay": samples["assay_type"] != FIXED_PANEL,
+        "no_variants": pd.Series(data=variants is None, index=samples.index),
+    }
+    return choose(samples.index, cases, WILD_TYPE)
+
+
+def measured_lesions(lesions: pd.DataFrame) -> pd.Series:
+    """Tell which rows of lesions have a diameter that counts: done, nodes by short axis (RECIST 1.1)."""
+    long_node = lesions["site"].isin(NODAL_SITES) & (lesions["axis"] == "longest")
+    return (lesions["status"] == "done") & lesions["diameter_mm"].notna() & ~long_node
+
+
+def target_sums(lesions: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Return the sum of target lesions for each group of lesion rows; index `by`, sorted.
+
+    Columns: `measured` and `missed`, how many targets have a diameter that counts and how many do not;
+    `sum_mm`, the sum of the former. It is a sum of diameters only where none is missed.
+    """
+    keys = list(by)
+    target, counted = lesions["target"] == "target", measured_lesions(lesions)
+    parts = lesions[[*keys, "lesion_id"]].assign(
+        measured=target & counted,
+        missed=target & ~counted,
+        sum_mm=lesions["diameter_mm"].where(target & counted, 0.0),
+    )
+    parts = parts.sort_values([*keys, "lesion_id"])  # sums in a fixed order
+    return parts.groupby(keys)[["measured", "missed", "sum_mm"]].sum()
+
+
+def clear_of_tumour(surgery: pd.DataFrame, definition: str) -> pd.Series:
+    """Return 1.0 where breast and nodes are clear by ypT and ypN, 0.0 where not, NaN where not assessed.
+
+    - ``ypT0/is_ypN0``: no invasive tumour in breast and nodes; in-situ disease may remain (AJCC 8).
+    - ``ypT0_ypN0``: no tumour at all. ``ypT0/is``: the breast alone.
+
+    By AJCC 8, isolated tumour cells in a node (ypN0(i+)) are residual disease, hence no pCR. Where breast or
+    nodes were not assessed (ypTX, ypNX, empty), a definition that needs them gives NaN *whatever the other
+    organ shows*: else only non-pCR could be observed in these patients.
+
+    Parameters
+    ----------
+    surgery : DataFrame
+        Columns yp_t, yp_n.
+    definition : str
+        A key of `CLEAR_BREAST`.
+    """
+    clear = surgery["yp_t"].isin(CLEAR_BREAST[definition])
+    unknown = surgery["yp_t"].isna() | (surgery["yp_t"] == BREAST_NOT_ASSESSED)
+    if definition != BREAST_ONLY:
+        clear &= surgery["yp_n"] == CLEAR_NODES
+        unknown |= surgery["yp_n"].isna() | (surgery["yp_n"] == NODES_NOT_ASSESSED)
+    return clear.astype("float64").mask(unknown)
+
+
+def pcr(surgery: pd.DataFrame, pre_nat_slnb: pd.Series, definition: str) -> pd.Series:
+    """Return pCR by `definition` for operated patients: 1.0, 0.0, or NaN where it cannot be told.
+
+    Beside the definitions of `clear_of_tumour`: ``rcb_0_1``, residual cancer burden class 0 or I, and
+    ``recorded``, as the study recorded it. Where a positive sentinel node was taken out before treatment, a
+    definition that needs the nodes gives NaN.
+
+    Parameters
+    ----------
+    surgery : DataFrame
+        Columns yp_t, yp_n, rcb_class, pcr, one row per patient.
+    pre_nat_slnb : Series
+        Sentinel node biopsy before treatment, same index.
+
+    Raises
+    ------
+    OutcomeError
+        If the definition is none of the five.
+    """
+    if definition == "recorded":
+        return surgery["pcr"].map({"Y": 1.0, "N": 0.0}).astype("float64")
+    nodes_removed = pre_nat_slnb == "positive"
+    if definition == "rcb_0_1":
+        reached = surgery["rcb_class"].isin(RCB_0_1).astype("float64")
+        return reached.mask(surgery["rcb_class"].isna() | nodes_removed)
+    if definition not in CLEAR_BREAST:
+        choices = ", ".join([*CLEAR_BREAST, "rcb_0_1", "recorded"])
+        raise OutcomeError(f"outcome.definition: {definition} is unknown; must be one of {choices}")
+    clear = clear_of_tumour(surgery, definition)
+    return clear if definition == BREAST_ONLY else clear.mask(nodes_removed)
+
+
+def receptor_status(pathology: pd.DataFrame) -> pd.Series:
+    """Return hormone receptor status by ER and PR: pos, neg or NaN.
+
+    Positive if either reaches `HR_POSITIVE_FROM_PCT`, negative only if both are known to lie below it.
+    """
+    receptors = pathology[["er_pct", "pr_pct"]]
+    cases = {
+        "pos": (receptors >= HR_POSITIVE_FROM_PCT).any(axis=1),
+        "neg": (receptors < HR_POSITIVE_FROM_PCT).all(axis=1),
+    }
+    return choose(pathology.index, cases, None)
+
+
+Dates = npt.NDArray[np.datetime64]
+
+
+def known_dates(rows: pd.DataFrame, performed: str | None, reported: str | None) -> Dates:
+    """Return the day on which each row became known: reported, if missing performed, NaT without either.
+
+    Parameters
+    ----------
+    performed, reported : str or None
+        The columns with these dates; None where the table has none.
+    """
+    never = np.full(len(rows), np.datetime64("NaT"), dtype="datetime64[us]")
+    report, performance = (never if name is None else rows[name].to_numpy() for name in (reported, performed))
+    return np.where(np.isnat(report), performance, report)
+
+
+def known_too_late(
+    rows: pd.DataFrame, decision: Dates, performed: str | None, reported: str | None
+) -> npt.NDArray[np.bool_]:
+    """Tell which rows became known only after the decision; on the day itself counts as known.
+
+    This is the gate of time: `features.landmarks.visible` and the rules' inputs both pass through it.
+    Without a decision date, or without any date of the row, nothing is too late.
+
+    Parameters
+    ----------
+    decision : array of datetime64, shape (n,)
+        Decision date of each row's patient; NaT where the study has none.
+    """
+    late: npt.NDArray[np.bool_] = known_dates(rows, performed, reported) > decision
+    return late

@@ -1,0 +1,151 @@
+"""Clinical sentences: each is said once, and every user of it says the same of the same rows."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.ctdna import gene_status
+from features.definitions import (
+    clear_of_tumour,
+    known_dates,
+    known_too_late,
+    mutating_variants,
+    mutation_status,
+    panel_covers,
+    receptor_status,
+    sample_states,
+    target_sums,
+)
+from tests.features.tables import domain_settings, table
+
+SAMPLE = {
+    "usubjid": "P1", "sample_id": "S1", "visit": "c1", "qc": "pass", "result": "detected", "mean_vaf": 0.01,
+    "lod_vaf": 0.001, "assay_type": "fixed_panel", "panel_genes": "PIK3CA; PTEN",
+}  # fmt: skip
+GENES = ("PIK3CA", "PTEN")
+HIT = {"sample_id": "S1", "gene": "PTEN", "origin": "tumor", "pathogenic": "Y", "hgvsp": "p.X1Y", "vaf": 0.1}
+
+
+def status(variant: dict[str, Any] | None, **changes: Any) -> str:
+    samples = table("ctdna_samples", [SAMPLE | changes])
+    variants = table("ctdna_variants", [HIT | ({"sample_id": "S9"} if variant is None else variant)])
+    detected = sample_states(samples).isin(["positive", "below_lod"])
+    [answer] = mutation_status(samples, detected, variants, GENES)
+    return str(answer)
+
+
+@pytest.mark.parametrize(
+    ("variant", "changes", "expected"),
+    [
+        ({}, {}, "mutated"),
+        ({}, {"mean_vaf": 0.0001, "assay_type": "tumor_informed", "panel_genes": None}, "mutated"),
+        (None, {}, "wild_type"),
+        ({"origin": "ch"}, {}, "wild_type"),
+        ({"pathogenic": "VUS", "origin": "unknown"}, {}, "wild_type"),
+        ({"origin": "unknown"}, {}, "doubtful_variant"),
+        ({"pathogenic": None}, {}, "doubtful_variant"),
+        (None, {"mean_vaf": 0.0001}, "below_limit_of_detection"),
+        (None, {"panel_genes": "PTEN"}, "genes_not_covered"),
+        (None, {"assay_type": "tumor_informed"}, "tumour_informed_assay"),
+        (None, {"assay_type": None}, "unknown_assay"),
+        ({}, {"result": "not_detected"}, "not_detected"),
+        ({}, {"qc": "fail"}, "not_detected"),
+    ],
+)
+def test_wild_type_needs_evidence_and_a_mutation_needs_detected_ctdna(
+    variant: dict[str, Any] | None, changes: dict[str, Any], expected: str
+) -> None:
+    assert status(variant, **changes) == expected
+
+
+def test_a_study_without_variants_has_no_wild_type() -> None:
+    samples = table("ctdna_samples", [SAMPLE])
+    assert mutation_status(samples, pd.Series([True]), None, GENES).tolist() == ["no_variants"]
+
+
+def test_the_features_call_unknown_whatever_the_reason() -> None:
+    samples = table("ctdna_samples", [SAMPLE, SAMPLE | {"sample_id": "S2", "panel_genes": None}])
+    samples["state"] = sample_states(samples)
+    settings = domain_settings("ctdna", gene_sets={"pam": list(GENES)})
+    variants = table("ctdna_variants", [HIT])
+    assert gene_status(samples, variants, settings)["pam"].tolist() == ["mutated", "unknown"]
+
+
+def test_in_tissue_every_variant_is_of_the_tumour() -> None:
+    variants = table("tissue_variants", [{"gene": "PTEN", "pathogenic": p} for p in ("Y", None, "VUS")])
+    mutations, possible = mutating_variants(variants, GENES, pd.Series("tumor", index=variants.index))
+    assert (mutations.tolist(), possible.tolist()) == ([True, False, False], [False, True, False])
+
+
+def test_a_panel_covers_genes_only_if_it_lists_them_all() -> None:
+    panels = pd.Series(["PTEN;PIK3CA ; TP53", "PTEN;PIK3CA2", None, "PTEN"])
+    assert panel_covers(panels, GENES).tolist() == [True, False, False, False]
+
+
+LESION = {
+    "usubjid": "P1",
+    "visit": "c2",
+    "target": "target",
+    "site": "breast",
+    "axis": "longest",
+    "status": "done",
+}
+NODE = LESION | {"lesion_id": "L2", "site": "axillary"}
+
+
+@pytest.mark.parametrize(
+    ("node", "expected"),
+    [
+        ({"axis": "short", "diameter_mm": 8.0}, (2, 0, 38.0)),
+        ({"axis": "longest", "diameter_mm": 8.0}, (1, 1, 30.0)),
+        ({"axis": "short", "status": "not_evaluable"}, (1, 1, 30.0)),
+        ({"axis": "short", "diameter_mm": 8.0, "target": "nontarget"}, (1, 0, 30.0)),
+    ],
+)
+def test_a_sum_of_targets_takes_nodes_by_their_short_axis(
+    node: dict[str, Any], expected: tuple[int, int, float]
+) -> None:
+    rows = table("lesions", [LESION | {"lesion_id": "L1", "diameter_mm": 30.0}, NODE | node])
+    sums = target_sums(rows, ["usubjid", "visit"]).loc[("P1", "c2")]
+    assert (sums["measured"], sums["missed"], sums["sum_mm"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("yp_t", "yp_n", "expected"),
+    [
+        ("ypTis", "ypN0", (1, 0, 1)),
+        ("ypT0", "ypN0(i+)", (0, 0, 1)),
+        ("ypT0", "ypNX", (None, None, 1)),
+        ("ypT2", "ypNX", (None, None, 0)),
+        (None, "ypN1", (None, None, None)),
+    ],
+)
+def test_an_organ_that_was_not_assessed_leaves_the_answer_open_whatever_the_other_shows(
+    yp_t: str | None, yp_n: str, expected: tuple[int | None, ...]
+) -> None:
+    surgery = table("surgery", [{"usubjid": "P1", "yp_t": yp_t, "yp_n": yp_n}])
+    answers = [clear_of_tumour(surgery, d).iloc[0] for d in ("ypT0/is_ypN0", "ypT0_ypN0", "ypT0/is")]
+    assert tuple(None if np.isnan(answer) else int(answer) for answer in answers) == expected
+
+
+@pytest.mark.parametrize(
+    ("er", "pr", "expected"),
+    [(1.0, None, "pos"), (0.0, 90.0, "pos"), (0.99, 0.0, "neg"), (0.0, None, None), (None, None, None)],
+)
+def test_receptors_are_positive_from_one_per_cent_and_negative_only_if_both_are_known(
+    er: float | None, pr: float | None, expected: str | None
+) -> None:
+    [found] = receptor_status(table("pathology", [{"usubjid": "P1", "er_pct": er, "pr_pct": pr}]))
+    assert (None if pd.isna(found) else found) == expected
+
+
+def test_a_row_is_known_when_reported_else_when_performed_and_the_day_itself_is_in_time() -> None:
+    dates = [("2026-01-01", "2026-01-09"), ("2026-01-01", None), ("2026-01-09", None), (None, None)]
+    rows = pd.DataFrame(dates, columns=["draw", "report"]).apply(pd.to_datetime)
+    decision = np.repeat(np.datetime64("2026-01-08", "us"), 4)
+    assert known_too_late(rows, decision, "draw", "report").tolist() == [True, False, True, False]
+    assert known_too_late(rows, decision + np.timedelta64(1, "D"), "draw", "report").sum() == 0
+    assert np.isnat(known_dates(rows, None, "report")).tolist() == [False, True, True, True]
+    assert not known_too_late(rows, np.repeat(np.datetime64("NaT", "us"), 4), "draw", "report").any()
