@@ -30,7 +30,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, SplineTran
 
 from models.serving.registry import Record, Store, ensure_run, ensure_version, finish_run, loaded_model
 from models.serving.serving import read_model
-from pipeline.stages.track import input_example
+from pipeline.registry.runs import input_example
 
 ROWS = 100_000
 TIMES = 5
@@ -61,7 +61,10 @@ def registered(folder: Path, features: Path, home: Path) -> Any:
     store = Store(f"sqlite:///{home / 'mlflow.db'}", "bench", home / "mlartifacts")
     with store.locked() as client:
         run, _ = ensure_run(client, store, Record("k", "run", {}, {}, {}))
-        example, needed = input_example(features, document), document["requirements"]
+        example, needed = (
+            input_example(pd.read_parquet(features), document["features"]),
+            document["requirements"],
+        )
         ensure_version(client, run, "bench", folder, tags={}, example=example, requirements=needed)
         finish_run(client, run, "k")
     return loaded_model(store, "models:/bench@candidate")

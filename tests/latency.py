@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from models.serving.serving import read_model
-from pipeline.stages.track import input_example, tracking_store
+from pipeline.registry.runs import input_example, tracking_store
 from tests.serving import server
 
 STUDY, LANDMARK = "nct07239271", "c2"
@@ -73,7 +73,8 @@ def environment(folder: Path) -> Path:
 def main() -> None:
     """Start each server, ask it, print."""
     folder = Path(f"artifacts/{STUDY}/models/{LANDMARK}")
-    row = input_example(Path(f"artifacts/{STUDY}/features/{LANDMARK}.parquet"), read_model(folder).document)
+    features = pd.read_parquet(f"artifacts/{STUDY}/features/{LANDMARK}.parquet")
+    row = input_example(features, read_model(folder).document["features"])
     body = json.dumps({"dataframe_records": [row]})
     expected = float(read_model(folder).probability(pd.DataFrame([row]))[0])
     uri = tracking_store(STUDY).uri

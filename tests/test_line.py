@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.registry.version_card import shortened
+from pipeline.registry.cards import shortened
 from tests.pages import (
     WIDTHS,
     check_accessible,
@@ -225,7 +225,7 @@ def test_the_state_has_one_run_and_every_landmark_one_below_it_and_one_version(l
 
 SAID_ON_A_CARD = (
     "SIMULATED DATA",
-    "**Answers:** the probability of pCR under care as delivered",
+    "Estimates the probability of pCR under care as delivered",
     "**Intended use:**",
     "not a treatment recommendation",
     "Content key",

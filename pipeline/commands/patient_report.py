@@ -12,7 +12,7 @@ from models.explanation.out_of_fold import KEYS
 from pipeline.project.console import stdout
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.study import ACTIVE
-from pipeline.registry.model_card import ESTIMAND, SIMULATED
+from pipeline.project.wording import ESTIMAND, SIMULATED
 
 REPORTS = Path("configs/report_pages.yaml")
 

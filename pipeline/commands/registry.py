@@ -49,12 +49,12 @@ def serve(
     `curl -H 'content-type: application/json' -d '{"dataframe_records": [{"arm": "ADAPTIVE", "hr": "neg"}]}'
     http://127.0.0.1:5001/invocations`.
     """
-    from models.serving.registry import loaded_model, scoring_app  # noqa: PLC0415
+    from models.serving.registry import scoring_app  # noqa: PLC0415
     from pipeline.registry.server import serve as run  # noqa: PLC0415
-    from pipeline.stages.track import tracking_store  # noqa: PLC0415
+    from pipeline.registry.stored_models import served_model  # noqa: PLC0415
 
     with reported_errors():
-        loaded = loaded_model(tracking_store(active_study()), model)
+        loaded = served_model(model)
     stderr().print(f"{model} answers at http://{host}:{port}/invocations", highlight=False)
     run(scoring_app(loaded), host, port)
 
@@ -99,16 +99,17 @@ def sync(
     For example: `pcr sync`, after the database was lost or another one was named in MLFLOW_TRACKING_URI;
     `pcr sync --rev HEAD~3` for the state of an earlier commit.
     """
-    from pipeline.registry.verify import checked_out, track_revision, workspace_state  # noqa: PLC0415
-    from pipeline.stages.track import track  # noqa: PLC0415
+    from pipeline.registry.runs import track_state  # noqa: PLC0415
+    from pipeline.registry.state import workspace_state  # noqa: PLC0415
+    from pipeline.registry.verify import check_out, track_revision  # noqa: PLC0415
 
     with reported_errors():
         if rev:
             stdout().print(track_revision(rev), markup=False, highlight=False, soft_wrap=True)
             return
-        study = active_study()
-        checked_out()
-        track(workspace_state(study))
+        check_out()
+        added = track_state(workspace_state(active_study()))
+    stdout().print(added.told)
 
 
 @app.command()
@@ -117,12 +118,13 @@ def verify() -> None:
 
     For example: `pcr verify`. What is missing, `pcr sync` makes.
     """
-    from pipeline.registry.verify import problems, workspace_state  # noqa: PLC0415
+    from pipeline.registry.state import workspace_state  # noqa: PLC0415
+    from pipeline.registry.verify import problems  # noqa: PLC0415
 
     with reported_errors():
-        found = problems(workspace_state(active_study()))
-    for line in found:
+        lines = problems(workspace_state(active_study()))
+    for line in lines:
         stdout().print(line, markup=False, highlight=False, soft_wrap=True)
-    stdout().print(f"{len(found)} problems" if found else "MLflow holds the state once, unaltered.")
-    if found:
+    stdout().print(f"{len(lines)} problems" if lines else "MLflow holds the state once, unaltered.")
+    if lines:
         raise typer.Exit(1)

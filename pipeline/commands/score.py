@@ -4,7 +4,6 @@ Raw tables go through the same contract, cohort and features as in training (`fe
 that a landmark must not see reaches the model.
 """
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,12 @@ from features.errors import UserError
 from features.landmarks import parse_landmarks
 from models.rules.decisions import decisions
 from models.rules.table import parse_rules
-from models.serving.serving import PcrModel, read_model
-from pipeline.commands.validate import model_folder
+from models.serving.serving import PcrModel
 from pipeline.project.configs import read_contract, read_feature_settings, read_rules, vocabulary
 from pipeline.project.console import stdout
 from pipeline.project.files import read_yaml, write_table
 from pipeline.project.study import study_file
+from pipeline.registry.stored_models import open_model
 from pipeline.stages.features import require_landmark
 from pipeline.stages.rules import known_by
 
@@ -47,8 +46,7 @@ def score(model: str, tables: Path | None, rows: Path | None, landmark: str | No
         raise ScoringError("give --tables FOLDER of raw tables, or --rows FILE of inputs: one of the two")
     if out.suffix not in {".parquet", ".csv"}:
         raise ScoringError(f"{out}: answers are written as .parquet or .csv")
-    with tempfile.TemporaryDirectory() as scratch:
-        served = read_model(model_folder(model, Path(scratch)))
+    served = open_model(model)
     at = str(served.document["landmark"])
     if landmark not in {None, at}:
         raise ScoringError(f"{model} answers at landmark {at}, not {landmark}: choose its model")

@@ -11,7 +11,7 @@ from rich.table import Table
 from pipeline.project.console import stdout
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.study import ACTIVE
-from pipeline.registry.model_card import SIMULATED
+from pipeline.project.wording import SIMULATED
 
 
 def print_summary(artifacts: Path) -> None:

@@ -1,118 +1,168 @@
 """The gates of promotion: prespecified criteria on the numbers that the pipeline stored.
 
-A number that is not there fails its gate: nothing is promoted for want of an evaluation.
+A number that does not exist fails its gate: nothing is promoted without an evaluation.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
-MODEL, RULES = "chosen", "rules"
+from pipeline.project.estimates import Estimate, Measures, bounds_text, number_text
+from pipeline.project.settings import Settings
+from pipeline.report.results import MODEL, RULES, Robustness, Truth
+
+Side = Literal["value", "low", "high"]
+
+
+class Bounds(Settings):
+    """What a number must be: at least `min`, at most `max`."""
+
+    min: float | None = None
+    max: float | None = None
+
+    def hold(self, number: float) -> bool:
+        """Tell whether a number is within the bounds."""
+        return (self.min is None or number >= self.min) and (self.max is None or number <= self.max)
+
+    def __str__(self) -> str:
+        limits = {"at least": self.min, "at most": self.max}
+        return " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
+
+
+class NetBenefitBounds(Bounds):
+    """Bounds of the difference in net benefit at one threshold, such as ``delta_net_benefit@0.65``."""
+
+    at: str
+
+
+class Criteria(Settings):
+    """configs/gates.yaml."""
+
+    evaluations: list[Literal["temporal", "left_out_centres"]]
+    calibration_slope: Bounds
+    o_e: Bounds
+    ici: Bounds
+    delta_log_loss: Bounds
+    delta_net_benefit: NetBenefitBounds
+    instability: Bounds
+    truth_slope: Bounds
+    truth_delta_log_loss: Bounds
 
 
 @dataclass(frozen=True)
 class Gate:
-    """One criterion: what was found, what it must be, and whether it holds."""
+    """One criterion: the result, what it must be, and whether it holds."""
 
     name: str
-    found: str
+    result: str
     must: str
     passes: bool
 
     def __str__(self) -> str:
-        return f"{'pass' if self.passes else 'FAIL'}: {self.found} (must be {self.must})"
+        return f"{'pass' if self.passes else 'FAIL'}: {self.result} (must be {self.must})"
+
+
+@dataclass(frozen=True)
+class NullCheck:
+    """Mean AUC over permuted outcomes, and the bound of 0.5 plus two standard errors."""
+
+    mean: float
+    bound: float
+    permutations: int
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What the gates of one landmark's model are judged on.
 
-    `metrics`, `robustness`, `comparison` (of the landmark), `truth` (of the landmark; None for real patients)
-    are the stored JSON files; `null_check` its entry, None where it was not made for this state.
-    `leakage_acknowledged` is the study file's.
+    `performance` holds the measures of every model; `difference` is model minus rules; `truth` is None for
+    real patients; `null_check` is None where it was not made for this state; `leakage_acknowledged` is the
+    study file's.
     """
 
-    metrics: Mapping[str, Any]
-    robustness: Mapping[str, Any]
-    comparison: Mapping[str, Any]
-    truth: Mapping[str, Any] | None
-    null_check: Mapping[str, Any] | None
+    performance: Mapping[str, Measures]
+    robustness: Robustness
+    difference: Measures
+    truth: Truth | None
+    null_check: NullCheck | None
     leakage_acknowledged: str
 
 
-def gates(evidence: Evidence, criteria: Mapping[str, Any], leakage_alarm_auc: float) -> list[Gate]:
-    """Judge every gate; `criteria` is the content of configs/gates.yaml."""
+def gates(evidence: Evidence, criteria: Criteria, leakage_alarm_auc: float) -> list[Gate]:
+    """Judge every gate."""
     return [
-        *_elsewhere(evidence.robustness, criteria),
-        *_against_rules(evidence.comparison.get(f"{MODEL}-{RULES}", {}), criteria),
+        *_in_other_patients(evidence.robustness, criteria),
+        *_against_rules(evidence.difference, criteria),
         _gate(
             "instability",
-            evidence.robustness.get("instability", {}).get("mean_absolute_prediction_error"),
-            criteria["instability"],
+            evidence.robustness.instability.get("mean_absolute_prediction_error"),
+            criteria.instability,
         ),
         _null(evidence.null_check),
-        _no_leak(evidence.metrics, leakage_alarm_auc, evidence.leakage_acknowledged),
+        _no_leak(evidence.performance, leakage_alarm_auc, evidence.leakage_acknowledged),
         *(_in_truth(evidence.truth, criteria) if evidence.truth is not None else ()),
     ]
 
 
-def _elsewhere(robustness: Mapping[str, Any], criteria: Mapping[str, Any]) -> Iterator[Gate]:
+def _in_other_patients(robustness: Robustness, criteria: Criteria) -> Iterator[Gate]:
     """Yield calibration in patients whom the model was not learned from: later ones, other centres."""
-    made = [name for name in criteria["evaluations"] if name in robustness]
-    if not made:
-        wanted = ", ".join(criteria["evaluations"])
-        yield Gate("calibration", "no evaluation", f"one of {wanted}", passes=False)
-    for name in made:
-        found = robustness[name]
-        if name == "left_out_centres":
-            found = {"calibration_slope": found["pooled"].get("slope"), "o_e": found["pooled"].get("o_e")}
-        for measure in ("calibration_slope", "o_e"):
-            yield _gate(f"{name}.{measure}", found.get(measure), criteria[measure])
-    yield _gate("temporal.ici", robustness.get("temporal", {}).get("ici"), criteria["ici"])
+    parts = {"temporal": robustness.later, "left_out_centres": robustness.left_out_centres}
+    evaluated = [name for name in criteria.evaluations if parts[name]]
+    if not evaluated:
+        yield Gate("calibration", "no evaluation", f"one of {', '.join(criteria.evaluations)}", passes=False)
+    for name in evaluated:
+        yield _gate(
+            f"{name}.calibration_slope", parts[name].get("calibration_slope"), criteria.calibration_slope
+        )
+        yield _gate(f"{name}.o_e", parts[name].get("o_e"), criteria.o_e)
+    yield _gate("temporal.ici", robustness.later.get("ici"), criteria.ici)
 
 
-def _against_rules(difference: Mapping[str, Any], criteria: Mapping[str, Any]) -> Iterator[Gate]:
-    yield _gate("delta_log_loss", difference.get("delta_log_loss"), criteria["delta_log_loss"], at="high")
-    benefit = criteria["delta_net_benefit"]
-    yield _gate(benefit["at"], difference.get(benefit["at"]), benefit, at="low")
+def _against_rules(difference: Measures, criteria: Criteria) -> Iterator[Gate]:
+    yield _gate("delta_log_loss", difference.get("delta_log_loss"), criteria.delta_log_loss, side="high")
+    benefit = criteria.delta_net_benefit
+    yield _gate(benefit.at, difference.get(benefit.at), benefit, side="low")
 
 
-def _in_truth(truth: Mapping[str, Any], criteria: Mapping[str, Any]) -> Iterator[Gate]:
-    model, rules = truth.get(MODEL, {}), truth.get(RULES, {})
-    yield _gate("truth.calibration_slope", model.get("calibration_slope"), criteria["truth_slope"])
-    pair = [entry.get("log_loss", {}).get("value") for entry in (model, rules)]
-    difference = None if None in pair else {"value": pair[0] - pair[1]}
-    yield _gate("truth.delta_log_loss", difference, criteria["truth_delta_log_loss"])
+def _in_truth(truth: Truth, criteria: Criteria) -> Iterator[Gate]:
+    model, rules = truth.measures(MODEL), truth.measures(RULES)
+    yield _gate("truth.calibration_slope", model.get("calibration_slope"), criteria.truth_slope)
+    losses = [measures["log_loss"].value for measures in (model, rules) if "log_loss" in measures]
+    difference = None
+    if len(losses) == 2 and losses[0] is not None and losses[1] is not None:
+        difference = Estimate(losses[0] - losses[1])
+    yield _gate("truth.delta_log_loss", difference, criteria.truth_delta_log_loss)
 
 
-def _gate(name: str, measure: Mapping[str, Any] | None, bounds: Mapping[str, Any], at: str = "value") -> Gate:
-    """Compare a measure (or the end of its interval) with its bounds."""
-    low, high = bounds.get("min"), bounds.get("max")
-    limits = {"at least": low, "at most": high}
-    must = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
-    if measure is None or at not in measure:
+def _gate(name: str, estimate: Estimate | None, bounds: Bounds, side: Side = "value") -> Gate:
+    """Compare an estimate, or one of its limits, with its bounds."""
+    must = str(bounds) if side == "value" else f"{bounds}, {side} bound"
+    number = (
+        None
+        if estimate is None
+        else {"value": estimate.value, "low": estimate.low, "high": estimate.high}[side]
+    )
+    if estimate is None or estimate.value is None or number is None:
         return Gate(name, "not evaluated", must, passes=False)
-    value = float(measure[at])
-    holds = (low is None or value >= low) and (high is None or value <= high)
-    interval = f", {measure['low']:.3f} to {measure['high']:.3f}" if "low" in measure else ""
-    shown = f"{measure['value']:.3f}{interval}"
-    return Gate(name, shown, must if at == "value" else f"{must}, {at} bound", passes=holds)
+    interval = f", {bounds_text(*estimate.interval)}" if estimate.has_interval else ""
+    return Gate(name, f"{number_text(estimate.value)}{interval}", must, passes=bounds.hold(number))
 
 
-def _null(entry: Mapping[str, Any] | None) -> Gate:
+def _null(check: NullCheck | None) -> Gate:
     must = "at most 0.5 + 2 standard errors over permuted outcomes"
-    if entry is None:
+    if check is None:
         return Gate("null_check", "not evaluated for this state: run `make null-check`", must, passes=False)
-    found = f"mean AUC {entry['mean']:.4f}, {entry['permutations']} permutations, bound {entry['bound']:.4f}"
-    return Gate("null_check", found, must, passes=bool(entry["mean"] <= entry["bound"]))
+    result = f"mean AUC {check.mean:.4f}, {check.permutations} permutations, bound {check.bound:.4f}"
+    return Gate("null_check", result, must, passes=check.mean <= check.bound)
 
 
-def _no_leak(metrics: Mapping[str, Any], alarm: float, acknowledged: str) -> Gate:
+def _no_leak(performance: Mapping[str, Measures], alarm: float, acknowledged: str) -> Gate:
     """Judge the alarm: an AUC too good to be true, unless the study file explains it."""
-    aucs = {name: m["auc"]["value"] for name, m in metrics.items() if "value" in m.get("auc", {})}
+    estimates = {name: measures["auc"].value for name, measures in performance.items() if "auc" in measures}
+    aucs = {name: value for name, value in estimates.items() if value is not None}
     if not aucs:
         return Gate("leakage", "not evaluated", f"AUC at most {alarm:g}", passes=False)
-    worst = max(aucs, key=lambda name: float(aucs[name]))
+    worst = max(aucs, key=lambda name: aucs[name])
     note = ", acknowledged" if acknowledged and aucs[worst] > alarm else ""
     passes = aucs[worst] <= alarm or bool(acknowledged)
     return Gate("leakage", f"{aucs[worst]:.3f}{note} ({worst})", f"AUC at most {alarm:g}", passes=passes)

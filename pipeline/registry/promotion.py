@@ -11,15 +11,27 @@ from features.errors import UserError
 from models.serving.champions import promote, rollback, write_gates
 from models.serving.registry import DIGEST_TAG, version_of
 from models.serving.serving import model_digest
+from pipeline.project import paths
 from pipeline.project.console import stdout
 from pipeline.project.files import read_json, read_yaml
+from pipeline.project.settings import read_settings
 from pipeline.project.study import active_study, study_file
-from pipeline.registry.gates import Evidence, Gate, gates
+from pipeline.registry.gates import Criteria, Evidence, Gate, NullCheck, gates
 from pipeline.registry.null_state import NULL_CHECK, null_state
-from pipeline.stages.track import tracking_store
-
-LOCK, VALIDATION = Path("dvc.lock"), Path("configs/validation.yaml")
-GATES = Path("configs/gates.yaml")
+from pipeline.registry.runs import tracking_store
+from pipeline.registry.state import LOCK, data_digests
+from pipeline.report.results import (
+    COMPARISON,
+    TRUTH,
+    Robustness,
+    Truth,
+    performance_file,
+    read_comparison,
+    read_performance,
+    read_robustness,
+    read_truth,
+    robustness_file,
+)
 
 
 class PromotionError(UserError):
@@ -41,7 +53,7 @@ class Subject:
         return self.artifacts / "models" / self.landmark
 
 
-def subject(name: str) -> Subject:
+def read_subject(name: str) -> Subject:
     """Return what a registered model's name stands for.
 
     Raises
@@ -50,17 +62,17 @@ def subject(name: str) -> Subject:
         If it is not a model of the active study.
     """
     study = active_study()
-    landmarks = read_yaml(Path("configs/study.yaml"))["landmarks"]
-    known = {f"pcr-{study}-{landmark}": landmark for landmark in landmarks}
-    if name not in known:
+    landmarks = read_yaml(Path(paths.STUDY))["landmarks"]
+    models = {f"pcr-{study}-{landmark}": landmark for landmark in landmarks}
+    if name not in models:
         raise PromotionError(
-            f"{name} is no model of the active study {study}: choose one of {', '.join(known)}, or make its "
-            "study the active one with `pcr run --study NAME`"
+            f"{name} is not a model of the active study {study}; must be one of {', '.join(models)}. A model "
+            "of another study is promoted after `pcr run --study NAME`"
         )
-    return Subject(name, study, known[name], Path("artifacts") / study)
+    return Subject(name, study, models[name], Path("artifacts") / study)
 
 
-def evidence(of: Subject) -> Evidence:
+def read_evidence(subject: Subject) -> Evidence:
     """Read what the gates are judged on, and check that it is what dvc.lock says it is.
 
     Raises
@@ -68,36 +80,42 @@ def evidence(of: Subject) -> Evidence:
     PromotionError
         If a file is missing or was changed since it was computed.
     """
-    metrics = of.artifacts / "metrics"
-    names = [f"{of.landmark}.json", f"robustness-{of.landmark}.json", "comparison.json"]
-    document = read_json(of.folder / "model.json")
-    names += ["truth.json"] if document["simulated"] else []
+    metrics, landmark = subject.artifacts / "metrics", subject.landmark
+    simulated = read_json(subject.folder / "model.json")["simulated"]
+    names = [
+        performance_file(landmark),
+        robustness_file(landmark),
+        COMPARISON,
+        *([TRUTH] if simulated else []),
+    ]
     _require_computed([metrics / name for name in names])
-    read = {name: read_json(metrics / name) for name in names}
-    null = of.artifacts / NULL_CHECK
-    made = read_json(null).get(of.landmark) if null.is_file() else None
-    current = made is not None and made["state"] == null_state(of.artifacts, of.landmark)
     return Evidence(
-        metrics=read[names[0]],
-        robustness=read[names[1]],
-        comparison=read["comparison.json"].get(of.landmark, {}),
-        truth=read["truth.json"].get(of.landmark, {}) if document["simulated"] else None,
-        null_check=made if current else None,
-        leakage_acknowledged=read_yaml(study_file(of.study)).get("leakage_acknowledged") or "",
+        performance=read_performance(metrics, landmark),
+        robustness=read_robustness(metrics, landmark) or Robustness(),
+        difference=read_comparison(metrics).model_minus_rules(landmark),
+        truth=read_truth(metrics)[0].get(landmark, Truth()) if simulated else None,
+        null_check=_null_check(subject),
+        leakage_acknowledged=read_yaml(study_file(subject.study)).get("leakage_acknowledged") or "",
     )
 
 
-def _require_computed(paths: list[Path]) -> None:
-    outs = {
-        out["path"]: out["md5"]
-        for stage in read_yaml(LOCK)["stages"].values()
-        for out in stage.get("outs", [])
-    }
-    for path in paths:
+def _null_check(subject: Subject) -> NullCheck | None:
+    """Return the null check of a landmark; None where it was not made for the present state."""
+    path = subject.artifacts / NULL_CHECK
+    entry = read_json(path).get(subject.landmark) if path.is_file() else None
+    if entry is None or entry["state"] != null_state(subject.artifacts, subject.landmark):
+        return None
+    return NullCheck(entry["mean"], entry["bound"], entry["permutations"])
+
+
+def _require_computed(files: list[Path]) -> None:
+    stages = read_yaml(LOCK)["stages"]
+    outs = data_digests(stages, stages)
+    for path in files:
         if not path.is_file():
-            raise PromotionError(f"{path} is not there: run `pcr run` first")
+            raise PromotionError(f"{path} does not exist: run `pcr run` first")
         if hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != outs.get(path.as_posix()):
-            raise PromotionError(f"{path} is not what dvc.lock says was computed: run `dvc repro`")
+            raise PromotionError(f"{path} was changed after dvc.lock was written: run `dvc repro`")
 
 
 def promote_model(name: str, override: str = "") -> bool:
@@ -111,19 +129,13 @@ def promote_model(name: str, override: str = "") -> bool:
     PromotionError
         If the stored artifacts are not those of the candidate, or it may not be champion at all.
     """
-    of = subject(name)
-    store = tracking_store(of.study)
-    validation = read_yaml(VALIDATION)
+    subject = read_subject(name)
+    store = tracking_store(subject.study)
     with store.locked() as client:
         version = version_of(client, f"models:/{name}@candidate")
-        if version.tags.get(DIGEST_TAG) != model_digest(of.folder):
-            raise PromotionError(f"{of.folder} is not the candidate of {name}: run `pcr run`, or `pcr sync`")
-        document = read_json(of.folder / "model.json")
-        if document["simulated"] and not read_yaml(study_file(of.study))["simulated"]:
-            raise PromotionError(
-                f"{name} was learned from simulated patients: never champion of a real study"
-            )
-        judged = gates(evidence(of), read_yaml(GATES), validation["leakage_alarm_auc"])
+        _require_promotable(subject, version.tags.get(DIGEST_TAG))
+        alarm = read_yaml(Path(paths.VALIDATION))["leakage_alarm_auc"]
+        judged = gates(read_evidence(subject), read_settings(Criteria, Path(paths.GATES)), alarm)
         failed = [gate.name for gate in judged if not gate.passes]
         verdict = f"failed: {', '.join(failed)}" if failed else "all passed"
         number = str(version.version)
@@ -131,29 +143,41 @@ def promote_model(name: str, override: str = "") -> bool:
         moved = not failed or bool(override)
         former = promote(client, name, number, override if failed else "") if moved else None
     stdout().print(gate_table(judged, f"{name} version {number}"))
-    _tell(name, number, failed, former, override)
+    stdout().print(outcome_text(name, number, failed, former, override), markup=False, highlight=False)
     return moved
 
 
-def _tell(name: str, number: str, failed: list[str], former: str | None, override: str) -> None:
+def _require_promotable(subject: Subject, digest: str | None) -> None:
+    """Refuse a candidate that is not what is stored here, or that may not be champion of its study."""
+    if digest != model_digest(subject.folder):
+        raise PromotionError(
+            f"{subject.folder} is not the candidate of {subject.name}: run `pcr run`, or `pcr sync`"
+        )
+    document = read_json(subject.folder / "model.json")
+    if document["simulated"] and not read_yaml(study_file(subject.study))["simulated"]:
+        raise PromotionError(
+            f"{subject.name} was learned from simulated patients: it can never be champion of a real study"
+        )
+
+
+def outcome_text(name: str, number: str, failed: list[str], former: str | None, override: str) -> str:
+    """Return what a promotion did, or why it did nothing."""
     if failed and not override:
-        say = f"Not promoted: {', '.join(failed)}. The champion is as before."
-    elif former == number:
-        say = f"{name} version {number} is the champion already."
-    else:
-        before = f"; version {former} is kept as @previous" if former else ""
-        why = f" by override ({override}), although {', '.join(failed)} failed" if failed else ""
-        say = f"{name} version {number} is champion{why}{before}."
-    stdout().print(say, markup=False, highlight=False)
+        return f"Not promoted: {', '.join(failed)}. The champion is as before."
+    if former == number:
+        return f"{name} version {number} is the champion already."
+    before = f"; version {former} is kept as @previous" if former else ""
+    why = f" by override ({override}), although {', '.join(failed)} failed" if failed else ""
+    return f"{name} version {number} is champion{why}{before}."
 
 
 def gate_table(judged: list[Gate], title: str) -> Table:
     """Return the gates as a table."""
     shown = Table(title=title, box=SIMPLE_HEAD)
-    for column in ("gate", "found", "must be", ""):
+    for column in ("gate", "result", "must be", ""):
         shown.add_column(column)
     for gate in judged:
-        shown.add_row(gate.name, gate.found, gate.must, "pass" if gate.passes else "[bold red]FAIL[/]")
+        shown.add_row(gate.name, gate.result, gate.must, "pass" if gate.passes else "[bold red]FAIL[/]")
     return shown
 
 
@@ -162,10 +186,9 @@ def rollback_model(name: str) -> None:
 
     Raises
     ------
-    ValueError
+    UserError
         If there is none.
     """
-    of = subject(name)
-    with tracking_store(of.study).locked() as client:
+    with tracking_store(read_subject(name).study).locked() as client:
         left, back = rollback(client, name)
     stdout().print(f"{name}: version {back} is champion again, version {left} no longer.", highlight=False)

@@ -1,72 +1,138 @@
-"""The state key: one hash for all that made a landmark's results (parameters, data, code, environment)."""
+"""The pipeline's state: one hash of all that made a study's results: parameters, data, code, environment."""
 
 import hashlib
 import json
+import subprocess
 from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, TypedDict
 
 from features.errors import UserError
+from pipeline.project.files import read_yaml
 
+STUDY, PIPELINE, LOCK = Path("configs/study.yaml"), Path("dvc.yaml"), Path("dvc.lock")
 PARTS = ("cmd", "deps", "params", "outs")
+# What is put into MLflow; the stages that make it, with all that they are made from, are the state.
+TRACKED = ("models", "metrics", "shap", "predictions", "features", "reports")
 
 
-def current_stages(
-    lock: Mapping[str, Any], declared: Iterable[str], landmarks: Iterable[str]
-) -> dict[str, Any]:
+class Content(TypedDict, total=False):
+    """A file or folder in dvc.lock with the digest of its content."""
+
+    path: str
+    md5: str
+
+
+class Stage(TypedDict, total=False):
+    """A stage as dvc.lock records it: what it ran, and what it read and wrote."""
+
+    cmd: str
+    deps: list[Content]
+    params: dict[str, dict[str, Any]]
+    outs: list[Content]
+
+
+Stages = Mapping[str, Stage]
+
+
+@dataclass(frozen=True)
+class State:
+    """A pipeline state: its key, the stages it is made of, the study, and the folder of its artifacts."""
+
+    key: str
+    stages: Stages
+    study: str
+    landmarks: tuple[str, ...]
+    simulated: bool
+    artifacts: Path
+    commit: str
+
+    def landmark_key(self, landmark: str) -> str:
+        """Return the key of the landmark's run below the state's."""
+        return hashlib.sha256(f"{self.key} {landmark}".encode()).hexdigest()
+
+
+def read_state(study_file: Path, pipeline: Path, lock: Path, artifacts: Path) -> State:
+    """Return the state that dvc.lock describes.
+
+    Raises
+    ------
+    UserError
+        If nothing has been computed yet.
+    """
+    if not lock.is_file():
+        raise UserError(f"{lock} does not exist: run `pcr run` first")
+    study = read_yaml(study_file)
+    stages = current_stages(read_yaml(lock)["stages"], read_yaml(pipeline)["stages"], study["landmarks"])
+    tracked = tuple(f"{(artifacts / folder).as_posix()}/" for folder in TRACKED)
+    outs = {name: [f"{out['path']}/" for out in stage.get("outs", [])] for name, stage in stages.items()}
+    makers = [name for name, paths in outs.items() if any(path.startswith(tracked) for path in paths)]
+    return State(
+        key=state_key(stages, upstream(stages, makers)),
+        stages=stages,
+        study=str(study["study"]),
+        landmarks=tuple(study["landmarks"]),
+        simulated=bool(study["simulated"]),
+        artifacts=artifacts,
+        commit=git_commit(),
+    )
+
+
+def workspace_state(study: str) -> State:
+    """Return the state of the workspace, of the active study. Raises as `read_state`."""
+    return read_state(STUDY, PIPELINE, LOCK, Path("artifacts") / study)
+
+
+def current_stages(lock: Stages, declared: Iterable[str], landmarks: Iterable[str]) -> dict[str, Stage]:
     """Return the stages of dvc.lock that dvc.yaml still has; entries of former landmarks are stale.
 
     Parameters
     ----------
     lock : mapping
-        Content of dvc.lock.
+        The stages of dvc.lock by name.
     declared : iterable of str
         Stage names in dvc.yaml.
     landmarks : iterable of str
         The study's landmarks: the values of the matrix.
     """
-    names = set(declared)
-    allowed = set(landmarks)
-    stages = {}
-    for name, entry in lock["stages"].items():
-        base, _, item = name.partition("@")
-        if base in names and (not item or item in allowed):
-            stages[name] = entry
-    return stages
+    names, items = set(declared), {"", *landmarks}
+    parts = {name: name.partition("@") for name in lock}
+    return {name: lock[name] for name, (base, _, item) in parts.items() if base in names and item in items}
 
 
-def upstream(stages: Mapping[str, Any], roots: Iterable[str]) -> list[str]:
+def upstream(stages: Stages, roots: Iterable[str]) -> list[str]:
     """Return the names of `roots` and of every stage that they are made from, sorted.
 
     Raises
     ------
-    ValueError
+    UserError
         If a root is not in dvc.lock: its stage has not run.
     """
     producers = {out["path"]: name for name, entry in stages.items() for out in entry.get("outs", [])}
-    found: set[str] = set()
+    closure: set[str] = set()
     waiting = list(roots)
     while waiting:
         name = waiting.pop()
         if name not in stages:
             raise UserError(f"dvc.lock has no stage {name}: run `dvc repro` first")
-        if name in found:
+        if name in closure:
             continue
-        found.add(name)
+        closure.add(name)
         for dep in stages[name].get("deps", []):
-            waiting += [maker for out, maker in producers.items() if _within(dep["path"], out)]
-    return sorted(found)
+            waiting += [maker for out, maker in producers.items() if _overlap(dep["path"], out)]
+    return sorted(closure)
 
 
-def state_key(stages: Mapping[str, Any], names: Iterable[str]) -> str:
+def state_key(stages: Stages, names: Iterable[str]) -> str:
     """Return the sha256 of the canonical JSON of the stages' commands, dependencies, parameters, outputs."""
     state = {name: {part: stages[name].get(part) for part in PARTS} for name in names}
     canonical = json.dumps(state, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def parameters(stages: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
-    """Return the parameters of the stages as flat text, ``file:key.subkey`` to value."""
+def parameters(stages: Stages, names: Iterable[str]) -> dict[str, str]:
+    """Return the parameters of the stages as flat text, ``file.key.subkey`` to value."""
     flat: dict[str, str] = {}
     for name in names:
         for file, values in (stages[name].get("params") or {}).items():
@@ -75,9 +141,15 @@ def parameters(stages: Mapping[str, Any], names: Iterable[str]) -> dict[str, str
     return flat
 
 
-def data_digests(stages: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
+def data_digests(stages: Stages, names: Iterable[str]) -> dict[str, str]:
     """Return the digest of every output of the stages by its path."""
     return {out["path"]: out["md5"] for name in names for out in stages[name].get("outs", [])}
+
+
+def git_commit() -> str:
+    """Return the commit that is checked out, or "unknown" outside a repository."""
+    answer = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
+    return answer.stdout.strip() or "unknown"
 
 
 def _flatten(key: str, value: Any) -> Iterable[tuple[str, str]]:
@@ -88,7 +160,7 @@ def _flatten(key: str, value: Any) -> Iterable[tuple[str, str]]:
         yield key, value if isinstance(value, str) else json.dumps(value)
 
 
-def _within(dep: str, out: str) -> bool:
+def _overlap(dep: str, out: str) -> bool:
     """Tell whether one path is the other, or holds it."""
     a, b = dep.rstrip("/") + "/", out.rstrip("/") + "/"
     return a.startswith(b) or b.startswith(a)

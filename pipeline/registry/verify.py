@@ -14,22 +14,16 @@ from features.errors import UserError
 from models.serving.registry import DIGEST_TAG, KEY_TAG, PENDING_TAG, stored_model
 from models.serving.serving import model_digest
 from pipeline.project.files import read_json, read_yaml
-from pipeline.stages.track import State, read_state, tracking_store
-
-STUDY, PIPELINE, LOCK = Path("configs/study.yaml"), Path("dvc.yaml"), Path("dvc.lock")
-
-
-def workspace_state(study: str) -> State:
-    """Return the state of the workspace, of the active study."""
-    return read_state(STUDY, PIPELINE, LOCK, Path("artifacts") / study)
+from pipeline.registry.runs import tracking_store
+from pipeline.registry.state import LOCK, State
 
 
-def checked_out(folder: Path = Path()) -> None:
+def check_out(folder: Path = Path()) -> None:
     """Bring the outputs that dvc.lock names into place from DVC's cache; changed files are not overwritten.
 
     Raises
     ------
-    ValueError
+    UserError
         If DVC refuses; its message says why.
     """
     _run([sys.executable, "-m", "dvc", "checkout", "--quiet"], folder)
@@ -42,7 +36,7 @@ def track_revision(revision: str) -> str:
 
     Raises
     ------
-    ValueError
+    UserError
         If there is no such commit, its outputs are no longer in the cache, or it has no stage `track`.
     """
     root, store = Path.cwd(), tracking_store("any")
@@ -53,10 +47,12 @@ def track_revision(revision: str) -> str:
             (tree / ".dvc" / "config.local").write_text(
                 f"[cache]\n    dir = {root / '.dvc' / 'cache'}\n", encoding="utf-8"
             )
-            checked_out(tree)
+            check_out(tree)
             stage = read_yaml(tree / LOCK)["stages"].get("track")
             if stage is None:
-                raise UserError(f"{revision}: its dvc.lock has no stage track, so nothing was tracked")
+                raise UserError(
+                    f"{revision} has no stage track in its dvc.lock: nothing was tracked at that commit"
+                )
             words = [sys.executable if word == "python" else word for word in shlex.split(stage["cmd"])]
             own = {"DVC_ROOT": str(root), "MLFLOW_TRACKING_URI": store.uri, "PYTHONPATH": str(tree)}
             return _run(words, tree, **own)
@@ -65,7 +61,7 @@ def track_revision(revision: str) -> str:
 
 
 def _run(words: list[str], folder: Path, **environment: str) -> str:
-    """Run a command, and return its standard output, or raise ValueError with what it wrote to the other."""
+    """Run a command, and return its standard output, or raise UserError with what it wrote to the other."""
     done = subprocess.run(  # noqa: S603 - our own words
         words, cwd=folder, capture_output=True, text=True, check=False, env=os.environ | environment
     )
@@ -82,7 +78,7 @@ def problems(state: State) -> list[str]:
     duplicate: two runs with one key, two versions of a model with one content. orphan: a run that was never
     finished, a version whose run is gone. altered: a version whose files are not those it was made from.
     """
-    store = tracking_store(state.study["study"])
+    store = tracking_store(state.study)
     with store.locked() as client:
         experiment = client.get_experiment_by_name(store.experiment).experiment_id
         runs = _all_runs(client, experiment)
@@ -102,7 +98,7 @@ def _all_runs(client: Any, experiment: str) -> list[Any]:
 def _of_runs(state: State, runs: list[Any]) -> Iterator[str]:
     keys = Counter(run.data.tags[KEY_TAG] for run in runs if KEY_TAG in run.data.tags)
     wanted = {"the state": state.key} | {
-        landmark: state.landmark_key(landmark) for landmark in state.study["landmarks"]
+        landmark: state.landmark_key(landmark) for landmark in state.landmarks
     }
     for name, key in wanted.items():
         if key not in keys:
@@ -118,7 +114,7 @@ def _of_runs(state: State, runs: list[Any]) -> Iterator[str]:
 
 def _of_versions(state: State, client: Any, runs: list[Any]) -> Iterator[str]:
     alive = {run.info.run_id for run in runs}
-    for landmark in state.study["landmarks"]:
+    for landmark in state.landmarks:
         folder = state.artifacts / "models" / landmark
         name = read_json(folder / "model.json")["model"]
         versions = client.search_model_versions(f"name = '{name}'")
@@ -138,8 +134,8 @@ def _of_versions(state: State, client: Any, runs: list[Any]) -> Iterator[str]:
 
 def _altered(name: str, version: Any) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as scratch:
-        found = stored_model(name, str(version.version), Path(scratch))
-    if found is None:
+        digest = stored_model(name, str(version.version), Path(scratch))
+    if digest is None:
         yield f"missing: the files of {name} version {version.version}"
-    elif found != version.tags.get(DIGEST_TAG):
+    elif digest != version.tags.get(DIGEST_TAG):
         yield f"altered: the files of {name} version {version.version} are not those that were registered"

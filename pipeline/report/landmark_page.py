@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from features.errors import UserError
+from features.errors import PipelineFault
 from models.explanation.out_of_fold import KEYS
+from pipeline.project.estimates import Measures
 from pipeline.project.files import read_json
+from pipeline.project.wording import OUT_OF_FOLD
 from pipeline.report.drawing import PALETTE, Spec
 from pipeline.report.page import absent_domains, domain_name, percent, render
 from pipeline.report.patients import feature_data, patient_data
@@ -29,12 +31,11 @@ from pipeline.report.tables import Privacy
 # Where most values are missing, hence imputed, the label says so.
 MOSTLY = 0.5
 SCALE = "calibrated log-odds of pCR"
-SAMPLING = "out of fold"
 
 Feature = Mapping[str, Any]
 
 
-class MismatchError(UserError):
+class MismatchError(PipelineFault):
     """Artifacts that do not belong together."""
 
 
@@ -56,8 +57,8 @@ def landmark_page(
     summary: Mapping[str, Any],
     cohort: pd.DataFrame,
     branches: pd.Series | None,
-    metrics: Mapping[str, Any],
-    comparison: Mapping[str, Any],
+    performance: Mapping[str, Measures],
+    domains_added: Mapping[str, Measures],
 ) -> str:
     """Return the HTML page of one landmark.
 
@@ -73,8 +74,10 @@ def landmark_page(
         cohort/cohort.parquet.
     branches : Series or None
         Protocol branch of each patient at the landmark, index usubjid.
-    metrics, comparison : mapping
-        metrics/<landmark>.json and metrics/comparison.json.
+    performance : mapping
+        Measures of every model at the landmark, out of fold.
+    domains_added : mapping
+        Differences between sets of domains at the landmark, by pair of sets.
 
     Raises
     ------
@@ -90,7 +93,7 @@ def landmark_page(
     shown = evenly(first, settings["drawing"]["max_patients_drawn"]).reset_index(drop=True)
     shown_values = here.measured.set_index("usubjid").loc[shown["usubjid"]].reset_index(drop=True)
     facts = what_is_explained(explained, outcome)
-    about = {"n": facts["patients"], "events": facts["events"], "scale": SCALE, "sampling": SAMPLING}
+    about = {"n": facts["patients"], "events": facts["events"], "scale": SCALE, "sampling": OUT_OF_FOLD}
     named = {feature["name"]: feature for feature in features}
     ranked = summary["features"]
     drawing = settings["drawing"]
@@ -129,7 +132,7 @@ def landmark_page(
         **facts,
         level=summary["level"],
         summary=summary,
-        metrics=metrics,
+        performance=performance,
         absent_domains=absent_domains(settings, features),
         absent_features=here.description.get("absent_features", []),
         late=here.description.get("late", []),
@@ -142,7 +145,7 @@ def landmark_page(
         parts=named[split]["levels"] if split else [],
         patient_view=view,
         page_domains=[row["group"] for row in summary["domains"]],
-        tables=landmark_tables(summary, comparison, name, named, absent_domains(settings, features)),
+        tables=landmark_tables(summary, domains_added, named, absent_domains(settings, features)),
         clusters=summary["clusters"],
         named=named,
         inputs=inputs_table(features, ranked),

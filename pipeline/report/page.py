@@ -1,7 +1,7 @@
 """Self-contained HTML pages: Jinja2 templates, with styles, charts and the chart library inside."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.registry.model_card import ESTIMAND, SIMULATED
+from features.errors import PipelineFault
+from pipeline.project import wording
+from pipeline.project.estimates import Estimate, number_text
 
 OVERVIEW = "Overview"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -42,8 +44,7 @@ def render(
         **context,
         study=study,
         pages=page_links(study),
-        estimand=ESTIMAND,
-        simulated_banner=SIMULATED,
+        say=wording,
         chart_heights={name: spec["height"] for name, spec in charts.items()},
         abouts={name: spec["usermeta"]["about"] for name, spec in charts.items()},
         charts=_script_json(charts),
@@ -69,23 +70,39 @@ def _library() -> Markup:
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", version)
     if "</script" in script.lower():
-        raise ValueError("the chart library contains </script and cannot stand inside a page")
+        raise PipelineFault("the chart library contains </script and cannot stand inside a page")
     return Markup(script)  # noqa: S704 - the pinned package's own script
 
 
-def measure(measured: Mapping[str, Any] | None, digits: int = 3, *, difference: bool = False) -> Markup:
+def measure(estimate: Estimate | None, digits: int = 3, *, difference: bool = False) -> Markup:
     """Return ``value`` and its interval as HTML, or why there is none."""
-    if measured is None:
+    if estimate is None:
         return Markup('<span class="none">too few events or non-events</span>')
-    if "value" not in measured:
-        why = measured.get("error") or measured.get("note", "")
-        return Markup('<span class="none" title="{}">not computable</span>').format(why)
-    form = "+" if difference else ""
-    value, *bounds = (
-        minus(f"{measured[key]:{form}.{digits}f}") for key in ("value", "low", "high") if key in measured
-    )
-    interval = Markup(' <span class="interval">({} to {})</span>').format(*bounds) if bounds else ""
-    return Markup('<span class="value">{}</span>{}').format(value, interval)
+    if estimate.value is None:
+        return Markup('<span class="none" title="{}">not computable</span>').format(estimate.reason)
+    limits = estimate.interval if estimate.has_interval else None
+    return with_interval(estimate.value, limits, lambda number: decimal(number, digits, signed=difference))
+
+
+def with_interval(value: float, limits: tuple[float, float] | None, text: Callable[[float], str]) -> Markup:
+    """Return ``value (low to high)`` as HTML, each number written by `text`; the value alone without limits.
+
+    Every interval on a page is written here.
+    """
+    shown = Markup('<span class="value">{}</span>').format(text(value))
+    if limits is None:
+        return shown
+    return shown + Markup(' <span class="interval">({} to {})</span>').format(*map(text, limits))
+
+
+def percent_interval(estimate: Estimate, digits: int = 0) -> Markup:
+    """Return a share that has an interval, such as ``76.9 % (73.0 % to 80.4 %)``."""
+    return with_interval(estimate.point, estimate.interval, lambda share: percent(share, digits))
+
+
+def decimal(number: float, digits: int, *, signed: bool = False, scale: float = 1) -> str:
+    """Return a number times `scale` with so many decimals, and a true minus sign."""
+    return minus(number_text(number, digits, signed=signed, scale=scale))
 
 
 def domain_name(domain: str) -> str:
@@ -97,11 +114,6 @@ def absent_domains(settings: Mapping[str, Any], features: Sequence[Mapping[str, 
     """Return the domains of which no feature is there, whether switched off or without data."""
     present = {feature["domain"] for feature in features}
     return [domain for domain in settings["domains"] if domain not in present]
-
-
-def signed(number: float) -> str:
-    """Return a number with its sign, two digits."""
-    return minus(f"{number:+.2f}")
 
 
 def minus(text: str) -> str:
@@ -119,4 +131,4 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
-FILTERS = {"measure": measure, "domain": domain_name, "percent": percent, "count": count, "signed": signed}
+FILTERS = {"measure": measure, "domain": domain_name, "percent": percent, "count": count}

@@ -1,53 +1,151 @@
-"""Where the report finds the results of the validation stages: the only place that names their files."""
+"""Results of the validation stages as typed records; the only module that knows the names of their files."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import pandas as pd
 
+from pipeline.project.estimates import Estimate, Measures, parse_estimate, parse_measures
 from pipeline.project.files import read_json
 
+Json = Mapping[str, object]
+Parsed = TypeVar("Parsed")
+
 CURVES = ("calibration", "benefit", "instability")
+# The whole procedure, choice of the candidate included, and what it is compared with.
+MODEL, RULES = "chosen", "rules"
+COMPARISON = "comparison.json"
+TRUTH = "truth.json"
+# Parts of comparison.json that are no landmark.
+PRIMARY, DOMAINS, COMMON = "primary", "domains", "common_patients"
+CENTRE, POOLED_CENTRES = "centre", "centre_pooled"
+# Comparisons of models inside each group, which the subgroups' own page repeats.
+CROSSED = "arm_hr"
+
+
+def performance_file(landmark: str) -> str:
+    """Return the name of the file with the measures of every model at a landmark."""
+    return f"{landmark}.json"
+
+
+def robustness_file(landmark: str) -> str:
+    """Return the name of the file on a landmark's model outside the patients that it learned from."""
+    return f"robustness-{landmark}.json"
+
+
+def subgroups_file(landmark: str) -> str:
+    """Return the name of the file with the measures in subgroups at a landmark."""
+    return f"subgroups-{landmark}.json"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The one comparison that the study file declares primary; `arm` is None for all arms."""
+
+    landmark: str
+    arm: str | None
+    metric: str
+    model: str
+    against: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Paired differences: the primary one, and by landmark and pair, also of sets of domains."""
+
+    declared: Declared
+    primary: Estimate
+    landmarks: Mapping[str, Mapping[str, Measures]]
+    domains: Mapping[str, Mapping[str, Measures]]
+
+    def model_minus_rules(self, landmark: str) -> Measures:
+        """Return the differences of the model from the rules at a landmark; empty if there are none."""
+        return self.landmarks.get(landmark, {}).get(f"{MODEL}-{RULES}", Measures())
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """A landmark's model outside the patients that it learned from; parts that were not run are empty."""
+
+    optimism_corrected: Measures = field(default_factory=Measures)
+    instability: Measures = field(default_factory=Measures)
+    later: Measures = field(default_factory=Measures)
+    left_out_centres: Measures = field(default_factory=Measures)
+    centres: Mapping[str, Measures] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Subgroups:
+    """Measures in groups by kind and name, in centres, and pooled over the centres."""
+
+    groups: Mapping[str, Mapping[str, Measures]] = field(default_factory=dict)
+    centres: Mapping[str, Measures] = field(default_factory=dict)
+    pooled: Measures = field(default_factory=Measures)
+
+
+@dataclass(frozen=True)
+class SampleSize:
+    """Riley's criteria at a landmark, in patients and parameters."""
+
+    patients: int
+    parameters: int
+    needed: int
+    parameters_supported: int
+    enough: bool
+    to_validate: int
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Models judged on patients simulated anew, whose true probability is known."""
+
+    patients: int = 0
+    attainable_auc: Estimate | None = None
+    models: Mapping[str, Measures] = field(default_factory=dict)
+
+    def measures(self, model: str) -> Measures:
+        """Return the measures of a model; empty if it was not judged."""
+        return self.models.get(model, Measures())
 
 
 @dataclass(frozen=True)
 class Results:
     """What was measured: by landmark, and for the study. Parts that a study does not have are empty."""
 
-    landmarks: Mapping[str, Mapping[str, Any]]
-    comparison: Mapping[str, Any]
-    subgroups: Mapping[str, Mapping[str, Any]]
-    robustness: Mapping[str, Mapping[str, Any]]
-    sensitivity: Mapping[str, Any]
-    size: Mapping[str, Any]
-    strategies: Mapping[str, Mapping[str, Any]]
-    truth: Mapping[str, Any]
+    landmarks: Mapping[str, Mapping[str, Measures]]
+    comparison: Comparison
+    subgroups: Mapping[str, Subgroups]
+    robustness: Mapping[str, Robustness | None]
+    sensitivity: Mapping[str, Measures]
+    size: Mapping[str, SampleSize]
+    strategies: Mapping[str, Measures]
+    truth: Mapping[str, Truth]
+    true_strategies: Mapping[str, Measures]
     curves: Mapping[str, Mapping[str, pd.DataFrame]]
     review: Mapping[str, pd.DataFrame]
 
 
-def read_results(metrics: Path, curves: Path, review: Path, landmarks: Sequence[str]) -> Results:
-    """Return all results of a study from the folders of its artifacts."""
-
-    def optional(name: str) -> dict[str, Any]:
-        path = metrics / name
-        return dict(read_json(path)) if path.is_file() else {}
-
+def read_results(
+    metrics: Path, results: Path, curves: Path, review: Path, landmarks: Sequence[str]
+) -> Results:
+    """Return all results of a study: `metrics` holds the comparison, `results` all other figures."""
+    truth, true_strategies = read_truth(results)
     return Results(
-        landmarks={name: read_json(metrics / f"{name}.json") for name in landmarks},
-        comparison=read_json(metrics / "comparison.json"),
-        subgroups={name: optional(f"subgroups-{name}.json") for name in landmarks},
-        robustness={name: optional(f"robustness-{name}.json") for name in landmarks},
-        sensitivity=optional("sensitivity.json"),
-        size=optional("size.json"),
+        landmarks={name: read_performance(results, name) for name in landmarks},
+        comparison=read_comparison(metrics),
+        subgroups={name: read_subgroups(results, name) for name in landmarks},
+        robustness={name: read_robustness(results, name) for name in landmarks},
+        sensitivity=_each(_read(results / "sensitivity.json"), parse_measures),
+        size=_each(_read(results / "size.json"), _parse_size),
         strategies={
-            pair: values
-            for path in sorted(metrics.glob("strategy-*.json"))
-            for pair, values in read_json(path).items()
+            pair: measures
+            for path in sorted(results.glob("strategy-*.json"))
+            for pair, measures in _each(_read(path), parse_measures).items()
         },
-        truth=optional("truth.json"),
+        truth=truth,
+        true_strategies=true_strategies,
         curves={
             name: {
                 kind: pd.read_csv(curves / f"{name}-{kind}.csv")
@@ -58,3 +156,100 @@ def read_results(metrics: Path, curves: Path, review: Path, landmarks: Sequence[
         },
         review={path.stem: pd.read_csv(path) for path in sorted(review.glob("*.csv"))},
     )
+
+
+def read_performance(results: Path, landmark: str) -> dict[str, Measures]:
+    """Return the measures of every model at a landmark, out of fold."""
+    return _each(read_json(results / performance_file(landmark)), parse_measures)
+
+
+def read_comparison(metrics: Path) -> Comparison:
+    """Return the paired differences of a study."""
+    content = read_json(metrics / COMPARISON)
+    primary = content[PRIMARY]
+    landmarks = {name: pairs for name, pairs in content.items() if name not in {PRIMARY, DOMAINS, COMMON}}
+    return Comparison(
+        Declared(**primary["declared"]),
+        parse_estimate(primary["result"]),
+        _each(landmarks, lambda pairs: _each(pairs, parse_measures)),
+        _each(content[DOMAINS], lambda pairs: _each(pairs, parse_measures)),
+    )
+
+
+def read_robustness(results: Path, landmark: str) -> Robustness | None:
+    """Return what was found outside the model's own patients at a landmark; None if that was not run."""
+    content = _read(results / robustness_file(landmark))
+    if not content:
+        return None
+    optimism, instability, later = (
+        parse_measures(_part(content, name)) for name in ("optimism_corrected", "instability", "temporal")
+    )
+    left_out = _part(content, "left_out_centres")
+    pooled = parse_measures(_part(left_out, "pooled"))
+    if "slope" in pooled:
+        pooled["calibration_slope"] = pooled["slope"]
+    centres = _each(_part(left_out, "centres"), parse_measures)
+    return Robustness(optimism, instability, later, pooled, centres)
+
+
+def read_subgroups(results: Path, landmark: str) -> Subgroups:
+    """Return the measures in subgroups and centres at a landmark; empty if there are none."""
+    content = _read(results / subgroups_file(landmark))
+    groups = {kind: part for kind, part in content.items() if kind not in {CENTRE, POOLED_CENTRES}}
+    return Subgroups(
+        _each(groups, lambda part: _each(part, parse_measures)),
+        _each(_part(content, CENTRE), parse_measures),
+        parse_measures(_part(content, POOLED_CENTRES)),
+    )
+
+
+def read_truth(results: Path) -> tuple[dict[str, Truth], dict[str, Measures]]:
+    """Return, of a simulated study, the models' worth by landmark and the strategies' by pair of arms."""
+    content = _read(results / TRUTH)
+    strategies = _each(_part(content, "strategies"), parse_measures)
+    landmarks = {name: part for name, part in content.items() if name != "strategies"}
+    return _each(landmarks, _parse_truth), strategies
+
+
+def _parse_truth(content: Json) -> Truth:
+    numbers = parse_measures(content)
+    models = {name: part for name, part in content.items() if isinstance(part, Mapping) and _nested(part)}
+    return Truth(numbers.patients, numbers.get("attainable_auc"), _each(models, parse_measures))
+
+
+def _parse_size(content: Json) -> SampleSize:
+    development, validation = (
+        {
+            name: int(number)
+            for name, number in _part(content, part).items()
+            if isinstance(number, int | float)
+        }
+        for part in ("development", "validation")
+    )
+    return SampleSize(
+        development["n"],
+        development["parameters"],
+        development["needed"],
+        development["parameters_supported"],
+        bool(development["enough"]),
+        max(validation.values()),
+    )
+
+
+def _nested(content: Json) -> bool:
+    return any(isinstance(part, Mapping) for part in content.values())
+
+
+def _part(content: Json, name: str) -> Json:
+    part = content.get(name, {})
+    return part if isinstance(part, Mapping) else {}
+
+
+def _each(content: Json, parse: Callable[[Json], Parsed]) -> dict[str, Parsed]:
+    return {name: parse(part) for name, part in content.items() if isinstance(part, Mapping)}
+
+
+def _read(path: Path) -> Json:
+    """Return the content of a JSON file; empty where the study has none."""
+    content: Json = read_json(path) if path.is_file() else {}
+    return content

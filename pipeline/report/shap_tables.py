@@ -5,7 +5,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pipeline.report.page import domain_name, measure, percent, signed
+from pipeline.project.estimates import Estimate, Measures, bounds_text
+from pipeline.report.page import domain_name, measure, percent, percent_interval
 from pipeline.report.tables import Table
 
 # Units of a number without dimension.
@@ -24,14 +25,13 @@ def described(feature: Feature) -> Markup:
 
 def landmark_tables(
     summary: Mapping[str, Any],
-    comparison: Mapping[str, Any],
-    landmark: str,
+    domains_added: Mapping[str, Measures],
     named: Mapping[str, Feature],
     absent: Sequence[str],
 ) -> dict[str, Table]:
     """Return the tables of the page by their names."""
     return {
-        "domains": domains_table(summary["domains"], comparison["domains"].get(landmark, {}), absent),
+        "domains": domains_table(summary["domains"], domains_added, absent),
         "stability": stability_table(summary, named),
         "directions": directions_table(summary["directions"], named),
         "interactions": Table.of(
@@ -72,7 +72,7 @@ def landmark_tables(
 
 
 def domains_table(
-    domains: Sequence[Mapping[str, Any]], added: Mapping[str, Any], absent: Sequence[str]
+    domains: Sequence[Mapping[str, Any]], added: Mapping[str, Measures], absent: Sequence[str]
 ) -> Table:
     """Return each domain's share beside what it adds in AUC and net benefit to the other domains."""
     measures = sorted(
@@ -83,12 +83,12 @@ def domains_table(
     for row in domains:
         others = "+".join(other["group"] for other in domains if other is not row)
         # The set without the last domain goes by the names of the domains that are in it.
-        pair = added.get(f"all-without {row['group']}", added.get(f"all-{others}", {}))
+        pair = added.get(f"all-without {row['group']}", added.get(f"all-{others}", Measures()))
         rows.append(
             {
                 "domain": domain_name(row["group"]),
                 "features": row["features"],
-                "share": "{} ({} to {})".format(*(percent(row[key], 1) for key in ("share", "low", "high"))),
+                "share": percent_interval(Estimate(row["share"], row["low"], row["high"]), 1),
                 "auc": measure(pair["delta_auc"], difference=True) if "delta_auc" in pair else "only domain",
                 "benefit": measure(pair[shown], difference=True) if shown in pair else "only domain",
             }
@@ -123,12 +123,10 @@ def stability_table(summary: Mapping[str, Any], named: Mapping[str, Feature]) ->
             "feature": described(named[row["feature"]]),
             "domain": domain_name(row["domain"]),
             "rank": row["rank"],
-            "mean": Markup('{:.3f} <span class="interval">({:.3f} to {:.3f})</span>').format(
-                row["mean_abs"], row["low"], row["high"]
-            ),
+            "mean": measure(Estimate(row["mean_abs"], row["low"], row["high"])),
             "centres": ""
             if row["centre_low"] is None
-            else f"{row['centre_low']:.3f} to {row['centre_high']:.3f}",
+            else bounds_text(row["centre_low"], row["centre_high"]),
             "top": percent(row["top"]),
         }
         for row in summary["features"]
@@ -155,9 +153,7 @@ def directions_table(directions: Sequence[Mapping[str, Any]], named: Mapping[str
             "feature": described(named[row["feature"]]),
             "compared": row["of"] if row["of"] == "upper third" else f"{row['of']} against {row['against']}",
             "expected": row["expected"],
-            "found": Markup('{} <span class="interval">({} to {})</span>').format(
-                signed(row["difference"]), signed(row["low"]), signed(row["high"])
-            ),
+            "found": measure(Estimate(row["difference"], row["low"], row["high"]), 2, difference=True),
             "stability": "" if row["verdict"] == "not used" else percent(row["stability"]),
             "verdict": Markup("<strong>disagrees</strong>")
             if row["verdict"] == "disagrees"

@@ -9,10 +9,12 @@ from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
-from pipeline.registry.model_card import ESTIMAND
+from pipeline.project.estimates import Measures
+from pipeline.project.wording import ESTIMAND
 from pipeline.report.drawing import Spec
 from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_links, render
-from pipeline.report.results import Results
+from pipeline.report.results import MODEL, RULES, Comparison, Results
+from pipeline.report.sections.common import interval_row, of_model
 from pipeline.report.sections.measured import courses_part, missing_part
 from pipeline.report.sections.performance import domains_part, performance_part, shown_threshold
 from pipeline.report.sections.rules import rules_part
@@ -26,8 +28,6 @@ from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 
 ALL = "all arms"
-# The whole procedure, choice of the candidate included, and what it is compared with, in the tables.
-MODEL, REFERENCE = "chosen", "rules"
 # Measures of which a larger value is better; of all others a smaller one.
 HIGHER_IS_BETTER = ("auc",)
 AUTHORS = "to be written by the authors"
@@ -57,8 +57,8 @@ def overview_page(given: Inputs, results: Results) -> str:
         given.settings["privacy"]["min_cell_count"], given.settings["privacy"]["suppress_small_cells"]
     )
     comparison = results.comparison
-    declared = comparison["primary"]["declared"]
-    landmark = declared["landmark"]
+    declared = comparison.declared
+    landmark = declared.landmark
     differences = difference_rows(study, comparison)
     threshold = shown_threshold(comparison)
     parts = {
@@ -79,17 +79,11 @@ def overview_page(given: Inputs, results: Results) -> str:
         "truth": truth_part(results, study["landmarks"]),
     }
     charts: dict[str, Spec] = {name: spec for drawn, _ in parts.values() for name, spec in drawn.items()}
-    points = difference_points(differences, f"delta_{declared['metric']}")
-    metric = declared["metric"].replace("_", " ")
-    whole = results.landmarks[landmark][MODEL]
-    about = {
-        "n": whole["n"]["value"],
-        "events": whole["events"]["value"],
-        "scale": f"difference in {metric}",
-        "sampling": "out of fold",
-    }
+    points = difference_points(differences, f"delta_{declared.metric}")
+    metric = declared.metric.replace("_", " ")
+    about = of_model(results.landmarks[landmark][MODEL], f"difference in {metric}")
     charts["differences"] = forest_chart(
-        points, f"Difference in {metric}, model minus {declared['against']}", about
+        points, f"Difference in {metric}, model minus {declared.against}", about
     )
     late = late_rows(study, given.descriptions)
     context = {
@@ -109,9 +103,9 @@ def overview_page(given: Inputs, results: Results) -> str:
         charts,
         here=OVERVIEW,
         level=level,
-        primary=comparison["primary"],
-        primary_landmark=landmark,
-        lower_is_better=declared["metric"] not in HIGHER_IS_BETTER,
+        declared=declared,
+        primary=comparison.primary,
+        lower_is_better=declared.metric not in HIGHER_IS_BETTER,
         landmarks=landmark_rows(study, results.landmarks, given.descriptions),
         differences=differences,
         arms=study["arms"],
@@ -205,7 +199,7 @@ def used_tables(given: Inputs) -> dict[str, Table]:
 
 def landmark_rows(
     study: Mapping[str, Any],
-    metrics: Mapping[str, Mapping[str, Any]],
+    performance: Mapping[str, Mapping[str, Measures]],
     descriptions: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
     """Return one row per landmark: measures of model and rules, and where the explanation is."""
@@ -213,8 +207,8 @@ def landmark_rows(
     return [
         {
             "name": name,
-            "chosen": metrics[name][MODEL],
-            "rules": metrics[name].get(REFERENCE),
+            "model": performance[name][MODEL],
+            "rules": performance[name].get(RULES),
             "address": address[name],
             "features": len(descriptions[name]["features"]),
             "absent": [domain_name(domain) for domain in descriptions[name]["absent_domains"]],
@@ -223,21 +217,21 @@ def landmark_rows(
     ]
 
 
-def difference_rows(study: Mapping[str, Any], comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
+def difference_rows(study: Mapping[str, Any], comparison: Comparison) -> list[dict[str, Any]]:
     """Return one row per landmark and group of patients (all, then by arm), the primary one marked."""
-    declared = comparison["primary"]["declared"]
-    pair = f"{declared['model']}-{declared['against']}"
+    declared = comparison.declared
+    pair = f"{declared.model}-{declared.against}"
     rows = []
     for landmark in study["landmarks"]:
         for arm in (None, *study["arms"]):
             name = f"{pair}@{arm}" if arm else pair
-            if name in comparison[landmark]:
+            if name in comparison.landmarks[landmark]:
                 rows.append(
                     {
                         "landmark": landmark,
                         "group": arm or ALL,
-                        "primary": (landmark, arm) == (declared["landmark"], declared["arm"]),
-                        "measures": comparison[landmark][name],
+                        "primary": (landmark, arm) == (declared.landmark, declared.arm),
+                        "measures": comparison.landmarks[landmark][name],
                     }
                 )
     return rows
@@ -245,19 +239,17 @@ def difference_rows(study: Mapping[str, Any], comparison: Mapping[str, Any]) -> 
 
 def difference_points(rows: list[dict[str, Any]], key: str) -> pd.DataFrame:
     """Return what the chart of differences draws: rows that have the measure, with its interval."""
-    drawn = [row for row in rows if "low" in row["measures"].get(key, {})]
-    return pd.DataFrame(
-        [
-            {
-                "label": f"{row['landmark']}: {row['group']}" + (" (primary)" if row["primary"] else ""),
-                **{bound: float(row["measures"][key][bound]) for bound in ("value", "low", "high")},
-                "detail": f"n = {row['measures']['n']['value']}",
-                "mark": "yes" if row["primary"] else "no",
-            }
-            for row in drawn
-        ],
-        columns=["label", "value", "low", "high", "detail", "mark"],
-    )
+    drawn = [
+        interval_row(
+            f"{row['landmark']}: {row['group']}" + (" (primary)" if row["primary"] else ""),
+            difference,
+            f"n = {row['measures'].patients}",
+            mark=row["primary"],
+        )
+        for row in rows
+        if (difference := row["measures"].interval_of(key))
+    ]
+    return pd.DataFrame(drawn, columns=["label", "value", "low", "high", "detail", "mark"])
 
 
 def flow_rows(study: Mapping[str, Any], flow: Mapping[str, Any]) -> list[dict[str, Any]]:

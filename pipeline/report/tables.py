@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import numpy as np
 from markupsafe import Markup
 
-from pipeline.report.page import count, percent
+from pipeline.project.estimates import Estimate
+from pipeline.report.page import count, percent, percent_interval
 
 
 @dataclass(frozen=True)
@@ -79,21 +80,13 @@ class Privacy:
         share = Markup(' <span class="interval">{}</span>').format(percent(n / of)) if of else Markup("")
         return Markup("{}{}").format(count(n), share)
 
-    def proportion(self, found: Mapping[str, Any]) -> Markup:
+    def proportion(self, events: int, n: int, share: Estimate) -> Markup:
         """Return events of n and their share with its interval, or that they are too few to be shown."""
-        if not found["n"]:
+        if not n:
             return Markup('<span class="none">none</span>')
-        if self.hides(found["n"]) or self.hides(found["events"]) or self.hides(found["n"] - found["events"]):
+        if any(map(self.hides, (n, events, n - events))):
             return Markup('<span class="none">too few to show</span>')
-        return Markup(
-            '<span class="value">{}</span> of {} <span class="interval">{} ({} to {})</span>'
-        ).format(
-            count(found["events"]),
-            count(found["n"]),
-            percent(found["value"], 1),
-            percent(found["low"], 1),
-            percent(found["high"], 1),
-        )
+        return Markup("{} of {}, {}").format(count(events), count(n), percent_interval(share, 1))
 
 
 def _determined(cells: Sequence[Cell], sums: Sequence[Mapping[Cell, int]]) -> set[Cell]:

@@ -10,7 +10,7 @@ from models.procedure.backends import workers
 from pipeline.project.console import reported_errors
 from pipeline.project.files import read_json, read_yaml, replacing, stage_paths, write_text
 from pipeline.report.landmark_page import landmark_page, read_branches, read_landmark
-from pipeline.report.results import read_results
+from pipeline.report.results import read_comparison, read_performance, read_results
 from pipeline.report.study_page import Inputs, overview_page
 
 
@@ -33,7 +33,9 @@ def study_report(args: Namespace) -> str:
             for name in study["landmarks"]
         },
     )
-    return overview_page(given, read_results(args.metrics, args.curves, args.review, study["landmarks"]))
+    return overview_page(
+        given, read_results(args.metrics, args.metrics, args.curves, args.review, study["landmarks"])
+    )
 
 
 def shap_page(args: Namespace, landmark: str) -> str:
@@ -50,8 +52,8 @@ def shap_page(args: Namespace, landmark: str) -> str:
         read_json(args.shap / f"{landmark}.json"),
         pd.read_parquet(args.cohort),
         read_branches(args.rules / f"{landmark}.parquet"),
-        read_json(args.metrics / f"{landmark}.json"),
-        read_json(args.metrics / "comparison.json"),
+        read_performance(args.metrics, landmark),
+        read_comparison(args.metrics).domains.get(landmark, {}),
     )
 
 

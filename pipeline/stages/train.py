@@ -29,7 +29,8 @@ from pipeline.project.files import (
     write_table,
 )
 from pipeline.project.runtime import read_backend
-from pipeline.registry.model_card import ESTIMAND, model_card
+from pipeline.project.wording import ESTIMAND
+from pipeline.registry.cards import model_card
 
 
 def write_model(folder: Path, document: Mapping[str, Any], booster: str | None) -> None:

@@ -7,24 +7,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.measures.evaluate import evaluate
-from models.procedure.response_model import ResponseModel
-from models.serving.serving import read_model
-from pipeline.commands.validate import model_folder, print_validation, remarks
-from pipeline.project.files import read_yaml, write_json
-from pipeline.registry.external_validation import (
+from features.errors import UserError
+from models.evaluation.external import (
     ExternalError,
-    as_the_model_reads,
-    cohort_rows,
+    Plan,
+    Recalibration,
+    model_inputs,
     recalibrated,
     validate_externally,
 )
+from models.measures.evaluate import evaluate
+from models.procedure.response_model import ResponseModel
+from models.serving.serving import read_model
+from pipeline.commands.validate import print_validation, remarks
+from pipeline.project.files import write_json
+from pipeline.registry.external_validation import cohort_rows
+from pipeline.registry.stored_models import open_model
 
 ROOT = Path(__file__).parents[2]
-VALIDATION: dict[str, Any] = read_yaml(ROOT / "configs/validation.yaml") | {
-    "bootstrap": 50,
-    "loess_bootstrap": 10,
-}
+PLAN = Plan(min_events=10, bootstrap=50, loess_bootstrap=10, level=0.95, seed=1)
+KINDS: tuple[Recalibration, ...] = ("none", "intercept", "logistic")
 ISPY2 = ROOT / "configs/studies/ispy2.yaml"
 FEATURES: list[dict[str, Any]] = [
     {"name": "hr", "kind": "categorical", "levels": ["pos", "neg"]},
@@ -60,33 +62,33 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_measures_are_those_of_the_models_own_predictions(folder: Path, ispy2_files: Path) -> None:
     rows, y = cohort_rows(ISPY2, ispy2_files, "t0")
-    found = validate_externally(folder, rows, y, VALIDATION, "none")
-    assert (found.patients, found.absent, found.recalibration) == (len(y), ["tumour_size_mm"], {})
     model = read_model(folder)
-    p = model.probability(as_the_model_reads(rows, model)[0])
-    again = evaluate(y, p, ["auc"], bootstrap=50, rng=np.random.default_rng(VALIDATION["seed"]))
-    assert found.measures["auc"] == again["auc"].as_dict()
-    assert 0.55 < found.measures["auc"]["value"] < 0.8
-    assert "ici" in found.measures
+    validation = validate_externally(model, rows, y, PLAN, "none")
+    assert (validation.patients, validation.absent, validation.recalibration) == (
+        len(y), ["tumour_size_mm"], {},
+    )  # fmt: skip
+    p = model.probability(model_inputs(rows, model)[0])
+    again = evaluate(y, p, ["auc"], bootstrap=50, rng=np.random.default_rng(PLAN.seed))
+    assert validation.measures["auc"] == again["auc"].as_dict()
+    assert 0.55 < float(validation.measures["auc"]["value"]) < 0.8
+    assert "ici" in validation.measures
 
 
 def test_recalibration_happens_only_by_name_and_is_said(folder: Path, ispy2_files: Path) -> None:
     rows, y = cohort_rows(ISPY2, ispy2_files, "t0")
-    as_it_is, moved, both = (
-        validate_externally(folder, rows, y, VALIDATION, kind) for kind in ("none", "intercept", "logistic")
-    )
-    assert as_it_is.measures["o_e"]["value"] < 0.9
+    as_it_is, moved, both = (validate_externally(read_model(folder), rows, y, PLAN, kind) for kind in KINDS)
+    assert float(as_it_is.measures["o_e"]["value"]) < 0.9
     assert moved.measures["calibration_intercept"]["value"] == pytest.approx(0, abs=1e-6)
     assert both.measures["calibration_slope"]["value"] == pytest.approx(1, abs=1e-6)
     assert moved.measures["auc"] == as_it_is.measures["auc"]
-    assert any("not external any more" in line for line in remarks(moved))
+    assert any("no longer external" in line for line in remarks(moved))
     assert not any("Recalibrated" in line for line in remarks(as_it_is))
 
 
 def test_levels_that_the_model_does_not_know_count_as_missing_and_are_named(folder: Path) -> None:
     model = read_model(folder)
     rows = pd.DataFrame({"hr": ["pos", "other", None], "age_years": [50.0, 51, 52]})
-    frame, absent, unknown = as_the_model_reads(rows, model)
+    frame, absent, unknown = model_inputs(rows, model)
     assert (absent, unknown) == (["tumour_size_mm"], {"hr": 1})
     assert frame["hr"].isna().tolist() == [False, True, True]
     with_none = frame.assign(hr=pd.Series([None, None, None], dtype="object"))
@@ -96,12 +98,12 @@ def test_levels_that_the_model_does_not_know_count_as_missing_and_are_named(fold
 def test_what_cannot_be_scored_is_refused_with_what_to_do(folder: Path, tmp_path: Path) -> None:
     rows = pd.DataFrame({"bmi": np.arange(40.0)})
     with pytest.raises(ExternalError, match="none of the 3 features"):
-        validate_externally(folder, rows, np.arange(40) % 2.0, VALIDATION, "none")
+        validate_externally(read_model(folder), rows, np.arange(40) % 2.0, PLAN, "none")
     with pytest.raises(ExternalError, match="5 of 12 patients have pCR: a validation needs at least 10"):
-        validate_externally(folder, rows.head(12), np.array([1.0] * 5 + [0.0] * 7), VALIDATION, "none")
-    with pytest.raises(ExternalError, match=r"has no model\.json"):
-        model_folder(str(tmp_path / "nothing"), tmp_path)
-    with pytest.raises(ExternalError, match="recalibrate: isotonic is none of none, intercept, logistic"):
+        validate_externally(read_model(folder), rows.head(12), np.array([1.0] * 5 + [0.0] * 7), PLAN, "none")
+    with pytest.raises(UserError, match=r"has no model\.json"):
+        open_model(str(tmp_path / "nothing"))
+    with pytest.raises(ExternalError, match="isotonic is unknown; must be one of none, intercept, logistic"):
         print_validation(str(folder), "ispy2", "t0", None, "isotonic", None)
     p, coefficients = recalibrated(np.array([0.2, 0.8]), np.array([0.0, 1.0]), "none")
     assert (p.tolist(), coefficients) == ([0.2, 0.8], {})
@@ -113,5 +115,5 @@ def test_the_table_says_that_the_model_was_learned_from_simulated_patients(
     print_validation(str(folder), "ispy2", "t0", ispy2_files, "none", tmp_path / "out.json")
     shown = " ".join(capsys.readouterr().out.split())
     assert "SIMULATED DATA - no patients (the model was learned from them)" in shown
-    assert "Absent, and imputed as the model does: tumour_size_mm." in shown
+    assert "Absent, and imputed by the model's own rule: tumour_size_mm." in shown
     assert (tmp_path / "out.json").is_file()

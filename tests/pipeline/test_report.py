@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from models.explanation.out_of_fold import rank_scale
 from models.explanation.summary import summarise
 from pipeline.commands.patient_report import PatientViewError, print_patient
+from pipeline.project.estimates import Estimate, Measures, parse_estimate
 from pipeline.project.files import read_yaml
-from pipeline.registry.model_card import SIMULATED
+from pipeline.project.wording import SIMULATED
 from pipeline.report.landmark_page import Landmark, MismatchError, landmark_page
 from pipeline.report.page import measure
 from pipeline.report.points import evenly, swarm_points
+from pipeline.report.results import Comparison, Declared
 from pipeline.report.study_page import AUTHORS, checklist, difference_points, difference_rows, flow_rows
 from pipeline.report.tables import Privacy
 
@@ -36,43 +38,27 @@ STUDY: dict[str, Any] = {
     "schedule": {"baseline": {"visits": ["baseline"]}, "c2": {"visits": ["baseline", "c2"]}},
     "outcome": {"definition": "ypT0/is_ypN0", "counted_as_failure": ["death"]},
 }  # fmt: skip
-ONE = {"value": 0.7, "low": 0.6, "high": 0.8}
-METRICS = {
-    "chosen": {
-        "n": {"value": 40},
-        "events": {"value": 20},
-        "auc": ONE,
-        "brier": ONE,
-        "calibration_slope": ONE,
-    },
-    "logistic": {"n": {"value": 40}, "events": {"value": 20}, "auc": ONE},
-    "rules": {"n": {"value": 40}, "events": {"value": 20}, "auc": {"error": "all predictions are the same"}},
+ONE = Estimate(0.7, 0.6, 0.8)
+JUDGED = Measures(n=Estimate(40), events=Estimate(20), auc=ONE)
+PERFORMANCE = {
+    "chosen": Measures(JUDGED, brier=ONE, calibration_slope=ONE),
+    "logistic": JUDGED,
+    "rules": Measures(JUDGED, auc=Estimate(reason="all predictions are the same")),
 }
-PAIR = {
-    "n": {"value": 40},
-    "events": {"value": 20},
-    "delta_log_loss": ONE,
-    "delta_auc": ONE,
-    "delta_brier": ONE,
-}
-COMPARISON = {
-    "primary": {
-        "declared": {
-            "landmark": "c2",
-            "arm": "B",
-            "metric": "log_loss",
-            "model": "chosen",
-            "against": "rules",
+PAIR = Measures(n=Estimate(40), events=Estimate(20), delta_log_loss=ONE, delta_auc=ONE, delta_brier=ONE)
+COMPARISON = Comparison(
+    declared=Declared("c2", "B", "log_loss", "chosen", "rules"),
+    primary=Estimate(-0.0123, -0.02, 0.004),
+    landmarks={
+        "baseline": {"chosen-rules": PAIR},
+        "c2": {
+            "chosen-rules": PAIR,
+            "chosen-rules@A": Measures(n=Estimate(9), events=Estimate(2)),
+            "chosen-rules@B": PAIR,
         },
-        "result": {"value": -0.0123, "low": -0.02, "high": 0.004},
     },
-    "baseline": {"chosen-rules": PAIR},
-    "c2": {
-        "chosen-rules": PAIR,
-        "chosen-rules@A": {"n": {"value": 9}, "events": {"value": 2}},
-        "chosen-rules@B": PAIR,
-    },
-}
+    domains={},
+)
 FLOW = {
     "randomised": 44, "by_arm": {"A": 11, "B": 33}, "eligible": 40, "eligible_by_arm": {"A": 10, "B": 30},
     "criteria": [{"id": "age", "text": "Age", "excluding": True, "violated": 4, "not_assessable": 1}],
@@ -154,7 +140,7 @@ def given(n: int = 40, described: dict[str, Any] | None = None, **changed: Any) 
         "study": STUDY, "settings": SETTINGS, "landmarks": {about["landmark"]: landmark},
         "name": about["landmark"], "summary": summary | {"interactions": []},
         "cohort": people, "branches": branches,
-        "metrics": METRICS, "comparison": {"domains": {}},
+        "performance": PERFORMANCE, "domains_added": {},
     } | changed  # fmt: skip
 
 
@@ -208,7 +194,8 @@ def rows_of(spec: dict[str, Any]) -> list[list[str]]:
 
 
 def test_a_measure_that_could_not_be_pooled_says_so() -> None:
-    told = measure({"pooled": 1, "counted_only": 19, "note": "at least two groups are needed to pool; got 1"})
+    note = "at least two groups are needed to pool; got 1"
+    told = measure(parse_estimate({"pooled": 1, "counted_only": 19, "note": note}))
     assert "not computable" in told
     assert "at least two groups" in told
 
@@ -386,8 +373,8 @@ def test_small_groups_and_cells_are_hidden_only_where_the_setting_says_so() -> N
     assert "&lt; 5" in Privacy(5, suppress=True).cell(4, 40)
     assert str(Privacy(5, suppress=False).cell(4, 40)).startswith("4")
     assert str(Privacy(5, suppress=True).cell(0, 40)).startswith("0")
-    found = {"n": 40, "events": 38, "value": 0.95, "low": 0.8, "high": 1.0}
-    assert "too few" in Privacy(5, suppress=True).proportion(found), "the two without would be told"
+    shown = Privacy(5, suppress=True).proportion(38, 40, Estimate(0.95, 0.8, 1.0))
+    assert "too few" in shown, "the two without would be told"
 
 
 def test_arms_that_are_too_small_are_not_drawn() -> None:
@@ -479,7 +466,7 @@ def test_a_measure_is_a_value_with_interval_or_the_reason_for_none() -> None:
     assert "0.700</span>" in measure(ONE)
     assert "(0.600 to 0.800)" in measure(ONE)
     assert "+0.70" in measure(ONE, 2, difference=True)
-    assert 'title="no events">not computable' in measure({"error": "no events"})
+    assert 'title="no events">not computable' in measure(Estimate(reason="no events"))
     assert "too few events" in measure(None)
 
 

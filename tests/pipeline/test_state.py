@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from features.errors import UserError
 from pipeline.registry.state import current_stages, data_digests, parameters, state_key, upstream
 
 LOCK: dict[str, Any] = {
@@ -25,12 +26,12 @@ LOCK: dict[str, Any] = {
 
 
 def stages() -> dict[str, Any]:
-    return current_stages(LOCK, ["raw", "train", "compare"], ["c1"])
+    return current_stages(LOCK["stages"], ["raw", "train", "compare"], ["c1"])
 
 
 def test_entries_of_former_landmarks_and_stages_are_stale() -> None:
     assert set(stages()) == {"raw", "train@c1", "compare"}
-    assert set(current_stages(LOCK, ["raw"], ["c1"])) == {"raw"}
+    assert set(current_stages(LOCK["stages"], ["raw"], ["c1"])) == {"raw"}
 
 
 def test_upstream_follows_files_and_the_folders_that_hold_them() -> None:
@@ -38,7 +39,7 @@ def test_upstream_follows_files_and_the_folders_that_hold_them() -> None:
 
 
 def test_a_stage_that_has_not_run_is_named() -> None:
-    with pytest.raises(ValueError, match="no stage judge@c1"):
+    with pytest.raises(UserError, match="no stage judge@c1"):
         upstream(stages(), ["judge@c1"])
 
 

@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.project.estimates import Estimate, Measures
+from pipeline.project.wording import OUT_OF_FOLD
 from pipeline.report.drawing import Spec
+from pipeline.report.results import MODEL, RULES
 from pipeline.report.tables import Table
 
 ALL = "all"
-OUT_OF_FOLD = "out of fold"
-MODEL = "chosen"
 NAMES = {
-    "chosen": "model",
-    "rules": "rules",
+    MODEL: "model",
+    RULES: "rules",
     "rules_allocation": "rules' allocation",
     "all": "treat all",
     "none": "treat none",
@@ -24,26 +25,22 @@ def about(n: int, events: int | None, scale: str, sampling: str = "all patients,
     return {"n": n, "events": events, "scale": scale, "sampling": sampling}
 
 
-def of_model(found: Mapping[str, Any], scale: str, sampling: str = OUT_OF_FOLD) -> dict[str, Any]:
+def of_model(measures: Measures, scale: str, sampling: str = OUT_OF_FOLD) -> dict[str, Any]:
     """Return what a figure on a model says of itself, from its measures."""
-    return {
-        "n": int(found["n"]["value"]),
-        "events": int(found["events"]["value"]),
-        "scale": scale,
-        "sampling": sampling,
-    }
+    return about(measures.patients, measures.events, scale, sampling)
 
 
-def interval_row(
-    label: str, found: Mapping[str, Any], detail: str = "", *, mark: bool = False
-) -> dict[str, Any]:
+def interval_row(label: str, estimate: Estimate, detail: str = "", *, mark: bool = False) -> dict[str, Any]:
     """Return a row of a forest: a value with its interval."""
-    return {
-        "label": label,
-        **{k: float(found[k]) for k in ("value", "low", "high")},
-        "detail": detail,
-        "mark": "yes" if mark else "no",
-    }
+    low, high = estimate.interval
+    marked = "yes" if mark else "no"
+    row = {"label": label, "value": estimate.point, "low": low, "high": high}
+    return row | {"detail": detail, "mark": marked}
+
+
+def counted(name: str, measures: Measures) -> str:
+    """Return the label of a group with its patients and events."""
+    return f"{name} (n = {measures.patients}, pCR {measures.events})"
 
 
 def crossed(counts: Mapping[tuple[Any, ...], int], level: int, group: int) -> list[dict[Any, int]]:

@@ -1,14 +1,14 @@
 """How well the models predict, and what each domain adds."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
+from pipeline.project.wording import OUT_OF_FOLD
 from pipeline.report.drawing import Spec
 from pipeline.report.page import domain_name, measure
-from pipeline.report.results import Results
-from pipeline.report.sections.common import MODEL, NAMES, OUT_OF_FOLD, Part, interval_row, of_model
+from pipeline.report.results import MODEL, Comparison, Results
+from pipeline.report.sections.common import NAMES, Part, about, interval_row, of_model
 from pipeline.report.study_charts import benefit_chart, calibration_chart, forest_chart
 from pipeline.report.tables import Table
 
@@ -45,24 +45,24 @@ def domains_part(results: Results, landmarks: Sequence[str], threshold: str) -> 
     rows, drawn = [], []
     n, events = 0, 0
     for name in landmarks:
-        for pair, found in results.comparison["domains"].get(name, {}).items():
-            if pair == "adequacy" or "delta_auc" not in found:
+        for pair, differences in results.comparison.domains.get(name, {}).items():
+            added = differences.interval_of("delta_auc")
+            if added is None:
                 continue
             label = added_name(pair)
             rows.append(
                 {
                     "landmark": name,
                     "added": label,
-                    "auc": measure(found["delta_auc"], difference=True),
-                    "loss": measure(found["delta_log_loss"], 4, difference=True),
-                    "benefit": measure(found.get(threshold), difference=True),
+                    "auc": measure(added, difference=True),
+                    "loss": measure(differences["delta_log_loss"], 4, difference=True),
+                    "benefit": measure(differences.get(threshold), difference=True),
                 }
             )
-            drawn.append(interval_row(f"{name}: {label}", found["delta_auc"], f"n = {found['n']['value']}"))
-            n, events = max(n, int(found["n"]["value"])), max(events, int(found["events"]["value"]))
+            drawn.append(interval_row(f"{name}: {label}", added, f"n = {differences.patients}"))
+            n, events = max(n, differences.patients), max(events, differences.events)
     if not drawn:
         return {}, {}
-    about = {"n": n, "events": events, "scale": "difference in AUC", "sampling": OUT_OF_FOLD}
     columns = {
         "landmark": "Landmark",
         "added": "Added",
@@ -71,11 +71,15 @@ def domains_part(results: Results, landmarks: Sequence[str], threshold: str) -> 
         "benefit": f"Net benefit at {threshold.partition('@')[2]}",
     }
     return (
-        {"domains-added": forest_chart(pd.DataFrame(drawn), "Difference in AUC", about)},
+        {
+            "domains-added": forest_chart(
+                pd.DataFrame(drawn), "Difference in AUC", about(n, events, "difference in AUC", OUT_OF_FOLD)
+            )
+        },
         {
             "domains": Table.of(
                 "domains-table",
-                "What each domain adds: linear candidate, same patients and folds",
+                "What each domain adds: linear candidate on the same patients and folds",
                 columns,
                 rows,
                 text=("added",),
@@ -99,12 +103,12 @@ def _listed(names: str) -> str:
     )
 
 
-def shown_threshold(comparison: Mapping[str, Any]) -> str:
+def shown_threshold(comparison: Comparison) -> str:
     """Return the measure of net benefit shown beside AUC: the middle one of those configured."""
     keys = sorted(
         {
             k
-            for pairs in comparison["domains"].values()
+            for pairs in comparison.domains.values()
             for pair in pairs.values()
             for k in pair
             if k.startswith("delta_net_benefit@")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.project.estimates import parse_estimate
 from pipeline.report.drawing import Spec
 from pipeline.report.sections.common import Part, about
 from pipeline.report.study_charts import forest_chart
@@ -51,7 +52,7 @@ def _branch_table(branches: Rows, privacy: Privacy) -> Table:
         {
             "branch": f"{row['node']}: {row['branch']}",
             "patients": privacy.cell(row["patients"]),
-            "pcr": privacy.proportion(row),
+            "pcr": privacy.proportion(row["events"], row["n"], parse_estimate(row)),
         }
         for row in branches
     ]

@@ -11,25 +11,25 @@ from pipeline.report.tables import Table
 
 def sensitivity_part(results: Results) -> Part:
     """Return the primary comparison under every other definition."""
-    found = results.sensitivity
+    runs = results.sensitivity
     rows, drawn = [], []
-    for name, v in found.items():
-        delta = v["delta_log_loss"]
+    for name, measures in runs.items():
+        delta = measures["delta_log_loss"]
         rows.append(
             {
                 "run": name,
-                "n": count(v["n"]["value"]),
-                "events": count(v["events"]["value"]),
-                "model": measure(v.get("auc_chosen")),
-                "rules": measure(v.get("auc_rules")),
+                "n": count(measures.patients),
+                "events": count(measures.events),
+                "model": measure(measures.get("auc_chosen")),
+                "rules": measure(measures.get("auc_rules")),
                 "delta": measure(delta, 4, difference=True),
             }
         )
-        if "low" in delta:
-            drawn.append(interval_row(name, delta, f"n = {v['n']['value']}", mark=name == "as in the run"))
+        if delta.has_interval:
+            drawn.append(interval_row(name, delta, f"n = {measures.patients}", mark=name == "as in the run"))
     if not drawn:
         return {}, {}
-    first = next(iter(found.values()))
+    first = next(iter(runs.values()))
     columns = {
         "run": "Run",
         "n": "n",

@@ -1,36 +1,35 @@
 """Outside the patients that it learned from: optimism, later patients, left-out centres, sample size."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
+from markupsafe import Markup
 
-from pipeline.report.page import count, measure
-from pipeline.report.results import Results
-from pipeline.report.sections.common import MODEL, Part, interval_row, of_model
+from pipeline.project.estimates import Estimate
+from pipeline.report.page import count, decimal, measure
+from pipeline.report.results import MODEL, Results
+from pipeline.report.sections.common import Part, counted, interval_row, of_model
 from pipeline.report.study_charts import forest_chart, instability_chart
 from pipeline.report.tables import Table
 
 
-def stability_part(results: Results, landmark: str, landmarks: Sequence[str], most: int) -> Part:
+def stability_part(results: Results, landmark: str, landmarks: Sequence[str], max_patients: int) -> Part:
     """Return optimism, later patients, left-out centres, and how far bootstrap models lie apart."""
     rows = []
     for name in landmarks:
-        found = results.robustness[name]
-        if not found:
+        robustness = results.robustness[name]
+        if robustness is None:
             continue
-        auc, slope = (found["optimism_corrected"].get(key, {}) for key in ("auc", "calibration_slope"))
-        temporal = found.get("temporal", {})
-        left_out = found.get("left_out_centres", {}).get("pooled", {})
+        optimism, left_out = robustness.optimism_corrected, robustness.left_out_centres
         rows.append(
             {
                 "landmark": name,
-                "corrected": _approximate(auc),
-                "slope": _approximate(slope),
-                "later": measure(temporal.get("auc")),
-                "later_oe": measure(temporal.get("o_e"), 2),
+                "corrected": _approximate(optimism.get("auc")),
+                "slope": _approximate(optimism.get("calibration_slope")),
+                "later": measure(robustness.later.get("auc")),
+                "later_oe": measure(robustness.later.get("o_e"), 2),
                 "centres": measure(left_out.get("auc")) if left_out else "not at this landmark",
-                "instability": f"{found['instability']['mean_absolute_prediction_error']['value']:.3f}",
+                "instability": decimal(robustness.instability["mean_absolute_prediction_error"].point, 3),
             }
         )
     if not rows:
@@ -47,7 +46,7 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], mo
     charts = {}
     curve = results.curves[landmark].get("instability")
     if curve is not None:
-        step = max(1, len(curve) // most)
+        step = max(1, len(curve) // max_patients)
         about = of_model(
             results.landmarks[landmark][MODEL], "probability", "in fold: models of bootstrap samples"
         )
@@ -57,11 +56,11 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], mo
             "stability-table", "The whole procedure outside its own patients", columns, rows
         )
     }
-    centres = results.robustness[landmark].get("left_out_centres", {}).get("centres", {})
+    at_landmark = results.robustness[landmark]
     drawn = [
-        interval_row(f"{name} left out (n = {v['n']['value']}, pCR {v['events']['value']})", v["auc"])
-        for name, v in centres.items()
-        if "low" in v.get("auc", {})
+        interval_row(counted(f"{name} left out", measures), auc)
+        for name, measures in (at_landmark.centres.items() if at_landmark else ())
+        if (auc := measures.interval_of("auc"))
     ]
     if len(drawn) > 1:
         charts["left-out-centres"] = forest_chart(
@@ -73,13 +72,8 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], mo
     return charts, tables
 
 
-def _approximate(found: Mapping[str, Any]) -> Any:
-    if "value" not in found:
-        return measure(found or None)
-    renamed = {"value": found["value"]}
-    if "approximate_low" in found:
-        renamed |= {"low": found["approximate_low"], "high": found["approximate_high"]}
-    return measure(renamed)
+def _approximate(estimate: Estimate | None) -> Markup:
+    return measure(estimate.with_interval("approximate") if estimate else None)
 
 
 def size_part(results: Results) -> Part:
@@ -87,21 +81,21 @@ def size_part(results: Results) -> Part:
     rows = [
         {
             "landmark": name,
-            **{
-                key: count(found["development"][key])
-                for key in ("n", "parameters", "needed", "parameters_supported")
-            },
-            "validation": count(max(found["validation"].values())),
-            "enough": "yes" if found["development"]["enough"] else "no",
+            "n": count(size.patients),
+            "parameters": count(size.parameters),
+            "needed": count(size.needed),
+            "supported": count(size.parameters_supported),
+            "enough": "yes" if size.enough else "no",
+            "validation": count(size.to_validate),
         }
-        for name, found in results.size.items()
+        for name, size in results.size.items()
     ]
     columns = {
         "landmark": "Landmark",
         "n": "Patients",
         "parameters": "Candidate parameters",
         "needed": "Patients needed for them",
-        "parameters_supported": "Parameters supported",
+        "supported": "Parameters supported",
         "enough": "Enough",
         "validation": "Patients to validate",
     }

@@ -1,58 +1,51 @@
-"""What the strategies are worth as randomised, and what is true where patients are simulated."""
+"""The value of the strategies as randomised, and the truth where patients are simulated."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
-from pipeline.report.page import count, measure
-from pipeline.report.results import Results
-from pipeline.report.sections.common import MODEL, Part, interval_row
+from pipeline.project.estimates import Measures
+from pipeline.report.page import count, decimal, measure
+from pipeline.report.results import MODEL, RULES, Results
+from pipeline.report.sections.common import Part, about, interval_row
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Table
+
+LABELS = {
+    "reference": "all by {1}",
+    "treated": "all by {0}",
+    "difference": "difference",
+    "policy": "policy by baseline features",
+    "policy_gain": "policy minus the better fixed strategy",
+    "policy_share": "share that the policy assigns to {0}",
+}
+DRAWN = ("reference", "treated", "policy")
 
 
 def strategy_part(results: Results) -> Part:
     """Return the values of the strategies as randomised, beside the truth where it is known."""
-    truth = results.truth.get("strategies", {})
-    labels = {
-        "reference": "all by {1}",
-        "treated": "all by {0}",
-        "difference": "difference",
-        "policy": "policy by baseline features",
-        "policy_gain": "policy minus the better fixed strategy",
-        "policy_share": "share that the policy assigns to {0}",
-    }
+    truth = results.true_strategies
     rows, drawn = [], []
     n = 0
-    for pair, values in results.strategies.items():
+    for pair, measures in results.strategies.items():
         names = pair.split("-", 1)
-        n = int(values["n"]["value"])
-        for key, label in labels.items():
-            if key in values:
-                text = label.format(*names)
-                true = truth.get(pair, {}).get(key, {}).get("value")
-                rows.append(
-                    {
-                        "what": text,
-                        "value": measure(values[key]),
-                        "truth": "" if true is None else f"{true:.3f}",
-                    }
-                )
-                if "low" in values[key] and key in {"reference", "treated", "policy"}:
-                    drawn.append(interval_row(text, values[key]))
+        n = measures.patients
+        for key, label in LABELS.items():
+            if key not in measures:
+                continue
+            text, true = label.format(*names), truth.get(pair, Measures()).get(key)
+            shown = "" if true is None else decimal(true.point, 3)
+            rows.append({"what": text, "value": measure(measures[key]), "truth": shown})
+            if key in DRAWN and measures[key].has_interval:
+                drawn.append(interval_row(text, measures[key]))
     if not rows:
         return {}, {}
     columns = {"what": "Value", "value": "Estimate"} | ({"truth": "Truth of the simulation"} if truth else {})
-    about = {
-        "n": n,
-        "events": None,
-        "scale": "mean probability of pCR as delivered",
-        "sampling": "cross-fitted, as randomised",
-    }
+    said = about(n, None, "mean probability of pCR as delivered", "cross-fitted, as randomised")
     return (
         {
             "strategy-values": forest_chart(
-                pd.DataFrame(drawn), "Mean probability of pCR, as delivered", about, None
+                pd.DataFrame(drawn), "Mean probability of pCR, as delivered", said, None
             )
         },
         {
@@ -64,23 +57,23 @@ def strategy_part(results: Results) -> Part:
 
 
 def truth_part(results: Results, landmarks: Sequence[str]) -> Part:
-    """Return what the models are worth on patients simulated anew, beside the estimates."""
+    """Return the models' performance on patients simulated anew, beside the estimates."""
     rows = []
     for name in landmarks:
-        found = results.truth.get(name)
-        if found is None:
+        truth = results.truth.get(name)
+        if truth is None:
             continue
-        estimated = results.landmarks[name][MODEL]
+        model, rules = truth.measures(MODEL), truth.measures(RULES)
         rows.append(
             {
                 "landmark": name,
-                "n": count(found["n"]["value"]),
-                "estimated": measure(estimated.get("auc")),
-                "auc": measure(found["chosen"].get("auc")),
-                "attainable": measure(found.get("attainable_auc")),
-                "slope": measure(found["chosen"].get("calibration_slope"), 2),
-                "o_e": measure(found["chosen"].get("o_e"), 2),
-                "rules": measure(found["rules"].get("auc")),
+                "n": count(truth.patients),
+                "estimated": measure(results.landmarks[name][MODEL].get("auc")),
+                "auc": measure(model.get("auc")),
+                "attainable": measure(truth.attainable_auc),
+                "slope": measure(model.get("calibration_slope"), 2),
+                "o_e": measure(model.get("o_e"), 2),
+                "rules": measure(rules.get("auc")),
             }
         )
     columns = {
@@ -88,7 +81,7 @@ def truth_part(results: Results, landmarks: Sequence[str]) -> Part:
         "n": "New patients",
         "estimated": "AUC, out of fold",
         "auc": "AUC, truth",
-        "attainable": "About the best attainable",
+        "attainable": "Best attainable AUC, approximately",
         "slope": "Slope, truth",
         "o_e": "O:E, truth",
         "rules": "AUC of the rules, truth",

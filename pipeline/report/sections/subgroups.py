@@ -1,99 +1,86 @@
 """Subgroups and centres."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
+from pipeline.project.estimates import Measures
 from pipeline.report.drawing import Spec
 from pipeline.report.page import measure
-from pipeline.report.results import Results
-from pipeline.report.sections.common import MODEL, Part, interval_row, of_model
+from pipeline.report.results import MODEL, Results, Subgroups
+from pipeline.report.sections.common import Part, counted, interval_row, of_model
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 
 MEASURES = {"auc": ("AUC", None), "slope": ("Calibration slope", 1.0), "o_e": ("Observed over expected", 1.0)}
+DIGITS = {"auc": 3, "slope": 2, "o_e": 2}
 
 
 def subgroups_part(results: Results, landmark: str, landmarks: Sequence[str], privacy: Privacy) -> Part:
     """Return forests of subgroups and centres at one landmark, and the table of all landmarks."""
     charts: dict[str, Spec] = {}
     whole = results.landmarks[landmark][MODEL]
-    found = results.subgroups[landmark]
+    subgroups = results.subgroups[landmark]
     for key, (title, reference) in MEASURES.items():
         rows = [
-            interval_row(
-                f"{kind.replace('_', ' and ')}: {group} (n = {v['n']['value']}, pCR {v['events']['value']})",
-                v[key],
-                kind,
-            )
-            for kind, groups in found.items()
-            if kind not in {"centre", "centre_pooled"}
-            for group, v in groups.items()
-            if "low" in v.get(key, {}) and not privacy.hides(v["n"]["value"])
+            interval_row(counted(group_name(kind, name), measures), estimate, kind)
+            for kind, groups in subgroups.groups.items()
+            for name, measures in groups.items()
+            if (estimate := measures.interval_of(key)) and not privacy.hides(measures.patients)
         ]
         if rows:
             charts[f"subgroups-{key.replace('_', '-')}"] = forest_chart(
                 pd.DataFrame(rows), f"{title} at {landmark}", of_model(whole, title), reference
             )
-        charts |= _centres_chart(found, key, title, reference, landmark, whole)
+        charts |= _centres_chart(subgroups, key, title, reference, landmark, whole)
     tables = {
         name: subgroups_table(results.subgroups[name], name, privacy)
         for name in landmarks
-        if results.subgroups[name]
+        if results.subgroups[name].groups
     }
     return charts, tables
 
 
+def group_name(kind: str, name: str) -> str:
+    """Return a group as a reader reads it, such as ``arm and hr: ADAPTIVE, HR neg``."""
+    return f"{kind.replace('_', ' and ')}: {name}"
+
+
 def _centres_chart(
-    found: Mapping[str, Any],
-    key: str,
-    title: str,
-    reference: float | None,
-    landmark: str,
-    whole: Mapping[str, Any],
+    subgroups: Subgroups, key: str, title: str, reference: float | None, landmark: str, whole: Measures
 ) -> dict[str, Spec]:
     rows = [
-        interval_row(f"{centre} (n = {v['n']['value']}, pCR {v['events']['value']})", v[key])
-        for centre, v in found.get("centre", {}).items()
-        if "low" in v.get(key, {})
+        interval_row(counted(centre, measures), estimate)
+        for centre, measures in subgroups.centres.items()
+        if (estimate := measures.interval_of(key))
     ]
-    pooled = found.get("centre_pooled", {}).get(key, {})
     if len(rows) < 2:
         return {}
-    if "low" in pooled:
+    pooled = subgroups.pooled.interval_of(key)
+    if pooled is not None:
         rows.append(interval_row("All centres, pooled", pooled, "random effects", mark=True))
-        if "prediction_low" in pooled:
-            new = {
-                "value": pooled["value"],
-                "low": pooled["prediction_low"],
-                "high": pooled["prediction_high"],
-            }
-            rows.append(
-                interval_row("A new centre (prediction interval)", new, "prediction interval", mark=True)
-            )
+        new = pooled.with_interval("prediction")
+        if new.has_interval:
+            label = "A new centre (prediction interval)"
+            rows.append(interval_row(label, new, "prediction interval", mark=True))
     spec = forest_chart(
         pd.DataFrame(rows), f"{title} by centre at {landmark}", of_model(whole, title), reference
     )
     return {f"centres-{key.replace('_', '-')}": spec}
 
 
-def subgroups_table(found: Mapping[str, Any], landmark: str, privacy: Privacy) -> Table:
+def subgroups_table(subgroups: Subgroups, landmark: str, privacy: Privacy) -> Table:
     """Return n, events and measures of all subgroups of a landmark; small cells are not shown."""
-    rows = []
-    for kind, groups in found.items():
-        if kind in {"centre", "centre_pooled"}:
-            continue
-        for group, v in groups.items():
-            small = privacy.hides(v["n"]["value"])
-            rows.append(
-                {
-                    "group": f"{kind.replace('_', ' and ')}: {group}",
-                    "n": privacy.cell(v["n"]["value"]),
-                    "events": "" if small else privacy.cell(v["events"]["value"]),
-                }
-                | {key: measure(v.get(key), 2 if key != "auc" else 3) for key in MEASURES}
-            )
+    rows = [
+        {
+            "group": group_name(kind, name),
+            "n": privacy.cell(measures.patients),
+            "events": "" if privacy.hides(measures.patients) else privacy.cell(measures.events),
+        }
+        | {key: measure(measures.get(key), DIGITS[key]) for key in MEASURES}
+        for kind, groups in subgroups.groups.items()
+        for name, measures in groups.items()
+    ]
     columns = {"group": "Subgroup", "n": "n", "events": "pCR"} | {
         key: title for key, (title, _) in MEASURES.items()
     }

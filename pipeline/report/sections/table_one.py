@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pipeline.report.page import count
+from pipeline.report.page import count, minus, with_interval
 from pipeline.report.sections.common import ALL, Part, crossed
 from pipeline.report.tables import Privacy, Table
 
@@ -70,6 +70,4 @@ def _summary_cell(cell: Mapping[str, Any], privacy: Privacy, *, hidden: bool) ->
         return privacy.cell(cell["count"], cell["n"], hidden=hidden)
     if "median" not in cell:
         return Markup('<span class="none">none known</span>')
-    return Markup('{:.4g} <span class="interval">({:.4g} to {:.4g})</span>').format(
-        cell["median"], cell["q25"], cell["q75"]
-    )
+    return with_interval(cell["median"], (cell["q25"], cell["q75"]), lambda number: minus(f"{number:.4g}"))

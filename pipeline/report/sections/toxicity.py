@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from pipeline.project.estimates import Estimate, parse_estimate
 from pipeline.report.drawing import Spec
-from pipeline.report.page import count, signed
+from pipeline.report.page import count, decimal, with_interval
 from pipeline.report.sections.common import Part
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
@@ -35,11 +36,13 @@ def _arms_table(found: Mapping[str, Any], privacy: Privacy) -> Table:
     arms = list(dict.fromkeys(row["arm"] for row in found["by_arm"]))
     rows: dict[str, dict[str, Any]] = {}
     for row in found["by_arm"]:
-        rows.setdefault(row["event"], {"event": row["event"]})[row["arm"]] = privacy.proportion(row)
+        rows.setdefault(row["event"], {"event": row["event"]})[row["arm"]] = privacy.proportion(
+            row["events"], row["n"], parse_estimate(row)
+        )
     compared = _compared(found["by_arm"])
     for event, shown in rows.items():
         difference = compared[event]["difference"] if event in compared else None
-        shown["difference"] = "" if difference is None else _points(difference)
+        shown["difference"] = "" if difference is None else points(parse_estimate(difference))
     return Table.of(
         "toxicity-arms",
         f"Adverse events by arm, {count(found['treated'])} treated patients",
@@ -48,11 +51,10 @@ def _arms_table(found: Mapping[str, Any], privacy: Privacy) -> Table:
     )
 
 
-def _points(difference: Mapping[str, float]) -> Markup:
+def points(difference: Estimate) -> Markup:
     """Return a risk difference with its interval, in percentage points."""
-    return Markup('{} <span class="interval">({} to {})</span>').format(
-        *(signed(100 * difference[key]) for key in ("value", "low", "high"))
-    )
+    limits = difference.interval
+    return with_interval(difference.point, limits, lambda share: decimal(share, 2, signed=True, scale=100))
 
 
 def _differences_chart(found: Mapping[str, Any]) -> dict[str, Spec]:

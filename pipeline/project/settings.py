@@ -1,0 +1,68 @@
+"""Configuration files as typed settings: an unknown key is refused, and the nearest valid one is named."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from features.errors import UserError
+from pipeline.project.files import read_yaml
+
+UNKNOWN = "extra_forbidden"
+
+
+class Settings(BaseModel):
+    """A part of a configuration file; it takes no key that it does not know, and cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Kind = TypeVar("Kind", bound=Settings)
+
+
+def read_settings(kind: type[Kind], path: Path) -> Kind:
+    """Return a YAML file as settings of a kind. Raises as `parse_settings` and `read_yaml`."""
+    return parse_settings(kind, read_yaml(path), str(path))
+
+
+def parse_settings(kind: type[Kind], document: object, file: str) -> Kind:
+    """Return a parsed document as settings of a kind.
+
+    Raises
+    ------
+    UserError
+        If a key is unknown or missing, or a value is not valid: file and key, a line for each fault.
+    """
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        lines = [f"{file}: {_told(kind, fault['loc'], fault['type'], fault['msg'])}" for fault in faults]
+        raise UserError("\n".join(lines)) from None
+
+
+def _told(kind: type[BaseModel], location: tuple[int | str, ...], fault: str, message: str) -> str:
+    key = ".".join(map(str, location)) or "the file"
+    if fault != UNKNOWN:
+        return f"{key}: {message.removeprefix('Value error, ')}"
+    valid = _valid_keys(kind, location[:-1])
+    nearest = get_close_matches(str(location[-1]), valid, n=1)
+    likely = f", did you mean {nearest[0]}?" if nearest else "."
+    return f"key {key} is unknown{likely} Valid here: {', '.join(valid)}"
+
+
+def _valid_keys(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that are valid at a place inside settings of a kind."""
+    model: Any = kind
+    for part in location:
+        if isinstance(part, str) and part in model.model_fields:
+            model = _model_in(model.model_fields[part].annotation) or model
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the settings that an annotation holds, such as those in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for inner in get_args(annotation) if (model := _model_in(inner))), None)

@@ -1,0 +1,170 @@
+"""The cards of a model: what it is for, how well it predicts, and how to make it again.
+
+`model_card` travels with the model's files and says what is known once it is fitted; `version_card` describes
+the registered version and adds how the model was judged. What both say is written once.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.project.estimates import Measures, estimate_text
+from pipeline.project.wording import IMPUTED, NOT_AN_ANSWER, NOTHING_CLINICAL, SIMULATED
+
+PERFORMANCE = ("auc", "brier", "log_loss", "calibration_slope", "o_e", "ici")
+ELSEWHERE = ("auc", "calibration_slope", "o_e", "ici")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a landmark's model was judged; what a study does not have is empty.
+
+    `randomised` and `at_risk` count patients; `model` and `rules` are out of fold; `difference` is model
+    minus rules; `later` and `left_out_centres` are patients whom the model was not learned from; `subgroups`
+    holds measures by the name of the group.
+    """
+
+    randomised: int
+    at_risk: int
+    model: Measures
+    rules: Measures
+    difference: Measures
+    later: Measures
+    left_out_centres: Measures
+    subgroups: Mapping[str, Measures]
+
+
+def model_card(document: Mapping[str, Any]) -> str:
+    """Return card.md of a model's folder; `document` is the content of model.json."""
+    performance = (
+        "Performance is in the run's `metrics`, from out-of-fold predictions of the same procedure. Inputs "
+        f"are checked row by row. {IMPUTED}\n"
+    )
+    parts = [*_head(document), *_procedure(document), *_training(document), performance, *_inputs(document)]
+    return "\n".join(parts) + "\n"
+
+
+def version_card(document: Mapping[str, Any], evaluation: Evaluation, *, key: str, commit: str) -> str:
+    """Return the card as Markdown: the summary first, the inputs last (a description may cut them off).
+
+    Parameters
+    ----------
+    document : mapping
+        The content of model.json.
+    key, commit : str
+        Content key of the landmark's run, and git commit.
+    """
+    parts = [
+        *_head(document),
+        "**Intended use:** to describe prognosis in patients like those of the trial, for research.\n",
+        *_procedure(document),
+        f"Served with {', '.join(document['requirements'])}.",
+        f"Content key `{key}`, git commit `{commit}`. To reproduce it:\n",
+        f"```\ngit checkout {commit}\npcr run --study {document['study']}    # or: dvc repro\n```\n",
+        *_patients(document, evaluation),
+        *_training(document),
+        *_performance(evaluation),
+        *_limits(document),
+        *_subgroups(evaluation.subgroups),
+        *_inputs(document),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _head(document: Mapping[str, Any]) -> Iterator[str]:
+    yield f"# {document['model']}\n"
+    if document["simulated"]:
+        yield f"**{SIMULATED}.** {NOTHING_CLINICAL}\n"
+    yield (
+        f"Estimates the {document['estimand']}, at landmark `{document['landmark']}`, with pCR defined as "
+        f"{document['outcome']}. It is {NOT_AN_ANSWER}.\n"
+    )
+
+
+def _procedure(document: Mapping[str, Any]) -> Iterator[str]:
+    yield "## How it was made\n"
+    candidate = f"{document['candidate']} ({document['tuned']})"
+    yield f"Candidate: {candidate}, chosen, tuned and calibrated by nested resampling.\n"
+
+
+def _patients(document: Mapping[str, Any], evaluation: Evaluation) -> Iterator[str]:
+    yield "## Patients\n"
+    known = f"{document['training']['patients']} with a known outcome"
+    yield f"{evaluation.randomised} randomised, {evaluation.at_risk} at risk at the landmark; {known}.\n"
+
+
+def _training(document: Mapping[str, Any]) -> Iterator[str]:
+    training = document["training"]
+    yield "| arm | patients | pCR |\n|---|---|---|"
+    for arm, count in training["by_arm"].items():
+        yield f"| {arm} | {count['patients']} | {count['events']} |"
+    yield f"| all | {training['patients']} | {training['events']} |\n"
+
+
+def _performance(evaluation: Evaluation) -> Iterator[str]:
+    yield "## Performance\n"
+    yield "Of the whole procedure, out of fold, with intervals (slope and O:E are near 1 by construction):\n"
+    yield from _measures_table({"model": evaluation.model, "rules": evaluation.rules}, PERFORMANCE)
+    if evaluation.difference:
+        yield f"\nModel minus rules: log loss {_text(evaluation.difference, 'delta_log_loss')}.\n"
+    if evaluation.later or evaluation.left_out_centres:
+        yield "In patients whom the model was not learned from:\n"
+        columns = {"later patients": evaluation.later, "left-out centres": evaluation.left_out_centres}
+        yield from _measures_table(columns, ELSEWHERE)
+
+
+def _measures_table(columns: Mapping[str, Measures], names: tuple[str, ...]) -> Iterator[str]:
+    yield f"| measure | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}"
+    for name in names:
+        yield f"| {name} | {' | '.join(_text(measures, name) for measures in columns.values())} |"
+
+
+def _text(measures: Measures, name: str) -> str:
+    return estimate_text(measures.get(name))
+
+
+def _limits(document: Mapping[str, Any]) -> Iterator[str]:
+    serving = document["serving"]
+    limit, share = serving["support"]["limit"], 100 * serving["support"]["quantile"]
+    yield "\n## Limits\n"
+    yield (
+        "- `lower` and `upper` are a Venn-Abers interval: how well the calibration is known at this risk. "
+        "They cover neither the spread between models of other patients nor the cost of missing inputs."
+    )
+    yield f"- {IMPUTED}"
+    yield (
+        f"- `out_of_support`: the distance from the training patients exceeds {limit:.1f} ({share:g} % of "
+        "held-out training patients lie within it), or a level was rare in training. The answer is given, "
+        "and is an extrapolation."
+    )
+    yield (
+        f"- A row is rejected if {', '.join(serving['required'])} is missing, if it holds an outcome or a "
+        "value of a later visit, or if a level or number is out of range or in another unit.\n"
+    )
+
+
+def _subgroups(subgroups: Mapping[str, Measures]) -> Iterator[str]:
+    if not subgroups:
+        return
+    yield "## Subgroups, out of fold\n"
+    yield "| group | n | pCR | AUC | O:E |\n|---|---|---|---|---|"
+    for name, measures in subgroups.items():
+        counts = f"{measures.patients} | {measures.events}" if "auc" in measures else "too few | "
+        yield f"| {name} | {counts} | {_text(measures, 'auc')} | {_text(measures, 'o_e')} |"
+    yield ""
+
+
+def _inputs(document: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Inputs\n"
+    yield "| name | domain | unit or levels | known at |\n|---|---|---|---|"
+    for feature in document["features"]:
+        unit = feature["unit"] or ", ".join(feature["levels"] or [])
+        yield f"| `{feature['name']}` | {feature['domain']} | {unit} | {feature['known_at']} |"
+
+
+def shortened(card: str, max_characters: int) -> str:
+    """Return the whole lines of a card that fit into so many characters, and where the rest is."""
+    if len(card) <= max_characters:
+        return card
+    rest = "\n\nThe whole card: artifact card/card.md of the version's run.\n"
+    return card[: card.rindex("\n", 0, max_characters - len(rest))] + rest

@@ -1,0 +1,225 @@
+"""MLflow runs and versions of a pipeline state: what each holds, and the store that they go to.
+
+A state is one run, with a nested run per landmark; runs and versions are found by content
+(`models.serving.registry`), never by name or time.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from models.serving.registry import Record, Store, ensure_run, ensure_version, finish_run
+from models.serving.serving import model_digest
+from pipeline.project.estimates import Measures
+from pipeline.project.files import read_json
+from pipeline.registry.cards import Evaluation, shortened, version_card
+from pipeline.registry.state import State, data_digests, parameters, upstream
+from pipeline.report.results import (
+    CROSSED,
+    MODEL,
+    RULES,
+    Robustness,
+    performance_file,
+    read_comparison,
+    read_performance,
+    read_robustness,
+    read_subgroups,
+)
+
+LANDMARK_STAGES = ("train@{}", "judge@{}", "explain", "reports")
+MAX_PARAM_CHARACTERS = 500
+# PostgreSQL takes no more in a version's description.
+MAX_DESCRIPTION_CHARACTERS = 5000
+
+
+@dataclass(frozen=True)
+class Added:
+    """How much a state added to a store."""
+
+    runs: int
+    versions: int
+    uri: str
+
+    @property
+    def told(self) -> str:
+        """What was added, in a sentence."""
+        return f"MLflow: {self.runs} runs and {self.versions} model versions added at {self.uri}"
+
+
+def track_state(state: State) -> Added:
+    """Add to MLflow what it lacks of a state: a run for it and each landmark, a version for each model."""
+    store = tracking_store(state.study)
+    runs = versions = 0
+    with store.locked() as client:
+        record = state_record(state)
+        parent, new_parent = ensure_run(client, store, record)
+        for landmark in state.landmarks:
+            new_run, new_version = _track_landmark(client, store, state, landmark, parent)
+            runs += new_run
+            versions += new_version
+        if new_parent:
+            finish_run(client, parent, record.key)
+        runs += new_parent
+    return Added(runs, versions, store.uri)
+
+
+def _track_landmark(client: Any, store: Store, state: State, landmark: str, parent: str) -> tuple[bool, bool]:
+    """Add a landmark's run and its model's version; tell which of the two was new."""
+    child = landmark_record(state, landmark, parent)
+    run_id, new_run = ensure_run(client, store, child)
+    folder = state.artifacts / "models" / landmark
+    document = read_json(folder / "model.json")
+    card = landmark_card(state, landmark)
+    features = pd.read_parquet(state.artifacts / "features" / f"{landmark}.parquet")
+    _, new_version = ensure_version(
+        client,
+        run_id,
+        document["model"],
+        folder,
+        tags=child.tags,
+        example=input_example(features, document["features"]),
+        requirements=document["requirements"],
+        card=shortened(card, MAX_DESCRIPTION_CHARACTERS),
+    )
+    if new_run:
+        client.log_text(run_id, card, "card/card.md")
+        finish_run(client, run_id, child.key)
+    return new_run, new_version
+
+
+def tracking_store(study: str) -> Store:
+    """Return where runs go: MLFLOW_TRACKING_URI, or SQLite in the main repository (for experiments too)."""
+    root = Path(os.environ.get("DVC_ROOT", Path.cwd())).resolve()
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+    return Store(uri, f"pcr-{study}", root / "mlartifacts")
+
+
+def state_record(state: State) -> Record:
+    """Return the run of the whole state: all parameters, the comparison, the first page."""
+    names = upstream(state.stages, state.stages)
+    artifacts = {
+        "metrics": state.artifacts / "metrics",
+        "reports": state.artifacts / "reports" / "index.html",
+    }
+    return Record(
+        key=state.key,
+        name=f"{state.study} {state.key[:8]}",
+        params=dict(_text_params(state, [name for name in names if name != "track"])),
+        metrics={},
+        tags=_tags(state),
+        artifacts={folder: path for folder, path in artifacts.items() if path.exists()},
+    )
+
+
+def landmark_record(state: State, landmark: str, parent: str) -> Record:
+    """Return the run of one landmark: key, parameters, metrics with bounds, digests, code, artifacts."""
+    artifacts = state.artifacts
+    names = upstream(state.stages, [stage.format(landmark) for stage in LANDMARK_STAGES])
+    return Record(
+        key=state.landmark_key(landmark),
+        name=f"{state.study} {landmark}",
+        params=dict(_text_params(state, names)),
+        metrics=flat_metrics(read_performance(artifacts / "metrics", landmark)),
+        tags={
+            **_tags(state),
+            "landmark": landmark,
+            "model_digest": model_digest(artifacts / "models" / landmark),
+            **{f"data.{path}": digest for path, digest in data_digests(state.stages, names).items()},
+        },
+        artifacts={
+            "metrics": artifacts / "metrics" / performance_file(landmark),
+            "predictions": artifacts / "predictions" / f"{landmark}.parquet",
+            "shap": artifacts / "shap" / f"{landmark}.parquet",
+            "reports": artifacts / "reports" / f"shap-{landmark}.html",
+        },
+        parent=parent,
+    )
+
+
+def _tags(state: State) -> dict[str, str]:
+    return {
+        "study": state.study, "simulated": str(state.simulated).lower(), "git_commit": state.commit,
+        "state": state.key,
+    }  # fmt: skip
+
+
+def _text_params(state: State, names: list[str]) -> Iterator[tuple[str, str]]:
+    for name, value in parameters(state.stages, names).items():
+        if value:
+            yield name, value[:MAX_PARAM_CHARACTERS]
+
+
+def landmark_card(state: State, landmark: str) -> str:
+    """Return the card of a landmark's model, from what the state's files say."""
+    document = read_json(state.artifacts / "models" / landmark / "model.json")
+    return version_card(
+        document,
+        landmark_evaluation(state.artifacts, landmark),
+        key=state.landmark_key(landmark),
+        commit=state.commit,
+    )
+
+
+def landmark_evaluation(artifacts: Path, landmark: str) -> Evaluation:
+    """Return how a landmark's model was judged, from the stored results."""
+    metrics, flow = artifacts / "metrics", read_json(artifacts / "cohort" / "flow.json")
+    performance = read_performance(metrics, landmark)
+    robustness = read_robustness(metrics, landmark) or Robustness()
+    groups = read_subgroups(metrics, landmark).groups
+    return Evaluation(
+        randomised=flow["randomised"],
+        at_risk=flow["landmarks"][landmark]["at_risk"],
+        model=performance.get(MODEL, Measures()),
+        rules=performance.get(RULES, Measures()),
+        difference=read_comparison(metrics).model_minus_rules(landmark),
+        later=robustness.later,
+        left_out_centres=robustness.left_out_centres,
+        subgroups={
+            f"{kind}: {name}": measures
+            for kind, part in groups.items()
+            if kind != CROSSED
+            for name, measures in part.items()
+        },
+    )
+
+
+def flat_metrics(performance: Mapping[str, Measures]) -> dict[str, float]:
+    """Return ``model.measure``, ``model.measure.low`` and ``.high``; measures with an error are left out."""
+    flat: dict[str, float] = {}
+    for model, measures in performance.items():
+        for measure, estimate in measures.items():
+            # MLflow takes no @ and no > in names.
+            base = f"{model}.{measure}".replace("@", "/").replace(">", "-")
+            parts = {"value": estimate.value, "low": estimate.low, "high": estimate.high, **estimate.extra}
+            flat |= {
+                base if part == "value" else f"{base}.{part}": number
+                for part, number in parts.items()
+                if number is not None
+            }
+    return flat
+
+
+def input_example(rows: pd.DataFrame, features: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return one made-up row in contract names and units: each input's median, or most frequent level.
+
+    No patient's row leaves the pipeline with the model.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        A row per patient, a column per feature.
+    features : list of mappings
+        The ``features`` of model.json.
+    """
+    example: dict[str, Any] = {}
+    for feature in features:
+        column = rows[feature["name"]].dropna()
+        if feature["kind"] == "categorical":
+            example[feature["name"]] = str(column.mode().iloc[0]) if len(column) else feature["levels"][0]
+        else:
+            example[feature["name"]] = float(column.median()) if len(column) else 0.0
+    return example
