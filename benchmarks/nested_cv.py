@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pipeline  # noqa: F401 - settings of the numerical libraries, before they are imported
 
@@ -37,10 +37,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from models.measures.evaluate import auc
+from models.plan import validation_plan
 from models.procedure.encoding import read_inputs
 from models.procedure.folds import stratified_folds
 from models.procedure.resampling import Split, cross_validate, outcome_strata, stratified_splits
 from models.procedure.response_model import ResponseModel
+from models.settings import BoostingCandidate, ProcedureSettings, model_settings
 from pipeline.project.console import stdout
 from pipeline.project.files import read_json, read_yaml
 
@@ -52,7 +54,7 @@ class Problem:
     rows: pd.DataFrame
     y: np.ndarray
     features: list[dict[str, Any]]
-    settings: dict[str, Any]
+    settings: ProcedureSettings
     inner_folds: int
     seed: int
     splits: list[Split]
@@ -64,20 +66,18 @@ def problem(artifacts: Path, landmark: str) -> Problem:
     features = pd.read_parquet(artifacts / "features" / f"{landmark}.parquet")
     rows = features.merge(known, on="usubjid").sort_values("usubjid", ignore_index=True)
     y = rows["outcome"].to_numpy(dtype=float)
-    settings, validation = read_yaml(Path("configs/models.yaml")), read_yaml(Path("configs/validation.yaml"))
-    seed = validation["seed"]
-    splits = stratified_splits(
-        outcome_strata(y, rows["arm"]), folds=validation["folds"], repeats=1, seed=seed
-    )
+    settings = model_settings(read_yaml(Path("configs/models.yaml")))
+    plan = validation_plan(read_yaml(Path("configs/validation.yaml")))
+    splits = stratified_splits(outcome_strata(y, rows["arm"]), folds=plan.folds, repeats=1, seed=plan.seed)
     return Problem(
         rows,
         y,
         read_json(artifacts / "features" / f"{landmark}.json")["features"],
-        settings | {"candidates": {"lightgbm": settings["candidates"]["lightgbm"]}},
-        validation["inner_folds"],
-        seed,
+        settings.alone("lightgbm"),
+        plan.inner_folds,
+        plan.seed,
         # scikit-learn has one seed for all outer folds.
-        [replace(split, seed=seed) for split in splits],
+        [replace(split, seed=plan.seed) for split in splits],
     )
 
 
@@ -106,9 +106,9 @@ class InnerFolds:
 
 
 def scikit_learn(given: Problem, *, encode_inside: bool) -> np.ndarray:
-    candidate = given.settings["candidates"]["lightgbm"]
+    candidate = cast("BoostingCandidate", given.settings.candidates["lightgbm"])
     classifier = lightgbm.LGBMClassifier(
-        **candidate["fixed"],
+        **candidate.fixed,
         random_state=given.seed,
         n_jobs=1,
         verbosity=-1,
@@ -121,7 +121,7 @@ def scikit_learn(given: Problem, *, encode_inside: bool) -> np.ndarray:
     if encode_inside:
         text = [feature["name"] for feature in given.features if feature["kind"] == "categorical"]
         encoder = OneHotEncoder(
-            min_frequency=given.settings["encoding"]["min_level_patients"],
+            min_frequency=given.settings.encoding.min_level_patients,
             handle_unknown="infrequent_if_exist",
         )
         columns = make_column_transformer((encoder, text), remainder="passthrough", sparse_threshold=0.0)
@@ -130,7 +130,8 @@ def scikit_learn(given: Problem, *, encode_inside: bool) -> np.ndarray:
         X = X.assign(**{name: X[name].astype(object).where(X[name].notna(), None) for name in text})
     else:
         estimator, X = make_pipeline(classifier), numbers
-    points = {**candidate["grid"], "n_estimators": candidate["rounds"]}
+    points = {name: list(values) for name, values in candidate.grid.items()}
+    points["n_estimators"] = list(candidate.rounds)
     search = GridSearchCV(
         estimator,
         {f"lgbmclassifier__{name}": values for name, values in points.items()},

@@ -20,9 +20,11 @@ from sklearn.linear_model import LogisticRegression
 
 from features.errors import UserError
 from models.measures.common import BoolArray, FloatArray, Measure
+from models.plan import ValidationPlan
 from models.procedure.encoding import learn_encoding
 from models.procedure.folds import stratified_folds
 from models.serving.serving import PcrModel
+from models.settings import EncodingSettings, ModelSettings
 
 
 class PolicyError(UserError):
@@ -90,19 +92,13 @@ class StrategyModel:
     """
 
     features: Sequence[Mapping[str, Any]]
-    encoding: Mapping[str, Any]
+    encoding: EncodingSettings
     penalty: float
 
     def fit(self, X: pd.DataFrame, treated: BoolArray, y: FloatArray) -> FittedStrategy:
         """Learn from `X` (n, >= features), the arm (n,) and the outcome (n,), NaN where it is missing."""
         known = ~np.isnan(y)
-        learned = learn_encoding(
-            X,
-            self.features,
-            min_level_patients=self.encoding["min_level_patients"],
-            max_missing_share=self.encoding["max_missing_share"],
-            shrinkage=self.encoding["imputation_shrinkage"],
-        )
+        learned = learn_encoding(X, self.features, self.encoding)
         coder = PcrModel({"features": self.features, "encoding": learned})
         mean, scale = np.array(learned["mean"]), np.array(learned["scale"])
         design = _with_products(coder, mean, scale, X, treated)
@@ -253,11 +249,11 @@ def arms_of(study: Mapping[str, Any], strategy: str) -> Arms:
 
 def strategy_model(
     features: Sequence[Mapping[str, Any]],
-    settings: Mapping[str, Any],
-    validation: Mapping[str, Any],
+    settings: ModelSettings,
+    plan: ValidationPlan,
     baseline: str,
 ) -> StrategyModel:
     """Return the outcome model of the strategies; PolicyError if a feature was not known at `baseline`."""
     refuse_later_features(features, baseline)
     own = [feature for feature in features if feature["name"] != "arm"]
-    return StrategyModel(own, settings["encoding"], validation["strategy"]["penalty"])
+    return StrategyModel(own, settings.encoding, plan.strategy.penalty)

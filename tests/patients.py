@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from models.settings import BoostingCandidate, EncodingSettings, LogisticCandidate, ProcedureSettings
+
 FEATURES: list[dict[str, Any]] = [
     {"name": "arm", "kind": "categorical", "levels": ["A", "B"], "unit": "", "domain": "clinical",
      "known_at": "baseline", "low": None, "high": None, "required": True},
@@ -15,24 +17,16 @@ FEATURES: list[dict[str, Any]] = [
     {"name": "ctdna_state", "kind": "categorical", "levels": ["not_done", "negative", "positive"], "unit": "",
      "domain": "ctdna", "known_at": "c1", "low": None, "high": None},
 ]  # fmt: skip
-SETTINGS: dict[str, Any] = {
-    "encoding": {"min_level_patients": 5, "max_missing_share": 0.8, "imputation_shrinkage": 0.2},
-    "candidates": {
-        "logistic": {
-            "kind": "logistic",
-            "penalties": [0.01, 0.1, 1.0],
-            "spline_knots": 4,
-            "splines": ["age_years"],
-            "interactions": [["arm", "til_pct"]],
-        },
-        "lightgbm": {
-            "kind": "lightgbm",
-            "rounds": [5, 10],
-            "grid": {"num_leaves": [3], "min_data_in_leaf": [10]},
-            "fixed": {"learning_rate": 0.2, "max_bin": 15},
-        },
-    },
-}
+LINEAR = LogisticCandidate(
+    "logistic", (0.01, 0.1, 1.0), spline_knots=4, splines=("age_years",), interactions=(("arm", "til_pct"),)
+)
+BOOSTING = BoostingCandidate(
+    "lightgbm",
+    rounds=(5, 10),
+    grid={"num_leaves": (3,), "min_data_in_leaf": (10,)},
+    fixed={"learning_rate": 0.2, "max_bin": 15},
+)
+SETTINGS = ProcedureSettings(EncodingSettings(5, 0.8, 0.2), {"logistic": LINEAR, "lightgbm": BOOSTING})
 
 
 def patients(n: int = 120, seed: int = 1, missing: float = 0.1) -> tuple[pd.DataFrame, np.ndarray]:

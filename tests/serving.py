@@ -21,13 +21,14 @@ from models.procedure.response_model import ResponseModel
 from models.serving import serving
 from models.serving.registry import Record, Store, ensure_run, ensure_version, finish_run
 from models.serving.training_summary import support, venn_abers
+from models.settings import ServingSettings
 from tests.malformed import GOOD
 from tests.patients import FEATURES, SETTINGS, patients
 
 ROOT = Path(__file__).parents[1]
 NAME = "pcr-made-up-c1"
 REQUIREMENTS = [f"{name}=={version(name)}" for name in ("numpy", "pandas", "lightgbm")]
-SUPPORT = {"support_quantile": 0.99, "unit_tolerance": 3.0, "min_level_patients": 5, "folds": 3, "seed": 1}
+SUPPORT = ServingSettings(0.99, 3.0, ("arm",))
 
 
 def write_served_model(folder: Path, candidate: str = "lightgbm", seed: int = 1) -> None:
@@ -38,7 +39,9 @@ def write_served_model(folder: Path, candidate: str = "lightgbm", seed: int = 1)
         "required": ["arm"],
         "refused": {"outcome": ["pcr", "rcb_class"], "later": ["c2", "presurgery"]},
         "interval": venn_abers(fitted.tuned_[candidate].score, y),
-        "support": support(fitted.models_[candidate], frame, y, SUPPORT),
+        "support": support(
+            fitted.models_[candidate], frame, y, SUPPORT, min_level_patients=5, folds=3, seed=1
+        ),
     }
     document = fitted.documents_[candidate] | {
         "landmark": "c1",

@@ -10,6 +10,7 @@ import pandas as pd
 
 from models.evaluation.performance import arm_groups, each_or_its_error, shown_thresholds
 from models.measures.evaluate import by_repeat, compare, evaluate
+from models.plan import ValidationPlan
 from models.procedure.domain_sets import ALL, WITHOUT
 
 MODEL, RULES = "chosen", "rules"
@@ -21,9 +22,7 @@ PAIRS = (
 )  # fmt: skip
 
 
-def differences(
-    predictions: pd.DataFrame, arm: pd.Series, validation: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
+def differences(predictions: pd.DataFrame, arm: pd.Series, plan: ValidationPlan) -> dict[str, dict[str, Any]]:
     """Return ``{model-rules: {delta_measure: {value, low, high}}}``, and ``model-rules@ARM`` within arms.
 
     Differences are on the same patients, folds and repeats. Groups with too few events or non-events are
@@ -41,26 +40,24 @@ def differences(
     result: dict[str, dict[str, Any]] = {}
     for a, b in ((a, b) for a, b in PAIRS if a in by_model and b in by_model):
         for name, inside in arm_groups(f"{a}-{b}", arms).items():
-            result[name] = _differ(y[inside], by_model[a][:, inside], by_model[b][:, inside], validation)
+            result[name] = _differ(y[inside], by_model[a][:, inside], by_model[b][:, inside], plan)
     return result
 
 
-def _differ(y: np.ndarray, a: np.ndarray, b: np.ndarray, validation: Mapping[str, Any]) -> dict[str, Any]:
+def _differ(y: np.ndarray, a: np.ndarray, b: np.ndarray, plan: ValidationPlan) -> dict[str, Any]:
     found: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
-    if min(y.sum(), len(y) - y.sum()) < validation["min_events"]:
+    if not plan.judges(y):
         return found
 
     def differences_of(names: Sequence[str]) -> dict[str, Any]:
-        rng = np.random.default_rng(validation["seed"])
-        limits = {"bootstrap": validation["bootstrap"], "level": validation["level"]}
-        measured = compare(y, a, b, names, rng=rng, **limits)
+        measured = compare(y, a, b, names, bootstrap=plan.bootstrap, rng=plan.generator(), level=plan.level)
         return {key: measure.as_dict() for key, measure in measured.items()}
 
-    names = [*MEASURES, *shown_thresholds(validation)]
+    names = [*MEASURES, *shown_thresholds(plan)]
     return found | each_or_its_error(differences_of, names, prefix="delta_")
 
 
-def added_by_domains(predictions: pd.DataFrame, validation: Mapping[str, Any]) -> dict[str, Any]:
+def added_by_domains(predictions: pd.DataFrame, plan: ValidationPlan) -> dict[str, Any]:
     """Return what each domain adds to those before it, and to all others; and each set's adequacy.
 
     Adequacy is the share of the whole set's gain in log-likelihood over the prevalence that a set reaches
@@ -68,7 +65,7 @@ def added_by_domains(predictions: pd.DataFrame, validation: Mapping[str, Any]) -
     """
     ids, y, by_set = by_repeat(predictions, sorted(predictions["model"].unique()))
     del ids
-    differ = partial(_differ, validation=validation)
+    differ = partial(_differ, plan=plan)
     names = predictions["model"].unique()
     growing = sorted((name for name in names if name != ALL and not name.startswith(WITHOUT)), key=len)
     order = [*growing, ALL]
@@ -82,9 +79,7 @@ def added_by_domains(predictions: pd.DataFrame, validation: Mapping[str, Any]) -
     return found
 
 
-def on_common_patients(
-    by_landmark: Mapping[str, pd.DataFrame], validation: Mapping[str, Any]
-) -> dict[str, Any]:
+def on_common_patients(by_landmark: Mapping[str, pd.DataFrame], plan: ValidationPlan) -> dict[str, Any]:
     """Return the model at every landmark on the patients at risk at all, each against the one before.
 
     Folds differ between landmarks; the differences are paired by patient alone.
@@ -96,12 +91,12 @@ def on_common_patients(
         places = ids.get_indexer(pd.Index(common))
         p[name], y = by_model[MODEL][:, places], outcome[places]
     found: dict[str, Any] = {"n": {"value": len(common)}, "events": {"value": int(y.sum())}}
-    limits = {"bootstrap": validation["bootstrap"], "level": validation["level"]}
     for name, of_landmark in p.items():
-        rng = np.random.default_rng(validation["seed"])
-        measured = evaluate(y, of_landmark, MEASURES, rng=rng, **limits)
+        measured = evaluate(
+            y, of_landmark, MEASURES, bootstrap=plan.bootstrap, rng=plan.generator(), level=plan.level
+        )
         found[name] = {measure: each.as_dict() for measure, each in measured.items()}
-    return found | {f"{a}-{b}": _differ(y, p[a], p[b], validation) for b, a in pairwise(p)}
+    return found | {f"{a}-{b}": _differ(y, p[a], p[b], plan) for b, a in pairwise(p)}
 
 
 def primary_comparison(study: Mapping[str, Any], by_landmark: Mapping[str, Any]) -> dict[str, Any]:

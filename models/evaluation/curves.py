@@ -1,7 +1,6 @@
 """A landmark's curves, as points to draw: calibration with its band, ROC, and decision curves."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,13 +10,14 @@ from models.measures.common import MeasureError, draw_patients
 from models.measures.evaluate import by_repeat
 from models.measures.loess import MIN_DISTINCT, distinct_predictions, smoothed_risk
 from models.measures.net_benefit import decision_curves
+from models.plan import ValidationPlan
 
 POINTS = 60
 CENTRAL = (2.5, 97.5)
 """Centiles of the predictions between which the curve is drawn: outside, there is hardly a patient."""
 
 
-def calibration_curves(predictions: pd.DataFrame, validation: Mapping[str, Any]) -> pd.DataFrame:
+def calibration_curves(predictions: pd.DataFrame, plan: ValidationPlan) -> pd.DataFrame:
     """Return the loess-smoothed observed risk of every model at a grid of predictions, with a bootstrap band.
 
     The curve is the mean over repeats; the band holds the models fixed and draws patients
@@ -29,10 +29,8 @@ def calibration_curves(predictions: pd.DataFrame, validation: Mapping[str, Any])
         model, predicted, observed, low, high.
     """
     ids, y, by_model = by_repeat(predictions, judged_models(predictions))
-    samples = draw_patients(
-        len(ids), validation["loess_bootstrap"], np.random.default_rng(validation["seed"])
-    )
-    tail = 100 * (1 - validation["level"]) / 2
+    samples = draw_patients(len(ids), plan.loess_bootstrap, plan.generator())
+    tail = 100 * (1 - plan.level) / 2
     parts = []
     for model, p in by_model.items():
         if distinct_predictions(p) < MIN_DISTINCT:
@@ -97,7 +95,7 @@ def _roc(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def benefit_curves(
-    predictions: pd.DataFrame, branch: pd.Series, de_escalated: Sequence[str], validation: Mapping[str, Any]
+    predictions: pd.DataFrame, branch: pd.Series, de_escalated: Sequence[str], plan: ValidationPlan
 ) -> pd.DataFrame:
     """Return the decision curves of model, rules and the rules' allocation, of treating all and none.
 
@@ -106,8 +104,8 @@ def benefit_curves(
     ids, y, by_model = by_repeat(predictions, ["chosen", "rules"])
     spared = branch.reindex(ids).isin(de_escalated).to_numpy()
     parts = []
-    for decision, entry in validation["thresholds"].items():
-        thresholds = np.arange(entry["from"], entry["to"] + entry["step"] / 2, entry["step"]).round(6)
+    for decision, entry in plan.thresholds.items():
+        thresholds = entry.grid()
         acted = spared if decision == "de_escalation" else ~spared
         strategies: dict[str, np.ndarray] = {name: by_model[name] for name in ("chosen", "rules")}
         if de_escalated:
@@ -115,8 +113,8 @@ def benefit_curves(
         parts.append(
             decision_curves(
                 y, strategies, thresholds, decision,
-                bootstrap=validation["bootstrap"], rng=np.random.default_rng(validation["seed"]),
-                level=validation["level"],
+                bootstrap=plan.bootstrap, rng=plan.generator(),
+                level=plan.level,
             )
         )  # fmt: skip
     return pd.concat(parts, ignore_index=True)

@@ -13,6 +13,7 @@ import pandas as pd
 from features.errors import UserError
 from models.measures.common import MeasureError
 from models.measures.evaluate import calibration_intercept, evaluate
+from models.plan import ValidationPlan
 from models.procedure.calibration import recalibrate
 from models.serving.serving import PcrModel
 
@@ -25,17 +26,6 @@ Recalibration = Literal["none", "intercept", "logistic"]
 
 class ExternalError(UserError):
     """A model that cannot be judged on a cohort, and what to do."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a validation is made: the fewest patients with and without pCR, and how intervals are drawn."""
-
-    min_events: int
-    bootstrap: int
-    loess_bootstrap: int
-    level: float
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -87,7 +77,7 @@ def recalibrated(p: np.ndarray, y: np.ndarray, kind: Recalibration) -> tuple[np.
 
 
 def validate_externally(
-    model: PcrModel, rows: pd.DataFrame, y: np.ndarray, plan: Plan, kind: Recalibration
+    model: PcrModel, rows: pd.DataFrame, y: np.ndarray, plan: ValidationPlan, kind: Recalibration
 ) -> ExternalValidation:
     """Judge a stored model on a cohort, by all measures.
 
@@ -123,12 +113,12 @@ def validate_externally(
     )  # fmt: skip
 
 
-def measured(y: np.ndarray, p: np.ndarray, plan: Plan) -> dict[str, dict[str, float | str]]:
+def measured(y: np.ndarray, p: np.ndarray, plan: ValidationPlan) -> dict[str, dict[str, float | str]]:
     """Return every measure with its interval, or under ``error`` why it could not be computed."""
     measures: dict[str, dict[str, float | str]] = {}
     for name in MEASURES:
         # Each measure draws the same bootstrap samples, whichever others are asked for.
-        rng = np.random.default_rng(plan.seed)
+        rng = plan.generator()
         try:
             estimate = evaluate(
                 y, p, [name], rng=rng, bootstrap=plan.bootstrap, level=plan.level,

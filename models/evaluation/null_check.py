@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from models.measures.evaluate import auc
+from models.plan import ValidationPlan
 from models.procedure.backends import Backend
 from models.procedure.resampling import (
     Progress,
@@ -22,24 +23,23 @@ from models.procedure.resampling import (
     stratified_splits,
 )
 from models.procedure.response_model import ResponseModel
+from models.settings import ProcedureSettings
 
 
 def permuted_auc(
     rows: pd.DataFrame,
     y: np.ndarray,
     features: list[dict[str, Any]],
-    settings: Any,
-    validation: Any,
+    settings: ProcedureSettings,
+    plan: ValidationPlan,
     seed: int,
 ) -> float:
     """Return the mean within-fold AUC of the chosen model when the outcome is permuted within arm."""
     rng = np.random.default_rng(seed)
     shuffled = pd.Series(y).groupby(rows["arm"].to_numpy()).transform(rng.permutation).to_numpy()
-    splits = stratified_splits(
-        outcome_strata(shuffled, rows["arm"]), folds=validation["folds"], repeats=1, seed=seed
-    )
+    splits = stratified_splits(outcome_strata(shuffled, rows["arm"]), folds=plan.folds, repeats=1, seed=seed)
     results = cross_validate(
-        lambda task: [ResponseModel(features, settings, validation["inner_folds"], task)],
+        lambda task: [ResponseModel(features, settings, plan.inner_folds, task)],
         rows, shuffled, splits, workers=1,
     )  # fmt: skip
     return float(np.mean([auc(shuffled[r.split.test], r.predictions["chosen"]) for r in results]))
@@ -70,19 +70,19 @@ def permuted_aucs(
     rows: pd.DataFrame,
     y: np.ndarray,
     features: list[dict[str, Any]],
-    settings: Any,
-    validation: Any,
+    settings: ProcedureSettings,
+    plan: ValidationPlan,
     backend: Backend,
     progress: Progress = silently,
 ) -> np.ndarray:
     """Return the AUC of every permutation at one landmark, shape (permutations,)."""
-    count = validation["permutations"]
-    seeds = np.random.SeedSequence(validation["seed"]).generate_state(count) % 2**31
-    shared = (rows, y, features, settings, validation)
+    count = plan.permutations
+    seeds = np.random.SeedSequence(plan.seed).generate_state(count) % 2**31
+    shared = (rows, y, features, settings, plan)
     results = run_tasks(_permutation, shared, [int(seed) for seed in seeds], backend=backend)
     return np.array([result.document["auc"] for result in progress(results, count)])
 
 
 def _permutation(shared: tuple[Any, ...], seed: int) -> TaskResult:
-    rows, y, features, settings, validation = shared
-    return TaskResult({"auc": permuted_auc(rows, y, features, settings, validation, seed)}, {})
+    rows, y, features, settings, plan = shared
+    return TaskResult({"auc": permuted_auc(rows, y, features, settings, plan, seed)}, {})

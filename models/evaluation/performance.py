@@ -1,6 +1,6 @@
 """Every measure of every model at one landmark, pooled and by arm, out of fold."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from joblib import Parallel, delayed
 from models.measures.common import MeasureError
 from models.measures.evaluate import by_repeat, evaluate, observed_minus_expected
 from models.measures.loess import LOESS_MEASURES, MIN_DISTINCT, distinct_predictions
+from models.plan import ValidationPlan
 from models.procedure.backends import workers
 
 MEASURES = (
@@ -25,12 +26,12 @@ FREQUENCIES = (RULES, "prevalence")
 BENEFIT = {"de_escalation": "net_benefit", "escalation": "net_benefit_escalation"}
 
 
-def shown_thresholds(validation: Mapping[str, Any]) -> list[str]:
+def shown_thresholds(plan: ValidationPlan) -> list[str]:
     """Return the net-benefit measures at the thresholds that are shown among the metrics."""
     return [
         f"{BENEFIT[decision]}@{threshold:g}"
-        for decision, entry in validation["thresholds"].items()
-        for threshold in entry["shown"]
+        for decision, entry in plan.thresholds.items()
+        for threshold in entry.shown
     ]
 
 
@@ -40,7 +41,7 @@ def judged_models(predictions: pd.DataFrame) -> list[str]:
 
 
 def judge(
-    predictions: pd.DataFrame, arm: pd.Series, branch: pd.Series, validation: Mapping[str, Any]
+    predictions: pd.DataFrame, arm: pd.Series, branch: pd.Series, plan: ValidationPlan
 ) -> dict[str, dict[str, Any]]:
     """Return ``{model: {measure: {value, low, high}}}``; a model within an arm is named ``model@ARM``.
 
@@ -65,18 +66,18 @@ def judge(
     distinct = {(p.tobytes(), inside.tobytes(), smoothed(name)): (inside, p) for name, inside, p in groups}
     # Threads: the linear algebra and the sorting of the bootstrap release the interpreter's lock.
     judged = Parallel(n_jobs=workers(), backend="threading")(
-        delayed(_judge_group)(y[inside], p[:, inside], validation, smooth=smooth)
+        delayed(_judge_group)(y[inside], p[:, inside], plan, smooth=smooth)
         for (_, _, smooth), (inside, p) in distinct.items()
     )
     of = dict(zip(distinct, judged, strict=True))
     found = {name: dict(of[p.tobytes(), inside.tobytes(), smoothed(name)]) for name, inside, p in groups}
     before = sorted(set(predictions["model"]) - set(by_model))
     for name, p in by_repeat(predictions, before)[2].items() if before else ():
-        found[name] = _measured(y, p, validation, CALIBRATION)
+        found[name] = _measured(y, p, plan, CALIBRATION)
     if RULES in by_model:
         known = branch.reindex(ids).fillna("none").to_numpy(dtype=object).astype(str)
         for name, inside in arm_groups(RULES, arms).items():
-            found[name] |= _by_branch(y[inside], by_model[RULES][:, inside], known[inside], validation)
+            found[name] |= _by_branch(y[inside], by_model[RULES][:, inside], known[inside], plan)
     return found
 
 
@@ -95,40 +96,36 @@ def smoothed(name: str) -> bool:
     return model == MODEL or not (within or model in FREQUENCIES)
 
 
-def _judge_group(
-    y: np.ndarray, p: np.ndarray, validation: Mapping[str, Any], *, smooth: bool
-) -> dict[str, Any]:
+def _judge_group(y: np.ndarray, p: np.ndarray, plan: ValidationPlan, *, smooth: bool) -> dict[str, Any]:
     curve = SMOOTHED if smooth and distinct_predictions(p) >= MIN_DISTINCT else ()
-    return _measured(y, p, validation, [*MEASURES, *curve, *shown_thresholds(validation)])
+    return _measured(y, p, plan, [*MEASURES, *curve, *shown_thresholds(plan)])
 
 
-def _measured(
-    y: np.ndarray, p: np.ndarray, validation: Mapping[str, Any], names: Sequence[str]
-) -> dict[str, Any]:
+def _measured(y: np.ndarray, p: np.ndarray, plan: ValidationPlan, names: Sequence[str]) -> dict[str, Any]:
     judged: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
-    if min(y.sum(), len(y) - y.sum()) < validation["min_events"]:
+    if not plan.judges(y):
         return judged
-    settings = {name: validation[name] for name in ("bootstrap", "level", "loess_bootstrap")}
 
     def measured(names: Sequence[str]) -> dict[str, Any]:
-        found = evaluate(y, p, names, rng=np.random.default_rng(validation["seed"]), **settings)
+        found = evaluate(
+            y, p, names, bootstrap=plan.bootstrap, rng=plan.generator(), level=plan.level,
+            loess_bootstrap=plan.loess_bootstrap,
+        )  # fmt: skip
         return {name: measure.as_dict() for name, measure in found.items()}
 
     return judged | each_or_its_error(measured, names)
 
 
-def _by_branch(
-    y: np.ndarray, p: np.ndarray, branch: np.ndarray, validation: Mapping[str, Any]
-) -> dict[str, Any]:
+def _by_branch(y: np.ndarray, p: np.ndarray, branch: np.ndarray, plan: ValidationPlan) -> dict[str, Any]:
     """Return observed minus expected pCR in every branch with enough patients for its interval."""
     counts = pd.Series(branch).value_counts()
-    enough = np.isin(branch, counts.index[counts >= validation["min_events"]])
+    enough = np.isin(branch, counts.index[counts >= plan.min_events])
     if not enough.any():
         return {}
     table = observed_minus_expected(
         y[enough], p[:, enough], branch[enough],
-        bootstrap=validation["bootstrap"], rng=np.random.default_rng(validation["seed"]),
-        level=validation["level"],
+        bootstrap=plan.bootstrap, rng=plan.generator(),
+        level=plan.level,
     )  # fmt: skip
     return {
         f"observed_minus_expected@{row['group']}": {

@@ -1,6 +1,6 @@
 """What to expect outside the trial, and how stable the model is, from the resampled models."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from models.measures.stability import (
     mean_absolute_prediction_error,
     replicate_frame,
 )
+from models.plan import ValidationPlan
 
 MODEL = "chosen"
 # Every bootstrap model's prediction is drawn for this many patients; the figures are of all.
@@ -57,7 +58,7 @@ def corrected_performance(apparent: pd.DataFrame, bootstrap: pd.DataFrame, level
 
 
 def instability(
-    apparent: pd.DataFrame, bootstrap: pd.DataFrame, thresholds: list[float]
+    apparent: pd.DataFrame, bootstrap: pd.DataFrame, thresholds: Sequence[float]
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Return how far the bootstrap models lie apart for the same patients, and points to draw."""
     original = apparent.sort_values("usubjid")["p"].to_numpy()
@@ -73,35 +74,33 @@ def instability(
     return found, points[["original", "prediction"]].round(6)
 
 
-def temporal_validation(rows: pd.DataFrame, validation: Mapping[str, Any]) -> dict[str, Any]:
+def temporal_validation(rows: pd.DataFrame, plan: ValidationPlan) -> dict[str, Any]:
     """Return the measures in later patients, whom the model was not learned from."""
     y, p = rows["y"].to_numpy(dtype=float), rows["p"].to_numpy()
     counts: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
-    if min(y.sum(), len(y) - y.sum()) < validation["min_events"]:
+    if not plan.judges(y):
         return counts
     try:
         found = evaluate(
             y, p, TEMPORAL,
-            bootstrap=validation["bootstrap"], rng=np.random.default_rng(validation["seed"]),
-            level=validation["level"], loess_bootstrap=validation["loess_bootstrap"],
+            bootstrap=plan.bootstrap, rng=plan.generator(),
+            level=plan.level, loess_bootstrap=plan.loess_bootstrap,
         )  # fmt: skip
     except MeasureError as error:
         return counts | {"error": str(error)}
     return counts | {name: measure.as_dict() for name, measure in found.items()}
 
 
-def left_out_centres(rows: pd.DataFrame, centre: pd.Series, validation: Mapping[str, Any]) -> dict[str, Any]:
+def left_out_centres(rows: pd.DataFrame, centre: pd.Series, plan: ValidationPlan) -> dict[str, Any]:
     """Return each centre's measures by the model that did not see it, and what to expect in a new centre."""
     groups = rows["usubjid"].map(centre).to_numpy(dtype=object).astype(str)
-    judged = by_group(
-        rows["y"], rows["p"], groups, level=validation["level"], fewest=validation["min_events"]
-    )
-    pooled = pool(judged, level=validation["level"])
+    judged = by_group(rows["y"], rows["p"], groups, level=plan.level, fewest=plan.min_events)
+    pooled = pool(judged, level=plan.level)
     return {"pooled": pooled_document(pooled), "centres": as_document(judged)}
 
 
 def robustness(
-    resampled: pd.DataFrame, centre: pd.Series, validation: Mapping[str, Any]
+    resampled: pd.DataFrame, centre: pd.Series, plan: ValidationPlan
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Return what the resampled models tell, and points of the instability plot.
 
@@ -113,14 +112,14 @@ def robustness(
         Centre by usubjid.
     """
     of = {str(scheme): rows for scheme, rows in resampled.loc[resampled["model"] == MODEL].groupby("scheme")}
-    level, thresholds = validation["level"], validation["thresholds"]["de_escalation"]["shown"]
+    level, thresholds = plan.level, plan.thresholds["de_escalation"].shown
     unstable, points = instability(of["apparent"], of["bootstrap"], thresholds)
     found = {
         "optimism_corrected": corrected_performance(of["apparent"], of["bootstrap"], level),
         "instability": unstable,
     }
     if "temporal" in of:
-        found["temporal"] = temporal_validation(of["temporal"], validation)
+        found["temporal"] = temporal_validation(of["temporal"], plan)
     if "centre" in of:
-        found["left_out_centres"] = left_out_centres(of["centre"], centre, validation)
+        found["left_out_centres"] = left_out_centres(of["centre"], centre, plan)
     return found, points

@@ -18,6 +18,7 @@ from models.measures.common import Measure, draw_patients, percentile_interval
 from models.measures.definitions import definition
 from models.measures.evaluate import by_repeat
 from models.measures.heterogeneity import logit_auc
+from models.plan import ValidationPlan
 from models.policy import StrategyModel
 from models.procedure.backends import workers
 from models.procedure.comparators import Rules
@@ -33,6 +34,7 @@ from models.procedure.resampling import (
 from models.procedure.response_model import ResponseModel, patient_loss
 from models.rules.review import branches_under_alternatives
 from models.rules.table import BRANCH
+from models.settings import ModelSettings, ProcedureSettings
 
 MODELS = ("chosen", "rules")
 
@@ -43,30 +45,26 @@ class Analysis:
 
     rows: pd.DataFrame
     features: list[dict[str, Any]]
-    settings: dict[str, Any]
-    validation: dict[str, Any]
+    settings: ModelSettings
+    plan: ValidationPlan
     arm: str | None
 
     @property
-    def linear(self) -> dict[str, Any]:
-        """The settings with the linear candidate alone."""
-        name = self.validation["domains"]["candidate"]
-        return {
-            "encoding": self.settings["encoding"],
-            "candidates": {name: self.settings["candidates"][name]},
-        }
+    def linear(self) -> ProcedureSettings:
+        """The procedure with the linear candidate alone."""
+        return self.settings.alone(self.plan.domains.candidate)
 
     def procedures(self, seed: int) -> list[Procedure]:
         """Return the linear candidate and the rules, unfitted."""
-        folds = self.validation["inner_folds"]
+        folds = self.plan.inner_folds
         model = ResponseModel(self.features, self.linear, folds, seed)
-        return [model, Rules(self.validation["branch_shrinkage"])]
+        return [model, Rules(self.plan.branch_shrinkage)]
 
     def predicted(self, rows: pd.DataFrame, y: np.ndarray, procedures: Any = None) -> dict[str, np.ndarray]:
         """Return out-of-fold probabilities of model and rules, each (1, n), by one repeat of the folds."""
         splits = stratified_splits(
             outcome_strata(y, rows["arm"]),
-            folds=self.validation["folds"], repeats=1, seed=self.validation["seed"],
+            folds=self.plan.folds, repeats=1, seed=self.plan.seed,
         )  # fmt: skip
         found: dict[str, np.ndarray] = {}
         for result in cross_validate(procedures or self.procedures, rows, y, splits, workers=workers()):
@@ -87,18 +85,18 @@ def scenario(
     Intervals by percentile bootstrap over patients; `weights` (n,) weight patients in all figures.
     """
     inside = np.ones(len(y), dtype=bool) if analysis.arm is None else (rows["arm"] == analysis.arm).to_numpy()
-    validation, y = analysis.validation, y[inside]
+    plan, y = analysis.plan, y[inside]
     found: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
-    if min(y.sum(), len(y) - y.sum()) < validation["min_events"]:
+    if not plan.judges(y):
         return found
     given = np.ones(len(y)) if weights is None else weights[inside]
-    rng = np.random.default_rng(validation["seed"])
-    counts = draw_patients(len(y), validation["bootstrap"], rng) * given
+    rng = plan.generator()
+    counts = draw_patients(len(y), plan.bootstrap, rng) * given
     of = {name: each[:, inside] for name, each in p.items()}
 
     def measured(kernel: Any) -> Measure:
         value, drawn = float(kernel(given[None])[0]), kernel(counts)
-        return percentile_interval(value, drawn[np.isfinite(drawn)], validation["level"])
+        return percentile_interval(value, drawn[np.isfinite(drawn)], plan.level)
 
     auc = definition("auc_bootstrap").kernel
     loss = definition("log_loss").kernel
@@ -137,9 +135,9 @@ def refitted(analysis: Analysis, rows: pd.DataFrame, outcome: pd.Series) -> dict
 def observation_weights(analysis: Analysis, outcome: pd.Series) -> np.ndarray:
     """Return 1 / P(outcome observed | features, arm) of every patient at risk, by ridge regression."""
     arm = (analysis.rows["arm"] == analysis.rows["arm"].iloc[0]).to_numpy()
-    strategy = analysis.validation["strategy"]
+    strategy = analysis.plan.strategy
     own = [feature for feature in analysis.features if feature["name"] != "arm"]
-    model = StrategyModel(own, analysis.settings["encoding"], strategy["penalty"])
+    model = StrategyModel(own, analysis.settings.encoding, strategy.penalty)
     fitted = model.fit(analysis.rows, arm, outcome.to_numpy(dtype=float))
     return 1 / fitted.observed(analysis.rows, arm)
 
@@ -165,20 +163,20 @@ def multiple_imputation(analysis: Analysis, outcome: pd.Series, count: int) -> d
     known = outcome.notna().to_numpy()
     rows, y = analysis.rows.loc[known].reset_index(drop=True), outcome[known].to_numpy(dtype=float)
     inside = np.ones(len(y), dtype=bool) if analysis.arm is None else (rows["arm"] == analysis.arm).to_numpy()
-    folds = analysis.validation["inner_folds"]
+    folds = analysis.plan.inner_folds
     aucs, losses = [], []
     for number in range(count):
 
         def procedures(seed: int, imputation: int = number) -> list[Procedure]:
             model = ImputedModel(analysis.features, analysis.linear, folds, seed, imputation)
-            return [model, Rules(analysis.validation["branch_shrinkage"])]
+            return [model, Rules(analysis.plan.branch_shrinkage)]
 
         p = {name: each[0, inside] for name, each in analysis.predicted(rows, y, procedures).items()}
         aucs.append(logit_auc(y[inside], p["chosen"]))
         margin = {name: np.log(each / (1 - each)) for name, each in p.items()}
         paired = patient_loss(margin["chosen"], y[inside]) - patient_loss(margin["rules"], y[inside])
         losses.append((paired.mean(), paired.var(ddof=1) / len(paired)))
-    level = analysis.validation["level"]
+    level = analysis.plan.level
     logit, se = np.array(aucs).T
     auc = {name: float(expit(value)) for name, value in rubin(logit, se**2, level).as_dict().items()}
     difference, variance = np.array(losses).T
@@ -216,7 +214,7 @@ def rule_readings(
     """Yield the comparison with the rules under each other reading; the model stays as it is."""
     ids, y, p = by_repeat(predictions, MODELS)
     rows = analysis.rows.set_index("usubjid").loc[ids].reset_index()
-    shrinkage = analysis.validation["branch_shrinkage"]
+    shrinkage = analysis.plan.branch_shrinkage
     of_rules = predictions.loc[predictions["model"] == "rules"]
     folds = of_rules.pivot_table(index="repeat", columns="usubjid", values="fold")
     in_force = rows[BRANCH]
@@ -274,5 +272,5 @@ def sensitivity_runs(
     )
     for part in progress(parts, len(parts)):
         found |= dict(part)
-    drawn = multiple_imputation(analysis, outcome, analysis.validation["imputations"])
+    drawn = multiple_imputation(analysis, outcome, analysis.plan.imputations)
     return found | {"missing predictors: multiple imputation": drawn}

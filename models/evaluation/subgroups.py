@@ -9,27 +9,28 @@ import pandas as pd
 from features.feature import STATE_SUFFIX
 from models.measures.evaluate import by_repeat
 from models.measures.heterogeneity import by_group, pool
+from models.plan import SubgroupPlan, ValidationPlan
 
 MODEL = "chosen"
 SEEN = {"done", "positive", "negative", "below_lod"}
 """States of a visit that gave a result."""
 
 
-def subgroup(frame: pd.DataFrame, entry: Mapping[str, Any]) -> pd.Series | None:
+def subgroup(frame: pd.DataFrame, entry: SubgroupPlan) -> pd.Series | None:
     """Return each patient's subgroup by one entry of the configuration, missing where it is not known.
 
     None where no feature of the entry is among the columns.
     """
-    known = [name for name in entry["features"] if name in frame]
+    known = [name for name in entry.features if name in frame]
     if not known:
         return None
     values: pd.Series = frame[known[0]]
-    if "cuts" in entry:
-        edges = [-np.inf, *entry["cuts"], np.inf]
+    if entry.cuts:
+        edges = [-np.inf, *entry.cuts, np.inf]
         names = [f"below {edges[1]:g}", *(f"from {edge:g}" for edge in edges[1:-1])]
         groups = pd.Series(pd.cut(values, edges, right=False, labels=names)).astype("str")
-    elif "together" in entry:
-        of_level = {level: name for name, levels in entry["together"].items() for level in levels}
+    elif entry.together:
+        of_level = {level: name for name, levels in entry.together.items() for level in levels}
         groups = values.map(of_level)
     else:
         groups = values.astype("str")
@@ -47,7 +48,7 @@ def evaluable_domains(frame: pd.DataFrame, features: Sequence[Mapping[str, Any]]
 
 
 def groupings(
-    frame: pd.DataFrame, features: Sequence[Mapping[str, Any]], configured: Mapping[str, Any]
+    frame: pd.DataFrame, features: Sequence[Mapping[str, Any]], configured: Mapping[str, SubgroupPlan]
 ) -> dict[str, pd.Series]:
     """Return the groupings by name: configured, arm, arm by receptor status, centre, what was evaluable."""
     found = {name: subgroup(frame, entry) for name, entry in configured.items()}
@@ -87,7 +88,7 @@ def heterogeneity(
     predictions: pd.DataFrame,
     frame: pd.DataFrame,
     features: Sequence[Mapping[str, Any]],
-    validation: Mapping[str, Any],
+    plan: ValidationPlan,
 ) -> dict[str, Any]:
     """Return the measures in every group of every grouping, and over centres their random-effects summary.
 
@@ -100,12 +101,17 @@ def heterogeneity(
     """
     ids, y, by_model = by_repeat(predictions, [MODEL])
     p, aligned = by_model[MODEL], frame.set_index("usubjid").loc[ids]
-    limits = {"level": validation["level"], "fewest": validation["min_events"]}
     document: dict[str, Any] = {}
-    for name, groups in groupings(aligned, features, validation["subgroups"]).items():
+    for name, groups in groupings(aligned, features, plan.subgroups).items():
         known = groups.notna().to_numpy()
-        judged = by_group(y[known], p[:, known], groups[known].astype("str").to_numpy(), **limits)
+        judged = by_group(
+            y[known],
+            p[:, known],
+            groups[known].astype("str").to_numpy(),
+            level=plan.level,
+            fewest=plan.min_events,
+        )
         document[name] = as_document(judged)
         if name == "centre":
-            document["centre_pooled"] = pooled_document(pool(judged, level=validation["level"]))
+            document["centre_pooled"] = pooled_document(pool(judged, level=plan.level))
     return document

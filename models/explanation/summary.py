@@ -22,7 +22,9 @@ def explain(
     cohort: pd.DataFrame,
     rules: pd.DataFrame,
     settings: Mapping[str, Any],
-    validation: Mapping[str, Any],
+    *,
+    seed: int,
+    level: float,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the out-of-fold contributions at a landmark, and what they say as a whole.
 
@@ -32,8 +34,8 @@ def explain(
         The chosen model's name and its fit in every fold (`models.procedure.resampling.fold_fits`).
     values, predictions, cohort, rules : DataFrame
         Feature values, out-of-fold predictions, cohort, and the branches of the rules, at the landmark.
-    description, settings, validation : mapping
-        features/<landmark>.json, configs/report_pages.yaml and configs/validation.yaml.
+    description, settings : mapping
+        features/<landmark>.json and configs/report_pages.yaml.
     """
     explained = explain_out_of_fold(
         fits["fits"], values, predictions, model=fits["model"], tolerance=TOLERANCE
@@ -41,7 +43,7 @@ def explain(
     branches = rules.set_index("usubjid")["protocol_branch"] if "protocol_branch" in rules else None
     summary = summarise(
         explained, values, description, cohort, branches, settings,
-        seed=validation["seed"], level=validation["level"],
+        seed=seed, level=level,
     )  # fmt: skip
     limits = settings["explanation"]
     strengths = interaction_strengths(

@@ -16,8 +16,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from features.errors import UserError
 from models.serving.serving import PcrModel
+from models.settings import BoostingCandidate, Candidate, LogisticCandidate
 
 # Harrell, Regression Modeling Strategies, 2nd ed., table 2.3.
 KNOT_CENTILES = {3: (10, 50, 90), 4: (5, 35, 65, 95), 5: (5, 27.5, 50, 72.5, 95)}
@@ -44,23 +44,17 @@ class Fit:
 
 
 def fit_candidate(
-    design: Design, settings: Mapping[str, Any], seed: int, points: Sequence[str] | None = None
+    design: Design, candidate: Candidate, seed: int, points: Sequence[str] | None = None
 ) -> Iterator[Fit]:
-    """Yield a fit for every point of the candidate's grid (or for the named `points` only), in grid order.
-
-    Raises
-    ------
-    ValueError
-        If ``settings["kind"]`` is neither ``logistic`` nor ``lightgbm``.
-    """
-    kinds = {"logistic": _fit_logistic, "lightgbm": _fit_lightgbm}
-    if settings["kind"] not in kinds:
-        raise UserError(f"candidate kind {settings['kind']!r} is unknown; known are {', '.join(kinds)}")
-    yield from kinds[settings["kind"]](design, settings, seed, points)
+    """Yield a fit for every point of the candidate's grid (or for the named `points` only), in grid order."""
+    if isinstance(candidate, LogisticCandidate):
+        yield from _fit_logistic(design, candidate, points)
+    else:
+        yield from _fit_lightgbm(design, candidate, seed, points)
 
 
 def linear_terms(
-    encoding: Mapping[str, Any], completed: np.ndarray, settings: Mapping[str, Any]
+    encoding: Mapping[str, Any], completed: np.ndarray, candidate: LogisticCandidate
 ) -> list[dict[str, Any]]:
     """Return the terms of the linear predictor: every column, the spline terms, the prespecified products.
 
@@ -69,14 +63,14 @@ def linear_terms(
     """
     columns = encoding["columns"]
     terms: list[dict[str, Any]] = [{"columns": [index]} for index in range(len(columns))]
-    for name in settings.get("splines") or []:
+    for name in candidate.splines:
         for index in _of_feature(columns, name):
-            knots = np.unique(np.percentile(completed[:, index], KNOT_CENTILES[settings["spline_knots"]]))
-            if len(knots) == settings["spline_knots"]:
+            knots = np.unique(np.percentile(completed[:, index], KNOT_CENTILES[candidate.spline_knots]))
+            if len(knots) == candidate.spline_knots:
                 terms += [
                     {"columns": [index], "knots": knots.tolist(), "spline": k} for k in range(len(knots) - 2)
                 ]
-    for first, second in settings.get("interactions") or []:
+    for first, second in candidate.interactions:
         pairs = itertools.product(_of_feature(columns, first), _of_feature(columns, second))
         terms += [{"columns": list(pair)} for pair in pairs]
     return terms
@@ -87,16 +81,15 @@ def _of_feature(columns: Sequence[Mapping[str, str]], name: str) -> list[int]:
 
 
 def _fit_logistic(
-    design: Design, settings: Mapping[str, Any], seed: int, points: Sequence[str] | None
+    design: Design, candidate: LogisticCandidate, points: Sequence[str] | None
 ) -> Iterator[Fit]:
     """Ridge logistic regression on standardised terms, one fit per penalty, each started from the last."""
-    del seed  # the optimum is unique
-    linear: dict[str, Any] = {"terms": linear_terms(design.encoding, design.train, settings)}
+    linear: dict[str, Any] = {"terms": linear_terms(design.encoding, design.train, candidate)}
     raw = _matrix(design, linear, design.train)
     linear |= {"mean": raw.mean(axis=0).tolist(), "scale": _scales(raw).tolist()}
     train, test = _matrix(design, linear, design.train), _matrix(design, linear, design.test)
     model = LogisticRegression(solver="newton-cholesky", warm_start=True, tol=1e-9, max_iter=200)
-    for penalty in settings["penalties"]:
+    for penalty in candidate.penalties:
         point = f"C={penalty}"
         if points is not None and point not in points:
             continue
@@ -124,7 +117,7 @@ def _scales(raw: np.ndarray) -> np.ndarray:
 
 
 def _fit_lightgbm(
-    design: Design, settings: Mapping[str, Any], seed: int, points: Sequence[str] | None
+    design: Design, candidate: BoostingCandidate, seed: int, points: Sequence[str] | None
 ) -> Iterator[Fit]:
     """One binned data set serves the grid, and one boosting run serves every number of rounds."""
     fixed = {
@@ -137,14 +130,14 @@ def _fit_lightgbm(
         "is_enable_sparse": False,
         "feature_pre_filter": False,
         "seed": seed,
-        **settings["fixed"],
+        **candidate.fixed,
     }
     data = lightgbm.Dataset(design.train, label=design.y, params=fixed, free_raw_data=False)
-    names = list(settings["grid"])
-    for values in itertools.product(*settings["grid"].values()):
+    names = list(candidate.grid)
+    for values in itertools.product(*candidate.grid.values()):
         grid = dict(zip(names, values, strict=True))
         label = ",".join(f"{name}={value}" for name, value in grid.items())
-        wanted = {f"{label},rounds={n}": n for n in settings["rounds"]}
+        wanted = {f"{label},rounds={n}": n for n in candidate.rounds}
         if points is not None:
             wanted = {point: n for point, n in wanted.items() if point in points}
         if not wanted:
@@ -154,7 +147,7 @@ def _fit_lightgbm(
         booster = lightgbm.train(fixed | grid, data, num_boost_round=most, keep_training_booster=True)
         margins = staged_margins(booster, design.test, list(wanted.values()))
         for (point, rounds), margin in zip(wanted.items(), margins, strict=True):
-            document = {"boosting": {"rounds": rounds, **grid, **settings["fixed"]}}
+            document = {"boosting": {"rounds": rounds, **grid, **candidate.fixed}}
             # The text is needed for the chosen point only, which is asked for by name.
             text = booster.model_to_string(num_iteration=rounds) if points is not None else None
             yield Fit(point, document, text, margin)

@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from models.plan import ValidationPlan
 from models.procedure.backends import Backend
 from models.procedure.resampling import (
     FoldResult,
@@ -28,6 +29,7 @@ from models.procedure.resampling import (
 from models.procedure.response_model import ResponseModel
 from models.rules.branch_frequency import BranchFrequency, Prevalence
 from models.rules.table import BRANCH
+from models.settings import ModelSettings, ProcedureSettings
 
 SHARED = ("arm", "hr")
 
@@ -73,17 +75,20 @@ class RuleInputs:
     ----------
     features : sequence of mappings
         From `rule_input_features`.
-    settings : mapping
-        configs/models.yaml: its ``encoding``, and the penalties under ``comparators.rule_inputs``.
+    settings : ProcedureSettings
+        `ModelSettings.rule_inputs`.
     inner_folds, seed : int
         As in `ResponseModel`.
     """
 
     def __init__(
-        self, features: Sequence[Mapping[str, Any]], settings: Mapping[str, Any], inner_folds: int, seed: int
+        self,
+        features: Sequence[Mapping[str, Any]],
+        settings: ProcedureSettings,
+        inner_folds: int,
+        seed: int,
     ) -> None:
-        own = {"encoding": settings["encoding"], "candidates": settings["comparators"]}
-        self.model = ResponseModel(features, own, inner_folds, seed)
+        self.model = ResponseModel(features, settings, inner_folds, seed)
 
     def fit(self, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Tune the penalty and fit, inside the training part; `groups` as in `ResponseModel.fit`."""
@@ -98,8 +103,8 @@ class RuleInputs:
 def comparators(
     features: Sequence[Mapping[str, Any]],
     rule_inputs: Sequence[Mapping[str, Any]],
-    settings: Mapping[str, Any],
-    validation: Mapping[str, Any],
+    settings: ModelSettings,
+    plan: ValidationPlan,
     seed: int,
 ) -> list[Rules | ArmAndReceptor | RuleInputs]:
     """Return the comparators that a landmark's data allow: simpler ones need the hormone receptor status.
@@ -108,15 +113,15 @@ def comparators(
     ----------
     features, rule_inputs : sequence of mappings
         The landmark's features, and the features of `RuleInputs`.
-    settings, validation : mapping
+    settings, plan
         configs/models.yaml and configs/validation.yaml.
     seed : int
         Seed of the inner folds.
     """
-    found: list[Rules | ArmAndReceptor | RuleInputs] = [Rules(validation["branch_shrinkage"])]
+    found: list[Rules | ArmAndReceptor | RuleInputs] = [Rules(plan.branch_shrinkage)]
     if set(SHARED) <= {feature["name"] for feature in features}:
-        found.append(ArmAndReceptor(validation["branch_shrinkage"]))
-        found.append(RuleInputs(rule_inputs, settings, validation["inner_folds"], seed))
+        found.append(ArmAndReceptor(plan.branch_shrinkage))
+        found.append(RuleInputs(rule_inputs, settings.rule_inputs, plan.inner_folds, seed))
     return found
 
 
@@ -142,8 +147,8 @@ def cross_validated(
     y: np.ndarray,
     features: Sequence[Mapping[str, Any]],
     rule_inputs: Sequence[Mapping[str, Any]],
-    settings: Mapping[str, Any],
-    validation: Mapping[str, Any],
+    settings: ModelSettings,
+    plan: ValidationPlan,
     backend: Backend,
     *,
     store: Store | None = None,
@@ -155,15 +160,15 @@ def cross_validated(
     """
     splits = stratified_splits(
         outcome_strata(y, rows["arm"]),
-        folds=validation["folds"],
-        repeats=validation["repeats"],
-        seed=validation["seed"],
+        folds=plan.folds,
+        repeats=plan.repeats,
+        seed=plan.seed,
     )
 
     def procedures(seed: int) -> list[Procedure]:
         return [
-            ResponseModel(features, settings, validation["inner_folds"], seed),
-            *comparators(features, rule_inputs, settings, validation, seed),
+            ResponseModel(features, settings.procedure, plan.inner_folds, seed),
+            *comparators(features, rule_inputs, settings, plan, seed),
         ]
 
     results = cross_validate(

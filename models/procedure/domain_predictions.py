@@ -1,11 +1,9 @@
 """The linear candidate on every set of domains, on the folds of the whole model."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
+from models.plan import ValidationPlan
 from models.procedure.backends import workers
 from models.procedure.domain_sets import ARM, Features, domain_sets
 from models.procedure.resampling import (
@@ -19,13 +17,14 @@ from models.procedure.resampling import (
     tidy,
 )
 from models.procedure.response_model import ResponseModel
+from models.settings import ModelSettings, ProcedureSettings
 
 
 class OnSet:
     """The candidate on one set of features, under a name of its own."""
 
     def __init__(
-        self, name: str, features: Features, settings: Mapping[str, Any], folds: int, seed: int
+        self, name: str, features: Features, settings: ProcedureSettings, folds: int, seed: int
     ) -> None:
         self.name = name
         self.model = ResponseModel(features, settings, folds, seed)
@@ -44,23 +43,22 @@ def domain_predictions(
     rows: pd.DataFrame,
     y: np.ndarray,
     features: Features,
-    settings: Mapping[str, Any],
-    validation: Mapping[str, Any],
+    settings: ModelSettings,
+    plan: ValidationPlan,
     progress: Progress = silently,
 ) -> pd.DataFrame:
     """Return the tidy out-of-fold predictions of every set, on the same folds as the whole model's."""
     splits = stratified_splits(
         outcome_strata(y, rows[ARM]),
-        folds=validation["folds"],
-        repeats=validation["domains"]["repeats"],
-        seed=validation["seed"],
+        folds=plan.folds,
+        repeats=plan.domains.repeats,
+        seed=plan.seed,
     )
-    name = validation["domains"]["candidate"]
-    alone = {"encoding": settings["encoding"], "candidates": {name: settings["candidates"][name]}}
+    alone = settings.alone(plan.domains.candidate)
     sets = domain_sets(features)
 
     def procedures(seed: int) -> list[Procedure]:
-        return [OnSet(name, chosen, alone, validation["inner_folds"], seed) for name, chosen in sets.items()]
+        return [OnSet(name, chosen, alone, plan.inner_folds, seed) for name, chosen in sets.items()]
 
     results = cross_validate(procedures, rows, y, splits, workers=workers())
     predicted = [FoldResult(each.split, each.predictions) for each in progress(results, len(splits))]

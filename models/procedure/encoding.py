@@ -13,6 +13,7 @@ import pandas as pd
 
 from features.errors import UserError
 from models.serving.serving import PcrModel
+from models.settings import EncodingSettings
 
 
 @dataclass(frozen=True)
@@ -45,32 +46,17 @@ def read_inputs(frame: pd.DataFrame, features: Sequence[Mapping[str, Any]]) -> I
 def learn_encoding(
     frame: pd.DataFrame,
     features: Sequence[Mapping[str, Any]],
-    *,
-    min_level_patients: int,
-    max_missing_share: float,
-    shrinkage: float,
+    settings: EncodingSettings,
 ) -> dict[str, Any]:
     """Return the ``encoding`` of a model document, learned from the rows of `frame` (n, >= features).
 
     `features` are mappings with ``name``, ``kind`` (numeric or categorical) and, if categorical, ``levels``;
     all else is as in `encoding_of`.
     """
-    inputs = read_inputs(frame, features)
-    return encoding_of(
-        inputs,
-        min_level_patients=min_level_patients,
-        max_missing_share=max_missing_share,
-        shrinkage=shrinkage,
-    )
+    return encoding_of(read_inputs(frame, features), settings)
 
 
-def encoding_of(
-    inputs: Inputs,
-    *,
-    min_level_patients: int,
-    max_missing_share: float,
-    shrinkage: float,
-) -> dict[str, Any]:
+def encoding_of(inputs: Inputs, settings: EncodingSettings) -> dict[str, Any]:
     """Return the ``encoding`` of a model document, learned from the rows of `inputs`.
 
     A numeric feature is one column. A categorical feature has one column per level that at least
@@ -82,12 +68,8 @@ def encoding_of(
     ----------
     inputs : Inputs
         Training rows.
-    min_level_patients : int
-        Fewest rows for which a level gets a column.
-    max_missing_share : float in [0, 1]
-        Largest share of missing values with which a feature is used.
-    shrinkage : float in (0, 1]
-        Weight of the identity in the correlation matrix from which values are imputed.
+    settings : EncodingSettings
+        When a level gets a column, when a feature is used, and how strongly imputation is shrunken.
 
     Returns
     -------
@@ -100,9 +82,7 @@ def encoding_of(
     ValueError
         If no column varies.
     """
-    columns = _used_columns(
-        inputs, min_level_patients=min_level_patients, max_missing_share=max_missing_share
-    )
+    columns = _used_columns(inputs, settings)
     encoded = inputs.encoded(columns)
     missing = np.isnan(encoded)
     low = np.where(missing, np.inf, encoded).min(axis=0, initial=np.inf)
@@ -121,7 +101,7 @@ def encoding_of(
         "scale": scale.tolist(),
         "low": low[varies].tolist(),
         "high": high[varies].tolist(),
-        "imputation": imputation_weights((encoded - mean) / scale, shrinkage).tolist(),
+        "imputation": imputation_weights((encoded - mean) / scale, settings.imputation_shrinkage).tolist(),
     }
 
 
@@ -165,9 +145,7 @@ def _all_columns(feature: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"feature": name, "level": level} for level in feature["levels"]]
 
 
-def _used_columns(
-    inputs: Inputs, *, min_level_patients: int, max_missing_share: float
-) -> list[dict[str, str]]:
+def _used_columns(inputs: Inputs, settings: EncodingSettings) -> list[dict[str, str]]:
     """Return the columns of features known often enough, without rare levels and the most frequent one."""
     counts = np.nansum(inputs.values, axis=0)
     missing = np.isnan(inputs.values).mean(axis=0)
@@ -177,11 +155,11 @@ def _used_columns(
         places[column["feature"]].append(place)
     for feature in inputs.features:
         # All columns of a feature are missing together.
-        known = [place for place in places[feature["name"]] if missing[place] <= max_missing_share]
+        known = [place for place in places[feature["name"]] if missing[place] <= settings.max_missing_share]
         if feature["kind"] == "numeric":
             used += [inputs.columns[place] for place in known]
             continue
-        seen = [place for place in known if counts[place] >= min_level_patients]
+        seen = [place for place in known if counts[place] >= settings.min_level_patients]
         reference = max(seen, key=lambda place: float(counts[place]), default=None)
         used += [inputs.columns[place] for place in seen if place != reference]
     return used

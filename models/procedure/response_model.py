@@ -15,6 +15,7 @@ from models.procedure.candidates import Design, Fit, fit_candidate
 from models.procedure.encoding import Inputs, encoding_of, read_inputs
 from models.procedure.folds import stratified_folds
 from models.serving.serving import PcrModel
+from models.settings import ProcedureSettings
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
     ----------
     features : sequence of mappings
         Inputs, as in ``features/<landmark>.json``.
-    settings : mapping
-        The content of configs/models.yaml.
+    settings : ProcedureSettings
+        The encoding, and the candidates to choose from.
     inner_folds : int
         Folds of the inner cross-validation.
     seed : int
@@ -61,7 +62,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         features: Sequence[Mapping[str, Any]],
-        settings: Mapping[str, Any],
+        settings: ProcedureSettings,
         inner_folds: int = 5,
         seed: int = 0,
     ) -> None:
@@ -101,7 +102,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         self.documents_: dict[str, dict[str, Any]] = {}
         self.boosters_: dict[str, str | None] = {}
         for name, tuned in self.tuned_.items():
-            (fit,) = fit_candidate(design, self.settings["candidates"][name], self.seed, [tuned.point])
+            (fit,) = fit_candidate(design, self.settings.candidates[name], self.seed, [tuned.point])
             self.documents_[name] = self._document(name, design, fit, tuned)
             self.boosters_[name] = fit.booster
         self.models_ = {
@@ -153,26 +154,19 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
 
     def _learned_coder(self, train: Inputs) -> tuple[dict[str, Any], PcrModel]:
         """Learn encoding and imputation from the training part; return them, and what applies them."""
-        learned = self.settings["encoding"]
-        encoding = encoding_of(
-            train,
-            min_level_patients=learned["min_level_patients"],
-            max_missing_share=learned["max_missing_share"],
-            shrinkage=learned["imputation_shrinkage"],
-        )
+        encoding = encoding_of(train, self.settings.encoding)
         return encoding, PcrModel({"features": self.features, "encoding": encoding})
 
     def _tune(self, inputs: Inputs, y: np.ndarray, groups: np.ndarray | None) -> dict[str, Tuned]:
         """Cross-validate every grid point of every candidate on the same inner folds."""
-        margins: dict[str, dict[str, np.ndarray]] = {name: {} for name in self.settings["candidates"]}
+        margins: dict[str, dict[str, np.ndarray]] = {name: {} for name in self.settings.candidates}
         for train, test in stratified_folds(y, self.inner_folds, self.seed, groups):
             design = self._design(inputs.rows(train), y[train], inputs.rows(test))
-            for name, settings in self.settings["candidates"].items():
+            for name, settings in self.settings.candidates.items():
                 for fit in fit_candidate(design, settings, self.seed):
                     margins[name].setdefault(fit.point, np.empty(len(y)))[test] = fit.margin
         return {
-            name: _best(points, y, self.settings["candidates"][name]["kind"])
-            for name, points in margins.items()
+            name: _best(points, y, self.settings.candidates[name].kind) for name, points in margins.items()
         }
 
     def _document(self, name: str, design: Design, fit: Fit, tuned: Tuned) -> dict[str, Any]:

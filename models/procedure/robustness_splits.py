@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from models.plan import ResamplingPlan, ValidationPlan
 from models.procedure.backends import Backend
 from models.procedure.comparators import Rules
 from models.procedure.resampling import (
@@ -24,12 +25,13 @@ from models.procedure.resampling import (
     tidy,
 )
 from models.procedure.response_model import ResponseModel
+from models.settings import ProcedureSettings
 
 MODELS = ("chosen", "rules")
 
 
 def schemes(
-    rows: pd.DataFrame, y: np.ndarray, settings: Mapping[str, Any], landmark: str, seed: int
+    rows: pd.DataFrame, y: np.ndarray, settings: ResamplingPlan, landmark: str, seed: int
 ) -> dict[str, list[Split]]:
     """Return the splits of each scheme: apparent, bootstrap, temporal, and where configured centre.
 
@@ -42,11 +44,11 @@ def schemes(
     strata = outcome_strata(y, rows["arm"])
     found = {
         "apparent": [apparent_split(len(y), seed=seed)],
-        "bootstrap": bootstrap_splits(len(y), samples=settings["bootstrap"], seed=seed, strata=strata),
+        "bootstrap": bootstrap_splits(len(y), samples=settings.bootstrap, seed=seed, strata=strata),
     }
     if rows["rand_date"].notna().all():
-        found["temporal"] = [temporal_split(rows["rand_date"], settings["temporal_share"], seed=seed)]
-    if landmark in settings["centres_left_out_at"] and len(rows["siteid"].unique()) > 1:
+        found["temporal"] = [temporal_split(rows["rand_date"], settings.temporal_share, seed=seed)]
+    if landmark in settings.centres_left_out_at and len(rows["siteid"].unique()) > 1:
         found["centre"] = leave_one_out_splits(rows["siteid"].to_numpy(dtype=object), seed=seed)
     return found
 
@@ -56,8 +58,8 @@ def resampled(
     y: np.ndarray,
     splits: Mapping[str, Sequence[Split]],
     features: Sequence[Mapping[str, Any]],
-    settings: Mapping[str, Any],
-    validation: Mapping[str, Any],
+    settings: ProcedureSettings,
+    plan: ValidationPlan,
     backend: Backend,
     *,
     store: Store | None = None,
@@ -70,8 +72,8 @@ def resampled(
 
     def procedures(seed: int) -> list[Procedure]:
         return [
-            ResponseModel(features, settings, validation["inner_folds"], seed),
-            Rules(validation["branch_shrinkage"]),
+            ResponseModel(features, settings, plan.inner_folds, seed),
+            Rules(plan.branch_shrinkage),
         ]
 
     every = [(scheme, split) for scheme, some in splits.items() for split in some]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from models.procedure.response_model import ResponseModel
 from models.serving.training_summary import later_visits, support, venn_abers
+from models.settings import ModelSettings
 
 
 def outcome_columns(tables: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -24,28 +25,28 @@ def serving_part(
     landmark: str,
     rows: pd.DataFrame,
     y: np.ndarray,
-    settings: Mapping[str, Any],
+    settings: ModelSettings,
     branches: Mapping[str, Any],
     outcomes: Sequence[str],
 ) -> dict[str, Any]:
     """Return what `serving.RowScorer` reads: interval, support, refused columns, protocol branches."""
-    own = settings["serving"]
-    how = {
-        "support_quantile": own["support_quantile"],
-        "unit_tolerance": own["unit_tolerance"],
-        "min_level_patients": settings["encoding"]["min_level_patients"],
-        "folds": fitted.inner_folds,
-        "seed": fitted.seed,
-    }
     return {
-        "required": own["required"],
+        "required": list(settings.serving.required),
         "refused": {
             "outcome": list(outcomes),
             "later": later_visits(study["visits"], study["schedule"][landmark]["visits"]),
         },
         "interval": {"method": "inductive Venn-Abers on inner out-of-fold predictions"}
         | venn_abers(fitted.tuned_[fitted.chosen_].score, y),
-        "support": support(fitted.models_[fitted.chosen_], rows, y, how),
+        "support": support(
+            fitted.models_[fitted.chosen_],
+            rows,
+            y,
+            settings.serving,
+            min_level_patients=settings.encoding.min_level_patients,
+            folds=fitted.inner_folds,
+            seed=fitted.seed,
+        ),
         "rules": branches,
     }
 

@@ -16,6 +16,7 @@ from sklearn.isotonic import isotonic_regression
 
 from models.procedure.folds import stratified_folds
 from models.serving.serving import PcrModel
+from models.settings import ServingSettings
 
 Steps = dict[str, list[float]]
 
@@ -74,7 +75,14 @@ def venn_abers(score: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> St
 
 
 def support(
-    model: PcrModel, rows: pd.DataFrame, y: np.ndarray, settings: Mapping[str, Any]
+    model: PcrModel,
+    rows: pd.DataFrame,
+    y: np.ndarray,
+    settings: ServingSettings,
+    *,
+    min_level_patients: int,
+    folds: int,
+    seed: int,
 ) -> dict[str, Any]:
     """Return what rows like the training patients look like.
 
@@ -84,9 +92,12 @@ def support(
         The fitted model; its encoding decides which columns count.
     rows, y : DataFrame and array (n,)
         Its training patients and their outcome (which only deals the folds).
-    settings : mapping
-        ``support_quantile``: share of held-out training patients within the limit; ``min_level_patients``;
-        ``unit_tolerance``; ``folds``; ``seed``.
+    settings : ServingSettings
+        Its `support_quantile` is the share of held-out training patients within the limit.
+    min_level_patients : int
+        A level of fewer patients is rare.
+    folds, seed : int
+        Of the folds in which patients are held out.
 
     Returns
     -------
@@ -100,15 +111,15 @@ def support(
     columns = model.complete(model.encode(rows))
     standard = (columns - np.asarray(encoding["mean"])) / np.asarray(encoding["scale"])
     distance = np.empty(len(y))
-    for train, test in stratified_folds(y, settings["folds"], settings["seed"]):
+    for train, test in stratified_folds(y, folds, seed):
         distance[test] = np.linalg.norm(standard[test] @ _root(standard[train]), axis=1)
     used = {column["feature"] for column in encoding["columns"]}
     features = [feature for feature in model.document["features"] if feature["name"] in used]
     return {
         "root": _root(standard).tolist(),
-        "limit": float(np.quantile(distance, settings["support_quantile"])),
-        "quantile": settings["support_quantile"],
-        "unit_tolerance": settings["unit_tolerance"],
+        "limit": float(np.quantile(distance, settings.support_quantile)),
+        "quantile": settings.support_quantile,
+        "unit_tolerance": settings.unit_tolerance,
         "seen": {
             f["name"]: [float(rows[f["name"]].min()), float(rows[f["name"]].max())]
             for f in features
@@ -116,9 +127,7 @@ def support(
         },
         "rare": {
             name: levels
-            for name, levels in (
-                (f["name"], _rare(rows, f, settings["min_level_patients"])) for f in features
-            )
+            for name, levels in ((f["name"], _rare(rows, f, min_level_patients)) for f in features)
             if levels
         },
     }

@@ -11,10 +11,10 @@ from rich.table import Table
 from models.evaluation.external import (
     ExternalError,
     ExternalValidation,
-    Plan,
     Recalibration,
     validate_externally,
 )
+from models.plan import validation_plan
 from pipeline.project import paths
 from pipeline.project.console import stdout
 from pipeline.project.estimates import bounds_text, number_text, parse_estimate
@@ -46,18 +46,13 @@ def print_validation(
     if not raw.exists():
         raise ExternalError(f"{raw} does not exist: give the study's raw files, --source FOLDER")
     rows, y = cohort_rows(path, raw, landmark)
-    validation = validate_externally(opened, rows, y, read_plan(), cast("Recalibration", recalibration))
+    plan = validation_plan(read_yaml(Path(paths.VALIDATION)))
+    validation = validate_externally(opened, rows, y, plan, cast("Recalibration", recalibration))
     stdout().print(table(validation, f"{content['title']}, {landmark}", simulated=simulated))
     for line in remarks(validation):
         stdout().print(escape(line), highlight=False, soft_wrap=True)
     if out is not None:
         write_json(out, asdict(validation) | {"study": study, "landmark": landmark})
-
-
-def read_plan() -> Plan:
-    """Return how a validation is made, from configs/validation.yaml."""
-    content = read_yaml(Path(paths.VALIDATION))
-    return Plan(**{name: content[name] for name in Plan.__dataclass_fields__})
 
 
 def table(validation: ExternalValidation, cohort: str, *, simulated: bool) -> Table:

@@ -16,6 +16,7 @@ from models.measures.evaluate import population_values
 from models.procedure.backends import workers
 from models.procedure.encoding import learn_encoding
 from models.serving.serving import PcrModel
+from models.settings import EncodingSettings
 from pipeline.project.console import reported_errors, stderr, stdout
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json
 from pipeline.simulation_checks.populations import (
@@ -31,7 +32,7 @@ def flexible_auc(
     learn: pd.DataFrame, judge: pd.DataFrame, features: list[dict[str, Any]], settings: Any, seed: int
 ) -> float:
     """Return the population AUC in `judge` of a model learned from `learn` (rows of `simulated_rows`)."""
-    encoding = learn_encoding(learn, features, min_level_patients=1, max_missing_share=1.0, shrinkage=1.0)
+    encoding = learn_encoding(learn, features, EncodingSettings(1, 1.0, 1.0))
     coder = PcrModel({"features": features, "encoding": encoding})
     parts = [split_truth(rows.loc[rows["outcome"].notna()]) for rows in (learn, judge)]
     (x, truth), (x_judge, truth_judge) = [(coder.encode(rows), secret["p"]) for rows, secret in parts]

@@ -24,10 +24,12 @@ from rich.progress import track
 
 from features.errors import UserError
 from models.measures.evaluate import evaluate, population_values
+from models.plan import ValidationPlan, validation_plan
 from models.policy import StrategyModel, arms_of, strategy_model, strategy_values
 from models.procedure.backends import workers
 from models.procedure.resampling import cross_validate, outcome_strata, stratified_splits
 from models.procedure.response_model import ResponseModel
+from models.settings import ModelSettings, model_settings
 from pipeline.project.console import reported_errors, stderr
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json, write_tables, write_text
 from pipeline.simulation_checks.populations import (
@@ -70,8 +72,8 @@ class Setting:
     """What all studies share: spec, configurations, features by landmark, and the pool of patients."""
 
     spec: SimulationSpec
-    models: dict[str, Any]
-    validation: dict[str, Any]
+    models: ModelSettings
+    validation: ValidationPlan
     plan: dict[str, Any]
     features: list[dict[str, Any]]
     baseline_features: list[dict[str, Any]]
@@ -83,7 +85,7 @@ class Setting:
 
     def procedure(self, seed: int) -> ResponseModel:
         """Return the modelling procedure, unfitted."""
-        return ResponseModel(self.features, self.models, self.validation["inner_folds"], seed)
+        return ResponseModel(self.features, self.models.procedure, self.validation.inner_folds, seed)
 
     def strategy_model(self) -> StrategyModel:
         """Return the outcome model of the strategies."""
@@ -149,7 +151,7 @@ def out_of_fold_trial(rows: pd.DataFrame, population: pd.DataFrame, setting: Set
     measures, validation = setting.plan["out_of_fold"]["measures"], setting.validation
     repeats = setting.plan["out_of_fold"]["repeats"]
     splits = stratified_splits(
-        outcome_strata(y, X["arm"]), folds=validation["folds"], repeats=repeats, seed=seed
+        outcome_strata(y, X["arm"]), folds=validation.folds, repeats=repeats, seed=seed
     )
     p = np.empty((repeats, len(y)))
     judge, _, truth = analysed(population)
@@ -161,7 +163,7 @@ def out_of_fold_trial(rows: pd.DataFrame, population: pd.DataFrame, setting: Set
         of_folds.append(population_values(truth[few], fold_p, measures))
     final = setting.procedure(seed).fit(X, y).predict_proba(judge)[:, 1]
     rng = np.random.default_rng(seed)
-    found = evaluate(y, p, measures, bootstrap=validation["bootstrap"], rng=rng, level=validation["level"])
+    found = evaluate(y, p, measures, bootstrap=validation.bootstrap, rng=rng, level=validation.level)
     return {name: [m.value, m.low, m.high] for name, m in found.items()} | {
         "folds": pd.DataFrame(of_folds).mean().to_dict(),
         "final": population_values(truth, final, measures),
@@ -173,16 +175,16 @@ def strategy_trial(rows: pd.DataFrame, population: pd.DataFrame, setting: Settin
     (strategy,) = setting.spec.study["strategies"]
     validation = setting.validation
     visible, _ = split_truth(rows)
-    delta = validation["strategy"]["delta"]
+    delta = validation.strategy.delta
     found = strategy_values(
         visible,
         rows["outcome"].to_numpy(dtype=float),
         arms_of(setting.spec.study, strategy),
         setting.strategy_model(),
-        folds=validation["strategy"]["folds"],
+        folds=validation.strategy.folds,
         seed=seed,
         delta=delta,
-        level=validation["level"],
+        level=validation.level,
     )
     judge, truth = split_truth(population)
     values = [
@@ -244,8 +246,8 @@ def study_stored_model(pool: Patients, population: Patients, setting: Setting, f
         return stored_model_trial(
             part(scored, number, plan["patients"], seed),
             plan["measures"],
-            bootstrap=validation["bootstrap"],
-            level=validation["level"],
+            bootstrap=validation.bootstrap,
+            level=validation.level,
             seed=number,
         )
 
@@ -358,12 +360,13 @@ def main() -> None:
     """Simulate, run the studies, write the figures and the page."""
     args = stage_paths(__doc__ or "", "study", "configs", "features", "work", "out", "page")
     plan = read_yaml(args.configs / "coverage.yaml")["coverage"]
-    models, validation = (read_yaml(args.configs / f"{name}.yaml") for name in ("models", "validation"))
+    documents = {name: read_yaml(args.configs / f"{name}.yaml") for name in ("models", "validation")}
     with reported_errors():
         spec = read_simulation_spec(args.study, args.configs)
     baseline, landmark = spec.study["landmarks"][0], plan["landmark"]
     described = (read_json(args.features / f"{name}.json")["features"] for name in (landmark, baseline))
-    setting = Setting(spec, models, validation, plan, *described)
+    models, validation = documents["models"], documents["validation"]
+    setting = Setting(spec, model_settings(models), validation_plan(validation), plan, *described)
     patients = work_folder(args.work, POPULATION_CODE, digest(spec), plan["seed"])
     parts = ("stored_model", "out_of_fold", "strategies")
     pool_size = max(plan[name]["trials"] * plan[name]["patients"] for name in parts)

@@ -13,23 +13,24 @@ from models.evaluation.comparison import (
     on_common_patients,
     primary_comparison,
 )
+from models.plan import validation_plan
 from pipeline.project.files import read_yaml, stage_paths, write_json
 
 
 def main() -> None:
     """Read all predictions, compare, write."""
     args = stage_paths(__doc__ or "", "study", "validation", "predictions", "domains", "cohort", "comparison")
-    study, validation = read_yaml(args.study), read_yaml(args.validation)
+    study, plan = read_yaml(args.study), validation_plan(read_yaml(args.validation))
     arm = pd.read_parquet(args.cohort).set_index("usubjid")["arm"]
 
     def of(folder: Path) -> dict[str, pd.DataFrame]:
         return {name: pd.read_parquet(folder / f"{name}.parquet") for name in study["landmarks"]}
 
     predictions = of(args.predictions)
-    by_landmark = {name: differences(frame, arm, validation) for name, frame in predictions.items()}
-    domains = {name: added_by_domains(frame, validation) for name, frame in of(args.domains).items()}
+    by_landmark = {name: differences(frame, arm, plan) for name, frame in predictions.items()}
+    domains = {name: added_by_domains(frame, plan) for name, frame in of(args.domains).items()}
     found = {"primary": primary_comparison(study, by_landmark), **by_landmark, "domains": domains}
-    write_json(args.comparison, found | {"common_patients": on_common_patients(predictions, validation)})
+    write_json(args.comparison, found | {"common_patients": on_common_patients(predictions, plan)})
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 import pandas as pd
 
+from models.plan import validation_plan
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.domain_predictions import domain_predictions
+from models.settings import model_settings
 from pipeline.project.console import progress, reported_errors
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_tables
 
@@ -13,7 +15,8 @@ def main() -> None:
     args = stage_paths(
         __doc__ or "", "study", "settings", "validation", "features", "cohort", "rules", "predictions"
     )
-    settings, validation = read_yaml(args.settings), read_yaml(args.validation)
+    settings = model_settings(read_yaml(args.settings))
+    plan = validation_plan(read_yaml(args.validation))
     cohort, found = pd.read_parquet(args.cohort), {}
     with reported_errors():
         for landmark in read_yaml(args.study)["landmarks"]:
@@ -24,7 +27,7 @@ def main() -> None:
             )
             features = read_json(args.features / f"{landmark}.json")["features"]
             found[landmark] = domain_predictions(
-                rows, y, features, settings, validation, progress(f"{landmark}, domains")
+                rows, y, features, settings, plan, progress(f"{landmark}, domains")
             )
     write_tables(args.predictions, found)
 

@@ -7,6 +7,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from models.explanation.summary import explain
+from models.plan import validation_plan
 from models.procedure.backends import workers
 from pipeline.project.files import (
     read_json,
@@ -21,6 +22,7 @@ from pipeline.project.files import (
 
 def explained_landmark(args: Namespace, landmark: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the contributions at a landmark, and what they say as a whole."""
+    plan = validation_plan(read_yaml(args.validation))
     return explain(
         read_json(args.fits / f"{landmark}.json.gz"),
         pd.read_parquet(args.features / f"{landmark}.parquet"),
@@ -29,7 +31,8 @@ def explained_landmark(args: Namespace, landmark: str) -> tuple[pd.DataFrame, di
         pd.read_parquet(args.cohort),
         pd.read_parquet(args.rules / f"{landmark}.parquet"),
         read_yaml(args.settings),
-        read_yaml(args.validation),
+        seed=plan.seed,
+        level=plan.level,
     )
 
 

@@ -7,6 +7,7 @@ from models.evaluation.leakage import check_leakage
 from models.evaluation.performance import judge
 from models.evaluation.robustness import robustness
 from models.evaluation.subgroups import heterogeneity
+from models.plan import validation_plan
 from models.rules.table import BRANCH
 from pipeline.project.console import reported_errors
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json, write_table
@@ -18,20 +19,20 @@ def main() -> None:
         __doc__ or "", "study", "validation", "features", "description", "cohort", "rules", "predictions",
         "resampled", "metrics", "subgroups", "robustness", "benefit", "calibration", "roc", "instability",
     )  # fmt: skip
-    study, validation = read_yaml(args.study), read_yaml(args.validation)
+    study, plan = read_yaml(args.study), validation_plan(read_yaml(args.validation))
     patients = pd.read_parquet(args.cohort).set_index("usubjid")
     branch = pd.read_parquet(args.rules).set_index("usubjid")[BRANCH]
     predictions = pd.read_parquet(args.predictions)
-    judged = judge(predictions, patients["arm"], branch, validation)
+    judged = judge(predictions, patients["arm"], branch, plan)
     with reported_errors():
-        check_leakage(judged, validation["leakage_alarm_auc"], study["leakage_acknowledged"])
+        check_leakage(judged, plan.leakage_alarm_auc, study["leakage_acknowledged"])
     features = pd.read_parquet(args.features).join(patients["siteid"], on="usubjid")
     described = read_json(args.description)["features"]
-    subgroups = heterogeneity(predictions, features, described, validation)
-    robust, points = robustness(pd.read_parquet(args.resampled), patients["siteid"], validation)
+    subgroups = heterogeneity(predictions, features, described, plan)
+    robust, points = robustness(pd.read_parquet(args.resampled), patients["siteid"], plan)
     curves = {
-        args.benefit: benefit_curves(predictions, branch, study["de_escalated_branches"], validation),
-        args.calibration: calibration_curves(predictions, validation),
+        args.benefit: benefit_curves(predictions, branch, study["de_escalated_branches"], plan),
+        args.calibration: calibration_curves(predictions, plan),
         args.roc: roc_curves(predictions),
         args.instability: points,
     }

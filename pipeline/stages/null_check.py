@@ -12,7 +12,9 @@ import pandas as pd
 from rich.table import Table
 
 from models.evaluation.null_check import null_check, permuted_aucs
+from models.plan import validation_plan
 from models.procedure.analysis_set import analysis_rows
+from models.settings import model_settings
 from pipeline.project.console import progress, stdout
 from pipeline.project.files import read_json, read_yaml, write_json
 from pipeline.project.runtime import read_backend
@@ -24,7 +26,8 @@ def main() -> None:
     """Check every landmark, print a line each, and exit with 1 if one fails."""
     study = read_yaml(ACTIVE)
     artifacts = Path("artifacts") / study["study"]
-    settings, validation = read_yaml(Path("configs/models.yaml")), read_yaml(Path("configs/validation.yaml"))
+    settings = model_settings(read_yaml(Path("configs/models.yaml"))).procedure
+    plan = validation_plan(read_yaml(Path("configs/validation.yaml")))
     table = Table("landmark", "permutations", "mean AUC", "SE", "bound 0.5 + 2 SE", "passes")
     checks, backend = {}, read_backend()
     for landmark in study["landmarks"]:
@@ -34,9 +37,7 @@ def main() -> None:
             pd.read_parquet(artifacts / "rules" / f"{landmark}.parquet"),
         )
         features = read_json(artifacts / "features" / f"{landmark}.json")["features"]
-        check = null_check(
-            permuted_aucs(rows, y, features, settings, validation, backend, progress(landmark))
-        )
+        check = null_check(permuted_aucs(rows, y, features, settings, plan, backend, progress(landmark)))
         numbers = [f"{x:.4f}" for x in (check.mean, check.error, check.bound)]
         table.add_row(landmark, str(check.permutations), *numbers, "yes" if check.passes else "NO")
         checks[landmark] = check

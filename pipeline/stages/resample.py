@@ -5,8 +5,10 @@ Writes the predictions of every resampled model.
 
 import pandas as pd
 
+from models.plan import validation_plan
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.robustness_splits import resampled, schemes
+from models.settings import model_settings
 from pipeline.project import checkpoints
 from pipeline.project.console import progress, reported_errors
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_table
@@ -19,7 +21,8 @@ def main() -> None:
         __doc__ or "", "settings", "validation", "features", "description", "cohort", "rules", "predictions",
         landmark="name of the landmark",
     )  # fmt: skip
-    settings, validation = read_yaml(args.settings), read_yaml(args.validation)
+    documents = {"settings": read_yaml(args.settings), "validation": read_yaml(args.validation)}
+    settings, plan = model_settings(documents["settings"]), validation_plan(documents["validation"])
     features = read_json(args.description)["features"]
     cohort = pd.read_parquet(args.cohort)
     rows, y = analysis_rows(pd.read_parquet(args.features), cohort, pd.read_parquet(args.rules))
@@ -32,15 +35,14 @@ def main() -> None:
                 "rows": rows,
                 "y": y,
                 "features": features,
-                "settings": settings,
-                "validation": validation,
             }
+            | documents
         ),
     )
     with reported_errors():
-        splits = schemes(rows, y, validation["resampling"], args.landmark, validation["seed"])
+        splits = schemes(rows, y, plan.resampling, args.landmark, plan.seed)
         found = resampled(
-            rows, y, splits, features, settings, validation, read_backend(),
+            rows, y, splits, features, settings.procedure, plan, read_backend(),
             store=store, progress=progress(f"{args.landmark}, resampled"),
         )  # fmt: skip
     write_table(args.predictions, found)

@@ -8,6 +8,8 @@ beside.
 import pandas as pd
 
 from models.evaluation.sensitivity import Analysis, sensitivity_runs
+from models.plan import validation_plan
+from models.settings import model_settings
 from pipeline.project.configs import read_rules
 from pipeline.project.console import progress, reported_errors
 from pipeline.project.files import read_json, read_tables, read_yaml, stage_paths, write_json
@@ -24,7 +26,8 @@ def main() -> None:
     rows = pd.read_parquet(args.features).merge(pd.read_parquet(args.branches), on="usubjid")
     analysis = Analysis(
         rows.sort_values("usubjid", ignore_index=True), read_json(args.description)["features"],
-        read_yaml(args.settings), read_yaml(args.validation), study["primary"]["arm"],
+        model_settings(read_yaml(args.settings)), validation_plan(read_yaml(args.validation)),
+        study["primary"]["arm"],
     )  # fmt: skip
     with reported_errors():
         found = sensitivity_runs(

@@ -2,8 +2,10 @@
 
 import pandas as pd
 
+from models.plan import validation_plan
 from models.procedure.analysis_set import analysis_rows
 from models.sample_size.trial import too_small, trial_size
+from models.settings import model_settings
 from pipeline.project.console import reported_errors, stderr
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json
 
@@ -13,7 +15,8 @@ def main() -> None:
     args = stage_paths(
         __doc__ or "", "study", "settings", "validation", "features", "cohort", "rules", "size"
     )
-    settings, validation, found = read_yaml(args.settings), read_yaml(args.validation), {}
+    settings = model_settings(read_yaml(args.settings))
+    plan, found = validation_plan(read_yaml(args.validation)), {}
     with reported_errors():
         for landmark in read_yaml(args.study)["landmarks"]:
             rows, y = analysis_rows(
@@ -22,7 +25,7 @@ def main() -> None:
                 pd.read_parquet(args.rules / f"{landmark}.parquet"),
             )
             described = read_json(args.features / f"{landmark}.json")["features"]
-            found[landmark] = trial_size(rows, y, described, settings, validation)
+            found[landmark] = trial_size(rows, y, described, settings, plan)
             learned = found[landmark]["development"]
             if not learned["enough"]:
                 stderr().print(f"[yellow]Warning.[/] {too_small(landmark, learned)}", highlight=False)

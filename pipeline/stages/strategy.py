@@ -2,8 +2,10 @@
 
 import pandas as pd
 
+from models.plan import validation_plan
 from models.policy import arms_of, strategy_model, strategy_values
 from models.procedure.analysis_set import randomised_rows
+from models.settings import model_settings
 from pipeline.project.console import reported_errors
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json
 
@@ -14,11 +16,14 @@ def main() -> None:
         __doc__ or "", "study", "settings", "validation", "features", "description", "cohort", "values",
         strategy="arm whose strategy is compared", landmark="the landmark before treatment",
     )  # fmt: skip
-    study, validation = read_yaml(args.study), read_yaml(args.validation)
+    study, plan = read_yaml(args.study), validation_plan(read_yaml(args.validation))
     arms = arms_of(study, args.strategy)
     with reported_errors():
         model = strategy_model(
-            read_json(args.description)["features"], read_yaml(args.settings), validation, args.landmark
+            read_json(args.description)["features"],
+            model_settings(read_yaml(args.settings)),
+            plan,
+            args.landmark,
         )
         rows, outcome = randomised_rows(pd.read_parquet(args.features), pd.read_parquet(args.cohort))
         found = strategy_values(
@@ -26,10 +31,10 @@ def main() -> None:
             outcome.to_numpy(dtype=float),
             arms,
             model,
-            folds=validation["strategy"]["folds"],
-            seed=validation["seed"],
-            delta=validation["strategy"]["delta"],
-            level=validation["level"],
+            folds=plan.strategy.folds,
+            seed=plan.seed,
+            delta=plan.strategy.delta,
+            level=plan.level,
         )
     counts = {"n": {"value": len(rows)}, "outcome_missing": {"value": int(outcome.isna().sum())}}
     measures = {name: measure.as_dict() for name, measure in found.measures.items()}

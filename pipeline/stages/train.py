@@ -11,12 +11,14 @@ from typing import Any
 
 import pandas as pd
 
+from models.plan import validation_plan
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.comparators import cross_validated, rule_input_features
 from models.procedure.resampling import fold_fits, tidy
 from models.procedure.response_model import ResponseModel
 from models.serving import serving
 from models.serving.model_document import model_document, outcome_columns, serving_part
+from models.settings import model_settings
 from pipeline.project import checkpoints
 from pipeline.project.console import progress, reported_errors
 from pipeline.project.files import (
@@ -52,8 +54,9 @@ def main() -> None:
         "predictions", "fits", "model", landmark="name of the landmark",
     )  # fmt: skip
     with reported_errors():
-        study, settings = read_study(args.study), read_yaml(args.settings)
-    validation = read_yaml(args.validation)
+        study = read_study(args.study)
+    documents = {"settings": read_yaml(args.settings), "validation": read_yaml(args.validation)}
+    settings, plan = model_settings(documents["settings"]), validation_plan(documents["validation"])
     features = read_json(args.description)["features"]
     rule_inputs = rule_input_features(features, read_json(args.inputs))
     rows, y = analysis_rows(
@@ -64,16 +67,16 @@ def main() -> None:
     store = checkpoints.TaskStore(
         checkpoints.FOLDER,
         checkpoints.run_digest(
-            {"stage": "train", "rows": rows, "y": y, "features": features, "rule_inputs": rule_inputs,
-             "settings": settings, "validation": validation}
+            {"stage": "train", "rows": rows, "y": y, "features": features, "rule_inputs": rule_inputs}
+            | documents
         ),
     )  # fmt: skip
     with reported_errors():
         results = cross_validated(
-            rows, y, features, rule_inputs, settings, validation, read_backend(),
+            rows, y, features, rule_inputs, settings, plan, read_backend(),
             store=store, progress=progress(args.landmark),
         )  # fmt: skip
-        fitted = ResponseModel(features, settings, validation["inner_folds"], validation["seed"])
+        fitted = ResponseModel(features, settings.procedure, plan.inner_folds, plan.seed)
         fitted.fit(rows, y)
     write_table(args.predictions, tidy(results, rows["usubjid"].tolist(), y))
     write_json(args.fits, fold_fits(results, fitted.chosen_))

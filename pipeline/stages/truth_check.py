@@ -5,17 +5,19 @@ estimates; a strategy's value is the mean of the true probabilities. Nothing tha
 estimate depends on this stage.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from models.evaluation.truth import forecasts, in_population, true_values
+from models.plan import ValidationPlan, validation_plan
 from models.policy import arms_of, strategy_model
 from models.procedure.analysis_set import analysis_rows, randomised_rows
 from models.procedure.comparators import comparators, rule_input_features
 from models.serving.serving import read_model
+from models.settings import ModelSettings, model_settings
 from pipeline.project.console import reported_errors
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json
 from pipeline.simulation_checks.populations import digest, population, read_simulation_spec, split_truth
@@ -37,8 +39,8 @@ def attainable(path: Path, recipe_digest: str, landmark: str) -> dict[str, Any]:
 def strategies(
     folder: Path,
     study: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    validation: Mapping[str, Any],
+    settings: ModelSettings,
+    plan: ValidationPlan,
     rows: pd.DataFrame,
 ) -> dict[str, Any]:
     """Return the true values of every strategy of the study, given the population at the first landmark."""
@@ -48,21 +50,20 @@ def strategies(
         pd.read_parquet(folder / "cohort" / "cohort.parquet"),
     )
     features = read_json(folder / "features" / f"{baseline}.json")["features"]
-    model = strategy_model(features, settings, validation, baseline)
+    model = strategy_model(features, settings, plan, baseline)
     y, (visible, truth) = outcome.to_numpy(dtype=float), split_truth(rows)
     found = {}
     for strategy in study["strategies"]:
         fitted = model.fit(trial, (trial["arm"] == strategy).to_numpy(dtype=bool), y)
         name = f"{strategy}-{arms_of(study, strategy).reference}"
-        found[name] = true_values(visible, truth, fitted, validation["strategy"]["delta"])
+        found[name] = true_values(visible, truth, fitted, plan.strategy.delta)
     return found
 
 
 def landmark_truth(
-    folder: Path, landmark: str, rows: pd.DataFrame, configured: Sequence[Mapping[str, Any]]
+    folder: Path, landmark: str, rows: pd.DataFrame, settings: ModelSettings, plan: ValidationPlan
 ) -> dict[str, Any]:
     """Return n, true events and every model's values among the population's patients with an outcome."""
-    settings, validation = configured
     known = rows.loc[rows["outcome"].notna()].reset_index(drop=True)
     visible, truth = split_truth(known)
     features = read_json(folder / "features" / f"{landmark}.json")["features"]
@@ -72,7 +73,7 @@ def landmark_truth(
         pd.read_parquet(folder / "cohort" / "cohort.parquet"),
         pd.read_parquet(folder / "rules" / f"{landmark}.parquet"),
     )
-    compared = comparators(features, rule_inputs, settings, validation, validation["seed"])
+    compared = comparators(features, rule_inputs, settings, plan, plan.seed)
     models = in_population(
         forecasts(read_model(folder / "models" / landmark), compared, trial, y, visible), truth["p"]
     )
@@ -84,18 +85,19 @@ def main() -> None:
     args = stage_paths(
         __doc__ or "", "study", "configs", "settings", "validation", "attainable", "artifacts", "truth"
     )
-    settings, validation = read_yaml(args.settings), read_yaml(args.validation)
+    settings = model_settings(read_yaml(args.settings))
+    plan = validation_plan(read_yaml(args.validation))
     with reported_errors():
         spec = read_simulation_spec(args.study, args.configs)
         landmarks = spec.study["landmarks"]
         seed = spec.simulation["seed"] + SEED_OFFSET
-        rows = population(spec, validation["population"], seed, landmarks)
+        rows = population(spec, plan.population, seed, landmarks)
         found: dict[str, Any] = {
-            landmark: landmark_truth(args.artifacts, landmark, rows[landmark], (settings, validation))
+            landmark: landmark_truth(args.artifacts, landmark, rows[landmark], settings, plan)
             | {"attainable_auc": attainable(args.attainable, digest(spec), landmark)}
             for landmark in landmarks
         }
-        of = strategies(args.artifacts, spec.study, settings, validation, rows[landmarks[0]])
+        of = strategies(args.artifacts, spec.study, settings, plan, rows[landmarks[0]])
     write_json(args.truth, found | {"strategies": of})
 
 

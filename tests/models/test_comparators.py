@@ -5,17 +5,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from models.plan import validation_plan
 from models.procedure.comparators import ArmAndReceptor, RuleInputs, Rules, comparators, rule_input_features
 from models.rules.decisions import decisions, input_levels, known_inputs
 from models.rules.table import BRANCH, INPUT, parse_rules
+from models.settings import model_settings
 from tests.models.rule_tables import ISPY2, cohort, response, rules, sample, tables
 
-SETTINGS: dict[str, Any] = {
-    "encoding": {"min_level_patients": 1, "max_missing_share": 0.9, "imputation_shrinkage": 0.2},
-    "comparators": {"rule_inputs": {"kind": "logistic", "penalties": [0.1, 1.0]}},
-}
-VALIDATION: dict[str, Any] = {"branch_shrinkage": 5, "inner_folds": 3}
-FEATURES = [
+SETTINGS = model_settings(
+    {
+        "encoding": {"min_level_patients": 1, "max_missing_share": 0.9, "imputation_shrinkage": 0.2},
+        "comparators": {"rule_inputs": {"kind": "logistic", "penalties": [0.1, 1.0]}},
+    }
+)
+PLAN = validation_plan({"branch_shrinkage": 5, "inner_folds": 3})
+FEATURES: list[dict[str, Any]] = [
     {"name": "arm", "kind": "categorical", "levels": ["A", "B"]},
     {"name": "hr", "kind": "categorical", "levels": ["pos", "neg"]},
     {"name": "age", "kind": "numeric"},
@@ -40,7 +44,7 @@ def patients(n: int = 300, seed: int = 2) -> tuple[pd.DataFrame, np.ndarray]:
 
 def test_each_comparator_forecasts_under_its_own_name() -> None:
     X, y = patients()
-    every = comparators(FEATURES, rule_input_features(FEATURES, LEVELS), SETTINGS, VALIDATION, 1)
+    every = comparators(FEATURES, rule_input_features(FEATURES, LEVELS), SETTINGS, PLAN, 1)
     found: dict[str, np.ndarray] = {}
     for comparator in every:
         found |= comparator.fit(X, y).predictions(X)
@@ -50,15 +54,19 @@ def test_each_comparator_forecasts_under_its_own_name() -> None:
 
 
 def test_without_receptor_status_only_the_rules_are_left() -> None:
-    assert [type(c) for c in comparators(FEATURES[:1], [], SETTINGS, VALIDATION, 1)] == [Rules]
+    assert [type(c) for c in comparators(FEATURES[:1], [], SETTINGS, PLAN, 1)] == [Rules]
 
 
 def test_the_rule_inputs_model_sees_nothing_but_arm_receptor_and_inputs() -> None:
     X, y = patients()
     features = rule_input_features(FEATURES, LEVELS)
     assert [feature["name"] for feature in features] == ["arm", "hr", "rule_ctdna_c1"]
-    before = RuleInputs(features, SETTINGS, 3, 1).fit(X, y).predictions(X)["rule_inputs"]
-    after = RuleInputs(features, SETTINGS, 3, 1).fit(X.assign(age=0.0), y).predictions(X.assign(age=0.0))
+    before = RuleInputs(features, SETTINGS.rule_inputs, 3, 1).fit(X, y).predictions(X)["rule_inputs"]
+    after = (
+        RuleInputs(features, SETTINGS.rule_inputs, 3, 1)
+        .fit(X.assign(age=0.0), y)
+        .predictions(X.assign(age=0.0))
+    )
     assert np.array_equal(before, after["rule_inputs"])
     positive, negative = before[X["rule_ctdna_c1"] == "POS"], before[X["rule_ctdna_c1"] == "NEG"]
     assert positive.mean() < negative.mean() - 0.15

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from models.procedure.response_model import ResponseModel
 from models.serving.serving import OUTPUTS, PcrModel
 from models.serving.training_summary import later_visits, support, venn_abers
+from models.settings import ServingSettings
 from tests.patients import FEATURES, SETTINGS, patients
 
 GOOD = {"arm": "A", "age_years": 50, "til_pct": 20, "ctdna_state": "negative"}
-HOW = {"support_quantile": 0.99, "unit_tolerance": 3.0, "min_level_patients": 5, "folds": 3, "seed": 1}
+HOW = ServingSettings(0.99, 3.0, ("arm",))
 RULES = {
     "inputs": {"rule_ctdna": ["POS", "NEG", "NE"], "rule_response": ["PR", "NE"]},
     "answers": [["R1", "determined"], [None, "indeterminate"]],
@@ -30,7 +31,7 @@ def served(name: str) -> PcrModel:
         "required": ["arm"],
         "refused": {"outcome": ["pcr", "rcb_class"], "later": ["c2", "presurgery"]},
         "interval": venn_abers(fitted.tuned_[name].score, y),
-        "support": support(fitted.models_[name], frame, y, HOW),
+        "support": support(fitted.models_[name], frame, y, HOW, min_level_patients=5, folds=3, seed=1),
         "rules": RULES,
     }
     document = json.loads(json.dumps(fitted.documents_[name] | {"landmark": "c1", "serving": part}))

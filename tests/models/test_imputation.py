@@ -10,12 +10,12 @@ from models.procedure.encoding import learn_encoding
 from models.procedure.imputation import ImputedModel, residuals, rubin
 from models.procedure.response_model import ResponseModel
 from models.serving.serving import PcrModel
+from models.settings import EncodingSettings, LogisticCandidate, ProcedureSettings
 
 FEATURES: list[dict[str, Any]] = [{"name": name, "kind": "numeric"} for name in ("a", "b")]
-SETTINGS: dict[str, Any] = {
-    "encoding": {"min_level_patients": 1, "max_missing_share": 0.9, "imputation_shrinkage": 0.1},
-    "candidates": {"logistic": {"kind": "logistic", "penalties": [0.1, 1.0]}},
-}
+SETTINGS = ProcedureSettings(
+    EncodingSettings(1, 0.9, 0.1), {"logistic": LogisticCandidate("logistic", (0.1, 1.0))}
+)
 
 
 def patients(missing: float, n: int = 200) -> tuple[pd.DataFrame, np.ndarray]:
@@ -48,8 +48,7 @@ def test_imputations_differ_where_values_are_missing_and_the_same_number_gives_t
 
 def test_drawn_values_spread_as_the_known_ones_do_about_their_regression() -> None:
     frame, _ = patients(0.3, n=4000)
-    learned = {"min_level_patients": 1, "max_missing_share": 0.9, "shrinkage": 0.01}
-    encoding = learn_encoding(frame, FEATURES, **learned)
+    encoding = learn_encoding(frame, FEATURES, EncodingSettings(1, 0.9, 0.01))
     coder = PcrModel({"features": FEATURES, "encoding": encoding})
     b = residuals(coder.encode(frame), coder)[1]
     assert len(b) == frame["b"].notna().sum()

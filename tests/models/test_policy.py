@@ -18,10 +18,11 @@ from models.policy import (
     refuse_later_features,
     strategy_values,
 )
+from models.settings import EncodingSettings
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 ARMS = Arms("CONTROL", "ADAPTIVE", 0.75)
-ENCODING = {"min_level_patients": 1, "max_missing_share": 1.0, "imputation_shrinkage": 0.2}
+ENCODING = EncodingSettings(1, 1.0, 0.2)
 FEATURES: list[dict[str, Any]] = [
     {"name": name, "kind": "numeric", "known_at": "baseline"} for name in ("x1", "x2")
 ]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import lightgbm
 import numpy as np
 import pandas as pd
@@ -10,12 +12,13 @@ from models.procedure.encoding import imputation_weights, learn_encoding, read_i
 from models.procedure.folds import stratified_folds
 from models.procedure.response_model import ResponseModel, choose
 from models.serving.serving import PcrModel
-from tests.patients import FEATURES, SETTINGS, patients
+from models.settings import EncodingSettings, ProcedureSettings
+from tests.patients import BOOSTING, FEATURES, LINEAR, SETTINGS, patients
 
 
 def encoded(n: int = 120) -> tuple[Design, np.ndarray]:
     frame, y = patients(n)
-    encoding = learn_encoding(frame, FEATURES, min_level_patients=5, max_missing_share=0.8, shrinkage=0.2)
+    encoding = learn_encoding(frame, FEATURES, EncodingSettings(5, 0.8, 0.2))
     model = PcrModel({"features": FEATURES, "encoding": encoding})
     columns = model.complete(model.encode(frame))
     return Design(encoding, columns, y, columns), y
@@ -23,7 +26,7 @@ def encoded(n: int = 120) -> tuple[Design, np.ndarray]:
 
 def test_a_binary_feature_is_one_column_and_the_most_frequent_level_has_none() -> None:
     frame, _ = patients()
-    encoding = learn_encoding(frame, FEATURES, min_level_patients=5, max_missing_share=0.8, shrinkage=0.2)
+    encoding = learn_encoding(frame, FEATURES, EncodingSettings(5, 0.8, 0.2))
     levels = [c["level"] for c in encoding["columns"] if c["feature"] == "ctdna_state"]
     assert levels == ["not_done", "positive"]
     assert sum(c["feature"] == "arm" for c in encoding["columns"]) == 1
@@ -31,7 +34,7 @@ def test_a_binary_feature_is_one_column_and_the_most_frequent_level_has_none() -
 
 def test_a_level_rarer_than_asked_stands_with_the_most_frequent_one() -> None:
     frame, _ = patients()
-    encoding = learn_encoding(frame, FEATURES, min_level_patients=40, max_missing_share=0.8, shrinkage=0.2)
+    encoding = learn_encoding(frame, FEATURES, EncodingSettings(40, 0.8, 0.2))
     assert [c.get("level") for c in encoding["columns"] if c["feature"] == "ctdna_state"] == []
 
 
@@ -39,12 +42,7 @@ def test_a_feature_that_is_hardly_ever_known_is_not_used() -> None:
     frame, _ = patients(100)
     frame.loc[:89, "til_pct"] = np.nan
     used = [
-        {
-            c["feature"]
-            for c in learn_encoding(
-                frame, FEATURES, min_level_patients=5, max_missing_share=most, shrinkage=0.2
-            )["columns"]
-        }
+        {c["feature"] for c in learn_encoding(frame, FEATURES, EncodingSettings(5, most, 0.2))["columns"]}
         for most in (0.8, 0.95)
     ]
     assert used[1] - used[0] == {"til_pct"}
@@ -54,11 +52,7 @@ def test_nothing_can_be_learned_from_features_that_do_not_vary() -> None:
     frame, _ = patients(20)
     with pytest.raises(ValueError, match="no feature varies"):
         learn_encoding(
-            frame.assign(age_years=50.0)[["age_years"]],
-            FEATURES[1:2],
-            min_level_patients=5,
-            max_missing_share=0.8,
-            shrinkage=0.2,
+            frame.assign(age_years=50.0)[["age_years"]], FEATURES[1:2], EncodingSettings(5, 0.8, 0.2)
         )
 
 
@@ -78,7 +72,7 @@ def test_an_imputed_value_stays_in_the_range_seen_and_follows_its_neighbours() -
     frame["til_pct"] = (frame["age_years"] - 25) * 1.5 + rng.normal(0, 1, 300)
     holed = frame.copy()
     holed.loc[:9, "til_pct"] = np.nan
-    encoding = learn_encoding(holed, FEATURES, min_level_patients=5, max_missing_share=0.8, shrinkage=0.05)
+    encoding = learn_encoding(holed, FEATURES, EncodingSettings(5, 0.8, 0.05))
     model = PcrModel({"features": FEATURES, "encoding": encoding})
     column = next(i for i, c in enumerate(encoding["columns"]) if c["feature"] == "til_pct")
     filled = model.complete(model.encode(holed))[:10, column]
@@ -89,7 +83,7 @@ def test_an_imputed_value_stays_in_the_range_seen_and_follows_its_neighbours() -
 
 def test_the_stored_ridge_fit_is_the_minimum_of_the_penalised_likelihood() -> None:
     design, y = encoded()
-    fits = list(fit_candidate(design, SETTINGS["candidates"]["logistic"], 0))
+    fits = list(fit_candidate(design, LINEAR, 0))
     assert [fit.point for fit in fits] == ["C=0.01", "C=0.1", "C=1.0"]
     linear = fits[1].document["linear"]
     model = PcrModel({"features": FEATURES, "encoding": design.encoding, **fits[1].document})
@@ -102,7 +96,7 @@ def test_the_stored_ridge_fit_is_the_minimum_of_the_penalised_likelihood() -> No
 
 def test_a_point_fitted_by_name_is_the_point_of_the_grid() -> None:
     design, _ = encoded()
-    settings = SETTINGS["candidates"]["lightgbm"]
+    settings = BOOSTING
     grid = {fit.point: fit.margin for fit in fit_candidate(design, settings, 3)}
     name = "num_leaves=3,min_data_in_leaf=10,rounds=5"
     (alone,) = fit_candidate(design, settings, 3, [name])
@@ -112,17 +106,11 @@ def test_a_point_fitted_by_name_is_the_point_of_the_grid() -> None:
 
 def test_terms_are_columns_then_splines_then_prespecified_products() -> None:
     design, _ = encoded()
-    terms = linear_terms(design.encoding, design.train, SETTINGS["candidates"]["logistic"])
+    terms = linear_terms(design.encoding, design.train, LINEAR)
     count = len(design.encoding["columns"])
     assert [len(t["columns"]) for t in terms[:count]] == [1] * count
     assert sum("knots" in t for t in terms) == 2
     assert [len(t["columns"]) for t in terms[-1:]] == [2]
-
-
-def test_an_unknown_kind_of_candidate_is_refused() -> None:
-    design, _ = encoded()
-    with pytest.raises(ValueError, match="'forest' is unknown"):
-        list(fit_candidate(design, {"kind": "forest"}, 0))
 
 
 def test_recalibration_finds_the_line_that_made_the_data() -> None:
@@ -223,7 +211,8 @@ def test_without_groups_a_bootstrap_sample_is_believed_too_much() -> None:
     frame, _ = patients(150)
     y = (rng.random(150) < 0.5).astype(float)
     drawn = np.sort(rng.integers(0, 150, 150))
-    settings = SETTINGS | {"candidates": {"lightgbm": SETTINGS["candidates"]["lightgbm"] | {"rounds": [60]}}}
+    boosting = replace(BOOSTING, rounds=(60,))
+    settings = ProcedureSettings(SETTINGS.encoding, {"lightgbm": boosting})
     losses = [
         ResponseModel(FEATURES, settings, 5, 1)
         .fit(frame.iloc[drawn], y[drawn], groups)
@@ -259,7 +248,7 @@ def test_log_odds_after_every_number_of_rounds_are_those_of_the_booster_to_the_l
 
 def test_rows_read_once_are_what_the_served_model_reads() -> None:
     frame, _ = patients(80)
-    encoding = learn_encoding(frame, FEATURES, min_level_patients=5, max_missing_share=0.8, shrinkage=0.2)
+    encoding = learn_encoding(frame, FEATURES, EncodingSettings(5, 0.8, 0.2))
     served = PcrModel({"features": FEATURES, "encoding": encoding}).encode(frame)
     positions = np.array([5, 3, 70])
     inputs = read_inputs(frame, FEATURES)
@@ -272,7 +261,7 @@ def test_rows_read_once_are_what_the_served_model_reads() -> None:
 def test_a_feature_known_in_nobody_is_left_out_without_a_warning() -> None:
     frame, _ = patients(80)
     frame = frame.assign(til_pct=np.nan, ctdna_state=pd.Series([None] * 80, dtype=object))
-    encoding = learn_encoding(frame, FEATURES, min_level_patients=1, max_missing_share=1.0, shrinkage=0.2)
+    encoding = learn_encoding(frame, FEATURES, EncodingSettings(1, 1.0, 0.2))
     assert {column["feature"] for column in encoding["columns"]} == {"arm", "age_years"}
 
 

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 # Cross-validates with a store in the folder argv[1], and waits for its end at task argv[2].
 RUN = """
 import hashlib, json, sys, time
+from dataclasses import asdict
 from pathlib import Path
 import pipeline
 from models.procedure.response_model import ResponseModel
@@ -40,7 +42,7 @@ def digest(store):
     text = json.dumps([[r.fits, {m: p.tobytes().hex() for m, p in r.predictions.items()}] for r in results])
     return hashlib.sha256(text.encode()).hexdigest()
 
-run = run_digest({"frame": frame, "y": y, "features": FEATURES, "settings": SETTINGS})
+run = run_digest({"frame": frame, "y": y, "features": FEATURES, "settings": asdict(SETTINGS)})
 resumed = digest(TaskStore(Path(sys.argv[1]), run))
 refitted = len(fitted)
 print(json.dumps({"resumed": resumed, "refitted": refitted, "whole": digest(None)}))
@@ -117,7 +119,7 @@ def test_another_run_has_a_store_of_its_own_and_removing_one_leaves_the_other(tm
 
 def changed() -> list[dict[str, Any]]:
     frame, y = patients(30)
-    base = {"frame": frame, "y": y, "features": FEATURES, "settings": SETTINGS}
+    base = {"frame": frame, "y": y, "features": FEATURES, "settings": asdict(SETTINGS)}
     return [
         base,
         base | {"y": 1 - y},
@@ -125,7 +127,7 @@ def changed() -> list[dict[str, Any]]:
         base | {"frame": frame.rename(columns={"arm": "group"})},
         base | {"frame": frame.assign(arm=frame["arm"].replace("A", "C"))},
         base | {"frame": frame.iloc[::-1]},
-        base | {"settings": SETTINGS | {"encoding": {}}},
+        base | {"settings": asdict(SETTINGS) | {"encoding": {}}},
     ]
 
 

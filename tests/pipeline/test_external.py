@@ -10,22 +10,23 @@ import pytest
 from features.errors import UserError
 from models.evaluation.external import (
     ExternalError,
-    Plan,
     Recalibration,
     model_inputs,
     recalibrated,
     validate_externally,
 )
 from models.measures.evaluate import evaluate
+from models.plan import validation_plan
 from models.procedure.response_model import ResponseModel
 from models.serving.serving import read_model
+from models.settings import EncodingSettings, LogisticCandidate, ProcedureSettings
 from pipeline.commands.validate import print_validation, remarks
 from pipeline.project.files import write_json
 from pipeline.registry.external_validation import cohort_rows
 from pipeline.registry.stored_models import open_model
 
 ROOT = Path(__file__).parents[2]
-PLAN = Plan(min_events=10, bootstrap=50, loess_bootstrap=10, level=0.95, seed=1)
+PLAN = validation_plan({"min_events": 10, "bootstrap": 50, "loess_bootstrap": 10, "level": 0.95, "seed": 1})
 KINDS: tuple[Recalibration, ...] = ("none", "intercept", "logistic")
 ISPY2 = ROOT / "configs/studies/ispy2.yaml"
 FEATURES: list[dict[str, Any]] = [
@@ -33,10 +34,9 @@ FEATURES: list[dict[str, Any]] = [
     {"name": "age_years", "kind": "numeric"},
     {"name": "tumour_size_mm", "kind": "numeric"},
 ]
-SETTINGS: dict[str, Any] = {
-    "encoding": {"min_level_patients": 1, "max_missing_share": 0.99, "imputation_shrinkage": 0.2},
-    "candidates": {"logistic": {"kind": "logistic", "penalties": [1.0]}},
-}
+SETTINGS = ProcedureSettings(
+    EncodingSettings(1, 0.99, 0.2), {"logistic": LogisticCandidate("logistic", (1.0,))}
+)
 
 
 @pytest.fixture(autouse=True)

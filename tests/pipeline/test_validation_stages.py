@@ -19,16 +19,16 @@ from models.evaluation.robustness import (
 )
 from models.evaluation.subgroups import evaluable_domains, groupings, heterogeneity, subgroup
 from models.measures.evaluate import evaluate
+from models.plan import validation_plan
 from models.procedure.domain_sets import domain_sets
 from models.sample_size.trial import development, too_small
 from pipeline.project.files import read_yaml
 from pipeline.project.profiles import PROFILES, ProfileError, apply_profile
 
 ROOT = Path(__file__).parents[2]
-VALIDATION: dict[str, Any] = read_yaml(ROOT / "configs/validation.yaml") | {
-    "bootstrap": 200,
-    "loess_bootstrap": 20,
-}
+PLAN = validation_plan(
+    read_yaml(ROOT / "configs/validation.yaml") | {"bootstrap": 200, "loess_bootstrap": 20}
+)
 FEATURES = [
     {"name": "arm", "domain": "clinical"},
     {"name": "age_years", "domain": "clinical"},
@@ -90,7 +90,7 @@ def test_what_a_domain_adds_is_the_difference_to_the_set_without_it() -> None:
     frame = predictions(
         **{"clinical": np.full(len(y), 0.62), "clinical+pathology": weak, "all": p, "without clinical": weak}
     )
-    found = added_by_domains(frame, VALIDATION)
+    found = added_by_domains(frame, PLAN)
     assert [name for name in found if "-" in name] == [
         "clinical+pathology-clinical", "all-clinical+pathology", "all-without clinical",
     ]  # fmt: skip
@@ -105,7 +105,7 @@ def test_models_are_compared_with_the_rules_and_the_simpler_ones_by_arm() -> Non
     _, y, p = outcomes()
     arm = by_id(np.where(np.arange(len(y)) % 4 == 0, "C", "A"))
     frame = predictions(chosen=p, rules=np.full(len(y), 0.6), prevalence=0.5 + 0.1 * (p - 0.5))
-    found = differences(frame, arm, VALIDATION)
+    found = differences(frame, arm, PLAN)
     assert set(found) == {f"chosen-{b}{a}" for b in ("rules", "prevalence") for a in ("", "@A", "@C")}
     assert found["chosen-rules"]["delta_net_benefit@0.65"]["value"] > 0
     assert found["chosen-rules"]["delta_brier"]["high"] < 0
@@ -115,7 +115,7 @@ def test_landmarks_are_compared_on_the_patients_at_risk_at_all_of_them() -> None
     _, y, p = outcomes()
     early, late = predictions(chosen=0.5 + 0.3 * (p - 0.5)), predictions(chosen=p)
     late = late.loc[late["usubjid"] != "P0000"]
-    found = on_common_patients({"c1": early, "c2": late}, VALIDATION)
+    found = on_common_patients({"c1": early, "c2": late}, PLAN)
     assert found["n"]["value"] == len(y) - 1
     assert found["c2-c1"]["delta_log_loss"]["value"] == pytest.approx(
         found["c2"]["log_loss"]["value"] - found["c1"]["log_loss"]["value"]
@@ -129,7 +129,7 @@ def test_the_rules_have_observed_minus_expected_by_branch_and_no_smoothed_measur
     rates = pd.Series(y, index=branch.index).groupby(branch).transform("mean").to_numpy().clip(0.05, 0.95)
     frame = predictions(chosen=p, rules=rates)
     frame.loc[frame["repeat"] == 1, "p"] = frame.loc[frame["repeat"] == 0, "p"].to_numpy()
-    judged = judge(frame, by_id("A"), branch, VALIDATION)
+    judged = judge(frame, by_id("A"), branch, PLAN)
     assert {"ici", "e90", "ici_null95", "net_benefit@0.65", "net_benefit_escalation@0.35"} < set(
         judged["chosen"]
     )
@@ -146,7 +146,7 @@ def test_every_model_is_smoothed_in_all_patients_and_the_chosen_one_within_arms(
     frame = predictions(
         chosen=p, lightgbm=0.5 + 0.9 * (p - 0.5), prevalence=0.3 + 0.1 * p, rules=0.2 + 0.5 * p
     )
-    judged = judge(frame, arm, by_id("R1"), VALIDATION)
+    judged = judge(frame, arm, by_id("R1"), PLAN)
     assert {name for name, found in judged.items() if "ici" in found} == {
         "chosen", "chosen@A", "chosen@C", "lightgbm",
     }  # fmt: skip
@@ -166,7 +166,7 @@ def test_a_calibrated_model_lies_on_the_diagonal_inside_its_band() -> None:
     rng = np.random.default_rng(3)
     p = rng.uniform(0.1, 0.9, 4000)
     ids, y = [f"P{i}" for i in range(4000)], (rng.random(4000) < p).astype(int)
-    curve = calibration_curves(tidy("chosen", ids, y, p), VALIDATION)
+    curve = calibration_curves(tidy("chosen", ids, y, p), PLAN)
     assert (curve["observed"] - curve["predicted"]).abs().max() < 0.06
     assert ((curve["low"] <= curve["observed"]) & (curve["observed"] <= curve["high"])).all()
     roc = roc_curves(tidy("chosen", ids, y, p))
@@ -179,19 +179,19 @@ def test_decision_curves_hold_the_rules_allocation_for_both_decisions() -> None:
     _, y, p = outcomes()
     branch = by_id(np.where(p > 0.6, "R1", "R2"))
     frame = predictions(chosen=p, rules=np.full(len(y), 0.6))
-    curves = benefit_curves(frame, branch, ["R1"], VALIDATION)
+    curves = benefit_curves(frame, branch, ["R1"], PLAN)
     assert set(curves["strategy"]) == {"chosen", "rules", "rules_allocation", "all", "none"}
     spared = (p > 0.6) * (y - (1 - y) * 0.5 / 0.5)
     at = curves.query("decision == 'de_escalation' and strategy == 'rules_allocation' and threshold == 0.5")
     assert at["value"].item() == pytest.approx(spared.mean())
-    assert "rules_allocation" not in set(benefit_curves(frame, branch, [], VALIDATION)["strategy"])
+    assert "rules_allocation" not in set(benefit_curves(frame, branch, [], PLAN)["strategy"])
 
 
 def test_subgroups_are_levels_cuts_or_levels_put_together() -> None:
     frame = pd.DataFrame(
         {"age_years": [40.0, 50, np.nan], "cn": ["N0", "N2", None], "hr": ["pos", "neg", "pos"]}
     )
-    configured = VALIDATION["subgroups"]
+    configured = PLAN.subgroups
     age = subgroup(frame, configured["age"])
     assert age is not None
     assert age.tolist()[:2] == ["below 50", "from 50"]
@@ -209,7 +209,7 @@ def test_heterogeneity_counts_every_patient_once_and_pools_the_centres() -> None
     frame["siteid"] = [f"S{i % 4}" for i in range(len(ids))]
     frame["ctdna_c1_state"] = rng.choice(["positive", "negative", "not_done"], len(ids))
     frame["imaging_c2_state"] = rng.choice(["done", "not_evaluable"], len(ids))
-    found = heterogeneity(predictions(chosen=p), frame, FEATURES, VALIDATION)
+    found = heterogeneity(predictions(chosen=p), frame, FEATURES, PLAN)
     assert set(found) == {"hr", "ctdna", "centre", "centre_pooled", "evaluable"}
     for name in ("hr", "centre", "evaluable"):
         assert sum(group["n"]["value"] for group in found[name].values()) == len(ids)
@@ -255,19 +255,19 @@ def test_instability_is_nothing_where_all_models_agree() -> None:
 def test_later_patients_and_left_out_centres_are_judged_or_only_counted() -> None:
     ids, y, p = outcomes()
     rows = tidy("chosen", ids, y, p, repeats=1)
-    later = temporal_validation(rows, VALIDATION)
+    later = temporal_validation(rows, PLAN)
     assert 0.7 < later["calibration_slope"]["value"] < 1.3
-    assert set(temporal_validation(rows.head(12), VALIDATION)) == {"n", "events"}
-    found = left_out_centres(rows, by_id([f"S{i % 5}" for i in range(len(ids))]), VALIDATION)
+    assert set(temporal_validation(rows.head(12), PLAN)) == {"n", "events"}
+    found = left_out_centres(rows, by_id([f"S{i % 5}" for i in range(len(ids))]), PLAN)
     assert found["pooled"]["slope"]["pooled"] == 5
     assert sum(each["n"]["value"] for each in found["centres"].values()) == len(ids)
 
 
 def test_a_trial_too_small_for_its_parameters_says_so() -> None:
-    learned = development(500, 0.6, 40, VALIDATION["sample_size"], 0.95)
+    learned = development(500, 0.6, 40, PLAN.sample_size, 0.95)
     assert (learned["parameters_supported"], learned["enough"]) == (8, 0)
     assert "500 patients support about 8 candidate parameters" in too_small("c2", learned)
-    assert development(5000, 0.6, 40, VALIDATION["sample_size"], 0.95)["enough"] == 1
+    assert development(5000, 0.6, 40, PLAN.sample_size, 0.95)["enough"] == 1
 
 
 def test_the_committed_settings_are_the_default_profile(

@@ -1,0 +1,135 @@
+"""configs/validation.yaml as typed objects: what decides how models are judged, and so every figure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+
+from models.configuration import Between, Count, InnerShare, Positive, Sections, parsed_sections
+
+Folds = Annotated[int, Between(2)]
+
+
+@dataclass(frozen=True)
+class StrategyPlan:
+    """Strategies: folds of the cross-fitting, ridge penalty, and the gain above which a policy treats."""
+
+    folds: Folds
+    penalty: Positive
+    delta: Annotated[float, Between(-1, 1)]
+
+
+@dataclass(frozen=True)
+class ThresholdPlan:
+    """Threshold probabilities of a decision curve; those `shown` are among the metrics."""
+
+    min: InnerShare
+    max: InnerShare
+    step: InnerShare
+    shown: tuple[InnerShare, ...]
+
+    def grid(self) -> np.ndarray:
+        """Return the thresholds of the curve."""
+        return np.arange(self.min, self.max + self.step / 2, self.step).round(6)
+
+
+@dataclass(frozen=True)
+class SubgroupPlan:
+    """Subgroups of the first of `features` that a landmark has: levels, `cuts`, or levels put `together`."""
+
+    features: tuple[str, ...]
+    cuts: tuple[float, ...] = ()
+    together: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SampleSizePlan:
+    """Riley's criteria: the C statistic anticipated, and the precision to reach."""
+
+    c_statistic: Annotated[float, Between(0.5, 1, inclusive=False)]
+    shrinkage: InnerShare
+    optimism: InnerShare
+    margin: InnerShare
+    o_e_width: Positive
+    slope_width: Positive
+    c_statistic_width: InnerShare
+    threshold: InnerShare
+    net_benefit_width: Positive
+
+
+@dataclass(frozen=True)
+class ResamplingPlan:
+    """The whole procedure on bootstrap samples, without each centre, and on the earlier patients.
+
+    `bootstrap` counts models; how often patients are drawn for an interval is `ValidationPlan.bootstrap`.
+    """
+
+    bootstrap: Count
+    centres_left_out_at: tuple[str, ...]
+    temporal_share: InnerShare
+
+
+@dataclass(frozen=True)
+class DomainsPlan:
+    """What each domain adds: the candidate that is fitted to sets of domains, and repeats of the folds."""
+
+    candidate: str
+    repeats: Count
+
+
+@dataclass(frozen=True)
+class ValidationPlan(Sections):
+    """The content of configs/validation.yaml.
+
+    Intervals are at `level`, from `bootstrap` samples of patients (smoothed calibration: `loess_bootstrap`).
+    Groups with fewer than `min_events` events or non-events are counted, not judged.
+    """
+
+    file: ClassVar[str] = "configs/validation.yaml"
+    renamed: ClassVar[Mapping[str, str]] = {
+        "fewest_events": "min_events now",
+        "from": "min now",
+        "to": "max now",
+        "promotion": "in configs/gates.yaml now",
+        "backend": "in configs/runtime.yaml now",
+    }
+
+    seed: Annotated[int, Between(0)]
+    folds: Folds
+    repeats: Count
+    inner_folds: Folds
+    level: InnerShare
+    bootstrap: Count
+    loess_bootstrap: Count
+    branch_shrinkage: Annotated[float, Between(0)]
+    leakage_alarm_auc: InnerShare
+    permutations: Folds
+    population: Count
+    min_events: Count
+    imputations: Folds
+    strategy: StrategyPlan
+    thresholds: dict[Literal["de_escalation", "escalation"], ThresholdPlan]
+    subgroups: dict[str, SubgroupPlan]
+    sample_size: SampleSizePlan
+    resampling: ResamplingPlan
+    domains: DomainsPlan
+
+    def generator(self) -> np.random.Generator:
+        """Return a new generator from the plan's seed: every interval draws the same patients."""
+        return np.random.default_rng(self.seed)
+
+    def judges(self, y: np.ndarray) -> bool:
+        """Say whether a group with the outcomes `y` (n,) has enough events and non-events."""
+        return bool(min(y.sum(), len(y) - y.sum()) >= self.min_events)
+
+
+def validation_plan(document: Any) -> ValidationPlan:
+    """Return configs/validation.yaml, or some of its sections, as a typed object.
+
+    Raises
+    ------
+    UserError
+        If a key is unknown, or a value is not what it must be.
+    """
+    return parsed_sections(ValidationPlan, document)

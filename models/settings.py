@@ -1,0 +1,113 @@
+"""configs/models.yaml as typed objects: what is learned, and the prespecified grid it is learned on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from features.errors import UserError
+from features.keys import unknown_name
+from models.configuration import Count, InnerShare, Positive, Sections, Share, parsed_sections
+
+
+@dataclass(frozen=True)
+class EncodingSettings:
+    """How features become numbers.
+
+    A level shown by fewer than `min_level_patients` training patients stands with the most frequent one. A
+    feature missing in a larger share than `max_missing_share` is not used. `imputation_shrinkage` is the
+    weight of the identity in the correlation matrix from which values are imputed.
+    """
+
+    min_level_patients: Count
+    max_missing_share: Share
+    imputation_shrinkage: Share
+
+
+@dataclass(frozen=True)
+class LogisticCandidate:
+    """Ridge logistic regression: penalties are scikit-learn's C, knots stand at Harrell's centiles."""
+
+    kind: Literal["logistic"]
+    penalties: tuple[Positive, ...]
+    spline_knots: Literal[3, 4, 5] = 4
+    splines: tuple[str, ...] = ()
+    interactions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class BoostingCandidate:
+    """LightGBM: numbers of rounds, the grid, and the parameters that are the same at every point of it."""
+
+    kind: Literal["lightgbm"]
+    rounds: tuple[Count, ...]
+    grid: dict[str, tuple[int | float, ...]]
+    fixed: dict[str, int | float]
+
+
+Candidate = LogisticCandidate | BoostingCandidate
+
+
+@dataclass(frozen=True)
+class ServingSettings:
+    """What a served model says of its training patients, and what a row must have to be answered."""
+
+    support_quantile: InnerShare
+    unit_tolerance: Positive
+    required: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ProcedureSettings:
+    """What a run of the modelling procedure is told: the encoding, and the candidates to choose from."""
+
+    encoding: EncodingSettings
+    candidates: Mapping[str, Candidate]
+
+
+@dataclass(frozen=True)
+class ModelSettings(Sections):
+    """The content of configs/models.yaml; candidates from the simplest to the least simple."""
+
+    file: ClassVar[str] = "configs/models.yaml"
+    renamed: ClassVar[Mapping[str, str]] = {
+        "rarest_level": "min_level_patients now",
+        "most_missing": "max_missing_share now",
+    }
+
+    encoding: EncodingSettings
+    candidates: dict[str, Candidate]
+    comparators: dict[str, Candidate]
+    serving: ServingSettings
+
+    @property
+    def procedure(self) -> ProcedureSettings:
+        """The procedure that chooses between all candidates."""
+        return ProcedureSettings(self.encoding, self.candidates)
+
+    @property
+    def rule_inputs(self) -> ProcedureSettings:
+        """The procedure of the comparator that is learned from the inputs of the rules."""
+        return ProcedureSettings(self.encoding, self.comparators)
+
+    def alone(self, candidate: str) -> ProcedureSettings:
+        """Return the procedure with one candidate only.
+
+        Raises
+        ------
+        UserError
+            If there is no such candidate.
+        """
+        if candidate not in self.candidates:
+            raise UserError(f"{self.file}: candidate {unknown_name(candidate, list(self.candidates))}")
+        return ProcedureSettings(self.encoding, {candidate: self.candidates[candidate]})
+
+
+def model_settings(document: Any) -> ModelSettings:
+    """Return configs/models.yaml, or some of its sections, as a typed object.
+
+    Raises
+    ------
+    UserError
+        If a key is unknown, or a value is not what it must be.
+    """
+    return parsed_sections(ModelSettings, document)

@@ -1,0 +1,89 @@
+"""Configuration files as typed objects: what is wrong is refused with file, key, rule and value."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from features.errors import UserError
+from models.plan import validation_plan
+from models.settings import BoostingCandidate, LogisticCandidate, model_settings
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+PLAN: dict[str, Any] = yaml.safe_load((CONFIGS / "validation.yaml").read_text(encoding="utf-8"))
+MODELS: dict[str, Any] = yaml.safe_load((CONFIGS / "models.yaml").read_text(encoding="utf-8"))
+RIDGE = {"kind": "logistic", "penalties": [0.1]}
+
+
+def test_the_committed_files_are_what_they_must_be() -> None:
+    plan, settings = validation_plan(PLAN), model_settings(MODELS)
+    assert plan.resampling.bootstrap == PLAN["resampling"]["bootstrap"]
+    assert plan.subgroups["age"].cuts == (50,)
+    assert isinstance(settings.candidates["logistic"], LogisticCandidate)
+    assert isinstance(settings.candidates["lightgbm"], BoostingCandidate)
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"bootstrp": 5}, "validation.yaml: key bootstrp is unknown, did you mean bootstrap"),
+        ({"strategy": {"folds": 5, "penalti": 1, "delta": 0}}, "penalti is unknown, did you mean penalty"),
+        ({"strategy": {"folds": 5, "delta": 0}}, "validation.yaml, strategy: key penalty is missing"),
+        ({"level": 1}, "validation.yaml, level: must be strictly between 0 and 1; got 1.0"),
+        ({"bootstrap": 0}, "validation.yaml, bootstrap: must be at least 1; got 0"),
+        ({"bootstrap": "1000"}, "validation.yaml, bootstrap: must be a whole number; got '1000'"),
+        ({"bootstrap": True}, "validation.yaml, bootstrap: must be a whole number; got True"),
+        ({"fewest_events": 10}, "validation.yaml: key fewest_events is min_events now"),
+        ({"promotion": {}}, "validation.yaml: key promotion is in configs/gates.yaml now"),
+        ({"thresholds": {"escalation": {"from": 0.1}}}, "thresholds.escalation: key from is min now"),
+        ({"thresholds": {"stopping": {}}}, "name: must be one of de_escalation, escalation; got 'stopping'"),
+        ({"subgroups": {"age": {"features": "age_years"}}}, "subgroups.age.features: must be a list"),
+        ([], "validation.yaml: must have the keys seed, folds"),
+    ],
+)  # fmt: skip
+def test_a_plan_that_is_not_valid_is_refused(sections: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message.replace("(", r"\(")):
+        validation_plan(sections)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "message"),
+    [
+        ({"kind": "forest"}, "candidates.one.kind: must be one of logistic, lightgbm; got 'forest'"),
+        (RIDGE | {"penalties": [0.1, 0]}, "penalties, item 2: must be above 0; got 0.0"),
+        (RIDGE | {"interactions": [["arm"]]}, "interactions, item 1: must be a list of 2"),
+        (RIDGE | {"spline_knots": 6}, "spline_knots: must be one of 3, 4, 5; got 6"),
+    ],
+)
+def test_a_candidate_that_is_not_valid_is_refused(candidate: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        model_settings({"candidates": {"one": candidate}})
+
+
+def test_a_section_that_is_needed_and_not_there_is_refused_when_it_is_read() -> None:
+    plan = validation_plan({"seed": 3})
+    assert plan.seed == 3
+    with pytest.raises(UserError, match=r"configs/validation.yaml: key level is missing"):
+        _ = plan.level
+
+
+def test_whole_numbers_stay_whole_where_both_kinds_are_allowed() -> None:
+    fixed = {"max_bin": 63, "lambda_l2": 5.0}
+    document = {"kind": "lightgbm", "rounds": [5], "grid": {"num_leaves": [3]}, "fixed": fixed}
+    candidate = model_settings({"candidates": {"boosted": document}}).candidates["boosted"]
+    assert isinstance(candidate, BoostingCandidate)
+    assert [type(value) for value in candidate.fixed.values()] == [int, float]
+
+
+def test_a_candidate_that_is_asked_for_and_unknown_is_refused_with_the_nearest_one() -> None:
+    settings = model_settings(MODELS)
+    assert list(settings.alone("logistic").candidates) == ["logistic"]
+    with pytest.raises(UserError, match="candidate logistik is unknown, did you mean logistic"):
+        settings.alone("logistik")
+
+
+def test_the_thresholds_of_a_curve_go_from_the_smallest_to_the_largest() -> None:
+    plan = {"min": 0.1, "max": 0.3, "step": 0.1, "shown": [0.2]}
+    grid = validation_plan({"thresholds": {"escalation": plan}}).thresholds["escalation"].grid()
+    assert grid.tolist() == [0.1, 0.2, 0.3]
