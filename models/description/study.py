@@ -67,9 +67,9 @@ def describe(
             for (node, status), n in adaptive.groupby(["node", "status"]).size().items()
         ],
         "conflicts": [
-            {"node": node, "conflicts": text, "patients": int(n)}
-            for (node, text), n in adaptive[adaptive["conflicts"] != ""]
-            .groupby(["node", "conflicts"])
+            {"node": node, "rule": rule, "conflicts": text, "patients": int(n)}
+            for (node, rule, text), n in adaptive[adaptive["conflicts"] != ""]
+            .groupby(["node", "rule", "conflicts"])
             .size()
             .items()
         ],

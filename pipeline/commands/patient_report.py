@@ -12,7 +12,7 @@ from models.explanation.out_of_fold import KEYS
 from pipeline.project.console import stdout
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.study import ACTIVE
-from pipeline.project.wording import ESTIMAND, SIMULATED
+from pipeline.project.wording import ESTIMAND, NO_RECOMMENDATION, OUT_OF_FOLD, SIMULATED
 
 REPORTS = Path("configs/report_pages.yaml")
 
@@ -64,11 +64,11 @@ def print_patient(artifacts: Path, landmark: str, patient: str, top: int) -> Non
     here = ", ".join(
         f"{name} {p:.3f}" if p is not None else f"{name} not at risk" for name, p in probabilities.items()
     )
-    console.print(f"{ESTIMAND}, out of fold, first repeat: {here}", highlight=False, soft_wrap=True)
+    console.print(f"{ESTIMAND}, {OUT_OF_FOLD}, first repeat: {here}", highlight=False, soft_wrap=True)
     rules = pd.read_parquet(artifacts / "rules" / f"{landmark}.parquet")
     if "protocol_branch" in rules:
         branch = rules.loc[rules["usubjid"] == patient, "protocol_branch"].dropna().tolist()
-        console.print(f"protocol branch: {branch[0] if branch else 'none'}; not a treatment recommendation")
+        console.print(f"protocol branch: {branch[0] if branch else 'none'}; {NO_RECOMMENDATION}")
     missing = [f["name"] for f in described if pd.isna(values[f["name"]])]
     console.print(f"missing and imputed: {', '.join(missing) or 'none'}", highlight=False, soft_wrap=True)
 

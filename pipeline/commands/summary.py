@@ -11,7 +11,7 @@ from rich.table import Table
 from pipeline.project.console import stdout
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.study import ACTIVE
-from pipeline.project.wording import SIMULATED
+from pipeline.project.wording import LOWER_LOSS, NO_RECOMMENDATION, SIMULATED
 
 
 def print_summary(artifacts: Path) -> None:
@@ -34,7 +34,7 @@ def print_summary(artifacts: Path) -> None:
         for landmark in study["landmarks"]
     ]
     title = study["title"] + (f"\n[bold]{SIMULATED}[/]" if study["simulated"] else "")
-    caption = "Out-of-fold, all arms; intervals below the values. Log loss: below 0 the model is better."
+    caption = f"Out of fold, all arms; intervals below the values. Log loss: {LOWER_LOSS.lower()}"
     table = Table(title=title, caption=caption, box=SIMPLE_HEAD)
     for header in rows[0]:
         table.add_column(
@@ -57,7 +57,7 @@ def rules_tables(review: Path) -> list[Table]:
     if branches.empty:
         return []
     side_by_side = Table(
-        title="Protocol branches of the adaptive arm (patients); not a treatment recommendation",
+        title=f"Protocol branches of the adaptive arm (patients); {NO_RECOMMENDATION}",
         box=SIMPLE_HEAD,
     )
     for header in branches:
@@ -67,7 +67,7 @@ def rules_tables(review: Path) -> list[Table]:
         )
     for cells in branches.astype("str").to_numpy():
         side_by_side.add_row(*cells)
-    changed = Table(title="Patients whose answer changes under each other reading", box=SIMPLE_HEAD)
+    changed = Table(title="Patients whose answer changes under another reading", box=SIMPLE_HEAD)
     for header in ("no.", "setting", "in force", "alternative"):
         changed.add_column(header)
     changed.add_column("patients", justify="right")

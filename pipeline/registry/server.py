@@ -24,11 +24,11 @@ HOW = (
 )
 MESSAGES = {
     400: f"The request is not a table of rows: {HOW}.",
-    404: "There is nothing here: POST rows to /invocations, GET /ping.",
-    405: "This method is not for this address: POST rows to /invocations, GET /ping.",
+    404: "This address does not exist: POST rows to /invocations, GET /ping.",
+    405: "This address does not take this method: POST rows to /invocations, GET /ping.",
     413: f"The request is larger than {LARGEST // 1024 // 1024} MB: send fewer rows at once.",
-    415: f"This content type is not read: {HOW}.",
-    500: "The server failed; the request was in order. Tell its operator.",
+    415: f"The content type is not supported: {HOW}.",
+    500: "The server failed, not the request: please tell its operator.",
     504: "The answer took too long: send fewer rows at once.",
 }
 FAILED = b"unexpected error while evaluating the model"

@@ -10,6 +10,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from pipeline.project.wording import LOG_ODDS
+
 Chart = Any
 Spec = dict[str, Any]
 
@@ -17,7 +19,7 @@ Spec = dict[str, Any]
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 GREY = "#767676"
 INK = "#1f2933"
-CONTRIBUTION = "Contribution (calibrated log-odds of pCR)"
+CONTRIBUTION = f"Contribution ({LOG_ODDS})"
 ROW = 34
 SWARM_ROW = 54
 FONT = "system-ui, sans-serif"

@@ -11,7 +11,7 @@ from features.errors import PipelineFault
 from models.explanation.out_of_fold import KEYS
 from pipeline.project.estimates import Measures
 from pipeline.project.files import read_json
-from pipeline.project.wording import OUT_OF_FOLD
+from pipeline.project.wording import LOG_ODDS, OUT_OF_FOLD
 from pipeline.report.drawing import PALETTE, Spec
 from pipeline.report.page import absent_domains, domain_name, percent, render
 from pipeline.report.patients import feature_data, patient_data
@@ -30,7 +30,6 @@ from pipeline.report.tables import Privacy
 
 # Where most values are missing, hence imputed, the label says so.
 MOSTLY = 0.5
-SCALE = "calibrated log-odds of pCR"
 
 Feature = Mapping[str, Any]
 
@@ -93,7 +92,7 @@ def landmark_page(
     shown = evenly(first, settings["drawing"]["max_patients_drawn"]).reset_index(drop=True)
     shown_values = here.measured.set_index("usubjid").loc[shown["usubjid"]].reset_index(drop=True)
     facts = what_is_explained(explained, outcome)
-    about = {"n": facts["patients"], "events": facts["events"], "scale": SCALE, "sampling": OUT_OF_FOLD}
+    about = {"n": facts["patients"], "events": facts["events"], "scale": LOG_ODDS, "sampling": OUT_OF_FOLD}
     named = {feature["name"]: feature for feature in features}
     ranked = summary["features"]
     drawing = settings["drawing"]

@@ -112,7 +112,7 @@ def domains_table(
         "benefit": f"Adds: net benefit at {threshold}" if threshold else "Adds: net benefit",
     }
     return Table.of(
-        "domains", "Share of each domain, and what it adds to all the others, out of fold", columns, rows
+        "domains", "Share of each domain and what it adds to the others, out of fold", columns, rows
     )
 
 
@@ -141,7 +141,7 @@ def stability_table(summary: Mapping[str, Any], named: Mapping[str, Feature]) ->
     }
     if not any(row["centres"] for row in rows):
         del columns["centres"]
-    caption = f"All features: interval over {summary['resamples']} resamples, and range over centres"
+    caption = f"All features: interval over {summary['resamples']} resamples, range over centres"
     return Table.of("stability", caption, columns, rows, text=("domain",))
 
 
@@ -167,13 +167,13 @@ def directions_table(directions: Sequence[Mapping[str, Any]], named: Mapping[str
         "feature": "Feature",
         "compared": "Compared",
         "expected": "Expected",
-        "found": "Found (log-odds)",
+        "found": "Observed (log-odds)",
         "stability": "Same sign",
         "verdict": "Verdict",
     }
     return Table.of(
         "plausibility",
-        "Directions expected from published results, and found out of fold",
+        "Directions expected from published results and observed out of fold",
         columns,
         rows,
         text=("feature", "compared", "expected", "verdict"),
@@ -206,5 +206,5 @@ def inputs_table(features: Sequence[Feature], ranked: Sequence[Mapping[str, Any]
         "rank": "Rank",
         "what": "What it is",
     }
-    caption = f"All {len(features)} inputs in the model's own order; missing: share of the patients at risk"
+    caption = f"All {len(features)} inputs in the model's order; missing: share of the patients at risk"
     return Table.of("inputs", caption, columns, rows, text=("domain", "known", "unit", "what"))

@@ -17,7 +17,7 @@ from pipeline.report.results import MODEL, RULES, Comparison, Results
 from pipeline.report.sections.common import interval_row, of_model
 from pipeline.report.sections.measured import courses_part, missing_part
 from pipeline.report.sections.performance import domains_part, performance_part, shown_threshold
-from pipeline.report.sections.rules import rules_part
+from pipeline.report.sections.rules import overlap_sentences, rules_part
 from pipeline.report.sections.sensitivity import sensitivity_part
 from pipeline.report.sections.stability import size_part, stability_part
 from pipeline.report.sections.strategies import strategy_part, truth_part
@@ -117,6 +117,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         late=late,
         tables={name: tables for name, (_, tables) in parts.items()},
         drawn={name: list(drawn) for name, (drawn, _) in parts.items()},
+        overlaps=overlap_sentences(given.described["branches"], given.described["conflicts"], privacy),
         families=given.described["over_time"],
         absent=[
             domain_name(d)

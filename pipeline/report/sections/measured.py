@@ -58,7 +58,7 @@ def _state_charts(
         for row in state["by_arm"]
         if not privacy.hides(row["n"])
     ]
-    title = "State of each domain and visit, by arm, as known at the decision"
+    title = "State of each domain and visit by arm, as known at the decision"
     charts = {"states": shares_chart(pd.DataFrame(by_arm), levels, title, said)}
     for state in states:
         centres = [

@@ -7,6 +7,7 @@ import pandas as pd
 
 from pipeline.project.estimates import parse_estimate
 from pipeline.report.drawing import Spec
+from pipeline.report.page import count
 from pipeline.report.sections.common import Part, about
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
@@ -57,23 +58,39 @@ def _branch_table(branches: Rows, privacy: Privacy) -> Table:
         for row in branches
     ]
     columns = {"branch": "Node: branch", "patients": "Patients", "pcr": "pCR"}
-    return Table.of("branch-table", "Protocol branches of the adaptive arm, and pCR in them", columns, rows)
+    return Table.of("branch-table", "Protocol branches of the adaptive arm and their pCR", columns, rows)
 
 
 def _status_table(status: Rows, conflicts: Rows, privacy: Privacy) -> Table:
     answers = [(row, row["status"].replace("_", " ")) for row in status]
-    answers += [(row, f"conflict with {row['conflicts']}") for row in conflicts]
+    answers += [(row, f"{row['rule']}, which also match {row['conflicts']}") for row in conflicts]
     rows = [
         {"node": row["node"], "status": answer, "patients": privacy.cell(row["patients"])}
         for row, answer in answers
     ]
     return Table.of(
         "status-table",
-        "What the rules could answer, and where two rules applied",
+        "Answers of the rules, and patients to whom two rules applied",
         {"node": "Node", "status": "Answer", "patients": "Patients"},
         rows,
         text=("status",),
     )
+
+
+def overlap_sentences(branches: Rows, conflicts: Rows, privacy: Privacy) -> list[str]:
+    """Return, by node and rule, how many of its patients other rules apply to as well: one wins over others."""
+    sentences = []
+    for node, rule in dict.fromkeys((row["node"], row["rule"]) for row in conflicts):
+        rows = [row for row in conflicts if (row["node"], row["rule"]) == (node, rule)]
+        others = " or ".join(sorted({name for row in rows for name in row["conflicts"].split("; ")}))
+        assigned = [row for row in branches if row["node"] == node and row["branch"].split(">")[-1] == rule]
+        told = not any(privacy.hides(row["patients"]) for row in [*rows, *assigned])
+        total, of = (sum(row["patients"] for row in part) for part in (rows, assigned))
+        patients = f"{count(total)} of the {count(of)} patients" if told else "Some of the patients"
+        sentences.append(
+            f"At {node}, {patients} assigned by {rule} also match {others}: {rule} takes precedence."
+        )
+    return sentences
 
 
 def _adherence_table(adherence: pd.DataFrame, privacy: Privacy) -> Table:
@@ -98,7 +115,7 @@ def _adherence_table(adherence: pd.DataFrame, privacy: Privacy) -> Table:
     }
     return Table.of(
         "adherence-table",
-        "Regimen of the rules and regimen given",
+        "Regimen by the rules and regimen given",
         columns,
         rows,
         text=("kind", "regimen", "given", "reason"),
@@ -119,7 +136,7 @@ def _readings_table(readings: pd.DataFrame, privacy: Privacy) -> Table:
     ]
     return Table.of(
         "readings-table",
-        "Patients whose answer changes under each other reading of the public record",
+        "Patients whose answer changes under another reading of the public record",
         {"setting": "Setting", "force": "In force", "other": "Alternative", "changed": "Changed"},
         rows,
         text=("force", "other"),

@@ -36,8 +36,8 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
         return {}, {}
     columns = {
         "landmark": "Landmark",
-        "corrected": "AUC, optimism corrected",
-        "slope": "Slope, optimism corrected",
+        "corrected": "AUC, optimism-corrected",
+        "slope": "Slope, optimism-corrected",
         "later": "AUC, later patients",
         "later_oe": "O:E, later patients",
         "centres": "AUC, left-out centres",
@@ -52,9 +52,7 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
         )
         charts["instability"] = instability_chart(curve.iloc[::step], about)
     tables = {
-        "stability": Table.of(
-            "stability-table", "The whole procedure outside its own patients", columns, rows
-        )
+        "stability": Table.of("stability-table", "The whole procedure in other patients", columns, rows)
     }
     at_landmark = results.robustness[landmark]
     drawn = [
@@ -66,7 +64,9 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
         charts["left-out-centres"] = forest_chart(
             pd.DataFrame(drawn),
             f"AUC in each left-out centre at {landmark}",
-            of_model(results.landmarks[landmark][MODEL], "AUC", "in centres that the model had not seen"),
+            of_model(
+                results.landmarks[landmark][MODEL], "AUC", "in centres that the model was not fitted to"
+            ),
             None,
         )
     return charts, tables

@@ -40,12 +40,12 @@ def table_one_part(described: Mapping[str, Any], arms: Sequence[str], privacy: P
         | {g: f"{g} (n\u00a0=\u00a0{count(sizes[g])})" for g in groups}
         | {"missing": "Missing"}
     )
-    caption = f"Patients at risk at {content['landmark']}: median (quartiles), or n and share of the known"
+    caption = f"Patients at risk at {content['landmark']}: median (quartiles), or n and share of known values"
     return {}, {"one": Table.of("table-one", caption, columns, rows)}
 
 
 def _missing(row: Mapping[str, Any]) -> str:
-    # How many values are not known says nothing on a patient.
+    # The number of missing values says nothing about a patient.
     return count(row["cells"][ALL]["missing"])
 
 
@@ -69,5 +69,5 @@ def _summary_cell(cell: Mapping[str, Any], privacy: Privacy, *, hidden: bool) ->
     if "count" in cell:
         return privacy.cell(cell["count"], cell["n"], hidden=hidden)
     if "median" not in cell:
-        return Markup('<span class="none">none known</span>')
+        return Markup('<span class="none">no value</span>')
     return with_interval(cell["median"], (cell["q25"], cell["q75"]), lambda number: minus(f"{number:.4g}"))

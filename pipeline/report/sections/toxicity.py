@@ -92,7 +92,7 @@ def _branches_table(by_branch: Rows, privacy: Privacy) -> Table:
     branches = dict.fromkeys(row["branch"] for row in by_branch)
     return Table.of(
         "toxicity-branches",
-        "By protocol branch: descriptive, branches are not comparable",
+        "Adverse events by protocol branch, descriptive",
         {"event": "Patients with"} | {branch: branch for branch in branches},
         list(rows.values()),
     )

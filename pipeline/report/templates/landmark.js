@@ -92,14 +92,14 @@
     const i = data.ids.indexOf(id);
     const status = document.getElementById("patient-status");
     if (i < 0) {
-      status.textContent = `No patient ${id} on this page. ${data.n < data.patients ? "Only a sample is; pcr report shows the others." : "Ids start like " + data.ids[0] + "."}`;
+      status.textContent = `Patient ${id} is not on this page. ${data.n < data.patients ? "It shows a sample; pcr report shows the others." : "Ids look like " + data.ids[0] + "."}`;
       return;
     }
     const p = data.p[i], base = data.base[i];
     status.textContent = `Patient ${id} is shown below.`;
     const order = features.map((_, k) => k).sort((a, b) => Math.abs(contribution(b, i)) - Math.abs(contribution(a, i)) || a - b);
     const shown = order.slice(0, 12), rest = order.slice(12);
-    const steps = [{ label: "base value: average patient of the training part", description: "What the explanation starts from", from: 0, to: base, right: Math.max(0, base), text: `${signed(base)} (${(100 * logistic(base)).toFixed(1)} %)`, kind: "base" }];
+    const steps = [{ label: "base value: average patient of the training folds", description: "Start of the explanation", from: 0, to: base, right: Math.max(0, base), text: `${signed(base)} (${(100 * logistic(base)).toFixed(1)} %)`, kind: "base" }];
     let at = base;
     for (const k of shown) {
       const c = contribution(k, i);
@@ -121,7 +121,7 @@
     fact("Predicted probability of pCR", `${(100 * p).toFixed(1)} % out of fold, repeat ${data.repeat}` + (data.p_low[i] === data.p_high[i] ? "" : `; ${(100 * data.p_low[i]).toFixed(1)} to ${(100 * data.p_high[i]).toFixed(1)} % over the repeats`));
     fact("Observed", data.y[i] ? "pCR" : "no pCR");
     fact("Arm", data.arm[i]);
-    if (data.branch) fact("Protocol branch", data.branch[i] === null ? "none" : `${data.branch[i]}${data.arm[i] === data.adaptive ? "" : " (virtual: she is treated by her own arm)"}; not a treatment recommendation`);
+    if (data.branch) fact("Protocol branch", data.branch[i] === null ? "none" : `${data.branch[i]}${data.arm[i] === data.adaptive ? "" : " (virtual: treated as assigned)"}; not a treatment recommendation`);
     const absent = features.filter((_, k) => missing(k, i) && features[k].used).map((f) => f.name);
     fact("Inputs missing and imputed", absent.length ? absent.join(", ") : "none");
 
