@@ -63,7 +63,7 @@ def _branch_table(branches: Rows, privacy: Privacy) -> Table:
 
 def _status_table(status: Rows, conflicts: Rows, privacy: Privacy) -> Table:
     answers = [(row, row["status"].replace("_", " ")) for row in status]
-    answers += [(row, f"{row['rule']}, which also match {row['conflicts']}") for row in conflicts]
+    answers += [(row, f"{row['rule']}, also matching {row['conflicts']}") for row in conflicts]
     rows = [
         {"node": row["node"], "status": answer, "patients": privacy.cell(row["patients"])}
         for row, answer in answers
@@ -78,7 +78,7 @@ def _status_table(status: Rows, conflicts: Rows, privacy: Privacy) -> Table:
 
 
 def overlap_sentences(branches: Rows, conflicts: Rows, privacy: Privacy) -> list[str]:
-    """Return, by node and rule, how many of its patients other rules apply to as well: one wins over others."""
+    """Return, by node and rule, to how many of its patients other rules apply as well."""
     sentences = []
     for node, rule in dict.fromkeys((row["node"], row["rule"]) for row in conflicts):
         rows = [row for row in conflicts if (row["node"], row["rule"]) == (node, rule)]
