@@ -20,6 +20,8 @@ MAPPINGS = "configs/mappings"
 RULES_TABLE = "configs/rules/{rules}.yaml"
 GENES = "configs/rules/pam_genes.csv"
 SOURCE = "{source}"
+SIMULATION_TABLES = "configs/simulation"
+"""Laboratory values, adverse events and genes of the simulated trial, with a source for every number."""
 ENVIRONMENT = "requirements.lock"
 
 ARTIFACTS = "artifacts/{study}"

@@ -26,6 +26,7 @@ from models.rules.decisions import decisions
 from models.rules.table import parse_rules
 from pipeline.project.configs import read_contract, read_feature_settings, read_rules, vocabulary
 from pipeline.project.files import read_yaml
+from pipeline.sources.simulation.settings import Settings, changed, read_settings
 from pipeline.sources.simulator import simulate
 from pipeline.stages.rules import known_by
 
@@ -39,7 +40,7 @@ class SimulationSpec:
     """Everything that decides how a simulated patient becomes a row of an analysis."""
 
     study: dict[str, Any]
-    simulation: dict[str, Any]
+    simulation: Settings
     contract: Contract
     identifiers: dict[str, Any]
     eligibility: dict[str, Any]
@@ -63,7 +64,7 @@ def read_simulation_spec(study: Path, configs: Path) -> SimulationSpec:
     genes = configs / "rules" / "pam_genes.csv"
     return SimulationSpec(
         content,
-        read_yaml(Path(content["source"])),
+        read_settings(Path(content["source"]), configs / "simulation"),
         read_contract(configs / "contract"),
         read_yaml(configs / "identifiers.yaml"),
         read_yaml(configs / "eligibility.yaml"),
@@ -74,8 +75,7 @@ def read_simulation_spec(study: Path, configs: Path) -> SimulationSpec:
 
 def digest(spec: SimulationSpec) -> str:
     """Return the sha256 of what makes a population, whatever its size and seed."""
-    simulation = {name: value for name, value in spec.simulation.items() if name != "seed"}
-    simulation["cohort"] = {name: value for name, value in simulation["cohort"].items() if name != "n"}
+    simulation = spec.simulation.model_dump(mode="json", exclude={"seed": True, "cohort": {"n"}})
     study = {name: spec.study[name] for name in ("visits", "schedule", "outcome", "features")}
     content = [simulation, study, spec.eligibility, spec.features, spec.rules]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -90,7 +90,7 @@ def simulated_rows(
     ``outcome`` (NaN where missing), and the truth: ``truth_p`` (given fate, in the patient's own arm),
     ``truth_control`` and ``truth_adaptive`` (of both strategies, fate averaged).
     """
-    made = simulate(spec.simulation | {"seed": seed}, n=n, rules=spec.rules)
+    made = simulate(changed(spec.simulation, seed=seed), n=n, rules=spec.rules)
     tables, problems = validate(made.tables, spec.contract, vocabulary(spec.study), spec.identifiers)
     refuse(problems)
     cohort = build_cohort(tables, spec.study, spec.eligibility).frame

@@ -4,7 +4,6 @@ The ranges are those of docs/evidence.md ("Targets of the simulator"). A simulat
 a wrong analysis pass; hitting them does not make its patients real.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from features.definitions import DETECTED, EVALUABLE, clear_of_tumour, sample_states, target_sums
 from models.measures.evaluate import auc
 from pipeline.project.console import reported_errors, stderr
-from pipeline.project.files import read_yaml, stage_paths, write_text
+from pipeline.project.files import stage_paths, write_text
+from pipeline.sources.simulation.settings import Settings, changed, read_settings
 from pipeline.sources.simulator import Simulated, simulate
 
 PATIENTS = 50_000
@@ -39,10 +39,9 @@ class Target:
         return self.low <= self.found <= self.high
 
 
-def with_presurgery(settings: Mapping[str, object]) -> dict[str, object]:
+def with_presurgery(settings: Settings) -> Settings:
     """Return the simulator's settings with a plasma sample before surgery, which one target is about."""
-    ctdna = dict(settings["ctdna"])  # type: ignore[call-overload]
-    return dict(settings) | {"ctdna": ctdna | {"visits": ["c1", "presurgery"]}}
+    return changed(settings, ctdna=changed(settings.ctdna, visits=["c1", "presurgery"]))
 
 
 def by_patient(simulated: Simulated) -> pd.DataFrame:
@@ -191,7 +190,7 @@ def main() -> None:
     args = stage_paths(__doc__ or "", "simulation", "page")
     with reported_errors():
         stderr().print(f"simulating {PATIENTS:,} patients")
-        found = targets(simulate(with_presurgery(read_yaml(args.simulation)), PATIENTS))
+        found = targets(simulate(with_presurgery(read_settings(args.simulation)), PATIENTS))
     write_text(args.page, targets_page(found, PATIENTS))
 
 

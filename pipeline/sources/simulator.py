@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.errors import UserError
 from models.rules.ctdna import genes_of_set
 from models.rules.table import RuleTable, parse_rules
 from pipeline.project.configs import read_rules
@@ -29,7 +28,8 @@ from pipeline.sources.simulation import (
     treatment,
 )
 from pipeline.sources.simulation.course import World, follow
-from pipeline.sources.simulation.draws import NEVER, Array, Columns, Settings, Streams
+from pipeline.sources.simulation.draws import NEVER, Array, Columns, Streams
+from pipeline.sources.simulation.settings import Settings
 from pipeline.sources.simulation.treatment import Course
 
 RULES = Path(__file__).parents[2] / "configs" / "rules"
@@ -53,25 +53,19 @@ def simulate(settings: Settings, n: int | None = None, rules: Mapping[str, Any] 
 
     Parameters
     ----------
-    settings : mapping
-        configs/simulation.yaml.
+    settings : Settings
+        As from ``simulation.settings.read_settings``.
     n : int, optional
         Patients, at least one; default ``cohort.n``.
     rules : mapping, optional
         The decision table that treats the adaptive arm, with its genes (``project.configs.read_rules``);
-        default the one that ``settings["rules"]`` names. Its default readings are followed, whatever it is
+        default the one that ``settings.rules`` names. Its default readings are followed, whatever it is
         set to.
-
-    Raises
-    ------
-    ValueError
-        If the settings leave out a visit that the rules need, or a control setting is unknown.
     """
-    _check(settings)
-    streams = Streams(settings["seed"])
-    size = settings["cohort"]["n"] if n is None else n
+    streams = Streams(settings.seed)
+    size = settings.cohort.n if n is None else n
     world = _before_treatment(size, settings, _as_read_by_default(rules, settings), streams)
-    twins = {adaptive: Streams(settings["seed"]) for adaptive in (False, True)}
+    twins = {adaptive: Streams(settings.seed) for adaptive in (False, True)}
     control, adaptive = (follow(world, adaptive=a, streams=twin) for a, twin in twins.items())
     ends = [
         outcome.potential_outcome(course, world.people, world.centres, settings, twin)
@@ -91,22 +85,10 @@ def _as_text(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(dict.fromkeys(table.columns[table.dtypes == "object"], "str"))
 
 
-def _check(settings: Settings) -> None:
-    """Refuse settings under which the adaptive arm could not be treated by its rules."""
-    for control in ("control_ctdna", "control_imaging"):
-        if settings[control] not in {"collected", "not_planned"}:
-            message = f"simulation.yaml, {control}: {settings[control]} is neither collected nor not_planned"
-            raise UserError(message)
-    for domain, needed in (("ctdna", {"c1"}), ("imaging", {"c2", "c4"})):
-        missing = needed - set(settings[domain]["visits"])
-        if missing:
-            raise UserError(f"simulation.yaml, {domain}.visits: the rules need {', '.join(sorted(missing))}")
-
-
 def _as_read_by_default(document: Mapping[str, Any] | None, settings: Settings) -> RuleTable:
     """Return the rules under their default readings: an analysis under others treats nobody differently."""
     if document is None:
-        document = read_rules(RULES / f"{settings['rules']}.yaml", RULES / "pam_genes.csv")
+        document = read_rules(RULES / f"{settings.rules}.yaml", RULES / "pam_genes.csv")
     return parse_rules(document, {name: reading["default"] for name, reading in document["readings"].items()})
 
 
@@ -148,13 +130,13 @@ def _measured_at_baseline(
 def _tables(
     world: World, course: Course, reached: Columns, in_adaptive: Array, streams: Streams
 ) -> dict[str, pd.DataFrame]:
-    """Return all raw tables, of every patient the course under her own arm, cut off where she left."""
+    """Return all raw tables, of every patient the course under the own arm, cut off where it ended."""
     people, places, settings = world.people, world.centres, world.settings
     end = outcome.leave(course, people, places, settings, streams)
     last = end["last_cycle"]
     cycles = records.cycles_given(course, last, in_adaptive, settings)
-    plasma_planned = in_adaptive | (settings["control_ctdna"] == "collected")
-    scans_planned = in_adaptive | (settings["control_imaging"] == "collected")
+    plasma_planned = in_adaptive | (settings.control_ctdna == "collected")
+    scans_planned = in_adaptive | (settings.control_imaging == "collected")
     scanned = (course, last, people, places, scans_planned, settings)
     drawn = (course, last, people)
     return {

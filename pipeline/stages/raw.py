@@ -33,9 +33,11 @@ def source_tables(
 ) -> SourceTables:
     """Return raw tables, unchecked: simulated where `source` is a file, else read from the folder."""
     if source.suffix == ".yaml":
-        from pipeline.sources.simulator import simulate  # noqa: PLC0415 - a real study needs no simulator
+        # A real study needs no simulator.
+        from pipeline.sources.simulation.settings import read_settings  # noqa: PLC0415
+        from pipeline.sources.simulator import simulate  # noqa: PLC0415
 
-        return SourceTables(simulate(read_yaml(source), rules=rules).tables)
+        return SourceTables(simulate(read_settings(source), rules=rules).tables)
     from pipeline.sources.mapped import read_study  # noqa: PLC0415
 
     return read_study(study, source, contract)

@@ -90,7 +90,7 @@ def main() -> None:
     with reported_errors():
         spec = read_simulation_spec(args.study, args.configs)
         landmarks = spec.study["landmarks"]
-        seed = spec.simulation["seed"] + SEED_OFFSET
+        seed = spec.simulation.seed + SEED_OFFSET
         rows = population(spec, plan.population, seed, landmarks)
         found: dict[str, Any] = {
             landmark: landmark_truth(args.artifacts, landmark, rows[landmark], settings, plan)

@@ -8,6 +8,7 @@ import pandas as pd
 from features.contract import validate
 from pipeline.project.configs import read_contract, read_feature_settings, read_rules, vocabulary
 from pipeline.project.files import read_yaml
+from pipeline.sources.simulation.settings import read_settings
 from pipeline.sources.simulator import simulate
 from pipeline.stages.raw import Ingested, ingest
 
@@ -37,7 +38,9 @@ def study_of(standards: list[str], **more: Any) -> dict[str, Any]:
 
 def trial_tables(n: int) -> dict[str, pd.DataFrame]:
     """Return checked raw tables of n simulated patients."""
-    raw = simulate(read_yaml(CONFIGS / "simulation.yaml"), n=n, rules=RULES).tables
+    raw = simulate(
+        read_settings(CONFIGS / "simulation.yaml", CONFIGS / "simulation"), n=n, rules=RULES
+    ).tables
     return validate(raw, CONTRACT, vocabulary(STUDY))[0]
 
 

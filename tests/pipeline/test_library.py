@@ -17,6 +17,7 @@ from pipeline.project import study
 from pipeline.project.files import read_yaml
 from pipeline.sources.mapped import check_study_file
 from pipeline.sources.mapping.study_file import StudyFileError
+from pipeline.sources.simulation.settings import read_settings
 from pipeline.sources.simulator import simulate
 from tests.pipeline.formats import CONFIGS, ROOT
 
@@ -106,7 +107,8 @@ def test_priors_go_into_a_copy_of_the_settings_that_the_simulator_takes(project:
     fall = piece["ctdna"]["clearance"]["log10_fall_by_cycle"]
     assert mine["ctdna"]["clearance"]["log10_fall_by_cycle"] == fall
     assert mine["cohort"] == read_yaml(CONFIGS / "simulation.yaml")["cohort"]
-    assert len(simulate(mine, n=20).tables["subjects"]) == 20
+    settings = read_settings(project / "mine.yaml", CONFIGS / "simulation")
+    assert len(simulate(settings, n=20).tables["subjects"]) == 20
     assert "is there already" in run("priors", "report/priors.yaml", "--out", "mine.yaml", expect=1)
     (project / "wrong.yaml").write_text("genome: {tumor: {TP53: {share_hr_positive: 5}}}\n")
     assert "between 0 and 1" in run("priors", "wrong.yaml", "--out", "other.yaml", expect=1)

@@ -1,8 +1,6 @@
 """The simulated trial: reproducible, causal, inside the published figures, and silent about its own truth."""
 
-import copy
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,17 +20,14 @@ from pipeline.simulation_checks.targets import (
     targets_page,
     with_presurgery,
 )
+from pipeline.sources.simulation.settings import changed, read_settings
 from pipeline.sources.simulator import Simulated, simulate
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-SETTINGS = read_yaml(CONFIGS / "simulation.yaml")
+SETTINGS = read_settings(CONFIGS / "simulation.yaml", CONFIGS / "simulation")
 STUDY = read_yaml(CONFIGS / "studies" / "nct07239271.yaml")
 FAILURES = ["death", "progression", "inoperable"]
 SMALL = 400
-
-
-def changed(**values: Any) -> dict[str, Any]:
-    return copy.deepcopy(SETTINGS) | values
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +55,13 @@ def test_the_same_seed_gives_identical_tables(small: Simulated) -> None:
 
 
 def test_another_seed_gives_other_patients_of_the_same_centres(small: Simulated) -> None:
-    other = simulate(changed(seed=SETTINGS["seed"] + 1), SMALL)
+    other = simulate(changed(SETTINGS, seed=SETTINGS.seed + 1), SMALL)
     assert (other.truth["p_control"] != small.truth["p_control"]).all()
     pd.testing.assert_frame_equal(other.tables["sites"], small.tables["sites"])
 
 
 def test_leaving_out_a_visit_leaves_all_other_tables_as_they_were(small: Simulated) -> None:
-    settings = changed()
-    settings["ctdna"]["visits"] = ["c1", "presurgery"]
+    settings = changed(SETTINGS, ctdna=changed(SETTINGS.ctdna, visits=["c1", "presurgery"]))
     more = simulate(settings, SMALL)
     for name in ("subjects", "labs", "lesions", "exposure", "adverse_events"):
         pd.testing.assert_frame_equal(more.tables[name], small.tables[name])
@@ -212,7 +206,7 @@ def test_the_literal_reading_of_r4_concerns_as_many_as_expected(cohort: Simulate
 
 @pytest.mark.parametrize("domain", ["ctdna", "imaging"])
 def test_a_domain_not_planned_for_the_control_arm_has_no_results_there(domain: str, small: Simulated) -> None:
-    simulated = simulate(changed(**{f"control_{domain}": "not_planned"}), SMALL)
+    simulated = simulate(changed(SETTINGS, **{f"control_{domain}": "not_planned"}), SMALL)
     subjects = simulated.tables["subjects"].set_index("usubjid")
     control = subjects.index[subjects["arm"] == "CONTROL_TCBHP"]
     samples = simulated.tables["ctdna_samples"]
@@ -294,12 +288,10 @@ def test_eligibility_is_violated_by_a_few_and_recorded_for_most(cohort: Simulate
 
 
 def test_settings_without_a_visit_that_the_rules_need_are_refused() -> None:
-    settings = changed()
-    settings["imaging"]["visits"] = ["c2"]
     with pytest.raises(ValueError, match=r"imaging\.visits: the rules need c4"):
-        simulate(settings, 10)
-    with pytest.raises(ValueError, match="control_ctdna: none is neither"):
-        simulate(changed(control_ctdna="none"), 10)
+        changed(SETTINGS, imaging=changed(SETTINGS.imaging, visits=["c2"]))
+    with pytest.raises(ValueError, match="'collected' or 'not_planned'"):
+        changed(SETTINGS, control_ctdna="none")
 
 
 def test_one_patient_can_be_simulated() -> None:

@@ -19,6 +19,8 @@ from models.description.ctdna_reference import (
     mutation_shares,
 )
 from pipeline.project.files import read_yaml, write_text
+from pipeline.sources.simulation.patient_parameters import Genome
+from pipeline.sources.simulation.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from pipeline.intake.ctdna_reference.report import Library
@@ -41,7 +43,7 @@ class PriorsError(UserError):
     """A piece that cannot be put into the simulator's settings."""
 
 
-def priors_piece(library: "Library", figures: Mapping[str, Any], simulation: Mapping[str, Any]) -> str:
+def priors_piece(library: "Library", figures: Mapping[str, Any], simulation: Settings) -> str:
     """Return the piece as YAML with a comment on every value; only what rests on enough patients is in it.
 
     Genes are those that the simulator draws. Kinetics stand in `ctdna.clearance`: the whole curve of the
@@ -64,36 +66,41 @@ def priors_piece(library: "Library", figures: Mapping[str, Any], simulation: Map
     return text + "".join(f"{line}\n" for line in lines or ["{}"])
 
 
-def _tumour_lines(library: "Library", simulation: Mapping[str, Any]) -> Iterator[str]:
+def _tumour_lines(library: "Library", simulation: Settings) -> Iterator[str]:
     """Yield share_hr_positive, share_hr_negative and vus_share of every gene with enough patients."""
     assert library.variants is not None  # noqa: S101 - asked before
-    genes = list(simulation["genome"]["tumor"])
+    genes = list(simulation.genome.tumor)
     status, judged = carriers(library.samples, library.variants, library.ctdna, genes)
     settings = library.settings
     shares = pd.DataFrame(mutation_shares(status, hr_groups(library.raw.tables), settings["level"]))
+    of_gene = {
+        name: row
+        for name, row in judged.to_dict("index").items()
+        if row["variants"] >= settings["min_patients"]
+    }
     for gene in genes:
-        rows = shares[shares["genes"] == gene].set_index("group")
+        by_group = shares[shares["genes"] == gene].set_index("group").to_dict("index")
         known = {
-            key: rows.loc[group]
+            key: by_group[group]
             for key, group in HR_KEYS.items()
-            if rows.loc[group, "n"] >= settings["min_patients"]
+            if by_group[group]["n"] >= settings["min_patients"]
         }
         if not known:
             continue
         yield f"    {gene}:"
         for key, row in known.items():
             counts = f"{row['events']} of {row['n']}, {row['low']:.3f} to {row['high']:.3f}"
-            yield f"      {key}: {_number(row['value'], settings)}  # {counts}"
-        if gene in judged.index and judged.loc[gene, "variants"] >= settings["min_patients"]:
-            share = float(judged.loc[gene, "vus"])
-            yield f"      vus_share: {_number(share, settings)}  # of {judged.loc[gene, 'variants']} variants"
+            yield f"      {key}: {_number(float(row['value']), settings)}  # {counts}"
+        if gene in of_gene:
+            share, variants = float(of_gene[gene]["vus"]), of_gene[gene]["variants"]
+            yield f"      vus_share: {_number(share, settings)}  # of {variants} variants"
 
 
-def _blood_lines(library: "Library", simulation: Mapping[str, Any]) -> Iterator[str]:
+def _blood_lines(library: "Library", simulation: Settings) -> Iterator[str]:
     """Yield share_at_50 of every gene of haematopoiesis, and the spread of its allele fraction."""
     variants, settings = library.variants, library.settings
     assert variants is not None  # noqa: S101 - asked before
-    slopes = {gene: entry["log_per_decade"] for gene, entry in simulation["genome"]["ch"].items()}
+    slopes = {name: gene.log_per_decade for name, gene in simulation.genome.ch.items()}
     ages = library.raw.tables["subjects"].set_index("usubjid")["age_years"]
     found = haematopoiesis_at_50(library.samples, variants, ages, slopes)
     found = found[found["patients"] >= settings["min_patients"]]
@@ -109,12 +116,12 @@ def _blood_lines(library: "Library", simulation: Mapping[str, Any]) -> Iterator[
         yield f"  ch_vaf_log_sd: {_number(float(log.std()), settings)}  # {len(log)} variants"
 
 
-def _kinetics_lines(figures: Mapping[str, Any], simulation: Mapping[str, Any]) -> list[str]:
+def _kinetics_lines(figures: Mapping[str, Any], simulation: Settings) -> list[str]:
     change = figures["kinetics"]["change"]
     if change.get("mean", 0.0) >= 0:
         return []
-    days = simulation["treatment"]["cycle_days"]
-    curve = simulation["ctdna"]["clearance"]["log10_fall_by_cycle"]
+    days = simulation.treatment.cycle_days
+    curve = simulation.ctdna.clearance.log10_fall_by_cycle
     first = -change["mean"] * days / figures["month_days"]
     note = f"# Kinetics, only with --kinetics: {change['mean']:.3f} log10 a month ({change['pairs']} pairs,"
     lines = ["ctdna:", "  clearance:", "    log10_fall_by_cycle:"]
@@ -153,6 +160,7 @@ def apply_priors(piece: Path, base: Path, out: Path, *, kinetics: bool) -> list[
     editor.preserve_quotes = True
     editor.width = 4096
     settings = editor.load(base.read_text(encoding="utf-8"))
+    _with_former_values(settings, content, read_settings(base).genome)
     said = [*_replaced(settings, content, piece)]
     if not said:
         raise PriorsError(
@@ -163,6 +171,16 @@ def apply_priors(piece: Path, base: Path, out: Path, *, kinetics: bool) -> list[
     yaml.safe_load(stream.getvalue())
     write_text(out, stream.getvalue())
     return said
+
+
+def _with_former_values(settings: Any, piece: Mapping[str, Any], genome: Genome) -> None:
+    """Write into `settings` (a ruamel map) what its tables say of the genes of the piece, to be replaced."""
+    for origin, name, gene in genome.genes():
+        values = ((piece.get("genome") or {}).get(origin) or {}).get(name) or {}
+        of_origin = settings["genome"][origin]
+        for key in values.keys() & type(gene).model_fields:
+            of_origin.fa.set_block_style()
+            of_origin.setdefault(name, type(of_origin)()).setdefault(key, getattr(gene, key))
 
 
 def _replaced(settings: Any, piece: Mapping[Any, Any], source: Path, place: str = "") -> Iterator[str]:

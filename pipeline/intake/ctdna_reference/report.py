@@ -28,6 +28,7 @@ from pipeline.project.files import read_yaml, replacing, write_json, write_table
 from pipeline.project.study import DATA, StudyError, study_file
 from pipeline.sources.mapped import source_files
 from pipeline.sources.mapping.study_file import NO_OUTCOME
+from pipeline.sources.simulation.settings import read_settings
 from pipeline.stages.raw import Ingested
 
 SETTINGS = Path("configs/library.yaml")
@@ -85,7 +86,7 @@ def make_library_report(name: str, source: Path | None, out: Path) -> dict[str, 
         write_table(new / "features.parquet", frame)
         write_json(new / "features.json", described)
         write_problems(new / "problems.html", name, raw.problems, raw.dropped)
-        write_text(new / "priors.yaml", priors_piece(library, found, read_yaml(SIMULATION)))
+        write_text(new / "priors.yaml", priors_piece(library, found, read_settings(SIMULATION)))
         write_text(new / "library.html", library_page(found))
     return found
 

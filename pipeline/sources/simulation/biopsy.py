@@ -7,7 +7,6 @@ from scipy.special import ndtri
 from pipeline.sources.simulation.draws import (
     Array,
     Columns,
-    Settings,
     Streams,
     as_dates,
     bounded_normal,
@@ -15,23 +14,26 @@ from pipeline.sources.simulation.draws import (
     only_where,
     pick,
 )
+from pipeline.sources.simulation.patient_parameters import Pathology
+from pipeline.sources.simulation.section import Weights
+from pipeline.sources.simulation.settings import Settings
 
 
 def read_biopsy(people: Columns, centres: Columns, settings: Settings, streams: Streams) -> Columns:
     """Return what pathology sees of a HER2-positive tumour; NaN, None or not_assessed where nothing."""
-    entry, rng, n = settings["pathology"], streams("biopsy"), len(people["centre"])
+    entry, rng, n = settings.pathology, streams("biopsy"), len(people["centre"])
     receptors = _receptors(people, rng, entry)
     her2 = _her2(people, rng, entry)
-    ki67 = 100 * expit(_line(people, entry["ki67_logit"]) + rng.normal(0.0, entry["ki67_logit_sd"], n))
-    til = np.exp(_line(people | receptors, entry["til_log"]) + rng.normal(0.0, entry["til_log_sd"], n))
-    grade_3 = rng.random(n) < expit(_line(people, entry["grade_3_logit"]))
-    grade_1 = ~grade_3 & (rng.random(n) < entry["grade_1_share_of_lower"])
-    assessed = {name: rng.random(n) < share for name, share in entry["assessed"].items()}
-    hetero = rng.random(n) < expit(_line(people, entry["heterogeneity_logit"]))
+    ki67 = 100 * expit(_line(people, entry.ki67_logit) + rng.normal(0.0, entry.ki67_logit_sd, n))
+    til = np.exp(_line(people | receptors, entry.til_log) + rng.normal(0.0, entry.til_log_sd, n))
+    grade_3 = rng.random(n) < expit(_line(people, entry.grade_3_logit))
+    grade_1 = ~grade_3 & (rng.random(n) < entry.grade_1_share_of_lower)
+    assessed = {name: rng.random(n) < share for name, share in entry.assessed.items()}
+    hetero = rng.random(n) < expit(_line(people, entry.heterogeneity_logit))
     subtyped = assessed["intrinsic_subtype"] & centres["subtyping"][people["centre"]]
     return {
-        "path_report_day": people["biopsy_day"] + rng.integers(2, entry["report_days"] + 1, size=n),
-        "hist": pick(rng.random(n), entry["histology"]),
+        "path_report_day": people["biopsy_day"] + rng.integers(2, entry.report_days + 1, size=n),
+        "hist": pick(rng.random(n), entry.histology),
         "grade": np.where(grade_3, 3, np.where(grade_1, 1, 2)),
         "ki67": np.round(np.clip(ki67, 1, 95)),
         "til": np.where(assessed["til"], np.round(np.clip(til, 0, 95)), np.nan),
@@ -45,7 +47,7 @@ def read_biopsy(people: Columns, centres: Columns, settings: Settings, streams: 
     }
 
 
-def _line(people: Columns, weights: Settings) -> Array:
+def _line(people: Columns, weights: Weights) -> Array:
     """Return intercept + sum of weight x column, over the columns that `weights` names."""
     total = np.full(len(people["centre"]), float(weights["intercept"]))
     for name, weight in weights.items():
@@ -54,33 +56,31 @@ def _line(people: Columns, weights: Settings) -> Array:
     return total
 
 
-def _receptors(people: Columns, rng: np.random.Generator, entry: Settings) -> Columns:
+def _receptors(people: Columns, rng: np.random.Generator, entry: Pathology) -> Columns:
     """Return ER and PR in %, and hr_negative: both below 1 %."""
     n = len(people["luminal"])
-    above = people["luminal"] - ndtri(entry["hr_negative_share"])
+    above = people["luminal"] - ndtri(entry.hr_negative_share)
     negative = above < 0
     er, pr = (
-        np.round(
-            100 * expit(entry["er_logit_at_cut"] + entry["er_logit_slope"] * above + rng.normal(0.0, sd, n))
-        )
-        for sd in (entry["er_logit_sd"], entry["pr_logit_sd"])
+        np.round(100 * expit(entry.er_logit_at_cut + entry.er_logit_slope * above + rng.normal(0.0, sd, n)))
+        for sd in (entry.er_logit_sd, entry.pr_logit_sd)
     )
-    er, pr = np.clip(er, 1, 100), np.where(rng.random(n) < entry["pr_zero_share"], 0, pr)
-    pr_only = rng.random(n) < entry["pr_only_share"]
+    er, pr = np.clip(er, 1, 100), np.where(rng.random(n) < entry.pr_zero_share, 0, pr)
+    pr_only = rng.random(n) < entry.pr_only_share
     er, pr = np.where(pr_only, 0, er), np.where(pr_only, np.maximum(pr, 1), pr)
     return {"hr_negative": negative, "er": np.where(negative, 0.0, er), "pr": np.where(negative, 0.0, pr)}
 
 
-def _her2(people: Columns, rng: np.random.Generator, entry: Settings) -> Columns:
+def _her2(people: Columns, rng: np.random.Generator, entry: Pathology) -> Columns:
     """Return immunohistochemistry and in-situ hybridisation; each is a noisy reading of HER2 dependence."""
     n, latent = len(people["her2_dependence"]), people["her2_dependence"]
-    r = entry["ihc_correlation"]
-    ihc_2 = r * latent + np.sqrt(1 - r**2) * rng.standard_normal(n) < ndtri(entry["ihc_2_share"])
-    log_ratio = entry["ratio_log_median"] + entry["ratio_log_per_her2"] * latent
-    ratio = np.exp(log_ratio + rng.normal(0.0, entry["ratio_log_sd"], n))
-    ratio = np.round(np.clip(ratio, entry["ratio_amplified"], entry["ratio_high"]), 2)
-    cep17 = bounded_normal(rng, n, entry["cep17"])
-    done = ihc_2 | (rng.random(n) < entry["ish_done_if_ihc_3"])
+    r = entry.ihc_correlation
+    ihc_2 = r * latent + np.sqrt(1 - r**2) * rng.standard_normal(n) < ndtri(entry.ihc_2_share)
+    log_ratio = entry.ratio_log_median + entry.ratio_log_per_her2 * latent
+    ratio = np.exp(log_ratio + rng.normal(0.0, entry.ratio_log_sd, n))
+    ratio = np.round(np.clip(ratio, entry.ratio_amplified, entry.ratio_high), 2)
+    cep17 = bounded_normal(rng, n, entry.cep17)
+    done = ihc_2 | (rng.random(n) < entry.ish_done_if_ihc_3)
     return {
         "ihc": np.where(ihc_2, "2+", "3+").astype(object),
         "ish": np.where(done, "amplified", "not_done").astype(object),
@@ -90,17 +90,17 @@ def _her2(people: Columns, rng: np.random.Generator, entry: Settings) -> Columns
     }
 
 
-def _subtype(people: Columns, rng: np.random.Generator, entry: Settings) -> Array:
+def _subtype(people: Columns, rng: np.random.Generator, entry: Pathology) -> Array:
     """Draw the intrinsic subtype from a multinomial logit in the latents (Gumbel maximum)."""
     n = len(people["luminal"])
-    scores = np.stack([_line(people, weights) for weights in entry["subtype_logit"].values()], axis=1)
+    scores = np.stack([_line(people, weights) for weights in entry.subtype_logit.values()], axis=1)
     chosen = np.argmax(scores + rng.gumbel(size=(n, scores.shape[1])), axis=1)
-    return np.asarray(np.array(list(entry["subtype_logit"]), dtype=object)[chosen])
+    return np.asarray(np.array(list(entry.subtype_logit), dtype=object)[chosen])
 
 
 def pathology_table(people: Columns, settings: Settings) -> pd.DataFrame:
     """Return the raw table pathology."""
-    first_day = settings["cohort"]["first_day"]
+    first_day = settings.cohort.first_day
     return pd.DataFrame(
         {
             "usubjid": people["usubjid"],

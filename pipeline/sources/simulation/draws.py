@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.sources.simulation.section import Bounded, Days
+
 Array = NDArray[Any]
 Columns = dict[str, Array]
 """Named arrays; unless said otherwise their first axis is the patients, in the order of randomisation."""
-Settings = Mapping[str, Any]
-
 
 NEVER = 99
 """A cycle after the last of any course."""
@@ -45,7 +45,7 @@ def shifted_chance(chance: float, shift: Array) -> Array:
     return expit(np.log(chance / (1.0 - chance)) + shift)
 
 
-def pick(uniform: Array, shares: Mapping[str, float]) -> Array:
+def pick(uniform: Array, shares: Mapping[str, float] | Mapping[int, float]) -> Array:
     """Return one label per uniform number, with probabilities proportional to `shares`."""
     edges = np.cumsum(np.fromiter(shares.values(), dtype=float))
     labels = np.array(list(shares), dtype=object)
@@ -60,14 +60,14 @@ def only_where(known: Array, values: Array | str) -> Array:
     return kept
 
 
-def bounded_normal(rng: np.random.Generator, n: int, entry: Settings) -> Array:
+def bounded_normal(rng: np.random.Generator, n: int, entry: Bounded) -> Array:
     """Return draws from a normal distribution (``mean``, ``sd``), cut to ``low`` and ``high``."""
-    return np.clip(rng.normal(entry["mean"], entry["sd"], n), entry["low"], entry["high"])
+    return np.clip(rng.normal(entry.mean, entry.sd, n), entry.low, entry.high)
 
 
-def days_within(rng: np.random.Generator, n: int, span: Settings) -> Array:
+def days_within(rng: np.random.Generator, n: int, span: Days) -> Array:
     """Return whole days drawn evenly from ``earliest`` to ``latest``, both included."""
-    return rng.integers(span["earliest"], span["latest"] + 1, size=n)
+    return rng.integers(span.earliest, span.latest + 1, size=n)
 
 
 def as_dates(first_day: str, days: Array, known: Array | None = None) -> Array:

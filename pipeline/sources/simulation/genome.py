@@ -1,6 +1,6 @@
 """Variants: of the tumour, of clonal haematopoiesis and of the germline, and what tissue sequencing sees."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -8,14 +8,16 @@ import pandas as pd
 from pipeline.sources.simulation.draws import (
     Array,
     Columns,
-    Settings,
     Streams,
     as_dates,
     bounded_normal,
     expit,
 )
+from pipeline.sources.simulation.patient_parameters import Genome
+from pipeline.sources.simulation.settings import Settings
+from pipeline.sources.simulation.table_rows import BloodGene, TumourGene
 
-ORIGINS = ("tumor", "ch", "germline")
+Gene = TumourGene | BloodGene
 
 
 def draw_genome(people: Columns, settings: Settings, streams: Streams) -> Columns:
@@ -26,32 +28,30 @@ def draw_genome(people: Columns, settings: Settings, streams: Streams) -> Column
     VAF in white cells (ch, germline).
     """
     parts = []
-    for origin in ORIGINS:
-        rng = streams(f"variants {origin}")
-        for gene, entry in settings["genome"][origin].items():
-            parts.append(_carriers(people, origin, gene, entry, rng))
+    for origin, gene, entry in settings.genome.genes():
+        parts.append(_carriers(people, origin, gene, entry, streams(f"variants {origin}")))
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    columns = _with_one_tumour_mutation_each(columns, len(people["age"]), settings["genome"]["tumor"])
+    columns = _with_one_tumour_mutation_each(columns, len(people["age"]), settings.genome.tumor)
     order = np.lexsort((columns["hgvsp"].astype(str), columns["gene"].astype(str), columns["person"]))
     columns = {name: values[order] for name, values in columns.items()}
-    return columns | _fractions(columns, settings["genome"], streams("variant fractions"))
+    return columns | _fractions(columns, settings.genome, streams("variant fractions"))
 
 
-def _carriers(people: Columns, origin: str, gene: str, entry: Settings, rng: np.random.Generator) -> Columns:
+def _carriers(people: Columns, origin: str, gene: str, entry: Gene, rng: np.random.Generator) -> Columns:
     """Return the variants of one gene and origin, at most one a patient."""
     n = len(people["age"])
-    if origin == "tumor":
-        chance = np.where(people["hr_negative"], entry["share_hr_negative"], entry["share_hr_positive"])
+    if isinstance(entry, TumourGene):
+        chance = np.where(people["hr_negative"], entry.share_hr_negative, entry.share_hr_positive)
     else:
-        chance = entry["share_at_50"] * np.exp(entry.get("log_per_decade", 0.0) * (people["age"] - 50) / 10)
-    carries, change, vus = rng.random(n) < chance, rng.random(n), rng.random(n) < entry["vus_share"]
+        chance = entry.share_at_50 * np.exp(entry.log_per_decade * (people["age"] - 50) / 10)
+    carries, change, vus = rng.random(n) < chance, rng.random(n), rng.random(n) < entry.vus_share
     person = np.flatnonzero(carries)
     return _rows(person, origin, gene, entry, change[person], vus[person])
 
 
-def _rows(person: Array, origin: str, gene: str, entry: Settings, change: Array, vus: Array) -> Columns:
+def _rows(person: Array, origin: str, gene: str, entry: Gene, change: Array, vus: Array) -> Columns:
     """Return variants of `gene` in the patients `person`; `change` in [0, 1) picks the protein change."""
-    known, unknown = (np.array(entry[key], dtype=object) for key in ("changes", "vus_changes"))
+    known, unknown = (np.array(names, dtype=object) for names in (entry.changes, entry.vus_changes))
     hgvsp = np.where(
         vus, unknown[(change * len(unknown)).astype(int)], known[(change * len(known)).astype(int)]
     )
@@ -66,7 +66,7 @@ def _rows(person: Array, origin: str, gene: str, entry: Settings, change: Array,
     }
 
 
-def _with_one_tumour_mutation_each(variants: Columns, n: int, genes: Settings) -> Columns:
+def _with_one_tumour_mutation_each(variants: Columns, n: int, genes: Mapping[str, TumourGene]) -> Columns:
     """Give patients without a tumour mutation the first gene's first change: every tumour sheds something."""
     has = np.zeros(n, dtype=bool)
     has[variants["person"][variants["origin"] == "tumor"]] = True
@@ -77,16 +77,16 @@ def _with_one_tumour_mutation_each(variants: Columns, n: int, genes: Settings) -
     return {name: np.concatenate([values, extra[name]]) for name, values in variants.items()}
 
 
-def _fractions(variants: Columns, entry: Settings, rng: np.random.Generator) -> Columns:
+def _fractions(variants: Columns, entry: Genome, rng: np.random.Generator) -> Columns:
     """Return clonality (tumour variants) and white-cell fractions (clonal haematopoiesis, germline)."""
     n = len(variants["person"])
-    ch = np.exp(rng.normal(np.log(entry["ch_vaf_median"]), entry["ch_vaf_log_sd"], n))
-    ch = np.minimum(ch, entry["ch_vaf_high"])
-    germline = bounded_normal(rng, n, entry["germline_vaf"])
+    ch = np.exp(rng.normal(np.log(entry.ch_vaf_median), entry.ch_vaf_log_sd, n))
+    ch = np.minimum(ch, entry.ch_vaf_high)
+    germline = bounded_normal(rng, n, entry.germline_vaf)
     fraction = np.where(
         variants["origin"] == "ch", ch, np.where(variants["origin"] == "germline", germline, 0.0)
     )
-    return {"clonality": rng.normal(0.0, entry["clonality_log10_sd"], n), "fraction": fraction}
+    return {"clonality": rng.normal(0.0, entry.clonality_log10_sd, n), "fraction": fraction}
 
 
 def pam_mutated(variants: Columns, n: int, pathway: Collection[str]) -> Array:
@@ -101,15 +101,15 @@ def sequence_tissue(
     variants: Columns, people: Columns, centres: Columns, settings: Settings, streams: Streams
 ) -> Columns:
     """Return over variants `in_tissue` (Y, N, not_tested) and `tissue_vaf`, over patients `tissue_day`."""
-    entry, rng = settings["genome"]["tissue"], streams("tissue sequencing")
+    entry, rng = settings.genome.tissue, streams("tissue sequencing")
     n, rows = len(people["age"]), len(variants["person"])
-    tested = (rng.random(n) < entry["done_share"]) & centres["tissue_panel"][people["centre"]]
-    purity = bounded_normal(rng, n, entry["purity"])
-    seen = (rng.random(rows) < entry["sensitivity"]) & (variants["origin"] != "ch")
+    tested = (rng.random(n) < entry.done_share) & centres["tissue_panel"][people["centre"]]
+    purity = bounded_normal(rng, n, entry.purity)
+    seen = (rng.random(rows) < entry.sensitivity) & (variants["origin"] != "ch")
     half = np.where(variants["origin"] == "germline", 0.5, purity[variants["person"]] / 2)
-    vaf = np.clip(half * np.exp(rng.normal(0.0, entry["vaf_log_sd"], rows)), 0.02, 0.95)
+    vaf = np.clip(half * np.exp(rng.normal(0.0, entry.vaf_log_sd, rows)), 0.02, 0.95)
     in_tissue = np.where(tested[variants["person"]], np.where(seen, "Y", "N"), "not_tested").astype(object)
-    lag = entry["report_days"] + rng.poisson(entry["report_days_extra"], n)
+    lag = entry.report_days + rng.poisson(entry.report_days_extra, n)
     return {"in_tissue": in_tissue, "tissue_vaf": np.round(vaf, 4), "tissue_day": people["biopsy_day"] + lag}
 
 
@@ -121,7 +121,7 @@ def tissue_table(variants: Columns, people: Columns, settings: Settings) -> pd.D
     return pd.DataFrame(
         {
             "usubjid": people["usubjid"][person],
-            "report_date": as_dates(settings["cohort"]["first_day"], variants["tissue_day"][person]),
+            "report_date": as_dates(settings.cohort.first_day, variants["tissue_day"][person]),
             "panel_genes": ";".join(all_genes(settings)),
             **as_they_are,
             "vaf": variants["tissue_vaf"][seen],
@@ -132,7 +132,7 @@ def tissue_table(variants: Columns, people: Columns, settings: Settings) -> pd.D
 
 def all_genes(settings: Settings) -> list[str]:
     """Return all genes of the simulation, in alphabetical order."""
-    return sorted({gene for origin in ORIGINS for gene in settings["genome"][origin]})
+    return sorted({gene for _, gene, _ in settings.genome.genes()})
 
 
 def detection_chance(log10_over_limit: Array, steepness: float) -> Array:

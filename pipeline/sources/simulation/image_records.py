@@ -6,9 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.sources.simulation.draws import Array, Columns, Settings, Streams, as_dates, only_where
+from pipeline.sources.simulation.course_parameters import ImagingFeature
+from pipeline.sources.simulation.draws import Array, Columns, Streams, as_dates, only_where
 from pipeline.sources.simulation.records import present
 from pipeline.sources.simulation.scans import READERS
+from pipeline.sources.simulation.settings import Settings
 from pipeline.sources.simulation.treatment import Course
 
 MM3_PER_CC = 1000.0
@@ -74,7 +76,7 @@ def _lesion_rows(
 ) -> pd.DataFrame:
     status = taken["status"][keep]
     scanned, done = status != "not_done", status == "done"
-    first_day = settings["cohort"]["first_day"]
+    first_day = settings.cohort.first_day
     return pd.DataFrame(
         {
             "usubjid": people["usubjid"][keep],
@@ -96,7 +98,7 @@ def response_table(
     course: Course, last_cycle: Array, people: Columns, centres: Columns, planned: Array, settings: Settings
 ) -> pd.DataFrame:
     """Return the raw table response, of every visit after the first and both readers."""
-    parts, first_day = [], settings["cohort"]["first_day"]
+    parts, first_day = [], settings.cohort.first_day
     for visit, taken in course.scans.items():
         for reader, name in enumerate(READERS if "overall" in taken else ()):
             keep = planned & present(visit, last_cycle, settings) & _reads(name, people, centres)
@@ -128,23 +130,23 @@ def imaging_features_table(
 ) -> pd.DataFrame:
     """Return the raw table imaging_features: FTV and ADC by MRI, SUVmax by PET, where measured."""
     parts = []
-    for name, entry in settings["imaging"]["features"].items():
+    for name, entry in settings.imaging.features.items():
         rng, n = streams(f"imaging feature {name}"), len(people["age"])
-        own = rng.normal(0.0, entry["between_log_sd"], n)
-        able = planned & centres[entry["equipment"]][people["centre"]]
+        own = rng.normal(0.0, entry.between_log_sd, n)
+        able = planned & centres[entry.equipment][people["centre"]]
         for visit, taken in course.scans.items():
-            noise = rng.normal(0.0, entry["within_log_sd"], n)
-            measured = rng.random(n) >= entry["not_measured_share"]
+            noise = rng.normal(0.0, entry.within_log_sd, n)
+            measured = rng.random(n) >= entry.not_measured_share
             ratio = taken["log_ratio"]
-            value = np.exp(np.log(entry["median"]) + own + noise + entry["per_log_ratio"] * ratio)
-            if entry["from_diameter"]:
+            value = np.exp(np.log(entry.median) + own + noise + entry.per_log_ratio * ratio)
+            if entry.from_diameter:
                 primary = people["primary"] * np.exp(ratio)
-                shape = np.pi / 6 * entry["volume_share"] * primary**3 / MM3_PER_CC
+                shape = np.pi / 6 * entry.volume_share * primary**3 / MM3_PER_CC
                 value = np.where(primary < people["visible_from"], 0.0, shape * np.exp(own + noise))
             keep = (
                 able
                 & present(visit, last_cycle, settings)
-                & ((taken["method"] == entry["method"]) | (entry["method"] == "PET"))
+                & ((taken["method"] == entry.method) | (entry.method == "PET"))
             )
             usable = measured & (taken["qc"] != "poor")
             parts.append(_feature_rows(visit, name, entry, taken, value, usable, keep, people, settings))
@@ -154,7 +156,7 @@ def imaging_features_table(
 def _feature_rows(
     visit: str,
     name: str,
-    entry: Settings,
+    entry: ImagingFeature,
     taken: Columns,
     value: Array,
     usable: Array,
@@ -164,17 +166,17 @@ def _feature_rows(
 ) -> pd.DataFrame:
     scan_status = taken["status"]
     status = np.where((scan_status == "done") & ~usable, "not_evaluable", scan_status)[keep]
-    scanned, first_day = status != "not_done", settings["cohort"]["first_day"]
+    scanned, first_day = status != "not_done", settings.cohort.first_day
     return pd.DataFrame(
         {
             "usubjid": people["usubjid"][keep],
             "visit": visit,
             "scan_date": as_dates(first_day, taken["scan_day"][keep], scanned),
             "report_date": as_dates(first_day, taken["report_day"][keep], scanned),
-            "method": entry["method"],
+            "method": entry.method,
             "feature": name,
-            "value": np.where(status == "done", np.round(value[keep], entry["decimals"]), np.nan),
-            "unit": entry["unit"],
+            "value": np.where(status == "done", np.round(value[keep], entry.decimals), np.nan),
+            "unit": entry.unit,
             "status": status,
         }
     )

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from pipeline.sources.simulation.course_parameters import Surgery
 from pipeline.sources.simulation.draws import (
     NEVER,
     Array,
     Columns,
-    Settings,
     Streams,
     as_dates,
     expit,
@@ -15,6 +15,7 @@ from pipeline.sources.simulation.draws import (
     shifted_chance,
 )
 from pipeline.sources.simulation.patients import LATENTS, MM_PER_CM
+from pipeline.sources.simulation.settings import Settings
 from pipeline.sources.simulation.treatment import Course
 
 
@@ -27,14 +28,12 @@ def potential_outcome(
     `p_given_fate` = P(pCR | latents, strategy, whether one of them came): 0 where one did. Among the patients
     still at risk at a landmark, whom their fate selects, this one is the probability of the outcome.
     """
-    entry = settings["response"]
-    burden = entry["per_cm"] * people["size_mm"] / MM_PER_CM + entry["if_node_positive"] * (
-        people["cn"] != "N0"
-    )
-    burden = burden + entry["per_shedding_sd"] * people["shedding"]
-    log_odds = entry["intercept"] + course.kill + burden + centres["outcome"][people["centre"]]
+    entry = settings.response
+    burden = entry.per_cm * people["size_mm"] / MM_PER_CM + entry.if_node_positive * (people["cn"] != "N0")
+    burden = burden + entry.per_shedding_sd * people["shedding"]
+    log_odds = entry.intercept + course.kill + burden + centres["outcome"][people["centre"]]
     spared = course.fate["spared"]
-    cycles = settings["treatment"]["cycles"]
+    cycles = settings.treatment.cycles
     failed = course.fate["inoperable"] | (
         np.minimum(course.fate["progression_cycle"], course.fate["death_cycle"]) <= cycles
     )
@@ -71,16 +70,16 @@ def leave(course: Course, people: Columns, centres: Columns, settings: Settings,
     Toxicity ends treatment, not follow-up: surgery follows. Whoever withdraws or is lost has no outcome;
     whoever dies, progresses or is inoperable has no surgery.
     """
-    entry, rng, n = settings["fate"], streams("leaving"), len(people["age"])
-    cycles, shift = settings["treatment"]["cycles"], centres["missing"][people["centre"]]
-    away = shift + entry["leaving_per_frailty"] * people["frailty"]
+    entry, rng, n = settings.fate, streams("leaving"), len(people["age"])
+    cycles, shift = settings.treatment.cycles, centres["missing"][people["centre"]]
+    away = shift + entry.leaving_per_frailty * people["frailty"]
     ends = {
         "death": course.fate["death_cycle"],
         "progression": course.fate["progression_cycle"],
         "inoperable": np.where(course.fate["inoperable"], cycles, NEVER),
     }
-    for name in ("consent_withdrawn", "lost"):
-        hit = rng.random(n) < shifted_chance(entry[name], away)
+    for name, share in (("consent_withdrawn", entry.consent_withdrawn), ("lost", entry.lost)):
+        hit = rng.random(n) < shifted_chance(share, away)
         ends[name] = np.where(hit, rng.integers(1, cycles + 1, size=n), NEVER)
     given = np.sum(course.given, axis=0)
     when = np.stack(list(ends.values()))
@@ -89,7 +88,7 @@ def leave(course: Course, people: Columns, centres: Columns, settings: Settings,
     stopped = ~departed & (given < cycles)
     names = np.where(stopped, "toxicity", np.array(list(ends), dtype=object)[first])
     last = np.minimum(given, np.where(departed, when.min(axis=0), cycles))
-    wait = rng.integers(entry["event_days"]["earliest"], entry["event_days"]["latest"] + 1, size=n)
+    wait = rng.integers(entry.event_days.earliest, entry.event_days.latest + 1, size=n)
     return {
         "reason": only_where(departed | stopped, names),
         "last_cycle": last,
@@ -108,7 +107,7 @@ def _last_visit_day(course: Course, last_cycle: Array, settings: Settings) -> Ar
     days = [course.start[0]]
     for taken, key in ((course.samples, "draw_day"), (course.scans, "scan_day")):
         for visit, columns in taken.items():
-            after = settings["visits_after_cycle"][visit]
+            after = settings.visits_after_cycle[visit]
             days.append(np.where(last_cycle >= after, columns[key], 0))
     return np.asarray(np.max(days, axis=0))
 
@@ -117,16 +116,16 @@ def operate(
     course: Course, end: Columns, people: Columns, outcome: Columns, settings: Settings, streams: Streams
 ) -> pd.DataFrame:
     """Return the raw table surgery; where it was evaluable, residual disease agrees with the outcome."""
-    entry, rng, n = settings["surgery"], streams("surgery"), len(people["age"])
-    wait = rng.integers(entry["days_after_last_cycle"][0], entry["days_after_last_cycle"][1] + 1, size=n)
+    entry, rng, n = settings.surgery, streams("surgery"), len(people["age"])
+    wait = rng.integers(entry.days_after_last_cycle[0], entry.days_after_last_cycle[1] + 1, size=n)
     last = end["last_cycle"]
     day = np.maximum(_start(course, last) + wait, _last_visit_day(course, last, settings) + 1)
     residual = _residual(outcome, people, course, entry, rng)
     rcb = residual_cancer_burden(residual)
     operated = end["operated"]
-    evaluable = operated & (rng.random(n) >= entry["pathology_not_evaluable_share"])
+    evaluable = operated & (rng.random(n) >= entry.pathology_not_evaluable_share)
     nodes_known = evaluable & (people["pre_nat_slnb"] != "positive")
-    scored = nodes_known & (rng.random(n) < entry["rcb_scored_share"])
+    scored = nodes_known & (rng.random(n) < entry.rcb_scored_share)
     yp_t = only_where(operated, np.where(evaluable, _yp_t(residual, people), "ypTX"))
     yp_n = only_where(operated, np.where(nodes_known, _yp_n(residual), "ypNX"))
     rcb_class = np.select([rcb == 0, rcb <= 1.36, rcb <= 3.28], ["0", "I", "II"], "III")
@@ -134,7 +133,7 @@ def operate(
         {
             "usubjid": people["usubjid"],
             "performed": np.where(operated, "Y", "N"),
-            "surgery_date": as_dates(settings["cohort"]["first_day"], day, operated),
+            "surgery_date": as_dates(settings.cohort.first_day, day, operated),
             "yp_t": yp_t,
             "yp_n": yp_n,
             "rcb_index": np.where(scored, np.round(rcb, 3), np.nan),
@@ -144,7 +143,7 @@ def operate(
 
 
 def _residual(
-    outcome: Columns, people: Columns, course: Course, entry: Settings, rng: np.random.Generator
+    outcome: Columns, people: Columns, course: Course, entry: Surgery, rng: np.random.Generator
 ) -> Columns:
     """Return what is left (n): `in_situ`, `bed_mm` and `cellularity` of invasive tumour, `nodes`, `met_mm`.
 
@@ -153,23 +152,21 @@ def _residual(
     """
     n, residual = len(people["age"]), ~outcome["y"]
     node_positive = people["cn"] != "N0"
-    shares = np.where(
-        node_positive[:, None], entry["residual_in_if_cn_positive"], entry["residual_in_if_cn0"]
-    )
+    shares = np.where(node_positive[:, None], entry.residual_in_if_cn_positive, entry.residual_in_if_cn0)
     part = (rng.random((n, 1)) > np.cumsum(shares, axis=1)).sum(axis=1)
-    left = np.exp(entry["residual_log_per_kill"] * (course.kill - entry["residual_reference_kill"]))
-    share = left * np.exp(rng.normal(np.log(entry["bed_median_share"]), entry["bed_log_sd"], n))
-    bed = people["size_mm"] * np.minimum(share, entry["bed_highest_share"])
-    cellularity = rng.beta(entry["cellularity_beta"][0], entry["cellularity_beta"][1], n)
-    number = np.minimum(rng.geometric(entry["node_number_stop"], n), entry["node_number_high"])
-    met = np.exp(rng.normal(np.log(entry["met_median_mm"]), entry["met_log_sd"], n))
+    left = np.exp(entry.residual_log_per_kill * (course.kill - entry.residual_reference_kill))
+    share = left * np.exp(rng.normal(np.log(entry.bed_median_share), entry.bed_log_sd, n))
+    bed = people["size_mm"] * np.minimum(share, entry.bed_highest_share)
+    cellularity = rng.beta(entry.cellularity_beta[0], entry.cellularity_beta[1], n)
+    number = np.minimum(rng.geometric(entry.node_number_stop, n), entry.node_number_high)
+    met = np.exp(rng.normal(np.log(entry.met_median_mm), entry.met_log_sd, n))
     in_breast, in_nodes = residual & (part != 1), residual & (part != 0)
     return {
-        "in_situ": rng.random(n) < entry["in_situ_share"],
+        "in_situ": rng.random(n) < entry.in_situ_share,
         "bed_mm": np.where(in_breast, np.maximum(np.round(bed, 1), 1.0), 0.0),
         "cellularity": np.where(in_breast, np.maximum(np.round(cellularity, 2), 0.01), 0.0),
         "nodes": np.where(in_nodes, number, 0),
-        "met_mm": np.where(in_nodes, np.clip(np.round(met, 1), 0.1, entry["met_high_mm"]), 0.0),
+        "met_mm": np.where(in_nodes, np.clip(np.round(met, 1), 0.1, entry.met_high_mm), 0.0),
     }
 
 
@@ -203,7 +200,7 @@ def disposition_table(people: Columns, end: Columns, settings: Settings) -> pd.D
     return pd.DataFrame(
         {
             "usubjid": people["usubjid"][left],
-            "event_date": as_dates(settings["cohort"]["first_day"], end["event_day"][left]),
+            "event_date": as_dates(settings.cohort.first_day, end["event_day"][left]),
             "reason": end["reason"][left],
         }
     )

@@ -1,13 +1,15 @@
 """What the trial's database holds: each patient's course under her own arm, cut off where she left."""
 
+from collections.abc import Iterable
 from dataclasses import fields
 
 import numpy as np
 import pandas as pd
 
-from pipeline.sources.simulation.draws import Array, Columns, Settings, as_dates, only_where
+from pipeline.sources.simulation.draws import Array, Columns, as_dates, only_where
 from pipeline.sources.simulation.genome import all_genes
 from pipeline.sources.simulation.plasma import GENOMES_PER_NG, panels
+from pipeline.sources.simulation.settings import Settings
 from pipeline.sources.simulation.treatment import Course
 
 
@@ -38,7 +40,7 @@ def cycles_given(course: Course, last_cycle: Array, in_adaptive: Array, settings
     cycles = course.cycles
     kept = np.stack(course.given, axis=1) & (np.arange(1, cycles + 1) <= last_cycle[:, None])
     reason = np.full(kept.shape, None, dtype=object)
-    for cycle, node in settings["adaptive"]["node_before_cycle"].items():
+    for cycle, node in settings.adaptive.node_before_cycle.items():
         reason[:, cycle - 1 : cycle + 1] = course.decisions[node]["reason"][:, None]
     return {
         "regimen": np.stack(course.regimen, axis=1),
@@ -53,7 +55,7 @@ def cycles_given(course: Course, last_cycle: Array, in_adaptive: Array, settings
 
 def present(visit: str, last_cycle: Array, settings: Settings) -> Array:
     """Return who had not left before the visit."""
-    return np.asarray(last_cycle >= settings["visits_after_cycle"][visit])
+    return np.asarray(last_cycle >= settings.visits_after_cycle[visit])
 
 
 def samples_table(
@@ -79,12 +81,12 @@ def _samples_of_visit(
     settings: Settings,
 ) -> pd.DataFrame:
     """Return one row per patient; a sample not taken has its row, and nothing in it but that."""
-    entry, first_day = settings["ctdna"], settings["cohort"]["first_day"]
+    entry, first_day = settings.ctdna, settings.cohort.first_day
     taken = planned & (sample["qc"] != "not_done")
     passed = taken & (sample["qc"] == "pass")
-    cycle = max(settings["visits_after_cycle"][visit], 1)
+    cycle = max(settings.visits_after_cycle[visit], 1)
     panel = panels(settings, all_genes(settings))
-    kinds = {name: a["type"] for name, a in entry["assays"].items()}
+    kinds = {name: a.type for name, a in entry.assays.items()}
     mean_vaf = np.where(passed, sample["mean_vaf"], np.nan)
     of_assay = {
         "assay_id": assay,
@@ -108,7 +110,7 @@ def _samples_of_visit(
             "result": np.where(taken, sample["result"], "not_evaluable"),
             "mean_vaf": mean_vaf,
             "mtm_per_ml": np.round(mean_vaf * sample["cfdna"] * GENOMES_PER_NG, 3),
-            "n_targets": pd.array(np.where(sample["informed"], entry["targets"], 0), dtype="Int64"),
+            "n_targets": pd.array(np.where(sample["informed"], entry.targets, 0), dtype="Int64"),
             "n_detected": pd.array(sample["n_detected"].astype(int), dtype="Int64"),
             "tumour_fraction": np.round(np.minimum(2 * mean_vaf, 1.0), 8),
             "wbc_sequenced": np.where(sample["wbc"], "Y", "N").astype(object),
@@ -120,7 +122,7 @@ def _samples_of_visit(
     return whole
 
 
-def _code(values: Array, known: dict[str, str]) -> Array:
+def _code(values: Array, known: Iterable[str]) -> Array:
     """Return the position of each value in `known`."""
     order = {name: i for i, name in enumerate(known)}
     return np.array([order[value] for value in values])
@@ -156,17 +158,17 @@ def deviations_table(
 ) -> pd.DataFrame:
     """Return the raw table deviations: eligibility, regimens, visits and samples."""
     violated = people["violations"]
-    kinds = np.array(list(settings["eligibility"]["violations"]), dtype=object)
+    kinds = np.array(list(settings.eligibility.violations), dtype=object)
     first = kinds[np.argmax(violated, axis=1)]
     parts = [_deviation(people, np.any(violated, axis=1), people["rand_day"], "eligibility", first, settings)]
-    for cycle, node in settings["adaptive"]["node_before_cycle"].items():
+    for cycle, node in settings.adaptive.node_before_cycle.items():
         decided = course.decisions[node]
         treated = course.given[cycle - 1] & (last_cycle >= cycle)
         who = np.asarray(in_adaptive & decided["differs"] & treated)
         parts.append(_deviation(people, who, course.start[cycle - 1], "regimen", decided["reason"], settings))
     for category, taken, key in (("sample", course.samples, "draw_day"), ("visit", course.scans, "scan_day")):
         for visit, columns in taken.items():
-            after = settings["visits_after_cycle"][visit]
+            after = settings.visits_after_cycle[visit]
             missed = columns["qc" if category == "sample" else "status"] == "not_done"
             late = columns[key] >= course.start[after] if after else np.zeros_like(missed)
             due: Array = present(visit, last_cycle, settings) & _planned(category, in_adaptive, settings)
@@ -177,8 +179,8 @@ def deviations_table(
 
 
 def _planned(category: str, in_adaptive: Array, settings: Settings) -> Array:
-    key = "control_ctdna" if category == "sample" else "control_imaging"
-    return np.asarray(in_adaptive | (settings[key] == "collected"))
+    control = settings.control_ctdna if category == "sample" else settings.control_imaging
+    return np.asarray(in_adaptive | (control == "collected"))
 
 
 def _deviation(
@@ -187,7 +189,7 @@ def _deviation(
     return pd.DataFrame(
         {
             "usubjid": people["usubjid"][who],
-            "deviation_date": as_dates(settings["cohort"]["first_day"], day[who]),
+            "deviation_date": as_dates(settings.cohort.first_day, day[who]),
             "category": category,
             "reason": reason[who],
         }

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from pipeline.sources.simulation.draws import Array, Columns, Settings, Streams, pick, shifted_chance
+from pipeline.sources.simulation.course_parameters import Imaging
+from pipeline.sources.simulation.draws import Array, Columns, Streams, pick, shifted_chance
+from pipeline.sources.simulation.settings import Settings
 from pipeline.sources.simulation.treatment import Course
 
 READERS = ("INVESTIGATOR", "INDEPENDENT")
@@ -14,34 +16,34 @@ SHORT_AXIS_TARGET_MM = 15
 
 def lesions_at_baseline(people: Columns, centres: Columns, settings: Settings, streams: Streams) -> Columns:
     """Return true baseline sizes in mm (`node`: 0 in N0), and how each tumour shrinks beyond its kill."""
-    entry, rng, n = settings["imaging"], streams("lesions"), len(people["age"])
-    node = np.exp(rng.normal(np.log(entry["node_median_mm"]), entry["node_log_sd"], n))
-    node = np.clip(node, entry["node_low_mm"], entry["node_high_mm"])
-    primary = people["size_mm"] * np.exp(rng.normal(0.0, entry["clinical_size_log_sd"], n))
+    entry, rng, n = settings.imaging, streams("lesions"), len(people["age"])
+    node = np.exp(rng.normal(np.log(entry.node_median_mm), entry.node_log_sd, n))
+    node = np.clip(node, entry.node_low_mm, entry.node_high_mm)
+    primary = people["size_mm"] * np.exp(rng.normal(0.0, entry.clinical_size_log_sd, n))
     return {
-        "primary": np.maximum(primary, entry["primary_low_mm"]),
+        "primary": np.maximum(primary, entry.primary_low_mm),
         "node": np.where(people["cn"] == "N0", 0.0, node),
-        "own_shrinkage": rng.normal(0.0, entry["own_shrinkage_sd"], n),
-        "visible_from": rng.uniform(entry["visible_from_mm"][0], entry["visible_from_mm"][1], n),
+        "own_shrinkage": rng.normal(0.0, entry.own_shrinkage_sd, n),
+        "visible_from": rng.uniform(entry.visible_from_mm[0], entry.visible_from_mm[1], n),
         "method": _methods(centres["method"][people["centre"]], rng.random(n), entry),
     }
 
 
-def _methods(usual: Array, uniform: Array, entry: Settings) -> Array:
+def _methods(usual: Array, uniform: Array, entry: Imaging) -> Array:
     other = np.where(usual == "MRI", "US", "MRI")
-    return np.where(uniform < entry["other_method_share"], other, usual).astype(object)
+    return np.where(uniform < entry.other_method_share, other, usual).astype(object)
 
 
 def log_ratio_after(course: Course, people: Columns, settings: Settings, streams: Streams) -> Array:
     """Return log(size / baseline size) after the cycles given so far; growth where disease progressed."""
-    entry = settings["imaging"]
+    entry = settings.imaging
     done = course.cycles
-    excess = course.mean_kill(settings["treatment"]["cycles"]) - settings["response"]["typical_kill"]
-    typical = entry["log_shrinkage_by_cycle"][done]
-    shrinkage = typical * (1 + entry["relative_shrinkage_per_kill"] * excess + people["own_shrinkage"])
-    noise = streams(f"shrinkage {done}").normal(0.0, entry["shrinkage_log_sd"], len(excess))
+    excess = course.mean_kill(settings.treatment.cycles) - settings.response.typical_kill
+    typical = entry.log_shrinkage_by_cycle[done]
+    shrinkage = typical * (1 + entry.relative_shrinkage_per_kill * excess + people["own_shrinkage"])
+    noise = streams(f"shrinkage {done}").normal(0.0, entry.shrinkage_log_sd, len(excess))
     progressed = people["progression_cycle"] <= done
-    return np.asarray(np.where(progressed, entry["growth_log"] + np.abs(noise), noise - shrinkage))
+    return np.asarray(np.where(progressed, entry.growth_log + np.abs(noise), noise - shrinkage))
 
 
 def scan(
@@ -58,27 +60,27 @@ def scan(
 
     `earlier` holds the scans so far, baseline first; it is empty for the baseline scan itself.
     """
-    entry, rng, n = settings["imaging"], streams(f"scan {visit}"), len(log_ratio)
+    entry, rng, n = settings.imaging, streams(f"scan {visit}"), len(log_ratio)
     centre = people["centre"]
-    shift = centres["missing"][centre] + entry["missing_per_frailty"] * people["frailty"]
-    done = rng.random(n) >= shifted_chance(entry["not_done_share"][visit], shift)
-    readable = rng.random(n) >= shifted_chance(entry["unreadable_share"], centres["missing"][centre])
-    poor = rng.random(n) < entry["poor_share"]
+    shift = centres["missing"][centre] + entry.missing_per_frailty * people["frailty"]
+    done = rng.random(n) >= shifted_chance(entry.not_done_share[visit], shift)
+    readable = rng.random(n) >= shifted_chance(entry.unreadable_share, centres["missing"][centre])
+    poor = rng.random(n) < entry.poor_share
     switched = np.where(people["method"] == "MRI", "US", "MRI").astype(object)
-    change = (rng.random(n) < entry["method_switch_share"]) & bool(earlier)
+    change = (rng.random(n) < entry.method_switch_share) & bool(earlier)
     sizes = _read(log_ratio, poor, people, centres, entry, rng)
-    new = (people["progression_cycle"] <= settings["visits_after_cycle"][visit]) & (
-        rng.random(n) < entry["new_lesion_share"]
+    new = (people["progression_cycle"] <= settings.visits_after_cycle[visit]) & (
+        rng.random(n) < entry.new_lesion_share
     )
     taken = {
         "scan_day": scan_day,
-        "report_day": scan_day + rng.poisson(entry["report_days"], n),
+        "report_day": scan_day + rng.poisson(entry.report_days, n),
         "status": np.where(done, np.where(readable, "done", "not_evaluable"), "not_done").astype(object),
-        "qc": np.where(poor, "poor", pick(rng.random(n), entry["other_quality"])).astype(object),
+        "qc": np.where(poor, "poor", pick(rng.random(n), entry.other_quality)).astype(object),
         "method": np.where(change, switched, people["method"]).astype(object),
         "log_ratio": log_ratio,
         "new": new,
-        "new_mm": rng.integers(entry["new_lesion_mm"][0], entry["new_lesion_mm"][1] + 1, size=n),
+        "new_mm": rng.integers(entry.new_lesion_mm[0], entry.new_lesion_mm[1] + 1, size=n),
     }
     taken |= sizes
     if not earlier:
@@ -92,19 +94,19 @@ def _read(
     poor: Array,
     people: Columns,
     centres: Columns,
-    entry: Settings,
+    entry: Imaging,
     rng: np.random.Generator,
 ) -> Columns:
     """Return the diameters in whole mm that each reader measures (n x readers); 0 = no longer visible."""
-    n, blur = len(log_ratio), np.where(poor, entry["poor_noise_factor"], 1.0)
-    scanner = centres["scanner"][people["centre"]] + rng.normal(0.0, entry["scan_log_sd"], n) * blur
-    reader = rng.normal(0.0, entry["reader_log_sd"], (n, len(READERS))) * blur[:, None]
+    n, blur = len(log_ratio), np.where(poor, entry.poor_noise_factor, 1.0)
+    scanner = centres["scanner"][people["centre"]] + rng.normal(0.0, entry.scan_log_sd, n) * blur
+    reader = rng.normal(0.0, entry.reader_log_sd, (n, len(READERS))) * blur[:, None]
     error = np.exp(scanner[:, None] + reader)
     primary = np.round((people["primary"] * np.exp(log_ratio))[:, None] * error)
-    primary = np.minimum(primary, entry["primary_high_mm"])
+    primary = np.minimum(primary, entry.primary_high_mm)
     primary = np.where(primary < people["visible_from"][:, None], 0.0, primary)
-    normal = entry["normal_node_mm"]
-    node = people["node"] * np.exp(entry["node_relative_shrinkage"] * log_ratio)
+    normal = entry.normal_node_mm
+    node = people["node"] * np.exp(entry.node_relative_shrinkage * log_ratio)
     node = np.round(np.maximum(node, normal)[:, None] * error)
     return {"primary": primary, "node": np.where((people["node"] > 0)[:, None], node, 0.0)}
 

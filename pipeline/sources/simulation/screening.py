@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.sources.simulation.draws import Array, Columns, Settings, Streams, as_dates
+from pipeline.sources.simulation.draws import Array, Columns, Streams, as_dates
+from pipeline.sources.simulation.patient_parameters import Eligibility
+from pipeline.sources.simulation.settings import Settings
 
 
 def violate_eligibility(people: Columns, settings: Settings, streams: Streams) -> Columns:
@@ -12,8 +14,8 @@ def violate_eligibility(people: Columns, settings: Settings, streams: Streams) -
     A tumour that is HER2 negative depends less on HER2, so this comes before anything that HER2 dependence
     causes.
     """
-    shares = settings["eligibility"]["violations"]
-    violated = _violated(people, settings["eligibility"], streams("violations"))
+    shares = settings.eligibility.violations
+    violated = _violated(people, settings.eligibility, streams("violations"))
     changed: Columns = {}
     broken = np.zeros((len(people["age"]), len(shares)), dtype=bool)
     for kind, (name, share) in enumerate(shares.items()):
@@ -24,19 +26,19 @@ def violate_eligibility(people: Columns, settings: Settings, streams: Streams) -
 
 
 def _violated(
-    people: Columns, entry: Settings, rng: np.random.Generator
+    people: Columns, entry: Eligibility, rng: np.random.Generator
 ) -> dict[str, dict[str, Array | float | str]]:
     """Return what a patient's columns become when she breaks a criterion."""
     n = len(people["age"])
     ratio = np.round(rng.uniform(0.9, 1.9, n), 2)
-    lower = people["her2_dependence"] - entry["her2_negative_shift"]
+    lower = people["her2_dependence"] - entry.her2_negative_shift
     negative: dict[str, Array | float | str] = {"her2": "neg", "her2_dependence": lower}
     by_nodes = np.select([np.isin(people["cn"], ["N2", "N3"]), people["cn"] == "N1"], ["III", "II"], "I")
     return {
-        "age": {"age": rng.integers(71, entry["oldest"] + 1, size=n)},
+        "age": {"age": rng.integers(71, entry.oldest + 1, size=n)},
         "ecog": {"ecog": 2},
         "tumour_size": {
-            "size_mm": rng.integers(entry["min_size_mm"], 21, size=n),
+            "size_mm": rng.integers(entry.min_size_mm, 21, size=n),
             "ct": "T1",
             "stage": by_nodes.astype(object),
             "inflammatory": False,
@@ -53,19 +55,19 @@ def _violated(
 
 def labs_table(people: Columns, settings: Settings, streams: Streams) -> pd.DataFrame:
     """Return the raw table labs, at baseline: few values break a limit, few are missing."""
-    entry, rng, n = settings["labs"], streams("laboratory days"), len(people["age"])
-    before = rng.integers(0, entry["days_before_randomisation"] + 1, size=n)
+    entry, rng, n = settings.labs, streams("laboratory days"), len(people["age"])
+    before = rng.integers(0, entry.days_before_randomisation + 1, size=n)
     dates = as_dates(
-        settings["cohort"]["first_day"], np.maximum(people["consent_day"], people["rand_day"] - before)
+        settings.cohort.first_day, np.maximum(people["consent_day"], people["rand_day"] - before)
     )
     parts = []
-    for code, test in entry["tests"].items():
+    for code, test in entry.tests.items():
         rng = streams(f"laboratory {code}")
-        usual = np.clip(rng.normal(test["mean"], test["sd"], n), test["low"], test["high"])
-        outside = rng.uniform(test["outside_low"], test["outside_high"], n)
-        value = np.round(np.where(rng.random(n) < test["outside_share"], outside, usual), test["decimals"])
-        known = rng.random(n) >= entry["missing_share"]
-        if test.get("only_before_menopause", False):
+        usual = np.clip(rng.normal(test.mean, test.sd, n), test.low, test.high)
+        outside = rng.uniform(test.outside_low, test.outside_high, n)
+        value = np.round(np.where(rng.random(n) < test.outside_share, outside, usual), test.decimals)
+        known = rng.random(n) >= entry.missing_share
+        if test.only_before_menopause == "Y":
             known &= people["menopause"] != "post"
         parts.append(
             pd.DataFrame(
@@ -75,8 +77,8 @@ def labs_table(people: Columns, settings: Settings, streams: Streams) -> pd.Data
                     "lab_date": dates[known],
                     "testcd": code,
                     "value": value[known],
-                    "unit": test["unit"],
-                    "uln": float(test["uln"]) if test["uln"] is not None else np.nan,
+                    "unit": test.unit,
+                    "uln": float(test.uln) if test.uln is not None else np.nan,
                 }
             )
         )

@@ -1,0 +1,246 @@
+"""Sections of configs/simulation.yaml on the course: plasma, treatment, imaging, toxicity, fate, surgery."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.sources.simulation.section import (
+    Bounded,
+    Count,
+    Days,
+    Positive,
+    Range,
+    Section,
+    Share,
+    Shares,
+    Spread,
+    Visit,
+    VisitDay,
+    WholeRange,
+)
+from pipeline.sources.simulation.table_rows import AdverseEventTerm
+
+
+class Shedding(Section):
+    """log10 of the mean VAF before treatment."""
+
+    log10_vaf: float
+    per_shedding_sd: float
+    per_log_size: float
+    if_node_positive: float
+    if_hr_negative: float
+
+
+class Clearance(Section):
+    """How far the VAF falls, by cycles given."""
+
+    log10_fall_by_cycle: dict[int, float]
+    relative_fall_per_kill: float
+    log10_sd: Spread
+
+
+class Assay(Section):
+    """A laboratory's assay; the limit of detection is a VAF."""
+
+    laboratory: str
+    type: Literal["fixed_panel", "tumor_informed"]
+    lod_vaf: Annotated[float, Field(gt=0, le=1)]
+    wbc_share: Share
+    report_days: Spread
+    first_report_days: Spread
+    genes_not_covered: list[str]
+    further_genes: list[str]
+
+
+class CtDNA(Section):
+    """Plasma samples: what the tumour sheds and what a laboratory finds of it."""
+
+    visits: list[Visit]
+    shedding: Shedding
+    clearance: Clearance
+    not_done_share: dict[Visit, Share]
+    failed_share: dict[Visit, Share]
+    missing_per_frailty: float
+    draw_day: VisitDay
+    assays: dict[str, Assay]
+    min_report_days: Count
+    cfdna_median_ng_ml: Positive
+    cfdna_log_sd: Spread
+    plasma_ml: Bounded
+    reference_genomes: Positive
+    lod_factor_range: Range
+    highest_vaf: Share
+    depth_lowest: Positive
+    depth_limit: Positive
+    depth_yield: Share
+    steepness: Positive
+    vaf_log_sd: Spread
+    targets: Count
+    targets_needed: Count
+    target_hits_at_limit: Spread
+    ch_taken_for_tumour: Share
+
+
+class Treatment(Section):
+    """Cycles, and what severe toxicity changes in them."""
+
+    cycles: Annotated[int, Field(ge=1)]
+    cycle_days: Annotated[int, Field(ge=1)]
+    delay_if_severe: Share
+    delay_otherwise: Share
+    max_delay_days: Count
+    reduce_if_severe: Share
+    dose_step: Share
+    lowest_dose: Share
+    stop_if_severe: Share
+
+
+class Response(Section):
+    """Log-odds of pCR apart from the regimens."""
+
+    typical_kill: float
+    intercept: float
+    hr_negative: float
+    per_cm: float
+    if_node_positive: float
+    per_shedding_sd: float
+
+
+class Regimen(Section):
+    """What a full course adds to the log-odds of pCR, and how it leans on the latents and the pathway."""
+
+    mean_kill: float
+    chemosensitivity: float
+    her2_dependence: float
+    pam_hr_positive: float
+    pam_hr_negative: float
+
+
+class Control(Section):
+    """The control arm."""
+
+    first_regimen: str
+
+
+class Adaptive(Section):
+    """The adaptive arm: when the rules decide, and how far they are followed."""
+
+    first_regimen: str
+    node_before_cycle: dict[int, Literal["c2", "c4"]]
+    if_indeterminate: Annotated[list[str], Field(min_length=2, max_length=2)]
+    switch_set: str
+    switch_choice: Shares
+    refusal: dict[str, Share]
+    instead: dict[str, str]
+    reasons: Shares
+    reason_indeterminate: str
+
+
+class ImagingFeature(Section):
+    """A quantitative feature: log-normal around a median, or an ellipsoid's volume from the diameter."""
+
+    equipment: Literal["ftv", "adc", "pet"]
+    method: Literal["MRI", "PET"]
+    unit: str
+    decimals: Count
+    from_diameter: bool
+    volume_share: Share
+    median: Positive
+    per_log_ratio: float
+    between_log_sd: Spread
+    within_log_sd: Spread
+    not_measured_share: Share
+
+
+class Imaging(Section):
+    """Scans: lesions, how they shrink, and how they are measured."""
+
+    visits: list[Visit]
+    primary_low_mm: Positive
+    primary_high_mm: Positive
+    clinical_size_log_sd: Spread
+    node_median_mm: Positive
+    node_log_sd: Spread
+    node_low_mm: Positive
+    node_high_mm: Positive
+    normal_node_mm: Positive
+    node_relative_shrinkage: float
+    other_method_share: Share
+    method_switch_share: Share
+    visible_from_mm: Range
+    log_shrinkage_by_cycle: dict[int, float]
+    relative_shrinkage_per_kill: float
+    own_shrinkage_sd: Spread
+    shrinkage_log_sd: Spread
+    growth_log: float
+    new_lesion_share: Share
+    new_lesion_mm: WholeRange
+    scan_log_sd: Spread
+    reader_log_sd: Spread
+    poor_noise_factor: Spread
+    not_done_share: dict[Visit, Share]
+    unreadable_share: Share
+    poor_share: Share
+    other_quality: Shares
+    missing_per_frailty: float
+    report_days: Spread
+    scan_day: VisitDay
+    features: dict[str, ImagingFeature]
+
+
+class Toxicity(Section):
+    """Adverse events; `terms` are the rows of configs/simulation/toxicity.csv, by term."""
+
+    ctcae_version: str
+    course_cycles: Annotated[int, Field(ge=1)]
+    frailty_sd: Spread
+    grade_4_share: Share
+    grade_2_share: Share
+    serious_share_of_severe: Share
+    recovered_share: Share
+    related_share: Share
+    onset_days: Annotated[int, Field(ge=1)]
+    duration_days: Annotated[int, Field(ge=2)]
+    terms: Annotated[dict[str, AdverseEventTerm], Field(min_length=1)]
+
+
+class Event(Section):
+    """What ends a course early: its share, and log-odds per unit of kill below the typical."""
+
+    share: Annotated[float, Field(gt=0, lt=1)]
+    per_resistance: float
+
+
+class Fate(Section):
+    """Who leaves before surgery, and why."""
+
+    progression: Event
+    death: Event
+    inoperable: Event
+    progression_after_cycle: dict[int, Share]
+    consent_withdrawn: Annotated[float, Field(gt=0, lt=1)]
+    lost: Annotated[float, Field(gt=0, lt=1)]
+    leaving_per_frailty: float
+    event_days: Days
+
+
+class Surgery(Section):
+    """Surgery, and where residual disease is."""
+
+    days_after_last_cycle: WholeRange
+    pathology_not_evaluable_share: Share
+    rcb_scored_share: Share
+    in_situ_share: Share
+    residual_in_if_cn_positive: Annotated[list[Share], Field(min_length=3, max_length=3)]
+    residual_in_if_cn0: Annotated[list[Share], Field(min_length=3, max_length=3)]
+    bed_median_share: Positive
+    bed_log_sd: Spread
+    bed_highest_share: Positive
+    cellularity_beta: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    residual_log_per_kill: float
+    residual_reference_kill: float
+    node_number_stop: Annotated[float, Field(gt=0, le=1)]
+    node_number_high: Annotated[int, Field(ge=1)]
+    met_median_mm: Positive
+    met_log_sd: Spread
+    met_high_mm: Positive
