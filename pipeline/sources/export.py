@@ -218,9 +218,8 @@ def _write(
     elif path.suffix == ".parquet":
         frame.to_parquet(path, index=False)
     else:
-        separator = "\t" if path.suffix == ".maf" else file.separator
         frame.to_csv(
-            path, index=False, sep=separator, encoding=file.encoding, decimal=file.decimal,
+            path, index=False, sep=file.delimiter, encoding=file.encoding, decimal=file.decimal,
             lineterminator="\n",
         )  # fmt: skip
 

@@ -163,7 +163,7 @@ def load(path: Path) -> pd.DataFrame:
     if path.suffix == ".json":
         return read_dataset_json(path)
     if path.suffix == ".xlsx":
-        return pd.read_excel(path, dtype=object)
+        return pd.read_excel(path, dtype=object, engine="openpyxl")
     return pd.read_csv(path, dtype=str, keep_default_na=False, sep="\t" if path.suffix == ".maf" else ",")
 
 
@@ -395,7 +395,7 @@ def _own() -> list[Fault]:
         ("CSV", "another separator", text_of("surgery.csv", lambda t: t.replace(",", ";")), "refused", ("surgery.csv", "separator")),
         ("CSV", "a row with more cells", text_of("surgery.csv", lambda t: t + "x,x,x,x,x,x,x,x\n"), "refused", ("surgery.csv",)),
         ("CSV", "a quotation mark that is not closed", text_of("surgery.csv", lambda t: t.replace("\n", '\n"', 1)), "refused", ("surgery.csv",)),
-        ("CSV", "a column twice", text_of("surgery.csv", lambda t: "\n".join(f"{x},{x.split(',')[3]}" for x in t.splitlines())), "refused", ("surgery.csv", "2 of its", "ypN")),
+        ("CSV", "a column twice", text_of("surgery.csv", lambda t: "\n".join(f"{x},{x.split(',')[3]}" for x in t.splitlines()) + "\n"), "refused", ("surgery.csv", "2 of its", "ypN")),
         ("CSV", "the diameters of one centre in cm", centre_in_cm, "warned", ("diameter_mm", "centre_in_another_unit", "cm, not mm")),
         ("CSV", "a byte order mark", bytes_of("subjects.csv", lambda b: b"\xef\xbb\xbf" + b), "same", ()),
         ("CSV", "leading zeros lost in all ids", text_of("surgery.csv", lambda t: t.replace("NCT07239271-00", "NCT07239271-")), "refused", ("surgery.csv", "none of its")),

@@ -5,6 +5,7 @@ Sources of the formats: SAS technical note TS-140 (record layout of transport fi
 
 import json
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,15 @@ def read_xpt(path: Path, encoding: str) -> pd.DataFrame:
         If the file is no transport file of version 5, has several datasets, or ends within a row.
     """
     _require_whole(path.read_bytes())
-    frame, _ = pyreadstat.read_xport(path, encoding=encoding)
-    return _reasons_filled(frame)
+    frame: pd.DataFrame = pyreadstat.read_xport(path, encoding=encoding)[0]
+    return frame
 
 
 def _require_whole(content: bytes) -> None:
     """Refuse a transport file that ends within a row: readers would return the rows before in silence."""
     if not content.startswith(b"HEADER RECORD*******LIBRARY HEADER RECORD"):
         raise ValueError("it is no SAS transport file of version 5")
-    marks = [i for i in range(0, len(content), RECORD) if content[i:].startswith(b"HEADER RECORD*******")]
+    marks = list(_header_records(content))
     kinds = [content[i + 20 : i + 27].decode("ascii", "replace").strip() for i in marks]
     if kinds.count("MEMBER") != 1:
         raise ValueError(f"it has {kinds.count('MEMBER')} datasets, not one")
@@ -49,10 +50,20 @@ def _require_whole(content: bytes) -> None:
     lengths = [
         struct.unpack(">h", content[header + RECORD + i * DESCRIPTOR + 4 :][:2])[0] for i in range(count)
     ]
-    rows = content[data:]
-    rest = len(rows) % sum(lengths)
-    if len(content) % RECORD or rest >= RECORD or rows[len(rows) - rest :].strip(b" "):
+    if count < 1 or min(lengths) < 1:
+        raise ValueError("it has no variables, or one of no length: the header is damaged")
+    rest = (len(content) - data) % sum(lengths)
+    if len(content) % RECORD or rest >= RECORD or content[len(content) - rest :].strip(b" "):
         raise ValueError("it ends within a row: the file is truncated")
+
+
+def _header_records(content: bytes) -> Iterator[int]:
+    """Yield where header records begin; one search over the file, which may be large."""
+    at = content.find(b"HEADER RECORD*******")
+    while at >= 0:
+        if at % RECORD == 0:
+            yield at
+        at = content.find(b"HEADER RECORD*******", at + 1)
 
 
 def read_dataset_json(path: Path) -> pd.DataFrame:
@@ -73,12 +84,13 @@ def read_dataset_json(path: Path) -> pd.DataFrame:
             f"it says {content['records']} records and has {len(content['rows'])}, {wrong} of them not of "
             f"{len(names)} cells: the file is truncated or edited"
         )
-    return _reasons_filled(pd.DataFrame(content["rows"], columns=names, dtype="object"))
+    return pd.DataFrame(content["rows"], columns=names, dtype="object")
 
 
-def _reasons_filled(frame: pd.DataFrame) -> pd.DataFrame:
+def reasons_filled(frame: pd.DataFrame) -> pd.DataFrame:
     """Give rows with --STAT NOT DONE and no reason (--REASND) the reason NOT DONE: one column tells all."""
-    for status in [c for c in frame.columns if c.endswith("STAT") and len(c) == 6]:
+    frame = frame.copy()
+    for status in [str(c) for c in frame.columns if str(c).endswith("STAT") and len(str(c)) == 6]:
         reason = f"{status[:2]}REASND"
         undone = as_text(frame[status]) == NOT_DONE
         given = as_text(frame[reason]) if reason in frame else pd.Series(np.nan, frame.index, dtype="str")

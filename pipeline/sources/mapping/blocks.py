@@ -1,7 +1,9 @@
 """From a study's files, read as text, to the rows of contract tables."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,9 @@ from pipeline.sources.mapping.study_file import Block, ColumnRule, Keep, Pivot, 
 
 TIME = r"^\d{4}-\d{2}-\d{2}[T ](?!00:00(?::00(?:\.0+)?)?$)"
 ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
+SHOWN_DATE = r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}:\d{2})?"
+"""How the reader of workbooks writes a cell that is formatted as a date."""
+PER_CENT = r"[+-]?\d+(?:\.\d+)?\s*%"
 PARTIAL = r"\d{4}(?:-\d{2})?"
 Dropped = list[tuple[str, str, str, int, int]]
 """Counts of rows that were left out: a row of `DROPPED_COLUMNS` each."""
@@ -200,10 +205,14 @@ def _level_rows(
         origin = (other or main).file
         where = f"{origin.label}, column {column!r} (for {spec.table}.{name})"
         if rule.recode is not None:
-            values = _recoded(values, rule, where, main.ids)
+            values = _recoded(values, rule, where, main.ids, origin, reader)
         if rule.panels is not None:
             values = _panel_genes(values, rule.panels, where, reader)
-        rows[name] = _converted(values, rule, spec.columns[name], origin, column or "", reader)
+        if column is not None:
+            values = _converted(
+                values, rule, spec.columns[name], Origin(origin, column, where, main.ids), reader
+            )
+        rows[name] = values
     return rows
 
 
@@ -276,17 +285,75 @@ def _panel_genes(values: pd.Series, panels: Mapping[str, str], where: str, reade
     return values.map({name: read_panel(reader.folder / path, path) for name, path in panels.items()})
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where values come from: their file, its column, both as errors name them, and the rows' patients."""
+
+    file: SourceFile
+    column: str
+    where: str
+    ids: pd.Series | None
+
+    def refuse(self, rows: pd.Series, what: str) -> None:
+        """Raise if any of the rows is True."""
+        if rows.any():
+            who = "" if self.ids is None else f" ({_named(self.ids[rows])})"
+            raise SourceError(f"{self.where}: {int(rows.sum())} rows{who} {what}")
+
+
 def _converted(
-    values: pd.Series, rule: ColumnRule, column: ColumnSpec, file: SourceFile, source: str, reader: Reader
+    values: pd.Series, rule: ColumnRule, column: ColumnSpec, origin: Origin, reader: Reader
 ) -> pd.Series:
     """Read dates, convert units; what cannot be read stays as it is, for the contract to refuse."""
     if column.type == "date":
-        values = _dates(values, rule, file, source, reader)
-    if column.type in {"float", "integer"} and file.decimal != ".":
-        values = values.str.replace(file.decimal, ".", regex=False)
+        return _dates(values, rule, origin.file, origin.column, reader)
+    if column.type not in {"float", "integer"}:
+        if origin.file.is_workbook:
+            origin.refuse(
+                values.str.fullmatch(SHOWN_DATE, na=False),
+                "hold a date where a text belongs; format the cells as text and enter them again",
+            )
+        return values
+    values = _pointed(values, origin, reader)
+    percents = values.str.fullmatch(PER_CENT, na=False) & (column.unit in {"%", "fraction"})
     if rule.factor is not None:
         scaled = pd.to_numeric(values, errors="coerce").astype("float64") * rule.factor
         values = scaled.astype("object").where(scaled.notna(), values)
+    if percents.any():
+        if not origin.file.is_workbook:  # there they are counted already
+            reader.note(origin.file.label, origin.column, "per_cent: the sign is read", int(percents.sum()))
+        values = values.mask(percents, values[percents].map(lambda cell: _of_per_cent(cell, column.unit)))
+    return values
+
+
+def _of_per_cent(cell: str, unit: str | None) -> str:
+    number = Decimal(cell.removesuffix("%").strip())
+    return f"{number if unit == '%' else number / 100:f}"
+
+
+def _pointed(values: pd.Series, origin: Origin, reader: Reader) -> pd.Series:
+    """Return numbers with a decimal point and without marks between their digits.
+
+    A workbook's reader has done so: it knows what is a number. Typed numbers of other files have points; a
+    point is refused only beside texts with commas.
+    """
+    file = origin.file
+    if file.is_workbook or (file.decimal == "." and file.thousands is None):
+        return values
+    if not file.is_text and not values.str.contains(",", regex=False, na=False).any():
+        return values
+    if file.thousands is not None:
+        mark, decimal = re.escape(file.thousands), re.escape(file.decimal)
+        grouped = values.str.fullmatch(rf"[+-]?\d{{1,3}}(?:{mark}\d{{3}})+(?:{decimal}\d+)?", na=False)
+        reader.note(file.label, origin.column, "thousands: marks between digits", int(grouped.sum()))
+        values = values.mask(grouped, values.str.replace(file.thousands, "", regex=False))
+    if file.decimal == ",":
+        origin.refuse(
+            values.str.contains(".", regex=False, na=False),
+            "hold a point in a file with decimal commas; correct them, or, if it groups digits by three, say "
+            "thousands: '.' in the study file",
+        )
+        values = values.str.replace(",", ".", regex=False)
     return values
 
 
@@ -294,7 +361,8 @@ def _dates(values: pd.Series, rule: ColumnRule, file: SourceFile, source: str, r
     """Return dates as YYYY-MM-DD where the study file says how; repairs are counted."""
     if rule.date_format == "excel":
         serial = pd.to_numeric(values, errors="coerce")
-        dates = pd.to_datetime(serial, unit="D", origin="1899-12-30", errors="coerce").dt.strftime("%Y-%m-%d")
+        epoch = "1904-01-01" if reader.starts_1904(file) else "1899-12-30"
+        dates = pd.to_datetime(serial, unit="D", origin=epoch, errors="coerce").dt.strftime("%Y-%m-%d")
         reader.note(file.label, source, "excel_dates: serial numbers read as dates", int(dates.notna().sum()))
         values = dates.where(dates.notna(), values)
     elif rule.date_format is not None:
@@ -314,7 +382,14 @@ def _dates(values: pd.Series, rule: ColumnRule, file: SourceFile, source: str, r
     return values
 
 
-def _recoded(values: pd.Series, rule: ColumnRule, where: str, ids: pd.Series | None) -> pd.Series:
+def _recoded(
+    values: pd.Series,
+    rule: ColumnRule,
+    where: str,
+    ids: pd.Series | None,
+    file: SourceFile,
+    reader: Reader,
+) -> pd.Series:
     codes = {text: level or np.nan for level, text in rule.recoded_texts}
     text = values.fillna("")
     unlisted = ~text.isin(list(codes)) & (text != "")
@@ -324,6 +399,9 @@ def _recoded(values: pd.Series, rule: ColumnRule, where: str, ids: pd.Series | N
             f"{where}: {int(unlisted.sum())} rows{who} hold a value that `recode` does not list; add it, or "
             f"`otherwise`, in the study file"
         )
+    if rule.has_otherwise:
+        told = f"recode_otherwise: texts not listed, read as {rule.otherwise or 'empty'}"
+        reader.note(file.label, str(rule.source), told, int(unlisted.sum()))
     return text.map(codes).mask(unlisted, rule.otherwise).astype("str")
 
 

@@ -1,6 +1,5 @@
 """Reading a study's files: every cell as text, and one clear error when a file is not what was said."""
 
-import warnings
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -16,9 +15,20 @@ from pandas.api import types
 from pyreadstat import PyreadstatError, ReadstatError
 
 from features.cells import as_text
+from pipeline.sources.audit.compare import MAX_BYTES_ALWAYS, Audit, compare, require_agreement
+from pipeline.sources.audit.readers import second_reader
 from pipeline.sources.errors import SourceError
+from pipeline.sources.formats.grid import Grid
 from pipeline.sources.formats.redcap import decoded, read_dictionary
-from pipeline.sources.formats.sdtm import continued, read_dataset_json, read_xpt, with_supplement
+from pipeline.sources.formats.sdtm import (
+    continued,
+    read_dataset_json,
+    read_xpt,
+    reasons_filled,
+    with_supplement,
+)
+from pipeline.sources.formats.text import read_text
+from pipeline.sources.formats.workbook import Book, open_book, read_sheet
 from pipeline.sources.mapping.study_file import SourceFile
 
 UNREADABLE = (
@@ -26,18 +36,36 @@ UNREADABLE = (
     ReadstatError,
 )  # fmt: skip
 """What pandas, openpyxl, pyarrow and pyreadstat raise on files that are damaged or of another kind."""
-STRUCTURED = (".xpt", ".json")
 Repairs = list[tuple[str, str, str, int, str]]
 """Cells that were read otherwise than they stand: file, column, rule, rows, ids."""
 
 
+@dataclass(frozen=True)
+class ColumnReading:
+    """What was read of a column of a file: its cells, and those that are empty or a code for missing."""
+
+    file: str
+    column: str
+    cells: int
+    empty: int
+    coded_missing: int
+
+
 @dataclass
 class Reader:
-    """Reads a study's files once each; `repairs` and `left_out` collect what was changed or not used."""
+    """Reads a study's files once each; `repairs` and `left_out` collect what was changed or not used.
+
+    Files below `MAX_BYTES_ALWAYS`, and all with `audit`, are read by a second reader, too.
+    """
 
     folder: Path
+    audit: bool = False
     repairs: Repairs = field(default_factory=list)
     left_out: list[tuple[str, str, int, int]] = field(default_factory=list)
+    readings: dict[tuple[str, str], ColumnReading] = field(default_factory=dict)
+    audits: dict[tuple[str, str], Audit] = field(default_factory=dict)
+    _grids: dict[tuple[Any, ...], Grid] = field(default_factory=dict)
+    _books: dict[str, Book] = field(default_factory=dict)
     _raw: dict[tuple[Any, ...], pd.DataFrame] = field(default_factory=dict)
     _noted: set[tuple[str, str, str]] = field(default_factory=set)
     _used: dict[str, list[np.ndarray]] = field(default_factory=dict)
@@ -50,7 +78,8 @@ class Reader:
         Raises
         ------
         SourceError
-            If the file or sheet is not there or cannot be read, or a column is not there or there twice.
+            If the file or sheet is not there or cannot be read, a column is not there or there twice, a cell
+            has no value of its own, or a second reader reads another one.
         """
         if file.is_vcf:
             return self._variants(file, columns)
@@ -67,11 +96,9 @@ class Reader:
         given = set(file.supplement.columns if file.supplement else ())
         frame = frame.assign(**{c: np.nan for c in sorted(given & set(columns)) if c not in frame.columns})
         _require_columns(frame, columns, file)
-        chosen = frame[sorted(columns)]
-        for name in chosen:
-            self._note_spaces(chosen[name], str(name), file)
-        text = chosen.apply(as_text)
-        return text.mask(text.isin(file.missing)).reset_index(drop=True)
+        self._examine(path, file, file.label, columns)
+        text = {str(name): self._text(frame[name], str(name), file) for name in sorted(columns)}
+        return pd.DataFrame(text).reset_index(drop=True)
 
     def note(self, label: str, column: str, rule: str, rows: int, ids: str = "") -> None:
         """Count a repair, once for each file, column and rule."""
@@ -94,45 +121,93 @@ class Reader:
                 found.append((label, "taken by no part of the mapping", int((~used).sum()), int(used.sum())))
         return found
 
-    def _note_spaces(self, cells: pd.Series, column: str, file: SourceFile) -> None:
-        if types.is_numeric_dtype(cells.dtype) or types.is_datetime64_any_dtype(cells.dtype):
+    def starts_1904(self, file: SourceFile) -> bool:
+        """Tell whether a file is a workbook whose days are counted from 1904."""
+        return file.path in self._books and self._books[file.path].starts_1904
+
+    def _text(self, cells: pd.Series, column: str, file: SourceFile) -> pd.Series:
+        """Return a column as text, its `missing` codes as missing, and count what was read."""
+        text = as_text(cells)
+        if not (types.is_numeric_dtype(cells.dtype) or types.is_datetime64_any_dtype(cells.dtype)):
+            written = cells if cells.dtype == "str" else cells.where(cells.map(lambda c: isinstance(c, str)))
+            spaces = int((written.notna() & (written != text) & text.notna()).sum())
+            self.note(file.label, column, "spaces_removed: around text", spaces)
+        coded = text.isin(file.missing)
+        empty = int(text.isna().sum())
+        self.readings[file.label, column] = ColumnReading(
+            file.label, column, len(text), empty, int(coded.sum())
+        )
+        return text.mask(coded)
+
+    def _examine(self, path: Path, file: SourceFile, label: str, columns: Collection[str]) -> None:
+        """Refuse or count the doubtful cells of the columns, and compare all with a second reader's."""
+        grid = self._grid(path, file, label)
+        for doubt in grid.doubts:
+            if doubt.column is not None and doubt.column not in columns:
+                continue
+            if doubt.refused:
+                raise SourceError(
+                    f"{label}, column {doubt.column!r}: {doubt.rows} {doubt.rule.partition(': ')[2]} "
+                    f"({doubt.addresses}); correct them at the source"
+                )
+            self.note(label, doubt.column or "", doubt.rule, doubt.rows)
+        reader = second_reader(file)
+        if reader is None or not (self.audit or path.stat().st_size < MAX_BYTES_ALWAYS):
             return
-        text = cells.dropna().astype("str")
-        filled = (text != text.str.strip()) & (text.str.strip() != "")
-        self.note(file.label, column, "spaces_removed: around text", int(filled.sum()))
+        names = [str(name) for name in grid.cells.columns]
+        parts = {name for name in names if name.rstrip("0123456789") in columns} | set(columns)
+        wanted = {n for n in parts if names.count(n) == 1 and (label, n) not in self.audits}
+        if wanted:
+            first = pd.DataFrame({name: as_text(grid.cells[name]) for name in sorted(wanted)})
+            try:
+                second = reader(path, file, wanted)
+            except UNREADABLE as error:
+                raise SourceError(
+                    f"{label}: a second reader cannot read it ({_short(error)}); check that it is whole"
+                ) from error
+            audits = list(compare(label, first, second, wanted))
+            self.audits |= {(audit.file, audit.column): audit for audit in audits}
+            require_agreement(audits)
+
+    def _grid(self, path: Path, file: SourceFile, label: str) -> Grid:
+        """Return a file as it stands."""
+        how = (path, file.sheet, file.delimiter, file.quotes, file.final_newline, file.encoding, file.decimal)
+        key = (*how, file.thousands, file.skip_rows, *file.missing)
+        if key not in self._grids:
+            self._grids[key] = self._parsed(path, file, label)
+        return self._grids[key]
 
     def _frame(self, path: Path, file: SourceFile) -> pd.DataFrame:
-        """Return a file as it stands, with its dictionary and its supplemental qualifiers applied."""
-        key: tuple[Any, ...] = (
-            file.path,
-            file.sheet,
-            file.separator,
-            file.encoding,
-            file.skip_rows,
-            file.dictionary,
-        )
-        key += (None if file.supplement is None else file.supplement.path, *file.missing)
+        """Return a file with its dictionary and its supplemental qualifiers applied."""
+        extra = None if file.supplement is None else self.folder / file.supplement.path
+        key = (id(self._grid(path, file, file.label)), file.dictionary, extra, *file.missing)
         if key not in self._raw:
-            frame = self._parsed(path, file, file.label)
+            frame = self._grid(path, file, file.label).frame
+            if file.is_sdtm:
+                frame = reasons_filled(frame)
             if file.dictionary is not None:
                 source = self.folder / file.dictionary
                 if not source.is_file():
                     raise SourceError(f"{file.dictionary}: there is no such file in {self.folder}")
                 fields = read_dictionary(source, file.dictionary)
                 frame = decoded(frame, fields, file.missing, file.label, file.dictionary)
-            extra = None if file.supplement is None else self.folder / file.supplement.path
             if extra is not None and file.supplement is not None and extra.is_file():
-                label = file.supplement.path
-                qualifiers = self._parsed(extra, file.model_copy(update={"path": label}), label)
-                qualifiers = continued(qualifiers, ["QVAL"])
-                domain = path.stem.upper()
-                frame = with_supplement(frame, qualifiers, domain, label)
+                frame = self._supplemented(frame, path, extra, file, file.supplement.path)
             self._raw[key] = continued(frame, _continuations(frame))
         return self._raw[key]
 
-    def _parsed(self, path: Path, file: SourceFile, label: str) -> pd.DataFrame:
+    def _supplemented(
+        self, frame: pd.DataFrame, path: Path, extra: Path, file: SourceFile, label: str
+    ) -> pd.DataFrame:
+        other = file.model_copy(update={"path": label})
+        qualifiers = continued(self._grid(extra, other, label).frame, ["QVAL"])
+        result = with_supplement(frame, qualifiers, path.stem.upper(), label)
+        self._examine(extra, other, label, ["USUBJID", "RDOMAIN", "IDVAR", "IDVARVAL", "QNAM", "QVAL"])
+        return result
+
+    def _parsed(self, path: Path, file: SourceFile, label: str) -> Grid:
         try:
-            return _parse(path, file)
+            return self._parse(path, file, label)
         except SourceError:
             raise
         except UNREADABLE as error:
@@ -140,6 +215,22 @@ class Reader:
             raise SourceError(
                 f"{label}: cannot be read ({_short(error)}); check the file, and {what}"
             ) from error
+
+    def _parse(self, path: Path, file: SourceFile, label: str) -> Grid:
+        suffix = path.suffix.lower()
+        if path.stat().st_size == 0:
+            raise ValueError("the file is empty, 0 bytes")
+        if suffix == ".parquet":
+            return Grid(pd.read_parquet(path))
+        if suffix == ".xpt":
+            return Grid(read_xpt(path, file.encoding))
+        if suffix == ".json":
+            return Grid(read_dataset_json(path))
+        if file.is_text:
+            return read_text(path, file, label)
+        if file.path not in self._books:
+            self._books[file.path] = open_book(path)
+        return read_sheet(self._books[file.path], file)
 
     def _variants(self, file: SourceFile, columns: Collection[str]) -> pd.DataFrame | None:
         """Return the calls of all VCFs that the path means."""
@@ -206,43 +297,3 @@ def _require_columns(frame: pd.DataFrame, columns: Collection[str], file: Source
 
 def _short(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
-
-
-def _parse(path: Path, file: SourceFile) -> pd.DataFrame:
-    """Return the file; the header is read as a row, so that names that stand twice are seen."""
-    suffix = path.suffix.lower()
-    if path.stat().st_size == 0:
-        raise ValueError("the file is empty, 0 bytes")
-    if suffix == ".parquet":
-        return pd.read_parquet(path)
-    if suffix == ".xpt":
-        return read_xpt(path, file.encoding)
-    if suffix == ".json":
-        return read_dataset_json(path)
-    rows = _text_rows(path, file) if file.sheet is None else _sheet_rows(path, file)
-    if rows.empty:
-        raise ValueError("it has no header")
-    return rows.iloc[1:].set_axis(as_text(rows.iloc[0]).fillna("").tolist(), axis=1)
-
-
-def _text_rows(path: Path, file: SourceFile) -> pd.DataFrame:
-    maf = path.suffix.lower() == ".maf"
-    return pd.read_csv(
-        path, sep="\t" if maf else file.separator, comment="#" if maf else None, encoding=file.encoding,
-        skiprows=file.skip_rows, header=None, dtype=str, keep_default_na=False,
-    )  # fmt: skip
-
-
-def _sheet_rows(path: Path, file: SourceFile) -> pd.DataFrame:
-    with warnings.catch_warnings(), pd.ExcelFile(path, engine="openpyxl") as book:
-        warnings.filterwarnings("ignore", module="openpyxl")  # they are about styles and drop-down lists
-        if file.sheet not in book.sheet_names:
-            raise LookupError(f"it has the sheets {', '.join(map(str, book.sheet_names))}")
-        return pd.read_excel(
-            book,
-            sheet_name=file.sheet,
-            skiprows=file.skip_rows,
-            header=None,
-            dtype=str,
-            keep_default_na=False,
-        )

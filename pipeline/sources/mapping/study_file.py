@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from features.errors import UserError
 
 Domain = Literal["clinical", "pathology", "ctdna", "imaging"]
-SUFFIXES = (
-    ".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".parquet", ".xpt", ".json", ".maf", ".vcf", ".vcf.gz",
-)  # fmt: skip
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".maf", ".csv.gz", ".tsv.gz", ".txt.gz", ".maf.gz")
+WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
+SUFFIXES = (*TEXT_SUFFIXES, *WORKBOOK_SUFFIXES, ".parquet", ".xpt", ".json", ".vcf", ".vcf.gz")
 
 NO_OUTCOME = "none"
 SHARES_ADD_UP = 1e-9
@@ -28,7 +28,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
-class IdRecipe(_Part):
+class PatientId(_Part):
     """How a file's patient ids become usubjid: a prefix off, then zeros in front up to `pad` characters."""
 
     column: str
@@ -104,13 +104,17 @@ class Calls(_Part):
 class SourceFile(_Part):
     """A file in the source folder.
 
-    CSV (any separator and encoding), a sheet of a workbook, Parquet, SAS transport (XPT v5), Dataset-JSON,
-    MAF, or VCF (`path` may then be a pattern such as vcf/*.vcf.gz). `missing` are texts that mean an empty
-    cell; `keep` says which rows are used at all. `skip_rows` are lines above the header. `id` is left out
-    where rows are not of a patient. A file that is `optional` may be absent or without rows: its tables, or
-    the columns looked up in it, are then absent, which is counted. `dictionary` is a REDCap data dictionary:
-    codes become labels. `partial_dates` says what becomes of 2026-05: refused, missing, or its first day;
-    counted.
+    CSV (any separator and encoding), tab-separated text, each also gzipped, a sheet of a workbook, Parquet,
+    SAS transport (XPT v5), Dataset-JSON, MAF, or VCF (`path` may then be a pattern such as vcf/*.vcf.gz).
+    `missing` are texts that mean an empty cell; `keep` says which rows are used at all. `skip_rows` are lines
+    above the header. Without a `separator`, MAF and .tsv have tabs, other text commas. `quotes` says whether
+    quotation marks enclose cells: by themselves they do not in tab-separated text, whose first lines may be
+    comments (#). `final_newline` is false where a whole file ends without a line end: a cut-off is then not
+    noticed. In a file with a `decimal` comma a point is an error, or `thousands` says that it groups digits.
+    `id` is left out where rows are not of a patient. A file that is `optional` may be absent or without rows:
+    its tables, or the columns looked up in it, are then absent, which is counted. `dictionary` is a REDCap
+    data dictionary: codes become labels. `partial_dates` says what becomes of 2026-05: refused, missing, or
+    its first day; counted.
     """
 
     path: str
@@ -122,12 +126,15 @@ class SourceFile(_Part):
     dictionary: str | None = None
     partial_dates: Literal["refuse", "missing", "first_day"] = "refuse"
     sheet: str | None = None
-    separator: str = ","
+    separator: str | None = Field(default=None, pattern=r"^[^\w\"\r\n]$")
+    quotes: bool | None = None
+    final_newline: bool = True
     encoding: str = "utf-8"
-    decimal: str = "."
+    decimal: Literal[".", ","] = "."
+    thousands: Literal[".", ",", " ", "'"] | None = None
     skip_rows: int = 0
     missing: list[str] = []
-    id: IdRecipe | None = None
+    id: PatientId | None = None
     keep: list[Keep] = []
 
     @field_validator("path")
@@ -142,8 +149,10 @@ class SourceFile(_Part):
 
     @model_validator(mode="after")
     def _sheet_of_workbooks(self) -> Self:
-        if self.path.lower().endswith((".xlsx", ".xlsm")) != (self.sheet is not None):
+        if self.is_workbook != (self.sheet is not None):
             raise ValueError("`sheet` must be given for a workbook, and for nothing else")
+        if self.thousands == self.decimal:
+            raise ValueError("`thousands` and `decimal` must differ")
         if self.is_vcf and self.calls is None:
             raise ValueError("a VCF needs `calls` (which may be empty: calls: {})")
         return self
@@ -152,6 +161,44 @@ class SourceFile(_Part):
     def is_vcf(self) -> bool:
         """Whether this is a VCF, plain or bgzipped."""
         return self.path.lower().endswith((".vcf", ".vcf.gz"))
+
+    @property
+    def is_workbook(self) -> bool:
+        """Whether this is an Excel workbook."""
+        return self.path.lower().endswith(WORKBOOK_SUFFIXES)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether this is a table as text: CSV, tab-separated or MAF, plain or gzipped."""
+        return self.path.lower().endswith(TEXT_SUFFIXES)
+
+    @property
+    def is_sdtm(self) -> bool:
+        """Whether this is a dataset of a domain: SAS transport file or Dataset-JSON."""
+        return self.path.lower().endswith((".xpt", ".json"))
+
+    @property
+    def is_maf(self) -> bool:
+        """Whether this is a MAF, plain or gzipped."""
+        return self.path.lower().endswith((".maf", ".maf.gz"))
+
+    @property
+    def delimiter(self) -> str:
+        """The character between the cells of a text file."""
+        if self.is_maf:
+            return "\t"
+        tabs = self.path.lower().endswith((".tsv", ".tsv.gz"))
+        return self.separator or ("\t" if tabs else ",")
+
+    @property
+    def has_quotes(self) -> bool:
+        """Whether quotation marks enclose cells of a text file; MAF has no quoting, nor has the usual TSV."""
+        return not self.is_maf and (self.delimiter != "\t" if self.quotes is None else self.quotes)
+
+    @property
+    def has_comments(self) -> bool:
+        """Whether lines that begin with # above the header are comments."""
+        return self.delimiter == "\t"
 
     @property
     def label(self) -> str:

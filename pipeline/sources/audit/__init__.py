@@ -1,0 +1,1 @@
+"""The second reader: slow, independent ways to read every format, and the comparison with the fast ones."""

@@ -1,0 +1,75 @@
+"""A SAS transport file (XPT version 5) read byte by byte, by SAS technical note TS-140.
+
+A file is a series of records of 80 bytes. A descriptor (NAMESTR, 140 bytes) for each variable says its type,
+length, name, format and position in a row; rows follow each other without regard to records, and the last
+record is padded with blanks. Numbers are IBM floating point: sign, exponent to base 16 (excess 64), fraction.
+"""
+
+import datetime as dt
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+RECORD = 80
+MARK = b"HEADER RECORD*******"
+DATE_FORMATS = ("DATE", "DAY", "DDMMYY", "MMDDYY", "YYMMDD", "WEEKDATE", "WORDDATE", "E8601DA", "B8601DA")
+SAS_EPOCH = dt.date(1960, 1, 1)
+
+
+class Variable(NamedTuple):
+    """A variable's place in a row."""
+
+    name: str
+    is_number: bool
+    length: int
+    position: int
+    format: str
+
+
+def xpt_rows(content: bytes, encoding: str) -> Iterator[list[object]]:
+    """Yield the names of the variables, then every row: texts without padding, numbers, None if missing."""
+    header = _record(content, b"NAMESTR", 0)
+    count = int(content[header + 54 : header + 58])
+    variables = [_variable(content[header + RECORD + 140 * i :][:140]) for i in range(count)]
+    width = sum(variable.length for variable in variables)
+    start = _record(content, b"OBS", header) + RECORD
+    yield [variable.name for variable in variables]
+    for at in range(start, len(content) - width + 1, width):
+        row = content[at : at + width]
+        if len(content) - at < RECORD and not content[at:].strip(b" "):
+            return
+        yield [_cell(row[v.position : v.position + v.length], v, encoding) for v in variables]
+
+
+def _record(content: bytes, kind: bytes, start: int) -> int:
+    for at in range(start - start % RECORD, len(content), RECORD):
+        if content[at : at + len(MARK) + len(kind)] == MARK + kind:
+            return at
+    raise ValueError(f"no {kind.decode()} record")
+
+
+def _variable(descriptor: bytes) -> Variable:
+    kind, _, length = struct.unpack(">hhh", descriptor[:6])
+    (position,) = struct.unpack(">i", descriptor[84:88])
+    name, form = descriptor[8:16].decode("ascii").strip(), descriptor[56:64].decode("ascii").strip()
+    return Variable(name, kind == 1, length, position, form)
+
+
+def _cell(content: bytes, variable: Variable, encoding: str) -> object:
+    if not variable.is_number:
+        return content.decode(encoding).strip()
+    number = ibm_number(content)
+    if number is None or not variable.format.startswith(DATE_FORMATS) or "T" in variable.format[4:]:
+        return number
+    return (SAS_EPOCH + dt.timedelta(days=int(number))).isoformat()
+
+
+def ibm_number(content: bytes) -> float | None:
+    """Return an IBM floating point number of 2 to 8 bytes; None for a missing value (., ._, .A to .Z)."""
+    content = content.ljust(8, b"\0")
+    if content[0] in b"._ABCDEFGHIJKLMNOPQRSTUVWXYZ" and not any(content[1:]):
+        return None
+    sign, exponent = content[0] & 0x80, (content[0] & 0x7F) - 64
+    fraction = int.from_bytes(content[1:], "big")
+    value = fraction * 16.0 ** (exponent - 14)
+    return -value if sign else value

@@ -1,0 +1,14 @@
+"""What readers repair or find doubtful, by rule, and what to do about it."""
+
+ADVICE = {
+    "per_cent": "nothing, if the per cent are meant",
+    "zeros_shown": "nothing, if the leading zeros are meant",
+    "numbers_as_text": "nothing, if the numbers are meant; format the cells alike",
+    "unit_in_format": "make sure that it is the contract's unit, or give `factor` in the study file",
+    "hidden_column": "make sure that the hidden column is meant to be read",
+    "hidden_rows": "make sure that the hidden rows are meant to be read, or delete them",
+    "empty_rows": "nothing, if no row is missing",
+    "thousands": "nothing, if the marks group digits",
+    "recode_otherwise": "list the texts under `recode`, if they mean something else",
+}
+"""Rule (the part before the colon) -> what to do; rules of the contract are in `features.contract`."""

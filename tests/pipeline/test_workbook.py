@@ -1,0 +1,127 @@
+"""Workbooks: what is shown is read and counted, and what has no value of its own is refused by its cell."""
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from pipeline.sources.errors import SourceError
+from pipeline.sources.mapping.files import Reader
+from pipeline.sources.mapping.study_file import SourceFile
+
+Edit = Callable[[Any], None]
+
+
+def book(folder: Path, edit: Edit) -> Reader:
+    """Write a sheet of ids 1 to 3 and numbers 10, 20, 30 below the header id, x, and edit it."""
+    workbook = openpyxl.Workbook()
+    sheet = workbook.active
+    for row in (["id", "x"], ["P1", 10], ["P2", 20], ["P3", 30]):
+        sheet.append(row)
+    edit(sheet)
+    workbook.save(folder / "a.xlsx")
+    return Reader(folder)
+
+
+def cells(reader: Reader, **settings: Any) -> list[str]:
+    frame = reader.read(SourceFile(path="a.xlsx", sheet="Sheet", **settings), ["id", "x"])
+    assert frame is not None
+    return frame["x"].fillna("").tolist()
+
+
+def put(address: str, value: Any, form: str | None = None) -> Edit:
+    def edit(sheet: Any) -> None:
+        sheet[address] = value
+        if form is not None:
+            sheet[address].number_format = form
+
+    return edit
+
+
+def hide_row(sheet: Any) -> None:
+    sheet.row_dimensions[3].hidden = True
+
+
+def hide_column(sheet: Any) -> None:
+    sheet.column_dimensions["B"].hidden = True
+
+
+@pytest.mark.parametrize(
+    ("edit", "address"),
+    [
+        (put("B3", "=A1&A2"), "B3"),
+        (put("B2", "#N/A"), "B2"),
+        (put("B4", "#REF!"), "B4"),
+        (lambda sheet: sheet.merge_cells("B2:B4"), "B2:B4"),
+        (lambda sheet: sheet.merge_cells("B1:C1"), "B1:C1"),
+        (put("B2", 1234567890123456789), "B2"),
+    ],
+)
+def test_a_cell_without_a_value_of_its_own_is_refused_by_its_address(
+    edit: Edit, address: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SourceError, match=r"a\.xlsx, sheet Sheet, column 'x': ") as error:
+        cells(book(tmp_path, edit))
+    assert address in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("edit", "rule", "value"),
+    [
+        (put("B2", 0.15, "0%"), "per_cent", "15%"),
+        (put("B2", 0.1525, "0.0 %"), "per_cent", "15.25%"),
+        (put("B2", 12, "0000"), "zeros_shown", "0012"),
+        (put("B2", "12"), "numbers_as_text", "12"),
+        (put("B2", 1.5, '0.0" cm"'), "unit_in_format", "1.5"),
+        (hide_column, "hidden_column", "10"),
+        (hide_row, "hidden_rows", "10"),
+    ],
+)
+def test_a_cell_that_is_shown_otherwise_than_stored_is_read_as_shown_and_counted(
+    edit: Edit, rule: str, value: str, tmp_path: Path
+) -> None:
+    reader = book(tmp_path, edit)
+    assert cells(reader)[0] == value
+    assert [r[2].partition(":")[0] for r in reader.repairs] == [rule]
+    assert sum(audit.differences for audit in reader.audits.values()) == 0
+    assert len(reader.audits) == 2
+
+
+def test_doubtful_cells_of_columns_that_the_study_does_not_use_are_no_matter(tmp_path: Path) -> None:
+    reader = book(tmp_path, lambda sheet: sheet.append(["P4", 40, "=A1"]))
+    assert cells(reader) == ["10", "20", "30", "40"]
+    assert reader.repairs == []
+
+
+def test_errors_that_are_listed_as_missing_are_missing(tmp_path: Path) -> None:
+    assert cells(book(tmp_path, put("B2", "#N/A")), missing=["#N/A"]) == ["", "20", "30"]
+
+
+@pytest.mark.parametrize("epoch", [openpyxl.utils.datetime.WINDOWS_EPOCH, openpyxl.utils.datetime.MAC_EPOCH])
+def test_dates_are_those_shown_whatever_day_the_workbook_counts_from(
+    epoch: dt.datetime, tmp_path: Path
+) -> None:
+    def edit(sheet: Any) -> None:
+        sheet.parent.epoch = epoch
+        sheet["B2"] = dt.datetime(2026, 3, 4)  # noqa: DTZ001 - a workbook has no zones
+        sheet["B3"] = dt.datetime(2026, 3, 4, 15, 30)  # noqa: DTZ001
+
+    reader = book(tmp_path, edit)
+    assert cells(reader)[:2] == ["2026-03-04", "2026-03-04 15:30:00"]
+    assert reader.starts_1904(SourceFile(path="a.xlsx", sheet="Sheet")) == (epoch.year == 1904)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1,5", "1.5"), ("1.250,5", "1250.5")])
+def test_numbers_as_text_with_decimal_commas_stand_beside_real_numbers(
+    text: str, value: str, tmp_path: Path
+) -> None:
+    reader = book(tmp_path, lambda sheet: [put("B2", text)(sheet), put("B3", 2.5)(sheet)])
+    assert cells(reader, decimal=",", thousands=".")[:2] == [value, "2.5"]
+
+
+def test_a_decimal_point_in_a_text_is_refused_where_decimals_are_commas(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"decimal point.*B2"):
+        cells(book(tmp_path, put("B2", "1.250")), decimal=",")
