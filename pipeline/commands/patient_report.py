@@ -9,12 +9,16 @@ from scipy.special import expit
 
 from features.errors import UserError
 from models.explanation.out_of_fold import KEYS
+from pipeline.project import paths
 from pipeline.project.console import stdout
 from pipeline.project.files import read_json, read_yaml
+from pipeline.project.settings import read_settings
 from pipeline.project.study import ACTIVE
 from pipeline.project.wording import ESTIMAND, NO_RECOMMENDATION, OUT_OF_FOLD, SIMULATED
+from pipeline.report.artifacts import Feature
+from pipeline.report.settings import PageSettings
 
-REPORTS = Path("configs/report_pages.yaml")
+REPORTS = Path(paths.REPORT_PAGES)
 
 
 class PatientViewError(UserError):
@@ -36,13 +40,13 @@ def print_patient(artifacts: Path, landmark: str, patient: str, top: int) -> Non
         If configs/report_pages.yaml leaves the view of single patients out.
     """
     study = read_yaml(ACTIVE)
-    if not read_yaml(REPORTS)["privacy"]["patient_view"]:
+    if not read_settings(PageSettings, REPORTS).privacy.patient_view:
         raise PatientViewError(
-            f"{REPORTS} shows no single patients (privacy.patient_view is false); set it to true to see one"
+            f"{REPORTS} shows no single patients (privacy.patient_view is false): set it to true to see one"
         )
     if landmark not in study["landmarks"]:
         raise UnknownPatientError(
-            f"--landmark {landmark}: study {study['study']} has the landmarks {', '.join(study['landmarks'])}"
+            f"--landmark: {landmark} is unknown; must be one of {', '.join(study['landmarks'])}"
         )
     explained = pd.read_parquet(artifacts / "shap" / f"{landmark}.parquet")
     rows = explained[explained["usubjid"] == patient].sort_values("repeat")
@@ -73,7 +77,7 @@ def print_patient(artifacts: Path, landmark: str, patient: str, top: int) -> Non
     console.print(f"missing and imputed: {', '.join(missing) or 'none'}", highlight=False, soft_wrap=True)
 
 
-def waterfall(row: pd.Series, values: pd.Series, described: list[dict[str, str]], top: int) -> Table:
+def waterfall(row: pd.Series, values: pd.Series, described: list[Feature], top: int) -> Table:
     """Return base value, contributions by size, and prediction as a table: log-odds add up by row."""
     contributions = row.drop(KEYS).astype(float)
     order = contributions.abs().sort_values(ascending=False, kind="stable").index

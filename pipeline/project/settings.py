@@ -1,12 +1,12 @@
 """Configuration files as typed settings: an unknown key is refused, and the nearest valid one is named."""
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from features.errors import UserError
+from features.keys import unknown_name
 from pipeline.project.files import read_yaml
 
 UNKNOWN = "extra_forbidden"
@@ -46,10 +46,9 @@ def _told(kind: type[BaseModel], location: tuple[int | str, ...], fault: str, me
     key = ".".join(map(str, location)) or "the file"
     if fault != UNKNOWN:
         return f"{key}: {message.removeprefix('Value error, ')}"
-    valid = _valid_keys(kind, location[:-1])
-    nearest = get_close_matches(str(location[-1]), valid, n=1)
-    likely = f", did you mean {nearest[0]}?" if nearest else "."
-    return f"key {key} is unknown{likely} Valid here: {', '.join(valid)}"
+    section = ".".join(map(str, location[:-1]))
+    place = f"{section}: key " if section else "key "
+    return place + unknown_name(str(location[-1]), _valid_keys(kind, location[:-1]))
 
 
 def _valid_keys(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -12,10 +12,12 @@ from models.explanation.out_of_fold import KEYS
 from pipeline.project.estimates import Measures
 from pipeline.project.files import read_json
 from pipeline.project.wording import LOG_ODDS, OUT_OF_FOLD
+from pipeline.report.artifacts import ContributionSummary, Feature, FeatureContribution, FeatureList, Study
 from pipeline.report.drawing import PALETTE, Spec
 from pipeline.report.page import absent_domains, domain_name, percent, render
 from pipeline.report.patients import feature_data, patient_data
 from pipeline.report.points import evenly, swarm_points
+from pipeline.report.settings import PageSettings
 from pipeline.report.shap_charts import (
     beeswarm_chart,
     dependence_chart,
@@ -31,8 +33,6 @@ from pipeline.report.tables import Privacy
 # Where most values are missing, hence imputed, the label says so.
 MOSTLY = 0.5
 
-Feature = Mapping[str, Any]
-
 
 class MismatchError(PipelineFault):
     """Artifacts that do not belong together."""
@@ -42,18 +42,18 @@ class MismatchError(PipelineFault):
 class Landmark:
     """The artifacts of one landmark: its features, their values, contributions and predictions."""
 
-    description: Mapping[str, Any]
+    description: FeatureList
     measured: pd.DataFrame
     explained: pd.DataFrame
     predictions: pd.DataFrame
 
 
 def landmark_page(
-    study: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    study: Study,
+    settings: PageSettings,
     landmarks: Mapping[str, Landmark],
     name: str,
-    summary: Mapping[str, Any],
+    summary: ContributionSummary,
     cohort: pd.DataFrame,
     branches: pd.Series | None,
     performance: Mapping[str, Measures],
@@ -63,7 +63,7 @@ def landmark_page(
 
     Parameters
     ----------
-    study, settings : mapping
+    study, settings : mapping and PageSettings
         The study file and configs/report_pages.yaml.
     landmarks : mapping
         All landmarks in order; the page is of `name`, the others show where a patient came from.
@@ -87,26 +87,26 @@ def landmark_page(
     features = here.description["features"]
     explained = here.explained.sort_values(["repeat", "usubjid"], ignore_index=True)
     outcome = explained_outcome(features, here.measured, explained, here.predictions)
-    privacy = Privacy(settings["privacy"]["min_cell_count"], settings["privacy"]["suppress_small_cells"])
+    privacy = Privacy(settings.privacy.min_cell_count, suppress=settings.privacy.suppress_small_cells)
     first = explained[explained["repeat"] == explained["repeat"].min()]
-    shown = evenly(first, settings["drawing"]["max_patients_drawn"]).reset_index(drop=True)
+    shown = evenly(first, settings.drawing.max_patients_drawn).reset_index(drop=True)
     shown_values = here.measured.set_index("usubjid").loc[shown["usubjid"]].reset_index(drop=True)
     facts = what_is_explained(explained, outcome)
     about = {"n": facts["patients"], "events": facts["events"], "scale": LOG_ODDS, "sampling": OUT_OF_FOLD}
     named = {feature["name"]: feature for feature in features}
     ranked = summary["features"]
-    drawing = settings["drawing"]
-    charts = landmark_charts(study, summary, named, drawing["ranked"], privacy, about)
-    top = [named[row["feature"]] for row in ranked[: drawing["swarmed"]]]
+    drawing = settings.drawing
+    charts = landmark_charts(study, summary, named, drawing.ranked, privacy, about)
+    top = [named[row["feature"]] for row in ranked[: drawing.swarmed]]
     drawn = about | {
         "n": len(shown),
         "events": int(outcome.set_axis(first["usubjid"])[shown["usubjid"]].sum()),
     }
-    view = settings["privacy"]["patient_view"]
+    view = settings.privacy.patient_view
     if view:
         charts["beeswarm"] = beeswarm_chart(swarm_points(shown, shown_values, top), drawn)
     charts |= _open_charts(study, drawn)
-    split = settings["explanation"]["split_by"] if summary["curves_by"] else None
+    split = settings.explanation.split_by if summary["curves_by"] else None
     return render(
         "landmark.html.j2",
         study,
@@ -132,10 +132,10 @@ def landmark_page(
         level=summary["level"],
         summary=summary,
         performance=performance,
-        absent_domains=absent_domains(settings, features),
+        absent_domains=absent_domains(settings.domains, features),
         absent_features=here.description.get("absent_features", []),
         late=here.description.get("late", []),
-        ranked=drawing["ranked"],
+        ranked=drawing.ranked,
         drawn=len(shown),
         shown_repeat=int(first["repeat"].iloc[0]) + 1,
         order=[row["feature"] for row in ranked],
@@ -144,7 +144,7 @@ def landmark_page(
         parts=named[split]["levels"] if split else [],
         patient_view=view,
         page_domains=[row["group"] for row in summary["domains"]],
-        tables=landmark_tables(summary, domains_added, named, absent_domains(settings, features)),
+        tables=landmark_tables(summary, domains_added, named, absent_domains(settings.domains, features)),
         clusters=summary["clusters"],
         named=named,
         inputs=inputs_table(features, ranked),
@@ -152,8 +152,8 @@ def landmark_page(
 
 
 def page_data(
-    study: Mapping[str, Any],
-    summary: Mapping[str, Any],
+    study: Study,
+    summary: ContributionSummary,
     features: Sequence[Feature],
     shown: pd.DataFrame,
     values: pd.DataFrame,
@@ -217,7 +217,7 @@ def explained_outcome(
     return pd.Series(rows.drop_duplicates("usubjid")["y"])
 
 
-def rules_choose_treatment(study: Mapping[str, Any], landmark: str) -> bool:
+def rules_choose_treatment(study: Study, landmark: str) -> bool:
     """Tell whether ctDNA, PAM or response known at the landmark choose the treatment of an arm.
 
     So it is at every landmark that sees a visit on treatment, where an arm follows decision rules.
@@ -229,15 +229,15 @@ def rules_choose_treatment(study: Mapping[str, Any], landmark: str) -> bool:
     )
 
 
-def domain_colours(study: Mapping[str, Any]) -> dict[str, str]:
+def domain_colours(study: Study) -> dict[str, str]:
     """Return the colour of each of the study's domains, the same on every page."""
     domains = [domain_name(domain) for domain in study["features"]["domains"]]
     return {domain: PALETTE[i % len(PALETTE)] for i, domain in enumerate(domains)}
 
 
 def landmark_charts(
-    study: Mapping[str, Any],
-    summary: Mapping[str, Any],
+    study: Study,
+    summary: ContributionSummary,
     named: Mapping[str, Feature],
     ranked: int,
     privacy: Privacy,
@@ -285,7 +285,7 @@ def landmark_charts(
     return charts
 
 
-def _ranked_row(row: Mapping[str, Any], feature: Feature, top: int) -> dict[str, Any]:
+def _ranked_row(row: FeatureContribution, feature: Feature, top: int) -> dict[str, Any]:
     missing = feature["share_missing"]
     label = f"{feature['name']} ({percent(missing)} missing)" if missing > MOSTLY else feature["name"]
     return {
@@ -299,7 +299,7 @@ def _ranked_row(row: Mapping[str, Any], feature: Feature, top: int) -> dict[str,
     }
 
 
-def _open_charts(study: Mapping[str, Any], about: dict[str, Any]) -> dict[str, Spec]:
+def _open_charts(study: Study, about: dict[str, Any]) -> dict[str, Spec]:
     """Return the charts that the page's script fills: one feature, one patient."""
     charts = {
         "feature-numeric": dependence_chart("numeric", about),

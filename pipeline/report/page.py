@@ -14,6 +14,8 @@ from markupsafe import Markup
 from features.errors import PipelineFault
 from pipeline.project import wording
 from pipeline.project.estimates import Estimate, number_text
+from pipeline.report.artifacts import Feature, Study
+from pipeline.report.drawing import Spec
 
 OVERVIEW = "Overview"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -22,9 +24,9 @@ NAMES = {"ctdna": "ctDNA"}
 
 def render(
     template: str,
-    study: Mapping[str, Any],
-    charts: Mapping[str, Mapping[str, Any]],
-    data: Mapping[str, Any] | None = None,
+    study: Study,
+    charts: Mapping[str, Spec],
+    data: Mapping[str, object] | None = None,
     **context: Any,
 ) -> str:
     """Return a page of a study: `template` filled with `context`, and charts (spec by the id of its figure).
@@ -53,12 +55,12 @@ def render(
     )
 
 
-def page_links(study: Mapping[str, Any]) -> list[tuple[str, str]]:
+def page_links(study: Study) -> list[tuple[str, str]]:
     """Return name and address of every page of a study, relative to the folder in which all of them lie."""
     return [(OVERVIEW, "index.html"), *((name, f"shap-{name}.html") for name in study["landmarks"])]
 
 
-def _script_json(content: Mapping[str, Any]) -> Markup:
+def _script_json(content: Mapping[str, object]) -> Markup:
     """Return JSON that is safe inside a script element."""
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - no element can end or begin in it
@@ -110,10 +112,10 @@ def domain_name(domain: str) -> str:
     return NAMES.get(domain, domain)
 
 
-def absent_domains(settings: Mapping[str, Any], features: Sequence[Mapping[str, Any]]) -> list[str]:
+def absent_domains(domains: Sequence[str], features: Sequence[Feature]) -> list[str]:
     """Return the domains of which no feature is there, whether switched off or without data."""
     present = {feature["domain"] for feature in features}
-    return [domain for domain in settings["domains"] if domain not in present]
+    return [domain for domain in domains if domain not in present]
 
 
 def minus(text: str) -> str:

@@ -9,8 +9,8 @@ import pandas as pd
 
 from models.explanation.attribution import group_sums
 from models.explanation.out_of_fold import KEYS
+from pipeline.report.artifacts import Feature, FeatureList
 
-Feature = Mapping[str, Any]
 # The largest whole number of 32 bits: contributions are stored as parts of the largest one.
 FULL_SCALE = 2**31 - 1
 
@@ -61,7 +61,7 @@ def patient_data(
     predictions: pd.DataFrame,
     cohort: pd.DataFrame,
     branches: pd.Series | None,
-    others: Mapping[str, tuple[Mapping[str, Any], pd.DataFrame, pd.DataFrame]],
+    others: Mapping[str, tuple[FeatureList, pd.DataFrame, pd.DataFrame]],
 ) -> dict[str, Any]:
     """Return ids, predictions, outcome, arm and branch of the shown patients, and their other landmarks.
 
@@ -94,7 +94,7 @@ def patient_data(
 def landmark_course(
     name: str,
     ids: list[str],
-    about: Mapping[str, Any],
+    about: FeatureList,
     explained: pd.DataFrame,
     predictions: pd.DataFrame,
 ) -> dict[str, Any]:

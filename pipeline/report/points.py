@@ -1,22 +1,21 @@
 """What the charts of one landmark draw: frames of points, one row per mark."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from models.explanation.out_of_fold import rank_scale
+from pipeline.report.artifacts import Feature
 
 MISSING = "missing"
-Feature = Mapping[str, Any]
 
 
-def evenly(frame: pd.DataFrame, most: int) -> pd.DataFrame:
-    """Return at most `most` rows of `frame`, evenly spaced in its order, the same ones every time."""
-    if len(frame) <= most:
+def evenly(frame: pd.DataFrame, max_rows: int) -> pd.DataFrame:
+    """Return at most `max_rows` rows of `frame`, evenly spaced in its order, the same ones every time."""
+    if len(frame) <= max_rows:
         return frame
-    return frame.iloc[np.linspace(0, len(frame) - 1, most).round().astype(int)]
+    return frame.iloc[np.linspace(0, len(frame) - 1, max_rows).round().astype(int)]
 
 
 def swarm_points(

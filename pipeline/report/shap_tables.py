@@ -1,17 +1,22 @@
 """The tables of a landmark's SHAP page."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from markupsafe import Markup
 
 from pipeline.project.estimates import Estimate, Measures, bounds_text
+from pipeline.report.artifacts import (
+    ContributionSummary,
+    Direction,
+    Feature,
+    FeatureContribution,
+    GroupContribution,
+)
 from pipeline.report.page import domain_name, measure, percent, percent_interval
 from pipeline.report.tables import Table
 
 # Units of a number without dimension.
 NO_UNIT = ("", "1")
-Feature = Mapping[str, Any]
 
 
 def described(feature: Feature) -> Markup:
@@ -24,7 +29,7 @@ def described(feature: Feature) -> Markup:
 
 
 def landmark_tables(
-    summary: Mapping[str, Any],
+    summary: ContributionSummary,
     domains_added: Mapping[str, Measures],
     named: Mapping[str, Feature],
     absent: Sequence[str],
@@ -72,7 +77,7 @@ def landmark_tables(
 
 
 def domains_table(
-    domains: Sequence[Mapping[str, Any]], added: Mapping[str, Measures], absent: Sequence[str]
+    domains: Sequence[GroupContribution], added: Mapping[str, Measures], absent: Sequence[str]
 ) -> Table:
     """Return each domain's share beside what it adds in AUC and net benefit to the other domains."""
     measures = sorted(
@@ -116,7 +121,7 @@ def domains_table(
     )
 
 
-def stability_table(summary: Mapping[str, Any], named: Mapping[str, Feature]) -> Table:
+def stability_table(summary: ContributionSummary, named: Mapping[str, Feature]) -> Table:
     """Return every feature's mean |contribution| with interval, range over centres and top share."""
     rows = [
         {
@@ -124,9 +129,7 @@ def stability_table(summary: Mapping[str, Any], named: Mapping[str, Feature]) ->
             "domain": domain_name(row["domain"]),
             "rank": row["rank"],
             "mean": measure(Estimate(row["mean_abs"], row["low"], row["high"])),
-            "centres": ""
-            if row["centre_low"] is None
-            else bounds_text(row["centre_low"], row["centre_high"]),
+            "centres": _centres(row),
             "top": percent(row["top"]),
         }
         for row in summary["features"]
@@ -145,7 +148,12 @@ def stability_table(summary: Mapping[str, Any], named: Mapping[str, Feature]) ->
     return Table.of("stability", caption, columns, rows, text=("domain",))
 
 
-def directions_table(directions: Sequence[Mapping[str, Any]], named: Mapping[str, Feature]) -> Table:
+def _centres(row: FeatureContribution) -> str:
+    low, high = row["centre_low"], row["centre_high"]
+    return "" if low is None or high is None else bounds_text(low, high)
+
+
+def directions_table(directions: Sequence[Direction], named: Mapping[str, Feature]) -> Table:
     """Return the direction expected against the direction found; a disagreement is marked."""
     rows = [
         {
@@ -180,7 +188,7 @@ def directions_table(directions: Sequence[Mapping[str, Any]], named: Mapping[str
     )
 
 
-def inputs_table(features: Sequence[Feature], ranked: Sequence[Mapping[str, Any]]) -> Table:
+def inputs_table(features: Sequence[Feature], ranked: Sequence[FeatureContribution]) -> Table:
     """Return every input in the model's order, with its rank, for the end of the page."""
     rank = {row["feature"]: row["rank"] for row in ranked}
     rows = [

@@ -1,6 +1,6 @@
 """The study report, first page of a study's reports."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from pipeline.project.estimates import Measures
 from pipeline.project.wording import ESTIMAND
+from pipeline.report.artifacts import Description, FeatureList, Flow, Study
 from pipeline.report.drawing import Spec
 from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_links, render
 from pipeline.report.results import MODEL, RULES, Comparison, Results
@@ -24,6 +25,7 @@ from pipeline.report.sections.strategies import strategy_part, truth_part
 from pipeline.report.sections.subgroups import subgroups_part
 from pipeline.report.sections.table_one import table_one_part
 from pipeline.report.sections.toxicity import toxicity_part
+from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 
@@ -31,20 +33,22 @@ ALL = "all arms"
 # Measures of which a larger value is better; of all others a smaller one.
 HIGHER_IS_BETTER = ("auc",)
 AUTHORS = "to be written by the authors"
+Configuration = Mapping[str, Any]
+"""configs/models.yaml or configs/validation.yaml, which the templates of the checklists quote."""
 
 
 @dataclass(frozen=True)
 class Inputs:
     """What the report is made of, apart from the results: configurations, cohort, features, description."""
 
-    study: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    validation: Mapping[str, Any]
-    models: Mapping[str, Any]
-    items: Mapping[str, Any]
-    flow: Mapping[str, Any]
-    descriptions: Mapping[str, Mapping[str, Any]]
-    described: Mapping[str, Any]
+    study: Study
+    settings: PageSettings
+    validation: Configuration
+    models: Configuration
+    items: Checklists
+    flow: Flow
+    features: Mapping[str, FeatureList]
+    described: Description
     problems: pd.DataFrame
     centres: int
     digests: Mapping[str, str]
@@ -53,9 +57,8 @@ class Inputs:
 def overview_page(given: Inputs, results: Results) -> str:
     """Return the HTML of the study report."""
     study, level = given.study, given.validation["level"]
-    privacy = Privacy(
-        given.settings["privacy"]["min_cell_count"], given.settings["privacy"]["suppress_small_cells"]
-    )
+    shown = given.settings.privacy
+    privacy = Privacy(shown.min_cell_count, suppress=shown.suppress_small_cells)
     comparison = results.comparison
     declared = comparison.declared
     landmark = declared.landmark
@@ -71,7 +74,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         "domains": domains_part(results, study["landmarks"], threshold),
         "subgroups": subgroups_part(results, landmark, study["landmarks"], privacy),
         "stability": stability_part(
-            results, landmark, study["landmarks"], given.settings["drawing"]["max_patients_drawn"]
+            results, landmark, study["landmarks"], given.settings.drawing.max_patients_drawn
         ),
         "sensitivity": sensitivity_part(results),
         "size": size_part(results),
@@ -85,7 +88,7 @@ def overview_page(given: Inputs, results: Results) -> str:
     charts["differences"] = forest_chart(
         points, f"Difference in {metric}, model minus {declared.against}", about
     )
-    late = late_rows(study, given.descriptions)
+    late = late_rows(study, given.features)
     context = {
         "study": study,
         "flow": given.flow,
@@ -106,7 +109,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         declared=declared,
         primary=comparison.primary,
         lower_is_better=declared.metric not in HIGHER_IS_BETTER,
-        landmarks=landmark_rows(study, results.landmarks, given.descriptions),
+        landmarks=landmark_rows(study, results.landmarks, given.features),
         differences=differences,
         arms=study["arms"],
         flow_rows=flow_rows(study, given.flow),
@@ -121,38 +124,40 @@ def overview_page(given: Inputs, results: Results) -> str:
         families=given.described["over_time"],
         absent=[
             domain_name(d)
-            for d in absent_domains(given.settings, given.descriptions[study["landmarks"][-1]]["features"])
+            for d in absent_domains(
+                given.settings.domains, given.features[study["landmarks"][-1]]["features"]
+            )
         ],
         tripod=checklist(
-            given.items["tripod"], context, "tripod", "TRIPOD+AI items (Collins et al., BMJ 2024;385:e078378)"
+            given.items.tripod, context, "tripod", "TRIPOD+AI items (Collins et al., BMJ 2024;385:e078378)"
         ),
         probast=checklist(
-            given.items["probast"],
+            given.items.probast,
             context,
             "probast",
             "Questions after PROBAST and PROBAST+AI (Moons et al., BMJ 2025;388:e082505), numbered here",
         ),
         used=used_tables(given),
         key=given.described["used"]["key"],
-        privacy=given.settings["privacy"],
+        privacy=given.settings.privacy,
     )
 
 
-def checklist(items: list[dict[str, str]], context: Mapping[str, Any], name: str, caption: str) -> Table:
+def checklist(
+    items: Sequence[ChecklistItem], context: Mapping[str, object], name: str, caption: str
+) -> Table:
     """Return reporting items, each filled from the run or left to the authors, with a link to its place."""
     environment = SandboxedEnvironment(undefined=StrictUndefined)
     rows = []
     for item in items:
-        answer = environment.from_string(item["answer"]).render(**context).strip() if "answer" in item else ""
+        answer = environment.from_string(item.answer).render(**context).strip()
         rows.append(
             {
-                "item": item["item"],
-                "topic": item["topic"],
-                "asks": item["asks"],
+                "item": item.item,
+                "topic": item.topic,
+                "asks": item.asks,
                 "answer": answer or Markup("<em>{}</em>").format(AUTHORS),
-                "where": Markup('<a href="#{0}">{0}</a>').format(item["where"])
-                if item.get("where") and answer
-                else "",
+                "where": Markup('<a href="#{0}">{0}</a>').format(item.where) if item.where and answer else "",
             }
         )
     columns = {
@@ -199,9 +204,9 @@ def used_tables(given: Inputs) -> dict[str, Table]:
 
 
 def landmark_rows(
-    study: Mapping[str, Any],
+    study: Study,
     performance: Mapping[str, Mapping[str, Measures]],
-    descriptions: Mapping[str, Mapping[str, Any]],
+    features: Mapping[str, FeatureList],
 ) -> list[dict[str, Any]]:
     """Return one row per landmark: measures of model and rules, and where the explanation is."""
     address = dict(page_links(study))
@@ -211,14 +216,14 @@ def landmark_rows(
             "model": performance[name][MODEL],
             "rules": performance[name].get(RULES),
             "address": address[name],
-            "features": len(descriptions[name]["features"]),
-            "absent": [domain_name(domain) for domain in descriptions[name]["absent_domains"]],
+            "features": len(features[name]["features"]),
+            "absent": [domain_name(domain) for domain in features[name]["absent_domains"]],
         }
         for name in study["landmarks"]
     ]
 
 
-def difference_rows(study: Mapping[str, Any], comparison: Comparison) -> list[dict[str, Any]]:
+def difference_rows(study: Study, comparison: Comparison) -> list[dict[str, Any]]:
     """Return one row per landmark and group of patients (all, then by arm), the primary one marked."""
     declared = comparison.declared
     pair = f"{declared.model}-{declared.against}"
@@ -253,7 +258,7 @@ def difference_points(rows: list[dict[str, Any]], key: str) -> pd.DataFrame:
     return pd.DataFrame(drawn, columns=["label", "value", "low", "high", "detail", "mark"])
 
 
-def flow_rows(study: Mapping[str, Any], flow: Mapping[str, Any]) -> list[dict[str, Any]]:
+def flow_rows(study: Study, flow: Flow) -> list[dict[str, Any]]:
     """Return the cohort from randomisation to the last landmark: label, all, by_arm, detail."""
 
     def row(label: str, n: int, by_arm: Mapping[str, int], detail: Mapping[str, int]) -> dict[str, Any]:
@@ -272,11 +277,11 @@ def flow_rows(study: Mapping[str, Any], flow: Mapping[str, Any]) -> list[dict[st
 
 
 def late_rows(
-    study: Mapping[str, Any], descriptions: Mapping[str, Mapping[str, Any]], reason: str = "reported_late"
+    study: Study, features: Mapping[str, FeatureList], reason: str = "reported_late"
 ) -> dict[str, int]:
     """Return how many rows each landmark did not see because they were reported after its decision."""
     late = {
-        name: sum(row["rows"] for row in descriptions[name].get("late", []) if row["reason"] == reason)
+        name: sum(row["rows"] for row in features[name].get("late", []) if row["reason"] == reason)
         for name in study["landmarks"]
     }
     return {name: rows for name, rows in late.items() if rows}

@@ -9,8 +9,10 @@ from joblib import Parallel, delayed
 from models.procedure.backends import workers
 from pipeline.project.console import reported_errors
 from pipeline.project.files import read_json, read_yaml, replacing, stage_paths, write_text
+from pipeline.project.settings import read_settings
 from pipeline.report.landmark_page import landmark_page, read_branches, read_landmark
 from pipeline.report.results import read_comparison, read_performance, read_results
+from pipeline.report.settings import Checklists, PageSettings
 from pipeline.report.study_page import Inputs, overview_page
 
 
@@ -19,12 +21,12 @@ def study_report(args: Namespace) -> str:
     study, described = read_yaml(args.study), read_json(args.described)
     given = Inputs(
         study=study,
-        settings=read_yaml(args.settings),
+        settings=read_settings(PageSettings, args.settings),
         validation=read_yaml(args.validation),
         models=read_yaml(args.models),
-        items=read_yaml(args.items),
+        items=read_settings(Checklists, args.items),
         flow=read_json(args.flow),
-        descriptions={name: read_json(args.features / f"{name}.json") for name in study["landmarks"]},
+        features={name: read_json(args.features / f"{name}.json") for name in study["landmarks"]},
         described=described,
         problems=pd.read_csv(args.problems, dtype={"column": str, "ids": str}, keep_default_na=False),
         centres=described["centres"],
@@ -43,7 +45,7 @@ def shap_page(args: Namespace, landmark: str) -> str:
     study = read_yaml(args.study)
     return landmark_page(
         study,
-        read_yaml(args.settings),
+        read_settings(PageSettings, args.settings),
         {
             name: read_landmark(args.features, args.shap, args.predictions, name)
             for name in study["landmarks"]

@@ -122,4 +122,4 @@ def test_a_misspelt_criterion_is_refused_with_file_key_and_the_nearest_valid_key
         parse_settings(Criteria, document, "configs/gates.yaml")
     message = str(refusal.value)
     assert "configs/gates.yaml: key instabilty is unknown, did you mean instability?" in message
-    assert "configs/gates.yaml: key calibration_slope.minimum is unknown, did you mean min?" in message
+    assert "configs/gates.yaml: calibration_slope: key minimum is unknown, did you mean min?" in message

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import example, settings
 from hypothesis import given as given_by_hypothesis
 from hypothesis import strategies as st
@@ -19,11 +20,13 @@ from models.explanation.summary import summarise
 from pipeline.commands.patient_report import PatientViewError, print_patient
 from pipeline.project.estimates import Estimate, Measures, parse_estimate
 from pipeline.project.files import read_yaml
+from pipeline.project.settings import parse_settings
 from pipeline.project.wording import SIMULATED
 from pipeline.report.landmark_page import Landmark, MismatchError, landmark_page
 from pipeline.report.page import measure
 from pipeline.report.points import evenly, swarm_points
 from pipeline.report.results import Comparison, Declared
+from pipeline.report.settings import ChecklistItem, PageSettings
 from pipeline.report.study_page import AUTHORS, checklist, difference_points, difference_rows, flow_rows
 from pipeline.report.tables import Privacy
 
@@ -115,7 +118,13 @@ def artifacts(n: int = 40, repeats: int = 2) -> tuple[pd.DataFrame, pd.DataFrame
     return values, explained, predictions
 
 
-SETTINGS: dict[str, Any] = read_yaml(ROOT / "configs/report_pages.yaml")
+DOCUMENT: dict[str, Any] = read_yaml(ROOT / "configs/report_pages.yaml")
+SETTINGS = parse_settings(PageSettings, DOCUMENT, "report_pages.yaml")
+
+
+def private(**changes: bool) -> PageSettings:
+    """Return the settings with another privacy."""
+    return SETTINGS.model_copy(update={"privacy": SETTINGS.privacy.model_copy(update=changes)})
 
 
 def cohort(n: int) -> pd.DataFrame:
@@ -134,7 +143,7 @@ def given(n: int = 40, described: dict[str, Any] | None = None, **changed: Any) 
     values, explained, predictions = artifacts(n)
     about, people = described or description(), cohort(n)
     branches = pd.Series(["R1" if i % 2 else "R2" for i in range(n)], index=people["usubjid"])
-    summary = summarise(explained, values, about, people, branches, SETTINGS, seed=1, level=0.95)
+    summary = summarise(explained, values, about, people, branches, DOCUMENT, seed=1, level=0.95)
     landmark = Landmark(about, values, explained, predictions)
     return {
         "study": STUDY, "settings": SETTINGS, "landmarks": {about["landmark"]: landmark},
@@ -252,8 +261,7 @@ def test_every_chart_has_its_place_a_description_and_the_width_of_the_page() -> 
 
 
 def test_the_patient_view_can_be_left_out_and_no_id_is_then_on_the_page() -> None:
-    privacy = SETTINGS["privacy"] | {"patient_view": False}
-    html = landmark_page(**given(settings=SETTINGS | {"privacy": privacy}))
+    html = landmark_page(**given(settings=private(patient_view=False)))
     assert not re.search(r"P000\d\d", html)
     assert 'id="patient-search"' not in html
     assert re.search(r"P000\d\d", page())
@@ -272,7 +280,8 @@ def test_single_patients_are_not_printed_either_where_the_study_shows_none(
 ) -> None:
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs/study.yaml").write_text("study: s\nlandmarks: [c2]\n", encoding="utf-8")
-    (tmp_path / "configs/report_pages.yaml").write_text("privacy: {patient_view: false}\n", encoding="utf-8")
+    document = DOCUMENT | {"privacy": DOCUMENT["privacy"] | {"patient_view": False}}
+    (tmp_path / "configs/report_pages.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PatientViewError, match="shows no single patients"):
         print_patient(tmp_path, "c2", "P00001", 5)
@@ -382,14 +391,8 @@ def test_arms_that_are_too_small_are_not_drawn() -> None:
     parts["summary"]["splits"]["arm"][0]["patients"] = 4
     drawn = charts(landmark_page(**parts))
     assert "A (n = 4)" not in json.dumps(drawn)
-    assert "A (n = 4)" in json.dumps(
-        charts(
-            landmark_page(
-                **parts
-                | {"settings": SETTINGS | {"privacy": {**SETTINGS["privacy"], "suppress_small_cells": False}}}
-            )
-        )
-    )
+    shown = charts(landmark_page(**parts | {"settings": private(suppress_small_cells=False)}))
+    assert "A (n = 4)" in json.dumps(shown)
 
 
 def test_every_figure_says_n_events_scale_and_sampling() -> None:
@@ -399,9 +402,11 @@ def test_every_figure_says_n_events_scale_and_sampling() -> None:
 
 def test_an_item_is_filled_from_the_run_or_left_to_the_authors() -> None:
     items = [
-        {"item": "8a", "topic": "Outcome", "asks": "Definition", "where": "flow"}
-        | {"answer": "pCR as {{ study.outcome.definition }}"},
-        {"item": "17", "topic": "Ethics", "asks": "Approval"},
+        ChecklistItem(
+            item="8a", topic="Outcome", asks="Definition", where="flow",
+            answer="pCR as {{ study.outcome.definition }}",
+        ),
+        ChecklistItem(item="17", topic="Ethics", asks="Approval"),
     ]  # fmt: skip
     filled, left = checklist(items, {"study": STUDY}, "tripod", "").rows
     assert (filled["answer"], filled["where"]) == ("pCR as ypT0/is_ypN0", '<a href="#flow">flow</a>')

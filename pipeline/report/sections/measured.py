@@ -1,11 +1,12 @@
 """What was measured, when and of whom, and the courses of ctDNA and imaging over the visits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
+from pipeline.report.artifacts import Coverage, Description, MissingShare, StateCount, States
 from pipeline.report.drawing import Spec
 from pipeline.report.page import domain_name, percent
 from pipeline.report.sections.common import ALL, Part, about, crossed
@@ -13,7 +14,7 @@ from pipeline.report.study_charts import courses_chart, shares_chart
 from pipeline.report.tables import Privacy, Table
 
 
-def missing_part(described: Mapping[str, Any], privacy: Privacy) -> Part:
+def missing_part(described: Description, privacy: Privacy) -> Part:
     """Return what was measured: rows of tables by visit, states of domains by visit and by centre."""
     charts: dict[str, Spec] = {}
     tables = {
@@ -28,7 +29,7 @@ def missing_part(described: Mapping[str, Any], privacy: Privacy) -> Part:
     return charts, tables
 
 
-def _coverage_table(coverage: Sequence[Mapping[str, Any]], privacy: Privacy) -> Table:
+def _coverage_table(coverage: Sequence[Coverage], privacy: Privacy) -> Table:
     rows = [
         {
             "table": row["table"].replace("_", " "),
@@ -46,9 +47,7 @@ def _coverage_table(coverage: Sequence[Mapping[str, Any]], privacy: Privacy) -> 
     )
 
 
-def _state_charts(
-    states: Sequence[Mapping[str, Any]], levels: Sequence[str], privacy: Privacy
-) -> dict[str, Spec]:
+def _state_charts(states: Sequence[States], levels: Sequence[str], privacy: Privacy) -> dict[str, Spec]:
     """Return the shares of the states by arm, all in one chart, and by centre, one for each state."""
     total = max(row["of"] for state in states for row in state["by_arm"])
     said = about(total, None, "share of the patients at risk")
@@ -74,7 +73,7 @@ def _state_charts(
     return charts
 
 
-def _missing_table(missing: Sequence[Mapping[str, Any]]) -> Table:
+def _missing_table(missing: Sequence[MissingShare]) -> Table:
     rows = [
         {
             "name": Markup('<span title="{}" tabindex="0" class="described">{}</span>').format(
@@ -103,16 +102,16 @@ def _missing_table(missing: Sequence[Mapping[str, Any]]) -> Table:
     )
 
 
-def _latest(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _latest(rows: Sequence[MissingShare]) -> list[MissingShare]:
     return list({row["name"]: row for row in rows}.values())
 
 
-def _share(row: Mapping[str, Any]) -> dict[str, Any]:
+def _share(row: StateCount) -> dict[str, Any]:
     """Return level and share of a count, in whole percent: a hidden count does not follow from the others."""
     return {"level": row["level"], "share": round(row["n"] / max(row["of"], 1), 2)}
 
 
-def states_table(states: Sequence[Mapping[str, Any]], levels: Sequence[str], privacy: Privacy) -> Table:
+def states_table(states: Sequence[States], levels: Sequence[str], privacy: Privacy) -> Table:
     """Return the counts of every state by domain, visit and arm: the states are kept apart."""
     rows = []
     for state in states:
@@ -132,7 +131,7 @@ def states_table(states: Sequence[Mapping[str, Any]], levels: Sequence[str], pri
     return Table.of("states-table", "States of measurement among the patients at risk", columns, rows)
 
 
-def courses_part(described: Mapping[str, Any], visits: Sequence[str]) -> Part:
+def courses_part(described: Description, visits: Sequence[str]) -> Part:
     """Return the courses of ctDNA and imaging over the visits, by arm and outcome."""
     charts = {}
     for number, family in enumerate(described["over_time"], start=1):

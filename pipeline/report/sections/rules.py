@@ -1,21 +1,19 @@
 """The adaptive rules as they ran: branches, what they could not answer, adherence, other readings."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
 from pipeline.project.estimates import parse_estimate
+from pipeline.report.artifacts import Branch, Conflict, Description, Status
 from pipeline.report.drawing import Spec
 from pipeline.report.page import count
 from pipeline.report.sections.common import Part, about
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 
-Rows = Sequence[Mapping[str, Any]]
 
-
-def rules_part(described: Mapping[str, Any], review: Mapping[str, pd.DataFrame], privacy: Privacy) -> Part:
+def rules_part(described: Description, review: Mapping[str, pd.DataFrame], privacy: Privacy) -> Part:
     """Return the branches of the adaptive arm: sizes, pCR, adherence, indeterminate answers, readings."""
     branches = described["branches"]
     if not branches:
@@ -28,7 +26,7 @@ def rules_part(described: Mapping[str, Any], review: Mapping[str, pd.DataFrame],
     }
 
 
-def _branch_chart(branches: Rows, privacy: Privacy) -> Spec:
+def _branch_chart(branches: Sequence[Branch], privacy: Privacy) -> Spec:
     drawn = [
         {
             "label": f"{row['node']}: {row['branch']} (n = {row['n']})",
@@ -48,7 +46,7 @@ def _branch_chart(branches: Rows, privacy: Privacy) -> Spec:
     )
 
 
-def _branch_table(branches: Rows, privacy: Privacy) -> Table:
+def _branch_table(branches: Sequence[Branch], privacy: Privacy) -> Table:
     rows = [
         {
             "branch": f"{row['node']}: {row['branch']}",
@@ -61,12 +59,15 @@ def _branch_table(branches: Rows, privacy: Privacy) -> Table:
     return Table.of("branch-table", "Protocol branches of the adaptive arm and their pCR", columns, rows)
 
 
-def _status_table(status: Rows, conflicts: Rows, privacy: Privacy) -> Table:
-    answers = [(row, row["status"].replace("_", " ")) for row in status]
-    answers += [(row, f"{row['rule']}, also matching {row['conflicts']}") for row in conflicts]
+def _status_table(status: Sequence[Status], conflicts: Sequence[Conflict], privacy: Privacy) -> Table:
+    answers = [(row["node"], row["status"].replace("_", " "), row["patients"]) for row in status]
+    answers += [
+        (row["node"], f"{row['rule']}, also matching {row['conflicts']}", row["patients"])
+        for row in conflicts
+    ]
     rows = [
-        {"node": row["node"], "status": answer, "patients": privacy.cell(row["patients"])}
-        for row, answer in answers
+        {"node": node, "status": answer, "patients": privacy.cell(patients)}
+        for node, answer, patients in answers
     ]
     return Table.of(
         "status-table",
@@ -77,7 +78,9 @@ def _status_table(status: Rows, conflicts: Rows, privacy: Privacy) -> Table:
     )
 
 
-def overlap_sentences(branches: Rows, conflicts: Rows, privacy: Privacy) -> list[str]:
+def overlap_sentences(
+    branches: Sequence[Branch], conflicts: Sequence[Conflict], privacy: Privacy
+) -> list[str]:
     """Return, by node and rule, to how many of its patients other rules apply as well."""
     sentences = []
     for node, rule in dict.fromkeys((row["node"], row["rule"]) for row in conflicts):

@@ -1,16 +1,17 @@
 """Table one: the patients at risk by arm."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
 
+from pipeline.report.artifacts import Description, Summary, TableOneRow
 from pipeline.report.page import count, minus, with_interval
 from pipeline.report.sections.common import ALL, Part, crossed
 from pipeline.report.tables import Privacy, Table
 
 
-def table_one_part(described: Mapping[str, Any], arms: Sequence[str], privacy: Privacy) -> Part:
+def table_one_part(described: Description, arms: Sequence[str], privacy: Privacy) -> Part:
     """Return table one by arm: medians with quartiles, counts with shares of the known."""
     content = described["table_one"]
     groups = [ALL, *[arm for arm in arms if arm in content["by_arm"]]]
@@ -44,14 +45,12 @@ def table_one_part(described: Mapping[str, Any], arms: Sequence[str], privacy: P
     return {}, {"one": Table.of("table-one", caption, columns, rows)}
 
 
-def _missing(row: Mapping[str, Any]) -> str:
+def _missing(row: TableOneRow) -> str:
     # The number of missing values says nothing about a patient.
     return count(row["cells"][ALL]["missing"])
 
 
-def _hidden_of_table_one(
-    rows: Sequence[Mapping[str, Any]], groups: Sequence[str], privacy: Privacy
-) -> set[Any]:
+def _hidden_of_table_one(rows: Sequence[TableOneRow], groups: Sequence[str], privacy: Privacy) -> set[Any]:
     """Return the hidden cells (feature, level, group): arms add up to all, levels to the known values."""
     hidden: set[Any] = set()
     for feature in dict.fromkeys(row["feature"] for row in rows if row["level"] is not None):
@@ -65,7 +64,7 @@ def _hidden_of_table_one(
     return hidden
 
 
-def _summary_cell(cell: Mapping[str, Any], privacy: Privacy, *, hidden: bool) -> Any:
+def _summary_cell(cell: Summary, privacy: Privacy, *, hidden: bool) -> Any:
     if "count" in cell:
         return privacy.cell(cell["count"], cell["n"], hidden=hidden)
     if "median" not in cell:

@@ -1,22 +1,21 @@
 """Adverse events by arm and by branch, and pCR by severe event."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
 from pipeline.project.estimates import Estimate, parse_estimate
+from pipeline.report.artifacts import Description, EventInArm, EventInBranch, ResponseByEvent, Toxicity
 from pipeline.report.drawing import Spec
 from pipeline.report.page import count, decimal, with_interval
 from pipeline.report.sections.common import Part
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 
-Rows = Sequence[Mapping[str, Any]]
 
-
-def toxicity_part(described: Mapping[str, Any], privacy: Privacy) -> Part:
+def toxicity_part(described: Description, privacy: Privacy) -> Part:
     """Return adverse events by arm and by branch, and pCR by severe event; empty without records."""
     found = described["toxicity"]
     if found is None:
@@ -27,12 +26,12 @@ def toxicity_part(described: Mapping[str, Any], privacy: Privacy) -> Part:
     return _differences_chart(found), tables
 
 
-def _compared(by_arm: Rows) -> dict[str, Mapping[str, Any]]:
+def _compared(by_arm: Sequence[EventInArm]) -> dict[str, EventInArm]:
     """Return, per event, the row that holds the difference from the reference arm."""
     return {row["event"]: row for row in reversed(by_arm) if row["difference"]}
 
 
-def _arms_table(found: Mapping[str, Any], privacy: Privacy) -> Table:
+def _arms_table(found: Toxicity, privacy: Privacy) -> Table:
     arms = list(dict.fromkeys(row["arm"] for row in found["by_arm"]))
     rows: dict[str, dict[str, Any]] = {}
     for row in found["by_arm"]:
@@ -57,7 +56,7 @@ def points(difference: Estimate) -> Markup:
     return with_interval(difference.point, limits, lambda share: decimal(share, 2, signed=True, scale=100))
 
 
-def _differences_chart(found: Mapping[str, Any]) -> dict[str, Spec]:
+def _differences_chart(found: Toxicity) -> dict[str, Spec]:
     compared = list(_compared(found["by_arm"]).values())[::-1]
     if not compared:
         return {}
@@ -84,7 +83,7 @@ def _differences_chart(found: Mapping[str, Any]) -> dict[str, Spec]:
     }
 
 
-def _branches_table(by_branch: Rows, privacy: Privacy) -> Table:
+def _branches_table(by_branch: Sequence[EventInBranch], privacy: Privacy) -> Table:
     rows: dict[str, dict[str, Any]] = {}
     for row in by_branch:
         cell = privacy.cell(row["events"], row["n"])
@@ -98,7 +97,7 @@ def _branches_table(by_branch: Rows, privacy: Privacy) -> Table:
     )
 
 
-def _response_table(found: Mapping[str, Any], privacy: Privacy) -> Table:
+def _response_table(found: Toxicity, privacy: Privacy) -> Table:
     columns = {
         "arm": "Arm",
         "n": "n",
@@ -115,9 +114,14 @@ def _response_table(found: Mapping[str, Any], privacy: Privacy) -> Table:
     )
 
 
-def _response_row(row: Mapping[str, Any], privacy: Privacy) -> dict[str, Any]:
+def _response_row(row: ResponseByEvent, privacy: Privacy) -> dict[str, Any]:
     """Return the four cells of an arm, which add up to its n."""
-    names = ("pcr_without", "pcr_with", "no_pcr_without", "no_pcr_with")
-    hidden = privacy.hidden({name: int(row[name]) for name in names}, [dict.fromkeys(names, 1)])
-    cells = {name: privacy.cell(row[name], row["n"], hidden=name in hidden) for name in names}
+    counts = {
+        "pcr_without": row["pcr_without"],
+        "pcr_with": row["pcr_with"],
+        "no_pcr_without": row["no_pcr_without"],
+        "no_pcr_with": row["no_pcr_with"],
+    }
+    hidden = privacy.hidden(counts, [dict.fromkeys(counts, 1)])
+    cells = {name: privacy.cell(n, row["n"], hidden=name in hidden) for name, n in counts.items()}
     return {"arm": row["arm"], "n": count(row["n"])} | cells
