@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 
 from features.contract import ContractError
+from models.evaluation.coverage import covered, trial_rows
 from models.evaluation.truth import in_population
 from pipeline.project.files import read_json, read_yaml, write_json
 from pipeline.simulation_checks import populations
 from pipeline.simulation_checks.attainable import flexible_auc
-from pipeline.simulation_checks.coverage import coverage_page, covered, part
 from pipeline.simulation_checks.coverage import main as coverage
+from pipeline.simulation_checks.coverage_page import coverage_page
 from pipeline.simulation_checks.populations import (
     SimulationSpec,
     block_sizes,
@@ -157,10 +158,10 @@ def test_coverage_counts_intervals_that_hold_the_truth() -> None:
 
 def test_trials_are_disjoint_parts_of_the_patients() -> None:
     rows = pd.DataFrame({"x": range(20)})
-    parts = [part(rows, number, 6, 1)["x"].tolist() for number in range(3)]
+    parts = [trial_rows(rows, number, 6, 1)["x"].tolist() for number in range(3)]
     assert len({x for each in parts for x in each}) == 18
     with pytest.raises(ValueError, match="4 trials of 6 need 24 patients; got 20"):
-        part(rows, 3, 6, 1)
+        trial_rows(rows, 3, 6, 1)
 
 
 def test_a_coverage_study_goes_on_where_it_stopped_and_gives_the_same(

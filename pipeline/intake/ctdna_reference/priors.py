@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,10 @@ from models.description.ctdna_reference import (
     hr_groups,
     mutation_shares,
 )
+from pipeline.intake.ctdna_reference.library import Library
 from pipeline.project.files import read_yaml, write_text
 from pipeline.sources.simulation.patient_parameters import Genome
 from pipeline.sources.simulation.settings import Settings, read_settings
-
-if TYPE_CHECKING:
-    from pipeline.intake.ctdna_reference.report import Library
 
 HEADER = """\
 # What the study {study} says on settings of the simulator, in the form of configs/simulation.yaml.
@@ -43,7 +41,7 @@ class PriorsError(UserError):
     """A piece that cannot be put into the simulator's settings."""
 
 
-def priors_piece(library: "Library", figures: Mapping[str, Any], simulation: Settings) -> str:
+def priors_piece(library: Library, figures: Mapping[str, Any], simulation: Settings) -> str:
     """Return the piece as YAML with a comment on every value; only what rests on enough patients is in it.
 
     Genes are those that the simulator draws. Kinetics stand in `ctdna.clearance`: the whole curve of the
@@ -66,7 +64,7 @@ def priors_piece(library: "Library", figures: Mapping[str, Any], simulation: Set
     return text + "".join(f"{line}\n" for line in lines or ["{}"])
 
 
-def _tumour_lines(library: "Library", simulation: Settings) -> Iterator[str]:
+def _tumour_lines(library: Library, simulation: Settings) -> Iterator[str]:
     """Yield share_hr_positive, share_hr_negative and vus_share of every gene with enough patients."""
     assert library.variants is not None  # noqa: S101 - asked before
     genes = list(simulation.genome.tumor)
@@ -96,7 +94,7 @@ def _tumour_lines(library: "Library", simulation: Settings) -> Iterator[str]:
             yield f"      vus_share: {_number(share, settings)}  # of {variants} variants"
 
 
-def _blood_lines(library: "Library", simulation: Settings) -> Iterator[str]:
+def _blood_lines(library: Library, simulation: Settings) -> Iterator[str]:
     """Yield share_at_50 of every gene of haematopoiesis, and the spread of its allele fraction."""
     variants, settings = library.variants, library.settings
     assert variants is not None  # noqa: S101 - asked before

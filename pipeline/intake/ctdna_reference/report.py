@@ -1,8 +1,7 @@
 """The report of a ctDNA library: figures, features of every draw, the page, the simulator's piece."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from models.description.ctdna_reference import (
     patient_status,
 )
 from models.description.kinetics import draw_pairs, summary
+from pipeline.intake.ctdna_reference.library import Library
 from pipeline.intake.ctdna_reference.page import library_page
 from pipeline.intake.ctdna_reference.priors import priors_piece
 from pipeline.intake.pages import write_problems
@@ -34,22 +34,6 @@ from pipeline.stages.raw import Ingested
 SETTINGS = Path("configs/library.yaml")
 FEATURES = Path("configs/features.yaml")
 SIMULATION = Path("configs/simulation.yaml")
-
-
-@dataclass(frozen=True)
-class Library:
-    """A library as read: tables, samples in order of time, settings, and the gene sets looked at."""
-
-    raw: Ingested
-    samples: pd.DataFrame
-    settings: Mapping[str, Any]
-    ctdna: Mapping[str, Any]
-    sets: Mapping[str, Sequence[str]]
-
-    @property
-    def variants(self) -> pd.DataFrame | None:
-        """The variants in plasma; None where the library has no such table."""
-        return self.raw.tables.get("ctdna_variants")
 
 
 def make_library_report(name: str, source: Path | None, out: Path) -> dict[str, Any]:

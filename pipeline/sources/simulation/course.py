@@ -42,7 +42,7 @@ class World:
 def follow(world: World, *, adaptive: bool, streams: Streams) -> Course:
     """Follow all patients under one strategy, as delivered: with toxicity, deviations and missing results.
 
-    Give both strategies streams of the same seed: then a patient differs between them by her treatment alone.
+    Give both strategies streams of the same seed: then a patient differs between them by treatment alone.
     """
     settings = world.settings
     first = _index((settings.adaptive if adaptive else settings.control).first_regimen, settings)

@@ -90,7 +90,7 @@ def _fractions(variants: Columns, entry: Genome, rng: np.random.Generator) -> Co
 
 
 def pam_mutated(variants: Columns, n: int, pathway: Collection[str]) -> Array:
-    """Return per patient whether her tumour has a pathogenic mutation in a gene of `pathway`."""
+    """Return per patient whether the tumour has a pathogenic mutation in a gene of `pathway`."""
     mutation = (variants["origin"] == "tumor") & (variants["pathogenic"] == "Y")
     mutated = np.zeros(n, dtype=bool)
     mutated[variants["person"][mutation & np.isin(variants["gene"], sorted(pathway))]] = True

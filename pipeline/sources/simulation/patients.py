@@ -1,4 +1,4 @@
-"""Who is randomised, when, to which arm; her latents, and the tumour as staged at randomisation.
+"""Who is randomised, when, to which arm; the latents, and the tumour as staged at randomisation.
 
 The latents (luminal, chemosensitivity, her2_dependence, shedding, frailty) are standard normal in an
 average centre. They cause everything observed later, and stand in no raw table.

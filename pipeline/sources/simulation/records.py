@@ -1,4 +1,4 @@
-"""What the trial's database holds: each patient's course under her own arm, cut off where she left."""
+"""What the trial's database holds: each patient's course in the own arm, cut off where it ended."""
 
 from collections.abc import Iterable
 from dataclasses import fields
@@ -14,7 +14,7 @@ from pipeline.sources.simulation.treatment import Course
 
 
 def observed(control: Course, adaptive: Course, in_adaptive: Array, person: Array) -> Course:
-    """Return one course: every patient's under her own arm. `person` is the patient of each variant."""
+    """Return one course: every patient's under the allocated arm. `person` is the patient of each variant."""
     merged = Course([], [], control.going, control.kill)
     for part in fields(Course):
         ours, theirs = getattr(control, part.name), getattr(adaptive, part.name)

@@ -28,7 +28,7 @@ def violate_eligibility(people: Columns, settings: Settings, streams: Streams) -
 def _violated(
     people: Columns, entry: Eligibility, rng: np.random.Generator
 ) -> dict[str, dict[str, Array | float | str]]:
-    """Return what a patient's columns become when she breaks a criterion."""
+    """Return the columns of a patient who breaks a criterion."""
     n = len(people["age"])
     ratio = np.round(rng.uniform(0.9, 1.9, n), 2)
     lower = people["her2_dependence"] - entry.her2_negative_shift

@@ -1,0 +1,39 @@
+"""docs/coverage.md, from the figures of a coverage study."""
+
+from collections.abc import Mapping
+from typing import Any
+
+TITLES = {
+    "stored_model": "(V) A stored model in new patients",
+    "strategies": "Values of strategies at baseline",
+    "out_of_fold": "(R) Out-of-fold intervals of the whole procedure",
+}
+TARGETS = {
+    "stored_model": "Target: 93 to 97 % for every measure.",
+    "strategies": "Target: 93 to 97 % for both strategies and their difference; none for the learned policy.",
+    "out_of_fold": "Target: at least 88 % for the AUC. Slope and O:E are near 1 by construction: no target.",
+}
+
+
+def coverage_page(figures: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """Return the page with the figures of all studies, in Markdown."""
+    lines = [
+        "# Do the intervals cover the truth?",
+        "",
+        "SIMULATED DATA - no patients. Written by `make coverage` from configs/coverage.yaml; do not edit.",
+        "",
+        f"Landmark {figures['landmark']}. Truth: values in {plan['population']:,} other simulated patients.",
+        "In brackets the Monte Carlo standard error. Width: mean width of the intervals.",
+    ]
+    for name, title in TITLES.items():
+        lines += ["", f"## {title}", "", TARGETS[name]]
+        lines += [f"Trials of {plan[name]['patients']} patients each.", ""]
+        lines += [
+            "| measure | trials | truth | mean estimate | coverage | width |",
+            "|---|---|---|---|---|---|",
+        ]
+        for measure, row in figures[name].items():
+            share = f"{100 * row['coverage']:.1f} % ({100 * row['monte_carlo_error']:.1f})"
+            cells = f"{row['truth']:.4f} | {row['mean_estimate']:.4f} | {share} | {row['mean_width']:.3f}"
+            lines.append(f"| {measure} | {row['trials']} | {cells} |")
+    return "\n".join([*lines, ""])
