@@ -27,8 +27,9 @@ from pipeline.sources.formats.redcap import (
     choices,
 )
 from pipeline.sources.formats.sdtm import NOT_DONE, write_dataset
+from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.mapped import mapping_of
-from pipeline.sources.mapping.study_file import Block, ColumnRule, SourceFile, SourceMapping
+from pipeline.sources.mapping.study_file import Block, ColumnRule, SourceMapping
 
 Pieces = dict[str, list[pd.DataFrame]]
 

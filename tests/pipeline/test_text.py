@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline.sources.errors import SourceError
+from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.mapping.files import Reader
-from pipeline.sources.mapping.study_file import SourceFile
 
 
 def rows(folder: Path, name: str, content: str | bytes, **settings: Any) -> list[list[str]]:

@@ -9,8 +9,8 @@ import openpyxl
 import pytest
 
 from pipeline.sources.errors import SourceError
+from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.mapping.files import Reader
-from pipeline.sources.mapping.study_file import SourceFile
 
 Edit = Callable[[Any], None]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.sources.errors import SourceError
-from pipeline.sources.mapping.study_file import SourceFile
+from pipeline.sources.formats.source_file import SourceFile
 
 MAX_BYTES_ALWAYS = 5_000_000
 """Files below this size are always read twice; larger ones where an audit is asked for."""

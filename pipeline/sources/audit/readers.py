@@ -13,7 +13,7 @@ import pandas as pd
 
 from pipeline.sources.audit.compare import SecondReader
 from pipeline.sources.audit.xpt import xpt_rows
-from pipeline.sources.mapping.study_file import TEXT_SUFFIXES, WORKBOOK_SUFFIXES, SourceFile
+from pipeline.sources.formats.source_file import TEXT_SUFFIXES, WORKBOOK_SUFFIXES, SourceFile
 
 
 def second_reader(file: SourceFile) -> SecondReader | None:

@@ -16,7 +16,7 @@ import pandas as pd
 from features.cells import as_text
 from pipeline.sources.errors import SourceError
 from pipeline.sources.formats.grid import Doubt, Grid
-from pipeline.sources.mapping.study_file import SourceFile
+from pipeline.sources.formats.source_file import SourceFile
 
 EMPTY_ROWS = "empty_rows: without any cell, not read"
 LINE_END, QUOTE, COMMENT, NUL = 10, 34, b"#", b"\0"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.sources.errors import SourceError
-from pipeline.sources.mapping.study_file import Calls, Origin
+from pipeline.sources.formats.source_file import Calls, Origin
 
 BGZF_START = b"\x1f\x8b\x08\x04"
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")

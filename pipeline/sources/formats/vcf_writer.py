@@ -7,7 +7,7 @@ from typing import Any
 import cyvcf2
 import pandas as pd
 
-from pipeline.sources.mapping.study_file import SourceFile
+from pipeline.sources.formats.source_file import SourceFile
 
 HEADER = """##fileformat=VCFv4.2
 ##FILTER=<ID=PASS,Description="All filters passed">

@@ -20,7 +20,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.workbook import Workbook
 
 from pipeline.sources.formats.grid import Doubt, Grid
-from pipeline.sources.mapping.study_file import SourceFile
+from pipeline.sources.formats.source_file import SourceFile
 
 MAX_EXACT_NUMBER = 10**15
 """A workbook keeps 15 digits; a longer number has lost its last ones."""

@@ -10,9 +10,10 @@ import pandas as pd
 
 from features.specification import ColumnSpec, TableSpec
 from pipeline.sources.errors import SourceError
+from pipeline.sources.formats.source_file import Keep, Pivot, SourceFile
 from pipeline.sources.formats.variants import read_panel
 from pipeline.sources.mapping.files import Reader
-from pipeline.sources.mapping.study_file import Block, ColumnRule, Keep, Pivot, SourceFile, SourceMapping
+from pipeline.sources.mapping.study_file import Block, ColumnRule, SourceMapping
 
 TIME = r"^\d{4}-\d{2}-\d{2}[T ](?!00:00(?::00(?:\.0+)?)?$)"
 ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"

@@ -27,9 +27,9 @@ from pipeline.sources.formats.sdtm import (
     reasons_filled,
     with_supplement,
 )
+from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.formats.text import read_text
 from pipeline.sources.formats.workbook import Book, open_book, read_sheet
-from pipeline.sources.mapping.study_file import SourceFile
 
 UNREADABLE = (
     OSError, ValueError, LookupError, ImportError, BadZipFile, ParseError, zlib.error, PyreadstatError,

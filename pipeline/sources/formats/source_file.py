@@ -1,0 +1,196 @@
+"""What a study file says of one of its files: format, patients, rows that count, and how cells are read."""
+
+from pathlib import PurePosixPath
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".maf", ".csv.gz", ".tsv.gz", ".txt.gz", ".maf.gz")
+WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
+SUFFIXES = (*TEXT_SUFFIXES, *WORKBOOK_SUFFIXES, ".parquet", ".xpt", ".json", ".vcf", ".vcf.gz")
+
+
+STRICT = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+"""How a part of a study file is checked: a key that is not a field is refused."""
+
+
+class _Part(BaseModel):
+    model_config = STRICT
+
+
+class PatientId(_Part):
+    """How a file's patient ids become usubjid: a prefix off, then zeros in front up to `pad` characters."""
+
+    column: str
+    strip_prefix: str = ""
+    pad: int = 0
+
+
+class Keep(_Part):
+    """A filter: rows whose cell in `column` is one of `values` stay."""
+
+    column: str
+    wanted: list[str] = Field(alias="values")
+
+
+class Supplement(_Part):
+    """Supplemental qualifiers (SDTM SUPP--): the file, and the qualifiers (QNAM) that become columns."""
+
+    path: str
+    columns: list[str]
+
+
+class Pivot(_Part):
+    """Results in rows become columns: one row for each value of `by`, one column for each test in `name`.
+
+    `carry` are columns with one value in each group (such as a date). `status` is the SDTM column --STAT,
+    written where nothing of a group was done; the reader needs it not.
+    """
+
+    by: list[str]
+    name: str
+    value: str
+    carry: list[str] = []
+    status: str | None = None
+
+
+class Accepted(_Part):
+    """Of several readings of a `group`, those whose `flag` is Y (SDTM --ACPTFL), where any of them is."""
+
+    flag: str
+    group: list[str]
+
+
+class Origin(_Part):
+    """Where a variant comes from, by its allele fraction in the matched white cells (``CALLED_ORIGIN``).
+
+    At least `germline_from`: germline. At least `blood_from`, and the fraction in plasma at most
+    `blood_ratio` times that in the white cells: ch. Less: tumor. White cells not sequenced: unknown.
+    """
+
+    germline_from: float = 0.3
+    blood_from: float = 0.005
+    blood_ratio: float = 3.0
+
+
+class Calls(_Part):
+    """How a file of variant calls (VCF, MAF) is read.
+
+    `normal` is the name of the white cells' column in a VCF, with {sample} for the plasma sample's. Rows that
+    did not pass the caller's filter (`passing`), with less than `min_alt_count` reads or `min_vaf`, or whose
+    `tier_column` is not one of `tiers`, are left out and counted; an unknown count is not a small one.
+    `origin` gives the thresholds.
+    """
+
+    normal: str = "{sample}-WBC"
+    passing: bool = True
+    min_alt_count: int = 0
+    min_vaf: float = 0.0
+    tier_column: str | None = None
+    tiers: list[str] = []
+    origin: Origin = Origin()
+
+
+class SourceFile(_Part):
+    """A file in the source folder.
+
+    CSV (any separator and encoding), tab-separated text, each also gzipped, a sheet of a workbook, Parquet,
+    SAS transport (XPT v5), Dataset-JSON, MAF, or VCF (`path` may then be a pattern such as vcf/*.vcf.gz).
+    `missing` are texts that mean an empty cell; `keep` says which rows are used at all. `skip_rows` are lines
+    above the header. Without a `separator`, MAF and .tsv have tabs, other text commas. `quotes` says whether
+    quotation marks enclose cells: by themselves they do not in tab-separated text, whose first lines may be
+    comments (#). `final_newline` is false where a whole file ends without a line end: a cut-off is then not
+    noticed. In a file with a `decimal` comma a point is an error, or `thousands` says that it groups digits.
+    `id` is left out where rows are not of a patient. A file that is `optional` may be absent or without rows:
+    its tables, or the columns looked up in it, are then absent, which is counted. `dictionary` is a REDCap
+    data dictionary: codes become labels. `partial_dates` says what becomes of 2026-05: refused, missing, or
+    its first day; counted.
+    """
+
+    path: str
+    optional: bool = False
+    supplement: Supplement | None = None
+    pivot: Pivot | None = None
+    accepted: Accepted | None = None
+    calls: Calls | None = None
+    dictionary: str | None = None
+    partial_dates: Literal["refuse", "missing", "first_day"] = "refuse"
+    sheet: str | None = None
+    separator: str | None = Field(default=None, pattern=r"^[^\w\"\r\n]$")
+    quotes: bool | None = None
+    final_newline: bool = True
+    encoding: str = "utf-8"
+    decimal: Literal[".", ","] = "."
+    thousands: Literal[".", ",", " ", "'"] | None = None
+    skip_rows: int = 0
+    missing: list[str] = []
+    id: PatientId | None = None
+    keep: list[Keep] = []
+
+    @field_validator("path")
+    @classmethod
+    def _inside_the_folder(cls, path: str) -> str:
+        parts = PurePosixPath(path)
+        if parts.is_absolute() or ".." in parts.parts:
+            raise ValueError("must be a path inside the source folder")
+        if not path.lower().endswith(SUFFIXES):
+            raise ValueError(f"must end in one of {', '.join(SUFFIXES)}")
+        return path
+
+    @model_validator(mode="after")
+    def _sheet_of_workbooks(self) -> Self:
+        if self.is_workbook != (self.sheet is not None):
+            raise ValueError("`sheet` must be given for a workbook, and for nothing else")
+        if self.thousands == self.decimal:
+            raise ValueError("`thousands` and `decimal` must differ")
+        if self.is_vcf and self.calls is None:
+            raise ValueError("a VCF needs `calls` (which may be empty: calls: {})")
+        return self
+
+    @property
+    def is_vcf(self) -> bool:
+        """Whether this is a VCF, plain or bgzipped."""
+        return self.path.lower().endswith((".vcf", ".vcf.gz"))
+
+    @property
+    def is_workbook(self) -> bool:
+        """Whether this is an Excel workbook."""
+        return self.path.lower().endswith(WORKBOOK_SUFFIXES)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether this is a table as text: CSV, tab-separated or MAF, plain or gzipped."""
+        return self.path.lower().endswith(TEXT_SUFFIXES)
+
+    @property
+    def is_sdtm(self) -> bool:
+        """Whether this is a dataset of a domain: SAS transport file or Dataset-JSON."""
+        return self.path.lower().endswith((".xpt", ".json"))
+
+    @property
+    def is_maf(self) -> bool:
+        """Whether this is a MAF, plain or gzipped."""
+        return self.path.lower().endswith((".maf", ".maf.gz"))
+
+    @property
+    def delimiter(self) -> str:
+        """The character between the cells of a text file."""
+        if self.is_maf:
+            return "\t"
+        tabs = self.path.lower().endswith((".tsv", ".tsv.gz"))
+        return self.separator or ("\t" if tabs else ",")
+
+    @property
+    def has_quotes(self) -> bool:
+        """Whether quotation marks enclose cells of a text file; MAF has no quoting, nor has the usual TSV."""
+        return not self.is_maf and (self.delimiter != "\t" if self.quotes is None else self.quotes)
+
+    @property
+    def has_comments(self) -> bool:
+        """Whether lines that begin with # above the header are comments."""
+        return self.delimiter == "\t"
+
+    @property
+    def label(self) -> str:
+        """The file (and sheet) as errors name it."""
+        return self.path if self.sheet is None else f"{self.path}, sheet {self.sheet}"
