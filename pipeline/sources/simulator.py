@@ -64,7 +64,7 @@ def simulate(settings: Settings, n: int | None = None, rules: Mapping[str, Any] 
     """
     streams = Streams(settings.seed)
     size = settings.cohort.n if n is None else n
-    world = _before_treatment(size, settings, _as_read_by_default(rules, settings), streams)
+    world = before_treatment(size, settings, _as_read_by_default(rules, settings), streams)
     twins = {adaptive: Streams(settings.seed) for adaptive in (False, True)}
     control, adaptive = (follow(world, adaptive=a, streams=twin) for a, twin in twins.items())
     ends = [
@@ -92,7 +92,7 @@ def _as_read_by_default(document: Mapping[str, Any] | None, settings: Settings) 
     return parse_rules(document, {name: reading["default"] for name, reading in document["readings"].items()})
 
 
-def _before_treatment(n: int, settings: Settings, rules: RuleTable, streams: Streams) -> World:
+def before_treatment(n: int, settings: Settings, rules: RuleTable, streams: Streams) -> World:
     """Return the trial up to the first dose: everything here is the same under both strategies."""
     places = centres.draw_centres(settings)
     people = patients.randomise(n, places, settings, streams)
