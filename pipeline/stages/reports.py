@@ -13,7 +13,7 @@ from pipeline.project.settings import read_settings
 from pipeline.report.landmark_page import landmark_page, read_branches, read_landmark
 from pipeline.report.results import read_comparison, read_performance, read_results
 from pipeline.report.settings import Checklists, PageSettings
-from pipeline.report.study_page import Inputs, overview_page
+from pipeline.report.study.page import Inputs, overview_page
 
 
 def study_report(args: Namespace) -> str:

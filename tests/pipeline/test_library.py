@@ -109,11 +109,11 @@ def test_priors_go_into_a_copy_of_the_settings_that_the_simulator_takes(project:
     assert mine["cohort"] == read_yaml(CONFIGS / "simulation.yaml")["cohort"]
     settings = read_settings(project / "mine.yaml", CONFIGS / "simulation")
     assert len(simulate(settings, n=20).tables["subjects"]) == 20
-    assert "is there already" in run("priors", "report/priors.yaml", "--out", "mine.yaml", expect=1)
+    assert "already exists" in run("priors", "report/priors.yaml", "--out", "mine.yaml", expect=1)
     (project / "wrong.yaml").write_text("genome: {tumor: {TP53: {share_hr_positive: 5}}}\n")
     assert "between 0 and 1" in run("priors", "wrong.yaml", "--out", "other.yaml", expect=1)
     (project / "wrong.yaml").write_text("genome: {tumour: {}}\n")
-    assert "no setting of the simulator" in run("priors", "wrong.yaml", "--out", "other.yaml", expect=1)
+    assert "not a setting of the simulator" in run("priors", "wrong.yaml", "--out", "other.yaml", expect=1)
 
 
 def test_a_study_without_outcome_is_checked_and_never_run(project: Path) -> None:

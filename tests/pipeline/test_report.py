@@ -27,7 +27,7 @@ from pipeline.report.page import measure
 from pipeline.report.points import evenly, swarm_points
 from pipeline.report.results import Comparison, Declared
 from pipeline.report.settings import ChecklistItem, PageSettings
-from pipeline.report.study_page import AUTHORS, checklist, difference_points, difference_rows, flow_rows
+from pipeline.report.study.page import AUTHORS, checklist, difference_points, difference_rows, flow_rows
 from pipeline.report.tables import Privacy
 
 FORBIDDEN = re.compile(

@@ -143,15 +143,15 @@ def apply_priors(piece: Path, base: Path, out: Path, *, kinetics: bool) -> list[
     Raises
     ------
     PriorsError
-        If the piece names a setting that `base` does not have, a value is no number, or `out` is there.
+        If the piece names a setting that `base` does not have, a value is not a number, or `out` exists.
     """
     from ruamel.yaml import YAML  # noqa: PLC0415 - keeps comments, and is slow to load
 
     if out.exists():
-        raise PriorsError(f"{out} is there already; name another file")
+        raise PriorsError(f"{out} already exists; name another file")
     content = read_yaml(piece) or {}
     if not isinstance(content, Mapping):
-        raise PriorsError(f"{piece}: not a piece of the simulator's settings; make one by pcr library")
+        raise PriorsError(f"{piece}: not a part of the simulator's settings; make one with `pcr library`")
     if not kinetics:
         content = {key: value for key, value in content.items() if key != "ctdna"}
     editor = YAML()
@@ -186,7 +186,7 @@ def _replaced(settings: Any, piece: Mapping[Any, Any], source: Path, place: str 
     for key, value in piece.items():
         here = f"{place}.{key}" if place else str(key)
         if not hasattr(settings, "yaml_add_eol_comment") or key not in settings:
-            raise PriorsError(f"{source}: {here} is no setting of the simulator; correct or delete it")
+            raise PriorsError(f"{source}: {here} is not a setting of the simulator; correct or delete it")
         if isinstance(value, Mapping):
             yield from _replaced(settings[key], value, source, here)
             continue

@@ -44,8 +44,8 @@ def make_library_report(name: str, source: Path | None, out: Path) -> dict[str, 
 
     Raises
     ------
-    ValueError
-        If the study has an outcome, is not in order, or has no ctDNA samples; nothing is written then.
+    UserError
+        If the study has an outcome, is not valid, or has no ctDNA samples; nothing is written then.
     """
     study = read_yaml(study_file(name))
     if not isinstance(study, dict) or study.get("outcome") != NO_OUTCOME:

@@ -15,17 +15,17 @@ from pipeline.report.artifacts import Description, FeatureList, Flow, Study
 from pipeline.report.drawing import Spec
 from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_links, render
 from pipeline.report.results import MODEL, RULES, Comparison, Results
-from pipeline.report.sections.common import interval_row, of_model
-from pipeline.report.sections.measured import courses_part, missing_part
-from pipeline.report.sections.performance import domains_part, performance_part, shown_threshold
-from pipeline.report.sections.rules import overlap_sentences, rules_part
-from pipeline.report.sections.sensitivity import sensitivity_part
-from pipeline.report.sections.stability import size_part, stability_part
-from pipeline.report.sections.strategies import strategy_part, truth_part
-from pipeline.report.sections.subgroups import subgroups_part
-from pipeline.report.sections.table_one import table_one_part
-from pipeline.report.sections.toxicity import toxicity_part
 from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
+from pipeline.report.study.common import interval_row, of_model
+from pipeline.report.study.measured import courses_part, missing_part
+from pipeline.report.study.performance import domains_part, performance_part, shown_threshold
+from pipeline.report.study.rules import overlap_sentences, rules_part
+from pipeline.report.study.sensitivity import sensitivity_part
+from pipeline.report.study.stability import size_part, stability_part
+from pipeline.report.study.strategies import strategy_part, truth_part
+from pipeline.report.study.subgroups import subgroups_part
+from pipeline.report.study.table_one import table_one_part
+from pipeline.report.study.toxicity import toxicity_part
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from pipeline.project.estimates import Estimate
 from pipeline.report.page import count, decimal, measure
 from pipeline.report.results import MODEL, Results
-from pipeline.report.sections.common import Part, counted, interval_row, of_model
+from pipeline.report.study.common import Part, counted, interval_row, of_model
 from pipeline.report.study_charts import forest_chart, instability_chart
 from pipeline.report.tables import Table
 

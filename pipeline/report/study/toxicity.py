@@ -10,7 +10,7 @@ from pipeline.project.estimates import Estimate, parse_estimate
 from pipeline.report.artifacts import Description, EventInArm, EventInBranch, ResponseByEvent, Toxicity
 from pipeline.report.drawing import Spec
 from pipeline.report.page import count, decimal, with_interval
-from pipeline.report.sections.common import Part
+from pipeline.report.study.common import Part
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 

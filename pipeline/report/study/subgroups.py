@@ -8,7 +8,7 @@ from pipeline.project.estimates import Measures
 from pipeline.report.drawing import Spec
 from pipeline.report.page import measure
 from pipeline.report.results import MODEL, Results, Subgroups
-from pipeline.report.sections.common import Part, counted, interval_row, of_model
+from pipeline.report.study.common import Part, counted, interval_row, of_model
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 

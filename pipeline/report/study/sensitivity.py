@@ -4,7 +4,7 @@ import pandas as pd
 
 from pipeline.report.page import count, measure
 from pipeline.report.results import Results
-from pipeline.report.sections.common import Part, interval_row, of_model
+from pipeline.report.study.common import Part, interval_row, of_model
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Table
 

@@ -8,7 +8,7 @@ from pipeline.project.estimates import parse_estimate
 from pipeline.report.artifacts import Branch, Conflict, Description, Status
 from pipeline.report.drawing import Spec
 from pipeline.report.page import count
-from pipeline.report.sections.common import Part, about
+from pipeline.report.study.common import Part, about
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from pipeline.report.artifacts import Coverage, Description, MissingShare, StateCount, States
 from pipeline.report.drawing import Spec
 from pipeline.report.page import domain_name, percent
-from pipeline.report.sections.common import ALL, Part, about, crossed
+from pipeline.report.study.common import ALL, Part, about, crossed
 from pipeline.report.study_charts import courses_chart, shares_chart
 from pipeline.report.tables import Privacy, Table
 

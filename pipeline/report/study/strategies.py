@@ -7,7 +7,7 @@ import pandas as pd
 from pipeline.project.estimates import Measures
 from pipeline.report.page import count, decimal, measure
 from pipeline.report.results import MODEL, RULES, Results
-from pipeline.report.sections.common import Part, about, interval_row
+from pipeline.report.study.common import Part, about, interval_row
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Table
 
