@@ -18,7 +18,7 @@ from models.plan import validation_plan
 from pipeline.project import paths
 from pipeline.project.console import stdout
 from pipeline.project.estimates import bounds_text, number_text, parse_estimate
-from pipeline.project.files import read_yaml, write_json
+from pipeline.project.files import read_study, read_yaml, write_json
 from pipeline.project.study import DATA, study_file
 from pipeline.project.wording import SIMULATED
 from pipeline.registry.external_validation import cohort_rows
@@ -38,9 +38,9 @@ def print_validation(
     if recalibration not in get_args(Recalibration):
         valid = ", ".join(get_args(Recalibration))
         raise ExternalError(f"--recalibrate: {recalibration} is unknown; must be one of {valid}")
-    opened = open_model(model)
     path = study_file(study)
-    content = read_yaml(path)
+    content = read_study(path)
+    opened = open_model(model)
     simulated = Path(content["source"]).suffix == ".yaml"
     raw = Path(content["source"]) if simulated else source or DATA / study
     if not raw.exists():

@@ -17,14 +17,17 @@ def open_model(name: str) -> PcrModel:
     Raises
     ------
     UserError
-        If the folder holds no model, or the store has no such model.
+        If the folder holds no valid model, or the store has no such model.
     """
     if not name.startswith(REGISTERED):
         if not (Path(name) / "model.json").is_file():
             raise UserError(
                 f"{name} has no model.json: give the folder of a stored model, or {REGISTERED}..."
             )
-        return read_model(Path(name))
+        try:
+            return read_model(Path(name))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{name}/model.json is not a model of this pipeline: train it again") from error
     from models.serving.registry import fetch_model  # noqa: PLC0415 - a stored folder needs no MLflow
     from pipeline.registry.runs import tracking_store  # noqa: PLC0415
 
