@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-Feature = Mapping[str, Any]
+from models.landmark_features import LandmarkFeature
+
 ALL = "all"
 
 
@@ -43,7 +44,9 @@ def difference(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str,
     return {"value": value, "low": float(value - below), "high": float(value + above)}
 
 
-def table_one(values: pd.DataFrame, features: Sequence[Feature], groups: pd.Series) -> list[dict[str, Any]]:
+def table_one(
+    values: pd.DataFrame, features: Sequence[LandmarkFeature], groups: pd.Series
+) -> list[dict[str, Any]]:
     """Return one row per number and per level of a category, for all and for each group.
 
     Parameters
@@ -65,18 +68,21 @@ def table_one(values: pd.DataFrame, features: Sequence[Feature], groups: pd.Seri
         **{g: values.index[groups.reindex(values.index) == g] for g in groups.unique()},
     }
     for feature in features:
-        parts = {name: values.loc[ids, feature["name"]] for name, ids in members.items()}
-        about = {key: feature[key] for key in ("description", "unit", "domain")} | {
-            "feature": feature["name"]
+        parts = {name: values.loc[ids, feature.name] for name, ids in members.items()}
+        about: dict[str, Any] = {
+            "description": feature.description,
+            "unit": feature.unit,
+            "domain": feature.domain,
+            "feature": feature.name,
         }
         counts: dict[str, dict[str, float]] = {
             n: {"n": int(p.notna().sum()), "missing": int(p.isna().sum())} for n, p in parts.items()
         }
-        if feature["kind"] == "numeric":
+        if feature.is_numeric:
             cells = {n: counts[n] | quartiles(p) for n, p in parts.items()}
             rows.append(about | {"level": None, "cells": cells})
             continue
-        for level in feature["levels"]:
+        for level in feature.levels:
             cells = {n: counts[n] | {"count": int((p == level).sum())} for n, p in parts.items()}
             rows.append(about | {"level": level, "cells": cells})
     return rows

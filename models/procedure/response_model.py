@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from features.errors import UserError
+from models.landmark_features import LandmarkFeature, as_documents
 from models.procedure.calibration import recalibrate
 from models.procedure.candidates import Design, Fit, fit_candidate
 from models.procedure.encoding import Inputs, encoding_of, read_inputs
@@ -38,8 +39,8 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    features : sequence of mappings
-        Inputs, as in ``features/<landmark>.json``.
+    features : sequence of LandmarkFeature
+        The inputs.
     settings : ProcedureSettings
         The encoding, and the candidates to choose from.
     inner_folds : int
@@ -61,7 +62,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        features: Sequence[Mapping[str, Any]],
+        features: Sequence[LandmarkFeature],
         settings: ProcedureSettings,
         inner_folds: int = 5,
         seed: int = 0,
@@ -155,7 +156,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
     def _learned_coder(self, train: Inputs) -> tuple[dict[str, Any], PcrModel]:
         """Learn encoding and imputation from the training part; return them, and what applies them."""
         encoding = encoding_of(train, self.settings.encoding)
-        return encoding, PcrModel({"features": self.features, "encoding": encoding})
+        return encoding, PcrModel({"features": as_documents(self.features), "encoding": encoding})
 
     def _tune(self, inputs: Inputs, y: np.ndarray, groups: np.ndarray | None) -> dict[str, Tuned]:
         """Cross-validate every grid point of every candidate on the same inner folds."""
@@ -173,7 +174,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         return {
             "candidate": name,
             "tuned": tuned.point,
-            "features": [dict(feature) for feature in self.features],
+            "features": as_documents(self.features),
             "encoding": design.encoding,
             **fit.document,
             "calibration": tuned.calibration,

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from scipy.special import logit
 
+from models.landmark_features import as_documents
 from models.procedure.calibration import recalibrate
 from models.procedure.candidates import Design, fit_candidate, linear_terms, staged_margins
 from models.procedure.encoding import imputation_weights, learn_encoding, read_inputs
@@ -19,7 +20,7 @@ from tests.patients import BOOSTING, FEATURES, LINEAR, SETTINGS, patients
 def encoded(n: int = 120) -> tuple[Design, np.ndarray]:
     frame, y = patients(n)
     encoding = learn_encoding(frame, FEATURES, EncodingSettings(5, 0.8, 0.2))
-    model = PcrModel({"features": FEATURES, "encoding": encoding})
+    model = PcrModel({"features": as_documents(FEATURES), "encoding": encoding})
     columns = model.complete(model.encode(frame))
     return Design(encoding, columns, y, columns), y
 
@@ -73,7 +74,7 @@ def test_an_imputed_value_stays_in_the_range_seen_and_follows_its_neighbours() -
     holed = frame.copy()
     holed.loc[:9, "til_pct"] = np.nan
     encoding = learn_encoding(holed, FEATURES, EncodingSettings(5, 0.8, 0.05))
-    model = PcrModel({"features": FEATURES, "encoding": encoding})
+    model = PcrModel({"features": as_documents(FEATURES), "encoding": encoding})
     column = next(i for i, c in enumerate(encoding["columns"]) if c["feature"] == "til_pct")
     filled = model.complete(model.encode(holed))[:10, column]
     assert np.corrcoef(filled, frame["til_pct"][:10])[0, 1] > 0.99
@@ -86,7 +87,7 @@ def test_the_stored_ridge_fit_is_the_minimum_of_the_penalised_likelihood() -> No
     fits = list(fit_candidate(design, LINEAR, 0))
     assert [fit.point for fit in fits] == ["C=0.01", "C=0.1", "C=1.0"]
     linear = fits[1].document["linear"]
-    model = PcrModel({"features": FEATURES, "encoding": design.encoding, **fits[1].document})
+    model = PcrModel({"features": as_documents(FEATURES), "encoding": design.encoding, **fits[1].document})
     terms = model.terms(design.train)
     p = 1 / (1 + np.exp(-(linear["intercept"] + terms @ np.array(linear["coefficients"]))))
     gradient = 0.1 * terms.T @ (y - p) - np.array(linear["coefficients"])
@@ -249,7 +250,7 @@ def test_log_odds_after_every_number_of_rounds_are_those_of_the_booster_to_the_l
 def test_rows_read_once_are_what_the_served_model_reads() -> None:
     frame, _ = patients(80)
     encoding = learn_encoding(frame, FEATURES, EncodingSettings(5, 0.8, 0.2))
-    served = PcrModel({"features": FEATURES, "encoding": encoding}).encode(frame)
+    served = PcrModel({"features": as_documents(FEATURES), "encoding": encoding}).encode(frame)
     positions = np.array([5, 3, 70])
     inputs = read_inputs(frame, FEATURES)
     assert np.array_equal(inputs.encoded(encoding["columns"]), served, equal_nan=True)

@@ -30,6 +30,7 @@ from pipeline.simulation_checks.populations import (
 from pipeline.sources.simulation.settings import changed
 from pipeline.sources.simulator import simulate
 from pipeline.stages.truth_check import attainable
+from tests.patients import feature
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
@@ -116,10 +117,7 @@ def test_a_flexible_model_finds_what_there_is_and_stays_below_the_latents(
     rows: dict[str, pd.DataFrame], spec: SimulationSpec
 ) -> None:
     learn = simulated_rows(spec, 1500, 10, ["c2"])["c2"]
-    features: list[dict[str, Any]] = [
-        {"name": n, "kind": "numeric"} for n in ("tumour_size_mm", "imaging_c2_sum_change")
-    ]
-    features.append({"name": "hr", "kind": "categorical", "levels": ["pos", "neg"]})
+    features = [feature("tumour_size_mm"), feature("imaging_c2_sum_change"), feature("hr", ["pos", "neg"])]
     settings = {"rounds": 40, "boosting": {"num_leaves": 4, "learning_rate": 0.1}}
     found = flexible_auc(learn, rows["c2"], features, settings, 1)
     assert 0.58 < found < 0.8
