@@ -13,6 +13,7 @@ import pytest
 from features.contract import ContractError
 from models.evaluation.coverage import covered, trial_rows
 from models.evaluation.truth import in_population
+from models.landmark_features import as_documents
 from pipeline.project.files import read_json, read_yaml, write_json
 from pipeline.simulation_checks import populations
 from pipeline.simulation_checks.attainable import flexible_auc
@@ -180,10 +181,9 @@ def test_a_coverage_study_goes_on_where_it_stopped_and_gives_the_same(
     (tmp_path / "configs/models.yaml").write_text(json.dumps(models), encoding="utf-8")
     features = tmp_path / "features"
     features.mkdir()
-    hr = {"name": "hr", "kind": "categorical", "levels": ["pos", "neg"], "known_at": "baseline"}
-    size = {"name": "tumour_size_mm", "kind": "numeric", "known_at": "baseline"}
+    described = as_documents([feature("hr", ["pos", "neg"]), feature("tumour_size_mm")])
     for landmark in ("baseline", "c2"):
-        write_json(features / f"{landmark}.json", {"features": [hr, size]})
+        write_json(features / f"{landmark}.json", {"features": described})
     folders = {name: str(tmp_path / name) for name in ("configs", "features", "work", "out", "page")}
     words = [word for name, path in folders.items() for word in (f"--{name}", path)]
     monkeypatch.setattr("sys.argv", ["coverage", "--study", "configs/studies/nct07239271.yaml", *words])
