@@ -39,7 +39,7 @@ from sklearn.preprocessing import OneHotEncoder
 from models.landmark_features import LandmarkFeature, landmark_features
 from models.measures.evaluate import auc
 from models.plan import validation_plan
-from models.procedure.encoding import read_inputs
+from models.procedure.encoding import read_numeric_rows
 from models.procedure.folds import stratified_folds
 from models.procedure.resampling import Split, cross_validate, outcome_strata, stratified_splits
 from models.procedure.response_model import ResponseModel
@@ -117,7 +117,7 @@ def scikit_learn(given: Problem, *, encode_inside: bool) -> np.ndarray:
         force_col_wise=True,
         is_enable_sparse=False,
     )
-    numbers = np.array(read_inputs(given.rows, given.features).values)
+    numbers = np.array(read_numeric_rows(given.rows, given.features).values)
     names = [feature.name for feature in given.features]
     if encode_inside:
         text = [feature.name for feature in given.features if feature.kind == "categorical"]

@@ -142,7 +142,7 @@ def refuse_later_features(features: Sequence[LandmarkFeature], baseline: str) ->
 def cross_fit(
     model: StrategyModel, X: pd.DataFrame, treated: BoolArray, y: FloatArray, folds: int, seed: int
 ) -> tuple[Nuisance, list[FittedStrategy]]:
-    """Return each patient's predictions by a model fitted without her, and the models; folds by arm.
+    """Return each patient's predictions by a model fitted without that patient, and the models; folds by arm.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import binomtest
 
 from models.landmark_features import LandmarkFeature
 
@@ -19,15 +19,13 @@ def proportion(events: int, n: int, level: float) -> dict[str, Any]:
     """
     if n == 0:
         return {"n": 0, "events": 0}
-    z, p = norm.ppf(0.5 + level / 2), events / n
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    interval = binomtest(events, n).proportion_ci(level, method="wilson")
     return {
         "n": n,
         "events": events,
-        "value": p,
-        "low": float(max(0.0, centre - half)) if events else 0.0,
-        "high": float(min(1.0, centre + half)) if events < n else 1.0,
+        "value": events / n,
+        "low": float(interval.low) if events else 0.0,
+        "high": float(interval.high) if events < n else 1.0,
     }
 
 

@@ -18,7 +18,7 @@ from models.settings import EncodingSettings
 
 
 @dataclass(frozen=True)
-class Inputs:
+class NumericRows:
     """Rows as numbers, before anything is learned: every column that an encoding of the features may have.
 
     Read once from a frame; the parts of a resampling are then rows of one array.
@@ -38,10 +38,10 @@ class Inputs:
         return np.ascontiguousarray(self.values[:, [places[_name(column)] for column in columns]])
 
 
-def read_inputs(frame: pd.DataFrame, features: Sequence[LandmarkFeature]) -> Inputs:
+def read_numeric_rows(frame: pd.DataFrame, features: Sequence[LandmarkFeature]) -> NumericRows:
     """Return all rows of `frame` (n, >= features) as numbers: numeric features, and each level by itself."""
     columns = [column for feature in features for column in _all_columns(feature)]
-    return Inputs(features, columns, _encode(frame, features, columns))
+    return NumericRows(features, columns, _encode(frame, features, columns))
 
 
 def learn_encoding(
@@ -53,10 +53,10 @@ def learn_encoding(
 
     All else is as in `encoding_of`.
     """
-    return encoding_of(read_inputs(frame, features), settings)
+    return encoding_of(read_numeric_rows(frame, features), settings)
 
 
-def encoding_of(inputs: Inputs, settings: EncodingSettings) -> dict[str, Any]:
+def encoding_of(inputs: NumericRows, settings: EncodingSettings) -> dict[str, Any]:
     """Return the ``encoding`` of a model document, learned from the rows of `inputs`.
 
     A numeric feature is one column. A categorical feature has one column per level that at least
@@ -66,7 +66,7 @@ def encoding_of(inputs: Inputs, settings: EncodingSettings) -> dict[str, Any]:
 
     Parameters
     ----------
-    inputs : Inputs
+    inputs : NumericRows
         Training rows.
     settings : EncodingSettings
         When a level gets a column, when a feature is used, and how strongly imputation is shrunken.
@@ -79,7 +79,7 @@ def encoding_of(inputs: Inputs, settings: EncodingSettings) -> dict[str, Any]:
 
     Raises
     ------
-    ValueError
+    UserError
         If no column varies.
     """
     columns = _used_columns(inputs, settings)
@@ -145,7 +145,7 @@ def _all_columns(feature: LandmarkFeature) -> list[dict[str, str]]:
     return [{"feature": name, "level": level} for level in feature.levels]
 
 
-def _used_columns(inputs: Inputs, settings: EncodingSettings) -> list[dict[str, str]]:
+def _used_columns(inputs: NumericRows, settings: EncodingSettings) -> list[dict[str, str]]:
     """Return the columns of features known often enough, without rare levels and the most frequent one."""
     counts = np.nansum(inputs.values, axis=0)
     missing = np.isnan(inputs.values).mean(axis=0)

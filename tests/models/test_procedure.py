@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 from scipy.special import logit
 
+from features.errors import PipelineFault
 from models.landmark_features import as_documents
 from models.procedure.calibration import recalibrate
 from models.procedure.candidates import Design, fit_candidate, linear_terms, staged_margins
-from models.procedure.encoding import imputation_weights, learn_encoding, read_inputs
+from models.procedure.encoding import imputation_weights, learn_encoding, read_numeric_rows
 from models.procedure.folds import stratified_folds
 from models.procedure.response_model import ResponseModel, choose
 from models.serving.serving import PcrModel
@@ -201,7 +202,7 @@ def test_groups_of_one_are_dealt_like_patients() -> None:
 
 
 def test_a_patient_in_two_strata_and_too_few_patients_are_refused() -> None:
-    with pytest.raises(ValueError, match="rows of one patient must be in one stratum; 1 rows"):
+    with pytest.raises(PipelineFault, match="rows of one patient must be in one stratum; 1 rows"):
         list(stratified_folds(np.array(["a", "b", "a"]), 2, 1, np.array([0, 0, 1])))
     with pytest.raises(ValueError, match="2 patients cannot be divided into 3 folds"):
         list(stratified_folds(np.array(["a", "a", "a"]), 3, 1, np.array([0, 0, 1])))
@@ -252,7 +253,7 @@ def test_rows_read_once_are_what_the_served_model_reads() -> None:
     encoding = learn_encoding(frame, FEATURES, EncodingSettings(5, 0.8, 0.2))
     served = PcrModel({"features": as_documents(FEATURES), "encoding": encoding}).encode(frame)
     positions = np.array([5, 3, 70])
-    inputs = read_inputs(frame, FEATURES)
+    inputs = read_numeric_rows(frame, FEATURES)
     assert np.array_equal(inputs.encoded(encoding["columns"]), served, equal_nan=True)
     assert np.array_equal(
         inputs.rows(positions).encoded(encoding["columns"]), served[positions], equal_nan=True
