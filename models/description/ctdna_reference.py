@@ -45,7 +45,7 @@ def patient_status(
     settings: Mapping[str, Any],
     sets: Mapping[str, Sequence[str]],
 ) -> pd.DataFrame:
-    """Return, per patient and gene set, mutated, wild_type or unknown: of the first sample that tells.
+    """Return, per patient and gene set, mutated, wild_type or unknown: of her first sample that tells.
 
     A gene that the panel does not cover is unknown, and so is one in plasma without detected ctDNA.
     """

@@ -9,12 +9,11 @@ Columns of their own stand beside the features in the analysis rows; no candidat
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-from models.landmark_features import LandmarkFeature
 from models.plan import ValidationPlan
 from models.procedure.backends import Backend
 from models.procedure.resampling import (
@@ -74,7 +73,7 @@ class RuleInputs:
 
     Parameters
     ----------
-    features : sequence of LandmarkFeature
+    features : sequence of mappings
         From `rule_input_features`.
     settings : ProcedureSettings
         `ModelSettings.rule_inputs`.
@@ -84,7 +83,7 @@ class RuleInputs:
 
     def __init__(
         self,
-        features: Sequence[LandmarkFeature],
+        features: Sequence[Mapping[str, Any]],
         settings: ProcedureSettings,
         inner_folds: int,
         seed: int,
@@ -102,8 +101,8 @@ class RuleInputs:
 
 
 def comparators(
-    features: Sequence[LandmarkFeature],
-    rule_inputs: Sequence[LandmarkFeature],
+    features: Sequence[Mapping[str, Any]],
+    rule_inputs: Sequence[Mapping[str, Any]],
     settings: ModelSettings,
     plan: ValidationPlan,
     seed: int,
@@ -112,7 +111,7 @@ def comparators(
 
     Parameters
     ----------
-    features, rule_inputs : sequences of LandmarkFeature
+    features, rule_inputs : sequence of mappings
         The landmark's features, and the features of `RuleInputs`.
     settings, plan
         configs/models.yaml and configs/validation.yaml.
@@ -120,37 +119,34 @@ def comparators(
         Seed of the inner folds.
     """
     found: list[Rules | ArmAndReceptor | RuleInputs] = [Rules(plan.branch_shrinkage)]
-    if set(SHARED) <= {feature.name for feature in features}:
+    if set(SHARED) <= {feature["name"] for feature in features}:
         found.append(ArmAndReceptor(plan.branch_shrinkage))
         found.append(RuleInputs(rule_inputs, settings.rule_inputs, plan.inner_folds, seed))
     return found
 
 
 def rule_input_features(
-    features: Sequence[LandmarkFeature], levels: Mapping[str, Sequence[str]]
-) -> list[LandmarkFeature]:
+    features: Sequence[Mapping[str, Any]], levels: Mapping[str, Sequence[str]]
+) -> list[dict[str, Any]]:
     """Return the features of `RuleInputs`: arm and hormone receptor status where known, then the inputs.
 
     Parameters
     ----------
-    features : sequence of LandmarkFeature
-        The landmark's features.
+    features : sequence of mappings
+        The landmark's features, as in ``features/<landmark>.json``.
     levels : mapping
         Levels of each input column, ``rule_<input>``.
     """
-    shared = [feature for feature in features if feature.name in SHARED]
-    inputs = [
-        LandmarkFeature(name, "rules", "categorical", "", "", tuple(values), None, None, "")
-        for name, values in levels.items()
-    ]
+    shared = [dict(feature) for feature in features if feature["name"] in SHARED]
+    inputs = [{"name": name, "kind": "categorical", "levels": list(known)} for name, known in levels.items()]
     return [*shared, *inputs]
 
 
 def cross_validated(
     rows: pd.DataFrame,
     y: np.ndarray,
-    features: Sequence[LandmarkFeature],
-    rule_inputs: Sequence[LandmarkFeature],
+    features: Sequence[Mapping[str, Any]],
+    rule_inputs: Sequence[Mapping[str, Any]],
     settings: ModelSettings,
     plan: ValidationPlan,
     backend: Backend,

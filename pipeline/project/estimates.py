@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from features.errors import PipelineFault
-
 
 @dataclass(frozen=True)
 class Estimate:
@@ -27,16 +25,16 @@ class Estimate:
 
     @property
     def point(self) -> float:
-        """The value; PipelineFault if it could not be computed."""
+        """The value; ValueError if it could not be computed."""
         if self.value is None:
-            raise PipelineFault(f"an estimate without a value: {self.reason or 'no reason stored'}")
+            raise ValueError(f"an estimate without a value: {self.reason or 'no reason stored'}")
         return self.value
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The limits; PipelineFault if there are none."""
+        """The limits; ValueError if there are none."""
         if self.low is None or self.high is None:
-            raise PipelineFault("an estimate without an interval")
+            raise ValueError("an estimate without an interval")
         return self.low, self.high
 
     def with_interval(self, prefix: str) -> "Estimate":

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from models.evaluation.coverage import Trial
-from models.landmark_features import LandmarkFeature
 from models.measures.evaluate import evaluate, population_values
 from models.plan import ValidationPlan
 from models.policy import StrategyModel, arms_of, strategy_model, strategy_values
@@ -28,8 +27,8 @@ class Setting:
     models: ModelSettings
     validation: ValidationPlan
     plan: dict[str, Any]
-    features: list[LandmarkFeature]
-    baseline_features: list[LandmarkFeature]
+    features: list[dict[str, Any]]
+    baseline_features: list[dict[str, Any]]
 
     @property
     def baseline(self) -> str:

@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from models.landmark_features import landmark_features
 from models.plan import validation_plan
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.domain_predictions import domain_predictions
@@ -26,7 +25,7 @@ def main() -> None:
                 cohort,
                 pd.read_parquet(args.rules / f"{landmark}.parquet"),
             )
-            features = landmark_features(read_json(args.features / f"{landmark}.json"))
+            features = read_json(args.features / f"{landmark}.json")["features"]
             found[landmark] = domain_predictions(
                 rows, y, features, settings, plan, progress(f"{landmark}, domains")
             )

@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from models.landmark_features import as_documents, landmark_features
 from models.plan import validation_plan
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.comparators import cross_validated, rule_input_features
@@ -58,7 +57,7 @@ def main() -> None:
         study = read_study(args.study)
     documents = {"settings": read_yaml(args.settings), "validation": read_yaml(args.validation)}
     settings, plan = model_settings(documents["settings"]), validation_plan(documents["validation"])
-    features = landmark_features(read_json(args.description))
+    features = read_json(args.description)["features"]
     rule_inputs = rule_input_features(features, read_json(args.inputs))
     rows, y = analysis_rows(
         pd.read_parquet(args.features),
@@ -68,8 +67,8 @@ def main() -> None:
     store = checkpoints.TaskStore(
         checkpoints.FOLDER,
         checkpoints.run_digest(
-            {"stage": "train", "rows": rows, "y": y, "features": as_documents(features),
-             "rule_inputs": as_documents(rule_inputs)} | documents
+            {"stage": "train", "rows": rows, "y": y, "features": features, "rule_inputs": rule_inputs}
+            | documents
         ),
     )  # fmt: skip
     with reported_errors():

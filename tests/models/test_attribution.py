@@ -3,12 +3,11 @@ import pandas as pd
 import pytest
 
 from models.explanation import attribution
-from tests.patients import feature
 
 FEATURES = [
-    feature("hr", ["pos", "neg"], domain="pathology"),
-    feature("ki67", domain="pathology"),
-    feature("age"),
+    {"name": "hr", "domain": "pathology", "kind": "categorical"},
+    {"name": "ki67", "domain": "pathology", "kind": "numeric"},
+    {"name": "age", "domain": "clinical", "kind": "numeric"},
 ]
 EXPECTED = [
     {"name": "HR negative", "features": ["hr"], "expected": "higher", "source": ""}

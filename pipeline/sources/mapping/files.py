@@ -1,6 +1,7 @@
 """Reading a study's files: every cell as text, and one clear error when a file is not what was said."""
 
 import zlib
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -18,8 +19,9 @@ from features.cells import as_text
 from pipeline.sources.audit.compare import MAX_BYTES_ALWAYS, Audit, compare, require_agreement
 from pipeline.sources.audit.readers import second_reader
 from pipeline.sources.errors import SourceError
-from pipeline.sources.formats.grid import Doubt, Grid
-from pipeline.sources.formats.redcap import STRUCTURE, decoded, read_dictionary
+from pipeline.sources.formats.grid import Grid
+from pipeline.sources.formats.maf import with_counts
+from pipeline.sources.formats.redcap import decoded, read_dictionary
 from pipeline.sources.formats.sdtm import (
     continued,
     read_dataset_json,
@@ -29,6 +31,7 @@ from pipeline.sources.formats.sdtm import (
 )
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.formats.text import read_text
+from pipeline.sources.formats.variants import called_origin, filtered
 from pipeline.sources.formats.workbook import Book, open_book, read_sheet
 
 UNREADABLE = (
@@ -36,6 +39,7 @@ UNREADABLE = (
     ReadstatError,
 )  # fmt: skip
 """What pandas, openpyxl, pyarrow and pyreadstat raise on files that are damaged or of another kind."""
+FRACTION_CONTRADICTS = "fraction_contradicts_counts: the counts are used"
 Repairs = list[tuple[str, str, str, int, str]]
 """Cells that were read otherwise than they stand: file, column, rule, rows, ids."""
 
@@ -52,19 +56,12 @@ class ColumnReading:
 
 
 @dataclass
-class Claims:
-    """A field of a REDCap export: the entry that reads it, the rows that have it, those that entries take."""
-
-    entry: str
-    filled: np.ndarray
-    taken: list[np.ndarray] = field(default_factory=list)
-
-
-@dataclass
 class Reader:
     """Reads a study's files once each; `repairs` and `left_out` collect what was changed or not used.
 
     Files below `MAX_BYTES_ALWAYS`, and all with `audit`, are read by a second reader, too.
+    `warnings` are cells that look wrong and are read as they stand. `panels`: sample -> genes that its
+    panel lists; of a variant that several genes share, those count first.
     """
 
     folder: Path
@@ -74,19 +71,15 @@ class Reader:
     readings: dict[tuple[str, str], ColumnReading] = field(default_factory=dict)
     audits: dict[tuple[str, str], Audit] = field(default_factory=dict)
     _grids: dict[tuple[Any, ...], Grid] = field(default_factory=dict)
-    _doubts: dict[tuple[Any, ...], tuple[Doubt, ...]] = field(default_factory=dict)
     _books: dict[str, Book] = field(default_factory=dict)
+    warnings: Repairs = field(default_factory=list)
+    panels: dict[str, frozenset[str]] = field(default_factory=dict)
     _raw: dict[tuple[Any, ...], pd.DataFrame] = field(default_factory=dict)
     _noted: set[tuple[str, str, str]] = field(default_factory=set)
     _used: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    _claims: dict[str, dict[str, "Claims"]] = field(default_factory=dict)
 
-    def read(
-        self, file: SourceFile, columns: Collection[str], beside: Collection[str] = ()
-    ) -> pd.DataFrame | None:
+    def read(self, file: SourceFile, columns: Collection[str]) -> pd.DataFrame | None:
         """Return the columns asked for, sorted by name: stripped text, empty and `missing` cells as NaN.
-
-        Those of `beside` are returned where they are there.
 
         None where an `optional` file is not there, or has no row that `keep` wants.
 
@@ -110,7 +103,6 @@ class Reader:
             return None
         given = set(file.supplement.columns if file.supplement else ())
         frame = frame.assign(**{c: np.nan for c in sorted(given & set(columns)) if c not in frame.columns})
-        columns = {*columns, *(name for name in beside if name in frame.columns)}
         _require_columns(frame, columns, file)
         self._examine(path, file, file.label, columns)
         text = {str(name): self._text(frame[name], str(name), file) for name in sorted(columns)}
@@ -122,36 +114,17 @@ class Reader:
             self._noted.add((label, column, rule))
             self.repairs.append((label, column, rule, rows, ids))
 
-    def use(self, name: str, file: SourceFile, cells: pd.DataFrame, kept: pd.Index) -> None:
-        """Remember which rows of a file an entry of the study file takes by its `keep`, and their cells."""
-        taken = np.zeros(len(cells), dtype=bool)
+    def doubt(self, label: str, column: str, rule: str, rows: int, ids: str = "") -> None:
+        """Count cells that were read as they stand but look wrong, once for each file, column and rule."""
+        if rows and (label, column, rule) not in self._noted:
+            self._noted.add((label, column, rule))
+            self.warnings.append((label, column, rule, rows, ids))
+
+    def use(self, file: SourceFile, rows: int, kept: pd.Index) -> None:
+        """Remember which rows of a file an entry of the study file takes by its `keep`."""
+        taken = np.zeros(rows, dtype=bool)
         taken[kept] = True
         self._used.setdefault(file.label, []).append(taken)
-        if file.dictionary is not None:
-            structure = {*STRUCTURE, file.id.column if file.id else "", *(rule.column for rule in file.keep)}
-            for column in cells.columns.difference(list(structure)):
-                unticked = cells[column] == "0" if "___" in str(column) else False
-                filled = (cells[column].notna() & ~pd.Series(unticked, index=cells.index)).to_numpy()
-                claims = self._claims.setdefault(file.label, {}).setdefault(str(column), Claims(name, filled))
-                claims.taken.append(taken)
-
-    def unclaimed_rows(self) -> list[tuple[str, str, int, int]]:
-        """Return (file, reason, rows, rows left) where fields are filled in rows that no entry takes.
-
-        In REDCap an instrument may repeat in one event and not in another: its fields then stand in rows of
-        two kinds, and an entry that keeps one kind does not see the other.
-        """
-        result = []
-        for label, columns in self._claims.items():
-            lost: dict[str, np.ndarray] = {}
-            for claims in columns.values():
-                missed = claims.filled & ~np.logical_or.reduce(claims.taken)
-                lost[claims.entry] = lost.get(claims.entry, np.zeros_like(missed)) | missed
-            for entry, rows in lost.items():
-                if rows.any():
-                    reason = f"fields of {entry} are filled in rows that its `keep` does not take"
-                    result.append((label, reason, int(rows.sum()), int((~rows).sum())))
-        return result
 
     def unused_rows(self) -> list[tuple[str, str, int, int]]:
         """Return (file, reason, rows, rows left) of every file with rows that none of its entries takes."""
@@ -183,7 +156,7 @@ class Reader:
     def _examine(self, path: Path, file: SourceFile, label: str, columns: Collection[str]) -> None:
         """Refuse or count the doubtful cells of the columns, and compare all with a second reader's."""
         grid = self._grid(path, file, label)
-        for doubt in (*grid.doubts, *self._doubts.get(self._key(path, file), ())):
+        for doubt in grid.doubts:
             if doubt.column is not None and doubt.column not in columns:
                 continue
             if doubt.refused:
@@ -213,20 +186,15 @@ class Reader:
     def _grid(self, path: Path, file: SourceFile, label: str) -> Grid:
         """Return a file as it stands."""
         how = (path, file.sheet, file.delimiter, file.quotes, file.final_newline, file.encoding, file.decimal)
-        key: tuple[Any, ...] = (*how, file.thousands, file.skip_rows, *file.missing)
+        key = (*how, file.thousands, file.skip_rows, *file.missing)
         if key not in self._grids:
             self._grids[key] = self._parsed(path, file, label)
         return self._grids[key]
 
-    def _key(self, path: Path, file: SourceFile) -> tuple[Any, ...]:
-        """Return what tells a frame from others: the file, how it is read, and what is applied to it."""
-        extra = None if file.supplement is None else file.supplement.path
-        return (id(self._grid(path, file, file.label)), file.dictionary, extra, *file.missing)
-
     def _frame(self, path: Path, file: SourceFile) -> pd.DataFrame:
         """Return a file with its dictionary and its supplemental qualifiers applied."""
         extra = None if file.supplement is None else self.folder / file.supplement.path
-        key = self._key(path, file)
+        key = (id(self._grid(path, file, file.label)), file.dictionary, extra, *file.missing)
         if key not in self._raw:
             frame = self._grid(path, file, file.label).frame
             if file.is_sdtm:
@@ -235,9 +203,8 @@ class Reader:
                 source = self.folder / file.dictionary
                 if not source.is_file():
                     raise SourceError(f"{file.dictionary}: there is no such file in {self.folder}")
-                fields = read_dictionary(source, file.dictionary, file.encoding)
-                frame, doubts = decoded(frame, fields, file.missing, file.label, file.dictionary)
-                self._doubts[key] = tuple(doubts)
+                fields = read_dictionary(source, file.dictionary)
+                frame = decoded(frame, fields, file.missing, file.label, file.dictionary)
             if extra is not None and file.supplement is not None and extra.is_file():
                 frame = self._supplemented(frame, path, extra, file, file.supplement.path)
             self._raw[key] = continued(frame, _continuations(frame))
@@ -281,7 +248,7 @@ class Reader:
 
     def _variants(self, file: SourceFile, columns: Collection[str]) -> pd.DataFrame | None:
         """Return the calls of all VCFs that the path means."""
-        from pipeline.sources.formats.variants import read_vcf  # noqa: PLC0415 - htslib only where needed
+        from pipeline.sources.formats.vcf import read_vcf  # noqa: PLC0415 - htslib only where needed
 
         assert file.calls is not None  # noqa: S101 - the study file was checked
         paths = sorted(self.folder.glob(file.path))
@@ -291,8 +258,16 @@ class Reader:
             raise SourceError(f"{file.label}: there is no such file in {self.folder}; copy it there")
         extra = {file.calls.tier_column} - {None}
         wanted = {c for c in {*columns, *extra} if c is not None}
-        parts = [read_vcf(p, p.relative_to(self.folder).as_posix(), wanted, file.calls) for p in paths]
-        calls = pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True)
+        names = [path.relative_to(self.folder).as_posix() for path in paths]
+        parts = [
+            read_vcf(path, name, wanted, file.calls, self.panels)
+            for path, name in zip(paths, names, strict=True)
+        ]
+        frames = [part.calls for part in parts]
+        calls = pd.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True)
+        for reason, rows in sum((part.left_out for part in parts), Counter[str]()).items():
+            self.left_out.append((file.label, reason, rows, len(calls)))
+        self.doubt(file.label, "VAF", FRACTION_CONTRADICTS, sum(part.contradictory for part in parts))
         calls = self._filtered_calls(calls, file, columns)
         _require_columns(calls, columns, file)
         text = calls[sorted(columns)].apply(as_text)
@@ -301,11 +276,10 @@ class Reader:
     def _filtered_calls(
         self, calls: pd.DataFrame, file: SourceFile, columns: Collection[str]
     ) -> pd.DataFrame:
-        from pipeline.sources.formats.variants import called_origin, filtered, with_counts  # noqa: PLC0415
-
         assert file.calls is not None  # noqa: S101 - only called where they are
         if not file.is_vcf:
-            calls = with_counts(calls, file.label)
+            calls, contradictory = with_counts(calls, file.label, file.missing)
+            self.doubt(file.label, "VAF", FRACTION_CONTRADICTS, contradictory)
         calls, counts = filtered(calls, file.calls, genotyped=file.is_vcf)
         self.left_out += [(file.label, reason, rows, left) for reason, rows, left in counts]
         if "CALLED_ORIGIN" in columns:
