@@ -187,7 +187,12 @@ def test_an_edited_active_study_is_not_overwritten(workspace: Workspace, tmp_pat
     active = workspace.folder / "configs/study.yaml"
     original = active.read_text()
     active.write_text(original.replace("landmark: c2", "landmark: c4"))
-    assert "differs from" in refused(workspace, written(valid_tables(), tmp_path))
+    told = refused(workspace, written(valid_tables(), tmp_path))
+    assert (
+        "configs/study.yaml was edited, but configs/studies/nct07239271.yaml is the file that counts" in told
+    )
+    assert "-primary.landmark: c2\n+primary.landmark: c4" in told
+    assert "To keep the edit: cp configs/study.yaml configs/studies/nct07239271.yaml" in told
     active.write_text(original)
 
 

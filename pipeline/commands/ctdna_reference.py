@@ -6,15 +6,21 @@ from typing import Annotated
 import typer
 
 from pipeline.project.console import reported_errors, stdout
+from pipeline.project.root import user_path
 
 app = typer.Typer()
 
 Name = Annotated[str, typer.Argument(help="Name of a file in configs/studies that says `outcome: none`.")]
-Out = Annotated[Path, typer.Option(help="Folder to write; one that is there is replaced.")]
-Source = Annotated[Path | None, typer.Option(help="Folder with its raw files; default data/NAME. Only read.")]
-Piece = Annotated[Path, typer.Argument(help="priors.yaml of a library's report.")]
-Base = Annotated[Path, typer.Option(help="The simulator's settings to begin with.")]
-New = Annotated[Path, typer.Option(help="File to write, such as configs/simulation-mine.yaml.")]
+Out = Annotated[Path, typer.Option(help="Folder to write; one that is there is replaced.", parser=user_path)]
+Source = Annotated[
+    Path | None,
+    typer.Option(help="Folder with its raw files; default data/NAME. Only read.", parser=user_path),
+]
+Piece = Annotated[Path, typer.Argument(help="priors.yaml of a library's report.", parser=user_path)]
+Base = Annotated[Path, typer.Option(help="The simulator's settings to begin with.", parser=user_path)]
+New = Annotated[
+    Path, typer.Option(help="File to write, such as configs/simulation-mine.yaml.", parser=user_path)
+]
 
 
 @app.command()

@@ -6,23 +6,28 @@ from typing import Annotated
 import typer
 
 from pipeline.project.console import reported_errors, stdout
+from pipeline.project.root import user_path
 
 app = typer.Typer()
 
 STUDY_HELP = "Name of a file in configs/studies, without .yaml."
-Folder = Annotated[Path | None, typer.Argument(help="Folder with the study's raw files; only read.")]
+Folder = Annotated[
+    Path | None, typer.Argument(help="Folder with the study's raw files; only read.", parser=user_path)
+]
 Study = Annotated[str, typer.Option(help=STUDY_HELP)]
 Exported = Annotated[str, typer.Option(help=STUDY_HELP + " Its raw tables must have been made.")]
-DictionaryPage = Annotated[Path, typer.Option(help="HTML page to write; the rows go as CSV beside it.")]
+PAGE_HELP = "HTML page to write (default data-dictionary.html); the rows go as CSV beside it."
+DictionaryPage = Annotated[Path | None, typer.Option(help=PAGE_HELP, parser=user_path)]
 
 
 @app.command()
 def check(
     folder: Folder = None,
     study: Study = "nct07239271",
-    source: Annotated[Path | None, typer.Option(help="The same as the argument.")] = None,
+    source: Annotated[Path | None, typer.Option(help="The same as the argument.", parser=user_path)] = None,
     page: Annotated[
-        Path | None, typer.Option(help="Write all problems to this HTML page, and as CSV beside it.")
+        Path | None,
+        typer.Option(help="Write all problems to this HTML page, and as CSV beside it.", parser=user_path),
     ] = None,
 ) -> None:
     """Check a study's file and raw data against the contract, and change nothing.
@@ -62,7 +67,8 @@ def init_study(
         typer.Option(help="A ready mapping of configs/mappings, such as sdtm or redcap; may be repeated."),
     ] = None,
     templates: Annotated[
-        Path | None, typer.Option(help="Folder for the template tables; default NAME-tables.")
+        Path | None,
+        typer.Option(help="Folder for the template tables; default NAME-tables.", parser=user_path),
     ] = None,
 ) -> None:
     """Write a commented study file to begin with, and template tables with the contract's columns.
@@ -74,7 +80,7 @@ def init_study(
     from pipeline.project.configs import read_contract  # noqa: PLC0415
     from pipeline.project.study import STUDIES  # noqa: PLC0415
 
-    folder = templates if templates is not None else Path(f"{name}-tables")
+    folder = templates if templates is not None else user_path(f"{name}-tables")
     with reported_errors():
         path = new_study(name, standard or [], STUDIES, folder, read_contract(CONTRACT))
     stdout().print(f"{path} is there: look at the lines with TODO, then pcr check FOLDER --study {name}")
@@ -83,7 +89,7 @@ def init_study(
 
 
 @app.command()
-def dictionary(out: DictionaryPage = Path("data-dictionary.html")) -> None:
+def dictionary(out: DictionaryPage = None) -> None:
     """Write the data dictionary: every table and column of the contract with unit, range and levels.
 
     For example: `pcr dictionary --out data-dictionary.html`.
@@ -92,6 +98,7 @@ def dictionary(out: DictionaryPage = Path("data-dictionary.html")) -> None:
     from pipeline.intake.preflight import CONTRACT  # noqa: PLC0415
     from pipeline.project.configs import read_contract  # noqa: PLC0415
 
+    out = out if out is not None else user_path("data-dictionary.html")
     with reported_errors():
         write_dictionary(out, read_contract(CONTRACT))
     stdout().print(f"{out} and {out.with_suffix('.csv')}")
@@ -99,7 +106,7 @@ def dictionary(out: DictionaryPage = Path("data-dictionary.html")) -> None:
 
 @app.command("export")
 def export_tables(
-    out: Annotated[Path, typer.Argument(help="Folder to write; it must not be there.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write; it must not be there.", parser=user_path)],
     standard: Annotated[list[str], typer.Option(help="A mapping of configs/mappings; may be repeated.")],
     study: Exported = "nct07239271",
 ) -> None:

@@ -1,4 +1,4 @@
-"""Commands of `pcr` for the registry: score, serve, promote, rollback, sync, verify."""
+"""Commands of `pcr` for the registry: score, serve, validate, promote, rollback, sync, verify."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.project.console import reported_errors, stderr, stdout
+from pipeline.project.root import model_address, user_path
 from pipeline.project.study import active_study
 
 app = typer.Typer()
@@ -17,10 +18,16 @@ Name = Annotated[str, typer.Argument(help="Name of a registered model, such as p
 
 @app.command()
 def score(
-    model: Annotated[str, typer.Option(help=f"{MODEL_HELP} Or the folder of a stored model.")],
-    out: Annotated[Path, typer.Option(help="Where the answers go: .parquet or .csv.")],
-    tables: Annotated[Path | None, typer.Option(help="Folder with a file per raw table.")] = None,
-    rows: Annotated[Path | None, typer.Option(help="File with a row of inputs per patient.")] = None,
+    model: Annotated[
+        str, typer.Option(help=f"{MODEL_HELP} Or the folder of a stored model.", parser=model_address)
+    ],
+    out: Annotated[Path, typer.Option(help="Where the answers go: .parquet or .csv.", parser=user_path)],
+    tables: Annotated[
+        Path | None, typer.Option(help="Folder with a file per raw table.", parser=user_path)
+    ] = None,
+    rows: Annotated[
+        Path | None, typer.Option(help="File with a row of inputs per patient.", parser=user_path)
+    ] = None,
     landmark: Annotated[str | None, typer.Option(help="Checked against the model's landmark.")] = None,
 ) -> None:
     """Answer for many patients: from raw tables through the same feature code, or from rows of inputs.
@@ -57,6 +64,34 @@ def serve(
         loaded = served_model(model)
     stderr().print(f"{model} answers at http://{host}:{port}/invocations", highlight=False)
     run(scoring_app(loaded), host, port)
+
+
+@app.command()
+def validate(
+    model: Annotated[
+        str, typer.Option(help="Folder of a stored model, or models:/NAME@ALIAS.", parser=model_address)
+    ],
+    study: Annotated[str, typer.Option(help="Name of a file in configs/studies, without .yaml.")],
+    landmark: Annotated[str, typer.Option(help="Landmark of that study whose features are scored.")],
+    source: Annotated[
+        Path | None, typer.Option(help="Folder with its raw files; default data/STUDY.", parser=user_path)
+    ] = None,
+    recalibrate: Annotated[
+        str, typer.Option(help="none, or recalibrate on this cohort: intercept, logistic.")
+    ] = "none",
+    out: Annotated[
+        Path | None, typer.Option(help="Write the figures to this JSON file, too.", parser=user_path)
+    ] = None,
+) -> None:
+    """Score a stored model on another cohort, with all measures; nothing is fitted again.
+
+    For example: `pcr validate --model artifacts/nct07239271/models/baseline --study ispy2 --landmark t0
+    --source ../ispy2-files`.
+    """
+    from pipeline.commands.validate import print_validation  # noqa: PLC0415
+
+    with reported_errors():
+        print_validation(model, study, landmark, source, recalibrate, out)
 
 
 @app.command()

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from features.cohort import build_cohort
 from features.contract import ContractError
+from features.errors import UserError
 from pipeline.project.configs import read_contract, read_rules
 from pipeline.project.console import stderr
 from pipeline.project.files import read_yaml, require_outcome, write_table
-from pipeline.project.study import ACTIVE, DATA, StudyError, activate, active_study, study_file, take_in
-from pipeline.sources.mapped import check_study_file, source_files
+from pipeline.project.study import DATA, LOCK, StudyError, require_unedited_copy, study_file
+from pipeline.sources.mapped import check_study_file
 from pipeline.sources.mapping.study_file import NO_OUTCOME
 from pipeline.sources.tables import SourceTables
 from pipeline.stages.raw import Ingested, ingest, without_outcome
@@ -19,21 +20,36 @@ ELIGIBILITY = Path("configs/eligibility.yaml")
 RULES = Path("configs/rules")
 GENES = RULES / "pam_genes.csv"
 ARTIFACTS = Path("artifacts")
+DVC_FILES = (Path("dvc.yaml"), LOCK)
 
 
 def preflight(name: str, source: Path | None) -> None:
-    """Check a study and its raw files; only then make it the active one and take the files in.
+    """Check all that a run of a study needs, and change nothing.
 
     Raises
     ------
-    ValueError
-        With one message for all that is wrong. Refused rows are listed in artifacts/<study>/refused.csv.
+    UserError
+        If the study, its raw files or the files of DVC are wrong, or the active copy of the study file was
+        edited. All problems of the raw tables are in one message; artifacts/<study>/refused.csv lists them.
     """
     require_outcome(read_yaml(study_file(name)))
+    require_unedited_copy()
+    for path in DVC_FILES:
+        _require_dvc_file(path)
     checked(name, source)
-    activate(name)
-    if source is not None:
-        take_in(name, source, source_files(read_yaml(study_file(name)), source))
+
+
+def _require_dvc_file(path: Path) -> None:
+    """Refuse a file of DVC's that DVC could not read."""
+    if not path.exists():
+        return
+    remedy = f"to take the committed one: git checkout HEAD -- {path}"
+    try:
+        content = read_yaml(path)
+    except UserError as error:
+        raise UserError(f"{error}; {remedy}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a file of DVC's any more; {remedy}")
 
 
 def checked(name: str, source: Path | None) -> Ingested:
@@ -46,8 +62,7 @@ def checked(name: str, source: Path | None) -> Ingested:
     ValueError
         If the study file, the contract or the outcome is not in order.
     """
-    path = ACTIVE if study_file(name) and active_study() == name else study_file(name)
-    study = read_yaml(path)
+    study = read_yaml(study_file(name))
     check_study_file(study)
     if Path(study["source"]).suffix == ".yaml":
         if source is not None:

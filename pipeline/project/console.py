@@ -1,6 +1,8 @@
 """Where people read what happens: progress and messages on standard error, results on standard output."""
 
+import errno
 import os
+import sqlite3
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -54,6 +56,28 @@ def reported_errors() -> Iterator[None]:
         sys.exit(tell(error))
 
 
+def storage_problem(error: BaseException) -> str | None:
+    """Return what is wrong with the disk and what to do, if that is what an error is about."""
+    full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    full |= getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    denied = isinstance(error, OSError) and error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}
+    denied |= getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY
+    name = getattr(error, "filename", None)
+    where = f" ({name})" if name else ""
+    if full:
+        return f"the disk is full{where}: make room, then run again"
+    if denied:
+        return f"permission denied{where}: may you read and write there, and is the disk mounted read-only?"
+    return None
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error and, one after the other, what it was caused by."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def tell(error: BaseException) -> int:
     """Say what was refused, or where the pipeline itself failed, and return the exit code.
 
@@ -61,6 +85,9 @@ def tell(error: BaseException) -> int:
     """
     if isinstance(error, UserError | FileNotFoundError):
         stderr().print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False)
+        return 1
+    if problem := next(filter(None, map(storage_problem, causes(error))), None):
+        stderr().print(f"[bold red]Error:[/] {escape(problem)}", highlight=False)
         return 1
     what = f"{type(error).__name__} at {escape(_place(error))}"
     stderr().print(f"[bold red]Failed.[/] {what}: {FAULT_TEXT}", highlight=False)
@@ -74,7 +101,7 @@ def hide_values_of_faults() -> None:
         if os.environ.get(TRACEBACK) or not isinstance(error, Exception):
             sys.__excepthook__(kind, error, trace)
         else:
-            tell(error)
+            sys.exit(tell(error))
 
     sys.excepthook = hook
 

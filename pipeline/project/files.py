@@ -47,8 +47,19 @@ def read_yaml(path: Path) -> Any:
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)  # noqa: S506 - safe
     except yaml.MarkedYAMLError as error:
+        if conflict := _conflict_line(path):
+            raise UserError(
+                f"{path}, line {conflict}: an unresolved merge conflict; edit the file, or take one side "
+                f"(git checkout --ours {path}, or --theirs)"
+            ) from error
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise UserError(f"{path}, line {line}: not valid YAML ({error.problem}); correct the file") from error
+
+
+def _conflict_line(path: Path) -> int | None:
+    """Return the line where git's first conflict marker is, if there is any."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((number for number, line in enumerate(lines, start=1) if line.startswith("<<<<<<< ")), None)
 
 
 def read_study(path: Path) -> dict[str, Any]:

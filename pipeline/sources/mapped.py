@@ -15,7 +15,6 @@ from pipeline.project.files import read_yaml
 from pipeline.sources.errors import SourceError
 from pipeline.sources.mapping.blocks import (
     Dropped,
-    Loaded,
     build_table,
     columns_read,
     columns_used,
@@ -26,7 +25,6 @@ from pipeline.sources.mapping.blocks import (
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.study_file import NO_OUTCOME, Library, SourceMapping, Study, StudyFileError
 from pipeline.sources.mapping.study_file import check_study_file as _check
-from pipeline.sources.nomenclature import Place, panels_of, with_current_names
 from pipeline.sources.tables import DROPPED_COLUMNS, SourceTables
 
 __all__ = [
@@ -39,8 +37,6 @@ __all__ = [
     "source_files",
 ]
 
-SAMPLES = "ctdna_samples"
-BETWEEN = "between genes: no symbol, or Unknown"
 MAPPINGS = Path(__file__).parents[2] / "configs" / "mappings"
 """Ready mappings, named by `standards` in a study file."""
 
@@ -64,70 +60,32 @@ def read_study(study: Mapping[str, Any], folder: Path, contract: Contract) -> So
         raise SourceError(f"study file: the contract has no table {unknown}; it has {', '.join(contract)}")
     dropped: Dropped = []
     reader = Reader(folder)
-    loaded = _loaded(mapping, reader, dropped, vcf=False)
+    loaded = []
+    for name, used in columns_used(mapping).items():
+        file = mapping.files[name]
+        cells = reader.read(file, columns_read(file, used))
+        if cells is not None:
+            loaded.append(load(name, file, cells, used, reader, dropped))
     patients = next(file for file in loaded if file.name == mapping.patients)
     files = {file.name: of_patients(file, patients, dropped) for file in loaded}
-    # Samples come first: which gene a call of a VCF lies in depends on the genes of the sample's panel.
-    samples = _built(SAMPLES, mapping, contract, files, reader, dropped)
-    reader.panels = panels_of(samples)
-    calls = _loaded(mapping, reader, dropped, vcf=True)
-    files |= {file.name: of_patients(file, patients, dropped) for file in calls}
     tables = {
-        table: samples if table == SAMPLES else _built(table, mapping, contract, files, reader, dropped)
-        for table in mapping.tables
+        table: build_table(blocks, contract[table], files, reader, dropped)
+        for table, blocks in mapping.tables.items()
     }
     shared = _read_several_times(mapping)
     # Entries that read one file share its rows out between them: lost are only those that none takes.
     dropped = [row for row in dropped if not (row[0] in shared and row[1:3] in shared[row[0]])]
     dropped += [(label, "", reason, rows, left) for label, reason, rows, left in reader.left_out]
     dropped += [(label, "", reason, rows, left) for label, reason, rows, left in reader.unused_rows()]
-    problems: list[tuple[Any, ...]] = [(*row, "repair", []) for row in reader.repairs] + [
-        (*row, "warning", []) for row in reader.warnings
-    ]
-    repairs = pd.DataFrame(
-        problems, columns=["table", "column", "rule", "rows", "ids", "severity", "by_centre"]
-    )
+    repairs = pd.DataFrame(reader.repairs, columns=["table", "column", "rule", "rows", "ids"])
+    nowhere: list[Any] = [[] for _ in reader.repairs]
+    repairs = repairs.assign(severity="repair", by_centre=nowhere)
     return SourceTables(
         {name: table for name, table in tables.items() if table is not None},
         pd.DataFrame(dropped, columns=DROPPED_COLUMNS),
         repairs[PROBLEM_COLUMNS],
         _origins(mapping),
     )
-
-
-def _loaded(mapping: SourceMapping, reader: Reader, dropped: Dropped, *, vcf: bool) -> list[Loaded]:
-    """Return the rows of all files that are VCFs, or of all that are not."""
-    loaded = []
-    for name, used in columns_used(mapping).items():
-        file = mapping.files[name]
-        cells = reader.read(file, columns_read(file, used)) if file.is_vcf == vcf else None
-        if cells is not None:
-            loaded.append(load(name, file, cells, used, reader, dropped))
-    return loaded
-
-
-def _built(
-    table: str,
-    mapping: SourceMapping,
-    contract: Contract,
-    files: Mapping[str, Loaded],
-    reader: Reader,
-    dropped: Dropped,
-) -> pd.DataFrame | None:
-    """Return a table of the contract, genes and protein changes in one form; None without its files."""
-    blocks = mapping.tables.get(table, [])
-    frame = build_table(blocks, contract[table], files, reader, dropped) if blocks else None
-    if frame is None:
-        return None
-    places = {
-        name: Place(mapping.files[rule.file or block.file].label, ", ".join(rule.source_columns))
-        for block in reversed(blocks)
-        for name, rule in block.columns.items()
-    }
-    named, between = with_current_names(frame, places, reader)
-    if between:
-        dropped.append((blocks[0].file, table, BETWEEN, between, len(named)))
-    return named
 
 
 def _origins(mapping: SourceMapping) -> dict[tuple[str, str], str]:

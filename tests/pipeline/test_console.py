@@ -40,7 +40,7 @@ def test_a_stage_tells_an_error_that_nothing_catches_without_its_message() -> No
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1
+    assert done.returncode == FAULT
     assert "Failed. ValueError at" in done.stderr
     assert SECRET not in done.stderr
     assert "Traceback" not in done.stderr
