@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 READY := .venv/.ready
 
 .DEFAULT_GOAL := run
-.PHONY: help run test browser setup lint null-check kill-test coverage attainable targets bench latency lock reference
+.PHONY: help run test browser setup lint null-check kill-test fault-campaign coverage attainable targets bench latency lock reference
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
@@ -31,6 +31,10 @@ lint: $(READY) ## formatting, lint, types, and the counts of the house (python -
 
 null-check: $(READY) ## 50 permutations of the outcome: no model may find anything
 	python -m pipeline.stages.null_check
+
+fault-campaign: $(READY) ## fail, kill and stop runs of one study: no file of another or of its last good results may change
+	python -m tests.fault_campaign 30
+	python -m tests.fault_campaign 30 --pipeline
 
 kill-test: $(READY) ## kill the tracking stage at 50 random points: MLflow must end as after one clean run
 	python -m tests.kill_track 50
