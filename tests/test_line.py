@@ -288,8 +288,10 @@ def test_artifacts_that_were_changed_are_not_judged(line: Workspace, artifacts: 
     metrics = artifacts / "metrics" / "comparison.json"
     before = metrics.read_text()
     metrics.write_text(before.replace("-0.", "-1."))
-    done = line.pcr("promote", "pcr-nct07239271-c2", expect=1)
-    metrics.write_text(before)
+    try:
+        done = line.pcr("promote", "pcr-nct07239271-c2", expect=1)
+    finally:
+        metrics.write_text(before)
     assert "was changed after dvc.lock was written" in " ".join(done.stderr.split())
 
 

@@ -1,0 +1,329 @@
+"""A made-up study in a real registry: tracked once, verified, promoted by its gates, and opened again."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from features.errors import UserError
+from models.serving.registry import DIGEST_TAG, version_of
+from pipeline.commands.registry import app
+from pipeline.project.estimates import Estimate, Measures
+from pipeline.project.files import write_json
+from pipeline.registry.cards import model_card, shortened
+from pipeline.registry.gates import Gate
+from pipeline.registry.null_state import NULL_CHECK, null_state
+from pipeline.registry.promotion import (
+    PromotionError,
+    gate_table,
+    outcome_text,
+    promote_model,
+    read_evidence,
+    read_subject,
+    rollback_model,
+)
+from pipeline.registry.runs import (
+    flat_metrics,
+    input_example,
+    landmark_card,
+    track_state,
+    tracking_store,
+)
+from pipeline.registry.state import State, read_state, workspace_state
+from pipeline.registry.stored_models import open_model, served_model
+from pipeline.registry.verify import problems
+from tests.malformed import GOOD
+from tests.serving import write_served_model
+
+# MLflow's own code meets deprecations of its dependencies.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
+ROOT = Path(__file__).parents[2]
+NAME = "pcr-made-up-c1"
+STUDY = {"study": "made-up", "landmarks": ["c1"], "simulated": False}
+ONE = {"value": 0.7, "low": 0.6, "high": 0.8}
+METRICS = {
+    "chosen": {"n": {"value": 40}, "events": {"value": 20}, "auc": ONE, "net_benefit@0.5": {"value": 0.1}},
+    "rules": {"n": {"value": 40}, "events": {"value": 20}, "auc": {"error": "one value"}},
+}
+DIFFERENCE = {
+    "delta_log_loss": {"value": -0.05, "low": -0.08, "high": -0.02},
+    "delta_net_benefit@0.65": {"value": 0.1, "low": 0.05, "high": 0.2},
+}
+DECLARED = {"landmark": "c1", "arm": None, "metric": "log_loss", "model": "chosen", "against": "rules"}
+ROBUSTNESS = {
+    "temporal": {"calibration_slope": {"value": 1.0}, "o_e": {"value": 1.0}, "ici": {"value": 0.02}},
+    "instability": {"mean_absolute_prediction_error": {"value": 0.03}},
+}
+
+
+def write_study(home: Path) -> None:
+    """Write configuration, artifacts and dvc.lock of a study with one landmark."""
+    (home / "configs/studies").mkdir(parents=True)
+    for path in ("configs/study.yaml", "configs/studies/made-up.yaml"):
+        (home / path).write_text(yaml.safe_dump(STUDY))
+    for name in ("gates", "validation", "models"):
+        shutil.copy(ROOT / f"configs/{name}.yaml", home / "configs")
+    artifacts = home / "artifacts/made-up"
+    (artifacts / "models").mkdir(parents=True)
+    write_served_model(artifacts / "models/c1")
+    document = json.loads((artifacts / "models/c1/model.json").read_text())
+    training = {"patients": 40, "events": 20, "by_arm": {"A": {"patients": 40, "events": 20}}}
+    told = {"model": NAME, "study": "made-up", "simulated": False, "training": training, "outcome": "ypT0"}
+    more = {"estimand": "probability of pCR", "candidate": "lightgbm", "tuned": "3 leaves"}
+    write_json(artifacts / "models/c1/model.json", document | told | more)
+    features = pd.DataFrame({f["name"]: [GOOD[f["name"]]] * 3 for f in document["features"]})
+    for folder in ("features", "cohort", "predictions", "shap", "reports"):
+        (artifacts / folder).mkdir()
+    features.to_parquet(artifacts / "features/c1.parquet")
+    features.to_parquet(artifacts / "cohort/cohort.parquet")
+    write_json(artifacts / "cohort/flow.json", {"randomised": 44, "landmarks": {"c1": {"at_risk": 42}}})
+    write_json(artifacts / "metrics/c1.json", METRICS)
+    comparison = {"primary": {"declared": DECLARED, "result": ONE}, "c1": {"chosen-rules": DIFFERENCE}}
+    write_json(artifacts / "metrics/comparison.json", comparison | {"domains": {}})
+    write_json(artifacts / "metrics/robustness-c1.json", ROBUSTNESS)
+    for file in ("predictions/c1.parquet", "shap/c1.parquet", "reports/shap-c1.html"):
+        (artifacts / file).write_bytes(b"made up")
+    null = {"state": null_state(artifacts, "c1"), "mean": 0.499, "bound": 0.51, "permutations": 20}
+    write_json(artifacts / NULL_CHECK, {"c1": null})
+    lock_outputs(home)
+
+
+def lock_outputs(home: Path) -> None:
+    """Write dvc.yaml, and a dvc.lock that names what is there now."""
+    folders = {
+        "train@c1": "models/c1", "judge@c1": "metrics", "explain": "shap", "reports": "reports",
+    }  # fmt: skip
+    stages: dict[str, Any] = {}
+    for stage, folder in folders.items():
+        files = sorted(p for p in (home / "artifacts/made-up" / folder).rglob("*") if p.is_file())
+        outs = [{"path": p.relative_to(home).as_posix(), "md5": digest(p)} for p in files]
+        params = {"configs/models.yaml": {"seed": 1}} if stage == "train@c1" else {}
+        stages[stage] = {"cmd": stage, "deps": [], "params": params, "outs": outs}
+    (home / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
+    (home / "dvc.yaml").write_text(yaml.safe_dump({"stages": {n.partition("@")[0]: {} for n in stages}}))
+
+
+def digest(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("template")
+    write_study(folder)
+    return folder
+
+
+@pytest.fixture
+def home(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The study's folder, the current one."""
+    folder = tmp_path / "home"
+    shutil.copytree(template, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    return folder
+
+
+@pytest.fixture
+def state(home: Path) -> State:
+    """The state of the study, tracked."""
+    assert home == Path.cwd()
+    current = workspace_state("made-up")
+    track_state(current)
+    return current
+
+
+def test_a_state_is_tracked_once_and_its_landmark_below_it(home: Path) -> None:
+    first, again = (track_state(workspace_state("made-up")) for _ in range(2))
+    assert (first.runs, first.versions, again.runs, again.versions) == (2, 1, 0, 0)
+    assert again.told.startswith("MLflow: 0 runs and 0 model versions added at sqlite")
+    assert problems(workspace_state("made-up")) == []
+
+
+def test_changed_figures_are_a_new_state_of_the_same_version(state: State, home: Path) -> None:
+    write_json(home / "artifacts/made-up/metrics/c1.json", METRICS | {"rules": {}})
+    lock_outputs(home)
+    changed = workspace_state("made-up")
+    assert changed.key != state.key
+    assert [line.split(" (")[0] for line in problems(changed)] == [
+        "missing: the run of the state", "missing: the run of c1",
+    ]  # fmt: skip
+    added = track_state(changed)
+    assert (added.runs, added.versions) == (2, 0)
+
+
+def test_what_is_missing_altered_or_duplicate_is_named(state: State, home: Path) -> None:
+    (stored,) = home.glob("mlartifacts/**/artifacts/model.json")
+    stored.write_text(stored.read_text() + " ")
+    assert problems(state) == [f"altered: the files of {NAME} version 1 are not those that were registered"]
+    store = tracking_store("made-up")
+    with store.locked() as client:
+        version = version_of(client, f"models:/{NAME}/1")
+        client.create_model_version(
+            NAME, source=version.source, run_id=version.run_id, tags={DIGEST_TAG: version.tags[DIGEST_TAG]}
+        )
+        client.create_run(client.get_experiment_by_name(store.experiment).experiment_id)
+    found = problems(state)
+    assert any(line.startswith(f"duplicate: 2 versions of {NAME}") for line in found)
+    assert any(line.startswith("orphan: run ") and "was not made by the pipeline" in line for line in found)
+
+
+def test_a_candidate_that_passes_becomes_champion_and_can_be_rolled_back(
+    state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert promote_model(NAME)
+    assert f"{NAME} version 1 is champion." in capsys.readouterr().out
+    with tracking_store(state.study).locked() as client:
+        version = version_of(client, f"models:/{NAME}@champion")
+    assert version.tags["gates"] == "all passed"
+    with pytest.raises(UserError, match="no previous champion"):
+        rollback_model(NAME)
+
+
+def test_a_failed_gate_keeps_the_champion_unless_it_is_overridden(state: State, home: Path) -> None:
+    worse = ROBUSTNESS | {"instability": {"mean_absolute_prediction_error": {"value": 0.2}}}
+    write_json(home / "artifacts/made-up/metrics/robustness-c1.json", worse)
+    lock_outputs(home)
+    assert not promote_model(NAME)
+    assert promote_model(NAME, "the board decided")
+    with tracking_store(state.study).locked() as client:
+        version = version_of(client, f"models:/{NAME}@champion")
+    assert version.tags["gates"] == "failed: instability"
+    assert version.tags["gates.override"] == "the board decided"
+
+
+def test_figures_that_were_changed_by_hand_are_not_judged(home: Path) -> None:
+    path = home / "artifacts/made-up/metrics/comparison.json"
+    path.write_text(path.read_text().replace("-0.0", "-0.5"))
+    with pytest.raises(PromotionError, match=r"comparison\.json was changed after dvc\.lock was written"):
+        read_evidence(read_subject(NAME))
+
+
+def test_a_null_check_of_another_state_counts_for_nothing(home: Path) -> None:
+    assert read_evidence(read_subject(NAME)).null_check is not None
+    features = home / "artifacts/made-up/features/c1.parquet"
+    pd.read_parquet(features).head(2).to_parquet(features)
+    assert read_evidence(read_subject(NAME)).null_check is None
+
+
+def test_only_a_model_of_the_active_study_can_be_promoted_and_only_the_stored_one(
+    state: State, home: Path
+) -> None:
+    with pytest.raises(PromotionError, match=f"pcr-other-c1 is not a model .* must be one of {NAME}"):
+        promote_model("pcr-other-c1")
+    model = home / "artifacts" / state.study / "models/c1/model.json"
+    model.write_text(model.read_text() + " ")
+    with pytest.raises(PromotionError, match=f"is not the candidate of {NAME}"):
+        promote_model(NAME)
+
+
+def test_a_model_of_simulated_patients_is_never_champion_of_a_real_study(home: Path) -> None:
+    path = home / "artifacts/made-up/models/c1/model.json"
+    write_json(path, json.loads(path.read_text()) | {"simulated": True})
+    lock_outputs(home)
+    track_state(workspace_state("made-up"))
+    with pytest.raises(PromotionError, match="never be champion of a real study"):
+        promote_model(NAME, "whatever the reason")
+
+
+def test_a_promotion_says_what_it_did() -> None:
+    assert outcome_text("m", "2", [], "1", "") == "m version 2 is champion; version 1 is kept as @previous."
+    assert outcome_text("m", "2", [], "2", "") == "m version 2 is the champion already."
+    assert outcome_text("m", "2", ["ici"], None, "") == "Not promoted: ici. The champion is as before."
+    assert "by override (why), although ici failed" in outcome_text("m", "2", ["ici"], None, "why")
+    columns = gate_table([Gate("ici", "0.1", "at most 0.05", passes=False)], "m").columns
+    assert [next(iter(column.cells)) for column in columns] == [
+        "ici",
+        "0.1",
+        "at most 0.05",
+        "[bold red]FAIL[/]",
+    ]
+
+
+def test_a_model_opens_from_its_folder_and_from_the_registry_alike(state: State, home: Path) -> None:
+    folder = str(home / "artifacts/made-up/models/c1")
+    stored, fetched = open_model(folder), open_model(f"models:/{NAME}@candidate")
+    assert stored.document == fetched.document
+    answer = served_model(f"models:/{NAME}@candidate").predict([GOOD])
+    assert answer["pcr_probability"].tolist() == stored.predict([GOOD])["pcr_probability"].tolist()
+    with pytest.raises(UserError, match="has no model models:/unknown/1"):
+        open_model("models:/unknown/1")
+    assert state.commit == "unknown" or len(state.commit) == 40
+
+
+def test_a_folder_that_holds_no_model_of_the_pipeline_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text("{}")
+    with pytest.raises(UserError, match="is not a model of this pipeline"):
+        open_model(str(tmp_path))
+
+
+def test_nothing_computed_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"dvc\.lock does not exist: run `pcr run` first"):
+        read_state(tmp_path / "study.yaml", tmp_path / "dvc.yaml", tmp_path / "dvc.lock", tmp_path)
+
+
+def test_metrics_are_flat_numbers_under_names_that_mlflow_takes() -> None:
+    measures = Measures({"net_benefit@0.5": Estimate(0.1, 0.0, 0.2), "auc": Estimate(reason="none")})
+    assert flat_metrics({"R1>R5": measures}) == {
+        "R1-R5.net_benefit/0.5": 0.1, "R1-R5.net_benefit/0.5.low": 0.0, "R1-R5.net_benefit/0.5.high": 0.2,
+    }  # fmt: skip
+
+
+def test_the_input_example_is_no_patient() -> None:
+    rows = pd.DataFrame({"age": [40.0, 50.0, 70.0], "hr": ["pos", "neg", "neg"], "ish": [None] * 3})
+    features = [
+        {"name": "age", "kind": "numeric", "levels": []},
+        {"name": "hr", "kind": "categorical", "levels": ["pos", "neg"]},
+        {"name": "ish", "kind": "categorical", "levels": ["amplified"]},
+    ]
+    assert input_example(rows, features) == {"age": 50.0, "hr": "neg", "ish": "amplified"}
+
+
+def test_the_card_says_how_the_model_was_made_judged_and_limited(home: Path) -> None:
+    current = replace(workspace_state("made-up"), commit="abc123")
+    card = landmark_card(current, "c1")
+    for text in (
+        "44 randomised, 42 at risk at the landmark; 40 with a known outcome.",
+        "| auc | 0.700 (0.600 to 0.800) | not evaluated |",
+        "Model minus rules: log loss -0.050 (-0.080 to -0.020).",
+        "| calibration_slope | 1.000 | not evaluated |",
+        "git checkout abc123\npcr run --study made-up",
+        "A row is rejected if arm is missing",
+        f"Content key `{current.landmark_key('c1')}`",
+    ):
+        assert text in card
+    assert "SIMULATED" not in card
+    assert home.exists()
+
+
+def test_the_models_own_card_says_the_same_and_carries_the_banner_of_simulated_data(home: Path) -> None:
+    document = json.loads((home / "artifacts/made-up/models/c1/model.json").read_text())
+    card, simulated = model_card(document), model_card(document | {"simulated": True})
+    whole = landmark_card(workspace_state("made-up"), "c1")
+    assert card.split("\n")[2] in whole
+    assert "not a treatment recommendation; says nothing on what another treatment would do" in card
+    assert "**SIMULATED DATA - no patients.** These figures say nothing clinical." in simulated
+    assert "SIMULATED" not in card
+
+
+def test_a_long_card_is_cut_at_a_line_and_says_where_the_rest_is() -> None:
+    card = "\n".join(f"line {i}" for i in range(100))
+    short = shortened(card, 200)
+    assert len(short) <= 200
+    assert short.endswith("artifact card/card.md of the version's run.\n")
+    assert set(short.split("\n")[:-3]) <= set(card.split("\n"))
+    assert shortened(card, len(card)) == card
+
+
+def test_the_registry_has_a_command_for_every_way_of_using_a_model() -> None:
+    names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    assert names == {"score", "serve", "promote", "rollback", "sync", "verify"}

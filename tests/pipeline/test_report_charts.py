@@ -1,0 +1,141 @@
+"""Charts of the pages: from frames to Vega-Lite, in the order given, with a description and their facts."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pipeline.report.drawing import GREY, PALETTE, Spec, data_of, spec_of
+from pipeline.report.shap_charts import (
+    beeswarm_chart,
+    dependence_chart,
+    domain_shares_chart,
+    ranking_chart,
+    split_chart,
+    trajectory_chart,
+    waterfall_chart,
+)
+from pipeline.report.study_charts import (
+    STATES,
+    benefit_chart,
+    calibration_chart,
+    courses_chart,
+    forest_chart,
+    instability_chart,
+    shares_chart,
+)
+
+ABOUT = {"n": 40, "events": 20, "scale": "log-odds", "sampling": "out of fold"}
+COLOURS = {"clinical": PALETTE[0], "ctDNA": PALETTE[1]}
+
+
+def datasets(spec: Spec) -> list[str]:
+    return [data for data in spec.get("datasets", {}).values() if isinstance(data, str)]
+
+
+def sort_of(spec: Spec) -> Any:
+    return spec["layer"][-1]["encoding"]["y"]["sort"]
+
+
+def test_data_are_csv_with_four_digits_and_their_types() -> None:
+    data = data_of(pd.DataFrame({"label": ["a"], "x": [0.123456]})).to_dict()
+    assert data["values"] == "label,x\na,0.1235\n"
+    assert data["format"]["parse"] == {"label": "string", "x": "number"}
+
+
+def test_every_chart_is_as_wide_as_the_page_and_says_what_it_shows() -> None:
+    rows = pd.DataFrame({"label": ["a"], "value": [1.0], "low": [0.0], "high": [2.0]})
+    spec = forest_chart(rows.assign(detail="n = 9", mark="no"), "Difference", ABOUT)
+    assert (spec["width"], spec["usermeta"]["about"]) == ("container", ABOUT)
+    assert spec["description"] == "Difference, with intervals: 1 rows."
+    assert "$schema" not in spec
+
+
+def test_a_forest_keeps_its_order_and_draws_a_reference_only_if_there_is_one() -> None:
+    rows = pd.DataFrame(
+        {"label": ["b", "a"], "value": 1.0, "low": 0.0, "high": 2.0, "detail": "", "mark": "no"}
+    )
+    at_one, without = forest_chart(rows, "Ratio", ABOUT, 1.0), forest_chart(rows, "Value", ABOUT, None)
+    assert sort_of(at_one) == ["b", "a"]
+    assert (len(at_one["layer"]), len(without["layer"])) == (3, 2)
+    assert {"reference": 1.0} in [row for data in at_one["datasets"].values() if data for row in data if row]
+
+
+def test_the_scale_of_net_benefit_ends_a_little_below_zero() -> None:
+    curve = pd.DataFrame({"strategy": ["model", "treat all"], "threshold": 0.5, "value": [0.2, -3.0]})
+    spec = benefit_chart(curve.assign(low=0.1, high=0.3), "Net benefit", ABOUT)
+    assert spec["layer"][0]["encoding"]["y"]["scale"]["domain"] == pytest.approx([-0.05, 0.22])
+
+
+def test_calibration_has_the_diagonal_of_a_perfect_model() -> None:
+    curve = pd.DataFrame({"model": ["model"], "predicted": 0.5, "observed": 0.4, "low": 0.3, "high": 0.5})
+    spec = calibration_chart(curve, "Calibration", ABOUT)
+    line = next(data for data in spec["datasets"].values() if isinstance(data, list))
+    assert line == [{"a": 0, "b": 0}, {"a": 1, "b": 1}]
+
+
+def test_what_was_not_measured_is_grey_and_results_are_coloured() -> None:
+    counts = pd.DataFrame({"label": ["c1"] * 2, "level": ["positive", "not_done"], "share": [0.7, 0.3]})
+    spec = shares_chart(counts, ["not_done", "positive"], "States", ABOUT)
+    assert spec["encoding"]["color"]["scale"]["range"] == [STATES["not_done"], STATES["positive"]]
+    assert "positive,0.7,1" in datasets(spec)[0], "levels are stacked in the order given"
+
+
+def test_courses_and_instability_draw_what_they_are_given() -> None:
+    points = pd.DataFrame(
+        {"visit": ["c1"], "group": ["A, pCR"], "n": [9], "median": 1.0, "q25": 0.5, "q75": 2.0}
+    )
+    course = courses_chart(points, ["baseline", "c1"], "FTV", "mL", ABOUT)
+    assert course["layer"][0]["encoding"]["x"]["sort"] == ["baseline", "c1"]
+    spec = instability_chart(pd.DataFrame({"original": [0.5, 0.6], "prediction": [0.4, 0.7]}), ABOUT)
+    assert "2 predictions" in spec["description"]
+
+
+def test_shares_of_domains_are_told_in_the_description_and_keep_their_colours() -> None:
+    shares = pd.DataFrame({"domain": ["ctDNA", "clinical"], "features": 3, "share": [0.7, 0.3]})
+    spec = domain_shares_chart(shares.assign(low=0.1, high=0.8), COLOURS, ABOUT)
+    assert "ctDNA 70%; clinical 30%" in spec["description"]
+    assert spec["layer"][0]["encoding"]["color"]["scale"] == {
+        "domain": ["clinical", "ctDNA"], "range": list(COLOURS.values()),
+    }  # fmt: skip
+
+
+def test_a_ranking_names_only_the_domains_that_it_shows() -> None:
+    row = {"label": "hr", "domain": "clinical", "mean_abs": 0.1, "low": 0.0, "high": 0.2}
+    spec = ranking_chart(pd.DataFrame([row | {"description": "Status", "more": ""}]), COLOURS, ABOUT)
+    assert spec["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["clinical"]
+
+
+def test_the_swarm_tells_numbers_levels_and_missing_values_apart() -> None:
+    points = pd.DataFrame({"feature": ["hr"], "contribution": 0.1, "offset": 0.0, "kind": "missing"})
+    spec = beeswarm_chart(points.assign(rank=None, value="missing"), ABOUT)
+    kinds = [layer["transform"][0]["filter"] for layer in spec["layer"] if "transform" in layer]
+    assert kinds == [f"datum.kind == '{kind}'" for kind in ("categorical", "missing", "numeric")]
+
+
+def test_parts_are_drawn_one_row_each() -> None:
+    parts = pd.DataFrame(
+        {"label": ["A", "A", "B"], "domain": ["clinical", "ctDNA", "clinical"], "mean_abs": 0.1}
+    )
+    spec = split_chart(parts.assign(low=0.0, high=0.2), COLOURS, ABOUT)
+    assert sort_of(spec) == ["A", "B"]
+
+
+def test_charts_that_the_pages_script_fills_have_no_data_of_their_own() -> None:
+    charts = {
+        "points": dependence_chart("numeric", ABOUT), "steps": waterfall_chart(ABOUT),
+        "trajectory": trajectory_chart(["baseline", "c2"], ABOUT),
+    }  # fmt: skip
+    for name, spec in charts.items():
+        assert datasets(spec) == []
+        assert f"'name': '{name}'" in str(spec)
+    assert "jitter" in str(dependence_chart("categorical", ABOUT))
+    assert "jitter" not in str(charts["points"])
+
+
+def test_a_spec_can_be_drawn_on_a_canvas() -> None:
+    import altair as alt  # noqa: PLC0415
+
+    chart = alt.Chart(data_of(pd.DataFrame({"x": [1]}))).mark_point(color=GREY).encode(x="x:Q")
+    assert spec_of(chart, "d", 10, canvas=True)["usermeta"]["embedOptions"] == {"renderer": "canvas"}
+    assert spec_of(chart, "d", 10)["usermeta"] == {"embedOptions": {"renderer": "svg"}, "about": {}}
