@@ -7,6 +7,7 @@ import typer
 
 from pipeline.project.console import reported_errors, stderr, stdout
 from pipeline.project.root import model_address, user_path
+from pipeline.project.run_lock import run_lock
 from pipeline.project.study import active_study
 
 app = typer.Typer()
@@ -142,8 +143,10 @@ def sync(
         if rev:
             stdout().print(track_revision(rev), markup=False, highlight=False, soft_wrap=True)
             return
-        check_out()
-        added = track_state(workspace_state(active_study()))
+        study = active_study()
+        with run_lock(study, wait=False):
+            check_out()
+            added = track_state(workspace_state(study))
     stdout().print(added.told)
 
 

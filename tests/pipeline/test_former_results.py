@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from pipeline.project.lifeline import watch
 from pipeline.project.run_lock import LOCK, RunLockError, run_lock
 from pipeline.project.supervisor import Failure
 
+ROOT = Path(__file__).parents[2]
 METRICS, LOCKED = Path("artifacts/b/metrics/c2.json"), Path("dvc.lock")
 
 
@@ -90,6 +92,23 @@ def test_what_cannot_be_brought_back_is_said(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(former_results.shutil, "move", refuse)
     assert "could not be brought back (the disk is full" in former_results.restored()
     assert former_results.is_kept()
+
+
+def test_git_merges_no_state_line_by_line(checkout: Path) -> None:
+    def git(*words: str) -> int:
+        who = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+        return subprocess.run(["git", *who, *words], check=False, capture_output=True).returncode
+
+    shutil.copy(ROOT / ".gitattributes", checkout)
+    git("checkout", "-q", "-b", "ours")
+    for branch, first, last in (("ours", 1, 1), ("theirs", 2, 1), ("ours", 1, 2)):
+        git("checkout", "-q", "-B" if branch == "theirs" else "-q", branch)
+        for path in (LOCKED, METRICS):
+            path.write_text(f"a: {first}\n" + "x: 1\n" * 20 + f"b: {last}\n")
+        git("add", "-A")
+        git("commit", "-q", "-m", branch)
+    assert git("merge", "-q", "theirs") == 1
+    assert LOCKED.read_text() == METRICS.read_text() == "a: 1\n" + "x: 1\n" * 20 + "b: 2\n"
 
 
 def test_the_lock_is_held_while_any_process_of_the_run_lives() -> None:
