@@ -13,7 +13,6 @@ from features.cohort import build_cohort
 from models.rules.inputs import inputs_from_tables
 from models.rules.table import decide, parse_rules
 from pipeline.project.console import stdout
-from pipeline.project.files import read_yaml
 from pipeline.simulation_checks.populations import read_simulation_spec
 from pipeline.sources.simulator import simulate
 
@@ -25,10 +24,10 @@ def main() -> None:
     spec = read_simulation_spec(Path("configs/study.yaml"), Path("configs"))
     table = Table("step", "goal (s)", "processor time (s)", title=f"{PATIENTS:,} simulated patients")
     began = process_time()
-    made = simulate(spec.simulation, n=PATIENTS, rules=spec.rules)
+    made = simulate(spec.simulation, n=PATIENTS, rules=spec.by.rules)
     table.add_row("simulate", "20", f"{process_time() - began:.2f}")
-    cohort = build_cohort(made.tables, spec.study, read_yaml(Path("configs/eligibility.yaml"))).frame
-    rules = parse_rules(spec.rules)
+    cohort = build_cohort(made.tables, spec.study, spec.by.eligibility).frame
+    rules = parse_rules(spec.by.rules)
     began = process_time()
     inputs = inputs_from_tables(made.tables, cohort, rules)
     table.add_row("read the inputs of the rules at three nodes", "-", f"{process_time() - began:.2f}")

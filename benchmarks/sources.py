@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.assemble import assemble
-from features.cohort import build_cohort
-from features.landmarks import parse_landmarks
-from pipeline.project.configs import read_contract, read_feature_settings, read_rules
+from features.study import parse_study
 from pipeline.project.files import read_yaml
+from pipeline.sources.ingest import ingest
 from pipeline.sources.mapped import with_standards
-from pipeline.stages.raw import ingest
+from pipeline.sources.prepare import prepare, read_preparation
 
 CONFIGS = Path("configs")
 PATIENTS, VARIANTS, LESIONS = 10_000, 1_000_000, 200_000
@@ -90,20 +88,17 @@ def study() -> dict[str, Any]:
 
 def main() -> None:
     """Time reading, checking and features; memory is the process's peak."""
-    contract, content = read_contract(CONFIGS / "contract"), study()
-    genes = CONFIGS / "rules" / "pam_genes.csv"
-    settings = read_feature_settings(CONFIGS / "features.yaml", genes)
-    rules = read_rules(CONFIGS / "rules" / "nct07239271.yaml", genes)
+    content = parse_study(study())
+    by = read_preparation(content, CONFIGS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_files(folder)
         start, cpu = time.perf_counter(), time.process_time()
-        identifiers = read_yaml(CONFIGS / "identifiers.yaml")
-        raw = ingest(content, folder, contract, identifiers, rules)
+        raw = ingest(content, folder, by.contract, by.identifiers, by.rules)
         read, read_cpu = time.perf_counter() - start, time.process_time() - cpu
-        cohort = build_cohort(raw.tables, content, read_yaml(CONFIGS / "eligibility.yaml")).frame
-        for landmark in parse_landmarks(content).values():
-            assemble(raw.tables, cohort, landmark, content, settings, contract)
+        prepared = prepare(raw.tables, by)
+        for landmark in content.landmark_names:
+            prepared.features(landmark)
         whole, whole_cpu = time.perf_counter() - start, time.process_time() - cpu
     rows = {name: len(raw.tables[name]) for name in ("ctdna_variants", "lesions")}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -10,11 +10,21 @@ from features import clinical, ctdna, imaging, pathology
 from features.contract import Contract
 from features.definitions import NOT_TAKEN
 from features.errors import UserError
-from features.feature import STATE_SUFFIX, Feature, FeatureError, contract_columns, without_missing_levels
-from features.landmarks import Landmark, visible
+from features.feature import (
+    STATE_SUFFIX,
+    BuildContext,
+    Feature,
+    FeatureError,
+    contract_columns,
+    without_missing_levels,
+)
+from features.keys import unknown_name
+from features.landmarks import visible
+from features.settings import FeatureSettings
+from features.study import ADAPTIVE_ONLY, Landmark, Study
 
 Builder = Callable[
-    [Mapping[str, pd.DataFrame], pd.Index, Mapping[str, Any]], tuple[pd.DataFrame, list[Feature]]
+    [Mapping[str, pd.DataFrame], pd.Index, Any, BuildContext], tuple[pd.DataFrame, list[Feature]]
 ]
 BUILDERS: dict[str, Builder] = {
     "clinical": clinical.build,
@@ -22,7 +32,6 @@ BUILDERS: dict[str, Builder] = {
     "ctdna": ctdna.build,
     "imaging": imaging.build,
 }
-ADAPTIVE_ONLY = "adaptive_arm"
 
 
 class LeakageError(UserError):
@@ -45,16 +54,31 @@ class Assembled:
     absent_domains: tuple[str, ...]
     absent: tuple[str, ...]
 
+    def description(self, landmark: str) -> dict[str, Any]:
+        """Return every feature with its share of missing values, what is absent, what came late, as JSON."""
+        missing = self.frame.isna().mean()
+        features = [
+            feature.as_dict() | {"share_missing": float(missing[feature.name])} for feature in self.features
+        ]
+        return {
+            "landmark": landmark,
+            "patients": len(self.frame),
+            "features": features,
+            "absent_domains": list(self.absent_domains),
+            "absent_features": list(self.absent),
+            "late": self.late.to_dict("records"),
+        }
+
 
 def assemble(
     tables: Mapping[str, pd.DataFrame],
     cohort: pd.DataFrame,
     landmark: Landmark,
-    study: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    study: Study,
+    settings: FeatureSettings,
     contract: Contract,
 ) -> Assembled:
-    """Build the features of every patient at risk at the landmark, from what was known at her decision.
+    """Build the features of every patient at risk at the landmark, from what was known at the decision.
 
     Rewriting anything recorded later does not change a bit of the result, nor does the order of the rows.
 
@@ -64,13 +88,11 @@ def assemble(
         Validated raw tables.
     cohort : DataFrame
         ``Cohort.frame``: usubjid, arm, at_risk_<landmark>, decision_<landmark>.
-    study : mapping
-        The study file: ``features.domains`` in order, ``features.state_indicators`` by domain (default true).
-        Optionally ``features.after_baseline: adaptive_arm`` (after the first landmark the adaptive arm only,
-        at the first no domain whose states stand for the arm), and ``features.not_planned`` (domain -> arms
-        without it after the first visit).
-    settings : mapping
-        configs/features.yaml, its ``ctdna.gene_sets`` filled.
+    study : Study
+        Its feature plan. With ``after_baseline: adaptive_arm``, after the first landmark the adaptive arm
+        only, and at the first no domain whose states stand for the arm.
+    settings : FeatureSettings
+        configs/features.yaml, its gene sets filled.
 
     Raises
     ------
@@ -84,7 +106,7 @@ def assemble(
     decisions = at_risk.set_index("usubjid")[f"decision_{landmark.name}"]
     seen = visible(tables, landmark, decisions, contract)
     frames, features, absent_domains = [], [], []
-    for domain in study["features"]["domains"]:
+    for domain in study.features.domains:
         frame, described = _build(domain, seen.tables, at_risk, landmark, study, settings, contract)
         frames.append(frame)
         features += described
@@ -106,70 +128,66 @@ def _build(
     tables: Mapping[str, pd.DataFrame],
     at_risk: pd.DataFrame,
     landmark: Landmark,
-    study: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    study: Study,
+    settings: FeatureSettings,
     contract: Contract,
 ) -> tuple[pd.DataFrame, list[Feature]]:
     """Build one domain, with its states, which must not stand for the arm, or without them."""
     if domain not in BUILDERS:
-        raise FeatureError(f"study file, features.domains: {domain} is none of {', '.join(BUILDERS)}")
+        raise FeatureError(f"study file, features.domains: {unknown_name(domain, list(BUILDERS))}")
     arm = at_risk.set_index("usubjid")["arm"]
-    own = _domain_settings(domain, arm, landmark, study, settings, contract)
-    frame, features = BUILDERS[domain](tables, arm.index, own)
-    if not study["features"].get("state_indicators", {}).get(domain, True):
-        return without_missing_levels(frame, features, own["missing_levels"])
-    found = _state_of_arm(frame, arm, settings)
-    if found is None:
+    section = getattr(settings, domain)
+    context = _context(domain, arm, landmark, study, settings, contract)
+    frame, features = BUILDERS[domain](tables, arm.index, section, context)
+    if not study.features.has_states(domain):
+        return without_missing_levels(frame, features, section.missing_levels)
+    state = _state_of_arm(frame, arm, settings)
+    if state is None:
         return frame, features
-    if study["features"].get("after_baseline") == ADAPTIVE_ONLY:
+    if study.features.adaptive_only:
         return frame[[]], []
     raise LeakageError(
-        f"{found}, but for patients of another arm, so it would stand for the arm: set "
+        f"{state}, but for patients of another arm, so it would stand for the arm: set "
         f"features.after_baseline: {ADAPTIVE_ONLY} in the study file, or switch the state indicators off"
     )
 
 
-def _at_risk(cohort: pd.DataFrame, landmark: Landmark, study: Mapping[str, Any]) -> pd.DataFrame:
+def _at_risk(cohort: pd.DataFrame, landmark: Landmark, study: Study) -> pd.DataFrame:
     """Return the cohort rows of patients at risk, sorted; only the adaptive arm if the study has it so."""
     kept = cohort.loc[cohort[f"at_risk_{landmark.name}"].astype(bool)]
-    first = study["landmarks"][0]
-    if study["features"].get("after_baseline") == ADAPTIVE_ONLY and landmark.name != first:
-        kept = kept.loc[kept["arm"] == study["adaptive_arm"]]
+    first = study.landmark_names[0]
+    if study.features.adaptive_only and landmark.name != first:
+        kept = kept.loc[kept["arm"] == study.adaptive_arm]
     if kept.empty:
         raise FeatureError(f"landmark {landmark.name}: none of {len(cohort)} patients is at risk")
     return kept.sort_values("usubjid", ignore_index=True)
 
 
-def _domain_settings(
+def _context(
     domain: str,
     arm: pd.Series,
     landmark: Landmark,
-    study: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    study: Study,
+    settings: FeatureSettings,
     contract: Contract,
-) -> dict[str, Any]:
-    """Return the domain's part of the settings, with what the study and the contract add to it."""
-    own = dict(settings[domain])
-    wanted = own.get("columns", {})
-    vocabulary = {name: study.get(name, ()) for name in ("visits", "arms", "regimens")}
-    return own | {
-        "columns": contract_columns(contract, wanted, domain, landmark.visits[0], vocabulary),
-        "visits": landmark.visits,
-        "cycles": landmark.cycles,
-        "regimens": vocabulary["regimens"],
-        "not_planned": arm.isin(study["features"].get("not_planned", {}).get(domain, [])),
-    }
+) -> BuildContext:
+    """Return what the study, the landmark and the contract add to the domain's settings."""
+    wanted = getattr(getattr(settings, domain), "columns", {})
+    columns = contract_columns(contract, wanted, domain, landmark.visits[0], study.vocabulary)
+    not_planned = arm.index[arm.isin(list(study.features.not_planned.get(domain, ())))]
+    regimens = study.vocabulary["regimens"]
+    return BuildContext(landmark.visits, landmark.cycles, columns, regimens, not_planned)
 
 
-def _state_of_arm(frame: pd.DataFrame, arm: pd.Series, settings: Mapping[str, Any]) -> str | None:
+def _state_of_arm(frame: pd.DataFrame, arm: pd.Series, settings: FeatureSettings) -> str | None:
     """Return the state that is not planned throughout one arm only, or lacking there and known elsewhere.
 
     Arms of fewer than ``min_arm_patients`` patients are passed over; ``min_share_known`` is the share of
     patients of another arm from which on a state that one arm lacks altogether is no chance.
     """
-    large = arm.map(arm.value_counts()) >= settings["min_arm_patients"]
+    large = arm.map(arm.value_counts()) >= settings.min_arm_patients
     for name in (column for column in frame.columns if column.endswith(STATE_SUFFIX)):
-        for levels, known in ((["not_planned"], 0.0), (NOT_TAKEN, settings["min_share_known"])):
+        for levels, known in ((["not_planned"], 0.0), (NOT_TAKEN, settings.min_share_known)):
             lacking = frame[name].isin(levels)[large].groupby(arm[large]).mean()
             without = lacking.index[lacking == 1]
             if len(without) and (1 - lacking).max() > known:

@@ -1,17 +1,20 @@
-"""Clinical features: the patient and her tumour at randomisation, and the regimen she has been given."""
+"""Clinical features: the patient and the tumour at randomisation, and the regimen given since."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
-from features.feature import Feature, as_they_stand, collect, from_template, one_per_patient
+from features.feature import BuildContext, Feature, as_they_stand, collect, from_template, one_per_patient
+from features.settings import ClinicalSettings
 
 DOMAIN = "clinical"
 
 
 def build(
-    tables: Mapping[str, pd.DataFrame], patients: pd.Index, settings: Mapping[str, Any]
+    tables: Mapping[str, pd.DataFrame],
+    patients: pd.Index,
+    settings: ClinicalSettings,
+    context: BuildContext,
 ) -> tuple[pd.DataFrame, list[Feature]]:
     """Return the clinical features of `patients`: frame with that index, and what each column is.
 
@@ -19,15 +22,11 @@ def build(
     ----------
     tables : mapping
         Visible tables.
-    settings : mapping
-        ``columns`` (contract columns), ``regimen_from_cycle``, ``regimen_received``, ``visits`` and
-        ``cycles`` of the landmark, and the study's ``regimens``.
     """
-    columns = as_they_stand(settings["columns"], tables, patients)
-    cycles = settings["cycles"]
-    if "exposure" in tables and cycles is not None and cycles >= settings["regimen_from_cycle"]:
-        known_at = settings["visits"][-1]
-        feature = from_template(settings["regimen_received"], DOMAIN, known_at, settings["regimens"])
+    columns = as_they_stand(context.columns, tables, patients)
+    cycles = context.cycles
+    if "exposure" in tables and cycles is not None and cycles >= settings.regimen_from_cycle:
+        feature = from_template(settings.regimen_received, DOMAIN, context.visits[-1], context.regimens)
         columns.append((feature, last_regimen(tables["exposure"], patients)))
     return collect(columns, patients)
 

@@ -1,16 +1,16 @@
 """Who is analysed: all randomised patients, their outcome, their eligibility, and who is at risk when."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import and_, or_
 from typing import Any
 
 import pandas as pd
 
 from features.definitions import BREAST_ONLY, pcr
+from features.eligibility import Criterion, criteria_met
 from features.errors import UserError
-from features.landmarks import Landmark, decision_dates, next_cycle_start, parse_landmarks
+from features.landmarks import decision_dates, next_cycle_start
+from features.study import Landmark, OutcomeRule, Study
 
 SLNB = "sentinel_node_positive_before_treatment"
 
@@ -37,8 +37,8 @@ class Cohort:
 
 def build_cohort(
     tables: Mapping[str, pd.DataFrame],
-    study: Mapping[str, Any],
-    eligibility: Mapping[str, Any],
+    study: Study,
+    criteria: Sequence[Criterion],
     data_cut: pd.Timestamp | None = None,
     *,
     outcome_needed: bool = True,
@@ -47,9 +47,9 @@ def build_cohort(
 
     Parameters
     ----------
-    study : mapping
-        The study file: visits, landmarks, schedule, ``outcome.definition``, ``outcome.counted_as_failure``.
-    eligibility : mapping
+    study : Study
+        Its visits, landmarks and outcome.
+    criteria : sequence of Criterion
         configs/eligibility.yaml.
     data_cut : Timestamp, optional
         Surgery after it is not due, and departures after it have not happened.
@@ -66,25 +66,25 @@ def build_cohort(
     if subjects.empty:
         raise CohortError("subjects: no patients, so there is no cohort")
     known = _until(tables, data_cut)
-    outcome = outcomes(known, study["outcome"])
+    outcome = outcomes(known, study.outcome)
     if outcome_needed:
-        _require_two_classes(outcome, study["outcome"]["definition"])
-    criteria = criteria_met(tables, eligibility["criteria"], study["visits"][0])
-    excluding = [c["id"] for c in eligibility["criteria"] if c["excluding"]]
+        _require_two_classes(outcome, study.outcome.definition)
+    met = criteria_met(tables, criteria, study.visits[0])
+    excluding = [criterion.id for criterion in criteria if criterion.excluding]
     frame = subjects[["siteid", "arm", "rand_date"]].copy()
-    frame["eligible"] = criteria[excluding].fillna(value=True).all(axis=1).astype(bool)
+    frame["eligible"] = met[excluding].fillna(value=True).all(axis=1).astype(bool)
     frame[["outcome", "outcome_status"]] = outcome[["outcome", "outcome_status"]]
     at_risk = {}
-    for landmark in parse_landmarks(study).values():
+    for landmark in study.landmarks.values():
         frame[f"decision_{landmark.name}"] = decision_dates(tables, landmark)
         reason = not_at_risk(known, landmark, frame[f"decision_{landmark.name}"], data_cut)
         frame[f"at_risk_{landmark.name}"] = reason.isna()
         at_risk[landmark.name] = _at_risk_counts(reason, frame["arm"])
-    flow = _flow(frame, outcome, criteria, eligibility["criteria"]) | {"landmarks": at_risk}
-    return Cohort(frame.reset_index(), flow, criteria)
+    flow = _flow(frame, outcome, met, criteria) | {"landmarks": at_risk}
+    return Cohort(frame.reset_index(), flow, met)
 
 
-def outcomes(tables: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> pd.DataFrame:
+def outcomes(tables: Mapping[str, pd.DataFrame], rule: OutcomeRule) -> pd.DataFrame:
     """Return outcome, outcome_status and, for missing ones, the reason; index usubjid, sorted.
 
     Composite: who left before surgery for a reason in ``counted_as_failure`` has outcome 0. Surgery not yet
@@ -95,15 +95,15 @@ def outcomes(tables: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) ->
     surgery = tables["surgery"].set_index("usubjid").reindex(patients.index)
     left = _departures(tables, patients.index)
     before_surgery = ~(left["event_date"] > surgery["surgery_date"])
-    failed = left["reason"].isin(settings["counted_as_failure"]) & before_surgery
+    failed = left["reason"].isin(rule.counted_as_failure) & before_surgery
     operated = surgery["performed"] == "Y"
-    found = pcr(surgery, patients["pre_nat_slnb"], settings["definition"]).where(operated)
+    found = pcr(surgery, patients["pre_nat_slnb"], rule.definition).where(operated)
     frame = found.mask(failed, 0.0).to_frame("outcome").assign(outcome_status="missing")
     frame.loc[found.notna(), "outcome_status"] = "observed"
     frame.loc[surgery["performed"] == "not_due", "outcome_status"] = "not_due"
     frame.loc[failed, "outcome_status"] = "counted_as_failure"
     reason = left["reason"].fillna("not_operated").mask(operated, "pathology_not_evaluable")
-    if settings["definition"] not in {BREAST_ONLY, "recorded"}:
+    if rule.definition not in {BREAST_ONLY, "recorded"}:
         reason = reason.mask(operated & (patients["pre_nat_slnb"] == "positive"), SLNB)
     frame["missing_reason"] = reason.where(frame["outcome_status"] == "missing")
     return frame
@@ -115,7 +115,7 @@ def not_at_risk(
     decision: pd.Series,
     data_cut: pd.Timestamp | None = None,
 ) -> pd.Series:
-    """Return why each patient is not at risk at the landmark, NaN where she is; index usubjid.
+    """Return why each patient is not at risk at the landmark, NaN for those who are; index usubjid.
 
     At risk: alive, consenting, without progression or surgery, on protocol treatment at the decision date.
     Whoever left or was operated on that day or before is not. A departure without a date counts as before the
@@ -130,58 +130,6 @@ def not_at_risk(
         reason = reason.mask(decision > data_cut, "not_reached")
     reason = reason.mask(surgery["surgery_date"] <= decision, "surgery")
     return reason.mask((left["event_date"] <= decision) | undated, left["reason"])
-
-
-def criteria_met(
-    tables: Mapping[str, pd.DataFrame], criteria: list[Mapping[str, Any]], visit: str
-) -> pd.DataFrame:
-    """Judge every eligibility criterion: index usubjid (sorted), one nullable boolean column per criterion.
-
-    NA = cannot be judged; ``all`` and ``any`` follow three-valued logic. Laboratory tests are of `visit`.
-    """
-    patients = tables["subjects"].set_index("usubjid").sort_index().index
-    return pd.DataFrame({c["id"]: _met(c["rule"], tables, patients, visit) for c in criteria}, index=patients)
-
-
-def _met(
-    rule: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], patients: pd.Index, visit: str
-) -> pd.Series:
-    """Judge one rule: a condition, or a combination of rules."""
-    for name, combine in (("all", and_), ("any", or_), ("first_known", pd.Series.combine_first)):
-        if name in rule:
-            return reduce(combine, [_met(part, tables, patients, visit) for part in rule[name]])
-    value, limit = _recorded(rule, tables, patients, visit)
-    if rule.get("known"):
-        known = value.notna().astype("boolean")
-        return known if value.notna().any() else known.mask(known.notna())
-    value = value.mask(value.isin(rule.get("unknown", [])))
-    judged = [value.isin(rule["among"])] if "among" in rule else []
-    judged += [value >= rule["low"]] if "low" in rule else []
-    judged += [value <= rule["high"]] if "high" in rule else []
-    judged += [value > rule["above"]] if "above" in rule else []
-    judged += [value < rule["below"]] if "below" in rule else []
-    judged += [value <= rule["high_uln"] * limit] if "high_uln" in rule else []
-    unjudged = value.isna() | (limit.isna() if "high_uln" in rule else False)
-    return reduce(and_, judged).astype("boolean").mask(unjudged)
-
-
-def _recorded(
-    rule: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], patients: pd.Index, visit: str
-) -> tuple[pd.Series, pd.Series]:
-    """Return the value a condition asks for and its upper limit of normal, per patient; NaN for none."""
-    nothing = pd.Series(index=patients, dtype="float64")
-    if "test" not in rule:
-        if rule["table"] not in tables:
-            return nothing, nothing
-        return tables[rule["table"]].set_index("usubjid")[rule["column"]].reindex(patients), nothing
-    if "labs" not in tables:
-        return nothing, nothing
-    labs = tables["labs"]
-    chosen = labs.loc[(labs["testcd"] == rule["test"]) & (labs["visit"] == visit)].set_index("usubjid")
-    if "unit" in rule:
-        chosen = chosen.loc[chosen["unit"].isna() | (chosen["unit"] == rule["unit"])]
-    chosen = chosen.reindex(patients)
-    return chosen["value"], chosen["uln"]
 
 
 def _until(tables: Mapping[str, pd.DataFrame], data_cut: pd.Timestamp | None) -> dict[str, pd.DataFrame]:
@@ -227,7 +175,7 @@ def _at_risk_counts(reason: pd.Series, arm: pd.Series) -> dict[str, Any]:
 
 
 def _flow(
-    frame: pd.DataFrame, outcome: pd.DataFrame, criteria: pd.DataFrame, declared: list[Mapping[str, Any]]
+    frame: pd.DataFrame, outcome: pd.DataFrame, met: pd.DataFrame, criteria: Sequence[Criterion]
 ) -> dict[str, Any]:
     """Count the cohort from randomisation to outcome."""
     return {
@@ -235,13 +183,13 @@ def _flow(
         "by_arm": _counts(frame["arm"]),
         "criteria": [
             {
-                "id": c["id"],
-                "text": c["text"],
-                "excluding": c["excluding"],
-                "violated": int((~criteria[c["id"]]).sum()),
-                "not_assessable": int(criteria[c["id"]].isna().sum()),
+                "id": criterion.id,
+                "text": criterion.text,
+                "excluding": criterion.excluding,
+                "violated": int((~met[criterion.id]).sum()),
+                "not_assessable": int(met[criterion.id].isna().sum()),
             }
-            for c in declared
+            for criterion in criteria
         ],
         "eligible": int(frame["eligible"].sum()),
         "eligible_by_arm": _counts(frame.loc[frame["eligible"], "arm"]),

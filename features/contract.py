@@ -5,14 +5,14 @@ from here too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
 from features.affected_rows import AffectedRows
 from features.cells import DTYPES, as_text, as_type, looks_like
 from features.errors import UserError
-from features.identifiers import find_identifiers
+from features.identifiers import IdentifierPatterns, find_identifiers
 from features.specification import (
     ColumnSpec,
     Contract,
@@ -101,7 +101,7 @@ def validate(
     tables: Mapping[str, pd.DataFrame],
     contract: Contract,
     vocabulary: Mapping[str, Sequence[str]],
-    identifiers: Mapping[str, Any] | None = None,
+    identifiers: IdentifierPatterns | None = None,
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
     """Read raw tables as the contract's types and report every violation; nothing is raised on bad data.
 
@@ -111,7 +111,7 @@ def validate(
         Raw tables by contract name, cells of any dtype, rows and columns in any order. Not changed.
     vocabulary : mapping
         The study's ``visits``, ``arms`` and ``regimens``: levels that the contract leaves to the study.
-    identifiers : mapping, optional
+    identifiers : IdentifierPatterns, optional
         configs/identifiers.yaml. Without it direct identifiers are not looked for: only for tables that the
         project has made itself.
 
@@ -238,7 +238,7 @@ def _unit_suspicions(values: pd.Series, table: str, column: ColumnSpec) -> Itera
 
 
 def _direct_identifiers(
-    raw: pd.DataFrame, table: str, spec: TableSpec | None, identifiers: Mapping[str, Any] | None
+    raw: pd.DataFrame, table: str, spec: TableSpec | None, identifiers: IdentifierPatterns | None
 ) -> list[_Finding]:
     if identifiers is None:
         return []

@@ -4,8 +4,8 @@ A sample that was not planned, not taken, not evaluable, detected below the limi
 positive are six states, never one number. Allele fractions of different kinds of assay never share a column.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from features.definitions import (
     sample_states,
 )
 from features.feature import (
+    BuildContext,
     Feature,
     FeatureError,
     NamedSeries,
@@ -28,12 +29,16 @@ from features.feature import (
     collect,
     from_template,
 )
+from features.settings import CtdnaSettings
 
 DOMAIN = "ctdna"
 
 
 def build(
-    tables: Mapping[str, pd.DataFrame], patients: pd.Index, settings: Mapping[str, Any]
+    tables: Mapping[str, pd.DataFrame],
+    patients: pd.Index,
+    settings: CtdnaSettings,
+    context: BuildContext,
 ) -> tuple[pd.DataFrame, list[Feature]]:
     """Return the ctDNA features of `patients`: frame with that index, and what each column is.
 
@@ -43,8 +48,6 @@ def build(
     ----------
     tables : mapping
         Visible tables.
-    settings : mapping
-        The ctdna part of configs/features.yaml and ``visits`` of the landmark.
 
     Raises
     ------
@@ -56,16 +59,19 @@ def build(
     samples = tables["ctdna_samples"].reset_index(drop=True)
     samples["state"] = sample_states(samples)
     variants = on_samples(tables["ctdna_variants"], samples) if "ctdna_variants" in tables else None
-    found = [sample_quantities(samples, variants, settings), gene_status(samples, variants, settings)]
+    found = [
+        sample_quantities(samples, variants, settings),
+        gene_status(samples, variants, settings.gene_sets),
+    ]
     found.append(samples[["usubjid", "visit", "state", "lod_vaf"]])
     rows = pd.concat(found, axis=1).assign(assay=_assay_type(samples)).set_index("usubjid")
     seen = set(rows.loc[rows["state"].isin(EVALUABLE), "assay"])
-    used = {kind: entry for kind, entry in settings["assays"].items() if kind in seen}
-    settings = {**settings, "assays": used}
-    at = {v: rows.loc[rows["visit"] == v].reindex(patients) for v in settings["visits"]}
+    settings = replace(settings, assays={k: assay for k, assay in settings.assays.items() if k in seen})
+    at = {v: rows.loc[rows["visit"] == v].reindex(patients) for v in context.visits}
     at = {visit: _without_result(frame) for visit, frame in at.items() if frame["visit"].notna().any()}
     columns = [column for visit, frame in at.items() for column in _of_visit(frame, visit, settings)]
-    columns += _changes(at, settings) + _courses(at, settings) + _assay(at, settings)
+    first = context.first_visit
+    columns += _changes(at, settings, first) + _courses(at, settings, first) + _assay(at, settings, first)
     return collect(columns, patients)
 
 
@@ -75,7 +81,7 @@ def _without_result(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def sample_quantities(
-    samples: pd.DataFrame, variants: pd.DataFrame | None, settings: Mapping[str, Any]
+    samples: pd.DataFrame, variants: pd.DataFrame | None, settings: CtdnaSettings
 ) -> pd.DataFrame:
     """Return vaf_max, vaf_mean, mtm (log10) and n_variants of each evaluable sample, else NaN.
 
@@ -85,7 +91,7 @@ def sample_quantities(
     without any row in `variants` has no vaf_max, and n_variants as the laboratory counted them. Without
     `variants` there is neither.
     """
-    floor = _assay_type(samples).map({k: v["vaf_floor"] for k, v in settings["assays"].items()})
+    floor = _assay_type(samples).map({kind: assay.vaf_floor for kind, assay in settings.assays.items()})
     vaf = {"vaf_mean": samples["mean_vaf"]}
     counted = {}
     if variants is not None:
@@ -98,7 +104,7 @@ def sample_quantities(
     negative = samples["state"] == "negative"
     logged = {k: np.log10(v.mask(negative, 0.0).clip(lower=floor)) for k, v in vaf.items()}
     mtm = samples["mtm_per_ml"].mask(negative, 0.0)
-    logged["mtm"] = np.log10(mtm.clip(lower=settings["mtm_floor"]))
+    logged["mtm"] = np.log10(mtm.clip(lower=settings.mtm_floor))
     counted = {k: v.mask(negative, 0.0) for k, v in counted.items()}
     quantities = pd.DataFrame(logged | counted, index=samples.index)
     return quantities.where(samples["state"].isin(EVALUABLE))
@@ -129,14 +135,14 @@ def _tumour_variants(samples: pd.DataFrame, variants: pd.DataFrame) -> pd.DataFr
 
 
 def gene_status(
-    samples: pd.DataFrame, variants: pd.DataFrame | None, settings: Mapping[str, Any]
+    samples: pd.DataFrame, variants: pd.DataFrame | None, gene_sets: Mapping[str, Sequence[str]]
 ) -> pd.DataFrame:
     """Return `definitions.mutation_status` per sample and gene set; unknown where it gives a reason."""
     if variants is None:
         return pd.DataFrame(index=samples.index)
     status = {}
     detected = samples["state"].isin(DETECTED)
-    for name, genes in settings["gene_sets"].items():
+    for name, genes in gene_sets.items():
         if not genes:
             raise FeatureError(f"features settings, ctdna.gene_sets.{name}: no genes are given")
         found = mutation_status(samples, detected, variants, genes)
@@ -170,47 +176,47 @@ def course(states: pd.DataFrame, visit: str) -> pd.Series:
     return choose(states.index, cases, "not_evaluable")
 
 
-def _of_visit(frame: pd.DataFrame, visit: str, settings: Mapping[str, Any]) -> list[NamedSeries]:
+def _of_visit(frame: pd.DataFrame, visit: str, settings: CtdnaSettings) -> list[NamedSeries]:
     """Return state, quantities by kind of assay, and gene status at one visit."""
-    columns = [(from_template(settings["state"], DOMAIN, visit, visit=visit), frame["state"])]
-    for quantity, template in settings["quantities"].items():
-        for assay, entry in settings["assays"].items() if quantity in frame else ():
-            feature = from_template(template, DOMAIN, visit, visit=visit, suffix=entry["suffix"])
-            columns.append((feature, frame[quantity].where(frame["assay"] == assay)))
-    for genes in settings["gene_sets"]:
+    columns = [(from_template(settings.state, DOMAIN, visit, visit=visit), frame["state"])]
+    for quantity, template in settings.quantities.items():
+        for kind, assay in settings.assays.items() if quantity in frame else ():
+            feature = from_template(template, DOMAIN, visit, visit=visit, suffix=assay.suffix)
+            columns.append((feature, frame[quantity].where(frame["assay"] == kind)))
+    for genes in settings.gene_sets:
         if genes in frame:
-            feature = from_template(settings["genes"], DOMAIN, visit, visit=visit, genes=genes)
+            feature = from_template(settings.genes, DOMAIN, visit, visit=visit, genes=genes)
             columns.append((feature, frame[genes].fillna("unknown")))
     return columns
 
 
-def _changes(at: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> list[NamedSeries]:
+def _changes(at: Mapping[str, pd.DataFrame], settings: CtdnaSettings, first_visit: str) -> list[NamedSeries]:
     """Return the log10 changes since the first visit, between samples of the same kind of assay."""
-    first = at.get(settings["visits"][0])
+    first = at.get(first_visit)
     if first is None:
         return []
     columns = []
     for visit, frame in list(at.items())[1:]:
-        for quantity, template in settings["changes"].items():
+        for quantity, template in settings.changes.items():
             change = frame[quantity] - first[quantity]
-            for assay, entry in settings["assays"].items():
-                feature = from_template(template, DOMAIN, visit, visit=visit, suffix=entry["suffix"])
-                same = (frame["assay"] == assay) & (first["assay"] == assay)
+            for kind, assay in settings.assays.items():
+                feature = from_template(template, DOMAIN, visit, visit=visit, suffix=assay.suffix)
+                same = (frame["assay"] == kind) & (first["assay"] == kind)
                 columns.append((feature, change.where(same)))
     return columns
 
 
-def _courses(at: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> list[NamedSeries]:
+def _courses(at: Mapping[str, pd.DataFrame], settings: CtdnaSettings, first_visit: str) -> list[NamedSeries]:
     """Return the course at every visit but the first, if the first has samples."""
-    if settings["visits"][0] not in at:
+    if first_visit not in at:
         return []
     states = pd.DataFrame({visit: frame["state"] for visit, frame in at.items()})
     return [
-        (from_template(settings["course"], DOMAIN, v, visit=v), course(states, v)) for v in states.columns[1:]
+        (from_template(settings.course, DOMAIN, v, visit=v), course(states, v)) for v in states.columns[1:]
     ]
 
 
-def _assay(at: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> list[NamedSeries]:
+def _assay(at: Mapping[str, pd.DataFrame], settings: CtdnaSettings, known_at: str) -> list[NamedSeries]:
     """Return kind and limit of detection of each patient's first sample that was taken."""
     first: pd.DataFrame | None = None
     for frame in at.values():
@@ -218,14 +224,12 @@ def _assay(at: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> list[
         first = taken if first is None else first.where(first["assay"].notna(), taken)
     if first is None:
         return []
-    known_at = settings["visits"][0]
-    levels = settings["assay"]["levels"]
     lod = np.log10(first["lod_vaf"].where(first["lod_vaf"] > 0))
     return [
-        (from_template(settings["lod"], DOMAIN, known_at), lod),
+        (from_template(settings.lod, DOMAIN, known_at), lod),
         (
-            from_template(settings["assay"], DOMAIN, known_at),
-            first["assay"].where(first["assay"].isin(levels)),
+            from_template(settings.assay, DOMAIN, known_at),
+            first["assay"].where(first["assay"].isin(settings.assay.levels)),
         ),
     ]
 

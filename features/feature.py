@@ -1,7 +1,7 @@
 """What a feature is, and how its description is read from the contract or from configs/features.yaml."""
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from features.contract import Contract
 from features.errors import UserError
+from features.settings import Template
 
 STATE_SUFFIX = "_state"
 """Ends the name of every feature that says how far a domain was observed at a visit."""
@@ -55,6 +56,27 @@ class Column:
     feature: Feature
 
 
+@dataclass(frozen=True)
+class BuildContext:
+    """What the study and the landmark add to a domain's settings.
+
+    `visits`, `cycles`: those of the landmark. `columns`: features that are contract columns as they stand.
+    `regimens`: those of the study. `not_planned`: the patients for whom the domain is not planned after the
+    first visit; empty where it is planned for all.
+    """
+
+    visits: tuple[str, ...]
+    cycles: int | None = None
+    columns: Sequence[Column] = ()
+    regimens: tuple[str, ...] = ()
+    not_planned: Collection[str] = ()
+
+    @property
+    def first_visit(self) -> str:
+        """The visit that changes are measured from."""
+        return self.visits[0]
+
+
 def contract_columns(
     contract: Contract,
     wanted: Mapping[str, Sequence[str]],
@@ -95,23 +117,23 @@ def contract_columns(
 
 
 def from_template(
-    template: Mapping[str, Any], domain: str, known_at: str, levels: Sequence[str] = (), **names: str
+    template: Template, domain: str, known_at: str, levels: Sequence[str] = (), **names: str
 ) -> Feature:
     """Describe a derived feature by its entry in configs/features.yaml, its placeholders filled with `names`.
 
     With levels (given, or in the entry) it is categorical, else numeric.
     """
-    levels = tuple(levels or template.get("levels", ()))
+    levels = tuple(levels or template.levels)
     return Feature(
-        name=template["name"].format(**names),
+        name=template.name.format(**names),
         domain=domain,
         kind="categorical" if levels else "numeric",
-        unit=template.get("unit", ""),
+        unit=template.unit,
         known_at=known_at,
         levels=levels,
-        low=template.get("low"),
-        high=template.get("high"),
-        description=template["description"].format(**names),
+        low=template.low,
+        high=template.high,
+        description=template.description.format(**names),
     )
 
 

@@ -1,18 +1,61 @@
 """Direct identifiers in raw tables: found by the name of a column, or by what its cells look like."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from pandas.api import types
 
 from features.cells import as_text
+from features.errors import UserError
+from features.keys import checked_fields, refuse_unknown_keys
+
+
+@dataclass(frozen=True)
+class CellPattern:
+    """A regular expression for cells; `not_in_keys`: not searched in key columns, which may look like it."""
+
+    pattern: str
+    not_in_keys: bool
+
+
+@dataclass(frozen=True)
+class IdentifierPatterns:
+    """What direct identifiers look like, by kind: regular expressions for column names, and for cells."""
+
+    names: Mapping[str, tuple[str, ...]]
+    cells: Mapping[str, CellPattern]
+
+
+def parse_identifiers(document: Any, where: str = "identifiers.yaml") -> IdentifierPatterns:
+    """Read configs/identifiers.yaml.
+
+    Raises
+    ------
+    UserError
+        If a key is unknown or missing, or a pattern is no regular expression.
+    """
+    sections = ("names", "values")
+    refuse_unknown_keys(document, sections, where, required=sections)
+    names = {kind: tuple(patterns) for kind, patterns in document["names"].items()}
+    cells = {
+        kind: CellPattern(**checked_fields(CellPattern, content, f"{where}, values, {kind}"))
+        for kind, content in document["values"].items()
+    }
+    for kind, patterns in [*names.items(), *((kind, (cell.pattern,)) for kind, cell in cells.items())]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise UserError(f"{where}, {kind}: {pattern} is no regular expression ({error})") from error
+    return IdentifierPatterns(names, cells)
 
 
 def find_identifiers(
     frame: pd.DataFrame,
-    patterns: Mapping[str, Any],
+    patterns: IdentifierPatterns,
     known: Collection[str],
     searched: Collection[str],
     keys: Collection[str],
@@ -23,9 +66,8 @@ def find_identifiers(
     ----------
     frame : DataFrame
         Raw table.
-    patterns : mapping
-        configs/identifiers.yaml: ``names`` (kind -> regular expressions for a column's name) and ``values``
-        (kind -> ``pattern`` for the cells, and ``not_in_keys``).
+    patterns : IdentifierPatterns
+        configs/identifiers.yaml.
     known : collection of str
         Columns of the contract; their names are not suspected.
     searched : collection of str
@@ -39,19 +81,17 @@ def find_identifiers(
         Column, kind of identifier, and True for the rows concerned. One kind at most for each column.
     """
     for column in sorted(map(str, frame.columns)):
-        kind = None if column in known else _suspected_name(column, patterns["names"])
+        kind = None if column in known else _suspected_name(column, patterns.names)
         if kind is not None:
             yield column, kind, frame[column].notna()
         elif column not in known or column in searched:
             wanted = {
-                k: v["pattern"]
-                for k, v in patterns["values"].items()
-                if not (v["not_in_keys"] and column in keys)
+                k: v.pattern for k, v in patterns.cells.items() if not (v.not_in_keys and column in keys)
             }
             yield from ((column, kind, rows) for kind, rows in _suspected_cells(frame[column], wanted))
 
 
-def _suspected_name(column: str, names: Mapping[str, list[str]]) -> str | None:
+def _suspected_name(column: str, names: Mapping[str, Sequence[str]]) -> str | None:
     parts = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", column)
     plain = re.sub(r"[\W_]+", "_", parts).strip("_").lower()
     return next((kind for kind, regexes in names.items() if any(re.search(r, plain) for r in regexes)), None)

@@ -1,17 +1,17 @@
 """Imaging features: target diameters, recorded response, and quantitative features such as tumour volume.
 
-One patient is followed by one method, that of her first scan: methods are never mixed within her columns.
+One patient is followed by one method, that of the first scan: methods are never mixed in a patient's row.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from features.definitions import target_sums
 from features.feature import (
+    BuildContext,
     Feature,
     FeatureError,
     NamedSeries,
@@ -21,16 +21,18 @@ from features.feature import (
     one_per_patient,
     safe_names,
 )
+from features.settings import ImagingSettings
 
 DOMAIN = "imaging"
 NO_RESPONSE = ("NE", "ND")
 SCAN = ["usubjid", "visit", "method"]
-SCALES = ("as_is", "log1p", "log10")
-CHANGES = ("relative", "difference")
 
 
 def build(
-    tables: Mapping[str, pd.DataFrame], patients: pd.Index, settings: Mapping[str, Any]
+    tables: Mapping[str, pd.DataFrame],
+    patients: pd.Index,
+    settings: ImagingSettings,
+    context: BuildContext,
 ) -> tuple[pd.DataFrame, list[Feature]]:
     """Return the imaging features of `patients`: frame with that index, and what each column is.
 
@@ -40,36 +42,34 @@ def build(
     ----------
     tables : mapping
         Visible tables.
-    settings : mapping
-        The imaging part of configs/features.yaml, ``visits`` of the landmark, and ``not_planned``: a boolean
-        series, index usubjid, true where imaging after the first visit is not planned in the patient's arm.
     """
     lesions = _read_by(tables.get("lesions"), settings)
     responses = _read_by(tables.get("response"), settings)
     scans = tables.get("imaging_features")
-    method = followed_by(lesions, responses, settings)
+    method = followed_by(lesions, responses, settings.method_priority, context.visits)
     columns: list[NamedSeries] = []
     if not lesions.empty:
-        columns += _diameters(lesions, method, patients, settings)
+        columns += _diameters(lesions, method, patients, settings, context)
     elif scans is not None:
-        columns += _states_of(scans, patients, settings)
+        columns += _states_of(scans, patients, settings, context)
     if not responses.empty:
-        columns += _responses(responses, method, patients, settings)
+        columns += _responses(responses, method, patients, settings, context)
     if scans is not None:
-        columns += quantitative(scans, patients, settings)
+        columns += quantitative(scans, patients, settings, context)
     return collect(columns, patients)
 
 
-def followed_by(lesions: pd.DataFrame, responses: pd.DataFrame, settings: Mapping[str, Any]) -> pd.Series:
+def followed_by(
+    lesions: pd.DataFrame, responses: pd.DataFrame, priority: Sequence[str], visits: Sequence[str]
+) -> pd.Series:
     """Return the method by which each patient is followed, index usubjid.
 
-    It is the method of her earliest scan with a result; of several at that visit, the first in
-    ``method_priority``.
+    It is the method of the earliest scan with a result; of several at that visit, the first in `priority`.
     """
     scanned = lesions.loc[lesions["status"] == "done", SCAN]
     judged = responses.loc[~responses["overall"].isin(NO_RESPONSE), SCAN]
     rows = pd.concat([scanned, judged])
-    return _first_method(rows, ["usubjid"], settings["method_priority"], settings["visits"])
+    return _first_method(rows, ["usubjid"], priority, visits)
 
 
 def _first_method(
@@ -85,16 +85,16 @@ def _first_method(
     return method.rename("followed_by")
 
 
-def _read_by(table: pd.DataFrame | None, settings: Mapping[str, Any]) -> pd.DataFrame:
+def _read_by(table: pd.DataFrame | None, settings: ImagingSettings) -> pd.DataFrame:
     """Return the rows of the reader and the methods of the settings; an empty frame if there is no table."""
     if table is None:
         return pd.DataFrame(columns=[*SCAN, "status", "overall"], dtype="str")
-    wanted = (table["reader"] == settings["reader"]) & table["method"].isin(settings["method_priority"])
+    wanted = (table["reader"] == settings.reader) & table["method"].isin(settings.method_priority)
     rows: pd.DataFrame = table.loc[wanted]
     return rows
 
 
-def sums_of_diameters(lesions: pd.DataFrame, method: pd.Series, settings: Mapping[str, Any]) -> pd.DataFrame:
+def sums_of_diameters(lesions: pd.DataFrame, method: pd.Series, first_visit: str) -> pd.DataFrame:
     """Return one row per patient and visit with rows: columns usubjid, visit, state, sum_mm.
 
     The sum is that of the target lesions by the patient's method, nodes by their short axis (RECIST 1.1).
@@ -106,7 +106,7 @@ def sums_of_diameters(lesions: pd.DataFrame, method: pd.Series, settings: Mappin
     sums = target_sums(lesions.assign(target=lesions["target"].where(same)), keys)
     not_done = (lesions["status"] == "not_done").groupby([lesions[key] for key in keys]).all()
     by_visit = sums.assign(not_done=not_done).reset_index()
-    first = by_visit.loc[by_visit["visit"] == settings["visits"][0]].set_index("usubjid")["measured"]
+    first = by_visit.loc[by_visit["visit"] == first_visit].set_index("usubjid")["measured"]
     expected = by_visit["usubjid"].map(first).fillna(0).clip(lower=1)
     done = (by_visit["missed"] == 0) & (by_visit["measured"] >= expected)
     state = choose(by_visit.index, {"not_done": by_visit["not_done"], "done": done}, "not_evaluable")
@@ -116,51 +116,61 @@ def sums_of_diameters(lesions: pd.DataFrame, method: pd.Series, settings: Mappin
 
 
 def _diameters(
-    lesions: pd.DataFrame, method: pd.Series, patients: pd.Index, settings: Mapping[str, Any]
+    lesions: pd.DataFrame,
+    method: pd.Series,
+    patients: pd.Index,
+    settings: ImagingSettings,
+    context: BuildContext,
 ) -> list[NamedSeries]:
     """Return state, sum of diameters and its change since the first visit, visit by visit."""
-    sums = sums_of_diameters(lesions, method, settings)
+    sums = sums_of_diameters(lesions, method, context.first_visit)
     before = None
     columns = []
-    for visit in settings["visits"]:
+    for visit in context.visits:
         rows = sums.loc[sums["visit"] == visit]
         if rows.empty:
             continue
-        state = _states(rows, visit, patients, settings)
+        state = _states(rows, visit, patients, context)
         now = one_per_patient(rows, "sum_mm", patients)
-        columns.append((from_template(settings["state"], DOMAIN, visit, visit=visit), state))
-        columns.append((from_template(settings["sum"], DOMAIN, visit, visit=visit), now))
-        if visit == settings["visits"][0]:
+        columns.append((from_template(settings.state, DOMAIN, visit, visit=visit), state))
+        columns.append((from_template(settings.sum, DOMAIN, visit, visit=visit), now))
+        if visit == context.first_visit:
             before = now
         elif before is not None:
-            feature = from_template(settings["sum_change"], DOMAIN, visit, visit=visit)
+            feature = from_template(settings.sum_change, DOMAIN, visit, visit=visit)
             columns.append((feature, _relative(now, before)))
     return columns
 
 
-def _states(rows: pd.DataFrame, visit: str, patients: pd.Index, settings: Mapping[str, Any]) -> pd.Series:
+def _states(rows: pd.DataFrame, visit: str, patients: pd.Index, context: BuildContext) -> pd.Series:
     """Return the state per patient; without a row it is not_done, or not_planned if the arm has it so."""
-    planned = ~settings["not_planned"].reindex(patients) | (visit == settings["visits"][0])
+    planned = ~patients.isin(list(context.not_planned)) | (visit == context.first_visit)
     absent = choose(patients, {"not_done": planned}, "not_planned")
     return one_per_patient(rows, "state", patients).fillna(absent)
 
 
-def _states_of(scans: pd.DataFrame, patients: pd.Index, settings: Mapping[str, Any]) -> list[NamedSeries]:
+def _states_of(
+    scans: pd.DataFrame, patients: pd.Index, settings: ImagingSettings, context: BuildContext
+) -> list[NamedSeries]:
     """Return the states where imaging is quantitative features only: done if any feature was."""
     columns = []
     rank = {"done": 0, "not_evaluable": 1, "not_done": 2}
     ranked = scans.assign(rank=scans["status"].map(rank)).sort_values(["usubjid", "visit", "rank"])
     ranked = ranked.drop_duplicates(["usubjid", "visit"]).rename(columns={"status": "state"})
-    for visit in settings["visits"]:
+    for visit in context.visits:
         rows = ranked.loc[ranked["visit"] == visit]
         if not rows.empty:
-            feature = from_template(settings["state"], DOMAIN, visit, visit=visit)
-            columns.append((feature, _states(rows, visit, patients, settings)))
+            feature = from_template(settings.state, DOMAIN, visit, visit=visit)
+            columns.append((feature, _states(rows, visit, patients, context)))
     return columns
 
 
 def _responses(
-    responses: pd.DataFrame, method: pd.Series, patients: pd.Index, settings: Mapping[str, Any]
+    responses: pd.DataFrame,
+    method: pd.Series,
+    patients: pd.Index,
+    settings: ImagingSettings,
+    context: BuildContext,
 ) -> list[NamedSeries]:
     """Return the response recorded at each visit but the first; NE by another method, ND without a row."""
     same = responses["method"] == responses["usubjid"].map(method)
@@ -168,15 +178,17 @@ def _responses(
     judged = judged.assign(other=~same).sort_values(["usubjid", "visit", "other", "overall"])
     judged = judged.drop_duplicates(["usubjid", "visit"])
     columns = []
-    for visit in settings["visits"][1:]:
+    for visit in context.visits[1:]:
         rows = judged.loc[judged["visit"] == visit]
         if not rows.empty:
-            feature = from_template(settings["response"], DOMAIN, visit, visit=visit)
+            feature = from_template(settings.response, DOMAIN, visit, visit=visit)
             columns.append((feature, one_per_patient(rows, "overall", patients).fillna("ND")))
     return columns
 
 
-def quantitative(scans: pd.DataFrame, patients: pd.Index, settings: Mapping[str, Any]) -> list[NamedSeries]:
+def quantitative(
+    scans: pd.DataFrame, patients: pd.Index, settings: ImagingSettings, context: BuildContext
+) -> list[NamedSeries]:
     """Return every feature of imaging_features at every visit, and its change since the first visit.
 
     Per patient and feature one method, that of the earliest visit, by ``feature_method_priority``. ``scales``
@@ -186,47 +198,49 @@ def quantitative(scans: pd.DataFrame, patients: pd.Index, settings: Mapping[str,
     Raises
     ------
     FeatureError
-        If a feature is recorded in two units, or its scale is unknown.
+        If a feature is recorded in two units.
     """
     done = scans.loc[(scans["status"] == "done") & scans["value"].notna()]
-    done = done.loc[done["method"].isin(settings["feature_method_priority"])]
+    done = done.loc[done["method"].isin(settings.feature_method_priority)]
     by = ["usubjid", "feature"]
-    chosen = _first_method(done, by, settings["feature_method_priority"], settings["visits"])
+    chosen = _first_method(done, by, settings.feature_method_priority, context.visits)
     done = done.join(chosen, on=by)
     done = done.loc[done["method"] == done["followed_by"]]
     columns = []
     for name, safe in safe_names(done["feature"].unique().tolist()).items():
         rows = done.loc[done["feature"] == name]
         names = {"name": name, "safe": safe, "unit": _unit(rows, name)}
-        columns += _one_feature(rows, names, patients, settings)
+        columns += _one_feature(rows, names, patients, settings, context)
     return columns
 
 
 def _one_feature(
-    rows: pd.DataFrame, names: Mapping[str, str], patients: pd.Index, settings: Mapping[str, Any]
+    rows: pd.DataFrame,
+    names: Mapping[str, str],
+    patients: pd.Index,
+    settings: ImagingSettings,
+    context: BuildContext,
 ) -> list[NamedSeries]:
     """Return the levels and changes of one quantitative feature."""
-    choice = settings["scales"].get(names["safe"], settings["scales"]["default"])
-    if choice["scale"] not in SCALES or choice["change"] not in CHANGES:
-        raise FeatureError(f"features settings, imaging.scales.{names['safe']}: unknown scale or change")
-    unit = names["unit"] if choice["scale"] == "as_is" else f"{choice['scale']} {names['unit']}".strip()
+    choice = settings.scale_of(names["safe"])
+    unit = names["unit"] if choice.scale == "as_is" else f"{choice.scale} {names['unit']}".strip()
     columns: list[NamedSeries] = []
     first = None
-    for visit in settings["visits"]:
+    for visit in context.visits:
         at_visit = rows.loc[rows["visit"] == visit]
         if at_visit.empty:
             continue
         value = one_per_patient(at_visit, "value", patients)
-        scaled = _on_scale(value, choice["scale"])
+        scaled = _on_scale(value, choice.scale)
         filled = {"safe": names["safe"], "name": names["name"], "visit": visit}
-        feature = from_template(settings["feature"], DOMAIN, visit, **filled)
+        feature = from_template(settings.feature, DOMAIN, visit, **filled)
         columns.append((replace(feature, unit=unit), scaled))
-        if visit == settings["visits"][0]:
+        if visit == context.first_visit:
             first = value, scaled
         elif first is not None:
-            relative = choice["change"] == "relative"
+            relative = choice.change == "relative"
             change = _relative(value, first[0]) if relative else scaled - first[1]
-            feature = from_template(settings["feature_change"], DOMAIN, visit, **filled)
+            feature = from_template(settings.feature_change, DOMAIN, visit, **filled)
             columns.append((replace(feature, unit="ratio" if relative else unit), change))
     return columns
 

@@ -1,4 +1,4 @@
-"""The landmarks of a study, and the one gate through which features see data.
+"""What was known at a landmark: the one gate through which features see data.
 
 A landmark is a decision: the start of the next cycle. A value counts as known at a landmark when its visit
 belongs to the landmark and its result had been reported by the patient's decision date.
@@ -6,35 +6,16 @@ belongs to the landmark and its result had been reported by the patient's decisi
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from features.contract import Contract, TableSpec
 from features.definitions import known_dates, known_too_late
-from features.errors import UserError
+from features.study import Landmark, LandmarkError
 
 LATE_COLUMNS = ["table", "visit", "reason", "rows"]
 NEVER_VISIBLE = "outcome"
-
-
-class LandmarkError(UserError):
-    """A study whose landmarks contradict its visits, or tables that cannot be placed in time."""
-
-
-@dataclass(frozen=True)
-class Landmark:
-    """A decision time: the visits it may see, the cycles given before it, and when it was planned.
-
-    `cycles`, `planned_day` (days after randomisation) and `window_days` are None in a study without dates.
-    """
-
-    name: str
-    visits: tuple[str, ...]
-    cycles: int | None
-    planned_day: int | None
-    window_days: int | None
 
 
 @dataclass(frozen=True)
@@ -47,33 +28,6 @@ class Visible:
 
     tables: dict[str, pd.DataFrame]
     late: pd.DataFrame
-
-
-def parse_landmarks(study: Mapping[str, Any]) -> dict[str, Landmark]:
-    """Read the landmarks of a study file, in its order.
-
-    Raises
-    ------
-    LandmarkError
-        If a landmark has no schedule, sees a visit the study has not, or less than an earlier landmark saw.
-    """
-    landmarks: dict[str, Landmark] = {}
-    seen: tuple[str, ...] = ()
-    for name in study["landmarks"]:
-        if name not in study["schedule"]:
-            raise LandmarkError(f"study file: landmark {name} has no entry in schedule")
-        entry = study["schedule"][name]
-        visits = tuple(entry["visits"])
-        unknown = [visit for visit in visits if visit not in study["visits"]]
-        if unknown:
-            raise LandmarkError(f"study file: landmark {name} sees unknown visits {', '.join(unknown)}")
-        if visits[: len(seen)] != seen:
-            raise LandmarkError(f"study file: landmark {name} does not see all that an earlier landmark saw")
-        seen = visits
-        landmarks[name] = Landmark(
-            name, visits, entry.get("cycles"), entry.get("planned_day"), entry.get("window_days")
-        )
-    return landmarks
 
 
 def next_cycle_start(tables: Mapping[str, pd.DataFrame], landmark: Landmark) -> pd.Series:

@@ -42,21 +42,19 @@ def hr_groups(tables: Mapping[str, pd.DataFrame]) -> pd.Series:
 def patient_status(
     samples: pd.DataFrame,
     variants: pd.DataFrame,
-    settings: Mapping[str, Any],
     sets: Mapping[str, Sequence[str]],
 ) -> pd.DataFrame:
-    """Return, per patient and gene set, mutated, wild_type or unknown: of her first sample that tells.
+    """Return, per patient and gene set, mutated, wild_type or unknown: of the first sample that tells.
 
     A gene that the panel does not cover is unknown, and so is one in plasma without detected ctDNA.
     """
-    own = on_samples(variants, samples)
-    status = gene_status(samples, own, {**settings, "gene_sets": sets})
+    status = gene_status(samples, on_samples(variants, samples), sets)
     first = status.mask(status == NOT_COVERED).groupby(samples["usubjid"]).first()
     return first.fillna(NOT_COVERED)
 
 
 def carriers(
-    samples: pd.DataFrame, variants: pd.DataFrame, settings: Mapping[str, Any], genes: Sequence[str]
+    samples: pd.DataFrame, variants: pd.DataFrame, genes: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return who carries a tumour variant, pathogenic or of unknown significance, and the VUS per gene.
 
@@ -70,7 +68,7 @@ def carriers(
     judged = (known["pathogenic"] == "VUS").groupby(known["gene"]).agg(["count", "mean"])
     judged = judged.rename(columns={"count": "variants", "mean": "vus"})
     counted = tumour.assign(pathogenic="Y")
-    return patient_status(samples, counted, settings, {gene: [gene] for gene in genes}), judged
+    return patient_status(samples, counted, {gene: [gene] for gene in genes}), judged
 
 
 def mutation_shares(status: pd.DataFrame, hr: pd.Series, level: float) -> list[dict[str, Any]]:

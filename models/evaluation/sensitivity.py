@@ -13,6 +13,8 @@ import pandas as pd
 from scipy.special import expit
 
 from features.cohort import build_cohort
+from features.eligibility import Criterion
+from features.study import Study
 from models.evaluation.subgroups import evaluable_domains
 from models.measures.common import Measure, draw_patients, percentile_interval
 from models.measures.definitions import definition
@@ -107,12 +109,11 @@ def scenario(
 
 
 def outcome_definitions(
-    analysis: Analysis, tables: Mapping[str, pd.DataFrame], study: Mapping[str, Any], eligibility: Any
+    analysis: Analysis, tables: Mapping[str, pd.DataFrame], study: Study, criteria: Sequence[Criterion]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the primary comparison under every other definition of pCR that the study's data allow."""
-    for name in study["outcome"]["sensitivity"]:
-        other = dict(study) | {"outcome": dict(study["outcome"]) | {"definition": name}}
-        cohort = build_cohort(tables, other, eligibility).frame
+    for name in study.outcome.sensitivity:
+        cohort = build_cohort(tables, study.with_outcome(name), criteria).frame
         outcome = analysis.rows["usubjid"].map(cohort.set_index("usubjid")["outcome"])
         yield f"outcome: {name}", refitted(analysis, analysis.rows, outcome)
 
@@ -235,8 +236,8 @@ def sensitivity_runs(
     tables: Mapping[str, pd.DataFrame],
     cohort: pd.DataFrame,
     predictions: pd.DataFrame,
-    study: Mapping[str, Any],
-    eligibility: Any,
+    study: Study,
+    criteria: Sequence[Criterion],
     rules: dict[str, Any],
     landmark: str,
     *,
@@ -250,8 +251,8 @@ def sensitivity_runs(
         Its rows: all patients at risk at the landmark, sorted by id, whether their outcome is known or not.
     tables, cohort, predictions : DataFrames
         Raw tables, cohort and the run's out-of-fold predictions at the landmark.
-    study, eligibility, rules : mappings
-        The study file, the criteria of eligibility, and the document of the decision table.
+    rules : dict
+        The document of the decision table.
     landmark : str
         Of the primary comparison.
     """
@@ -265,7 +266,7 @@ def sensitivity_runs(
     found["reference: linear candidate, one repeat"] = scenario(analysis, *reference)
     all_due = replace(analysis, rows=rows.loc[due].reset_index(drop=True))
     parts: Sequence[Iterator[tuple[str, dict[str, Any]]]] = (
-        outcome_definitions(analysis, tables, study, eligibility),
+        outcome_definitions(analysis, tables, study, criteria),
         missing_outcomes(all_due, outcome[due].reset_index(drop=True), reference),
         patient_sets(analysis, outcome, by_patient["eligible"], predictions),
         rule_readings(analysis, tables, cohort, rules, landmark, predictions),

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from models.rules.inputs import inputs_from_tables, regimen_given
-from models.rules.table import EITHER, INDETERMINATE, Node, RuleTable, decide
+from models.rules.table import BRANCH, EITHER, INDETERMINATE, INPUT, Node, RuleTable, decide
 from models.rules.view import Tables
 
 ALL: Final = "ALL"
@@ -188,6 +188,19 @@ def known_inputs(decided: pd.DataFrame, rules: RuleTable, landmarks: Sequence[st
                 values = values.mask(values == spec.unknown)
             columns[f"{column}_{name}" if spec.source.get("visit") == "node" else column] = values
     return pd.DataFrame(columns, index=patients)
+
+
+def rule_rows(decided: pd.DataFrame, rules: RuleTable, landmarks: Sequence[str]) -> pd.DataFrame:
+    """Return usubjid, `BRANCH`, and the inputs (prefix `INPUT`) as known at the last of `landmarks`.
+
+    Parameters
+    ----------
+    decided : DataFrame
+        What `decisions` returned.
+    """
+    branch = branches(decided, landmarks[-1]).rename(BRANCH)
+    inputs = known_inputs(decided, rules, landmarks).add_prefix(INPUT)
+    return pd.concat([branch, inputs], axis=1).reset_index()
 
 
 def input_levels(rules: RuleTable, column: str) -> list[str]:

@@ -4,27 +4,19 @@ Raw tables go through the same contract, cohort and features as in training (`fe
 that a landmark must not see reaches the model.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from features.assemble import assemble
-from features.cohort import build_cohort
-from features.contract import refuse, validate
 from features.errors import UserError
-from features.landmarks import parse_landmarks
-from models.rules.decisions import decisions
-from models.rules.table import parse_rules
+from features.study import parse_study
+from models.rules.table import BRANCH
 from models.serving.serving import PcrModel
-from pipeline.project.configs import read_contract, read_feature_settings, read_rules, vocabulary
 from pipeline.project.console import stdout
 from pipeline.project.files import read_yaml, write_table
 from pipeline.project.study import study_file
 from pipeline.registry.stored_models import open_model
-from pipeline.stages.features import require_landmark
-from pipeline.stages.rules import known_by
+from pipeline.sources.prepare import prepare, read_preparation
 
 CONFIGS = Path("configs")
 IDENTIFIER = "usubjid"
@@ -99,29 +91,12 @@ def rows_of(folder: Path, model: PcrModel) -> pd.DataFrame:
     ValueError
         If the tables break the contract, or nobody is at risk at the model's landmark.
     """
-    study = read_yaml(study_file(model.document["study"]))
-    contract, genes = read_contract(CONFIGS / "contract"), CONFIGS / "rules" / "pam_genes.csv"
-    found = _tables(folder, list(contract))
-    found.setdefault("surgery", _not_due(found["subjects"]))
-    identifiers = read_yaml(CONFIGS / "identifiers.yaml")
-    tables, problems = validate(found, contract, vocabulary(study), identifiers)
-    refuse(problems)
-    eligibility = read_yaml(CONFIGS / "eligibility.yaml")
-    cohort = build_cohort(tables, study, eligibility, outcome_needed=False).frame
-    landmarks = parse_landmarks(study)
-    landmark = str(model.document["landmark"])
-    require_landmark(landmark, landmarks)
-    settings = read_feature_settings(CONFIGS / "features.yaml", genes)
-    frame = assemble(tables, cohort, landmarks[landmark], study, settings, contract).frame
-    return frame.merge(_rule_inputs(tables, cohort, study, landmark, genes), on=IDENTIFIER, how="left")
-
-
-def _rule_inputs(
-    tables: Mapping[str, pd.DataFrame], cohort: pd.DataFrame, study: Any, landmark: str, genes: Path
-) -> pd.DataFrame:
-    rules = parse_rules(read_rules(CONFIGS / "rules" / f"{study['rules']}.yaml", genes))
-    seen = study["landmarks"][: study["landmarks"].index(landmark) + 1]
-    return known_by(decisions(tables, cohort, rules), rules, seen).drop(columns="protocol_branch")
+    study = parse_study(read_yaml(study_file(model.document["study"])))
+    by = read_preparation(study, CONFIGS)
+    raw = _tables(folder, list(by.contract))
+    raw.setdefault("surgery", _not_due(raw["subjects"]))
+    prepared = prepare(by.checked(raw), by, outcome_needed=False)
+    return prepared.rows(str(model.document["landmark"])).drop(columns=BRANCH)
 
 
 def _tables(folder: Path, names: list[str]) -> dict[str, pd.DataFrame]:

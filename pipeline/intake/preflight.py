@@ -5,14 +5,14 @@ from pathlib import Path
 from features.cohort import build_cohort
 from features.contract import ContractError
 from features.errors import UserError
-from pipeline.project.configs import read_contract, read_rules
+from features.study import parse_study
+from pipeline.project.configs import read_contract, read_eligibility, read_identifiers, read_rules
 from pipeline.project.console import stderr
 from pipeline.project.files import read_yaml, require_outcome, write_table
 from pipeline.project.study import DATA, LOCK, StudyError, require_unedited_copy, study_file
+from pipeline.sources.ingest import Ingested, ingest, without_outcome
 from pipeline.sources.mapped import check_study_file
-from pipeline.sources.mapping.study_file import NO_OUTCOME
 from pipeline.sources.tables import SourceTables
-from pipeline.stages.raw import Ingested, ingest, without_outcome
 
 CONTRACT = Path("configs/contract")
 IDENTIFIERS = Path("configs/identifiers.yaml")
@@ -62,23 +62,23 @@ def checked(name: str, source: Path | None) -> Ingested:
     ValueError
         If the study file, the contract or the outcome is not in order.
     """
-    study = read_yaml(study_file(name))
-    check_study_file(study)
-    if Path(study["source"]).suffix == ".yaml":
+    study = parse_study(read_yaml(study_file(name)))
+    check_study_file(study.document)
+    if Path(study.source).suffix == ".yaml":
         if source is not None:
             raise StudyError(f"study {name} is simulated: run it without SOURCE")
-        read_yaml(Path(study["source"]))
+        read_yaml(Path(study.source))
         nothing = SourceTables({})
         return Ingested({}, nothing.repairs, nothing.dropped)
     folder = source if source is not None else DATA / name
     if not folder.is_dir():
         raise StudyError(f"{folder} is not a folder: give the study's raw files, SOURCE=path")
-    library = study["outcome"] == NO_OUTCOME
+    library = not study.has_outcome
     contract = read_contract(CONTRACT)
     contract = without_outcome(contract) if library else contract
     try:
-        rules = {} if library else read_rules(RULES / f"{study['rules']}.yaml", GENES)
-        raw = ingest(study, folder, contract, read_yaml(IDENTIFIERS), rules)
+        rules = {} if library else read_rules(RULES / f"{study.rules}.yaml", GENES)
+        raw = ingest(study, folder, contract, read_identifiers(IDENTIFIERS), rules)
     except ContractError as error:
         listed = ARTIFACTS / name / "refused.csv"
         write_table(listed, error.problems.drop(columns="by_centre"))
@@ -86,7 +86,7 @@ def checked(name: str, source: Path | None) -> Ingested:
         raise
     if library:
         return raw
-    for definition in (study["outcome"]["definition"], *study["outcome"]["sensitivity"]):
-        outcome = study["outcome"] | {"definition": definition}
-        build_cohort(raw.tables, study | {"outcome": outcome}, read_yaml(ELIGIBILITY))
+    criteria = read_eligibility(ELIGIBILITY)
+    for definition in (study.outcome.definition, *study.outcome.sensitivity):
+        build_cohort(raw.tables, study.with_outcome(definition), criteria)
     return raw

@@ -1,13 +1,17 @@
 """Configuration files as the functions want them."""
 
-from collections.abc import Mapping
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from features.contract import Contract, parse_contract
-from pipeline.project.files import read_yaml
+from features.eligibility import Criterion, parse_eligibility
+from features.identifiers import IdentifierPatterns, parse_identifiers
+from features.settings import FeatureSettings, parse_feature_settings
+from features.study import Study, parse_study
+from pipeline.project.files import read_study, read_yaml
 
 
 def read_contract(folder: Path) -> Contract:
@@ -20,14 +24,38 @@ def read_rules(table: Path, genes: Path) -> dict[str, Any]:
     return {**read_yaml(table), "pam_genes": pd.read_csv(genes).to_dict("records")}
 
 
-def read_feature_settings(settings: Path, genes: Path) -> dict[str, Any]:
-    """Return configs/features.yaml with the core set of PAM genes filled in."""
-    content: dict[str, Any] = read_yaml(settings)
+def read_feature_settings(settings: Path, genes: Path) -> FeatureSettings:
+    """Return configs/features.yaml with the core set of PAM genes filled in.
+
+    Raises
+    ------
+    UserError
+        If a key is unknown or missing.
+    """
+    content = read_yaml(settings)
     pam = pd.read_csv(genes)
-    content["ctdna"]["gene_sets"]["pam"] = sorted(set(pam.loc[pam["set"] == "core", "gene"]))
-    return content
+    core = sorted(set(pam.loc[pam["set"] == "core", "gene"]))
+    with contextlib.suppress(KeyError, TypeError):  # a missing section is named by the parser
+        content["ctdna"]["gene_sets"]["pam"] = core
+    return parse_feature_settings(content, str(settings))
 
 
-def vocabulary(study: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the levels of the contract that the study decides."""
-    return {name: study.get(name, []) for name in ("visits", "arms", "regimens")}
+def read_eligibility(path: Path) -> tuple[Criterion, ...]:
+    """Return the criteria of configs/eligibility.yaml."""
+    return parse_eligibility(read_yaml(path), str(path))
+
+
+def read_identifiers(path: Path) -> IdentifierPatterns:
+    """Return the patterns of configs/identifiers.yaml."""
+    return parse_identifiers(read_yaml(path), str(path))
+
+
+def typed_study(path: Path) -> Study:
+    """Return a study file with types.
+
+    Raises
+    ------
+    UserError
+        If it is not YAML, or the study has no outcome: it is never pooled with models of pCR.
+    """
+    return parse_study(read_study(path))

@@ -51,7 +51,7 @@ def main() -> None:
     settings = read_yaml(args.settings)["attainable"]
     with reported_errors():
         spec = read_simulation_spec(args.study, args.configs)
-        landmarks = spec.study["landmarks"]
+        landmarks = list(spec.study.landmark_names)
         sizes = block_sizes(settings["learn"]) + block_sizes(settings["judge"])
         made = blocks(spec, sizes, settings["seed"], landmarks)
         parts = list(track(made, description="simulating", total=len(sizes), console=stderr()))

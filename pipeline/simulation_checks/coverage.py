@@ -186,7 +186,7 @@ def main() -> None:
     documents = {name: read_yaml(args.configs / f"{name}.yaml") for name in ("models", "validation")}
     with reported_errors():
         spec = read_simulation_spec(args.study, args.configs)
-    baseline, landmark = spec.study["landmarks"][0], plan["landmark"]
+    baseline, landmark = spec.study.landmark_names[0], plan["landmark"]
     described = (read_json(args.features / f"{name}.json")["features"] for name in (landmark, baseline))
     models, validation = documents["models"], documents["validation"]
     setting = Setting(spec, model_settings(models), validation_plan(validation), plan, *described)

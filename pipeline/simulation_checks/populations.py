@@ -8,27 +8,20 @@ rules, features. A population is large, so that a model's values in it are those
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from features.assemble import assemble
-from features.cohort import build_cohort
-from features.contract import Contract, refuse, validate
 from features.errors import UserError
-from features.landmarks import parse_landmarks
+from features.study import Study, parse_study
 from models.procedure.backends import workers
-from models.rules.decisions import decisions
-from models.rules.table import parse_rules
-from pipeline.project.configs import read_contract, read_feature_settings, read_rules, vocabulary
 from pipeline.project.files import read_yaml
+from pipeline.sources.prepare import Preparation, prepare, read_preparation
 from pipeline.sources.simulation.settings import Settings, changed, read_settings
 from pipeline.sources.simulator import simulate
-from pipeline.stages.rules import known_by
 
 TRUTH = "truth_"
 """Prefix of what no analysis may see: truth_p = P(pCR | latents, fate) in the patient's own arm."""
@@ -39,13 +32,13 @@ BLOCK = 10_000
 class SimulationSpec:
     """Everything that decides how a simulated patient becomes a row of an analysis."""
 
-    study: dict[str, Any]
     simulation: Settings
-    contract: Contract
-    identifiers: dict[str, Any]
-    eligibility: dict[str, Any]
-    features: dict[str, Any]
-    rules: dict[str, Any]
+    by: Preparation
+
+    @property
+    def study(self) -> Study:
+        """The simulated study."""
+        return self.by.study
 
 
 def read_simulation_spec(study: Path, configs: Path) -> SimulationSpec:
@@ -53,31 +46,24 @@ def read_simulation_spec(study: Path, configs: Path) -> SimulationSpec:
 
     Raises
     ------
-    ValueError
+    UserError
         If the study is not simulated.
     """
-    content = read_yaml(study)
-    if not content["simulated"]:
+    content = parse_study(read_yaml(study))
+    if not content.simulated:
         raise UserError(
-            f"{study}: study {content['study']} is not simulated, so there is no truth to check against"
+            f"{study}: study {content.name} is not simulated, so there is no truth to check against"
         )
-    genes = configs / "rules" / "pam_genes.csv"
-    return SimulationSpec(
-        content,
-        read_settings(Path(content["source"]), configs / "simulation"),
-        read_contract(configs / "contract"),
-        read_yaml(configs / "identifiers.yaml"),
-        read_yaml(configs / "eligibility.yaml"),
-        read_feature_settings(configs / "features.yaml", genes),
-        read_rules(configs / "rules" / f"{content['rules']}.yaml", genes),
-    )
+    simulation = read_settings(Path(content.source), configs / "simulation")
+    return SimulationSpec(simulation, read_preparation(content, configs))
 
 
 def digest(spec: SimulationSpec) -> str:
     """Return the sha256 of what makes a population, whatever its size and seed."""
     simulation = spec.simulation.model_dump(mode="json", exclude={"seed": True, "cohort": {"n"}})
-    study = {name: spec.study[name] for name in ("visits", "schedule", "outcome", "features")}
-    content = [simulation, study, spec.eligibility, spec.features, spec.rules]
+    study = {name: spec.study.document[name] for name in ("visits", "schedule", "outcome", "features")}
+    criteria = [asdict(criterion) for criterion in spec.by.eligibility]
+    content = [simulation, study, criteria, asdict(spec.by.features), spec.by.rules]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -90,26 +76,19 @@ def simulated_rows(
     ``outcome`` (NaN where missing), and the truth: ``truth_p`` (given fate, in the patient's own arm),
     ``truth_control`` and ``truth_adaptive`` (of both strategies, fate averaged).
     """
-    made = simulate(changed(spec.simulation, seed=seed), n=n, rules=spec.rules)
-    tables, problems = validate(made.tables, spec.contract, vocabulary(spec.study), spec.identifiers)
-    refuse(problems)
-    cohort = build_cohort(tables, spec.study, spec.eligibility).frame
-    rules = parse_rules(spec.rules)
-    decided = decisions(tables, cohort, rules)
-    beside = cohort[["usubjid", "arm", "outcome"]].merge(made.truth, on="usubjid")
-    adaptive = beside["arm"] == spec.study["adaptive_arm"]
-    own = beside["p_adaptive_given_fate"].where(adaptive, beside["p_control_given_fate"])
-    truth = {"p": own, "control": beside["p_control"], "adaptive": beside["p_adaptive"]}
+    made = simulate(changed(spec.simulation, seed=seed), n=n, rules=spec.by.rules)
+    prepared = prepare(spec.by.checked(made.tables), spec.by)
+    beside = prepared.cohort.frame[["usubjid", "arm", "outcome"]].merge(made.truth, on="usubjid")
+    adaptive = beside["arm"] == spec.study.adaptive_arm
+    own_arm = beside["p_adaptive_given_fate"].where(adaptive, beside["p_control_given_fate"])
+    truth = {"p": own_arm, "control": beside["p_control"], "adaptive": beside["p_adaptive"]}
     beside = beside[["usubjid", "outcome"]].assign(**{TRUTH + name: values for name, values in truth.items()})
-    known = parse_landmarks(spec.study)
-    names = list(known)
-    rows = {}
-    for landmark in landmarks:
-        assembled = assemble(tables, cohort, known[landmark], spec.study, spec.features, spec.contract)
-        of_rules = known_by(decided, rules, names[: names.index(landmark) + 1])
-        whole = assembled.frame.merge(of_rules, on="usubjid").merge(beside, on="usubjid")
-        rows[landmark] = whole.sort_values("usubjid", ignore_index=True)
-    return rows
+    return {
+        landmark: prepared.rows(landmark)
+        .merge(beside, on="usubjid")
+        .sort_values("usubjid", ignore_index=True)
+        for landmark in landmarks
+    }
 
 
 def block_sizes(n: int) -> list[int]:

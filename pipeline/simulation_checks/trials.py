@@ -33,7 +33,7 @@ class Setting:
     @property
     def baseline(self) -> str:
         """The landmark before treatment."""
-        return str(self.spec.study["landmarks"][0])
+        return self.spec.study.landmark_names[0]
 
     def procedure(self, seed: int) -> ResponseModel:
         """Return the modelling procedure, unfitted."""
@@ -78,14 +78,14 @@ def out_of_fold_trial(rows: pd.DataFrame, population: pd.DataFrame, setting: Set
 
 def strategy_trial(rows: pd.DataFrame, population: pd.DataFrame, setting: Setting, seed: int) -> Trial:
     """Return the intervals of the strategies' values, and the true value of the policy that was learned."""
-    (strategy,) = setting.spec.study["strategies"]
+    (strategy,) = setting.spec.study.strategies
     validation = setting.validation
     visible, _ = split_truth(rows)
     delta = validation.strategy.delta
     estimated = strategy_values(
         visible,
         rows["outcome"].to_numpy(dtype=float),
-        arms_of(setting.spec.study, strategy),
+        arms_of(setting.spec.study.document, strategy),
         setting.strategy_model(),
         folds=validation.strategy.folds,
         seed=seed,

@@ -1,123 +1,9 @@
 """Stage raw: tables from the simulator or from a study's files, checked against the contract."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
-
-import pandas as pd
-
-from features.cells import as_type
-from features.contract import Contract, refuse, validate
-from features.cross_checks import RECIST_DIFFERS, cross_problems
-from features.recist import categories_of
-from pipeline.project.configs import read_contract, read_rules, vocabulary
+from pipeline.project.configs import read_contract, read_identifiers, read_rules, typed_study
 from pipeline.project.console import reported_errors
-from pipeline.project.files import read_study, read_yaml, replacing, stage_paths
-from pipeline.sources.tables import SourceTables
-
-WAIVABLE_ERRORS = ("not_before", "not_after")
-
-
-@dataclass(frozen=True)
-class Ingested:
-    """Raw tables as the contract has them, warnings and repairs, and the rows of the files left out."""
-
-    tables: dict[str, pd.DataFrame]
-    problems: pd.DataFrame
-    dropped: pd.DataFrame
-
-
-def source_tables(
-    study: Mapping[str, Any], source: Path, contract: Contract, rules: Mapping[str, Any]
-) -> SourceTables:
-    """Return raw tables, unchecked: simulated where `source` is a file, else read from the folder."""
-    if source.suffix == ".yaml":
-        # A real study needs no simulator.
-        from pipeline.sources.simulation.settings import read_settings  # noqa: PLC0415
-        from pipeline.sources.simulator import simulate  # noqa: PLC0415
-
-        return SourceTables(simulate(read_settings(source), rules=rules).tables)
-    from pipeline.sources.mapped import read_study  # noqa: PLC0415
-
-    return read_study(study, source, contract)
-
-
-def waived(problems: pd.DataFrame, waivers: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return the problems, those that a waiver covers with severity waived, reason and who in the rule.
-
-    A waiver covers warnings and dates in an impossible order, in no more rows than it says; a problem that
-    grew since is not covered any more.
-    """
-    problems = problems.copy()
-    for waiver in waivers:
-        rule = problems["rule"].str.split(":").str[0]
-        fits = (problems["table"] == waiver["table"]) & (problems["column"] == waiver["column"])
-        fits &= (rule == waiver["rule"]) & (problems["rows"] <= waiver["rows"])
-        fits &= (problems["severity"] == "warning") | rule.isin(WAIVABLE_ERRORS)
-        problems.loc[fits, "severity"] = "waived"
-        problems.loc[fits, "rule"] += f"; waived by {waiver['who']}: {waiver['reason']}"
-    return problems
-
-
-def judged_by_lesions(response: pd.DataFrame, lesions: pd.DataFrame, visits: Sequence[str]) -> pd.DataFrame:
-    """Return the response table with the category that the lesions give, where they give one."""
-    category = categories_of(response, lesions, visits)
-    return response.assign(overall=category.fillna(response["overall"]))
-
-
-def without_outcome(contract: Contract) -> Contract:
-    """Return the contract of a study without outcome: no surgery, and nobody need be randomised to an arm."""
-    subjects = contract["subjects"]
-    arm = replace(subjects.columns["arm"], required=False)
-    tables = {name: spec for name, spec in contract.items() if name != "surgery"}
-    return tables | {"subjects": replace(subjects, columns={**subjects.columns, "arm": arm})}
-
-
-def dated_visits(read: SourceTables, contract: Contract) -> tuple[SourceTables, list[str]]:
-    """Return the tables with the date of every draw (scan, test) for its visit, and the visits in order.
-
-    Where there is no date there is no visit, which the contract refuses.
-    """
-    tables, origins, visits = dict(read.tables), dict(read.origins), set()
-    for name, frame in read.tables.items():
-        visit, date = contract[name].timing.visit, contract[name].timing.performed
-        if visit is None or date is None or date not in frame:
-            continue
-        dates = as_type(frame[date], "date")[0].dt.strftime("%Y-%m-%d")
-        tables[name] = frame.assign(**{visit: dates})
-        origins[name, visit] = origins.get((name, date), "")
-        visits |= set(dates.dropna())
-    return replace(read, tables=tables, origins=origins), sorted(visits)
-
-
-def ingest(
-    study: Mapping[str, Any], source: Path, contract: Contract, identifiers: Mapping[str, Any], rules: Any
-) -> Ingested:
-    """Read a study's raw tables and check them.
-
-    Raises
-    ------
-    ContractError
-        If a rule of severity error is violated; it carries every problem.
-    """
-    read = source_tables(study, source, contract, rules)
-    if study["visits"] == "dates":
-        read, visits = dated_visits(read, contract)
-        study = {**study, "visits": visits}
-    checked, problems = validate(read.tables, contract, vocabulary(study), identifiers)
-    crossed = cross_problems(checked, contract, study["visits"])
-    if study.get("response_counts") == "lesions" and {"response", "lesions"} <= set(checked):
-        checked["response"] = judged_by_lesions(checked["response"], checked["lesions"], study["visits"])
-        differs = crossed["rule"] == RECIST_DIFFERS
-        crossed.loc[differs, ["severity", "rule"]] = [
-            "repair",
-            "lesions_count: in place of the recorded category",
-        ]
-    found = [frame for frame in (problems, crossed, read.repairs) if len(frame)]
-    problems = waived(pd.concat(found or [problems], ignore_index=True), study.get("waivers") or [])
-    refuse(problems, read.origins)
-    return Ingested(checked, problems, read.dropped)
+from pipeline.project.files import replacing, stage_paths
+from pipeline.sources.ingest import ingest
 
 
 def main() -> None:
@@ -125,10 +11,10 @@ def main() -> None:
     args = stage_paths(__doc__ or "", "study", "contract", "identifiers", "source", "rules", "genes", "out")
     with reported_errors():
         raw = ingest(
-            read_study(args.study),
+            typed_study(args.study),
             args.source,
             read_contract(args.contract),
-            read_yaml(args.identifiers),
+            read_identifiers(args.identifiers),
             read_rules(args.rules, args.genes),
         )
     with replacing(args.out) as new:

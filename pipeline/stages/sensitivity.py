@@ -7,10 +7,11 @@ beside.
 
 import pandas as pd
 
+from features.study import parse_study
 from models.evaluation.sensitivity import Analysis, sensitivity_runs
 from models.plan import validation_plan
 from models.settings import model_settings
-from pipeline.project.configs import read_rules
+from pipeline.project.configs import read_eligibility, read_rules
 from pipeline.project.console import progress, reported_errors
 from pipeline.project.files import read_json, read_tables, read_yaml, stage_paths, write_json
 
@@ -22,12 +23,12 @@ def main() -> None:
         "features", "description", "branches", "predictions", "sensitivity",
         landmark="the landmark of the primary comparison",
     )  # fmt: skip
-    study = read_yaml(args.study)
+    study = parse_study(read_yaml(args.study))
     rows = pd.read_parquet(args.features).merge(pd.read_parquet(args.branches), on="usubjid")
     analysis = Analysis(
         rows.sort_values("usubjid", ignore_index=True), read_json(args.description)["features"],
         model_settings(read_yaml(args.settings)), validation_plan(read_yaml(args.validation)),
-        study["primary"]["arm"],
+        study.primary.arm,
     )  # fmt: skip
     with reported_errors():
         found = sensitivity_runs(
@@ -36,7 +37,7 @@ def main() -> None:
             pd.read_parquet(args.cohort),
             pd.read_parquet(args.predictions),
             study,
-            read_yaml(args.eligibility),
+            read_eligibility(args.eligibility),
             read_rules(args.rules, args.genes),
             args.landmark,
             progress=progress("sensitivity runs"),

@@ -89,7 +89,7 @@ def main() -> None:
     plan = validation_plan(read_yaml(args.validation))
     with reported_errors():
         spec = read_simulation_spec(args.study, args.configs)
-        landmarks = spec.study["landmarks"]
+        landmarks = list(spec.study.landmark_names)
         seed = spec.simulation.seed + SEED_OFFSET
         rows = population(spec, plan.population, seed, landmarks)
         found: dict[str, Any] = {
@@ -97,7 +97,7 @@ def main() -> None:
             | {"attainable_auc": attainable(args.attainable, digest(spec), landmark)}
             for landmark in landmarks
         }
-        of = strategies(args.artifacts, spec.study, settings, plan, rows[landmarks[0]])
+        of = strategies(args.artifacts, spec.study.document, settings, plan, rows[landmarks[0]])
     write_json(args.truth, found | {"strategies": of})
 
 

@@ -1,7 +1,7 @@
 """Small raw tables in the contract's types, and the spec tables of tests/spec, for the tests of features."""
 
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,9 @@ import yaml
 
 from features.cells import DTYPES
 from features.contract import parse_contract
+from features.eligibility import parse_eligibility
+from features.feature import BuildContext
+from features.settings import parse_feature_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,9 +26,10 @@ CONTRACT = parse_contract(
     _read(f"configs/contract/{p.name}") for p in sorted(ROOT.glob("configs/contract/*.yaml"))
 )
 STUDY: dict[str, Any] = _read("configs/studies/nct07239271.yaml")
-ELIGIBILITY: dict[str, Any] = _read("configs/eligibility.yaml")
-SETTINGS: dict[str, Any] = _read("configs/features.yaml")
-SETTINGS["ctdna"]["gene_sets"]["pam"] = ["PIK3CA", "PTEN"]
+ELIGIBILITY = parse_eligibility(_read("configs/eligibility.yaml"))
+SETTINGS_DOCUMENT: dict[str, Any] = _read("configs/features.yaml")
+SETTINGS_DOCUMENT["ctdna"]["gene_sets"]["pam"] = ["PIK3CA", "PTEN"]
+SETTINGS = parse_feature_settings(SETTINGS_DOCUMENT)
 PANEL = "PIK3CA;PTEN;TP53;ERBB2"
 
 
@@ -47,11 +51,15 @@ def spec_rows(name: str) -> list[dict[str, str | None]]:
     return [{k: None if v == "-" else v for k, v in zip(header, line, strict=True)} for line in lines]
 
 
-def domain_settings(domain: str, landmark: str = "c2", **more: Any) -> dict[str, Any]:
-    """Return a domain's settings as `assemble` gives them at a landmark of the trial."""
+def domain_settings(domain: str, landmark: str = "c2", **more: Any) -> tuple[Any, BuildContext]:
+    """Return a domain's settings and context as `assemble` gives them at a landmark of the trial."""
     schedule = STUDY["schedule"][landmark]
-    study = {"visits": tuple(schedule["visits"]), "cycles": schedule["cycles"], "regimens": STUDY["regimens"]}
-    return deepcopy(SETTINGS[domain]) | study | {"columns": []} | more
+    changes = {name: value for name, value in more.items() if name not in {"columns", "not_planned"}}
+    context = BuildContext(
+        tuple(schedule["visits"]), schedule["cycles"], more.get("columns", ()), tuple(STUDY["regimens"]),
+        more.get("not_planned", ()),
+    )  # fmt: skip
+    return replace(getattr(SETTINGS, domain), **changes), context
 
 
 def trial(seed: int, n: int) -> dict[str, pd.DataFrame]:

@@ -9,18 +9,21 @@ import pytest
 
 from features.assemble import Assembled, LeakageError, assemble
 from features.cohort import build_cohort
+from features.eligibility import Criterion
 from features.feature import FeatureError
-from features.landmarks import parse_landmarks
+from features.study import parse_study
 from tests.features.tables import CONTRACT, SETTINGS, STUDY, shuffled, table, trial
 
-LANDMARKS = parse_landmarks(STUDY)
+LANDMARKS = parse_study(STUDY).landmarks
 TRIAL = trial(11, 90)
-NO_CRITERIA: dict[str, Any] = {"criteria": []}
+NO_CRITERIA: tuple[Criterion, ...] = ()
 
 
 def at(landmark: str, tables: dict[str, pd.DataFrame], study: dict[str, Any] = STUDY) -> Assembled:
-    cohort = build_cohort(tables, study, NO_CRITERIA).frame
-    return assemble(tables, cohort, parse_landmarks(study)[landmark], study, SETTINGS, CONTRACT)
+    cohort = build_cohort(tables, parse_study(study), NO_CRITERIA).frame
+    return assemble(
+        tables, cohort, parse_study(study).landmarks[landmark], parse_study(study), SETTINGS, CONTRACT
+    )
 
 
 def study_with(**features: Any) -> dict[str, Any]:
@@ -52,7 +55,7 @@ def recorded_later(
 def rewritten(tables: dict[str, pd.DataFrame], landmark: str, seed: int) -> dict[str, pd.DataFrame]:
     """Return the tables with everything recorded later permuted, postponed or dropped."""
     rng = np.random.default_rng(seed)
-    cohort = build_cohort(tables, STUDY, NO_CRITERIA).frame.set_index("usubjid")
+    cohort = build_cohort(tables, parse_study(STUDY), NO_CRITERIA).frame.set_index("usubjid")
     later = recorded_later(tables, landmark, cohort[f"decision_{landmark}"])
     decisive = STUDY["schedule"][landmark]["cycles"] + 1
     changed = dict(tables)
@@ -87,7 +90,7 @@ def test_rewriting_everything_recorded_later_leaves_the_features_bit_identical(
 def test_the_rewriting_is_thorough_it_changes_the_outcome_and_the_features_of_a_later_landmark() -> None:
     changed = rewritten(TRIAL, "c1", 0)
     assert not at("c2", TRIAL).frame.equals(at("c2", changed).frame)
-    outcomes = [build_cohort(t, STUDY, NO_CRITERIA).frame["outcome"] for t in (TRIAL, changed)]
+    outcomes = [build_cohort(t, parse_study(STUDY), NO_CRITERIA).frame["outcome"] for t in (TRIAL, changed)]
     assert not outcomes[0].equals(outcomes[1])
     assert len(changed["lesions"]) < len(TRIAL["lesions"])
 
@@ -119,7 +122,7 @@ def test_the_frame_is_what_the_metadata_say(landmark: str) -> None:
 
 
 def test_only_patients_at_risk_are_in_the_frame_and_no_outcome_is() -> None:
-    cohort = build_cohort(TRIAL, STUDY, NO_CRITERIA).frame
+    cohort = build_cohort(TRIAL, parse_study(STUDY), NO_CRITERIA).frame
     frame = at("c4", TRIAL).frame
     assert frame["usubjid"].tolist() == cohort.loc[cohort["at_risk_c4"], "usubjid"].tolist()
     assert len(frame) < len(cohort)
@@ -244,6 +247,6 @@ def test_a_study_without_dates_with_long_scores_and_a_subset_scanned_goes_throug
 def test_an_unknown_domain_and_a_landmark_with_nobody_at_risk_are_refused() -> None:
     with pytest.raises(FeatureError, match="radiomics is none of clinical, pathology, ctdna, imaging"):
         at("c1", TRIAL, study_with(domains=["radiomics"]))
-    cohort = build_cohort(TRIAL, STUDY, NO_CRITERIA).frame.assign(at_risk_c1=False)
+    cohort = build_cohort(TRIAL, parse_study(STUDY), NO_CRITERIA).frame.assign(at_risk_c1=False)
     with pytest.raises(FeatureError, match="landmark c1: none of 90 patients is at risk"):
-        assemble(TRIAL, cohort, LANDMARKS["c1"], STUDY, SETTINGS, CONTRACT)
+        assemble(TRIAL, cohort, LANDMARKS["c1"], parse_study(STUDY), SETTINGS, CONTRACT)

@@ -13,15 +13,13 @@ PATIENTS = pd.Index(["P1", "P2"], name="usubjid")
 
 
 def columns(wanted: dict[str, list[str]] | None = None) -> Any:
-    return contract_columns(
-        CONTRACT, wanted or SETTINGS["clinical"]["columns"], "clinical", "baseline", STUDY
-    )
+    return contract_columns(CONTRACT, wanted or SETTINGS.clinical.columns, "clinical", "baseline", STUDY)
 
 
 def test_columns_stand_as_they_are_with_the_units_levels_and_limits_of_the_contract() -> None:
     rows = [{"usubjid": "P2", "age_years": 61.5, "ecog": 1, "ct": "T3", "arm": "ADAPTIVE"}, {"usubjid": "P1"}]
     tables = {"subjects": table("subjects", rows)}
-    frame, features = build(tables, PATIENTS, domain_settings("clinical", columns=columns()))
+    frame, features = build(tables, PATIENTS, *domain_settings("clinical", columns=columns()))
     assert frame.loc["P2", ["age_years", "ecog", "ct"]].tolist() == [61.5, 1.0, "T3"]
     assert frame.loc["P1"].isna().all()
     assert frame.dtypes[["age_years", "ecog", "ct"]].astype(str).tolist() == ["float64", "float64", "str"]
@@ -39,7 +37,7 @@ def test_the_regimen_received_is_that_of_the_last_cycle_from_the_third_on(
 ) -> None:
     given = [(4, "EVEROHT"), (1, "NAB_PHP"), (3, "PYROHT")]
     exposure = table("exposure", [{"usubjid": "P1", "cycle": c, "regimen": r} for c, r in given])
-    frame, _ = build({"exposure": exposure}, PATIENTS, domain_settings("clinical", landmark))
+    frame, _ = build({"exposure": exposure}, PATIENTS, *domain_settings("clinical", landmark))
     found = frame.get("regimen_received")
     assert (None if found is None else [None if pd.isna(v) else v for v in found]) == expected
 

@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.cohort import Cohort, CohortError, build_cohort, criteria_met, not_at_risk, outcomes
+from features.cohort import Cohort, CohortError, build_cohort, not_at_risk, outcomes
 from features.definitions import OutcomeError, pcr
-from features.landmarks import decision_dates, parse_landmarks
+from features.eligibility import criteria_met
+from features.landmarks import decision_dates
+from features.study import parse_study
 from tests.features.tables import ELIGIBILITY, STUDY, shuffled, spec_rows, table, trial
 
 DEFINITIONS = ["ypT0/is_ypN0", "ypT0_ypN0", "ypT0/is", "rcb_0_1", "recorded"]
@@ -27,7 +29,7 @@ def two_patients(**surgery: Any) -> dict[str, pd.DataFrame]:
 def build(tables: dict[str, pd.DataFrame], definition: str = "ypT0/is_ypN0", **more: Any) -> Cohort:
     study = deepcopy(STUDY)
     study["outcome"]["definition"] = definition
-    return build_cohort(tables, study, ELIGIBILITY, **more)
+    return build_cohort(tables, parse_study(study), ELIGIBILITY, **more)
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS)
@@ -55,7 +57,7 @@ def test_the_outcome_and_its_status_follow_the_specification(row: dict[str, str]
         "surgery": table("surgery", [{"usubjid": "P1"} | surgery] if row["surgery"] else []),
         "disposition": table("disposition", [{"usubjid": "P1"} | leaving for leaving in left]),
     }
-    found = outcomes(tables, STUDY["outcome"]).loc["P1"]
+    found = outcomes(tables, parse_study(STUDY).outcome).loc["P1"]
     assert found["outcome_status"] == row["status"]
     assert (None if np.isnan(found["outcome"]) else f"{found['outcome']:.0f}") == row["outcome"]
     assert (found["missing_reason"] if pd.notna(found["missing_reason"]) else None) == row["missing_reason"]
@@ -75,7 +77,7 @@ def test_the_set_at_risk_follows_the_specification(row: dict[str, str]) -> None:
         "surgery": table("surgery", [{"usubjid": "P1", "surgery_date": row["surgery_date"]}]),
         "disposition": table("disposition", left),
     }
-    landmark = parse_landmarks(STUDY)["c2"]
+    landmark = parse_study(STUDY).landmarks["c2"]
     reason = not_at_risk(tables, landmark, decision_dates(tables, landmark))["P1"]
     assert (None if pd.isna(reason) else reason) == row["reason"]
     assert pd.isna(reason) == (row["at_risk"] == "yes")
@@ -153,7 +155,7 @@ def test_her2_is_positive_by_ihc_and_ish_and_ish_not_done_is_not_negative(
 ) -> None:
     pathology = table("pathology", [{"usubjid": "P1", "her2_ihc": ihc, "ish": ish, "her2": her2}])
     tables = {"subjects": table("subjects", [{"usubjid": "P1"}]), "pathology": pathology}
-    found = criteria_met(tables, ELIGIBILITY["criteria"], "baseline")["her2_positive"]["P1"]
+    found = criteria_met(tables, ELIGIBILITY, "baseline")["her2_positive"]["P1"]
     assert found is met or found == met
 
 
@@ -172,7 +174,7 @@ def test_a_limit_in_multiples_of_normal_needs_the_upper_limit() -> None:
     labs = [("P1", 101.0, 40.0), ("P2", 100.0, 40.0), ("P3", 500.0, None)]
     rows = [{"usubjid": u, "visit": "baseline", "testcd": "ALT", "value": v, "uln": n} for u, v, n in labs]
     tables = {"subjects": table("subjects", rows), "labs": table("labs", rows)}
-    assert criteria_met(tables, ELIGIBILITY["criteria"], "baseline")["alt"].tolist() == [False, True, pd.NA]
+    assert criteria_met(tables, ELIGIBILITY, "baseline")["alt"].tolist() == [False, True, pd.NA]
 
 
 @pytest.mark.parametrize(

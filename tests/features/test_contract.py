@@ -18,13 +18,13 @@ from features.contract import (
     refuse,
     validate,
 )
-from features.identifiers import find_identifiers
+from features.identifiers import find_identifiers, parse_identifiers
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 DOCUMENTS = [
     yaml.safe_load(p.read_text(encoding="utf-8")) for p in sorted((CONFIGS / "contract").glob("*.yaml"))
 ]
-IDENTIFIERS = yaml.safe_load((CONFIGS / "identifiers.yaml").read_text(encoding="utf-8"))
+IDENTIFIERS = parse_identifiers(yaml.safe_load((CONFIGS / "identifiers.yaml").read_text(encoding="utf-8")))
 CONTRACT = parse_contract(DOCUMENTS)
 VOCABULARY = {"visits": ["baseline", "c1"], "arms": ["A", "B"], "regimens": ["TCBHP"]}
 

@@ -7,7 +7,8 @@ import pytest
 
 from features.contract import validate
 from features.cross_checks import CROSS_ADVICE, cross_problems
-from pipeline.stages.raw import waived
+from features.study import Waiver
+from pipeline.sources.ingest import waived
 from tests.features.tables import CONTRACT, STUDY, table
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -132,7 +133,7 @@ def waiver(column: str, rule: str, rows: int) -> dict[str, Any]:
 def test_a_waiver_covers_what_it_says_and_never_what_cannot_be_used(
     entry: dict[str, Any], expected: list[str]
 ) -> None:
-    result = waived(PROBLEMS, [entry])
+    result = waived(PROBLEMS, [Waiver(**entry)])
     assert result["severity"].tolist() == expected
     shown = result.loc[result["severity"] == "waived", "rule"]
     assert shown.str.endswith("; waived by AB: seen").all()

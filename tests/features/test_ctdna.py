@@ -9,7 +9,7 @@ import pytest
 from features.ctdna import build, course, gene_status, on_samples
 from features.definitions import sample_states
 from features.feature import FeatureError
-from tests.features.tables import PANEL, domain_settings, spec_rows, table
+from tests.features.tables import PANEL, SETTINGS, domain_settings, spec_rows, table
 
 PATIENTS = pd.Index(["P1"], name="usubjid")
 DONE = {"usubjid": "P1", "planned": "Y", "qc": "pass", "assay_type": "fixed_panel", "lod_vaf": 0.001}
@@ -40,7 +40,7 @@ def features(
     tables = {"ctdna_samples": frame}
     if variants is not None:
         tables["ctdna_variants"] = table("ctdna_variants", variants)
-    return build(tables, patients, domain_settings("ctdna", **settings))[0]
+    return build(tables, patients, *domain_settings("ctdna", **settings))[0]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_gene_status_follows_the_specification(row: dict[str, Any]) -> None:
     sample = samples(assay).assign(state=row["state"])
     variant = HIT | {k: row[k] for k in ("gene", "origin", "pathogenic")}
     variants = on_samples(table("ctdna_variants", [variant]), sample)
-    status = gene_status(sample, variants, domain_settings("ctdna"))
+    status = gene_status(sample, variants, SETTINGS.ctdna.gene_sets)
     assert status["pam"].tolist() == [row["status"]]
 
 
@@ -145,7 +145,7 @@ def test_a_visit_without_samples_gives_no_columns() -> None:
     assert not found.filter(like="c1").columns.tolist()
     assert found["ctdna_course_c2"].tolist() == ["cleared"]
     assert features(samples()).empty
-    assert build({}, PATIENTS, domain_settings("ctdna"))[0].empty
+    assert build({}, PATIENTS, *domain_settings("ctdna"))[0].empty
 
 
 def test_without_a_variants_table_nothing_is_said_of_variants_or_genes() -> None:
@@ -163,12 +163,12 @@ def test_the_assay_and_its_limit_are_those_of_the_first_sample_taken() -> None:
 
 def test_a_gene_set_left_empty_is_refused() -> None:
     with pytest.raises(FeatureError, match=r"ctdna\.gene_sets\.pam: no genes are given"):
-        features(samples(POSITIVE), [HIT], gene_sets={"pam": None})
+        features(samples(POSITIVE), [HIT], gene_sets={"pam": ()})
 
 
 def test_a_feature_says_what_it_is() -> None:
     described = build(
-        {"ctdna_samples": samples(baseline=POSITIVE, c1=POSITIVE)}, PATIENTS, domain_settings("ctdna")
+        {"ctdna_samples": samples(baseline=POSITIVE, c1=POSITIVE)}, PATIENTS, *domain_settings("ctdna")
     )[1]
     by_name = {feature.name: feature for feature in described}
     change = by_name["ctdna_c1_vaf_change_panel"]

@@ -18,7 +18,7 @@ from features.definitions import (
     sample_states,
     target_sums,
 )
-from tests.features.tables import domain_settings, table
+from tests.features.tables import table
 
 SAMPLE = {
     "usubjid": "P1", "sample_id": "S1", "visit": "c1", "qc": "pass", "result": "detected", "mean_vaf": 0.01,
@@ -68,9 +68,8 @@ def test_a_study_without_variants_has_no_wild_type() -> None:
 def test_the_features_call_unknown_whatever_the_reason() -> None:
     samples = table("ctdna_samples", [SAMPLE, SAMPLE | {"sample_id": "S2", "panel_genes": None}])
     samples["state"] = sample_states(samples)
-    settings = domain_settings("ctdna", gene_sets={"pam": list(GENES)})
     variants = table("ctdna_variants", [HIT])
-    assert gene_status(samples, variants, settings)["pam"].tolist() == ["mutated", "unknown"]
+    assert gene_status(samples, variants, {"pam": GENES})["pam"].tolist() == ["mutated", "unknown"]
 
 
 def test_in_tissue_every_variant_is_of_the_tumour() -> None:

@@ -6,10 +6,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from features.landmarks import LandmarkError, decision_dates, parse_landmarks, visible
+from features.landmarks import decision_dates, visible
+from features.study import LandmarkError, parse_study
 from tests.features.tables import CONTRACT, STUDY, spec_rows, table
 
-LANDMARKS = parse_landmarks(STUDY)
+LANDMARKS = parse_study(STUDY).landmarks
 DECISION = pd.Series(pd.to_datetime(["2026-03-10"]), index=pd.Index(["P1"], name="usubjid"))
 REQUIRED = {"lesion_id": "L1", "biomarker": "b", "feature": "FTV", "testcd": "ANC", "sample_id": "S1"}
 
@@ -97,7 +98,7 @@ def test_the_decision_is_the_start_of_the_next_cycle_else_the_plan_else_unknown(
 def test_a_study_without_schedule_has_no_decision_dates() -> None:
     study = deepcopy(STUDY) | {"schedule": {k: {"visits": v["visits"]} for k, v in STUDY["schedule"].items()}}
     tables = {"subjects": table("subjects", [{"usubjid": "P1", "rand_date": "2026-01-01"}])}
-    assert decision_dates(tables, parse_landmarks(study)["c2"]).isna().all()
+    assert decision_dates(tables, parse_study(study).landmarks["c2"]).isna().all()
 
 
 @pytest.mark.parametrize(
@@ -113,12 +114,12 @@ def test_landmarks_that_contradict_the_visits_are_refused(
     study = deepcopy(STUDY)
     study["schedule"][landmark]["visits"] = visits
     with pytest.raises(LandmarkError, match=fault):
-        parse_landmarks(study)
+        _ = parse_study(study).landmarks
 
 
 def test_a_landmark_without_schedule_is_refused() -> None:
     with pytest.raises(LandmarkError, match="landmark t9 has no entry in schedule"):
-        parse_landmarks(deepcopy(STUDY) | {"landmarks": ["baseline", "t9"]})
+        _ = parse_study(deepcopy(STUDY) | {"landmarks": ["baseline", "t9"]}).landmarks
 
 
 def test_a_table_without_a_contract_is_refused() -> None:

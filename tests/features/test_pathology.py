@@ -31,10 +31,10 @@ def test_hormone_receptor_status_is_as_recorded_else_from_er_and_pr_at_one_per_c
 
 
 def test_pathology_columns_come_per_patient_and_missing_stays_missing() -> None:
-    columns = contract_columns(CONTRACT, SETTINGS["pathology"]["columns"], "pathology", "baseline", STUDY)
+    columns = contract_columns(CONTRACT, SETTINGS.pathology.columns, "pathology", "baseline", STUDY)
     rows = [{"usubjid": "P2", "grade": 3, "her2_ihc": "2+", "ish": "not_done", "er_pct": 80.0}]
     frame, _ = build(
-        {"pathology": table("pathology", rows)}, PATIENTS, domain_settings("pathology", columns=columns)
+        {"pathology": table("pathology", rows)}, PATIENTS, *domain_settings("pathology", columns=columns)
     )
     assert frame.loc["P2", ["grade", "her2_ihc", "ish", "hr"]].tolist() == [3, "2+", "not_done", "pos"]
     assert frame.loc["P1"].isna().all()
@@ -47,7 +47,9 @@ def test_scores_become_one_column_each_with_safe_names_in_order() -> None:
         ("B_cells", "P2", 2.0, "c1"),
     ]
     rows = [{"usubjid": u, "visit": v, "biomarker": b, "value": x, "assay": "A"} for b, u, x, v in scores]
-    frame, features = build({"biomarkers": table("biomarkers", rows)}, PATIENTS, domain_settings("pathology"))
+    frame, features = build(
+        {"biomarkers": table("biomarkers", rows)}, PATIENTS, *domain_settings("pathology")
+    )
     assert frame.columns.tolist() == ["biomarker_b_cells", "biomarker_mtor_s2448", "biomarker_b_cells_c1"]
     assert frame.loc["P2", ["biomarker_b_cells", "biomarker_b_cells_c1"]].tolist() == [-1, 2]
     assert [feature.known_at for feature in features] == ["baseline", "baseline", "c1"]
@@ -56,4 +58,4 @@ def test_scores_become_one_column_each_with_safe_names_in_order() -> None:
 def test_two_scores_that_become_one_name_are_refused() -> None:
     rows = [{"usubjid": "P1", "visit": "baseline", "biomarker": b, "value": 1.0} for b in ("A.1", "a_1")]
     with pytest.raises(FeatureError, match="names that differ only in punctuation or case: a_1"):
-        build({"biomarkers": table("biomarkers", rows)}, PATIENTS, domain_settings("pathology"))
+        build({"biomarkers": table("biomarkers", rows)}, PATIENTS, *domain_settings("pathology"))

@@ -8,7 +8,7 @@ import pytest
 
 from features.cross_checks import cross_problems
 from features.recist import recist_categories
-from pipeline.stages.raw import judged_by_lesions
+from pipeline.sources.ingest import judged_by_lesions
 from tests.features.tables import CONTRACT, STUDY, spec_rows, table
 
 KINDS = {

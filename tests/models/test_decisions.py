@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from features.cohort import build_cohort
+from features.study import parse_study
 from models.rules.decisions import ALL, adherence, audit_lines, branches, decisions
 from models.rules.table import decide, parse_rules
 from tests.features.tables import ELIGIBILITY, ROOT, STUDY, table, trial
@@ -72,7 +73,7 @@ def test_a_patient_has_a_row_per_node_with_inputs_answer_and_audit() -> None:
 
 def test_answers_can_be_recomputed_from_the_inputs_that_stand_beside_them() -> None:
     raw = trial(seed=7, n=120)
-    decided = decisions(raw, build_cohort(raw, STUDY, ELIGIBILITY).frame, rules())
+    decided = decisions(raw, build_cohort(raw, parse_study(STUDY), ELIGIBILITY).frame, rules())
     for node in ("c2", "c4"):
         rows = decided.loc[decided["node"] == node]
         again = decide(rows, rules(), node)
@@ -156,7 +157,7 @@ def test_patients_who_had_left_and_indeterminate_answers_are_counted_apart() -> 
 
 def test_adherence_counts_every_decision_of_the_protocol_once() -> None:
     raw = trial(seed=8, n=120)
-    decided = decisions(raw, build_cohort(raw, STUDY, ELIGIBILITY).frame, rules())
+    decided = decisions(raw, build_cohort(raw, parse_study(STUDY), ELIGIBILITY).frame, rules())
     counted = adherence(decided).groupby("node")["patients"].sum()
     assert counted.to_dict() == decided.loc[~decided["virtual"], "node"].value_counts().to_dict()
     stored = decided.loc[~decided["virtual"]].drop(columns="virtual")
@@ -165,7 +166,7 @@ def test_adherence_counts_every_decision_of_the_protocol_once() -> None:
 
 def test_later_data_do_not_change_the_branch_at_an_earlier_landmark() -> None:
     raw = trial(seed=9, n=120)
-    frame = build_cohort(raw, STUDY, ELIGIBILITY).frame
+    frame = build_cohort(raw, parse_study(STUDY), ELIGIBILITY).frame
     later = raw["response"]["visit"].isin(["c4", "presurgery"])
     changed = raw | {"response": raw["response"].assign(overall=raw["response"]["overall"].mask(later, "PD"))}
     before, after = decisions(raw, frame, rules()), decisions(changed, frame, rules())

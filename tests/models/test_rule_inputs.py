@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from features.cohort import build_cohort
-from features.landmarks import parse_landmarks, visible
+from features.landmarks import visible
+from features.study import parse_study
 from models.rules.ctdna import discordant_calls
 from models.rules.inputs import inputs_from_tables
 from models.rules.table import RuleError, parse_rules
@@ -217,9 +218,9 @@ def test_a_study_without_any_table_has_no_inputs_and_says_so() -> None:
 
 def test_inputs_use_only_what_the_gate_for_time_shows() -> None:
     raw = trial(seed=5, n=150)
-    frame = build_cohort(raw, STUDY, ELIGIBILITY).frame
+    frame = build_cohort(raw, parse_study(STUDY), ELIGIBILITY).frame
     whole = inputs_from_tables(raw, frame, rules()).drop(columns=["regimen_given", "missing_reasons"])
-    for name, landmark in parse_landmarks(STUDY).items():
+    for name, landmark in parse_study(STUDY).landmarks.items():
         seen = visible(raw, landmark, frame.set_index("usubjid")[f"decision_{name}"], CONTRACT).tables
         cut = inputs_from_tables(seen, frame, rules()).drop(columns=["regimen_given", "missing_reasons"])
         pd.testing.assert_frame_equal(cut.loc[cut["node"] == name], whole.loc[whole["node"] == name])
@@ -227,7 +228,7 @@ def test_inputs_use_only_what_the_gate_for_time_shows() -> None:
 
 def test_inputs_do_not_depend_on_the_order_of_rows() -> None:
     raw = trial(seed=6, n=80)
-    frame = build_cohort(raw, STUDY, ELIGIBILITY).frame
+    frame = build_cohort(raw, parse_study(STUDY), ELIGIBILITY).frame
     turned = {name: rows.iloc[::-1].reset_index(drop=True) for name, rows in raw.items()}
     found = inputs_from_tables(turned, frame.iloc[::-1], rules())
     pd.testing.assert_frame_equal(found, inputs_from_tables(raw, frame, rules()))

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from features.cohort import build_cohort
+from features.study import parse_study
 from models.rules.decisions import decisions
 from models.rules.review import (
     as_text,
@@ -28,7 +29,7 @@ DOCUMENT["pam_genes"] = [
 ]
 READINGS = list(RULES["readings"].items())
 TABLES = trial(seed=11, n=120)
-COHORT = build_cohort(TABLES, STUDY, ELIGIBILITY).frame
+COHORT = build_cohort(TABLES, parse_study(STUDY), ELIGIBILITY).frame
 TREATED = COHORT.loc[COHORT["arm"] == "ADAPTIVE"]
 
 

@@ -6,18 +6,25 @@ from typing import Any
 import pandas as pd
 
 from features.contract import validate
-from pipeline.project.configs import read_contract, read_feature_settings, read_rules, vocabulary
+from features.study import parse_study
+from pipeline.project.configs import (
+    read_contract,
+    read_eligibility,
+    read_feature_settings,
+    read_identifiers,
+    read_rules,
+)
 from pipeline.project.files import read_yaml
+from pipeline.sources.ingest import Ingested, ingest
 from pipeline.sources.simulation.settings import read_settings
 from pipeline.sources.simulator import simulate
-from pipeline.stages.raw import Ingested, ingest
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
 CONTRACT = read_contract(CONFIGS / "contract")
 STUDY: dict[str, Any] = read_yaml(CONFIGS / "studies" / "nct07239271.yaml")
-ELIGIBILITY = read_yaml(CONFIGS / "eligibility.yaml")
-IDENTIFIERS = read_yaml(CONFIGS / "identifiers.yaml")
+ELIGIBILITY = read_eligibility(CONFIGS / "eligibility.yaml")
+IDENTIFIERS = read_identifiers(CONFIGS / "identifiers.yaml")
 RULES = read_rules(CONFIGS / "rules" / "nct07239271.yaml", CONFIGS / "rules" / "pam_genes.csv")
 SETTINGS = read_feature_settings(CONFIGS / "features.yaml", CONFIGS / "rules" / "pam_genes.csv")
 FORMATS: dict[str, list[str]] = {
@@ -41,9 +48,9 @@ def trial_tables(n: int) -> dict[str, pd.DataFrame]:
     raw = simulate(
         read_settings(CONFIGS / "simulation.yaml", CONFIGS / "simulation"), n=n, rules=RULES
     ).tables
-    return validate(raw, CONTRACT, vocabulary(STUDY))[0]
+    return validate(raw, CONTRACT, parse_study(STUDY).vocabulary)[0]
 
 
 def taken_in(study: dict[str, Any], folder: Path) -> Ingested:
     """Return what the raw stage makes of a folder."""
-    return ingest(study, folder, CONTRACT, IDENTIFIERS, RULES)
+    return ingest(parse_study(study), folder, CONTRACT, IDENTIFIERS, RULES)

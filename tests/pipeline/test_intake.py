@@ -9,13 +9,13 @@ from typer.testing import CliRunner
 
 from features.contract import data_dictionary, validate
 from features.cross_checks import cross_problems
+from features.study import parse_study
 from pipeline.cli import app
 from pipeline.intake import preflight
 from pipeline.intake.new_study import NewStudyError, new_study
 from pipeline.intake.pages import problem_rows, write_problems
 from pipeline.intake.study_reference import reference
 from pipeline.project import study
-from pipeline.project.configs import vocabulary
 from pipeline.project.files import read_yaml, write_tables
 from pipeline.sources.mapped import check_study_file
 from tests.pipeline.formats import CONFIGS, CONTRACT, ROOT, STUDY, study_of
@@ -105,7 +105,7 @@ def test_the_dictionary_page_has_every_column_of_the_contract(project: Path) -> 
 
 def test_the_problems_page_groups_by_table_and_escapes_what_it_shows(tmp_path: Path, trial) -> None:
     tables = {**trial, "labs": trial["labs"].assign(**{"<b>x": 1})}
-    _, problems = validate(tables, CONTRACT, vocabulary(STUDY))
+    _, problems = validate(tables, CONTRACT, parse_study(STUDY).vocabulary)
     dropped = pd.DataFrame(
         [("a.csv", "", "x not 1", 3, 4)], columns=["file", "table", "reason", "rows", "left"]
     )
@@ -125,7 +125,7 @@ def test_the_problems_page_groups_by_centre_with_all_ids(tmp_path: Path, trial) 
     variants = trial["ctdna_variants"].head(1).assign(t_alt_count=9, t_depth=3)
     sampled = trial["ctdna_samples"].set_index("sample_id")["usubjid"][variants["sample_id"]]
     tables = {**trial, "subjects": subjects, "ctdna_variants": variants}
-    clean, problems = validate(tables, CONTRACT, vocabulary(STUDY))
+    clean, problems = validate(tables, CONTRACT, parse_study(STUDY).vocabulary)
     crossed = cross_problems(clean, CONTRACT, STUDY["visits"])
     nothing = pd.DataFrame(columns=["file", "table", "reason", "rows", "left"])
     write_problems(tmp_path / "p.html", "trial", pd.concat([problems, crossed]), nothing)
@@ -137,9 +137,9 @@ def test_the_problems_page_groups_by_centre_with_all_ids(tmp_path: Path, trial) 
     assert rows.loc[["t_alt_count"], "centre"].tolist() == centre[sampled].tolist(), "by the sample's patient"
     page = (tmp_path / "p.html").read_text(encoding="utf-8")
     assert '<h2 id="By centre">' in page
-    centreless = validate({**tables, "subjects": subjects.assign(siteid=None)}, CONTRACT, vocabulary(STUDY))[
-        1
-    ]
+    centreless = validate(
+        {**tables, "subjects": subjects.assign(siteid=None)}, CONTRACT, parse_study(STUDY).vocabulary
+    )[1]
     assert centreless["by_centre"].map(len).sum() == 0
 
 

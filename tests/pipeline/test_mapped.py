@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from features.contract import parse_contract, validate
+from pipeline.project.configs import read_identifiers
 from pipeline.project.files import read_yaml
 from pipeline.sources.mapped import (
     SourceError,
@@ -104,7 +105,7 @@ def checked(
     source: SourceTables, settings: dict[str, object]
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
     vocabulary = {name: settings[name] for name in ("visits", "arms", "regimens")}
-    return validate(source.tables, CONTRACT, vocabulary, read_yaml(CONFIGS / "identifiers.yaml"))
+    return validate(source.tables, CONTRACT, vocabulary, read_identifiers(CONFIGS / "identifiers.yaml"))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import yaml
 
 from features.assemble import assemble
 from features.cohort import build_cohort
-from features.landmarks import parse_landmarks
+from features.study import parse_study
 from pipeline.sources.mapped import source_files
 from tests.pipeline.formats import CONTRACT, ELIGIBILITY, ROOT, SETTINGS, study_of, taken_in
 
@@ -117,9 +117,9 @@ def test_the_documented_study_file_reads_a_workbook_and_two_csv_files_in_other_u
 def test_it_gives_features_at_its_landmarks(folder: Path) -> None:
     study = documented_study()
     tables = taken_in(study, folder).tables
-    cohort = build_cohort(tables, study, ELIGIBILITY)
+    cohort = build_cohort(tables, parse_study(study), ELIGIBILITY)
     assert cohort.frame["outcome"].notna().mean() > 0.9
-    for landmark in parse_landmarks(study).values():
-        assembled = assemble(tables, cohort.frame, landmark, study, SETTINGS, CONTRACT)
+    for landmark in parse_study(study).landmarks.values():
+        assembled = assemble(tables, cohort.frame, landmark, parse_study(study), SETTINGS, CONTRACT)
         assert {"age_years", "hr", "ki67_pct", "ctdna_baseline_state"} <= set(assembled.frame)
         assert not assembled.absent_domains

@@ -10,7 +10,7 @@ import pytest
 
 from features.assemble import assemble
 from features.cohort import build_cohort
-from features.landmarks import parse_landmarks
+from features.study import parse_study
 from pipeline.project.files import write_table
 from pipeline.sources.export import export
 from pipeline.sources.formats.redcap import choices
@@ -22,11 +22,11 @@ Tables = Mapping[str, pd.DataFrame]
 
 def feature_files(tables: Tables, folder: Path) -> dict[str, bytes]:
     """Return the bytes of the feature file of every landmark."""
-    cohort = build_cohort(tables, STUDY, ELIGIBILITY).frame
+    cohort = build_cohort(tables, parse_study(STUDY), ELIGIBILITY).frame
     found = {}
-    for name, landmark in parse_landmarks(STUDY).items():
+    for name, landmark in parse_study(STUDY).landmarks.items():
         path = folder / f"{name}.parquet"
-        write_table(path, assemble(tables, cohort, landmark, STUDY, SETTINGS, CONTRACT).frame)
+        write_table(path, assemble(tables, cohort, landmark, parse_study(STUDY), SETTINGS, CONTRACT).frame)
         found[name] = path.read_bytes()
     return found
 

@@ -8,9 +8,10 @@ import pytest
 
 from features.cohort import build_cohort
 from features.contract import validate
+from features.study import parse_study
 from models.rules.decisions import decisions
 from models.rules.table import parse_rules
-from pipeline.project.configs import read_contract, read_rules, vocabulary
+from pipeline.project.configs import read_contract, read_eligibility, read_identifiers, read_rules
 from pipeline.project.files import read_yaml
 from pipeline.simulation_checks.targets import (
     Target,
@@ -43,7 +44,9 @@ def small() -> Simulated:
 @pytest.fixture(scope="module")
 def checked(small: Simulated) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
     contract = read_contract(CONFIGS / "contract")
-    return validate(small.tables, contract, vocabulary(STUDY), read_yaml(CONFIGS / "identifiers.yaml"))
+    return validate(
+        small.tables, contract, parse_study(STUDY).vocabulary, read_identifiers(CONFIGS / "identifiers.yaml")
+    )
 
 
 def test_the_same_seed_gives_identical_tables(small: Simulated) -> None:
@@ -180,7 +183,7 @@ def test_treatment_follows_the_rules_or_says_why_not(
     checked: tuple[dict[str, pd.DataFrame], pd.DataFrame],
 ) -> None:
     tables, _ = checked
-    cohort = build_cohort(tables, STUDY, read_yaml(CONFIGS / "eligibility.yaml")).frame
+    cohort = build_cohort(tables, parse_study(STUDY), read_eligibility(CONFIGS / "eligibility.yaml")).frame
     document = read_rules(CONFIGS / "rules" / "nct07239271.yaml", CONFIGS / "rules" / "pam_genes.csv")
     answers = decisions(tables, cohort, parse_rules(document))
     decided = answers.loc[(answers["arm"] == "ADAPTIVE") & answers["node"].isin(["c2", "c4"])]

@@ -54,7 +54,7 @@ def test_the_truth_stands_apart_and_belongs_to_the_patients_own_arm_and_fate(
 ) -> None:
     visible, truth = split_truth(rows["c2"])
     assert not [column for column in visible if "truth" in column or column.startswith("p_")]
-    made = simulate(changed(spec.simulation, seed=9), n=600, rules=spec.rules).truth.set_index("usubjid")
+    made = simulate(changed(spec.simulation, seed=9), n=600, rules=spec.by.rules).truth.set_index("usubjid")
     of = made.loc[visible["usubjid"]]
     adaptive = (visible["arm"] == "ADAPTIVE").to_numpy()
     own = np.where(adaptive, of["p_adaptive_given_fate"], of["p_control_given_fate"])

@@ -9,12 +9,12 @@ import pytest
 from features.contract import validate
 from features.ctdna import gene_status, on_samples
 from features.definitions import sample_states
-from pipeline.project.configs import vocabulary
+from features.study import parse_study
 from pipeline.sources.errors import SourceError
 from pipeline.sources.formats.variants import read_panel
 from pipeline.sources.mapped import read_study
 from pipeline.sources.tables import SourceTables
-from tests.pipeline.formats import CONTRACT, SETTINGS, study_of
+from tests.pipeline.formats import CONTRACT, study_of
 
 HEADER = """##fileformat=VCFv4.2
 ##contig=<ID=17>
@@ -169,13 +169,13 @@ def test_several_plasma_samples_may_stand_in_one_file(folder: Path) -> None:
 
 def test_a_gene_that_the_panel_does_not_cover_is_unknown_and_not_wild_type(folder: Path) -> None:
     study = study_of([])
-    tables = validate(read(folder).tables, CONTRACT, vocabulary(study))[0]
+    tables = validate(read(folder).tables, CONTRACT, parse_study(study).vocabulary)[0]
     samples = tables["ctdna_samples"].sort_values("sample_id", ignore_index=True)
     assert samples["panel_genes"].tolist() == ["PIK3CA;TP53", "TP53"]
     samples["state"] = sample_states(samples)
     sets = {"tp53": ["TP53"], "pik3ca": ["PIK3CA"]}
     variants = on_samples(tables["ctdna_variants"].assign(pathogenic="Y"), samples)
-    status = gene_status(samples, variants, {**SETTINGS["ctdna"], "gene_sets": sets})
+    status = gene_status(samples, variants, sets)
     assert status["pik3ca"].tolist() == ["wild_type", "unknown"]
     assert status["tp53"].tolist() == ["mutated", "unknown"], "S2: mutated, of unknown origin"
 

@@ -12,8 +12,8 @@ import pytest
 
 from features.contract import ContractError
 from pipeline.sources.export import export
+from pipeline.sources.ingest import Ingested
 from pipeline.sources.mapped import SourceError
-from pipeline.stages.raw import Ingested
 from tests.pipeline.corpus import FAULTS, OWN_COLUMNS, PAGE, SECRET, STUDIES, Fault, page
 from tests.pipeline.formats import CONTRACT, taken_in, trial_tables
 

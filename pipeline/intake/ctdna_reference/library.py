@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.stages.raw import Ingested
+from features.settings import CtdnaSettings
+from pipeline.sources.ingest import Ingested
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Library:
     raw: Ingested
     samples: pd.DataFrame
     settings: Mapping[str, Any]
-    ctdna: Mapping[str, Any]
+    ctdna: CtdnaSettings
     sets: Mapping[str, Sequence[str]]
 
     @property

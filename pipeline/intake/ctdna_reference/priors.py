@@ -68,7 +68,7 @@ def _tumour_lines(library: Library, simulation: Settings) -> Iterator[str]:
     """Yield share_hr_positive, share_hr_negative and vus_share of every gene with enough patients."""
     assert library.variants is not None  # noqa: S101 - asked before
     genes = list(simulation.genome.tumor)
-    status, judged = carriers(library.samples, library.variants, library.ctdna, genes)
+    status, judged = carriers(library.samples, library.variants, genes)
     settings = library.settings
     shares = pd.DataFrame(mutation_shares(status, hr_groups(library.raw.tables), settings["level"]))
     of_gene = {

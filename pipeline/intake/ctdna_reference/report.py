@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from features.ctdna import build
+from features.feature import BuildContext
 from models.description.ctdna_reference import (
     assay_limits,
     coverage,
@@ -26,10 +27,10 @@ from pipeline.intake.preflight import GENES, checked
 from pipeline.project.configs import read_feature_settings
 from pipeline.project.files import read_yaml, replacing, write_json, write_table, write_text
 from pipeline.project.study import DATA, StudyError, study_file
+from pipeline.sources.ingest import Ingested
 from pipeline.sources.mapped import source_files
 from pipeline.sources.mapping.study_file import NO_OUTCOME
 from pipeline.sources.simulation.settings import read_settings
-from pipeline.stages.raw import Ingested
 
 SETTINGS = Path("configs/library.yaml")
 FEATURES = Path("configs/features.yaml")
@@ -77,9 +78,9 @@ def make_library_report(name: str, source: Path | None, out: Path) -> dict[str, 
 
 def opened(raw: Ingested, study: Mapping[str, Any]) -> Library:
     """Return the library with its samples in order and the settings that its figures need."""
-    ctdna = read_feature_settings(FEATURES, GENES)["ctdna"]
-    pam = ctdna["gene_sets"]["pam"]
-    tp53 = ctdna["gene_sets"]["tp53"]
+    ctdna = read_feature_settings(FEATURES, GENES).ctdna
+    pam = ctdna.gene_sets["pam"]
+    tp53 = ctdna.gene_sets["tp53"]
     sets = {"PAM pathway": pam, "TP53": tp53, **{gene: [gene] for gene in pam}}
     dates = sorted(raw.tables["ctdna_samples"]["visit"].dropna().unique())
     visits = dates if study["visits"] == "dates" else study["visits"]
@@ -92,7 +93,7 @@ def figures(library: Library, study: Mapping[str, Any]) -> dict[str, Any]:
     hr = hr_groups(library.raw.tables)
     gene = library.settings["haematopoietic_gene"]
     months = library.settings["month_days"]
-    status = None if variants is None else patient_status(samples, variants, library.ctdna, library.sets)
+    status = None if variants is None else patient_status(samples, variants, library.sets)
     return {
         "study": study["study"],
         "title": study["title"],
@@ -126,7 +127,7 @@ def draw_features(library: Library, study: Mapping[str, Any]) -> tuple[pd.DataFr
         tables["ctdna_variants"] = library.variants
     patients = library.raw.tables["subjects"]["usubjid"].sort_values()
     index = pd.Index(patients, name="usubjid", dtype="str")
-    frame, features = build(tables, index, {**library.ctdna, "visits": visits})
+    frame, features = build(tables, index, library.ctdna, BuildContext(tuple(visits)))
     return frame.reset_index(), [feature.as_dict() for feature in features]
 
 

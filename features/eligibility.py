@@ -1,0 +1,144 @@
+"""The eligibility criteria that data can check, read from configs/eligibility.yaml and judged per patient."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
+from typing import Any
+
+import pandas as pd
+
+from features.errors import UserError
+from features.keys import checked_fields, refuse_unknown_keys
+
+COMBINE = {"all": and_, "any": or_, "first_known": pd.Series.combine_first}
+"""How the rules of a list are combined; ``first_known`` is the first that can be judged."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A recorded value within limits: a column of a table, or a laboratory test at the first visit.
+
+    `among` are the levels that meet it; `low` and `high` are allowed, `above` and `below` are not; `high_uln`
+    is in multiples of the upper limit of normal. `known`: a value is recorded. `unknown` lists values that
+    say nothing. With `unit`, a result in another unit cannot be judged.
+    """
+
+    table: str | None = None
+    column: str | None = None
+    test: str | None = None
+    unit: str | None = None
+    among: tuple[str, ...] | None = None
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+    high_uln: float | None = None
+    known: bool = False
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Rules combined by a key of `COMBINE`, in three-valued logic."""
+
+    kind: str
+    parts: tuple["Condition | Combination", ...]
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """An eligibility criterion; breaking an `excluding` one takes the patient out of the eligible set."""
+
+    id: str
+    text: str
+    excluding: bool
+    rule: Condition | Combination
+
+
+def parse_eligibility(document: Mapping[str, Any], where: str = "eligibility.yaml") -> tuple[Criterion, ...]:
+    """Read the criteria of configs/eligibility.yaml.
+
+    Raises
+    ------
+    UserError
+        If a key is unknown or missing, or a condition has nothing to judge or nothing to judge it by.
+    """
+    refuse_unknown_keys(document, ("criteria",), where, required=("criteria",))
+    criteria = []
+    for entry in document["criteria"]:
+        name = entry.get("id", "(unnamed)") if isinstance(entry, Mapping) else "(unnamed)"
+        at = f"{where}, criterion {name}"
+        content = checked_fields(Criterion, entry, at)
+        criteria.append(Criterion(**content | {"rule": _parse_rule(content["rule"], at)}))
+    return tuple(criteria)
+
+
+def _parse_rule(entry: Any, where: str) -> Condition | Combination:
+    if isinstance(entry, Mapping) and len(entry) == 1 and next(iter(entry)) in COMBINE:
+        [(kind, parts)] = entry.items()
+        return Combination(kind, tuple(_parse_rule(part, f"{where}, {kind}") for part in parts))
+    content = checked_fields(Condition, entry, where)
+    lists = {key: tuple(content[key]) for key in ("among", "unknown") if content.get(key) is not None}
+    condition = Condition(**content | lists)
+    if (condition.test is None) == (condition.table is None or condition.column is None):
+        raise UserError(f"{where}: needs either `test`, or `table` and `column`")
+    if condition.known == bool(_limits(condition)):
+        raise UserError(f"{where}: needs either `known: true`, or what to judge by (among, low, high ...)")
+    return condition
+
+
+def _limits(condition: Condition) -> list[str]:
+    names = ("among", "low", "high", "above", "below", "high_uln")
+    return [name for name in names if getattr(condition, name) is not None]
+
+
+def criteria_met(
+    tables: Mapping[str, pd.DataFrame], criteria: Sequence[Criterion], visit: str
+) -> pd.DataFrame:
+    """Judge every eligibility criterion: index usubjid (sorted), one nullable boolean column per criterion.
+
+    NA = cannot be judged; ``all`` and ``any`` follow three-valued logic. Laboratory tests are of `visit`.
+    """
+    patients = tables["subjects"].set_index("usubjid").sort_index().index
+    return pd.DataFrame({c.id: _met(c.rule, tables, patients, visit) for c in criteria}, index=patients)
+
+
+def _met(
+    rule: Condition | Combination, tables: Mapping[str, pd.DataFrame], patients: pd.Index, visit: str
+) -> pd.Series:
+    """Judge one rule: a condition, or a combination of rules."""
+    if isinstance(rule, Combination):
+        return reduce(COMBINE[rule.kind], [_met(part, tables, patients, visit) for part in rule.parts])
+    value, limit = _recorded(rule, tables, patients, visit)
+    if rule.known:
+        known = value.notna().astype("boolean")
+        return known if value.notna().any() else known.mask(known.notna())
+    value = value.mask(value.isin(rule.unknown))
+    judged = [value.isin(rule.among)] if rule.among is not None else []
+    judged += [value >= rule.low] if rule.low is not None else []
+    judged += [value <= rule.high] if rule.high is not None else []
+    judged += [value > rule.above] if rule.above is not None else []
+    judged += [value < rule.below] if rule.below is not None else []
+    judged += [value <= rule.high_uln * limit] if rule.high_uln is not None else []
+    unjudged = value.isna() | (limit.isna() if rule.high_uln is not None else False)
+    return reduce(and_, judged).astype("boolean").mask(unjudged)
+
+
+def _recorded(
+    rule: Condition, tables: Mapping[str, pd.DataFrame], patients: pd.Index, visit: str
+) -> tuple[pd.Series, pd.Series]:
+    """Return the value a condition asks for and its upper limit of normal, per patient; NaN if missing."""
+    nothing = pd.Series(index=patients, dtype="float64")
+    if rule.test is None:
+        if rule.table is None or rule.table not in tables:
+            return nothing, nothing
+        return tables[rule.table].set_index("usubjid")[rule.column].reindex(patients), nothing
+    if "labs" not in tables:
+        return nothing, nothing
+    labs = tables["labs"]
+    chosen = labs.loc[(labs["testcd"] == rule.test) & (labs["visit"] == visit)].set_index("usubjid")
+    if rule.unit is not None:
+        chosen = chosen.loc[chosen["unit"].isna() | (chosen["unit"] == rule.unit)]
+    chosen = chosen.reindex(patients)
+    return chosen["value"], chosen["uln"]
