@@ -36,9 +36,10 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from models.landmark_features import LandmarkFeature, landmark_features
 from models.measures.evaluate import auc
 from models.plan import validation_plan
-from models.procedure.encoding import read_inputs
+from models.procedure.encoding import read_numeric_rows
 from models.procedure.folds import stratified_folds
 from models.procedure.resampling import Split, cross_validate, outcome_strata, stratified_splits
 from models.procedure.response_model import ResponseModel
@@ -53,7 +54,7 @@ WORKERS = 2
 class Problem:
     rows: pd.DataFrame
     y: np.ndarray
-    features: list[dict[str, Any]]
+    features: list[LandmarkFeature]
     settings: ProcedureSettings
     inner_folds: int
     seed: int
@@ -72,7 +73,7 @@ def problem(artifacts: Path, landmark: str) -> Problem:
     return Problem(
         rows,
         y,
-        read_json(artifacts / "features" / f"{landmark}.json")["features"],
+        landmark_features(read_json(artifacts / "features" / f"{landmark}.json")),
         settings.alone("lightgbm"),
         plan.inner_folds,
         plan.seed,
@@ -116,10 +117,10 @@ def scikit_learn(given: Problem, *, encode_inside: bool) -> np.ndarray:
         force_col_wise=True,
         is_enable_sparse=False,
     )
-    numbers = np.array(read_inputs(given.rows, given.features).values)
-    names = [feature["name"] for feature in given.features]
+    numbers = np.array(read_numeric_rows(given.rows, given.features).values)
+    names = [feature.name for feature in given.features]
     if encode_inside:
-        text = [feature["name"] for feature in given.features if feature["kind"] == "categorical"]
+        text = [feature.name for feature in given.features if feature.kind == "categorical"]
         encoder = OneHotEncoder(
             min_frequency=given.settings.encoding.min_level_patients,
             handle_unknown="infrequent_if_exist",

@@ -19,6 +19,7 @@ from scipy.special import ndtri
 from sklearn.linear_model import LogisticRegression
 
 from features.errors import UserError
+from models.landmark_features import LandmarkFeature, as_documents
 from models.measures.common import BoolArray, FloatArray, Measure
 from models.plan import ValidationPlan
 from models.procedure.encoding import learn_encoding
@@ -91,7 +92,7 @@ class StrategyModel:
     `penalty` is scikit-learn's C (small = strong) on standardised columns.
     """
 
-    features: Sequence[Mapping[str, Any]]
+    features: Sequence[LandmarkFeature]
     encoding: EncodingSettings
     penalty: float
 
@@ -99,7 +100,7 @@ class StrategyModel:
         """Learn from `X` (n, >= features), the arm (n,) and the outcome (n,), NaN where it is missing."""
         known = ~np.isnan(y)
         learned = learn_encoding(X, self.features, self.encoding)
-        coder = PcrModel({"features": self.features, "encoding": learned})
+        coder = PcrModel({"features": as_documents(self.features), "encoding": learned})
         mean, scale = np.array(learned["mean"]), np.array(learned["scale"])
         design = _with_products(coder, mean, scale, X, treated)
         outcome = _ridge(self.penalty).fit(design[known], y[known])
@@ -127,9 +128,9 @@ def _ridge(penalty: float) -> LogisticRegression:
     return LogisticRegression(C=penalty, solver="newton-cholesky", tol=1e-8, max_iter=200)
 
 
-def refuse_later_features(features: Sequence[Mapping[str, Any]], baseline: str) -> None:
+def refuse_later_features(features: Sequence[LandmarkFeature], baseline: str) -> None:
     """Raise PolicyError if a feature was not known at `baseline`, the landmark before treatment."""
-    later = [feature["name"] for feature in features if feature["known_at"] != baseline]
+    later = [feature.name for feature in features if feature.known_at != baseline]
     if later:
         raise PolicyError(
             f"a policy may decide by features known at {baseline} only: randomisation does not identify "
@@ -141,7 +142,7 @@ def refuse_later_features(features: Sequence[Mapping[str, Any]], baseline: str) 
 def cross_fit(
     model: StrategyModel, X: pd.DataFrame, treated: BoolArray, y: FloatArray, folds: int, seed: int
 ) -> tuple[Nuisance, list[FittedStrategy]]:
-    """Return each patient's predictions by a model fitted without her, and the models; folds by arm.
+    """Return each patient's predictions by a model fitted without that patient, and the models; folds by arm.
 
     Raises
     ------
@@ -248,12 +249,12 @@ def arms_of(study: Mapping[str, Any], strategy: str) -> Arms:
 
 
 def strategy_model(
-    features: Sequence[Mapping[str, Any]],
+    features: Sequence[LandmarkFeature],
     settings: ModelSettings,
     plan: ValidationPlan,
     baseline: str,
 ) -> StrategyModel:
     """Return the outcome model of the strategies; PolicyError if a feature was not known at `baseline`."""
     refuse_later_features(features, baseline)
-    own = [feature for feature in features if feature["name"] != "arm"]
+    own = [feature for feature in features if feature.name != "arm"]
     return StrategyModel(own, settings.encoding, plan.strategy.penalty)

@@ -1,22 +1,38 @@
 """Small made-up cohorts for tests of the models."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from models.landmark_features import LandmarkFeature
 from models.settings import BoostingCandidate, EncodingSettings, LogisticCandidate, ProcedureSettings
 
-FEATURES: list[dict[str, Any]] = [
-    {"name": "arm", "kind": "categorical", "levels": ["A", "B"], "unit": "", "domain": "clinical",
-     "known_at": "baseline", "low": None, "high": None, "required": True},
-    {"name": "age_years", "kind": "numeric", "levels": [], "unit": "years", "domain": "clinical",
-     "known_at": "baseline", "low": 18.0, "high": 100.0},
-    {"name": "til_pct", "kind": "numeric", "levels": [], "unit": "%", "domain": "pathology",
-     "known_at": "baseline", "low": 0.0, "high": 100.0},
-    {"name": "ctdna_state", "kind": "categorical", "levels": ["not_done", "negative", "positive"], "unit": "",
-     "domain": "ctdna", "known_at": "c1", "low": None, "high": None},
-]  # fmt: skip
+
+def feature(
+    name: str,
+    levels: Sequence[str] = (),
+    *,
+    domain: str = "clinical",
+    known_at: str = "baseline",
+    **more: Any,
+) -> LandmarkFeature:
+    """Return a feature, categorical where it has levels."""
+    kind = "categorical" if levels else "numeric"
+    rest: dict[str, Any] = {"unit": "", "low": None, "high": None, "description": ""} | more
+    return LandmarkFeature(
+        name=name, domain=domain, kind=kind, known_at=known_at, levels=tuple(levels), **rest
+    )
+
+
+FEATURES = [
+    feature("arm", ["A", "B"]),
+    feature("age_years", unit="years", low=18.0, high=100.0),
+    feature("til_pct", domain="pathology", unit="%", low=0.0, high=100.0),
+    feature("ctdna_state", ["not_done", "negative", "positive"], domain="ctdna", known_at="c1"),
+]
+NAMES = [each.name for each in FEATURES]
 LINEAR = LogisticCandidate(
     "logistic", (0.01, 0.1, 1.0), spline_knots=4, splines=("age_years",), interactions=(("arm", "til_pct"),)
 )

@@ -13,14 +13,14 @@ import pytest
 
 from models.serving.serving import OUTPUTS, read_model
 from tests.malformed import GOOD, NUMBER, SECRET, Request, corpus
-from tests.patients import FEATURES, patients
+from tests.patients import NAMES, patients
 from tests.serving import NAME, REQUIREMENTS, Registered, ask, pcr_serve, registered, send, server
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
 )
 CORPUS = corpus()
-INPUTS = [feature["name"] for feature in FEATURES]
+INPUTS = NAMES
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import binomtest
 
-Feature = Mapping[str, Any]
+from models.landmark_features import LandmarkFeature
+
 ALL = "all"
 
 
@@ -18,15 +19,13 @@ def proportion(events: int, n: int, level: float) -> dict[str, Any]:
     """
     if n == 0:
         return {"n": 0, "events": 0}
-    z, p = norm.ppf(0.5 + level / 2), events / n
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    interval = binomtest(events, n).proportion_ci(level, method="wilson")
     return {
         "n": n,
         "events": events,
-        "value": p,
-        "low": float(max(0.0, centre - half)) if events else 0.0,
-        "high": float(min(1.0, centre + half)) if events < n else 1.0,
+        "value": events / n,
+        "low": float(interval.low) if events else 0.0,
+        "high": float(interval.high) if events < n else 1.0,
     }
 
 
@@ -43,7 +42,9 @@ def difference(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str,
     return {"value": value, "low": float(value - below), "high": float(value + above)}
 
 
-def table_one(values: pd.DataFrame, features: Sequence[Feature], groups: pd.Series) -> list[dict[str, Any]]:
+def table_one(
+    values: pd.DataFrame, features: Sequence[LandmarkFeature], groups: pd.Series
+) -> list[dict[str, Any]]:
     """Return one row per number and per level of a category, for all and for each group.
 
     Parameters
@@ -65,18 +66,21 @@ def table_one(values: pd.DataFrame, features: Sequence[Feature], groups: pd.Seri
         **{g: values.index[groups.reindex(values.index) == g] for g in groups.unique()},
     }
     for feature in features:
-        parts = {name: values.loc[ids, feature["name"]] for name, ids in members.items()}
-        about = {key: feature[key] for key in ("description", "unit", "domain")} | {
-            "feature": feature["name"]
+        parts = {name: values.loc[ids, feature.name] for name, ids in members.items()}
+        about: dict[str, Any] = {
+            "description": feature.description,
+            "unit": feature.unit,
+            "domain": feature.domain,
+            "feature": feature.name,
         }
         counts: dict[str, dict[str, float]] = {
             n: {"n": int(p.notna().sum()), "missing": int(p.isna().sum())} for n, p in parts.items()
         }
-        if feature["kind"] == "numeric":
+        if feature.is_numeric:
             cells = {n: counts[n] | quartiles(p) for n, p in parts.items()}
             rows.append(about | {"level": None, "cells": cells})
             continue
-        for level in feature["levels"]:
+        for level in feature.levels:
             cells = {n: counts[n] | {"count": int((p == level).sum())} for n, p in parts.items()}
             rows.append(about | {"level": level, "cells": cells})
     return rows

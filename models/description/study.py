@@ -1,12 +1,14 @@
 """Everything the study report says of patients and data, apart from models."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from features.feature import STATE_SUFFIX
 from models.description import cohort as describing
+from models.landmark_features import Landmark, LandmarkFeature
 
 # Courses are drawn by arm where there are no more arms than this.
 MOST_ARMS = 2
@@ -18,7 +20,7 @@ def describe(
     raw: Mapping[str, pd.DataFrame],
     cohort: pd.DataFrame,
     decisions: pd.DataFrame,
-    landmarks: Mapping[str, tuple[dict[str, Any], pd.DataFrame]],
+    landmarks: Sequence[Landmark],
     level: float,
 ) -> dict[str, Any]:
     """Return everything the study report says of patients and data, apart from models.
@@ -31,34 +33,37 @@ def describe(
         The validated tables.
     cohort, decisions : DataFrame
         cohort/cohort.parquet and rules/decisions.parquet.
-    landmarks : mapping
-        Per landmark, in order: what its features are, and their values by usubjid.
+    landmarks : sequence of Landmark
+        In order; values have the index usubjid.
     """
     people = cohort.set_index("usubjid")
-    first, values = next(iter(landmarks.values()))
-    measured = visit_features(study, landmarks)
+    first, values = landmarks[0], landmarks[0].frame
+    measured = visit_features(landmarks)
     adaptive = decisions[decisions["arm"] == study["adaptive_arm"]]
     return {
         "centres": int(people["siteid"].nunique()),
         "table_one": {
-            "landmark": first["landmark"],
+            "landmark": first.name,
             "patients": len(values),
             "by_arm": people["arm"].reindex(values.index).value_counts().sort_index().to_dict(),
             "rows": describing.table_one(
-                values, [f for f in first["features"] if f["name"] != "arm"], people["arm"]
+                values, [f for f in first.features if f.name != "arm"], people["arm"]
             ),
         },
         "coverage": coverage(raw, people),
         "states": states(measured, people),
         "missing": [
             {
-                "landmark": name,
-                **{k: f[k] for k in ("name", "domain", "known_at", "description")},
-                "share": f["share_missing"],
+                "landmark": landmark.name,
+                "name": f.name,
+                "domain": f.domain,
+                "known_at": f.known_at,
+                "description": f.description,
+                "share": f.share_missing,
             }
-            for name, (about, _) in landmarks.items()
-            for f in about["features"]
-            if f["share_missing"] > 0
+            for landmark in landmarks
+            for f in landmark.features
+            if f.share_missing
         ],
         "over_time": over_time(study, settings["over_time"], measured, people),
         "branches": describing.response_by_branch(adaptive, people["outcome"], level),
@@ -77,15 +82,22 @@ def describe(
     }
 
 
-def visit_features(
-    study: Mapping[str, Any], landmarks: Mapping[str, tuple[dict[str, Any], pd.DataFrame]]
-) -> dict[str, tuple[dict[str, Any], pd.Series]]:
-    """Return every feature as the first landmark that has it knew it: description and values by usubjid."""
-    found: dict[str, tuple[dict[str, Any], pd.Series]] = {}
-    for name in study["landmarks"]:
-        about, values = landmarks[name]
-        for feature in about["features"]:
-            found.setdefault(feature["name"], (feature | {"landmark": name}, values[feature["name"]]))
+@dataclass(frozen=True)
+class Measured:
+    """A feature, the first landmark that has it, and its values then: index usubjid."""
+
+    feature: LandmarkFeature
+    landmark: str
+    series: pd.Series
+
+
+def visit_features(landmarks: Sequence[Landmark]) -> dict[str, Measured]:
+    """Return every feature by its name, as the first landmark that has it knew it."""
+    found: dict[str, Measured] = {}
+    for landmark in landmarks:
+        for feature in landmark.features:
+            measured = Measured(feature, landmark.name, landmark.frame[feature.name])
+            found.setdefault(feature.name, measured)
     return found
 
 
@@ -106,35 +118,27 @@ def coverage(raw: Mapping[str, pd.DataFrame], people: pd.DataFrame) -> list[dict
     return rows
 
 
-def states(
-    measured: Mapping[str, tuple[dict[str, Any], pd.Series]], people: pd.DataFrame
-) -> list[dict[str, Any]]:
+def states(measured: Mapping[str, Measured], people: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the states of every domain and visit, by arm and by centre, among the patients at risk."""
-    found = []
-    for name, (feature, values) in measured.items():
-        if not name.endswith(STATE_SUFFIX):
-            continue
-        about = {
+    return [
+        {
             "feature": name,
-            "domain": feature["domain"],
-            "visit": feature["known_at"],
-            "landmark": feature["landmark"],
+            "domain": each.feature.domain,
+            "visit": each.feature.known_at,
+            "landmark": each.landmark,
+            "levels": list(each.feature.levels),
+            "by_arm": describing.level_counts(each.series, each.feature.levels, people["arm"]),
+            "by_centre": describing.level_counts(each.series, each.feature.levels, people["siteid"]),
         }
-        found.append(
-            about
-            | {
-                "levels": feature["levels"],
-                "by_arm": describing.level_counts(values, feature["levels"], people["arm"]),
-                "by_centre": describing.level_counts(values, feature["levels"], people["siteid"]),
-            }
-        )
-    return found
+        for name, each in measured.items()
+        if name.endswith(STATE_SUFFIX)
+    ]
 
 
 def over_time(
     study: Mapping[str, Any],
     families: list[dict[str, str]],
-    measured: Mapping[str, tuple[dict[str, Any], pd.Series]],
+    measured: Mapping[str, Measured],
     people: pd.DataFrame,
 ) -> list[dict[str, Any]]:
     """Return quartiles along the visits, by arm and outcome, of families that are measured twice or more."""
@@ -150,11 +154,13 @@ def over_time(
             continue
         points = [
             {"visit": visit} | row
-            for visit, (_, values) in present.items()
-            for row in describing.courses(values, groups.loc[groups.index.intersection(values.index)])
+            for visit, each in present.items()
+            for row in describing.courses(
+                each.series, groups.loc[groups.index.intersection(each.series.index)]
+            )
         ]
         found.append(
-            {"name": family["name"], "unit": next(iter(present.values()))[0]["unit"], "points": points}
+            {"name": family["name"], "unit": next(iter(present.values())).feature.unit, "points": points}
         )
     return found
 

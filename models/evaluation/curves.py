@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import roc_curve
 
 from models.evaluation.performance import judged_models
 from models.measures.common import MeasureError, draw_patients
@@ -79,19 +80,10 @@ def roc_curves(predictions: pd.DataFrame) -> pd.DataFrame:
     grid = np.linspace(0, 1, 101)
     parts = []
     for model, p in by_model.items():
-        curves = [np.interp(grid, *_roc(y, row)) for row in p]
+        curves = [np.interp(grid, *roc_curve(y, row, drop_intermediate=False)[:2]) for row in p]
         columns = {"model": model, "false_positive_rate": grid, "true_positive_rate": np.mean(curves, axis=0)}
         parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True)
-
-
-def _roc(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return 1 - specificity and sensitivity at every distinct threshold, from none called to all."""
-    order = np.argsort(-p, kind="stable")
-    last_of_ties = np.append(np.flatnonzero(np.diff(p[order])), len(p) - 1)
-    events = np.append(0, np.cumsum(y[order])[last_of_ties])
-    called = np.append(0, last_of_ties + 1)
-    return (called - events) / (len(y) - y.sum()), events / y.sum()
 
 
 def benefit_curves(

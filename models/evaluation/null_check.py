@@ -4,12 +4,14 @@ The outcome is permuted within arm, the whole cross-validation is repeated, and 
 not be above 0.5 by more than two standard errors over the permutations.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from models.landmark_features import LandmarkFeature
 from models.measures.evaluate import auc
 from models.plan import ValidationPlan
 from models.procedure.backends import Backend
@@ -29,7 +31,7 @@ from models.settings import ProcedureSettings
 def permuted_auc(
     rows: pd.DataFrame,
     y: np.ndarray,
-    features: list[dict[str, Any]],
+    features: Sequence[LandmarkFeature],
     settings: ProcedureSettings,
     plan: ValidationPlan,
     seed: int,
@@ -69,7 +71,7 @@ def null_check(aucs: np.ndarray) -> NullCheck:
 def permuted_aucs(
     rows: pd.DataFrame,
     y: np.ndarray,
-    features: list[dict[str, Any]],
+    features: Sequence[LandmarkFeature],
     settings: ProcedureSettings,
     plan: ValidationPlan,
     backend: Backend,

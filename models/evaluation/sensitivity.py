@@ -16,6 +16,7 @@ from features.cohort import build_cohort
 from features.eligibility import Criterion
 from features.study import Study
 from models.evaluation.subgroups import evaluable_domains
+from models.landmark_features import LandmarkFeature
 from models.measures.common import Measure, draw_patients, percentile_interval
 from models.measures.definitions import definition
 from models.measures.evaluate import by_repeat
@@ -46,7 +47,7 @@ class Analysis:
     """What all scenarios share: the landmark's rows with branch, and how they are analysed."""
 
     rows: pd.DataFrame
-    features: list[dict[str, Any]]
+    features: Sequence[LandmarkFeature]
     settings: ModelSettings
     plan: ValidationPlan
     arm: str | None
@@ -137,7 +138,7 @@ def observation_weights(analysis: Analysis, outcome: pd.Series) -> np.ndarray:
     """Return 1 / P(outcome observed | features, arm) of every patient at risk, by ridge regression."""
     arm = (analysis.rows["arm"] == analysis.rows["arm"].iloc[0]).to_numpy()
     strategy = analysis.plan.strategy
-    own = [feature for feature in analysis.features if feature["name"] != "arm"]
+    own = [feature for feature in analysis.features if feature.name != "arm"]
     model = StrategyModel(own, analysis.settings.encoding, strategy.penalty)
     fitted = model.fit(analysis.rows, arm, outcome.to_numpy(dtype=float))
     return 1 / fitted.observed(analysis.rows, arm)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from features.feature import STATE_SUFFIX
+from models.landmark_features import LandmarkFeature
 from models.measures.evaluate import by_repeat
 from models.measures.heterogeneity import by_group, pool
 from models.plan import SubgroupPlan, ValidationPlan
@@ -37,9 +38,9 @@ def subgroup(frame: pd.DataFrame, entry: SubgroupPlan) -> pd.Series | None:
     return groups.where(values.notna())
 
 
-def evaluable_domains(frame: pd.DataFrame, features: Sequence[Mapping[str, Any]]) -> pd.Series | None:
+def evaluable_domains(frame: pd.DataFrame, features: Sequence[LandmarkFeature]) -> pd.Series | None:
     """Return which domains gave a result at their latest visit; None where no states are recorded."""
-    latest = {f["domain"]: f["name"] for f in features if str(f["name"]).endswith(STATE_SUFFIX)}
+    latest = {f.domain: f.name for f in features if str(f.name).endswith(STATE_SUFFIX)}
     if not latest:
         return None
     seen = {domain: frame[name].isin(SEEN) for domain, name in sorted(latest.items())}
@@ -48,7 +49,7 @@ def evaluable_domains(frame: pd.DataFrame, features: Sequence[Mapping[str, Any]]
 
 
 def groupings(
-    frame: pd.DataFrame, features: Sequence[Mapping[str, Any]], configured: Mapping[str, SubgroupPlan]
+    frame: pd.DataFrame, features: Sequence[LandmarkFeature], configured: Mapping[str, SubgroupPlan]
 ) -> dict[str, pd.Series]:
     """Return the groupings by name: configured, arm, arm by receptor status, centre, what was evaluable."""
     found = {name: subgroup(frame, entry) for name, entry in configured.items()}
@@ -87,7 +88,7 @@ def pooled_document(frame: pd.DataFrame) -> dict[str, Any]:
 def heterogeneity(
     predictions: pd.DataFrame,
     frame: pd.DataFrame,
-    features: Sequence[Mapping[str, Any]],
+    features: Sequence[LandmarkFeature],
     plan: ValidationPlan,
 ) -> dict[str, Any]:
     """Return the measures in every group of every grouping, and over centres their random-effects summary.

@@ -14,13 +14,13 @@ import pandas as pd
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
+from models.landmark_features import LandmarkFeature
 from models.serving.serving import spline_basis
 
 # Harrell, Regression Modeling Strategies, 2nd ed., table 2.3: centiles of the knots.
 CENTILES = {3: (0.10, 0.50, 0.90), 4: (0.05, 0.35, 0.65, 0.95), 5: (0.05, 0.275, 0.5, 0.725, 0.95)}
 DISAGREES, AGREES, OPEN, UNUSED = "disagrees", "as expected", "not distinguishable from none", "not used"
 UNCERTAIN = "uncertain"
-Feature = Mapping[str, Any]
 
 
 def resample_weights(
@@ -67,7 +67,7 @@ def bounds(samples: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
 
 def importance(
     explained: pd.DataFrame,
-    features: Sequence[Feature],
+    features: Sequence[LandmarkFeature],
     centres: pd.Series,
     weights: np.ndarray,
     *,
@@ -81,7 +81,7 @@ def importance(
     (share of the resamples in which the feature is among the `top` largest), centre_low and centre_high
     (smallest and largest mean |SHAP| in a centre of at least `min_centre_patients` patients), rank (from 1).
     """
-    names = [feature["name"] for feature in features]
+    names = [feature.name for feature in features]
     absolute = explained[names].abs()
     means = weighted_means(weights, absolute.to_numpy())
     low, high = bounds(means, level)
@@ -92,7 +92,7 @@ def importance(
     frame = pd.DataFrame(
         {
             "feature": names,
-            "domain": [feature["domain"] for feature in features],
+            "domain": [feature.domain for feature in features],
             "mean_abs": absolute.mean().to_numpy(),
             "low": low,
             "high": high,
@@ -139,9 +139,9 @@ def group_importance(
     )
 
 
-def matching(features: Sequence[Feature], patterns: Sequence[str]) -> list[str]:
+def matching(features: Sequence[LandmarkFeature], patterns: Sequence[str]) -> list[str]:
     """Return the names of the features that fit one of the patterns, in the model's order."""
-    return [f["name"] for f in features if any(fnmatchcase(f["name"], pattern) for pattern in patterns)]
+    return [f.name for f in features if any(fnmatchcase(f.name, pattern) for pattern in patterns)]
 
 
 def thirds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -157,7 +157,7 @@ def thirds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def directions(
     explained: pd.DataFrame,
     values: pd.DataFrame,
-    features: Sequence[Feature],
+    features: Sequence[LandmarkFeature],
     expected: Sequence[Mapping[str, Any]],
     weights: np.ndarray,
     level: float,
@@ -179,11 +179,11 @@ def directions(
         other, log-odds), low, high, stability (share of resamples with the sign found), found (higher, lower
         or none), verdict.
     """
-    kinds = {feature["name"]: feature for feature in features}
+    kinds = {feature.name: feature for feature in features}
     found = []
     for entry in expected:
         for name in matching(features, entry["features"]):
-            numeric = kinds[name]["kind"] == "numeric"
+            numeric = kinds[name].is_numeric
             if numeric == ("of" in entry):
                 continue
             if numeric:
@@ -339,7 +339,10 @@ def by_group(
 
 
 def clusters(
-    explained: pd.DataFrame, values: pd.DataFrame, features: Sequence[Feature], from_correlation: float
+    explained: pd.DataFrame,
+    values: pd.DataFrame,
+    features: Sequence[LandmarkFeature],
+    from_correlation: float,
 ) -> list[dict[str, Any]]:
     """Return the groups of features that carry the same information, the most moving first.
 
@@ -350,9 +353,9 @@ def clusters(
     """
     scored = {}
     for feature in features:
-        name = feature["name"]
+        name = feature.name
         column = pd.Series(values[name]).reset_index(drop=True)
-        if feature["kind"] != "numeric":
+        if not feature.is_numeric:
             column = column.map(pd.Series(explained[name]).reset_index(drop=True).groupby(column).mean())
         column = column.astype(float)
         if column.notna().sum() > 1 and column.min() < column.max():

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from features.errors import UserError
+from features.errors import PipelineFault
 from models.serving.serving import PcrModel
 
 KEYS = ["usubjid", "repeat", "fold", "model", "base"]
 
 
-class AdditivityError(UserError):
+class AdditivityError(PipelineFault):
     """SHAP values that do not add up to the prediction they explain."""
 
 

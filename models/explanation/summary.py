@@ -9,6 +9,7 @@ import pandas as pd
 from models.explanation import attribution
 from models.explanation.interactions import interaction_strengths
 from models.explanation.out_of_fold import explain_out_of_fold
+from models.landmark_features import LandmarkFeature
 
 TOLERANCE = 1e-9
 """Largest difference between the sum of a row's SHAP values and its log-odds."""
@@ -18,7 +19,8 @@ def explain(
     fits: Mapping[str, Any],
     values: pd.DataFrame,
     predictions: pd.DataFrame,
-    description: Mapping[str, Any],
+    landmark: str,
+    features: Sequence[LandmarkFeature],
     cohort: pd.DataFrame,
     rules: pd.DataFrame,
     settings: Mapping[str, Any],
@@ -34,15 +36,17 @@ def explain(
         The chosen model's name and its fit in every fold (`models.procedure.resampling.fold_fits`).
     values, predictions, cohort, rules : DataFrame
         Feature values, out-of-fold predictions, cohort, and the branches of the rules, at the landmark.
-    description, settings : mapping
-        features/<landmark>.json and configs/report_pages.yaml.
+    landmark, features : str, sequence of LandmarkFeature
+        The landmark's name and features.
+    settings : mapping
+        configs/report_pages.yaml.
     """
     explained = explain_out_of_fold(
         fits["fits"], values, predictions, model=fits["model"], tolerance=TOLERANCE
     )
     branches = rules.set_index("usubjid")["protocol_branch"] if "protocol_branch" in rules else None
     summary = summarise(
-        explained, values, description, cohort, branches, settings,
+        explained, values, landmark, features, cohort, branches, settings,
         seed=seed, level=level,
     )  # fmt: skip
     limits = settings["explanation"]
@@ -55,7 +59,8 @@ def explain(
 def summarise(
     explained: pd.DataFrame,
     values: pd.DataFrame,
-    description: Mapping[str, Any],
+    landmark: str,
+    features: Sequence[LandmarkFeature],
     cohort: pd.DataFrame,
     branches: pd.Series | None,
     settings: Mapping[str, Any],
@@ -71,8 +76,8 @@ def summarise(
         Out-of-fold contributions of all repeats.
     values : DataFrame
         One row per patient with ``usubjid`` and the features.
-    description : mapping
-        The landmark's features/<landmark>.json.
+    landmark, features : str, sequence of LandmarkFeature
+        The landmark's name and features.
     cohort : DataFrame
         usubjid, siteid, arm.
     branches : Series or None
@@ -81,7 +86,6 @@ def summarise(
         configs/report_pages.yaml.
     """
     of = settings["explanation"]
-    features = description["features"]
     people = cohort.set_index("usubjid")
     weights = attribution.resample_weights(
         explained, people["siteid"], of["resamples"], np.random.default_rng(seed)
@@ -89,12 +93,12 @@ def summarise(
     seen = values.set_index("usubjid").loc[explained["usubjid"]].reset_index(drop=True)
     first = (explained["repeat"] == explained["repeat"].min()).to_numpy()
     domains = {
-        domain: [f["name"] for f in features if f["domain"] == domain]
-        for domain in dict.fromkeys(f["domain"] for f in features)
+        domain: [f.name for f in features if f.domain == domain]
+        for domain in dict.fromkeys(f.domain for f in features)
     }
     biology = {b["name"]: attribution.matching(features, b["features"]) for b in settings["biology"]}
     biology = {name: columns for name, columns in biology.items() if columns}
-    left_out = description["landmark"] in settings["allocated_at"] and branches is not None
+    left_out = landmark in settings["allocated_at"] and branches is not None
     expected = [e for e in settings["expected"] if not (left_out and e.get("allocates"))]
     splits = {"arm": explained["usubjid"].map(people["arm"])}
     if branches is not None:
@@ -132,7 +136,7 @@ def summarise(
             part: _curves(
                 explained, seen, features, weights, of, level, (seen[of["split_by"]] == part).to_numpy()
             )
-            for part in next((f["levels"] for f in features if f["name"] == of["split_by"]), [])
+            for part in next((f.levels for f in features if f.name == of["split_by"]), [])
         },
     }
 
@@ -140,7 +144,7 @@ def summarise(
 def _curves(
     explained: pd.DataFrame,
     seen: pd.DataFrame,
-    features: Sequence[Mapping[str, Any]],
+    features: Sequence[LandmarkFeature],
     weights: np.ndarray,
     of: Mapping[str, Any],
     level: float,
@@ -150,9 +154,9 @@ def _curves(
     chosen = slice(None) if rows is None else np.flatnonzero(rows)
     inside = weights[:, chosen]
     return {
-        f["name"]: attribution.dependence(
-            explained[f["name"]].to_numpy()[chosen],
-            seen[f["name"]].iloc[chosen],
+        f.name: attribution.dependence(
+            explained[f.name].to_numpy()[chosen],
+            seen[f.name].iloc[chosen],
             inside,
             level=level,
             knots=of["spline_knots"],

@@ -141,7 +141,7 @@ def logit_auc(y: npt.ArrayLike, p: npt.ArrayLike) -> tuple[float, float]:
     return float(logit(area)), float(np.sqrt(variance) / (area * (1 - area)))
 
 
-def calibration_slope(y: npt.ArrayLike, p: npt.ArrayLike) -> tuple[float, float]:
+def slope_and_error(y: npt.ArrayLike, p: npt.ArrayLike) -> tuple[float, float]:
     """Return the calibration slope and its standard error; y (n,), p (n,) or (repeats, n).
 
     Raises
@@ -189,7 +189,7 @@ def log_o_e(y: npt.ArrayLike, p: npt.ArrayLike) -> tuple[float, float]:
 
 ESTIMATORS: Mapping[str, Callable[[npt.ArrayLike, npt.ArrayLike], tuple[float, float]]] = {
     "auc": logit_auc,
-    "slope": calibration_slope,
+    "slope": slope_and_error,
     "o_e": log_o_e,
 }
 

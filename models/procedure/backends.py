@@ -45,7 +45,7 @@ class Backend:
 
     Raises
     ------
-    ValueError
+    UserError
         If the name is unknown, there is no worker, or a scheduler's address is missing or not needed.
     """
 
@@ -76,7 +76,7 @@ def completed(
 
     Raises
     ------
-    ValueError
+    UserError
         If the Dask cluster does not answer in time, has no workers, or runs other code.
     """
     if backend.name == "dask":
@@ -151,7 +151,7 @@ def require_same_code(client: Any, patience: float) -> None:
 
     Raises
     ------
-    ValueError
+    UserError
         Naming who differs and in what, or who did not answer.
     """
     probe = _probe()

@@ -22,7 +22,7 @@ def recalibrate(margin: np.ndarray, y: np.ndarray, *, tolerance: float = 1e-10) 
 
     Raises
     ------
-    ValueError
+    UserError
         If the outcome has one class, the margin is constant, or the likelihood has no maximum (the classes
         are separated).
     """

@@ -9,11 +9,12 @@ Columns of their own stand beside the features in the analysis rows; no candidat
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
 
+from models.landmark_features import LandmarkFeature
 from models.plan import ValidationPlan
 from models.procedure.backends import Backend
 from models.procedure.resampling import (
@@ -73,7 +74,7 @@ class RuleInputs:
 
     Parameters
     ----------
-    features : sequence of mappings
+    features : sequence of LandmarkFeature
         From `rule_input_features`.
     settings : ProcedureSettings
         `ModelSettings.rule_inputs`.
@@ -83,7 +84,7 @@ class RuleInputs:
 
     def __init__(
         self,
-        features: Sequence[Mapping[str, Any]],
+        features: Sequence[LandmarkFeature],
         settings: ProcedureSettings,
         inner_folds: int,
         seed: int,
@@ -101,8 +102,8 @@ class RuleInputs:
 
 
 def comparators(
-    features: Sequence[Mapping[str, Any]],
-    rule_inputs: Sequence[Mapping[str, Any]],
+    features: Sequence[LandmarkFeature],
+    rule_inputs: Sequence[LandmarkFeature],
     settings: ModelSettings,
     plan: ValidationPlan,
     seed: int,
@@ -111,7 +112,7 @@ def comparators(
 
     Parameters
     ----------
-    features, rule_inputs : sequence of mappings
+    features, rule_inputs : sequences of LandmarkFeature
         The landmark's features, and the features of `RuleInputs`.
     settings, plan
         configs/models.yaml and configs/validation.yaml.
@@ -119,34 +120,37 @@ def comparators(
         Seed of the inner folds.
     """
     found: list[Rules | ArmAndReceptor | RuleInputs] = [Rules(plan.branch_shrinkage)]
-    if set(SHARED) <= {feature["name"] for feature in features}:
+    if set(SHARED) <= {feature.name for feature in features}:
         found.append(ArmAndReceptor(plan.branch_shrinkage))
         found.append(RuleInputs(rule_inputs, settings.rule_inputs, plan.inner_folds, seed))
     return found
 
 
 def rule_input_features(
-    features: Sequence[Mapping[str, Any]], levels: Mapping[str, Sequence[str]]
-) -> list[dict[str, Any]]:
+    features: Sequence[LandmarkFeature], levels: Mapping[str, Sequence[str]]
+) -> list[LandmarkFeature]:
     """Return the features of `RuleInputs`: arm and hormone receptor status where known, then the inputs.
 
     Parameters
     ----------
-    features : sequence of mappings
-        The landmark's features, as in ``features/<landmark>.json``.
+    features : sequence of LandmarkFeature
+        The landmark's features.
     levels : mapping
         Levels of each input column, ``rule_<input>``.
     """
-    shared = [dict(feature) for feature in features if feature["name"] in SHARED]
-    inputs = [{"name": name, "kind": "categorical", "levels": list(known)} for name, known in levels.items()]
+    shared = [feature for feature in features if feature.name in SHARED]
+    inputs = [
+        LandmarkFeature(name, "rules", "categorical", "", "", tuple(values), None, None, "")
+        for name, values in levels.items()
+    ]
     return [*shared, *inputs]
 
 
 def cross_validated(
     rows: pd.DataFrame,
     y: np.ndarray,
-    features: Sequence[Mapping[str, Any]],
-    rule_inputs: Sequence[Mapping[str, Any]],
+    features: Sequence[LandmarkFeature],
+    rule_inputs: Sequence[LandmarkFeature],
     settings: ModelSettings,
     plan: ValidationPlan,
     backend: Backend,

@@ -1,11 +1,14 @@
 """The linear candidate on every set of domains, on the folds of the whole model."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
+from models.landmark_features import LandmarkFeature
 from models.plan import ValidationPlan
 from models.procedure.backends import workers
-from models.procedure.domain_sets import ARM, Features, domain_sets
+from models.procedure.domain_sets import ARM, domain_sets
 from models.procedure.resampling import (
     FoldResult,
     Procedure,
@@ -24,7 +27,12 @@ class OnSet:
     """The candidate on one set of features, under a name of its own."""
 
     def __init__(
-        self, name: str, features: Features, settings: ProcedureSettings, folds: int, seed: int
+        self,
+        name: str,
+        features: Sequence[LandmarkFeature],
+        settings: ProcedureSettings,
+        folds: int,
+        seed: int,
     ) -> None:
         self.name = name
         self.model = ResponseModel(features, settings, folds, seed)
@@ -42,7 +50,7 @@ class OnSet:
 def domain_predictions(
     rows: pd.DataFrame,
     y: np.ndarray,
-    features: Features,
+    features: Sequence[LandmarkFeature],
     settings: ModelSettings,
     plan: ValidationPlan,
     progress: Progress = silently,

@@ -12,18 +12,19 @@ import numpy as np
 import pandas as pd
 
 from features.errors import UserError
+from models.landmark_features import LandmarkFeature, as_documents
 from models.serving.serving import PcrModel
 from models.settings import EncodingSettings
 
 
 @dataclass(frozen=True)
-class Inputs:
+class NumericRows:
     """Rows as numbers, before anything is learned: every column that an encoding of the features may have.
 
     Read once from a frame; the parts of a resampling are then rows of one array.
     """
 
-    features: Sequence[Mapping[str, Any]]
+    features: Sequence[LandmarkFeature]
     columns: list[dict[str, str]]
     values: np.ndarray  # (n, columns), NaN where the feature is missing
 
@@ -37,26 +38,25 @@ class Inputs:
         return np.ascontiguousarray(self.values[:, [places[_name(column)] for column in columns]])
 
 
-def read_inputs(frame: pd.DataFrame, features: Sequence[Mapping[str, Any]]) -> Inputs:
+def read_numeric_rows(frame: pd.DataFrame, features: Sequence[LandmarkFeature]) -> NumericRows:
     """Return all rows of `frame` (n, >= features) as numbers: numeric features, and each level by itself."""
     columns = [column for feature in features for column in _all_columns(feature)]
-    return Inputs(features, columns, _encode(frame, features, columns))
+    return NumericRows(features, columns, _encode(frame, features, columns))
 
 
 def learn_encoding(
     frame: pd.DataFrame,
-    features: Sequence[Mapping[str, Any]],
+    features: Sequence[LandmarkFeature],
     settings: EncodingSettings,
 ) -> dict[str, Any]:
     """Return the ``encoding`` of a model document, learned from the rows of `frame` (n, >= features).
 
-    `features` are mappings with ``name``, ``kind`` (numeric or categorical) and, if categorical, ``levels``;
-    all else is as in `encoding_of`.
+    All else is as in `encoding_of`.
     """
-    return encoding_of(read_inputs(frame, features), settings)
+    return encoding_of(read_numeric_rows(frame, features), settings)
 
 
-def encoding_of(inputs: Inputs, settings: EncodingSettings) -> dict[str, Any]:
+def encoding_of(inputs: NumericRows, settings: EncodingSettings) -> dict[str, Any]:
     """Return the ``encoding`` of a model document, learned from the rows of `inputs`.
 
     A numeric feature is one column. A categorical feature has one column per level that at least
@@ -66,7 +66,7 @@ def encoding_of(inputs: Inputs, settings: EncodingSettings) -> dict[str, Any]:
 
     Parameters
     ----------
-    inputs : Inputs
+    inputs : NumericRows
         Training rows.
     settings : EncodingSettings
         When a level gets a column, when a feature is used, and how strongly imputation is shrunken.
@@ -79,7 +79,7 @@ def encoding_of(inputs: Inputs, settings: EncodingSettings) -> dict[str, Any]:
 
     Raises
     ------
-    ValueError
+    UserError
         If no column varies.
     """
     columns = _used_columns(inputs, settings)
@@ -138,25 +138,25 @@ def _name(column: Mapping[str, str]) -> tuple[str, str | None]:
     return column["feature"], column.get("level")
 
 
-def _all_columns(feature: Mapping[str, Any]) -> list[dict[str, str]]:
-    name = feature["name"]
-    if feature["kind"] == "numeric":
+def _all_columns(feature: LandmarkFeature) -> list[dict[str, str]]:
+    name = feature.name
+    if feature.is_numeric:
         return [{"feature": name}]
-    return [{"feature": name, "level": level} for level in feature["levels"]]
+    return [{"feature": name, "level": level} for level in feature.levels]
 
 
-def _used_columns(inputs: Inputs, settings: EncodingSettings) -> list[dict[str, str]]:
+def _used_columns(inputs: NumericRows, settings: EncodingSettings) -> list[dict[str, str]]:
     """Return the columns of features known often enough, without rare levels and the most frequent one."""
     counts = np.nansum(inputs.values, axis=0)
     missing = np.isnan(inputs.values).mean(axis=0)
     used: list[dict[str, str]] = []
-    places: dict[str, list[int]] = {feature["name"]: [] for feature in inputs.features}
+    places: dict[str, list[int]] = {feature.name: [] for feature in inputs.features}
     for place, column in enumerate(inputs.columns):
         places[column["feature"]].append(place)
     for feature in inputs.features:
         # All columns of a feature are missing together.
-        known = [place for place in places[feature["name"]] if missing[place] <= settings.max_missing_share]
-        if feature["kind"] == "numeric":
+        known = [place for place in places[feature.name] if missing[place] <= settings.max_missing_share]
+        if feature.is_numeric:
             used += [inputs.columns[place] for place in known]
             continue
         seen = [place for place in known if counts[place] >= settings.min_level_patients]
@@ -166,9 +166,11 @@ def _used_columns(inputs: Inputs, settings: EncodingSettings) -> list[dict[str, 
 
 
 def _encode(
-    frame: pd.DataFrame, features: Sequence[Mapping[str, Any]], columns: list[dict[str, str]]
+    frame: pd.DataFrame, features: Sequence[LandmarkFeature], columns: list[dict[str, str]]
 ) -> np.ndarray:
     """Encode with the serving code, from a document that has columns and nothing learned yet."""
     blank: list[float] = []
     learned = dict.fromkeys(("mean", "scale", "low", "high", "imputation"), blank)
-    return PcrModel({"features": features, "encoding": {"columns": columns, **learned}}).encode(frame)
+    return PcrModel({"features": as_documents(features), "encoding": {"columns": columns, **learned}}).encode(
+        frame
+    )

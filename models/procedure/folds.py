@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from features.errors import UserError
+from features.errors import PipelineFault, UserError
 
 
 def stratified_folds(
@@ -29,8 +29,10 @@ def stratified_folds(
 
     Raises
     ------
-    ValueError
-        If there are fewer patients than folds, or the rows of a patient are in different strata.
+    UserError
+        If there are fewer patients than folds.
+    PipelineFault
+        If the rows of a patient are in different strata.
     """
     labels = np.arange(len(strata)) if groups is None else np.asarray(groups)
     _, first, group, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
@@ -38,7 +40,7 @@ def stratified_folds(
         raise UserError(f"{len(first)} patients cannot be divided into {folds} folds")
     levels = np.unique(np.asarray(strata), return_inverse=True)[1]
     if (split := np.count_nonzero(levels != levels[first][group])) > 0:
-        raise UserError(f"rows of one patient must be in one stratum; {split} rows are in another")
+        raise PipelineFault(f"rows of one patient must be in one stratum; {split} rows are in another")
     order = np.random.default_rng(seed).permutation(len(first))
     order = order[np.lexsort((-sizes[order], levels[first][order]))]
     dealt = np.empty(len(first), dtype=int)

@@ -14,7 +14,7 @@ from scipy.special import ndtri
 from features.errors import UserError
 from models.measures.common import FloatArray, Measure
 from models.procedure.candidates import Design
-from models.procedure.encoding import Inputs
+from models.procedure.encoding import NumericRows
 from models.procedure.response_model import ResponseModel
 from models.serving.serving import PcrModel
 
@@ -45,7 +45,7 @@ class ImputedModel(ResponseModel):
         margin = linear["intercept"] + model.terms(columns) @ np.asarray(linear["coefficients"])
         return {"chosen": 1 / (1 + np.exp(-margin))}
 
-    def _design(self, train: Inputs, y: FloatArray, test: Inputs) -> Design:
+    def _design(self, train: NumericRows, y: FloatArray, test: NumericRows) -> Design:
         encoding, coder = self._learned_coder(train)
         encoded = train.encoded(encoding["columns"])
         self.residuals_ = residuals(encoded, coder)
@@ -81,7 +81,7 @@ def rubin(estimates: FloatArray, variances: FloatArray, level: float) -> Measure
 
     Raises
     ------
-    ValueError
+    UserError
         If there are fewer than two imputations.
     """
     m = len(estimates)

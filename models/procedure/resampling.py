@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 import pandas as pd
 
-from features.errors import UserError
+from features.errors import PipelineFault, UserError
 from models.procedure.backends import Backend, completed
 from models.procedure.folds import stratified_folds
 
@@ -133,7 +133,7 @@ def leave_one_out_splits(groups: np.ndarray, *, seed: int) -> list[Split]:
 
     Raises
     ------
-    ValueError
+    UserError
         If there are fewer than two groups, or a row has none.
     """
     labels = np.asarray(groups)
@@ -165,7 +165,7 @@ def temporal_split(dates: np.ndarray | pd.Series, share: float, *, seed: int) ->
 
     Raises
     ------
-    ValueError
+    UserError
         If the share is not between 0 and 1, a date is missing, or no patient is later.
     """
     if not 0 < share < 1:
@@ -245,11 +245,11 @@ def run_tasks(
 
     Raises
     ------
-    ValueError
+    PipelineFault
         If a store is given and keys are not one a task and distinct.
     """
     if store is not None and len(set(keys)) != len(tasks):
-        raise UserError(
+        raise PipelineFault(
             f"keys has {len(set(keys))} distinct keys; a store needs one for each of {len(tasks)} tasks"
         )
     recalled = [] if store is None else [store.get(key) for key in keys]

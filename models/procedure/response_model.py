@@ -10,9 +10,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from features.errors import UserError
+from models.landmark_features import LandmarkFeature, as_documents
 from models.procedure.calibration import recalibrate
 from models.procedure.candidates import Design, Fit, fit_candidate
-from models.procedure.encoding import Inputs, encoding_of, read_inputs
+from models.procedure.encoding import NumericRows, encoding_of, read_numeric_rows
 from models.procedure.folds import stratified_folds
 from models.serving.serving import PcrModel
 from models.settings import ProcedureSettings
@@ -38,8 +39,8 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    features : sequence of mappings
-        Inputs, as in ``features/<landmark>.json``.
+    features : sequence of LandmarkFeature
+        The inputs.
     settings : ProcedureSettings
         The encoding, and the candidates to choose from.
     inner_folds : int
@@ -61,7 +62,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        features: Sequence[Mapping[str, Any]],
+        features: Sequence[LandmarkFeature],
         settings: ProcedureSettings,
         inner_folds: int = 5,
         seed: int = 0,
@@ -84,7 +85,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError
+        UserError
             If an outcome has fewer patients than there are inner folds, or no feature varies.
         """
         y = np.asarray(y, dtype=float)
@@ -95,7 +96,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
                 f"{fewest} patients have the rarer outcome, fewer than the {self.inner_folds} inner folds"
             )
         self.classes_ = np.array([0, 1])
-        inputs = read_inputs(X, self.features)
+        inputs = read_numeric_rows(X, self.features)
         self.tuned_ = self._tune(inputs, y, groups)
         self.chosen_ = choose({name: tuned.loss for name, tuned in self.tuned_.items()})
         design = self._design(inputs, y, inputs.rows(np.arange(0)))
@@ -146,18 +147,18 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
             for name, document in self.documents_.items()
         }
 
-    def _design(self, train: Inputs, y: np.ndarray, test: Inputs) -> Design:
+    def _design(self, train: NumericRows, y: np.ndarray, test: NumericRows) -> Design:
         """Learn encoding and imputation, once, and complete the columns of both parts with them."""
         encoding, coder = self._learned_coder(train)
         completed = [coder.complete(part.encoded(encoding["columns"])) for part in (train, test)]
         return Design(encoding, completed[0], y, completed[1])
 
-    def _learned_coder(self, train: Inputs) -> tuple[dict[str, Any], PcrModel]:
+    def _learned_coder(self, train: NumericRows) -> tuple[dict[str, Any], PcrModel]:
         """Learn encoding and imputation from the training part; return them, and what applies them."""
         encoding = encoding_of(train, self.settings.encoding)
-        return encoding, PcrModel({"features": self.features, "encoding": encoding})
+        return encoding, PcrModel({"features": as_documents(self.features), "encoding": encoding})
 
-    def _tune(self, inputs: Inputs, y: np.ndarray, groups: np.ndarray | None) -> dict[str, Tuned]:
+    def _tune(self, inputs: NumericRows, y: np.ndarray, groups: np.ndarray | None) -> dict[str, Tuned]:
         """Cross-validate every grid point of every candidate on the same inner folds."""
         margins: dict[str, dict[str, np.ndarray]] = {name: {} for name in self.settings.candidates}
         for train, test in stratified_folds(y, self.inner_folds, self.seed, groups):
@@ -173,7 +174,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         return {
             "candidate": name,
             "tuned": tuned.point,
-            "features": [dict(feature) for feature in self.features],
+            "features": as_documents(self.features),
             "encoding": design.encoding,
             **fit.document,
             "calibration": tuned.calibration,

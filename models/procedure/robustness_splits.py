@@ -1,11 +1,11 @@
 """The whole procedure on bootstrap samples, without each centre, and on the earlier patients."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from models.landmark_features import LandmarkFeature
 from models.plan import ResamplingPlan, ValidationPlan
 from models.procedure.backends import Backend
 from models.procedure.comparators import Rules
@@ -57,7 +57,7 @@ def resampled(
     rows: pd.DataFrame,
     y: np.ndarray,
     splits: Mapping[str, Sequence[Split]],
-    features: Sequence[Mapping[str, Any]],
+    features: Sequence[LandmarkFeature],
     settings: ProcedureSettings,
     plan: ValidationPlan,
     backend: Backend,

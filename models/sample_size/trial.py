@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from models.landmark_features import LandmarkFeature, as_documents
 from models.plan import SampleSizePlan, ValidationPlan
 from models.procedure.candidates import linear_terms
 from models.procedure.encoding import learn_encoding
@@ -17,11 +18,11 @@ from models.settings import LogisticCandidate, ModelSettings
 
 
 def candidate_parameters(
-    rows: pd.DataFrame, features: Sequence[Mapping[str, Any]], settings: ModelSettings
+    rows: pd.DataFrame, features: Sequence[LandmarkFeature], settings: ModelSettings
 ) -> int:
     """Return the parameters of the linear candidate before any selection: columns, splines, products."""
     encoding = learn_encoding(rows, features, settings.encoding)
-    coder = PcrModel({"features": features, "encoding": encoding})
+    coder = PcrModel({"features": as_documents(features), "encoding": encoding})
     (linear,) = [each for each in settings.candidates.values() if isinstance(each, LogisticCandidate)]
     return len(linear_terms(encoding, coder.complete(coder.encode(rows)), linear))
 
@@ -55,7 +56,7 @@ def validation_size(prevalence: float, criteria: SampleSizePlan, level: float) -
 def trial_size(
     rows: pd.DataFrame,
     y: np.ndarray,
-    features: Sequence[Mapping[str, Any]],
+    features: Sequence[LandmarkFeature],
     settings: ModelSettings,
     plan: ValidationPlan,
 ) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def rollback(client: Any, name: str) -> tuple[str | None, str]:
 
     Raises
     ------
-    ValueError
+    UserError
         If there is no previous champion.
     """
     aliases = _aliases(client, name)

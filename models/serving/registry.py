@@ -203,7 +203,7 @@ def fetch_model(store: Store, uri: str, folder: Path) -> Path:
 
     Raises
     ------
-    ValueError
+    UserError
         If the store has no such model.
     """
     with store.locked():
@@ -235,7 +235,7 @@ def loaded_model(store: Store, uri: str) -> Any:
 
     Raises
     ------
-    ValueError
+    UserError
         If the store has no such model, or its files are not those that were registered.
     """
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"

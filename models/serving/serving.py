@@ -584,7 +584,7 @@ class _Input:
         self.numeric = feature["kind"] == "numeric"
         self.levels = list(feature.get("levels") or [])
         self.codes = {level: float(k) for k, level in enumerate(self.levels)}
-        self.required = bool(feature.get("required")) or self.name in serving.get("required", ())
+        self.required = self.name in serving.get("required", ())
         self.unit = feature.get("unit") or ""
         low, high = feature.get("low"), feature.get("high")
         self.low = -math.inf if low is None else float(low)

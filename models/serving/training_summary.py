@@ -26,9 +26,9 @@ def venn_abers(score: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> St
 
     For a new score, isotonic regression of the outcome on the calibration scores is fitted with the new
     patient added once as a failure (`lower`) and once as an event (`upper`): Vovk and Petej, Venn-Abers
-    predictors, UAI 2014. If she is exchangeable with the calibration patients, one of the two, the one of her
-    true outcome, is perfectly calibrated. The width says how much the calibration rests on; it does not hold
-    the spread between models of other samples of patients.
+    predictors, UAI 2014. If that patient is exchangeable with the calibration patients, one of the two, the
+    one of the true outcome, is perfectly calibrated. The width says how much the calibration rests on; it
+    does not hold the spread between models of other samples of patients.
 
     Parameters
     ----------

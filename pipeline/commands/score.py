@@ -16,6 +16,8 @@ from pipeline.project.console import stdout
 from pipeline.project.files import read_yaml, write_table
 from pipeline.project.study import study_file
 from pipeline.registry.stored_models import open_model
+from pipeline.sources.formats.source_file import SourceFile
+from pipeline.sources.formats.text import read_text
 from pipeline.sources.prepare import prepare, read_preparation
 
 CONFIGS = Path("configs")
@@ -59,22 +61,35 @@ def answered(model: PcrModel, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """Return a CSV or Parquet file as a frame.
+    """Return a CSV or Parquet file as a frame; patients' ids in a CSV stay the text that they are.
 
     Raises
     ------
     ScoringError
         If it is neither, or holds no rows.
+    SourceError
+        If rows of a CSV have more or fewer cells than its header.
     """
     if path.suffix not in {".parquet", ".csv"}:
         raise ScoringError(f"{path}: tables are read from .csv or .parquet")
     try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        frame = pd.read_parquet(path) if path.suffix == ".parquet" else _read_rows(path)
+    except UserError:
+        raise
     except (ValueError, OSError) as error:
         # The reader's own message may quote the file.
         raise ScoringError(f"{path} cannot be read as {path.suffix} ({type(error).__name__})") from None
     if frame.empty:
         raise ScoringError(f"{path} has no rows")
+    return frame
+
+
+def _read_rows(path: Path) -> pd.DataFrame:
+    read_text(path, SourceFile(path="rows.csv", final_newline=False), str(path))  # refuses ragged rows
+    frame = pd.read_csv(path)
+    if IDENTIFIER in frame:
+        ids = pd.read_csv(path, usecols=[IDENTIFIER], dtype="str", keep_default_na=False)
+        frame[IDENTIFIER] = ids[IDENTIFIER].str.strip()
     return frame
 
 
@@ -112,7 +127,9 @@ def _tables(folder: Path, names: list[str]) -> dict[str, pd.DataFrame]:
 
 def _read_table(path: Path) -> pd.DataFrame:
     """Return a raw table; cells of a CSV as text, which the contract reads, and it may have no rows."""
-    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype="str")
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    return pd.read_csv(path, dtype="str", keep_default_na=False, na_values=[""])
 
 
 def _not_due(subjects: pd.DataFrame) -> pd.DataFrame:

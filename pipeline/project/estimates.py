@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from features.errors import PipelineFault
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -25,16 +27,16 @@ class Estimate:
 
     @property
     def point(self) -> float:
-        """The value; ValueError if it could not be computed."""
+        """The value; PipelineFault if it could not be computed."""
         if self.value is None:
-            raise ValueError(f"an estimate without a value: {self.reason or 'no reason stored'}")
+            raise PipelineFault(f"an estimate without a value: {self.reason or 'no reason stored'}")
         return self.value
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The limits; ValueError if there are none."""
+        """The limits; PipelineFault if there are none."""
         if self.low is None or self.high is None:
-            raise ValueError("an estimate without an interval")
+            raise PipelineFault("an estimate without an interval")
         return self.low, self.high
 
     def with_interval(self, prefix: str) -> "Estimate":

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
+from models.landmark_features import LandmarkFeature, as_documents, landmark_features
 from models.measures.evaluate import population_values
 from models.procedure.backends import workers
 from models.procedure.encoding import learn_encoding
@@ -29,11 +30,11 @@ from pipeline.simulation_checks.populations import (
 
 
 def flexible_auc(
-    learn: pd.DataFrame, judge: pd.DataFrame, features: list[dict[str, Any]], settings: Any, seed: int
+    learn: pd.DataFrame, judge: pd.DataFrame, features: list[LandmarkFeature], settings: Any, seed: int
 ) -> float:
     """Return the population AUC in `judge` of a model learned from `learn` (rows of `simulated_rows`)."""
     encoding = learn_encoding(learn, features, EncodingSettings(1, 1.0, 1.0))
-    coder = PcrModel({"features": features, "encoding": encoding})
+    coder = PcrModel({"features": as_documents(features), "encoding": encoding})
     parts = [split_truth(rows.loc[rows["outcome"].notna()]) for rows in (learn, judge)]
     (x, truth), (x_judge, truth_judge) = [(coder.encode(rows), secret["p"]) for rows, secret in parts]
     parameters = settings["boosting"] | {
@@ -62,7 +63,7 @@ def main() -> None:
             pd.concat([part[landmark] for part in some], ignore_index=True)
             for some in (parts[:cut], parts[cut:])
         )
-        features = read_json(args.features / f"{landmark}.json")["features"]
+        features = landmark_features(read_json(args.features / f"{landmark}.json"))
         auc = flexible_auc(learn, judge, features, settings, settings["seed"])
         found[landmark] = {"value": auc, "learned_from": len(learn), "judged_in": len(judge)}
         stdout().print(f"{landmark}: {auc:.4f}")

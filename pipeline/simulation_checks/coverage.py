@@ -23,6 +23,7 @@ from joblib import Parallel, delayed
 from rich.progress import track
 
 from models.evaluation.coverage import Trial, covered, stored_model_trial, trial_rows
+from models.landmark_features import landmark_features
 from models.measures.evaluate import population_values
 from models.plan import validation_plan
 from models.procedure.backends import workers
@@ -187,7 +188,9 @@ def main() -> None:
     with reported_errors():
         spec = read_simulation_spec(args.study, args.configs)
     baseline, landmark = spec.study.landmark_names[0], plan["landmark"]
-    described = (read_json(args.features / f"{name}.json")["features"] for name in (landmark, baseline))
+    described = (
+        landmark_features(read_json(args.features / f"{name}.json")) for name in (landmark, baseline)
+    )
     models, validation = documents["models"], documents["validation"]
     setting = Setting(spec, model_settings(models), validation_plan(validation), plan, *described)
     patients = work_folder(args.work, POPULATION_CODE, digest(spec), plan["seed"])

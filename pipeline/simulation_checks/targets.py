@@ -1,20 +1,25 @@
 """Which published figures the simulator reproduces: `make targets`, docs/simulation-targets.md.
 
-The ranges are those of docs/evidence.md ("Targets of the simulator"). A simulator that misses them would let
-a wrong analysis pass; hitting them does not make its patients real.
+The ranges are in configs/simulation_targets.csv, with their sources in docs/evidence.md. A simulator that
+misses them would let a wrong analysis pass; hitting them does not make its patients real.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from features.definitions import DETECTED, EVALUABLE, clear_of_tumour, sample_states, target_sums
+from features.keys import refuse_unknown_keys
 from models.measures.evaluate import auc
+from pipeline.project import paths
 from pipeline.project.console import reported_errors, stderr
 from pipeline.project.files import stage_paths, write_text
-from pipeline.sources.simulation.settings import Settings, changed, read_settings
+from pipeline.sources.simulation.settings import Settings, changed, read_rows, read_settings
+from pipeline.sources.simulation.table_rows import Name, Source, TableRow, by_name
 from pipeline.sources.simulator import Simulated, simulate
 
 PATIENTS = 50_000
@@ -24,19 +29,26 @@ NUMBERS = ("tumour_size_mm", "age_years", "er_pct", "ki67_pct", "her2_cep17", "h
 LEVELS = ("arm", "hr", "her2_ihc", "cn", "ct", "intrinsic_subtype")
 
 
-@dataclass(frozen=True)
-class Target:
-    """A figure, the range it must lie in, and what was found in the simulated patients."""
+class TargetRange(TableRow):
+    """The range that a figure must lie in."""
 
-    name: str
+    figure: Name
     low: float
     high: float
-    found: float
+    source: Source
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure, the range it must lie in with its source, and its value in the simulated patients."""
+
+    range: TargetRange
+    value: float
 
     @property
     def holds(self) -> bool:
         """Whether the figure lies in its range."""
-        return self.low <= self.found <= self.high
+        return self.range.low <= self.value <= self.range.high
 
 
 def with_presurgery(settings: Settings) -> Settings:
@@ -71,41 +83,52 @@ def responses(simulated: Simulated, visit: str) -> pd.Series:
     return rows.set_index("usubjid")["overall"]
 
 
-def targets(simulated: Simulated) -> list[Target]:
-    """Return every target with what was found in the simulated patients.
+def targets(simulated: Simulated, ranges: Sequence[TargetRange]) -> list[Target]:
+    """Return the targets with their values in the simulated patients, in the order of the ranges.
 
     Parameters
     ----------
     simulated : Simulated
         Many patients (20,000 or more), simulated with a sample before surgery (`with_presurgery`).
+    ranges : sequence of TargetRange
+        The rows of configs/simulation_targets.csv.
+
+    Raises
+    ------
+    UserError
+        If a range is of a figure that is not computed, or a figure has no range.
     """
+    values = figures(simulated)
+    by_figure = by_name(ranges, "figure")
+    refuse_unknown_keys(by_figure, list(values), "targets of the simulator", list(values))
+    return [Target(entry, values[name]) for name, entry in by_figure.items()]
+
+
+def figures(simulated: Simulated) -> dict[str, float]:
+    """Return every figure that has been published, as it is in the simulated patients."""
     patients = by_patient(simulated)
-    return [
-        *_rates(patients),
-        *_plasma(simulated, patients["y"]),
-        *_discrimination(simulated, patients),
-    ]
+    return _rates(patients) | _plasma(simulated, patients["y"]) | _discrimination(simulated, patients)
 
 
-def _rates(patients: pd.DataFrame) -> list[Target]:
+def _rates(patients: pd.DataFrame) -> dict[str, float]:
     y = patients["y"]
     of_arm, of_hr = y.groupby(patients["arm"]).mean(), y.groupby(patients["hr"]).mean()
     positive = patients.loc[patients["her2"] == "pos"]
     of_ihc = positive["y"].groupby(positive["her2_ihc"]).mean()
-    return [
-        Target("pCR, control arm", 0.58, 0.66, of_arm["CONTROL_TCBHP"]),
-        Target("pCR, adaptive arm", 0.60, 0.70, of_arm["ADAPTIVE"]),
-        Target("pCR, HR negative minus HR positive", 0.15, 0.25, of_hr["neg"] - of_hr["pos"]),
-        Target("odds ratio of pCR, HR negative", 2.5, 3.1, _odds_ratio(of_hr["neg"], of_hr["pos"])),
-        Target("odds ratio of pCR, IHC 3+ against 2+", 2.2, 2.8, _odds_ratio(of_ihc["3+"], of_ihc["2+"])),
-    ]
+    return {
+        "pCR, control arm": float(of_arm["CONTROL_TCBHP"]),
+        "pCR, adaptive arm": float(of_arm["ADAPTIVE"]),
+        "pCR, HR negative minus HR positive": float(of_hr["neg"] - of_hr["pos"]),
+        "odds ratio of pCR, HR negative": float(_odds_ratio(of_hr["neg"], of_hr["pos"])),
+        "odds ratio of pCR, IHC 3+ against 2+": float(_odds_ratio(of_ihc["3+"], of_ihc["2+"])),
+    }
 
 
 def _odds_ratio(a: float, b: float) -> float:
     return float(a / (1 - a) / (b / (1 - b)))
 
 
-def _plasma(simulated: Simulated, y: pd.Series) -> list[Target]:
+def _plasma(simulated: Simulated, y: pd.Series) -> dict[str, float]:
     called = ctdna_calls(simulated)
     detected = (called == "detected").where(called.notna()).astype(float).mean()
     started = called["baseline"] == "detected"
@@ -115,27 +138,24 @@ def _plasma(simulated: Simulated, y: pd.Series) -> list[Target]:
     )
     response = responses(simulated, "c2")
     evaluable = response[response.isin(RESPONSES)]
-    return [
-        Target("ctDNA detected at baseline", 0.41, 0.73, detected["baseline"]),
-        Target("ctDNA detected after C1", 0.15, 0.35, detected["c1"]),
-        Target("ctDNA detected before surgery", 0.05, 0.14, detected["presurgery"]),
-        Target("pCR, ctDNA persistent over cleared", 0.4, 0.6, persistent / cleared),
-        Target("PR or CR after C2, of those evaluable", 0.55, 0.75, evaluable.isin(["CR", "PR"]).mean()),
-    ]
+    return {
+        "ctDNA detected at baseline": float(detected["baseline"]),
+        "ctDNA detected after C1": float(detected["c1"]),
+        "ctDNA detected before surgery": float(detected["presurgery"]),
+        "pCR, ctDNA persistent over cleared": float(persistent / cleared),
+        "PR or CR after C2, of those evaluable": float(evaluable.isin(["CR", "PR"]).mean()),
+    }
 
 
-def _discrimination(simulated: Simulated, patients: pd.DataFrame) -> list[Target]:
+def _discrimination(simulated: Simulated, patients: pd.DataFrame) -> dict[str, float]:
     baseline, after = quick_features(simulated, patients)
     y = patients["y"].dropna()
     at = [baseline, *after.values()]
-    ranges = {
-        "AUC, baseline": (0.66, 0.72), "AUC, with ctDNA after C1": (0.70, 0.76),
-        "AUC, with imaging after C2": (0.72, 0.80), "AUC, with imaging after C4": (0.72, 0.85),
-    }  # fmt: skip
-    return [
-        Target(name, low, high, held_out_auc(pd.concat(at[: count + 1], axis=1).loc[y.index], y))
-        for count, (name, (low, high)) in enumerate(ranges.items())
-    ]
+    names = ("baseline", "with ctDNA after C1", "with imaging after C2", "with imaging after C4")
+    return {
+        f"AUC, {name}": held_out_auc(pd.concat(at[: count + 1], axis=1).loc[y.index], y)
+        for count, name in enumerate(names)
+    }
 
 
 def quick_features(
@@ -166,21 +186,22 @@ def held_out_auc(x: pd.DataFrame, y: pd.Series) -> float:
     return auc(y[~train], model.predict_proba(x[~train].to_numpy())[:, 1])
 
 
-def targets_page(found: list[Target], patients: int) -> str:
+def targets_page(compared: Sequence[Target], patients: int) -> str:
     """Return the page with every target, in Markdown."""
     lines = [
         "# Which published figures the simulator reproduces",
         "",
         "SIMULATED DATA - no patients. Written by `make targets`; sources: [evidence](evidence.md).",
         "",
-        f"{patients:,} simulated patients; {sum(t.holds for t in found)} of {len(found)} targets hold.",
+        f"{patients:,} simulated patients; {sum(t.holds for t in compared)} of {len(compared)} targets hold.",
         "",
-        "| figure | range | found | holds |",
-        "|---|---|---|---|",
+        "| figure | range | found | holds | source of the range |",
+        "|---|---|---|---|---|",
     ]
     lines += [
-        f"| {t.name} | {t.low:g} to {t.high:g} | {t.found:.3f} | {'yes' if t.holds else 'NO'} |"
-        for t in found
+        f"| {t.range.figure} | {t.range.low:g} to {t.range.high:g} | {t.value:.3f} "
+        f"| {'yes' if t.holds else 'NO'} | {t.range.source} |"
+        for t in compared
     ]
     return "\n".join([*lines, ""])
 
@@ -190,8 +211,9 @@ def main() -> None:
     args = stage_paths(__doc__ or "", "simulation", "page")
     with reported_errors():
         stderr().print(f"simulating {PATIENTS:,} patients")
-        found = targets(simulate(with_presurgery(read_settings(args.simulation)), PATIENTS))
-    write_text(args.page, targets_page(found, PATIENTS))
+        ranges = read_rows(Path(paths.TARGETS), TargetRange)
+        compared = targets(simulate(with_presurgery(read_settings(args.simulation)), PATIENTS), ranges)
+    write_text(args.page, targets_page(compared, PATIENTS))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from models.evaluation.coverage import Trial
+from models.landmark_features import LandmarkFeature
 from models.measures.evaluate import evaluate, population_values
 from models.plan import ValidationPlan
 from models.policy import StrategyModel, arms_of, strategy_model, strategy_values
@@ -27,8 +28,8 @@ class Setting:
     models: ModelSettings
     validation: ValidationPlan
     plan: dict[str, Any]
-    features: list[dict[str, Any]]
-    baseline_features: list[dict[str, Any]]
+    features: list[LandmarkFeature]
+    baseline_features: list[LandmarkFeature]
 
     @property
     def baseline(self) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 from features.contract import PROBLEM_COLUMNS, Contract
 from pipeline.project.files import read_yaml
 from pipeline.sources.errors import SourceError
+from pipeline.sources.mapping.beside import columns_beside, uses, with_units
 from pipeline.sources.mapping.blocks import (
     Dropped,
     build_table,
@@ -21,6 +22,7 @@ from pipeline.sources.mapping.blocks import (
     keep_reason,
     load,
     of_patients,
+    wide,
 )
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.study_file import NO_OUTCOME, Library, SourceMapping, Study, StudyFileError
@@ -39,6 +41,7 @@ __all__ = [
 
 MAPPINGS = Path(__file__).parents[2] / "configs" / "mappings"
 """Ready mappings, named by `standards` in a study file."""
+UNITS = Path(__file__).parents[2] / "configs" / "units.yaml"
 
 
 def read_study(study: Mapping[str, Any], folder: Path, contract: Contract) -> SourceTables:
@@ -61,11 +64,15 @@ def read_study(study: Mapping[str, Any], folder: Path, contract: Contract) -> So
     dropped: Dropped = []
     reader = Reader(folder)
     loaded = []
+    numbers, units = uses(mapping, contract), _units()
     for name, used in columns_used(mapping).items():
         file = mapping.files[name]
-        cells = reader.read(file, columns_read(file, used))
+        needed = columns_read(file, used)
+        cells = reader.read(file, needed, columns_beside(file, needed))
         if cells is not None:
-            loaded.append(load(name, file, cells, used, reader, dropped))
+            rows = load(name, file, cells, reader, dropped)
+            rows = with_units(rows, numbers.get(name, []), units, reader)
+            loaded.append(wide(rows, used, reader))
     patients = next(file for file in loaded if file.name == mapping.patients)
     files = {file.name: of_patients(file, patients, dropped) for file in loaded}
     tables = {
@@ -76,7 +83,8 @@ def read_study(study: Mapping[str, Any], folder: Path, contract: Contract) -> So
     # Entries that read one file share its rows out between them: lost are only those that none takes.
     dropped = [row for row in dropped if not (row[0] in shared and row[1:3] in shared[row[0]])]
     dropped += [(label, "", reason, rows, left) for label, reason, rows, left in reader.left_out]
-    dropped += [(label, "", reason, rows, left) for label, reason, rows, left in reader.unused_rows()]
+    lost = [*reader.unused_rows(), *reader.unclaimed_rows()]
+    dropped += [(label, "", reason, rows, left) for label, reason, rows, left in lost]
     repairs = pd.DataFrame(reader.repairs, columns=["table", "column", "rule", "rows", "ids"])
     nowhere: list[Any] = [[] for _ in reader.repairs]
     repairs = repairs.assign(severity="repair", by_centre=nowhere)
@@ -86,6 +94,14 @@ def read_study(study: Mapping[str, Any], folder: Path, contract: Contract) -> So
         repairs[PROBLEM_COLUMNS],
         _origins(mapping),
     )
+
+
+def _units() -> dict[str, dict[str, float]]:
+    """Return the units that numbers may have, in lower case, and their factors to the contract's units."""
+    content = read_yaml(UNITS)
+    return {
+        unit: {str(name).lower(): float(f) for name, f in names.items()} for unit, names in content.items()
+    }
 
 
 def _origins(mapping: SourceMapping) -> dict[tuple[str, str], str]:

@@ -9,6 +9,13 @@ ADVICE = {
     "hidden_rows": "make sure that the hidden rows are meant to be read, or delete them",
     "empty_rows": "nothing, if no row is missing",
     "thousands": "nothing, if the marks group digits",
+    "done_and_not_done": "correct the status, or remove the result",
+    "number_from_text": "nothing, if the number is meant",
+    "beyond_limit": "nothing: such a result has no number; it is not used as one",
+    "result_in_words": "nothing, if no number is lost",
+    "unit_missing": "complete the units at the source",
+    "unit_converted": "nothing, if the units are right",
+    "unfilled_form": "nothing, if the forms were not filled in",
     "recode_otherwise": "list the texts under `recode`, if they mean something else",
 }
 """Rule (the part before the colon) -> what to do; rules of the contract are in `features.contract`."""

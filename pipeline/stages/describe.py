@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from models.description.study import describe
+from models.landmark_features import Landmark, landmark_features
 from pipeline.project.console import reported_errors
 from pipeline.project.files import read_json, read_tables, read_yaml, rounded, stage_paths, write_json
 
@@ -43,13 +44,14 @@ def main() -> None:
     )
     with reported_errors():
         study, settings = read_yaml(args.study), read_yaml(args.settings)
-        landmarks = {
-            name: (
-                read_json(args.features / f"{name}.json"),
+        landmarks = [
+            Landmark(
+                name,
+                landmark_features(read_json(args.features / f"{name}.json")),
                 pd.read_parquet(args.features / f"{name}.parquet").set_index("usubjid"),
             )
             for name in study["landmarks"]
-        }
+        ]
         content = describe(
             study,
             settings,

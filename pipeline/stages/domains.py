@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from models.landmark_features import landmark_features
 from models.plan import validation_plan
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.domain_predictions import domain_predictions
@@ -25,7 +26,7 @@ def main() -> None:
                 cohort,
                 pd.read_parquet(args.rules / f"{landmark}.parquet"),
             )
-            features = read_json(args.features / f"{landmark}.json")["features"]
+            features = landmark_features(read_json(args.features / f"{landmark}.json"))
             found[landmark] = domain_predictions(
                 rows, y, features, settings, plan, progress(f"{landmark}, domains")
             )

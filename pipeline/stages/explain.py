@@ -7,6 +7,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from models.explanation.summary import explain
+from models.landmark_features import landmark_features
 from models.plan import validation_plan
 from models.procedure.backends import workers
 from pipeline.project.files import (
@@ -27,7 +28,8 @@ def explained_landmark(args: Namespace, landmark: str) -> tuple[pd.DataFrame, di
         read_json(args.fits / f"{landmark}.json.gz"),
         pd.read_parquet(args.features / f"{landmark}.parquet"),
         pd.read_parquet(args.predictions / f"{landmark}.parquet"),
-        read_json(args.features / f"{landmark}.json"),
+        landmark,
+        landmark_features(read_json(args.features / f"{landmark}.json")),
         pd.read_parquet(args.cohort),
         pd.read_parquet(args.rules / f"{landmark}.parquet"),
         read_yaml(args.settings),

@@ -7,6 +7,7 @@ from models.evaluation.leakage import check_leakage
 from models.evaluation.performance import judge
 from models.evaluation.robustness import robustness
 from models.evaluation.subgroups import heterogeneity
+from models.landmark_features import landmark_features
 from models.plan import validation_plan
 from models.rules.table import BRANCH
 from pipeline.project.console import reported_errors
@@ -27,7 +28,7 @@ def main() -> None:
     with reported_errors():
         check_leakage(judged, plan.leakage_alarm_auc, study["leakage_acknowledged"])
     features = pd.read_parquet(args.features).join(patients["siteid"], on="usubjid")
-    described = read_json(args.description)["features"]
+    described = landmark_features(read_json(args.description))
     subgroups = heterogeneity(predictions, features, described, plan)
     robust, points = robustness(pd.read_parquet(args.resampled), patients["siteid"], plan)
     curves = {

@@ -12,6 +12,7 @@ import pandas as pd
 from rich.table import Table
 
 from models.evaluation.null_check import null_check, permuted_aucs
+from models.landmark_features import landmark_features
 from models.plan import validation_plan
 from models.procedure.analysis_set import analysis_rows
 from models.settings import model_settings
@@ -36,7 +37,7 @@ def main() -> None:
             pd.read_parquet(artifacts / "cohort" / "cohort.parquet"),
             pd.read_parquet(artifacts / "rules" / f"{landmark}.parquet"),
         )
-        features = read_json(artifacts / "features" / f"{landmark}.json")["features"]
+        features = landmark_features(read_json(artifacts / "features" / f"{landmark}.json"))
         check = null_check(permuted_aucs(rows, y, features, settings, plan, backend, progress(landmark)))
         numbers = [f"{x:.4f}" for x in (check.mean, check.error, check.bound)]
         table.add_row(landmark, str(check.permutations), *numbers, "yes" if check.passes else "NO")

@@ -5,6 +5,7 @@ Writes the predictions of every resampled model.
 
 import pandas as pd
 
+from models.landmark_features import as_documents, landmark_features
 from models.plan import validation_plan
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.robustness_splits import resampled, schemes
@@ -23,7 +24,7 @@ def main() -> None:
     )  # fmt: skip
     documents = {"settings": read_yaml(args.settings), "validation": read_yaml(args.validation)}
     settings, plan = model_settings(documents["settings"]), validation_plan(documents["validation"])
-    features = read_json(args.description)["features"]
+    features = landmark_features(read_json(args.description))
     cohort = pd.read_parquet(args.cohort)
     rows, y = analysis_rows(pd.read_parquet(args.features), cohort, pd.read_parquet(args.rules))
     rows = rows.merge(cohort[["usubjid", "siteid", "rand_date"]], on="usubjid")
@@ -34,7 +35,7 @@ def main() -> None:
                 "stage": "resample",
                 "rows": rows,
                 "y": y,
-                "features": features,
+                "features": as_documents(features),
             }
             | documents
         ),

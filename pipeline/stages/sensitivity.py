@@ -9,6 +9,7 @@ import pandas as pd
 
 from features.study import parse_study
 from models.evaluation.sensitivity import Analysis, sensitivity_runs
+from models.landmark_features import landmark_features
 from models.plan import validation_plan
 from models.settings import model_settings
 from pipeline.project.configs import read_eligibility, read_rules
@@ -26,7 +27,7 @@ def main() -> None:
     study = parse_study(read_yaml(args.study))
     rows = pd.read_parquet(args.features).merge(pd.read_parquet(args.branches), on="usubjid")
     analysis = Analysis(
-        rows.sort_values("usubjid", ignore_index=True), read_json(args.description)["features"],
+        rows.sort_values("usubjid", ignore_index=True), landmark_features(read_json(args.description)),
         model_settings(read_yaml(args.settings)), validation_plan(read_yaml(args.validation)),
         study.primary.arm,
     )  # fmt: skip

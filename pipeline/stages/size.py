@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from models.landmark_features import landmark_features
 from models.plan import validation_plan
 from models.procedure.analysis_set import analysis_rows
 from models.sample_size.trial import too_small, trial_size
@@ -24,7 +25,7 @@ def main() -> None:
                 pd.read_parquet(args.cohort),
                 pd.read_parquet(args.rules / f"{landmark}.parquet"),
             )
-            described = read_json(args.features / f"{landmark}.json")["features"]
+            described = landmark_features(read_json(args.features / f"{landmark}.json"))
             found[landmark] = trial_size(rows, y, described, settings, plan)
             learned = found[landmark]["development"]
             if not learned["enough"]:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from models.landmark_features import landmark_features
 from models.plan import validation_plan
 from models.policy import arms_of, strategy_model, strategy_values
 from models.procedure.analysis_set import randomised_rows
@@ -20,7 +21,7 @@ def main() -> None:
     arms = arms_of(study, args.strategy)
     with reported_errors():
         model = strategy_model(
-            read_json(args.description)["features"],
+            landmark_features(read_json(args.description)),
             model_settings(read_yaml(args.settings)),
             plan,
             args.landmark,

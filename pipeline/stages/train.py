@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from models.landmark_features import as_documents, landmark_features
 from models.plan import validation_plan
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.comparators import cross_validated, rule_input_features
@@ -57,7 +58,7 @@ def main() -> None:
         study = read_study(args.study)
     documents = {"settings": read_yaml(args.settings), "validation": read_yaml(args.validation)}
     settings, plan = model_settings(documents["settings"]), validation_plan(documents["validation"])
-    features = read_json(args.description)["features"]
+    features = landmark_features(read_json(args.description))
     rule_inputs = rule_input_features(features, read_json(args.inputs))
     rows, y = analysis_rows(
         pd.read_parquet(args.features),
@@ -67,8 +68,8 @@ def main() -> None:
     store = checkpoints.TaskStore(
         checkpoints.FOLDER,
         checkpoints.run_digest(
-            {"stage": "train", "rows": rows, "y": y, "features": features, "rule_inputs": rule_inputs}
-            | documents
+            {"stage": "train", "rows": rows, "y": y, "features": as_documents(features),
+             "rule_inputs": as_documents(rule_inputs)} | documents
         ),
     )  # fmt: skip
     with reported_errors():

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from models.evaluation.truth import forecasts, in_population, true_values
+from models.landmark_features import landmark_features
 from models.plan import ValidationPlan, validation_plan
 from models.policy import arms_of, strategy_model
 from models.procedure.analysis_set import analysis_rows, randomised_rows
@@ -49,7 +50,7 @@ def strategies(
         pd.read_parquet(folder / "features" / f"{baseline}.parquet"),
         pd.read_parquet(folder / "cohort" / "cohort.parquet"),
     )
-    features = read_json(folder / "features" / f"{baseline}.json")["features"]
+    features = landmark_features(read_json(folder / "features" / f"{baseline}.json"))
     model = strategy_model(features, settings, plan, baseline)
     y, (visible, truth) = outcome.to_numpy(dtype=float), split_truth(rows)
     found = {}
@@ -66,7 +67,7 @@ def landmark_truth(
     """Return n, true events and every model's values among the population's patients with an outcome."""
     known = rows.loc[rows["outcome"].notna()].reset_index(drop=True)
     visible, truth = split_truth(known)
-    features = read_json(folder / "features" / f"{landmark}.json")["features"]
+    features = landmark_features(read_json(folder / "features" / f"{landmark}.json"))
     rule_inputs = rule_input_features(features, read_json(folder / "rules" / f"{landmark}.json"))
     trial, y = analysis_rows(
         pd.read_parquet(folder / "features" / f"{landmark}.parquet"),

@@ -3,11 +3,12 @@ import pandas as pd
 import pytest
 
 from models.explanation import attribution
+from tests.patients import feature
 
 FEATURES = [
-    {"name": "hr", "domain": "pathology", "kind": "categorical"},
-    {"name": "ki67", "domain": "pathology", "kind": "numeric"},
-    {"name": "age", "domain": "clinical", "kind": "numeric"},
+    feature("hr", ["pos", "neg"], domain="pathology"),
+    feature("ki67", domain="pathology"),
+    feature("age"),
 ]
 EXPECTED = [
     {"name": "HR negative", "features": ["hr"], "expected": "higher", "source": ""}

@@ -1,7 +1,5 @@
 """What the models must beat: learned in the training part alone, from what each is named after."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -11,6 +9,7 @@ from models.rules.decisions import decisions, input_levels, known_inputs
 from models.rules.table import BRANCH, INPUT, parse_rules
 from models.settings import model_settings
 from tests.models.rule_tables import ISPY2, cohort, response, rules, sample, tables
+from tests.patients import feature
 
 SETTINGS = model_settings(
     {
@@ -19,11 +18,7 @@ SETTINGS = model_settings(
     }
 )
 PLAN = validation_plan({"branch_shrinkage": 5, "inner_folds": 3})
-FEATURES: list[dict[str, Any]] = [
-    {"name": "arm", "kind": "categorical", "levels": ["A", "B"]},
-    {"name": "hr", "kind": "categorical", "levels": ["pos", "neg"]},
-    {"name": "age", "kind": "numeric"},
-]
+FEATURES = [feature("arm", ["A", "B"]), feature("hr", ["pos", "neg"]), feature("age")]
 LEVELS = {"rule_ctdna_c1": ["POS", "NEG", "NE"]}
 
 
@@ -60,7 +55,7 @@ def test_without_receptor_status_only_the_rules_are_left() -> None:
 def test_the_rule_inputs_model_sees_nothing_but_arm_receptor_and_inputs() -> None:
     X, y = patients()
     features = rule_input_features(FEATURES, LEVELS)
-    assert [feature["name"] for feature in features] == ["arm", "hr", "rule_ctdna_c1"]
+    assert [each.name for each in features] == ["arm", "hr", "rule_ctdna_c1"]
     before = RuleInputs(features, SETTINGS.rule_inputs, 3, 1).fit(X, y).predictions(X)["rule_inputs"]
     after = (
         RuleInputs(features, SETTINGS.rule_inputs, 3, 1)

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from models.description import cohort as description
+from tests.patients import feature
 
 SETTINGS = {
     "severe": 3,
@@ -36,9 +37,8 @@ def test_table_one_counts_levels_among_the_known_and_gives_quartiles_by_group() 
     ids = pd.Index(["a", "b", "c", "d"], name="usubjid")
     values = pd.DataFrame({"age": [40.0, 50.0, 60.0, np.nan], "hr": ["pos", "neg", None, "pos"]}, index=ids)
     features = [
-        {"name": "age", "kind": "numeric", "unit": "years", "domain": "clinical", "description": "Age"},
-        {"name": "hr", "kind": "categorical", "unit": "", "domain": "pathology", "description": "HR"}
-        | {"levels": ["pos", "neg"]},
+        feature("age", unit="years", description="Age"),
+        feature("hr", ["pos", "neg"], domain="pathology", description="HR"),
     ]
     age, pos, neg = description.table_one(values, features, pd.Series(["A", "A", "B", "B"], index=ids))
     assert age["cells"]["all"] == {"n": 3, "missing": 1, "median": 50.0, "q25": 45.0, "q75": 55.0}

@@ -9,7 +9,7 @@ from models.explanation.out_of_fold import AdditivityError, explain_out_of_fold
 from models.procedure.resampling import cross_validate, outcome_strata, stratified_splits, tidy
 from models.procedure.response_model import ResponseModel
 from models.serving.serving import PcrModel
-from tests.patients import FEATURES, SETTINGS, patients
+from tests.patients import FEATURES, NAMES, SETTINGS, patients
 
 Run = tuple[pd.DataFrame, pd.DataFrame, dict[str, list[dict[str, Any]]]]
 
@@ -37,7 +37,7 @@ def test_every_out_of_fold_prediction_is_explained_exactly(run: Run, model: str)
     frame, predictions, fits = run
     explained = explain_out_of_fold(fits[model], frame, predictions, model=model, tolerance=1e-9)
     stored = predictions[predictions["model"] == model].reset_index(drop=True)
-    total = explained["base"] + explained[[f["name"] for f in FEATURES]].sum(axis=1)
+    total = explained["base"] + explained[NAMES].sum(axis=1)
     total = total.to_numpy()
     assert 1 / (1 + np.exp(-total)) == pytest.approx(stored["p"].to_numpy(), abs=1e-12)
 
@@ -49,9 +49,7 @@ def test_columns_are_the_model_s_features_in_order_whatever_the_order_of_the_inp
         explain_out_of_fold(fits["lightgbm"], f, predictions, model="lightgbm", tolerance=1e-9)
         for f in (frame, shuffled)
     )
-    assert one.columns.tolist() == ["usubjid", "repeat", "fold", "model", "base"] + [
-        f["name"] for f in FEATURES
-    ]
+    assert one.columns.tolist() == ["usubjid", "repeat", "fold", "model", "base"] + [f.name for f in FEATURES]
     pd.testing.assert_frame_equal(one, other, check_exact=True)
 
 
@@ -94,7 +92,7 @@ def test_the_interaction_of_a_product_is_what_both_change_beyond_each(run: Run) 
 def test_interactions_of_a_boosted_model_are_pairs_of_features_largest_first(run: Run) -> None:
     frame, predictions, fits = run
     found = interaction_strengths(fits["lightgbm"], frame, predictions, model="lightgbm", patients=5)
-    names = [f["name"] for f in FEATURES]
+    names = NAMES
     assert all(names.index(pair["first"]) < names.index(pair["second"]) for pair in found)
     strengths = [pair["mean_abs"] for pair in found]
     assert strengths == sorted(strengths, reverse=True)

@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from models.measures.common import MeasureError
 from models.measures.evaluate import auc_interval
-from models.measures.heterogeneity import by_group, calibration_slope, log_o_e, logit_auc, pool
+from models.measures.heterogeneity import by_group, log_o_e, logit_auc, pool, slope_and_error
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 FEWEST = {"40": 5, "ties": 10, "many": 10}
@@ -75,7 +75,7 @@ def test_intervals_are_made_on_the_pooled_scale_and_the_auc_one_is_the_usual():
 
 def test_a_slope_of_0_has_a_standard_error():
     y, p = np.tile(np.repeat([1.0, 0.0], [6, 14]), 2), np.repeat([0.4, 0.6], 20)
-    slope, se = calibration_slope(y, p)
+    slope, se = slope_and_error(y, p)
     assert slope == pytest.approx(0, abs=1e-9)
     assert se == pytest.approx(1 / (np.sqrt(40 * 0.3 * 0.7) * np.log(1.5)), rel=1e-9)
 

@@ -1,18 +1,18 @@
 """Multiple imputation: what is observed stays, what is missing varies, and Rubin's rules."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
 
+from models.landmark_features import as_documents
 from models.procedure.encoding import learn_encoding
 from models.procedure.imputation import ImputedModel, residuals, rubin
 from models.procedure.response_model import ResponseModel
 from models.serving.serving import PcrModel
 from models.settings import EncodingSettings, LogisticCandidate, ProcedureSettings
+from tests.patients import feature
 
-FEATURES: list[dict[str, Any]] = [{"name": name, "kind": "numeric"} for name in ("a", "b")]
+FEATURES = [feature("a"), feature("b")]
 SETTINGS = ProcedureSettings(
     EncodingSettings(1, 0.9, 0.1), {"logistic": LogisticCandidate("logistic", (0.1, 1.0))}
 )
@@ -49,7 +49,7 @@ def test_imputations_differ_where_values_are_missing_and_the_same_number_gives_t
 def test_drawn_values_spread_as_the_known_ones_do_about_their_regression() -> None:
     frame, _ = patients(0.3, n=4000)
     encoding = learn_encoding(frame, FEATURES, EncodingSettings(1, 0.9, 0.01))
-    coder = PcrModel({"features": FEATURES, "encoding": encoding})
+    coder = PcrModel({"features": as_documents(FEATURES), "encoding": encoding})
     b = residuals(coder.encode(frame), coder)[1]
     assert len(b) == frame["b"].notna().sum()
     # b given a has the standard deviation 0.7.

@@ -19,13 +19,12 @@ from models.policy import (
     strategy_values,
 )
 from models.settings import EncodingSettings
+from tests.patients import feature
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 ARMS = Arms("CONTROL", "ADAPTIVE", 0.75)
 ENCODING = EncodingSettings(1, 1.0, 0.2)
-FEATURES: list[dict[str, Any]] = [
-    {"name": name, "kind": "numeric", "known_at": "baseline"} for name in ("x1", "x2")
-]
+FEATURES = [feature("x1"), feature("x2")]
 SETTINGS: dict[str, Any] = {"folds": 5, "seed": 1, "delta": 0.0, "level": 0.95}
 
 
@@ -110,7 +109,7 @@ def test_nobody_is_predicted_by_a_model_that_saw_her() -> None:
 
 
 def test_a_policy_on_later_features_is_refused() -> None:
-    later = [*FEATURES, {"name": "ctdna_c1_state", "kind": "numeric", "known_at": "c1"}]
+    later = [*FEATURES, feature("ctdna_c1_state", known_at="c1")]
     with pytest.raises(PolicyError, match=r"known at baseline only.*take out ctdna_c1_state"):
         refuse_later_features(later, "baseline")
     refuse_later_features(FEATURES, "baseline")

@@ -6,9 +6,11 @@ import pandas as pd
 import pytest
 from scipy.special import logit
 
+from features.errors import PipelineFault
+from models.landmark_features import as_documents
 from models.procedure.calibration import recalibrate
 from models.procedure.candidates import Design, fit_candidate, linear_terms, staged_margins
-from models.procedure.encoding import imputation_weights, learn_encoding, read_inputs
+from models.procedure.encoding import imputation_weights, learn_encoding, read_numeric_rows
 from models.procedure.folds import stratified_folds
 from models.procedure.response_model import ResponseModel, choose
 from models.serving.serving import PcrModel
@@ -19,7 +21,7 @@ from tests.patients import BOOSTING, FEATURES, LINEAR, SETTINGS, patients
 def encoded(n: int = 120) -> tuple[Design, np.ndarray]:
     frame, y = patients(n)
     encoding = learn_encoding(frame, FEATURES, EncodingSettings(5, 0.8, 0.2))
-    model = PcrModel({"features": FEATURES, "encoding": encoding})
+    model = PcrModel({"features": as_documents(FEATURES), "encoding": encoding})
     columns = model.complete(model.encode(frame))
     return Design(encoding, columns, y, columns), y
 
@@ -73,7 +75,7 @@ def test_an_imputed_value_stays_in_the_range_seen_and_follows_its_neighbours() -
     holed = frame.copy()
     holed.loc[:9, "til_pct"] = np.nan
     encoding = learn_encoding(holed, FEATURES, EncodingSettings(5, 0.8, 0.05))
-    model = PcrModel({"features": FEATURES, "encoding": encoding})
+    model = PcrModel({"features": as_documents(FEATURES), "encoding": encoding})
     column = next(i for i, c in enumerate(encoding["columns"]) if c["feature"] == "til_pct")
     filled = model.complete(model.encode(holed))[:10, column]
     assert np.corrcoef(filled, frame["til_pct"][:10])[0, 1] > 0.99
@@ -86,7 +88,7 @@ def test_the_stored_ridge_fit_is_the_minimum_of_the_penalised_likelihood() -> No
     fits = list(fit_candidate(design, LINEAR, 0))
     assert [fit.point for fit in fits] == ["C=0.01", "C=0.1", "C=1.0"]
     linear = fits[1].document["linear"]
-    model = PcrModel({"features": FEATURES, "encoding": design.encoding, **fits[1].document})
+    model = PcrModel({"features": as_documents(FEATURES), "encoding": design.encoding, **fits[1].document})
     terms = model.terms(design.train)
     p = 1 / (1 + np.exp(-(linear["intercept"] + terms @ np.array(linear["coefficients"]))))
     gradient = 0.1 * terms.T @ (y - p) - np.array(linear["coefficients"])
@@ -200,7 +202,7 @@ def test_groups_of_one_are_dealt_like_patients() -> None:
 
 
 def test_a_patient_in_two_strata_and_too_few_patients_are_refused() -> None:
-    with pytest.raises(ValueError, match="rows of one patient must be in one stratum; 1 rows"):
+    with pytest.raises(PipelineFault, match="rows of one patient must be in one stratum; 1 rows"):
         list(stratified_folds(np.array(["a", "b", "a"]), 2, 1, np.array([0, 0, 1])))
     with pytest.raises(ValueError, match="2 patients cannot be divided into 3 folds"):
         list(stratified_folds(np.array(["a", "a", "a"]), 3, 1, np.array([0, 0, 1])))
@@ -249,9 +251,9 @@ def test_log_odds_after_every_number_of_rounds_are_those_of_the_booster_to_the_l
 def test_rows_read_once_are_what_the_served_model_reads() -> None:
     frame, _ = patients(80)
     encoding = learn_encoding(frame, FEATURES, EncodingSettings(5, 0.8, 0.2))
-    served = PcrModel({"features": FEATURES, "encoding": encoding}).encode(frame)
+    served = PcrModel({"features": as_documents(FEATURES), "encoding": encoding}).encode(frame)
     positions = np.array([5, 3, 70])
-    inputs = read_inputs(frame, FEATURES)
+    inputs = read_numeric_rows(frame, FEATURES)
     assert np.array_equal(inputs.encoded(encoding["columns"]), served, equal_nan=True)
     assert np.array_equal(
         inputs.rows(positions).encoded(encoding["columns"]), served[positions], equal_nan=True

@@ -21,7 +21,7 @@ from models.serving.registry import (
     finish_run,
 )
 from models.serving.serving import model_digest
-from tests.patients import FEATURES, SETTINGS, patients
+from tests.patients import FEATURES, NAMES, SETTINGS, patients
 
 # MLflow's own code meets deprecations of its dependencies.
 pytestmark = pytest.mark.filterwarnings(
@@ -96,7 +96,7 @@ def test_identical_content_is_one_version_and_it_predicts_like_the_pipeline_with
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     loaded = mlflow.pyfunc.load_model(f"models:/pcr-test-c2@{CANDIDATE}")
     frame, _ = patients(30, seed=8, missing=0.0)
-    answer = loaded.predict(frame[[f["name"] for f in FEATURES]])
+    answer = loaded.predict(frame[NAMES])
     expected = fitted.models_[name].probability(frame)
     assert answer["pcr_probability"].to_numpy(dtype=float) == pytest.approx(expected, abs=1e-9)
 

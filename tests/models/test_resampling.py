@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.errors import PipelineFault
 from models.procedure.backends import Backend
 from models.procedure.resampling import (
     FoldResult,
@@ -134,7 +135,9 @@ def test_a_store_without_a_key_for_every_task_is_refused() -> None:
     def nothing(shared: None, task: int) -> TaskResult:
         return TaskResult({}, {})
 
-    with pytest.raises(ValueError, match="keys has 1 distinct keys; a store needs one for each of 2 tasks"):
+    with pytest.raises(
+        PipelineFault, match="keys has 1 distinct keys; a store needs one for each of 2 tasks"
+    ):
         list(run_tasks(nothing, None, [1, 2], backend=Backend(), store={}, keys=["a"]))
 
 

@@ -18,7 +18,7 @@ def fitted() -> ResponseModel:
 
 @pytest.fixture(params=["logistic", "lightgbm"])
 def model(request: pytest.FixtureRequest, fitted: ResponseModel) -> PcrModel:
-    document = fitted.documents_[request.param] | {"landmark": "c1"}
+    document = fitted.documents_[request.param] | {"landmark": "c1", "serving": {"required": ["arm"]}}
     return PcrModel(document, fitted.boosters_[request.param])
 
 

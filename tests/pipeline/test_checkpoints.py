@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.landmark_features import as_documents
 from models.procedure.resampling import TaskResult
 from pipeline.project.checkpoints import FOLDER, TaskStore, run_digest
 from tests.patients import FEATURES, SETTINGS, patients
@@ -22,6 +23,7 @@ import hashlib, json, sys, time
 from dataclasses import asdict
 from pathlib import Path
 import pipeline
+from models.landmark_features import as_documents
 from models.procedure.response_model import ResponseModel
 from models.procedure.resampling import cross_validate, outcome_strata, stratified_splits
 from pipeline.project.checkpoints import TaskStore, run_digest
@@ -42,7 +44,7 @@ def digest(store):
     text = json.dumps([[r.fits, {m: p.tobytes().hex() for m, p in r.predictions.items()}] for r in results])
     return hashlib.sha256(text.encode()).hexdigest()
 
-run = run_digest({"frame": frame, "y": y, "features": FEATURES, "settings": asdict(SETTINGS)})
+run = run_digest({"frame": frame, "y": y, "features": as_documents(FEATURES), "settings": asdict(SETTINGS)})
 resumed = digest(TaskStore(Path(sys.argv[1]), run))
 refitted = len(fitted)
 print(json.dumps({"resumed": resumed, "refitted": refitted, "whole": digest(None)}))
@@ -119,7 +121,7 @@ def test_another_run_has_a_store_of_its_own_and_removing_one_leaves_the_other(tm
 
 def changed() -> list[dict[str, Any]]:
     frame, y = patients(30)
-    base = {"frame": frame, "y": y, "features": FEATURES, "settings": asdict(SETTINGS)}
+    base = {"frame": frame, "y": y, "features": as_documents(FEATURES), "settings": asdict(SETTINGS)}
     return [
         base,
         base | {"y": 1 - y},

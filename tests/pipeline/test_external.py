@@ -1,7 +1,6 @@
 """A stored model on another cohort: scored as it is, absences named, nothing fitted unless asked for."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,16 +23,13 @@ from pipeline.commands.validate import print_validation, remarks
 from pipeline.project.files import write_json
 from pipeline.registry.external_validation import cohort_rows
 from pipeline.registry.stored_models import open_model
+from tests.patients import feature
 
 ROOT = Path(__file__).parents[2]
 PLAN = validation_plan({"min_events": 10, "bootstrap": 50, "loess_bootstrap": 10, "level": 0.95, "seed": 1})
 KINDS: tuple[Recalibration, ...] = ("none", "intercept", "logistic")
 ISPY2 = ROOT / "configs/studies/ispy2.yaml"
-FEATURES: list[dict[str, Any]] = [
-    {"name": "hr", "kind": "categorical", "levels": ["pos", "neg"]},
-    {"name": "age_years", "kind": "numeric"},
-    {"name": "tumour_size_mm", "kind": "numeric"},
-]
+FEATURES = [feature("hr", ["pos", "neg"]), feature("age_years"), feature("tumour_size_mm")]
 SETTINGS = ProcedureSettings(
     EncodingSettings(1, 0.99, 0.2), {"logistic": LogisticCandidate("logistic", (1.0,))}
 )

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from models.explanation.out_of_fold import rank_scale
 from models.explanation.summary import summarise
+from models.landmark_features import landmark_features
 from pipeline.commands.patient_report import PatientViewError, print_patient
 from pipeline.project.estimates import Estimate, Measures, parse_estimate
 from pipeline.project.files import read_yaml
@@ -82,6 +83,8 @@ def feature(name: str, domain: str, kind: str, **more: Any) -> dict[str, Any]:
         "unit": "",
         "known_at": "baseline",
         "levels": [],
+        "low": None,
+        "high": None,
     }
     return described | {"description": f"What {name} is", "share_missing": 0.0} | more
 
@@ -143,7 +146,10 @@ def given(n: int = 40, described: dict[str, Any] | None = None, **changed: Any) 
     values, explained, predictions = artifacts(n)
     about, people = described or description(), cohort(n)
     branches = pd.Series(["R1" if i % 2 else "R2" for i in range(n)], index=people["usubjid"])
-    summary = summarise(explained, values, about, people, branches, DOCUMENT, seed=1, level=0.95)
+    summary = summarise(
+        explained, values, about["landmark"], landmark_features(about), people, branches, DOCUMENT,
+        seed=1, level=0.95,
+    )  # fmt: skip
     landmark = Landmark(about, values, explained, predictions)
     return {
         "study": STUDY, "settings": SETTINGS, "landmarks": {about["landmark"]: landmark},

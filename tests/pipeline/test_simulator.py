@@ -8,6 +8,7 @@ import pytest
 
 from features.cohort import build_cohort
 from features.contract import validate
+from features.errors import UserError
 from features.study import parse_study
 from models.rules.decisions import decisions
 from models.rules.table import parse_rules
@@ -15,17 +16,19 @@ from pipeline.project.configs import read_contract, read_eligibility, read_ident
 from pipeline.project.files import read_yaml
 from pipeline.simulation_checks.targets import (
     Target,
+    TargetRange,
     by_patient,
     ctdna_calls,
     targets,
     targets_page,
     with_presurgery,
 )
-from pipeline.sources.simulation.settings import changed, read_settings
+from pipeline.sources.simulation.settings import changed, read_rows, read_settings
 from pipeline.sources.simulator import Simulated, simulate
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SETTINGS = read_settings(CONFIGS / "simulation.yaml", CONFIGS / "simulation")
+RANGES = read_rows(CONFIGS / "simulation_targets.csv", TargetRange)
 STUDY = read_yaml(CONFIGS / "studies" / "nct07239271.yaml")
 FAILURES = ["death", "progression", "inoperable"]
 SMALL = 400
@@ -118,13 +121,19 @@ def test_residual_cancer_burden_is_zero_only_in_pathological_complete_response(c
 
 
 def test_every_published_figure_of_the_targets_is_met(cohort: Simulated) -> None:
-    found = targets(cohort)
-    assert len(found) == 14
-    assert [target for target in found if not target.holds] == []
+    compared = targets(cohort, RANGES)
+    assert len(compared) == 14
+    assert [target for target in compared if not target.holds] == []
+
+
+def test_a_target_that_nothing_computes_is_refused_with_the_nearest_figure(cohort: Simulated) -> None:
+    other = RANGES[0].model_copy(update={"figure": "pCR, controll arm"})
+    with pytest.raises(UserError, match=r"pCR, controll arm .*pCR, control arm"):
+        targets(cohort, [other, *RANGES[1:]])
 
 
 def test_a_missed_target_is_shown_as_missed() -> None:
-    page = targets_page([Target("pCR, control arm", 0.58, 0.66, 0.7)], 10)
+    page = targets_page([Target(RANGES[0], 0.7)], 10)
     assert "0 of 1 targets hold" in page
     assert "| pCR, control arm | 0.58 to 0.66 | 0.700 | NO |" in page
 

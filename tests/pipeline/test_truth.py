@@ -13,6 +13,7 @@ import pytest
 from features.contract import ContractError
 from models.evaluation.coverage import covered, trial_rows
 from models.evaluation.truth import in_population
+from models.landmark_features import as_documents
 from pipeline.project.files import read_json, read_yaml, write_json
 from pipeline.simulation_checks import populations
 from pipeline.simulation_checks.attainable import flexible_auc
@@ -30,6 +31,7 @@ from pipeline.simulation_checks.populations import (
 from pipeline.sources.simulation.settings import changed
 from pipeline.sources.simulator import simulate
 from pipeline.stages.truth_check import attainable
+from tests.patients import feature
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
@@ -116,10 +118,7 @@ def test_a_flexible_model_finds_what_there_is_and_stays_below_the_latents(
     rows: dict[str, pd.DataFrame], spec: SimulationSpec
 ) -> None:
     learn = simulated_rows(spec, 1500, 10, ["c2"])["c2"]
-    features: list[dict[str, Any]] = [
-        {"name": n, "kind": "numeric"} for n in ("tumour_size_mm", "imaging_c2_sum_change")
-    ]
-    features.append({"name": "hr", "kind": "categorical", "levels": ["pos", "neg"]})
+    features = [feature("tumour_size_mm"), feature("imaging_c2_sum_change"), feature("hr", ["pos", "neg"])]
     settings = {"rounds": 40, "boosting": {"num_leaves": 4, "learning_rate": 0.1}}
     found = flexible_auc(learn, rows["c2"], features, settings, 1)
     assert 0.58 < found < 0.8
@@ -182,10 +181,9 @@ def test_a_coverage_study_goes_on_where_it_stopped_and_gives_the_same(
     (tmp_path / "configs/models.yaml").write_text(json.dumps(models), encoding="utf-8")
     features = tmp_path / "features"
     features.mkdir()
-    hr = {"name": "hr", "kind": "categorical", "levels": ["pos", "neg"], "known_at": "baseline"}
-    size = {"name": "tumour_size_mm", "kind": "numeric", "known_at": "baseline"}
+    described = as_documents([feature("hr", ["pos", "neg"]), feature("tumour_size_mm")])
     for landmark in ("baseline", "c2"):
-        write_json(features / f"{landmark}.json", {"features": [hr, size]})
+        write_json(features / f"{landmark}.json", {"features": described})
     folders = {name: str(tmp_path / name) for name in ("configs", "features", "work", "out", "page")}
     words = [word for name, path in folders.items() for word in (f"--{name}", path)]
     monkeypatch.setattr("sys.argv", ["coverage", "--study", "configs/studies/nct07239271.yaml", *words])

@@ -24,17 +24,18 @@ from models.procedure.domain_sets import domain_sets
 from models.sample_size.trial import development, too_small
 from pipeline.project.files import read_yaml
 from pipeline.project.profiles import PROFILES, ProfileError, apply_profile
+from tests.patients import feature
 
 ROOT = Path(__file__).parents[2]
 PLAN = validation_plan(
     read_yaml(ROOT / "configs/validation.yaml") | {"bootstrap": 200, "loess_bootstrap": 20}
 )
 FEATURES = [
-    {"name": "arm", "domain": "clinical"},
-    {"name": "age_years", "domain": "clinical"},
-    {"name": "hr", "domain": "pathology"},
-    {"name": "ctdna_c1_state", "domain": "ctdna"},
-    {"name": "imaging_c2_state", "domain": "imaging"},
+    feature("arm", ["A", "B"]),
+    feature("age_years"),
+    feature("hr", ["pos", "neg"], domain="pathology"),
+    feature("ctdna_c1_state", ["positive", "negative", "not_done"], domain="ctdna"),
+    feature("imaging_c2_state", ["done", "not_evaluable"], domain="imaging"),
 ]
 
 
@@ -74,8 +75,8 @@ def test_sets_of_domains_grow_and_leave_out_each_and_keep_the_arm() -> None:
         "clinical", "clinical+pathology", "clinical+pathology+ctdna", "all",
         "without clinical", "without pathology", "without ctdna",
     ]  # fmt: skip
-    assert all("arm" in [feature["name"] for feature in chosen] for chosen in sets.values())
-    assert [f["name"] for f in sets["without clinical"]] == [
+    assert all("arm" in [feature.name for feature in chosen] for chosen in sets.values())
+    assert [f.name for f in sets["without clinical"]] == [
         "arm",
         "hr",
         "ctdna_c1_state",

@@ -14,6 +14,8 @@ from pipeline.report.tables import Privacy, Table
 
 MEASURES = {"auc": ("AUC", None), "slope": ("Calibration slope", 1.0), "o_e": ("Observed over expected", 1.0)}
 DIGITS = {"auc": 3, "slope": 2, "o_e": 2}
+COLUMNS = ("n", "pCR", "no pCR")
+CountCell = tuple[str, str, str]
 
 
 def subgroups_part(results: Results, landmark: str, landmarks: Sequence[str], privacy: Privacy) -> Part:
@@ -21,9 +23,10 @@ def subgroups_part(results: Results, landmark: str, landmarks: Sequence[str], pr
     charts: dict[str, Spec] = {}
     whole = results.landmarks[landmark][MODEL]
     subgroups = results.subgroups[landmark]
+    hidden = hidden_counts(subgroups, privacy)
     for key, (title, reference) in MEASURES.items():
         rows = [
-            interval_row(counted(group_name(kind, name), measures), estimate, kind)
+            interval_row(_label(kind, name, measures, hidden), estimate, kind)
             for kind, groups in subgroups.groups.items()
             for name, measures in groups.items()
             if (estimate := measures.interval_of(key)) and not privacy.hides(measures.patients)
@@ -44,6 +47,34 @@ def subgroups_part(results: Results, landmark: str, landmarks: Sequence[str], pr
 def group_name(kind: str, name: str) -> str:
     """Return a group as a reader reads it, such as ``arm and hr: ADAPTIVE, HR neg``."""
     return f"{kind.replace('_', ' and ')}: {name}"
+
+
+def hidden_counts(subgroups: Subgroups, privacy: Privacy) -> set[CountCell]:
+    """Return which counts (kind, group, column) are not shown: small ones, and those that would tell them.
+
+    A reader knows the patients and events of a landmark, which the groups of a kind add up to, and that
+    patients without pCR are those who are not events.
+    """
+    hidden: set[CountCell] = set()
+    for kind, groups in subgroups.groups.items():
+        counts: dict[CountCell, int] = {}
+        for name, measures in groups.items():
+            n, events = measures.patients, measures.events
+            cells = zip(COLUMNS, (n, events, n - events), strict=True)
+            counts |= {(kind, name, column): count for column, count in cells}
+        of_column = [{(kind, name, column): 1 for name in groups} for column in COLUMNS]
+        of_group = [
+            {(kind, name, column): sign for column, sign in zip(COLUMNS, (1, -1, -1), strict=True)}
+            for name in groups
+        ]
+        hidden |= privacy.hidden(counts, [*of_column, *of_group])
+    return hidden
+
+
+def _label(kind: str, name: str, measures: Measures, hidden: set[CountCell]) -> str:
+    group = group_name(kind, name)
+    told = not any((kind, name, column) in hidden for column in COLUMNS)
+    return counted(group, measures) if told else group
 
 
 def _centres_chart(
@@ -71,11 +102,14 @@ def _centres_chart(
 
 def subgroups_table(subgroups: Subgroups, landmark: str, privacy: Privacy) -> Table:
     """Return n, events and measures of all subgroups of a landmark; small cells are not shown."""
+    hidden = hidden_counts(subgroups, privacy)
     rows = [
         {
             "group": group_name(kind, name),
-            "n": privacy.cell(measures.patients),
-            "events": "" if privacy.hides(measures.patients) else privacy.cell(measures.events),
+            "n": privacy.cell(measures.patients, hidden=(kind, name, "n") in hidden),
+            "events": ""
+            if privacy.hides(measures.patients)
+            else privacy.cell(measures.events, hidden=(kind, name, "pCR") in hidden),
         }
         | {key: measure(measures.get(key), DIGITS[key]) for key in MEASURES}
         for kind, groups in subgroups.groups.items()

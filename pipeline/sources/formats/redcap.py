@@ -1,12 +1,17 @@
 """REDCap: the codes of an export become the labels of its data dictionary, and back."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pandas as pd
 
 from features.cells import as_text
 from pipeline.sources.errors import SourceError
+from pipeline.sources.formats.grid import Doubt
+from pipeline.sources.formats.source_file import SourceFile
+from pipeline.sources.formats.text import read_text, text_bytes
 
 NAME, KIND, CHOICES = "Variable / Field Name", "Field Type", "Choices, Calculations, OR Slider Labels"
 FORM, LABEL = "Form Name", "Field Label"
@@ -18,25 +23,73 @@ DICTIONARY_COLUMNS = [
     "Field Annotation",
 ]  # fmt: skip
 STRUCTURE = ["redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance"]
+OWN_COLUMNS = (*STRUCTURE, "redcap_data_access_group", "redcap_survey_identifier")
+"""What REDCap adds to an export; no dictionary has them (REDCap API, Export Records)."""
+OWN_ENDINGS = ("_complete", "_timestamp")
+"""Behind the name of a form: whether it is complete, and when its survey was sent in."""
 CODED = ("radio", "dropdown")
+NOT_ENTERED = ("calc", "descriptive", "checkbox")
+"""Kinds of fields that are filled, or look so, in a form that nobody filled in."""
+UNFILLED = "unfilled_form: unticked boxes of a form that nobody filled in are empty"
+API_NAMES = {
+    "field_name": NAME, "form_name": FORM, "field_type": KIND, "field_label": LABEL,
+    "select_choices_or_calculations": CHOICES, "text_validation_type_or_show_slider_number": VALIDATION,
+}  # fmt: skip
+"""A dictionary's columns as the API exports them."""
 
 
-def read_dictionary(path: Path, label: str) -> pd.DataFrame:
+def read_dictionary(path: Path, label: str, encoding: str = "utf-8") -> pd.DataFrame:
     """Return the data dictionary: one row for each field.
+
+    A CSV with commas, semicolons or tabs, as each user of REDCap chooses, or the API's CSV, JSON or XML, in
+    UTF-8 or in the encoding of the export.
 
     Raises
     ------
     SourceError
-        If columns are missing, or a field stands twice.
+        If it cannot be read, columns are missing, or a field stands twice.
     """
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    try:
+        frame = _dictionary_frame(path, label, encoding)
+    except (ValueError, ET.ParseError, AttributeError) as error:
+        raise SourceError(f"{label}: not a data dictionary ({error}); export it again") from error
+    frame = frame.rename(columns=API_NAMES).fillna("")
     absent = [c for c in (NAME, KIND, CHOICES) if c not in frame]
     if absent:
-        raise SourceError(f"{label}: no column {', '.join(absent)}; export the data dictionary again")
+        raise SourceError(
+            f"{label}: no column {', '.join(absent)}; export the data dictionary of the project, as CSV from "
+            f"its page or as CSV, JSON or XML by the API (metadata)"
+        )
     twice = frame.loc[frame[NAME].duplicated(), NAME].unique()
     if len(twice):
         raise SourceError(f"{label}: fields that stand twice: {', '.join(twice[:3])}; keep one of each")
     return frame
+
+
+def _dictionary_frame(path: Path, label: str, encoding: str) -> pd.DataFrame:
+    if path.suffix.lower() == ".json":
+        return pd.DataFrame(json.loads(path.read_bytes()), dtype="str")
+    if path.suffix.lower() == ".xml":
+        items = ET.fromstring(path.read_bytes()).iter("item")  # noqa: S314 - expat limits what entities expand to
+        return pd.DataFrame([{field.tag: field.text or "" for field in item} for item in items], dtype="str")
+    if not _is_utf8(path.read_bytes()):
+        content = text_bytes(path, encoding, label)
+    else:
+        content, encoding = text_bytes(path, "utf-8", label), "utf-8"
+    header = content.partition(b"\n")[0].decode()
+    separator = max(",;\t", key=header.count)
+    layout = SourceFile(
+        path="dictionary.csv", separator=separator, quotes=True, encoding=encoding, final_newline=False
+    )
+    return read_text(path, layout, label).frame
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def choices(text: str) -> dict[str, str]:
@@ -47,8 +100,10 @@ def choices(text: str) -> dict[str, str]:
 
 def decoded(
     frame: pd.DataFrame, dictionary: pd.DataFrame, missing: list[str], where: str, source: str
-) -> pd.DataFrame:
-    """Return an export with labels in place of codes; checkboxes stay 1 and 0.
+) -> tuple[pd.DataFrame, list[Doubt]]:
+    """Return an export with labels in place of codes, and what was changed; checkboxes stay 1 and 0.
+
+    REDCap exports 0 for the boxes of a form that nobody opened: these are empty.
 
     Raises
     ------
@@ -57,15 +112,8 @@ def decoded(
     """
     _require_distinct_rows(frame, where)
     fields = dictionary.set_index(NAME)
-    known = {*fields.index, *STRUCTURE}
     columns = [str(c) for c in frame.columns]
-    strange = [
-        c for c in columns if c.split("___")[0] not in known and not c.endswith(("_complete", "_timestamp"))
-    ]
-    if strange:
-        raise SourceError(
-            f"{where}: columns that {source} does not have: {', '.join(strange[:3])}; export both anew"
-        )
+    _require_fields(columns, fields, where, source)
     result = frame.copy()
     for name, codes in _coded_columns(columns, fields):
         text = as_text(frame[name])
@@ -75,10 +123,57 @@ def decoded(
             raise SourceError(
                 f"{where}, column {name!r}: {int((~known_codes).sum())} rows "
                 f"({'; '.join(sorted(ids.dropna().unique())[:3])}) hold a code that {source} does not list; "
-                f"correct the codes, or name a missing-data code under `missing` in the study file"
+                f"export raw codes, not labels, correct the codes, or name a missing-data code under "
+                f"`missing` in the study file"
             )
         result[name] = text.map(codes).where(~text.isin(missing), text)
-    return result
+    doubts = []
+    for boxes, unfilled in _unfilled_forms(frame, columns, fields):
+        for name in boxes:
+            emptied = unfilled & result[name].notna()
+            result[name] = result[name].mask(emptied)
+            doubts.append(Doubt(name, UNFILLED, int(emptied.sum())))
+    return result, [doubt for doubt in doubts if doubt.rows]
+
+
+def _require_fields(columns: list[str], fields: pd.DataFrame, where: str, source: str) -> None:
+    """Refuse columns that are neither a field nor REDCap's own."""
+    forms = set(fields[FORM]) if FORM in fields else None
+    own = {*OWN_COLUMNS, *(f"{form}{end}" for form in forms or () for end in OWN_ENDINGS)}
+    strange = [
+        c
+        for c in columns
+        if c.split("___")[0] not in fields.index
+        and c not in own
+        and not (forms is None and c.endswith(OWN_ENDINGS))
+    ]
+    if strange:
+        raise SourceError(
+            f"{where}: columns that {source} does not have: {', '.join(strange[:3])}; export both anew"
+        )
+
+
+def _unfilled_forms(
+    frame: pd.DataFrame, columns: list[str], fields: pd.DataFrame
+) -> Iterator[tuple[list[str], pd.Series]]:
+    """Yield the checkbox columns of each form, and the rows in which nobody filled the form in.
+
+    There the form's status is empty or 0 (where it was exported), no box is ticked and no field is filled.
+    """
+    if FORM not in fields:
+        return
+    for form, part in fields.groupby(FORM, sort=False):
+        boxes = [c for c in columns if "___" in c and c.split("___")[0] in set(part.index)]
+        entered = [c for c in columns if c in set(part.index) and part.loc[c, KIND] not in NOT_ENTERED]
+        entered = [c for c in entered if c != columns[0]]
+        status = f"{form}_complete"
+        if not boxes or not (entered or status in columns):
+            continue
+        unfilled = frame[boxes].apply(as_text).fillna("0").isin(["0"]).all(axis=1)
+        unfilled &= frame[entered].apply(as_text).isna().all(axis=1)
+        if status in columns:
+            unfilled &= as_text(frame[status]).fillna("0").isin(["0", "Incomplete"])
+        yield boxes, unfilled
 
 
 def _coded_columns(columns: list[str], fields: pd.DataFrame) -> Iterator[tuple[str, dict[str, str]]]:

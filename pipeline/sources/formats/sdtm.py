@@ -72,19 +72,32 @@ def read_dataset_json(path: Path) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If it is not JSON, lacks `columns` or `rows`, or has not as many rows as it says.
+        If it is not JSON, lacks `columns` or `records`, has other cells than texts and numbers, or has not
+        as many rows as it says. `rows` may be left out where `records` is 0: the dataset is empty.
     """
-    content = json.loads(path.read_bytes())
-    if not isinstance(content, dict) or not {"columns", "rows", "records"} <= set(content):
-        raise ValueError("it is no Dataset-JSON: `columns`, `records` or `rows` is missing")
+    content = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+    if not isinstance(content, dict) or not {"columns", "records"} <= set(content):
+        raise ValueError("it is no Dataset-JSON: `columns` or `records` is missing")
+    rows = content.get("rows", [])
+    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+        raise ValueError("it is no Dataset-JSON: `rows` is no list of lists")
+    if not all(isinstance(c, dict) and isinstance(c.get("name"), str) for c in content["columns"]):
+        raise ValueError("it is no Dataset-JSON: a column has no name")
     names = [column["name"] for column in content["columns"]]
-    wrong = sum(len(row) != len(names) for row in content["rows"])
-    if wrong or content["records"] != len(content["rows"]):
+    wrong = sum(len(row) != len(names) for row in rows)
+    if wrong or content["records"] != len(rows):
         raise ValueError(
-            f"it says {content['records']} records and has {len(content['rows'])}, {wrong} of them not of "
-            f"{len(names)} cells: the file is truncated or edited"
+            f"it says {content['records']} records and has {len(rows)}, {wrong} of them not of {len(names)} "
+            f"cells: the file is truncated or edited"
         )
-    return pd.DataFrame(content["rows"], columns=names, dtype="object")
+    nested = sum(isinstance(cell, dict | list) for row in rows for cell in row)
+    if nested:
+        raise ValueError(f"{nested} of its cells are lists or objects, not texts or numbers")
+    return pd.DataFrame(rows, columns=names, dtype="object")
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def reasons_filled(frame: pd.DataFrame) -> pd.DataFrame:

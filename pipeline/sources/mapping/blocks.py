@@ -64,27 +64,36 @@ def columns_read(file: SourceFile, used: set[str]) -> set[str]:
     return columns | {*file.pivot.by, *file.pivot.carry, file.pivot.name, file.pivot.value}
 
 
-def load(
-    name: str, file: SourceFile, cells: pd.DataFrame, used: set[str], reader: Reader, dropped: Dropped
-) -> Loaded:
-    """Make the usubjid of every row, keep the rows that the file's `keep` wants, and apply its `pivot`.
+def load(name: str, file: SourceFile, cells: pd.DataFrame, reader: Reader, dropped: Dropped) -> Loaded:
+    """Make the usubjid of every row, and keep the rows that the file's `keep` and `accepted` want.
 
     Raises
     ------
     SourceError
-        If no row is left of a file that is not optional, or the pivot finds two results in one place.
+        If no row is left of a file that is not optional.
     """
     loaded = _filtered(Loaded(name, file, cells, _ids(file, cells)), file.keep, "", dropped)
-    reader.use(file, len(cells), loaded.cells.index)
+    reader.use(name, file, cells, loaded.cells.index)
     if file.accepted is not None:
         flag = loaded.cells[file.accepted.flag] == "Y"
         group = joined(loaded.cells[file.accepted.group].fillna(""))
         wanted = flag | ~group.isin(group[flag])
         loaded = loaded.kept(wanted, "", f"{file.accepted.flag} not Y", dropped)
-    if file.pivot is None:
+    return loaded
+
+
+def wide(loaded: Loaded, used: set[str], reader: Reader) -> Loaded:
+    """Apply the file's `pivot`, if it has one.
+
+    Raises
+    ------
+    SourceError
+        If the pivot finds two results in one place.
+    """
+    if loaded.file.pivot is None:
         return loaded
-    wide = pivoted(loaded, file.pivot, used, reader)
-    return Loaded(name, file, wide, _ids(file, wide))
+    cells = pivoted(loaded, loaded.file.pivot, used, reader)
+    return Loaded(loaded.name, loaded.file, cells, _ids(loaded.file, cells))
 
 
 def _ids(file: SourceFile, cells: pd.DataFrame) -> pd.Series | None:
@@ -119,14 +128,14 @@ def pivoted(loaded: Loaded, pivot: Pivot, used: set[str], reader: Reader) -> pd.
                 f"keep one, by `keep` in the study file or at the source"
             )
     filled = rows.dropna(subset=[pivot.name, pivot.value])
-    wide = filled.pivot(  # noqa: PD010 - two results in one place are refused above
+    results = filled.pivot(  # noqa: PD010 - two results in one place are refused above
         index=pivot.by, columns=pivot.name, values=pivot.value
     )
-    wide = wide.reindex(
+    results = results.reindex(
         pd.MultiIndex.from_frame(carried[pivot.by]) if len(pivot.by) > 1 else carried[pivot.by[0]]
     )
-    wide = wide.reindex(columns=tests).astype("str").reset_index(drop=True)
-    return pd.concat([carried.reset_index(drop=True), wide], axis=1)
+    results = results.reindex(columns=tests).astype("str").reset_index(drop=True)
+    return pd.concat([carried.reset_index(drop=True), results], axis=1)
 
 
 def of_patients(loaded: Loaded, source: Loaded, dropped: Dropped) -> Loaded:

@@ -18,8 +18,8 @@ from features.cells import as_text
 from pipeline.sources.audit.compare import MAX_BYTES_ALWAYS, Audit, compare, require_agreement
 from pipeline.sources.audit.readers import second_reader
 from pipeline.sources.errors import SourceError
-from pipeline.sources.formats.grid import Grid
-from pipeline.sources.formats.redcap import decoded, read_dictionary
+from pipeline.sources.formats.grid import Doubt, Grid
+from pipeline.sources.formats.redcap import STRUCTURE, decoded, read_dictionary
 from pipeline.sources.formats.sdtm import (
     continued,
     read_dataset_json,
@@ -52,6 +52,15 @@ class ColumnReading:
 
 
 @dataclass
+class Claims:
+    """A field of a REDCap export: the entry that reads it, the rows that have it, those that entries take."""
+
+    entry: str
+    filled: np.ndarray
+    taken: list[np.ndarray] = field(default_factory=list)
+
+
+@dataclass
 class Reader:
     """Reads a study's files once each; `repairs` and `left_out` collect what was changed or not used.
 
@@ -65,13 +74,19 @@ class Reader:
     readings: dict[tuple[str, str], ColumnReading] = field(default_factory=dict)
     audits: dict[tuple[str, str], Audit] = field(default_factory=dict)
     _grids: dict[tuple[Any, ...], Grid] = field(default_factory=dict)
+    _doubts: dict[tuple[Any, ...], tuple[Doubt, ...]] = field(default_factory=dict)
     _books: dict[str, Book] = field(default_factory=dict)
     _raw: dict[tuple[Any, ...], pd.DataFrame] = field(default_factory=dict)
     _noted: set[tuple[str, str, str]] = field(default_factory=set)
     _used: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    _claims: dict[str, dict[str, "Claims"]] = field(default_factory=dict)
 
-    def read(self, file: SourceFile, columns: Collection[str]) -> pd.DataFrame | None:
+    def read(
+        self, file: SourceFile, columns: Collection[str], beside: Collection[str] = ()
+    ) -> pd.DataFrame | None:
         """Return the columns asked for, sorted by name: stripped text, empty and `missing` cells as NaN.
+
+        Those of `beside` are returned where they are there.
 
         None where an `optional` file is not there, or has no row that `keep` wants.
 
@@ -95,6 +110,7 @@ class Reader:
             return None
         given = set(file.supplement.columns if file.supplement else ())
         frame = frame.assign(**{c: np.nan for c in sorted(given & set(columns)) if c not in frame.columns})
+        columns = {*columns, *(name for name in beside if name in frame.columns)}
         _require_columns(frame, columns, file)
         self._examine(path, file, file.label, columns)
         text = {str(name): self._text(frame[name], str(name), file) for name in sorted(columns)}
@@ -106,11 +122,36 @@ class Reader:
             self._noted.add((label, column, rule))
             self.repairs.append((label, column, rule, rows, ids))
 
-    def use(self, file: SourceFile, rows: int, kept: pd.Index) -> None:
-        """Remember which rows of a file an entry of the study file takes by its `keep`."""
-        taken = np.zeros(rows, dtype=bool)
+    def use(self, name: str, file: SourceFile, cells: pd.DataFrame, kept: pd.Index) -> None:
+        """Remember which rows of a file an entry of the study file takes by its `keep`, and their cells."""
+        taken = np.zeros(len(cells), dtype=bool)
         taken[kept] = True
         self._used.setdefault(file.label, []).append(taken)
+        if file.dictionary is not None:
+            structure = {*STRUCTURE, file.id.column if file.id else "", *(rule.column for rule in file.keep)}
+            for column in cells.columns.difference(list(structure)):
+                unticked = cells[column] == "0" if "___" in str(column) else False
+                filled = (cells[column].notna() & ~pd.Series(unticked, index=cells.index)).to_numpy()
+                claims = self._claims.setdefault(file.label, {}).setdefault(str(column), Claims(name, filled))
+                claims.taken.append(taken)
+
+    def unclaimed_rows(self) -> list[tuple[str, str, int, int]]:
+        """Return (file, reason, rows, rows left) where fields are filled in rows that no entry takes.
+
+        In REDCap an instrument may repeat in one event and not in another: its fields then stand in rows of
+        two kinds, and an entry that keeps one kind does not see the other.
+        """
+        result = []
+        for label, columns in self._claims.items():
+            lost: dict[str, np.ndarray] = {}
+            for claims in columns.values():
+                missed = claims.filled & ~np.logical_or.reduce(claims.taken)
+                lost[claims.entry] = lost.get(claims.entry, np.zeros_like(missed)) | missed
+            for entry, rows in lost.items():
+                if rows.any():
+                    reason = f"fields of {entry} are filled in rows that its `keep` does not take"
+                    result.append((label, reason, int(rows.sum()), int((~rows).sum())))
+        return result
 
     def unused_rows(self) -> list[tuple[str, str, int, int]]:
         """Return (file, reason, rows, rows left) of every file with rows that none of its entries takes."""
@@ -142,7 +183,7 @@ class Reader:
     def _examine(self, path: Path, file: SourceFile, label: str, columns: Collection[str]) -> None:
         """Refuse or count the doubtful cells of the columns, and compare all with a second reader's."""
         grid = self._grid(path, file, label)
-        for doubt in grid.doubts:
+        for doubt in (*grid.doubts, *self._doubts.get(self._key(path, file), ())):
             if doubt.column is not None and doubt.column not in columns:
                 continue
             if doubt.refused:
@@ -172,15 +213,20 @@ class Reader:
     def _grid(self, path: Path, file: SourceFile, label: str) -> Grid:
         """Return a file as it stands."""
         how = (path, file.sheet, file.delimiter, file.quotes, file.final_newline, file.encoding, file.decimal)
-        key = (*how, file.thousands, file.skip_rows, *file.missing)
+        key: tuple[Any, ...] = (*how, file.thousands, file.skip_rows, *file.missing)
         if key not in self._grids:
             self._grids[key] = self._parsed(path, file, label)
         return self._grids[key]
 
+    def _key(self, path: Path, file: SourceFile) -> tuple[Any, ...]:
+        """Return what tells a frame from others: the file, how it is read, and what is applied to it."""
+        extra = None if file.supplement is None else file.supplement.path
+        return (id(self._grid(path, file, file.label)), file.dictionary, extra, *file.missing)
+
     def _frame(self, path: Path, file: SourceFile) -> pd.DataFrame:
         """Return a file with its dictionary and its supplemental qualifiers applied."""
         extra = None if file.supplement is None else self.folder / file.supplement.path
-        key = (id(self._grid(path, file, file.label)), file.dictionary, extra, *file.missing)
+        key = self._key(path, file)
         if key not in self._raw:
             frame = self._grid(path, file, file.label).frame
             if file.is_sdtm:
@@ -189,8 +235,9 @@ class Reader:
                 source = self.folder / file.dictionary
                 if not source.is_file():
                     raise SourceError(f"{file.dictionary}: there is no such file in {self.folder}")
-                fields = read_dictionary(source, file.dictionary)
-                frame = decoded(frame, fields, file.missing, file.label, file.dictionary)
+                fields = read_dictionary(source, file.dictionary, file.encoding)
+                frame, doubts = decoded(frame, fields, file.missing, file.label, file.dictionary)
+                self._doubts[key] = tuple(doubts)
             if extra is not None and file.supplement is not None and extra.is_file():
                 frame = self._supplemented(frame, path, extra, file, file.supplement.path)
             self._raw[key] = continued(frame, _continuations(frame))

@@ -1,0 +1,114 @@
+"""SDTM: the columns beside a number, and datasets that are empty, cut off or large."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyreadstat
+import pytest
+
+from features.errors import UserError
+from pipeline.sources.audit.xpt import ibm_number, xpt_rows
+from pipeline.sources.formats.sdtm import read_dataset_json, read_xpt, write_dataset
+from pipeline.sources.mapped import read_study
+from pipeline.sources.tables import SourceTables
+from tests.pipeline.formats import CONTRACT, study_of
+
+DM = {"USUBJID": ["P1", "P2"], "ARMCD": ["A", "B"], "AGE": [50.0, 60.0], "AGEU": ["YEARS", "YEARS"]}
+TR = {
+    "USUBJID": ["P1", "P1", "P2"],
+    "TRLNKID": ["L1", "L2", "L1"],
+    "TRSTRESN": [20.0, 3.0, 15.0],
+    "TRSTRESC": ["20", "3", "15"],
+    "TRSTRESU": ["mm", "mm", "mm"],
+    "TRSTAT": ["", "", ""],
+}
+
+
+def read(folder: Path, dm: dict[str, Any] | None = None, **changes: Any) -> SourceTables:
+    """Write a demographics and a measurements dataset with changed columns, and read them."""
+    for name, frame in (("dm", DM | (dm or {})), ("tr", TR | changes)):
+        write_dataset(pd.DataFrame(frame), folder / f"{name}.xpt", "trial")
+    files = {n: {"path": f"{n}.xpt", "id": {"column": "USUBJID"}} for n in ("dm", "tr")}
+    lesion = {"lesion_id": "TRLNKID", "diameter_mm": "TRSTRESN"}
+    tables = {
+        "subjects": [{"file": "dm", "columns": {"arm": "ARMCD", "age_years": "AGE"}}],
+        "lesions": [{"file": "tr", "columns": lesion}],
+    }
+    mapping = {"patients": "dm", "files": files, "tables": tables}
+    return read_study(study_of([], mapping=mapping), folder, CONTRACT)
+
+
+def rules(source: SourceTables) -> dict[str, int]:
+    names = source.repairs["rule"].str.partition(":")[0]
+    return dict(zip(names, source.repairs["rows"], strict=True))
+
+
+def test_a_diameter_counts_in_the_unit_of_its_own_row(tmp_path: Path) -> None:
+    source = read(tmp_path, TRSTRESU=["mm", "cm", ""])
+    assert source.tables["lesions"]["diameter_mm"].tolist() == ["20", "30", "15"]
+    assert rules(source) == {"unit_converted": 1, "unit_missing": 1}
+
+
+def test_an_age_in_months_is_one_in_years(tmp_path: Path) -> None:
+    source = read(tmp_path, {"AGE": [600.0, 60.0], "AGEU": ["MONTHS", "YEARS"]})
+    assert source.tables["subjects"]["age_years"].astype(float).tolist() == [50.0, 60.0]
+
+
+def test_an_unknown_unit_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"column 'TRSTRESN': 1 rows \(P1\) in the unit kg, which is unknown"):
+        read(tmp_path, TRSTRESU=["kg", "mm", "mm"])
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "value"),
+    [("<3", "beyond_limit", "-"), ("TOO SMALL", "result_in_words", "-"), ("3", "number_from_text", "3")],
+)
+def test_a_result_that_stands_as_text_alone_is_counted(
+    text: str, rule: str, value: str, tmp_path: Path
+) -> None:
+    source = read(tmp_path, TRSTRESN=[20.0, np.nan, 15.0], TRSTRESC=["20", text, "15"])
+    assert source.tables["lesions"]["diameter_mm"].fillna("-").tolist() == ["20", value, "15"]
+    assert rules(source) == {rule: 1}
+
+
+def test_a_result_beside_the_status_not_done_is_counted(tmp_path: Path) -> None:
+    assert rules(read(tmp_path, TRSTAT=["", "NOT DONE", ""])) == {"done_and_not_done": 1}
+
+
+def test_a_dataset_json_without_rows_is_empty_where_it_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "dm.json"
+    content = {"columns": [{"name": "USUBJID"}], "records": 0}
+    path.write_text(json.dumps(content))
+    assert list(read_dataset_json(path).columns) == ["USUBJID"]
+    path.write_text(json.dumps(content | {"records": 2}))
+    with pytest.raises(ValueError, match="truncated"):
+        read_dataset_json(path)
+
+
+@pytest.mark.parametrize("cell", ["NaN", "[1]", '{"a": 1}'])
+def test_a_cell_of_a_dataset_json_that_is_no_text_and_no_number_is_refused(cell: str, tmp_path: Path) -> None:
+    path = tmp_path / "dm.json"
+    path.write_text('{"columns": [{"name": "A"}], "records": 1, "rows": [[' + cell + "]]}")
+    with pytest.raises(ValueError, match=r"NaN is no number|lists or objects"):
+        read_dataset_json(path)
+
+
+def test_a_transport_file_is_checked_in_linear_time(tmp_path: Path) -> None:
+    rows = 200_000
+    frame = pd.DataFrame({"A": ["HB-001"] * rows, "B": ["x" * 40] * rows})
+    pyreadstat.write_xport(frame, tmp_path / "lb.xpt", table_name="LB", file_format_version=5)
+    start = time.process_time()
+    assert len(read_xpt(tmp_path / "lb.xpt", "utf-8")) == rows
+    assert time.process_time() - start < 5
+
+
+def test_the_byte_reader_gives_texts_numbers_and_missing_values(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"T": ["a", "", " b"], "N": [0.1, np.nan, -1234.5]})
+    pyreadstat.write_xport(frame, tmp_path / "a.xpt", table_name="A", file_format_version=5)
+    rows = list(xpt_rows((tmp_path / "a.xpt").read_bytes(), "utf-8"))
+    assert rows == [["T", "N"], ["a", 0.1], ["", None], ["b", -1234.5]]
+    assert ibm_number(b"\x41\x10" + b"\0" * 6) == 1.0  # the example of TS-140
