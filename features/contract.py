@@ -71,6 +71,7 @@ ADVICE = {
     "partial_date": "complete the dates at the source where they can be",
     "unknown_test": "map the tests in the study file, if they are wanted",
     "absent": "add the file, if there is one",
+    "gene_not_on_panel": "correct the call's gene, or the genes that the sample's panel lists",
 }
 """Rule (the part before the colon) -> what to do."""
 

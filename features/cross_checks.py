@@ -1,4 +1,7 @@
-"""What no single column shows: contradictions between columns, rows and tables. All of them are warnings."""
+"""What no single column shows: contradictions between columns, rows and tables.
+
+They are warnings, but for a call that the sample's panel cannot have made.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -6,8 +9,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from features.affected_rows import AffectedRows
-from features.contract import PROBLEM_COLUMNS, Contract
-from features.definitions import clear_of_tumour, receptor_status
+from features.contract import ADVICE, PROBLEM_COLUMNS, Contract
+from features.definitions import clear_of_tumour, panel_covers, receptor_status
 from features.recist import categories_of
 
 RECORDED_PCR = "ypT0/is_ypN0"
@@ -15,6 +18,12 @@ RECORDED_PCR = "ypT0/is_ypN0"
 RCB_LIMITS = (0.0, 1.36, 3.28)
 """Upper limits of the RCB classes 0, I and II (Symmans 2007)."""
 VAF_TOLERANCE = 0.02
+PER_CENT_LIKE = 0.05
+"""A median of detected fractions above 5 % is rare in early breast cancer; as per cents it is 0.05 %."""
+PER_CENT_RATIO = 20.0
+"""How many times the limit of detection, or the mean of the sample's calls, such a fraction is."""
+MIN_DETECTED = 5
+"""Fewer detected samples do not show that fractions are per cents."""
 
 OTHER_UNITS = {"mm": ("cm, not mm", 10.0), "%": ("fraction, not per cent", 100.0)}
 """Unit of the contract -> the one often given instead, and how many times smaller its numbers are."""
@@ -27,6 +36,8 @@ CROSS_ADVICE = {
     "variants_without_sample": "correct qc of the sample, or leave the variants out",
     "reads_above_depth": "correct the two counts; they may be swapped",
     "vaf_contradicts_reads": "correct the fraction or the counts",
+    "gene_not_on_panel": ADVICE["gene_not_on_panel"],
+    "per_cent_like": "convert to fractions (factor: 0.01 in the study file), if the suspicion is right",
     "value_though_not_done": "correct the status, or empty the value",
     "response_without_lesions": "add the lesions of the visit, if they were measured",
     "recist_differs": "correct diameters or category, or set `response_counts` in the study file",
@@ -51,12 +62,13 @@ class Finding(NamedTuple):
     column: str
     rule: str
     rows: pd.Series
+    severity: str = "warning"
 
 
 def cross_problems(
     tables: Mapping[str, pd.DataFrame], contract: Contract, visits: Sequence[str]
 ) -> pd.DataFrame:
-    """Return contradictions in checked tables as warnings: `PROBLEM_COLUMNS`, in the order of the rules.
+    """Return contradictions in checked tables: `PROBLEM_COLUMNS`, in the order of the rules.
 
     A missing cell contradicts nothing. `visits` are the study's, in order of time.
     """
@@ -65,7 +77,7 @@ def cross_problems(
         mask = finding.rows.fillna(value=False).astype(bool)
         if mask.any():
             whom = concerned.by(finding.table, mask)
-            rows.append((finding.table, finding.column, finding.rule, "warning", *whom))
+            rows.append((finding.table, finding.column, finding.rule, finding.severity, *whom))
     return pd.DataFrame(rows, columns=PROBLEM_COLUMNS).astype({"rows": "int64"})
 
 
@@ -126,8 +138,14 @@ def _samples(samples: pd.DataFrame, variants: pd.DataFrame | None) -> Iterator[F
     if samples["draw_date"].notna().any():
         undated = (samples["qc"] != "not_done") & samples["draw_date"].isna()
         yield Finding("ctdna_samples", "draw_date", "result_without_draw", undated)
+    yield Finding(
+        "ctdna_samples", "mean_vaf", "per_cent_like: all fractions are large", _per_cents(samples, variants)
+    )
     if variants is None:
         return
+    yield Finding(
+        "ctdna_variants", "gene", "gene_not_on_panel: of its sample", _off_panel(samples, variants), "error"
+    )
     untaken = samples.loc[samples["qc"] == "not_done", "sample_id"]
     of_none = variants["sample_id"].isin(untaken)
     yield Finding("ctdna_variants", "sample_id", "variants_without_sample: qc not_done", of_none)
@@ -135,6 +153,36 @@ def _samples(samples: pd.DataFrame, variants: pd.DataFrame | None) -> Iterator[F
     yield Finding("ctdna_variants", "t_alt_count", "reads_above_depth", alt > depth)
     off = (variants["vaf"] - alt / depth.where(depth > 0)).abs() > VAF_TOLERANCE
     yield Finding("ctdna_variants", "vaf", f"vaf_contradicts_reads: by more than {VAF_TOLERANCE:g}", off)
+
+
+def _per_cents(samples: pd.DataFrame, variants: pd.DataFrame | None) -> pd.Series:
+    """Return True for the fractions of all samples, if they look like per cents below 1.
+
+    They do if their median is above `PER_CENT_LIKE` and `PER_CENT_RATIO` times the limit of detection, or
+    (if calls are known) the mean of the sample's calls.
+    """
+    vaf = samples["mean_vaf"].astype("float64")
+    detected = vaf.where((samples["result"] != "not_detected") & (vaf > 0))
+    none = pd.Series(data=False, index=samples.index)
+    if detected.notna().sum() < MIN_DETECTED or detected.max() > 1 or detected.median() <= PER_CENT_LIKE:
+        return none
+    far = detected.median() > PER_CENT_RATIO * samples["lod_vaf"].astype("float64").median()
+    if variants is not None:
+        of_calls = variants.groupby("sample_id")["vaf"].mean().astype("float64")
+        ratio = detected / samples["sample_id"].map(of_calls)
+        far = bool(far) if ratio.notna().sum() < MIN_DETECTED else bool(ratio.median() > PER_CENT_RATIO)
+    return detected.notna() if far else none
+
+
+def _off_panel(samples: pd.DataFrame, variants: pd.DataFrame) -> pd.Series:
+    """Return True for calls in a gene that their sample's panel does not list; without a list for none."""
+    panels = samples.dropna(subset=["sample_id", "panel_genes"]).drop_duplicates("sample_id")
+    panel = variants["sample_id"].map(panels.set_index("sample_id")["panel_genes"]).astype("str")
+    off = pd.Series(data=False, index=variants.index)
+    for genes, calls in variants.groupby(panel)["gene"]:
+        listed = {gene for gene in calls.dropna().unique() if panel_covers(pd.Series([genes]), [gene])[0]}
+        off[calls.index] = calls.notna() & ~calls.isin(listed)
+    return off
 
 
 def _responses(response: pd.DataFrame, lesions: pd.DataFrame) -> Finding:

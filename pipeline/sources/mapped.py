@@ -13,9 +13,10 @@ import pandas as pd
 from features.contract import PROBLEM_COLUMNS, Contract
 from pipeline.project.files import read_yaml
 from pipeline.sources.errors import SourceError
-from pipeline.sources.mapping.beside import columns_beside, uses, with_units
+from pipeline.sources.mapping.beside import Use, columns_beside, uses, with_units
 from pipeline.sources.mapping.blocks import (
     Dropped,
+    Loaded,
     build_table,
     columns_read,
     columns_used,
@@ -27,6 +28,7 @@ from pipeline.sources.mapping.blocks import (
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.study_file import NO_OUTCOME, Library, SourceMapping, Study, StudyFileError
 from pipeline.sources.mapping.study_file import check_study_file as _check
+from pipeline.sources.nomenclature import Place, panels_of, with_current_names
 from pipeline.sources.tables import DROPPED_COLUMNS, SourceTables
 
 __all__ = [
@@ -39,6 +41,8 @@ __all__ = [
     "source_files",
 ]
 
+SAMPLES = "ctdna_samples"
+BETWEEN = "between genes: no symbol, or Unknown"
 MAPPINGS = Path(__file__).parents[2] / "configs" / "mappings"
 """Ready mappings, named by `standards` in a study file."""
 UNITS = Path(__file__).parents[2] / "configs" / "units.yaml"
@@ -63,21 +67,18 @@ def read_study(study: Mapping[str, Any], folder: Path, contract: Contract) -> So
         raise SourceError(f"study file: the contract has no table {unknown}; it has {', '.join(contract)}")
     dropped: Dropped = []
     reader = Reader(folder)
-    loaded = []
-    numbers, units = uses(mapping, contract), _units()
-    for name, used in columns_used(mapping).items():
-        file = mapping.files[name]
-        needed = columns_read(file, used)
-        cells = reader.read(file, needed, columns_beside(file, needed))
-        if cells is not None:
-            rows = load(name, file, cells, reader, dropped)
-            rows = with_units(rows, numbers.get(name, []), units, reader)
-            loaded.append(wide(rows, used, reader))
+    numbers = uses(mapping, contract)
+    loaded = _loaded(mapping, numbers, reader, dropped, vcf=False)
     patients = next(file for file in loaded if file.name == mapping.patients)
     files = {file.name: of_patients(file, patients, dropped) for file in loaded}
+    # Samples come first: which gene a call of a VCF lies in depends on the genes of the sample's panel.
+    samples = _built(SAMPLES, mapping, contract, files, reader, dropped)
+    reader.panels = panels_of(samples)
+    calls = _loaded(mapping, numbers, reader, dropped, vcf=True)
+    files |= {file.name: of_patients(file, patients, dropped) for file in calls}
     tables = {
-        table: build_table(blocks, contract[table], files, reader, dropped)
-        for table, blocks in mapping.tables.items()
+        table: samples if table == SAMPLES else _built(table, mapping, contract, files, reader, dropped)
+        for table in mapping.tables
     }
     shared = _read_several_times(mapping)
     # Entries that read one file share its rows out between them: lost are only those that none takes.
@@ -85,9 +86,12 @@ def read_study(study: Mapping[str, Any], folder: Path, contract: Contract) -> So
     dropped += [(label, "", reason, rows, left) for label, reason, rows, left in reader.left_out]
     lost = [*reader.unused_rows(), *reader.unclaimed_rows()]
     dropped += [(label, "", reason, rows, left) for label, reason, rows, left in lost]
-    repairs = pd.DataFrame(reader.repairs, columns=["table", "column", "rule", "rows", "ids"])
-    nowhere: list[Any] = [[] for _ in reader.repairs]
-    repairs = repairs.assign(severity="repair", by_centre=nowhere)
+    problems: list[tuple[Any, ...]] = [(*row, "repair", []) for row in reader.repairs] + [
+        (*row, "warning", []) for row in reader.warnings
+    ]
+    repairs = pd.DataFrame(
+        problems, columns=["table", "column", "rule", "rows", "ids", "severity", "by_centre"]
+    )
     return SourceTables(
         {name: table for name, table in tables.items() if table is not None},
         pd.DataFrame(dropped, columns=DROPPED_COLUMNS),
@@ -102,6 +106,53 @@ def _units() -> dict[str, dict[str, float]]:
     return {
         unit: {str(name).lower(): float(f) for name, f in names.items()} for unit, names in content.items()
     }
+
+
+def _loaded(
+    mapping: SourceMapping,
+    numbers: Mapping[str, list[Use]],
+    reader: Reader,
+    dropped: Dropped,
+    *,
+    vcf: bool,
+) -> list[Loaded]:
+    """Return the rows of all files that are VCFs, or of all that are not; numbers in the contract's units."""
+    loaded, units = [], _units()
+    for name, used in columns_used(mapping).items():
+        file = mapping.files[name]
+        if file.is_vcf != vcf:
+            continue
+        needed = columns_read(file, used)
+        cells = reader.read(file, needed, columns_beside(file, needed))
+        if cells is not None:
+            rows = load(name, file, cells, reader, dropped)
+            rows = with_units(rows, numbers.get(name, []), units, reader)
+            loaded.append(wide(rows, used, reader))
+    return loaded
+
+
+def _built(
+    table: str,
+    mapping: SourceMapping,
+    contract: Contract,
+    files: Mapping[str, Loaded],
+    reader: Reader,
+    dropped: Dropped,
+) -> pd.DataFrame | None:
+    """Return a table of the contract, genes and protein changes in one form; None without its files."""
+    blocks = mapping.tables.get(table, [])
+    frame = build_table(blocks, contract[table], files, reader, dropped) if blocks else None
+    if frame is None:
+        return None
+    places = {
+        name: Place(mapping.files[rule.file or block.file].label, ", ".join(rule.source_columns))
+        for block in reversed(blocks)
+        for name, rule in block.columns.items()
+    }
+    named, between = with_current_names(frame, places, reader)
+    if between:
+        dropped.append((blocks[0].file, table, BETWEEN, between, len(named)))
+    return named
 
 
 def _origins(mapping: SourceMapping) -> dict[tuple[str, str], str]:

@@ -17,5 +17,11 @@ ADVICE = {
     "unit_converted": "nothing, if the units are right",
     "unfilled_form": "nothing, if the forms were not filled in",
     "recode_otherwise": "list the texts under `recode`, if they mean something else",
+    "gene_symbol": "nothing, if the current symbol is that of the gene meant",
+    "gene_symbol_unknown": "correct the symbol at the source; by another name a gene is not on its panel",
+    "gene_symbol_ambiguous": "give the current HGNC symbol, Ensembl id or HGNC id at the source",
+    "panel_separator": "nothing, if the genes are those meant",
+    "short_hgvs": "nothing: long and short form say the same",
+    "fraction_contradicts_counts": "ask the laboratory which counts the fraction is of",
 }
 """Rule (the part before the colon) -> what to do; rules of the contract are in `features.contract`."""

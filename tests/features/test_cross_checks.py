@@ -45,13 +45,16 @@ SOUND: Rows = {
 }
 
 
+ERRORS = {"gene_not_on_panel"}
+
+
 def found(name: str, *rows: dict[str, Any]) -> list[tuple[str, str, str, int]]:
     """Return table, column, rule and rows of the problems when one table has these rows."""
     tables = {key: table(key, value) for key, value in {**SOUND, name: list(rows)}.items()}
     problems = cross_problems(tables, CONTRACT, STUDY["visits"])
-    assert (problems["severity"] == "warning").all()
-    assert problems["rule"].str.split(":").str[0].isin(CROSS_ADVICE).all()
     shown = problems.assign(rule=problems["rule"].str.split(":").str[0])
+    assert ((shown["severity"] == "error") == shown["rule"].isin(ERRORS)).all()
+    assert shown["rule"].isin(CROSS_ADVICE).all()
     return list(shown[["table", "column", "rule", "rows"]].itertuples(index=False, name=None))
 
 
@@ -181,3 +184,37 @@ def test_a_centre_in_another_unit_is_found_and_a_small_or_an_ordinary_one_is_not
 def test_the_rules_of_the_contract_and_these_have_different_names() -> None:
     _, problems = validate({}, CONTRACT, {"visits": [], "arms": [], "regimens": []})
     assert not set(problems["rule"]) & set(CROSS_ADVICE)
+
+
+def detected(n: int, vaf: float, lod: float = 0.001) -> list[dict[str, Any]]:
+    day = {"qc": "pass", "result": "detected", "draw_date": "2026-01-02", "lod_vaf": lod}
+    return [
+        day | {"usubjid": f"P{i}", "sample_id": f"S{i}", "visit": "baseline", "mean_vaf": vaf}
+        for i in range(n)
+    ]
+
+
+def test_fractions_that_are_all_large_look_like_per_cents() -> None:
+    suspicion = [("ctdna_samples", "mean_vaf", "per_cent_like", 6)]
+    assert found("ctdna_samples", *detected(6, 0.31)) == suspicion
+    assert found("ctdna_samples", *detected(4, 0.31)) == [], "too few"
+    assert found("ctdna_samples", *detected(6, 0.04)) == [], "rare, but a fraction"
+    assert found("ctdna_samples", *detected(6, 0.31, lod=0.05)) == [], "an assay for advanced disease"
+
+
+@pytest.mark.parametrize(("call", "suspected"), [(0.0031, True), (0.31, False)])
+def test_the_samples_own_calls_tell_fractions_from_per_cents(call: float, suspected: bool) -> None:
+    calls = [CALL | {"sample_id": f"S{i}", "vaf": call, "t_alt_count": None} for i in range(6)]
+    tables = {
+        "ctdna_samples": table("ctdna_samples", detected(6, 0.31)),
+        "ctdna_variants": table("ctdna_variants", calls),
+    }
+    rules = cross_problems(tables, CONTRACT, STUDY["visits"])["rule"]
+    assert rules.str.startswith("per_cent_like").any() == suspected
+
+
+def test_a_call_is_off_the_panel_only_where_the_samples_panel_is_known() -> None:
+    off = [("ctdna_variants", "gene", "gene_not_on_panel", 1)]
+    assert found("ctdna_samples", SAMPLE | {"panel_genes": "AKT1;PTEN"}, SECOND) == off
+    assert found("ctdna_samples", SAMPLE | {"panel_genes": "AKT1;TP53"}, SECOND) == []
+    assert found("ctdna_samples", SAMPLE, SECOND | {"panel_genes": "AKT1"}) == []

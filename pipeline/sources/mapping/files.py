@@ -1,6 +1,7 @@
 """Reading a study's files: every cell as text, and one clear error when a file is not what was said."""
 
 import zlib
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -19,6 +20,7 @@ from pipeline.sources.audit.compare import MAX_BYTES_ALWAYS, Audit, compare, req
 from pipeline.sources.audit.readers import second_reader
 from pipeline.sources.errors import SourceError
 from pipeline.sources.formats.grid import Doubt, Grid
+from pipeline.sources.formats.maf import with_counts
 from pipeline.sources.formats.redcap import STRUCTURE, decoded, read_dictionary
 from pipeline.sources.formats.sdtm import (
     continued,
@@ -29,6 +31,7 @@ from pipeline.sources.formats.sdtm import (
 )
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.formats.text import read_text
+from pipeline.sources.formats.variants import called_origin, filtered
 from pipeline.sources.formats.workbook import Book, open_book, read_sheet
 
 UNREADABLE = (
@@ -36,6 +39,7 @@ UNREADABLE = (
     ReadstatError,
 )  # fmt: skip
 """What pandas, openpyxl, pyarrow and pyreadstat raise on files that are damaged or of another kind."""
+FRACTION_CONTRADICTS = "fraction_contradicts_counts: the counts are used"
 Repairs = list[tuple[str, str, str, int, str]]
 """Cells that were read otherwise than they stand: file, column, rule, rows, ids."""
 
@@ -65,6 +69,8 @@ class Reader:
     """Reads a study's files once each; `repairs` and `left_out` collect what was changed or not used.
 
     Files below `MAX_BYTES_ALWAYS`, and all with `audit`, are read by a second reader, too.
+    `warnings` are cells that look wrong and are read as they stand. `panels`: sample -> genes that its
+    panel lists; of a variant that several genes share, those count first.
     """
 
     folder: Path
@@ -76,6 +82,8 @@ class Reader:
     _grids: dict[tuple[Any, ...], Grid] = field(default_factory=dict)
     _doubts: dict[tuple[Any, ...], tuple[Doubt, ...]] = field(default_factory=dict)
     _books: dict[str, Book] = field(default_factory=dict)
+    warnings: Repairs = field(default_factory=list)
+    panels: dict[str, frozenset[str]] = field(default_factory=dict)
     _raw: dict[tuple[Any, ...], pd.DataFrame] = field(default_factory=dict)
     _noted: set[tuple[str, str, str]] = field(default_factory=set)
     _used: dict[str, list[np.ndarray]] = field(default_factory=dict)
@@ -121,6 +129,12 @@ class Reader:
         if rows and (label, column, rule) not in self._noted:
             self._noted.add((label, column, rule))
             self.repairs.append((label, column, rule, rows, ids))
+
+    def doubt(self, label: str, column: str, rule: str, rows: int, ids: str = "") -> None:
+        """Count cells that were read as they stand but look wrong, once for each file, column and rule."""
+        if rows and (label, column, rule) not in self._noted:
+            self._noted.add((label, column, rule))
+            self.warnings.append((label, column, rule, rows, ids))
 
     def use(self, name: str, file: SourceFile, cells: pd.DataFrame, kept: pd.Index) -> None:
         """Remember which rows of a file an entry of the study file takes by its `keep`, and their cells."""
@@ -281,7 +295,7 @@ class Reader:
 
     def _variants(self, file: SourceFile, columns: Collection[str]) -> pd.DataFrame | None:
         """Return the calls of all VCFs that the path means."""
-        from pipeline.sources.formats.variants import read_vcf  # noqa: PLC0415 - htslib only where needed
+        from pipeline.sources.formats.vcf import read_vcf  # noqa: PLC0415 - htslib only where needed
 
         assert file.calls is not None  # noqa: S101 - the study file was checked
         paths = sorted(self.folder.glob(file.path))
@@ -291,8 +305,16 @@ class Reader:
             raise SourceError(f"{file.label}: there is no such file in {self.folder}; copy it there")
         extra = {file.calls.tier_column} - {None}
         wanted = {c for c in {*columns, *extra} if c is not None}
-        parts = [read_vcf(p, p.relative_to(self.folder).as_posix(), wanted, file.calls) for p in paths]
-        calls = pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True)
+        names = [path.relative_to(self.folder).as_posix() for path in paths]
+        parts = [
+            read_vcf(path, name, wanted, file.calls, self.panels)
+            for path, name in zip(paths, names, strict=True)
+        ]
+        frames = [part.calls for part in parts]
+        calls = pd.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True)
+        for reason, rows in sum((part.left_out for part in parts), Counter[str]()).items():
+            self.left_out.append((file.label, reason, rows, len(calls)))
+        self.doubt(file.label, "VAF", FRACTION_CONTRADICTS, sum(part.contradictory for part in parts))
         calls = self._filtered_calls(calls, file, columns)
         _require_columns(calls, columns, file)
         text = calls[sorted(columns)].apply(as_text)
@@ -301,11 +323,10 @@ class Reader:
     def _filtered_calls(
         self, calls: pd.DataFrame, file: SourceFile, columns: Collection[str]
     ) -> pd.DataFrame:
-        from pipeline.sources.formats.variants import called_origin, filtered, with_counts  # noqa: PLC0415
-
         assert file.calls is not None  # noqa: S101 - only called where they are
         if not file.is_vcf:
-            calls = with_counts(calls, file.label)
+            calls, contradictory = with_counts(calls, file.label, file.missing)
+            self.doubt(file.label, "VAF", FRACTION_CONTRADICTS, contradictory)
         calls, counts = filtered(calls, file.calls, genotyped=file.is_vcf)
         self.left_out += [(file.label, reason, rows, left) for reason, rows, left in counts]
         if "CALLED_ORIGIN" in columns:
