@@ -5,8 +5,6 @@ features can tell; its AUC in other patients is what no model of the trial can p
 approximation from below, and is written with the digest of the simulation that it belongs to.
 """
 
-from typing import Any
-
 import lightgbm
 import numpy as np
 import pandas as pd
@@ -19,7 +17,8 @@ from models.procedure.encoding import learn_encoding
 from models.serving.serving import PcrModel
 from models.settings import EncodingSettings
 from pipeline.project.console import reported_errors, stderr, stdout
-from pipeline.project.files import read_json, read_yaml, stage_paths, write_json
+from pipeline.project.files import read_json, stage_paths, write_json
+from pipeline.simulation_checks.plan import AttainablePlan, read_plan
 from pipeline.simulation_checks.populations import (
     block_sizes,
     blocks,
@@ -30,18 +29,18 @@ from pipeline.simulation_checks.populations import (
 
 
 def flexible_auc(
-    learn: pd.DataFrame, judge: pd.DataFrame, features: list[LandmarkFeature], settings: Any, seed: int
+    learn: pd.DataFrame, judge: pd.DataFrame, features: list[LandmarkFeature], settings: AttainablePlan
 ) -> float:
     """Return the population AUC in `judge` of a model learned from `learn` (rows of `simulated_rows`)."""
     encoding = learn_encoding(learn, features, EncodingSettings(1, 1.0, 1.0))
     coder = PcrModel({"features": as_documents(features), "encoding": encoding})
     parts = [split_truth(rows.loc[rows["outcome"].notna()]) for rows in (learn, judge)]
     (x, truth), (x_judge, truth_judge) = [(coder.encode(rows), secret["p"]) for rows, secret in parts]
-    parameters = settings["boosting"] | {
-        "objective": "cross_entropy", "verbosity": -1, "num_threads": workers(), "seed": seed,
+    parameters = settings.boosting | {
+        "objective": "cross_entropy", "verbosity": -1, "num_threads": workers(), "seed": settings.seed,
         "deterministic": True, "force_row_wise": True,
     }  # fmt: skip
-    booster = lightgbm.train(parameters, lightgbm.Dataset(x, label=truth), settings["rounds"])
+    booster = lightgbm.train(parameters, lightgbm.Dataset(x, label=truth), settings.rounds)
     p = np.asarray(booster.predict(x_judge))
     return population_values(truth_judge, np.clip(p, 1e-6, 1 - 1e-6), ["auc"])["auc"]
 
@@ -49,14 +48,14 @@ def flexible_auc(
 def main() -> None:
     """Simulate, learn, judge, write."""
     args = stage_paths(__doc__ or "", "study", "configs", "settings", "features", "out")
-    settings = read_yaml(args.settings)["attainable"]
     with reported_errors():
+        settings = read_plan(args.settings).attainable
         spec = read_simulation_spec(args.study, args.configs)
         landmarks = list(spec.study.landmark_names)
-        sizes = block_sizes(settings["learn"]) + block_sizes(settings["judge"])
-        made = blocks(spec, sizes, settings["seed"], landmarks)
+        sizes = block_sizes(settings.learn) + block_sizes(settings.judge)
+        made = blocks(spec, sizes, settings.seed, landmarks)
         parts = list(track(made, description="simulating", total=len(sizes), console=stderr()))
-    cut = len(block_sizes(settings["learn"]))
+    cut = len(block_sizes(settings.learn))
     found = {}
     for landmark in landmarks:
         learn, judge = (
@@ -64,7 +63,7 @@ def main() -> None:
             for some in (parts[:cut], parts[cut:])
         )
         features = landmark_features(read_json(args.features / f"{landmark}.json"))
-        auc = flexible_auc(learn, judge, features, settings, settings["seed"])
+        auc = flexible_auc(learn, judge, features, settings)
         found[landmark] = {"value": auc, "learned_from": len(learn), "judged_in": len(judge)}
         stdout().print(f"{landmark}: {auc:.4f}")
     write_json(args.out, {"spec": digest(spec), "landmarks": found})

@@ -31,6 +31,7 @@ from models.settings import model_settings
 from pipeline.project.console import reported_errors, stderr
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json, write_tables, write_text
 from pipeline.simulation_checks.coverage_page import coverage_page
+from pipeline.simulation_checks.plan import CoveragePlan, Part, read_plan
 from pipeline.simulation_checks.populations import (
     SimulationSpec,
     block,
@@ -95,39 +96,39 @@ def _run_task(trial: Callable[[int], Trial], numbers: range) -> list[Trial]:
 
 def study_stored_model(pool: Patients, population: Patients, setting: Setting, folder: Path) -> Any:
     """(V): learn one model, and score it in many trials of new patients."""
-    plan, validation = setting.plan["stored_model"], setting.validation
-    learned_from, seed = setting.plan["learned_from"], setting.plan["seed"]
+    plan, validation = setting.plan.stored_model, setting.validation
+    learned_from, seed = setting.plan.learned_from, setting.plan.seed
     X, y, _ = analysed(pool.rows().iloc[:learned_from])
     model = setting.procedure(seed).fit(X, y)
     judge, _, truth = analysed(population.rows())
-    values = population_values(truth, model.predict_proba(judge)[:, 1], plan["measures"])
+    values = population_values(truth, model.predict_proba(judge)[:, 1], plan.measures)
     new, outcome, _ = analysed(pool.rows().iloc[learned_from:])
     scored = pd.DataFrame({"outcome": outcome, "p": model.predict_proba(new)[:, 1]})
 
     def trial(number: int) -> Trial:
         return stored_model_trial(
-            trial_rows(scored, number, plan["patients"], seed),
-            plan["measures"],
+            trial_rows(scored, number, plan.patients, seed),
+            plan.measures,
             bootstrap=validation.bootstrap,
             level=validation.level,
             seed=number,
         )
 
-    done = run_trials("stored_model", folder, plan["trials"], trial, per_task=50)
-    return {name: covered(done, name, [values[name]] * len(done)) for name in plan["measures"]}
+    done = run_trials("stored_model", folder, plan.trials, trial, per_task=50)
+    return {name: covered(done, name, [values[name]] * len(done)) for name in plan.measures}
 
 
 def study_out_of_fold(pool: Patients, population: Patients, setting: Setting, folder: Path) -> Any:
     """(R): the whole procedure in many trials."""
-    plan, seed = setting.plan["out_of_fold"], setting.plan["seed"] + 1
+    plan, seed = setting.plan.out_of_fold, setting.plan.seed + 1
 
     def trial(number: int) -> Trial:
-        rows = trial_rows(pool.rows(), number, plan["patients"], seed)
+        rows = trial_rows(pool.rows(), number, plan.patients, seed)
         return out_of_fold_trial(rows, population.rows(), setting, number)
 
-    done = run_trials("out_of_fold", folder, plan["trials"], trial, per_task=1)
+    done = run_trials("out_of_fold", folder, plan.trials, trial, per_task=1)
     found = {}
-    for name in plan["measures"]:
+    for name in plan.measures:
         expected = float(np.mean([each["folds"][name] for each in done]))
         found[f"{name}, expected"] = covered(done, name, [expected] * len(done))
         found[f"{name}, final model"] = covered(done, name, [each["final"][name] for each in done])
@@ -136,13 +137,13 @@ def study_out_of_fold(pool: Patients, population: Patients, setting: Setting, fo
 
 def study_strategies(pool: Patients, population: Patients, setting: Setting, folder: Path) -> Any:
     """Values of the strategies in many trials."""
-    plan, seed = setting.plan["strategies"], setting.plan["seed"] + 2
+    plan, seed = setting.plan.strategies, setting.plan.seed + 2
 
     def trial(number: int) -> Trial:
-        rows = trial_rows(pool.rows(), number, plan["patients"], seed)
+        rows = trial_rows(pool.rows(), number, plan.patients, seed)
         return strategy_trial(rows, population.rows().iloc[:POLICIES_IN], setting, number)
 
-    done = run_trials("strategies", folder, plan["trials"], trial)
+    done = run_trials("strategies", folder, plan.trials, trial)
     values = population.rows()
     truth = {
         "reference": values["truth_control"].mean(),
@@ -154,10 +155,10 @@ def study_strategies(pool: Patients, population: Patients, setting: Setting, fol
 
 
 def stored_population(
-    spec: SimulationSpec, sizes: list[int], plan: Any, landmarks: list[str], folder: Path
+    spec: SimulationSpec, sizes: list[int], plan: CoveragePlan, landmarks: list[str], folder: Path
 ) -> None:
     """Simulate the blocks that `folder` does not hold yet; each is a folder that appears as a whole."""
-    seeds = np.random.SeedSequence(plan["seed"]).generate_state(len(sizes))
+    seeds = np.random.SeedSequence(plan.seed).generate_state(len(sizes))
     missing = [i for i in range(len(sizes)) if not (folder / str(i)).exists()]
     tasks = (delayed(_store_block)(spec, sizes[i], int(seeds[i]), landmarks, i, folder) for i in missing)
     pool = Parallel(n_jobs=workers(), return_as="generator")
@@ -183,28 +184,28 @@ def work_folder(root: Path, code: Sequence[str], *content: Any) -> Path:
 def main() -> None:
     """Simulate, run the studies, write the figures and the page."""
     args = stage_paths(__doc__ or "", "study", "configs", "features", "work", "out", "page")
-    plan = read_yaml(args.configs / "coverage.yaml")["coverage"]
     documents = {name: read_yaml(args.configs / f"{name}.yaml") for name in ("models", "validation")}
     with reported_errors():
+        plan = read_plan(args.configs / "coverage.yaml").coverage
         spec = read_simulation_spec(args.study, args.configs)
-    baseline, landmark = spec.study.landmark_names[0], plan["landmark"]
+    baseline, landmark = spec.study.landmark_names[0], plan.landmark
     described = (
         landmark_features(read_json(args.features / f"{name}.json")) for name in (landmark, baseline)
     )
     models, validation = documents["models"], documents["validation"]
     setting = Setting(spec, model_settings(models), validation_plan(validation), plan, *described)
-    patients = work_folder(args.work, POPULATION_CODE, digest(spec), plan["seed"])
-    parts = ("stored_model", "out_of_fold", "strategies")
-    pool_size = max(plan[name]["trials"] * plan[name]["patients"] for name in parts)
-    of_population = block_sizes(plan["population"])
+    patients = work_folder(args.work, POPULATION_CODE, digest(spec), plan.seed)
+    pool_size = max(part.trials * part.patients for part in plan.parts.values())
+    of_population = block_sizes(plan.population)
     # A tenth more: some patients have left before the landmark, or have no outcome.
-    sizes = of_population + block_sizes(plan["learned_from"] + pool_size + pool_size // 10)
+    sizes = of_population + block_sizes(plan.learned_from + pool_size + pool_size // 10)
     stored_population(spec, sizes, plan, [baseline, landmark], patients)
 
-    def folder(part: str) -> Path:
-        shared = {name: value for name, value in plan.items() if name not in parts}
+    def folder(part: Part) -> Path:
+        everything = plan.model_dump()
+        shared = {name: value for name, value in everything.items() if name not in plan.parts}
         used = {name: validation[name] for name in ("folds", "inner_folds", "level", "bootstrap", "strategy")}
-        return work_folder(args.work, STUDY_CODE, patients.name, part, plan[part], shared, models, used)
+        return work_folder(args.work, STUDY_CODE, patients.name, part, everything[part], shared, models, used)
 
     def drawn(name: str) -> tuple[Patients, Patients]:
         cut, all_blocks = len(of_population), tuple(range(len(sizes)))

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.simulation_checks.plan import CoveragePlan
+
 TITLES = {
     "stored_model": "(V) A stored model in new patients",
     "strategies": "Values of strategies at baseline",
@@ -15,19 +17,19 @@ TARGETS = {
 }
 
 
-def coverage_page(figures: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+def coverage_page(figures: Mapping[str, Any], plan: CoveragePlan) -> str:
     """Return the page with the figures of all studies, in Markdown."""
     lines = [
         "# Do the intervals cover the truth?",
         "",
         "SIMULATED DATA - no patients. Written by `make coverage` from configs/coverage.yaml; do not edit.",
         "",
-        f"Landmark {figures['landmark']}. Truth: values in {plan['population']:,} other simulated patients.",
+        f"Landmark {figures['landmark']}. Truth: values in {plan.population:,} other simulated patients.",
         "In brackets the Monte Carlo standard error. Width: mean width of the intervals.",
     ]
-    for name, title in TITLES.items():
-        lines += ["", f"## {title}", "", TARGETS[name]]
-        lines += [f"Trials of {plan[name]['patients']} patients each.", ""]
+    for name, part in plan.parts.items():
+        lines += ["", f"## {TITLES[name]}", "", TARGETS[name]]
+        lines += [f"Trials of {part.patients} patients each.", ""]
         lines += [
             "| measure | trials | truth | mean estimate | coverage | width |",
             "|---|---|---|---|---|---|",

@@ -1,7 +1,6 @@
 """One simulated trial of a coverage study: what is learned in it, and what is true of what was learned."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from models.policy import StrategyModel, arms_of, strategy_model, strategy_value
 from models.procedure.resampling import cross_validate, outcome_strata, stratified_splits
 from models.procedure.response_model import ResponseModel
 from models.settings import ModelSettings
+from pipeline.simulation_checks.plan import CoveragePlan
 from pipeline.simulation_checks.populations import SimulationSpec, split_truth
 
 # How many patients of the population give the values of each fold's model in (R); the final model gets all.
@@ -27,7 +27,7 @@ class Setting:
     spec: SimulationSpec
     models: ModelSettings
     validation: ValidationPlan
-    plan: dict[str, Any]
+    plan: CoveragePlan
     features: list[LandmarkFeature]
     baseline_features: list[LandmarkFeature]
 
@@ -55,8 +55,8 @@ def analysed(rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
 def out_of_fold_trial(rows: pd.DataFrame, population: pd.DataFrame, setting: Setting, seed: int) -> Trial:
     """Return out-of-fold intervals, and the true values of the fold models (mean) and of the final one."""
     X, y, _ = analysed(rows)
-    measures, validation = setting.plan["out_of_fold"]["measures"], setting.validation
-    repeats = setting.plan["out_of_fold"]["repeats"]
+    measures, validation = setting.plan.out_of_fold.measures, setting.validation
+    repeats = setting.plan.out_of_fold.repeats
     splits = stratified_splits(
         outcome_strata(y, X["arm"]), folds=validation.folds, repeats=repeats, seed=seed
     )

@@ -19,6 +19,7 @@ from pipeline.simulation_checks import populations
 from pipeline.simulation_checks.attainable import flexible_auc
 from pipeline.simulation_checks.coverage import main as coverage
 from pipeline.simulation_checks.coverage_page import coverage_page
+from pipeline.simulation_checks.plan import AttainablePlan, read_plan
 from pipeline.simulation_checks.populations import (
     SimulationSpec,
     block_sizes,
@@ -119,8 +120,10 @@ def test_a_flexible_model_finds_what_there_is_and_stays_below_the_latents(
 ) -> None:
     learn = simulated_rows(spec, 1500, 10, ["c2"])["c2"]
     features = [feature("tumour_size_mm"), feature("imaging_c2_sum_change"), feature("hr", ["pos", "neg"])]
-    settings = {"rounds": 40, "boosting": {"num_leaves": 4, "learning_rate": 0.1}}
-    found = flexible_auc(learn, rows["c2"], features, settings, 1)
+    settings = AttainablePlan(
+        seed=1, learn=1500, judge=600, rounds=40, boosting={"num_leaves": 4, "learning_rate": 0.1}
+    )
+    found = flexible_auc(learn, rows["c2"], features, settings)
     assert 0.58 < found < 0.8
 
 
@@ -139,7 +142,7 @@ def test_the_committed_attainable_auc_belongs_to_the_committed_simulation(spec: 
 def test_the_committed_coverage_belongs_to_the_committed_simulation(spec: SimulationSpec) -> None:
     stored = read_json(ROOT / "docs/coverage.json")
     assert stored["spec"] == digest(spec)
-    plan = read_yaml(CONFIGS / "coverage.yaml")["coverage"]
+    plan = read_plan(CONFIGS / "coverage.yaml").coverage
     assert (ROOT / "docs/coverage.md").read_text(encoding="utf-8") == coverage_page(stored, plan)
 
 
@@ -173,7 +176,9 @@ def test_a_coverage_study_goes_on_where_it_stopped_and_gives_the_same(
     plan |= {"population": 300, "learned_from": 300}
     for name in ("stored_model", "out_of_fold", "strategies"):
         plan[name] |= few
-    (tmp_path / "configs/coverage.yaml").write_text(json.dumps({"coverage": plan}), encoding="utf-8")
+    (tmp_path / "configs/coverage.yaml").write_text(
+        json.dumps(read_yaml(CONFIGS / "coverage.yaml") | {"coverage": plan}), encoding="utf-8"
+    )
     validation = read_yaml(CONFIGS / "validation.yaml") | {"bootstrap": 20, "folds": 2, "inner_folds": 2}
     (tmp_path / "configs/validation.yaml").write_text(json.dumps(validation), encoding="utf-8")
     models = read_yaml(CONFIGS / "models.yaml")

@@ -4,10 +4,14 @@ Names ending in ``_share`` are probabilities, in ``_mm`` mm, in ``_days`` days; 
 regimens are log-odds. Sources stand beside the numbers, in the file and in the tables of configs/simulation/.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from features.errors import UserError
 from features.keys import unknown_name
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -74,3 +78,21 @@ class VisitDay(Days):
     extra_days: Spread
     slip_share: Share
     slip_days: Annotated[int, Field(ge=1)]
+
+
+@contextmanager
+def faults_of(place: Path | str) -> Iterator[None]:
+    """Tell what is not valid as the user's error, one line for each fault."""
+    try:
+        yield
+    except ValidationError as error:
+        faults = [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()]
+        lines = [
+            f"{place}: {f'{loc}: ' if loc else ''}{said.removeprefix('Value error, ')}"
+            for loc, said in faults
+        ]
+        raise UserError("\n".join(lines)) from None
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{place}: {error}") from error

@@ -1,12 +1,11 @@
 """The settings of the simulated trial, read and checked once: configs/simulation.yaml and its tables."""
 
 import csv
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 
 from features.errors import UserError
 from features.keys import refuse_unknown_keys, unknown_name
@@ -34,7 +33,7 @@ from pipeline.sources.simulation.patient_parameters import (
     Latents,
     Pathology,
 )
-from pipeline.sources.simulation.section import Section, Visit
+from pipeline.sources.simulation.section import Section, Visit, faults_of
 from pipeline.sources.simulation.table_rows import (
     AdverseEventShare,
     BloodGene,
@@ -189,7 +188,7 @@ def read_settings(path: Path, tables: Path = TABLES) -> Settings:
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: must be the parameters of a simulation by name")
-    with _faults_of(path):
+    with faults_of(path):
         return Settings.model_validate(_with_tables(content, path, tables))
 
 
@@ -230,7 +229,7 @@ def _genes(rows: Sequence[Gene], genome: Parameters, origin: str, path: Path) ->
     for name, numbers in instead.items():
         place = f"{path}: genome.{origin}.{name}"
         refuse_unknown_keys(numbers, list(type(genes[name]).model_fields), place)
-        with _faults_of(place):
+        with faults_of(place):
             genes[name] = type(genes[name]).model_validate(genes[name].model_dump() | numbers)
     return genes
 
@@ -256,24 +255,6 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
             place = f"{path}, line {table.line_num}"
             if len(cells) != len(columns):
                 raise UserError(f"{place}: {len(cells)} cells; the header has {len(columns)}")
-            with _faults_of(place):
+            with faults_of(place):
                 rows.append(kind.model_validate(dict(zip(columns, cells, strict=True))))
     return rows
-
-
-@contextmanager
-def _faults_of(place: Path | str) -> Iterator[None]:
-    """Tell what is not valid as the user's error, one line for each fault."""
-    try:
-        yield
-    except ValidationError as error:
-        faults = [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()]
-        lines = [
-            f"{place}: {f'{loc}: ' if loc else ''}{said.removeprefix('Value error, ')}"
-            for loc, said in faults
-        ]
-        raise UserError("\n".join(lines)) from None
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(f"{place}: {error}") from error
