@@ -29,25 +29,32 @@ def check(
         Path | None,
         typer.Option(help="Write all problems to this HTML page, and as CSV beside it.", parser=user_path),
     ] = None,
+    audit: Annotated[
+        bool, typer.Option(help="Read files of any size a second time, by another way, and compare.")
+    ] = False,
 ) -> None:
     """Check a study's file and raw data against the contract, and change nothing.
+
+    What was read of every file is told first; files below 5 MB are always read by two readers.
 
     For example: `pcr check ../ispy2-files --study ispy2 --page problems.html`.
     """
     from features.contract import ContractError  # noqa: PLC0415 - `pcr --help` should not wait for pandas
-    from pipeline.intake.pages import problem_rows, write_problems  # noqa: PLC0415
+    from pipeline.intake.pages import problem_rows, reading_lines, write_problems  # noqa: PLC0415
     from pipeline.intake.preflight import checked  # noqa: PLC0415
     from pipeline.sources.tables import SourceTables  # noqa: PLC0415
 
     with reported_errors():
         try:
-            raw = checked(study, folder if folder is not None else source)
+            raw = checked(study, folder if folder is not None else source, audit=audit)
         except ContractError as error:
             if page is not None:
                 write_problems(page, study, error.problems, SourceTables({}).dropped)
             raise
         if page is not None:
-            write_problems(page, study, raw.problems, raw.dropped)
+            write_problems(page, study, raw.problems, raw.dropped, raw.reading, raw.examples)
+    for line in reading_lines(raw.reading):
+        stdout().print(line, markup=False, highlight=False, soft_wrap=True)
     rows = problem_rows(raw.problems, raw.dropped)
     shown = rows[["severity", "where", "column", "rule", "rows", "ids"]]
     for severity, where, column, rule, count, ids in shown.itertuples(index=False, name=None):

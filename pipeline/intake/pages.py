@@ -14,6 +14,8 @@ from pipeline.sources.repairs import ADVICE as SOURCE_ADVICE
 
 TEMPLATES = Path(__file__).parent / "templates"
 LEFT_OUT = "rows left out"
+READING_NOTE = "Columns that the study uses, of every file; cells compared were read by a second reader, too."
+EXAMPLES_NOTE = "The first different cells of every mapped column, and the values that they became."
 
 
 def advice_on(rule: str) -> str:
@@ -54,8 +56,29 @@ def centre_rows(problems: pd.DataFrame) -> pd.DataFrame:
     return found.sort_values(["centre", "where", "column"], kind="stable", ignore_index=True)
 
 
-def write_problems(path: Path, study: str, problems: pd.DataFrame, dropped: pd.DataFrame) -> None:
-    """Write the problems page to `path`, and its rows as CSV beside it, by centre too."""
+def reading_lines(reading: pd.DataFrame) -> list[str]:
+    """Return one line for each file: what was read of it, as `pcr check` prints it."""
+    return [
+        f"read: {file['file']}: {file['rows']} rows, {file['cells']} cells, {file['empty']} empty, "
+        f"{file['missing codes']} coded as missing, {file['repaired']} repaired, {file['rows left out']} "
+        f"rows left out; {file['compared']} cells compared with a second reader, {file['differences']} "
+        f"differences"
+        for file in reading.to_dict("records")
+    ]
+
+
+def write_problems(
+    path: Path,
+    study: str,
+    problems: pd.DataFrame,
+    dropped: pd.DataFrame,
+    reading: pd.DataFrame | None = None,
+    examples: pd.DataFrame | None = None,
+) -> None:
+    """Write the problems page to `path`, and its rows as CSV beside it, by centre too.
+
+    `reading` and `examples` say what was read of every file; they are left out where reading did not end.
+    """
     rows, centres = problem_rows(problems, dropped), centre_rows(problems)
     counts = rows["severity"].value_counts()
     note = "; ".join(f"{counts[kind]} {kind}" for kind in counts.index) or "no problems"
@@ -65,6 +88,14 @@ def write_problems(path: Path, study: str, problems: pd.DataFrame, dropped: pd.D
     ]
     if len(centres):
         sections.append(_of_frame("By centre", centres, "The same problems, of every centre, with all ids."))
+    if reading is not None and len(reading):
+        sections.append(_of_frame("What was read", reading, READING_NOTE))
+        write_table(path.with_name(f"{path.stem}-reading.csv"), reading)
+    if examples is not None:
+        sections += [
+            _of_frame(f"Examples: {table}", part.drop(columns="table"), EXAMPLES_NOTE)
+            for table, part in examples.groupby("table", sort=False)
+        ]
     write_text(path, page(f"{study}: input data", note, sections))
     write_table(path.with_suffix(".csv"), rows)
     write_table(path.with_name(f"{path.stem}-by-centre.csv"), centres)

@@ -52,7 +52,7 @@ def _require_dvc_file(path: Path) -> None:
         raise UserError(f"{path} is not a file of DVC's any more; {remedy}")
 
 
-def checked(name: str, source: Path | None) -> Ingested:
+def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
     """Return a study's raw data as they would be read; nothing is changed.
 
     A simulated study's tables are checked by the stage that makes them; here only its files are.
@@ -78,7 +78,7 @@ def checked(name: str, source: Path | None) -> Ingested:
     contract = without_outcome(contract) if library else contract
     try:
         rules = {} if library else read_rules(RULES / f"{study.rules}.yaml", GENES)
-        raw = ingest(study, folder, contract, read_identifiers(IDENTIFIERS), rules)
+        raw = ingest(study, folder, contract, read_identifiers(IDENTIFIERS), rules, audit=audit)
     except ContractError as error:
         listed = ARTIFACTS / name / "refused.csv"
         write_table(listed, error.problems.drop(columns="by_centre"))

@@ -1,7 +1,7 @@
 """From a study's source to checked raw tables: read, validated, cross-checked, waived, or refused."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,21 @@ WAIVABLE_ERRORS = ("not_before", "not_after")
 
 @dataclass(frozen=True)
 class Ingested:
-    """Raw tables as the contract has them, warnings and repairs, and the rows of the files left out."""
+    """Raw tables as the contract has them, warnings and repairs, and the rows of the files left out.
+
+    `reading` and `examples` say what was read of every file (`pipeline.sources.reading`).
+    """
 
     tables: dict[str, pd.DataFrame]
     problems: pd.DataFrame
     dropped: pd.DataFrame
+    reading: pd.DataFrame = field(default_factory=pd.DataFrame)
+    examples: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def source_tables(study: Study, source: Path, contract: Contract, rules: Mapping[str, Any]) -> SourceTables:
+def source_tables(
+    study: Study, source: Path, contract: Contract, rules: Mapping[str, Any], *, audit: bool = False
+) -> SourceTables:
     """Return raw tables, unchecked: simulated where `source` is a file, else read from the folder."""
     if source.suffix == ".yaml":
         # A real study needs no simulator.
@@ -37,7 +44,7 @@ def source_tables(study: Study, source: Path, contract: Contract, rules: Mapping
         return SourceTables(simulate(read_settings(source), rules=rules).tables)
     from pipeline.sources.mapped import read_study  # noqa: PLC0415
 
-    return read_study(study.document, source, contract)
+    return read_study(study.document, source, contract, audit=audit)
 
 
 def waived(problems: pd.DataFrame, waivers: Sequence[Waiver]) -> pd.DataFrame:
@@ -94,15 +101,17 @@ def ingest(
     contract: Contract,
     identifiers: IdentifierPatterns,
     rules: Mapping[str, Any],
+    *,
+    audit: bool = False,
 ) -> Ingested:
-    """Read a study's raw tables and check them.
+    """Read a study's raw tables and check them; with `audit`, large files too by a second reader.
 
     Raises
     ------
     ContractError
         If a rule of severity error is violated; it carries every problem.
     """
-    read = source_tables(study, source, contract, rules)
+    read = source_tables(study, source, contract, rules, audit=audit)
     if study.has_dated_visits:
         read, visits = dated_visits(read, contract)
         study = study.with_visits(visits)
@@ -118,4 +127,4 @@ def ingest(
     filled = [frame for frame in (problems, crossed, read.repairs) if len(frame)]
     problems = waived(pd.concat(filled or [problems], ignore_index=True), study.waivers)
     refuse(problems, read.origins)
-    return Ingested(checked, problems, read.dropped)
+    return Ingested(checked, problems, read.dropped, read.reading, read.examples)

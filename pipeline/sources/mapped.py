@@ -25,10 +25,12 @@ from pipeline.sources.mapping.blocks import (
     of_patients,
     wide,
 )
+from pipeline.sources.mapping.examples import Examples
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.study_file import NO_OUTCOME, Library, SourceMapping, Study, StudyFileError
 from pipeline.sources.mapping.study_file import check_study_file as _check
 from pipeline.sources.nomenclature import Place, panels_of, with_current_names
+from pipeline.sources.reading import reading_report
 from pipeline.sources.tables import DROPPED_COLUMNS, SourceTables
 
 __all__ = [
@@ -48,8 +50,10 @@ MAPPINGS = Path(__file__).parents[2] / "configs" / "mappings"
 UNITS = Path(__file__).parents[2] / "configs" / "units.yaml"
 
 
-def read_study(study: Mapping[str, Any], folder: Path, contract: Contract) -> SourceTables:
-    """Read a study's files into contract tables.
+def read_study(
+    study: Mapping[str, Any], folder: Path, contract: Contract, *, audit: bool = False
+) -> SourceTables:
+    """Read a study's files into contract tables; with `audit`, large files too are read a second time.
 
     Only the columns that the study file names leave the files. Rows of patients who are not in the file named
     by ``patients`` (after its ``keep``) are dropped and counted.
@@ -66,18 +70,23 @@ def read_study(study: Mapping[str, Any], folder: Path, contract: Contract) -> So
     if unknown:
         raise SourceError(f"study file: the contract has no table {unknown}; it has {', '.join(contract)}")
     dropped: Dropped = []
-    reader = Reader(folder)
+    reader = Reader(folder, audit=audit)
     numbers = uses(mapping, contract)
     loaded = _loaded(mapping, numbers, reader, dropped, vcf=False)
     patients = next(file for file in loaded if file.name == mapping.patients)
     files = {file.name: of_patients(file, patients, dropped) for file in loaded}
     # Samples come first: which gene a call of a VCF lies in depends on the genes of the sample's panel.
-    samples = _built(SAMPLES, mapping, contract, files, reader, dropped)
+    examples = Examples()
+    samples = _built(SAMPLES, mapping, contract, files, reader, dropped, examples)
     reader.panels = panels_of(samples)
     calls = _loaded(mapping, numbers, reader, dropped, vcf=True)
     files |= {file.name: of_patients(file, patients, dropped) for file in calls}
     tables = {
-        table: samples if table == SAMPLES else _built(table, mapping, contract, files, reader, dropped)
+        table: (
+            samples
+            if table == SAMPLES
+            else _built(table, mapping, contract, files, reader, dropped, examples)
+        )
         for table in mapping.tables
     }
     shared = _read_several_times(mapping)
@@ -97,6 +106,8 @@ def read_study(study: Mapping[str, Any], folder: Path, contract: Contract) -> So
         pd.DataFrame(dropped, columns=DROPPED_COLUMNS),
         repairs[PROBLEM_COLUMNS],
         _origins(mapping),
+        reading_report(reader, dropped, {name: file.label for name, file in mapping.files.items()}),
+        examples.frame(),
     )
 
 
@@ -138,10 +149,11 @@ def _built(
     files: Mapping[str, Loaded],
     reader: Reader,
     dropped: Dropped,
+    examples: Examples,
 ) -> pd.DataFrame | None:
     """Return a table of the contract, genes and protein changes in one form; None without its files."""
     blocks = mapping.tables.get(table, [])
-    frame = build_table(blocks, contract[table], files, reader, dropped) if blocks else None
+    frame = build_table(blocks, contract[table], files, reader, dropped, examples) if blocks else None
     if frame is None:
         return None
     places = {

@@ -18,11 +18,15 @@ class SourceTables:
     """Contract tables with uncoerced cells, for `features.contract.validate`, and what was left out.
 
     `dropped`: file, table (empty where the whole file is concerned), reason, rows dropped, rows left.
-    `repairs`: cells read otherwise than they stand, in `PROBLEM_COLUMNS`: ``table`` is the file, ``column``
-    its column, severity repair. `origins`: (table, column) -> file and column, as errors name them.
+    `reading` is what was read of every file, `examples` a few cells of every column and the values that they
+    became (`pipeline.sources.reading`). `repairs`: cells read otherwise than they stand, in
+    `PROBLEM_COLUMNS`: ``table`` is the file, ``column`` its column, severity repair. `origins`: (table,
+    column) -> file and column, as errors name them.
     """
 
     tables: dict[str, pd.DataFrame]
     dropped: pd.DataFrame = field(default_factory=lambda: _frame(DROPPED_COLUMNS))
     repairs: pd.DataFrame = field(default_factory=lambda: _frame(PROBLEM_COLUMNS))
     origins: dict[tuple[str, str], str] = field(default_factory=dict)
+    reading: pd.DataFrame = field(default_factory=pd.DataFrame)
+    examples: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -12,6 +12,7 @@ from features.specification import ColumnSpec, TableSpec
 from pipeline.sources.errors import SourceError
 from pipeline.sources.formats.source_file import Keep, Pivot, SourceFile
 from pipeline.sources.formats.variants import read_panel
+from pipeline.sources.mapping.examples import Examples
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.study_file import Block, ColumnRule, SourceMapping
 
@@ -158,7 +159,12 @@ def of_patients(loaded: Loaded, source: Loaded, dropped: Dropped) -> Loaded:
 
 
 def build_table(
-    blocks: list[Block], spec: TableSpec, files: Mapping[str, Loaded], reader: Reader, dropped: Dropped
+    blocks: list[Block],
+    spec: TableSpec,
+    files: Mapping[str, Loaded],
+    reader: Reader,
+    dropped: Dropped,
+    examples: Examples,
 ) -> pd.DataFrame | None:
     """Return a contract table with the columns that the study maps; text, or numbers after `factor`.
 
@@ -170,17 +176,22 @@ def build_table(
         If a block maps a column that the contract does not have, has no row left, or meets a value that
         `recode` does not list.
     """
-    parts = [_build_block(b, spec, files, reader, dropped) for b in blocks if b.file in files]
+    parts = [_build_block(b, spec, files, reader, dropped, examples) for b in blocks if b.file in files]
     return pd.concat(parts, ignore_index=True) if parts else None
 
 
 def _build_block(
-    block: Block, spec: TableSpec, files: Mapping[str, Loaded], reader: Reader, dropped: Dropped
+    block: Block,
+    spec: TableSpec,
+    files: Mapping[str, Loaded],
+    reader: Reader,
+    dropped: Dropped,
+    examples: Examples,
 ) -> pd.DataFrame:
     main = files[block.file]
     _check_columns(block, spec, main)
     main = _filtered(main, block.keep, spec.table, dropped)
-    parts = [_level_rows(block, level, spec, main, files, reader) for level in block.levels or [""]]
+    parts = [_level_rows(block, level, spec, main, files, reader, examples) for level in block.levels or [""]]
     rows = Loaded(main.name, main.file, pd.concat(parts, ignore_index=True), None)
     for column in block.drop_empty:
         rows = rows.kept(rows.cells[column].notna(), spec.table, f"{column} empty", dropped)
@@ -192,7 +203,13 @@ def _build_block(
 
 
 def _level_rows(
-    block: Block, level: str, spec: TableSpec, main: Loaded, files: Mapping[str, Loaded], reader: Reader
+    block: Block,
+    level: str,
+    spec: TableSpec,
+    main: Loaded,
+    files: Mapping[str, Loaded],
+    reader: Reader,
+    examples: Examples,
 ) -> pd.DataFrame:
     """Return one row for each row of the file, at one level of `repeat` ("" where there is none)."""
     rows = pd.DataFrame(index=main.cells.index)
@@ -212,6 +229,7 @@ def _level_rows(
             values = pd.Series(rule.constant, index=rows.index, dtype="str")
         else:
             values = main.cells[column] if other is None else _looked_up(column, other, main, rule.by)
+        cells = values
         origin = (other or main).file
         where = f"{origin.label}, column {column!r} (for {spec.table}.{name})"
         if rule.recode is not None:
@@ -222,6 +240,7 @@ def _level_rows(
             values = _converted(
                 values, rule, spec.columns[name], Origin(origin, column, where, main.ids), reader
             )
+            examples.add((spec.table, name, origin.label, column), cells, values)
         rows[name] = values
     return rows
 
