@@ -17,9 +17,11 @@ from pyreadstat import PyreadstatError, ReadstatError
 
 from features.cells import as_text
 from pipeline.sources.audit.compare import MAX_BYTES_ALWAYS, Audit, compare, require_agreement
+from pipeline.sources.audit.maf import audit_counts
 from pipeline.sources.audit.readers import second_reader
 from pipeline.sources.errors import SourceError
 from pipeline.sources.formats.grid import Doubt, Grid
+from pipeline.sources.formats.maf import COUNTS as MAF_COUNTS
 from pipeline.sources.formats.maf import with_counts
 from pipeline.sources.formats.redcap import STRUCTURE, decoded, read_dictionary
 from pipeline.sources.formats.sdtm import (
@@ -113,6 +115,7 @@ class Reader:
             raise SourceError(f"{file.label}: there is no such file in {self.folder}; copy it there")
         frame = self._frame(path, file)
         if file.calls is not None:
+            frame = self._counted_calls(frame, path, file)
             frame = self._filtered_calls(frame, file, columns)
         if file.optional and not _any_kept(frame, file):
             return None
@@ -207,7 +210,7 @@ class Reader:
                 )
             self.note(label, doubt.column or "", doubt.rule, doubt.rows)
         reader = second_reader(file)
-        if reader is None or not (self.audit or path.stat().st_size < MAX_BYTES_ALWAYS):
+        if reader is None or not self._audited(path):
             return
         names = [str(name) for name in grid.cells.columns]
         parts = {name for name in names if name.rstrip("0123456789") in columns} | set(columns)
@@ -295,6 +298,7 @@ class Reader:
 
     def _variants(self, file: SourceFile, columns: Collection[str]) -> pd.DataFrame | None:
         """Return the calls of all VCFs that the path means."""
+        from pipeline.sources.audit.vcf import audit_calls  # noqa: PLC0415 - as the first reader
         from pipeline.sources.formats.vcf import read_vcf  # noqa: PLC0415 - htslib only where needed
 
         assert file.calls is not None  # noqa: S101 - the study file was checked
@@ -310,6 +314,11 @@ class Reader:
             read_vcf(path, name, wanted, file.calls, self.panels)
             for path, name in zip(paths, names, strict=True)
         ]
+        for path, name, part in zip(paths, names, parts, strict=True):
+            if self._audited(path):
+                audits = audit_calls(path, name, part.calls, file.calls, self.panels)
+                self.audits |= {(audit.file, audit.column): audit for audit in audits}
+                require_agreement(audits)
         frames = [part.calls for part in parts]
         calls = pd.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True)
         for reason, rows in sum((part.left_out for part in parts), Counter[str]()).items():
@@ -320,13 +329,24 @@ class Reader:
         text = calls[sorted(columns)].apply(as_text)
         return text.mask(text.isin(file.missing)).reset_index(drop=True)
 
+    def _counted_calls(self, calls: pd.DataFrame, path: Path, file: SourceFile) -> pd.DataFrame:
+        """Return a table of calls with the columns derived from its counts."""
+        self._examine(path, file, file.label, [c for c in (*MAF_COUNTS, "FILTER") if c in calls])
+        calls, contradictory = with_counts(calls, file.label, file.missing)
+        self.doubt(file.label, "VAF", FRACTION_CONTRADICTS, contradictory)
+        if self._audited(path):
+            audits = audit_counts(file.label, calls, file.missing)
+            self.audits |= {(audit.file, audit.column): audit for audit in audits}
+            require_agreement(audits)
+        return calls
+
+    def _audited(self, path: Path) -> bool:
+        return self.audit or path.stat().st_size < MAX_BYTES_ALWAYS
+
     def _filtered_calls(
         self, calls: pd.DataFrame, file: SourceFile, columns: Collection[str]
     ) -> pd.DataFrame:
         assert file.calls is not None  # noqa: S101 - only called where they are
-        if not file.is_vcf:
-            calls, contradictory = with_counts(calls, file.label, file.missing)
-            self.doubt(file.label, "VAF", FRACTION_CONTRADICTS, contradictory)
         calls, counts = filtered(calls, file.calls, genotyped=file.is_vcf)
         self.left_out += [(file.label, reason, rows, left) for reason, rows, left in counts]
         if "CALLED_ORIGIN" in columns:
