@@ -29,8 +29,8 @@ lint: $(READY) ## formatting, lint, types, and the counts of the house (python -
 	mypy
 	python -m tests.house --check
 
-null-check: $(READY) ## 50 permutations of the outcome: no model may find anything
-	python -m pipeline.stages.null_check
+null-check: $(READY) ## 50 permutations of the outcome at every landmark: no model may find anything (hours)
+	dvc repro $(CHECKS):null_check
 
 fault-campaign: $(READY) ## fail, kill and stop runs of one study: no file of another or of its last good results may change
 	python -m tests.fault_campaign 30

@@ -114,6 +114,7 @@ class ValidationPlan(Sections):
     sample_size: SampleSizePlan
     resampling: ResamplingPlan
     domains: DomainsPlan
+    headline: Mapping[str, tuple[str, ...]]
 
     def generator(self) -> np.random.Generator:
         """Return a new generator from the plan's seed: every interval draws the same patients."""

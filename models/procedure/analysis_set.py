@@ -5,15 +5,27 @@ import pandas as pd
 
 
 def analysis_rows(
-    features: pd.DataFrame, cohort: pd.DataFrame, rules: pd.DataFrame
+    features: pd.DataFrame, cohort: pd.DataFrame, rules: pd.DataFrame | None = None
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the at-risk patients with an outcome, sorted by id, and the outcome (n,).
 
-    Beside the features stand the columns of `rules`, rules/<landmark>.parquet: branch and inputs.
+    Beside the features stand the columns of `rules`, rules/<landmark>.parquet: branch and inputs. Only the
+    comparators need them.
     """
-    known = cohort.loc[cohort["outcome"].notna(), ["usubjid", "outcome"]]
-    rows = features.merge(known, on="usubjid").merge(rules, on="usubjid").sort_values("usubjid")
-    return rows.drop(columns="outcome").reset_index(drop=True), rows["outcome"].to_numpy(dtype=float)
+    with_outcome = cohort.loc[cohort["outcome"].notna(), ["usubjid", "outcome"]]
+    rows = features.merge(with_outcome, on="usubjid")
+    if rules is not None:
+        rows = rows.merge(rules, on="usubjid")
+    rows = rows.sort_values("usubjid", ignore_index=True)
+    return rows.drop(columns="outcome"), rows["outcome"].to_numpy(dtype=float)
+
+
+def resampling_rows(
+    features: pd.DataFrame, cohort: pd.DataFrame, rules: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return `analysis_rows` with the centre and the date of randomisation, which divide patients."""
+    rows, y = analysis_rows(features, cohort, rules)
+    return rows.merge(cohort[["usubjid", "siteid", "rand_date"]], on="usubjid"), y
 
 
 def randomised_rows(features: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:

@@ -16,17 +16,6 @@ import pandas as pd
 
 from models.landmark_features import LandmarkFeature
 from models.plan import ValidationPlan
-from models.procedure.backends import Backend
-from models.procedure.resampling import (
-    FoldResult,
-    Procedure,
-    Progress,
-    Store,
-    cross_validate,
-    outcome_strata,
-    silently,
-    stratified_splits,
-)
 from models.procedure.response_model import ResponseModel
 from models.rules.branch_frequency import BranchFrequency, Prevalence
 from models.rules.table import BRANCH
@@ -144,39 +133,3 @@ def rule_input_features(
         for name, values in levels.items()
     ]
     return [*shared, *inputs]
-
-
-def cross_validated(
-    rows: pd.DataFrame,
-    y: np.ndarray,
-    features: Sequence[LandmarkFeature],
-    rule_inputs: Sequence[LandmarkFeature],
-    settings: ModelSettings,
-    plan: ValidationPlan,
-    backend: Backend,
-    *,
-    store: Store | None = None,
-    progress: Progress = silently,
-) -> list[FoldResult]:
-    """Return the results of the model and its comparators in every outer fold.
-
-    Results that are in `store` are not fitted again.
-    """
-    splits = stratified_splits(
-        outcome_strata(y, rows["arm"]),
-        folds=plan.folds,
-        repeats=plan.repeats,
-        seed=plan.seed,
-    )
-
-    def procedures(seed: int) -> list[Procedure]:
-        return [
-            ResponseModel(features, settings.procedure, plan.inner_folds, seed),
-            *comparators(features, rule_inputs, settings, plan, seed),
-        ]
-
-    results = cross_validate(
-        procedures, rows, y, splits,
-        workers=backend.workers, backend=backend.name, address=backend.address, store=store,
-    )  # fmt: skip
-    return list(progress(results, len(splits)))

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from features.errors import PipelineFault, UserError
+from models.plan import ValidationPlan
 from models.procedure.backends import Backend, completed
 from models.procedure.folds import stratified_folds
 
@@ -342,6 +343,29 @@ def cross_validate(
         yield FoldResult(split, result.arrays, result.kept, result.document["fits"])
 
 
+def outer_splits(y: np.ndarray, arm: pd.Series, plan: ValidationPlan) -> list[Split]:
+    """Return the folds that candidates and comparators share, stratified by outcome within arm."""
+    return stratified_splits(outcome_strata(y, arm), folds=plan.folds, repeats=plan.repeats, seed=plan.seed)
+
+
+def cross_validated(
+    procedures: Callable[[int], Sequence[Procedure]],
+    X: pd.DataFrame,
+    y: np.ndarray,
+    splits: Sequence[Split],
+    backend: Backend,
+    *,
+    store: Store | None = None,
+    progress: Progress = silently,
+) -> list[FoldResult]:
+    """Return the results of every split in order; those that `store` holds are not fitted again."""
+    results = cross_validate(
+        procedures, X, y, splits,
+        workers=backend.workers, backend=backend.name, address=backend.address, store=store,
+    )  # fmt: skip
+    return list(progress(results, len(splits)))
+
+
 def tidy(results: Sequence[FoldResult], patients: Sequence[str], y: np.ndarray) -> pd.DataFrame:
     """Return usubjid, repeat, fold, model, y, p: a row per out-of-fold prediction, in canonical order."""
     ids = np.asarray(patients, dtype=object)
@@ -359,7 +383,12 @@ def tidy(results: Sequence[FoldResult], patients: Sequence[str], y: np.ndarray) 
         for result in results
         for model, p in result.predictions.items()
     ]
-    frame = pd.concat(parts, ignore_index=True).astype({"usubjid": "str", "model": "str"})
+    return tidied(parts)
+
+
+def tidied(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return frames of predictions as one, in canonical order."""
+    frame = pd.concat(frames, ignore_index=True).astype({"usubjid": "str", "model": "str"})
     return frame.sort_values(["model", "repeat", "usubjid"], ignore_index=True)
 
 

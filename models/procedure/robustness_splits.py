@@ -1,14 +1,12 @@
 """The whole procedure on bootstrap samples, without each centre, and on the earlier patients."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from models.landmark_features import LandmarkFeature
-from models.plan import ResamplingPlan, ValidationPlan
+from models.plan import ResamplingPlan
 from models.procedure.backends import Backend
-from models.procedure.comparators import Rules
 from models.procedure.resampling import (
     FoldResult,
     Procedure,
@@ -17,15 +15,13 @@ from models.procedure.resampling import (
     Store,
     apparent_split,
     bootstrap_splits,
-    cross_validate,
+    cross_validated,
     leave_one_out_splits,
     outcome_strata,
     silently,
     temporal_split,
     tidy,
 )
-from models.procedure.response_model import ResponseModel
-from models.settings import ProcedureSettings
 
 MODELS = ("chosen", "rules")
 
@@ -54,12 +50,10 @@ def schemes(
 
 
 def resampled(
+    procedures: Callable[[int], Sequence[Procedure]],
     rows: pd.DataFrame,
     y: np.ndarray,
     splits: Mapping[str, Sequence[Split]],
-    features: Sequence[LandmarkFeature],
-    settings: ProcedureSettings,
-    plan: ValidationPlan,
     backend: Backend,
     *,
     store: Store | None = None,
@@ -69,24 +63,22 @@ def resampled(
 
     ``drawn`` counts how often the patient is in the training part: in a bootstrap sample 0, 1, 2, ...
     """
-
-    def procedures(seed: int) -> list[Procedure]:
-        return [
-            ResponseModel(features, settings, plan.inner_folds, seed),
-            Rules(plan.branch_shrinkage),
-        ]
-
     every = [(scheme, split) for scheme, some in splits.items() for split in some]
-    results = cross_validate(
-        procedures, rows, y, [split for _, split in every],
-        workers=backend.workers, backend=backend.name, address=backend.address, store=store,
-    )  # fmt: skip
-    shown = progress(results, len(every))
+    results = cross_validated(
+        procedures, rows, y, [split for _, split in every], backend, store=store, progress=progress
+    )
     parts = [
         _frame(scheme, result, rows["usubjid"].tolist(), y)
-        for (scheme, _), result in zip(every, shown, strict=True)
+        for (scheme, _), result in zip(every, results, strict=True)
     ]
     return pd.concat(parts, ignore_index=True).astype({"scheme": "str"})
+
+
+def beside(candidates: pd.DataFrame, rules: pd.DataFrame) -> pd.DataFrame:
+    """Return the resampled predictions of candidates and rules, split by split."""
+    both = pd.concat([candidates, rules], ignore_index=True)
+    splits = both.groupby(["scheme", "repeat", "fold"], sort=False).ngroup()
+    return both.loc[splits.sort_values(kind="stable").index].reset_index(drop=True)
 
 
 def _frame(scheme: str, result: FoldResult, patients: list[str], y: np.ndarray) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from models.rules.decisions import branches, decide_nodes, decisions
+from models.rules.decisions import adherence, branches, decide_nodes, decisions
 from models.rules.inputs import RuleInputReader, inputs_from_tables
 from models.rules.table import SEPARATOR, Node, RuleError, RuleTable, decide, parse_rules
 from models.rules.view import Tables
@@ -308,3 +308,15 @@ def branch_tables(
         )
     table = pd.DataFrame(counts).fillna(0).astype("int64").sort_index()
     return table.reset_index()
+
+
+def review(
+    tables: Mapping[str, pd.DataFrame], cohort: pd.DataFrame, decided: pd.DataFrame, document: dict[str, Any]
+) -> dict[str, pd.DataFrame]:
+    """Return the tables of the review by name; a decision table that treats no arm leaves them empty."""
+    return {
+        "readings": readings_effect(tables, cohort, document),
+        "branches": branch_tables(tables, cohort, document, document.get("beside") or {}),
+        "adherence": adherence(decided),
+        "faults": table_faults(parse_rules(document)),
+    }

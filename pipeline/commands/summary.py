@@ -27,7 +27,7 @@ def print_summary(artifacts: Path) -> None:
     rows = [
         summary_row(
             landmark,
-            read_json(artifacts / "metrics" / f"{landmark}.json"),
+            read_json(artifacts / "results" / f"{landmark}.json"),
             comparison[landmark],
             read_json(artifacts / "models" / landmark / "model.json")["candidate"],
         )

@@ -76,6 +76,11 @@ class TaskStore:
         return self.folder / f"{name}.npz"
 
 
+def task_store(stage: str, **decides: Any) -> TaskStore:
+    """Return the store of a stage's tasks, for exactly what decides their results."""
+    return TaskStore(FOLDER, run_digest({"stage": stage, **decides}))
+
+
 def run_digest(decides: Mapping[str, Any]) -> str:
     """Return the sha256 of code, versions and all that `decides`: parameters, frames, arrays.
 

@@ -5,6 +5,7 @@ so that dvc.yaml, which a test compares with the declarations, cannot leave anyt
 """
 
 import argparse
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any
 import pandas as pd
 
 from features.errors import PipelineFault
+from features.study import Study, parse_study
+from pipeline.console import hide_values_of_faults, reported_errors
 from pipeline.project import paths
-from pipeline.project.console import hide_values_of_faults, reported_errors
 from pipeline.project.files import read_json, read_tables, read_yaml
 
 
@@ -24,8 +26,6 @@ class Stage:
 
     Attributes
     ----------
-    summary : str
-        What the stage does, in a line.
     reads, writes : tuple of str
         Files and folders, as in `pipeline.project.paths`; a folder stands for all that it holds.
     params : mapping of str to tuple of str
@@ -34,7 +34,6 @@ class Stage:
         Names of the words that follow the command, such as ``landmark``.
     """
 
-    summary: str
     reads: tuple[str, ...]
     writes: tuple[str, ...] = ()
     params: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -43,7 +42,7 @@ class Stage:
     def run(self, main: Callable[["Run"], None]) -> None:
         """Run `main` on the active study; errors end in one message without patients' values."""
         hide_values_of_faults()
-        parser = argparse.ArgumentParser(description=self.summary)
+        parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
         for name in self.items:
             parser.add_argument(name)
         words = vars(parser.parse_args())
@@ -74,9 +73,8 @@ class Run:
         PipelineFault
             If the stage has not declared it.
         """
-        names = self._names | items
-        path = template.format_map(names)
-        declared = [one.format_map(names) for one in (*self.stage.reads, *self.stage.writes)]
+        path = template.format_map(self._names | items)
+        declared = [one.format_map(self._names) for one in (*self.stage.reads, *self.stage.writes)]
         if not any(path == one or path.startswith(f"{one}/") for one in declared):
             raise PipelineFault(f"the stage uses {template}, which it does not declare")
         return self.root / path
@@ -101,3 +99,7 @@ class Run:
         """Return the declared keys of a configuration file; a key that the file does not have is left out."""
         content = read_yaml(self.root / file)
         return {key: content[key] for key in self.stage.params[file] if key in content}
+
+    def study(self) -> Study:
+        """Return the active study with the declared keys; any other is missing when it is asked for."""
+        return parse_study(self.params(paths.STUDY))

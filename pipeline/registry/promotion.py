@@ -17,9 +17,8 @@ from pipeline.project.files import read_json, read_yaml
 from pipeline.project.settings import read_settings
 from pipeline.project.study import active_study, study_file
 from pipeline.registry.gates import Criteria, Evidence, Gate, NullCheck, gates
-from pipeline.registry.null_state import NULL_CHECK, null_state
 from pipeline.registry.runs import tracking_store
-from pipeline.registry.state import LOCK, data_digests
+from pipeline.registry.state import LOCK, data_digests, is_current
 from pipeline.report.results import (
     COMPARISON,
     TRUTH,
@@ -80,20 +79,16 @@ def read_evidence(subject: Subject) -> Evidence:
     PromotionError
         If a file is missing or was changed since it was computed.
     """
-    metrics, landmark = subject.artifacts / "metrics", subject.landmark
+    metrics, results = subject.artifacts / "metrics", subject.artifacts / "results"
+    landmark = subject.landmark
     simulated = read_json(subject.folder / "model.json")["simulated"]
-    names = [
-        performance_file(landmark),
-        robustness_file(landmark),
-        COMPARISON,
-        *([TRUTH] if simulated else []),
-    ]
-    _require_computed([metrics / name for name in names])
+    names = [performance_file(landmark), robustness_file(landmark), *([TRUTH] if simulated else [])]
+    _require_computed([metrics / COMPARISON, *(results / name for name in names)])
     return Evidence(
-        performance=read_performance(metrics, landmark),
-        robustness=read_robustness(metrics, landmark) or Robustness(),
+        performance=read_performance(results, landmark),
+        robustness=read_robustness(results, landmark) or Robustness(),
         difference=read_comparison(metrics).model_minus_rules(landmark),
-        truth=read_truth(metrics)[0].get(landmark, Truth()) if simulated else None,
+        truth=read_truth(results)[0].get(landmark, Truth()) if simulated else None,
         null_check=_null_check(subject),
         leakage_acknowledged=read_yaml(study_file(subject.study)).get("leakage_acknowledged") or "",
     )
@@ -101,11 +96,11 @@ def read_evidence(subject: Subject) -> Evidence:
 
 def _null_check(subject: Subject) -> NullCheck | None:
     """Return the null check of a landmark; None where it was not made for the present state."""
-    path = subject.artifacts / NULL_CHECK
-    entry = read_json(path).get(subject.landmark) if path.is_file() else None
-    if entry is None or entry["state"] != null_state(subject.artifacts, subject.landmark):
+    path = Path(paths.NULL_CHECK.format(study=subject.study, landmark=subject.landmark))
+    if not path.is_file() or not is_current(f"{paths.CHECKS}:null_check@{subject.landmark}"):
         return None
-    return NullCheck(entry["mean"], entry["bound"], entry["permutations"])
+    answer = read_json(path)
+    return NullCheck(answer["mean"], answer["bound"], answer["permutations"])
 
 
 def _require_computed(files: list[Path]) -> None:

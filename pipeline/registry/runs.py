@@ -123,7 +123,7 @@ def landmark_record(state: State, landmark: str, parent: str) -> Record:
         key=state.landmark_key(landmark),
         name=f"{state.study} {landmark}",
         params=dict(_text_params(state, names)),
-        metrics=flat_metrics(read_performance(artifacts / "metrics", landmark)),
+        metrics=flat_metrics(read_performance(artifacts / "results", landmark)),
         tags={
             **_tags(state),
             "landmark": landmark,
@@ -131,7 +131,7 @@ def landmark_record(state: State, landmark: str, parent: str) -> Record:
             **{f"data.{path}": digest for path, digest in data_digests(state.stages, names).items()},
         },
         artifacts={
-            "metrics": artifacts / "metrics" / performance_file(landmark),
+            "metrics": artifacts / "results" / performance_file(landmark),
             "predictions": artifacts / "predictions" / f"{landmark}.parquet",
             "shap": artifacts / "shap" / f"{landmark}.parquet",
             "reports": artifacts / "reports" / f"shap-{landmark}.html",
@@ -166,16 +166,16 @@ def landmark_card(state: State, landmark: str) -> str:
 
 def landmark_evaluation(artifacts: Path, landmark: str) -> Evaluation:
     """Return how a landmark's model was judged, from the stored results."""
-    metrics, flow = artifacts / "metrics", read_json(artifacts / "cohort" / "flow.json")
-    performance = read_performance(metrics, landmark)
-    robustness = read_robustness(metrics, landmark) or Robustness()
-    groups = read_subgroups(metrics, landmark).groups
+    results, flow = artifacts / "results", read_json(artifacts / "cohort" / "flow.json")
+    performance = read_performance(results, landmark)
+    robustness = read_robustness(results, landmark) or Robustness()
+    groups = read_subgroups(results, landmark).groups
     return Evaluation(
         randomised=flow["randomised"],
         at_risk=flow["landmarks"][landmark]["at_risk"],
         model=performance.get(MODEL, Measures()),
         rules=performance.get(RULES, Measures()),
-        difference=read_comparison(metrics).model_minus_rules(landmark),
+        difference=read_comparison(artifacts / "metrics").model_minus_rules(landmark),
         later=robustness.later,
         left_out_centres=robustness.left_out_centres,
         subgroups={

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,7 +15,7 @@ from pipeline.project.files import read_yaml
 STUDY, PIPELINE, LOCK = Path("configs/study.yaml"), Path("dvc.yaml"), Path("dvc.lock")
 PARTS = ("cmd", "deps", "params", "outs")
 # What is put into MLflow; the stages that make it, with all that they are made from, are the state.
-TRACKED = ("models", "metrics", "shap", "predictions", "features", "reports")
+TRACKED = ("models", "metrics", "results", "shap", "predictions", "features", "reports")
 
 
 class Content(TypedDict, total=False):
@@ -164,3 +165,13 @@ def _overlap(dep: str, out: str) -> bool:
     """Tell whether one path is the other, or holds it."""
     a, b = dep.rstrip("/") + "/", out.rstrip("/") + "/"
     return a.startswith(b) or b.startswith(a)
+
+
+def is_current(target: str) -> bool:
+    """Tell whether DVC finds a stage's dependencies, parameters and outputs as they were when it ran."""
+    status = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-m", "dvc", "status", "--json", target], capture_output=True, text=True, check=False
+    )
+    if status.returncode != 0:
+        raise UserError(f"dvc status {target} failed: {status.stderr.strip()}")
+    return not json.loads(status.stdout)

@@ -3,8 +3,6 @@
 The declared primary comparison comes first; everything else is descriptive.
 """
 
-from pathlib import Path
-
 import pandas as pd
 
 from models.evaluation.comparison import (
@@ -14,24 +12,35 @@ from models.evaluation.comparison import (
     primary_comparison,
 )
 from models.plan import validation_plan
-from pipeline.project.files import read_yaml, stage_paths, write_json
+from pipeline.project import paths
+from pipeline.project.files import write_json
+from pipeline.project.stage import Run, Stage
+
+STAGE = Stage(
+    reads=(paths.PREDICTIONS_FOLDER, paths.DOMAINS, paths.COHORT),
+    writes=(paths.COMPARISON,),
+    params={
+        paths.STUDY: ("landmarks", "primary"),
+        paths.VALIDATION: ("bootstrap", "level", "min_events", "seed", "thresholds"),
+    },
+)
 
 
-def main() -> None:
+def main(run: Run) -> None:
     """Read all predictions, compare, write."""
-    args = stage_paths(__doc__ or "", "study", "validation", "predictions", "domains", "cohort", "comparison")
-    study, plan = read_yaml(args.study), validation_plan(read_yaml(args.validation))
-    arm = pd.read_parquet(args.cohort).set_index("usubjid")["arm"]
+    study, plan = run.params(paths.STUDY), validation_plan(run.params(paths.VALIDATION))
+    arm = run.table(paths.COHORT).set_index("usubjid")["arm"]
 
-    def of(folder: Path) -> dict[str, pd.DataFrame]:
-        return {name: pd.read_parquet(folder / f"{name}.parquet") for name in study["landmarks"]}
+    def at_landmarks(place: str) -> dict[str, pd.DataFrame]:
+        return {name: run.table(place, landmark=name) for name in study["landmarks"]}
 
-    predictions = of(args.predictions)
+    predictions, domains = at_landmarks(paths.PREDICTIONS), at_landmarks(paths.DOMAIN_PREDICTIONS)
     by_landmark = {name: differences(frame, arm, plan) for name, frame in predictions.items()}
-    domains = {name: added_by_domains(frame, plan) for name, frame in of(args.domains).items()}
-    found = {"primary": primary_comparison(study, by_landmark), **by_landmark, "domains": domains}
-    write_json(args.comparison, found | {"common_patients": on_common_patients(predictions, plan)})
+    added = {name: added_by_domains(frame, plan) for name, frame in domains.items()}
+    comparison = {"primary": primary_comparison(study, by_landmark), **by_landmark, "domains": added}
+    comparison["common_patients"] = on_common_patients(predictions, plan)
+    write_json(run.path(paths.COMPARISON), comparison)
 
 
 if __name__ == "__main__":
-    main()
+    STAGE.run(main)

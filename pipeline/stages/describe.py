@@ -5,65 +5,60 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from models.description.study import describe
 from models.landmark_features import Landmark, landmark_features
-from pipeline.project.console import reported_errors
-from pipeline.project.files import read_json, read_tables, read_yaml, rounded, stage_paths, write_json
+from pipeline.project import paths
+from pipeline.project.files import rounded, write_json
+from pipeline.project.stage import Run, Stage
+
+STAGE = Stage(
+    reads=(paths.RAW, paths.COHORT, paths.DECISIONS, paths.FEATURES_FOLDER, paths.ENVIRONMENT),
+    writes=(paths.DESCRIPTION,),
+    params={
+        paths.STUDY: ("adaptive_arm", "arms", "landmarks", "visits"),
+        paths.REPORT_PAGES: ("over_time", "toxicity"),
+        paths.VALIDATION: ("level",),
+    },
+)
+
 
 PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "shap", "mlflow", "dvc", "altair")
 
 
-def used(raw: Path, configs: list[Path]) -> dict[str, Any]:
-    """Return what the results were made from: digests of raw tables and configurations, versions of software.
+def material(files: list[Path]) -> dict[str, Any]:
+    """Return what the results were made from: digests of files, versions of software.
 
     ``key`` is the sha256 over all of them: equal keys, equal material.
     """
-    files = sorted(raw.glob("*.parquet")) + configs
-    digests = {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+    digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     versions = {name: version(name) for name in PACKAGES}
     whole = "".join(f"{name} {digest}\n" for name, digest in (digests | versions).items())
     return {"digests": digests, "versions": versions, "key": hashlib.sha256(whole.encode()).hexdigest()}
 
 
-def main() -> None:
+def main(run: Run) -> None:
     """Read tables and features, describe, write."""
-    args = stage_paths(
-        __doc__ or "",
-        "study",
-        "settings",
-        "validation",
-        "models",
-        "lock",
-        "raw",
-        "cohort",
-        "decisions",
-        "features",
-        "description",
-    )
-    with reported_errors():
-        study, settings = read_yaml(args.study), read_yaml(args.settings)
-        landmarks = [
-            Landmark(
-                name,
-                landmark_features(read_json(args.features / f"{name}.json")),
-                pd.read_parquet(args.features / f"{name}.parquet").set_index("usubjid"),
-            )
-            for name in study["landmarks"]
-        ]
-        content = describe(
-            study,
-            settings,
-            read_tables(args.raw),
-            pd.read_parquet(args.cohort),
-            pd.read_parquet(args.decisions),
-            landmarks,
-            read_yaml(args.validation)["level"],
+    study = run.params(paths.STUDY)
+    landmarks = [
+        Landmark(
+            name,
+            landmark_features(run.json(paths.FEATURE_LIST, landmark=name)),
+            run.table(paths.FEATURES, landmark=name).set_index("usubjid"),
         )
-        content["used"] = used(args.raw, [args.models, args.validation, args.settings, args.lock])
-    write_json(args.description, rounded(content))
+        for name in study["landmarks"]
+    ]
+    description = describe(
+        study,
+        run.params(paths.REPORT_PAGES),
+        run.tables(paths.RAW),
+        run.table(paths.COHORT),
+        run.table(paths.DECISIONS),
+        landmarks,
+        run.params(paths.VALIDATION)["level"],
+    )
+    files = [*sorted(run.path(paths.RAW).glob("*.parquet")), run.path(paths.ENVIRONMENT)]
+    write_json(run.path(paths.DESCRIPTION), rounded(description | {"used": material(files)}))
 
 
 if __name__ == "__main__":
-    main()
+    STAGE.run(main)

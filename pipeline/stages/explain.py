@@ -1,6 +1,5 @@
 """Stage explain: out-of-fold SHAP values of every landmark, checked for additivity; how stable they are."""
 
-from argparse import Namespace
 from typing import Any
 
 import pandas as pd
@@ -10,48 +9,50 @@ from models.explanation.summary import explain
 from models.landmark_features import landmark_features
 from models.plan import validation_plan
 from models.procedure.backends import workers
-from pipeline.project.files import (
-    read_json,
-    read_yaml,
-    replacing,
-    rounded,
-    stage_paths,
-    write_json,
-    write_table,
-)
+from pipeline.project import paths
+from pipeline.project.files import replacing, rounded, write_json, write_table
+from pipeline.project.stage import Run, Stage
+
+STAGE = Stage(
+    reads=(
+        paths.FEATURES_FOLDER, paths.FITS_FOLDER, paths.OUT_OF_FOLD_FOLDER, paths.COHORT, paths.RULES,
+    ),
+    writes=(paths.SHAP,),
+    params={
+        paths.STUDY: ("landmarks",),
+        paths.REPORT_PAGES: ("allocated_at", "biology", "expected", "explanation"),
+        paths.VALIDATION: ("level", "seed"),
+    },
+)  # fmt: skip
 
 
-def explained_landmark(args: Namespace, landmark: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+def explained_landmark(run: Run, landmark: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the contributions at a landmark, and what they say as a whole."""
-    plan = validation_plan(read_yaml(args.validation))
+    plan = validation_plan(run.params(paths.VALIDATION))
     return explain(
-        read_json(args.fits / f"{landmark}.json.gz"),
-        pd.read_parquet(args.features / f"{landmark}.parquet"),
-        pd.read_parquet(args.predictions / f"{landmark}.parquet"),
+        run.json(paths.FITS, landmark=landmark),
+        run.table(paths.FEATURES, landmark=landmark),
+        run.table(paths.OUT_OF_FOLD, landmark=landmark),
         landmark,
-        landmark_features(read_json(args.features / f"{landmark}.json")),
-        pd.read_parquet(args.cohort),
-        pd.read_parquet(args.rules / f"{landmark}.parquet"),
-        read_yaml(args.settings),
+        landmark_features(run.json(paths.FEATURE_LIST, landmark=landmark)),
+        run.table(paths.COHORT),
+        run.table(paths.BRANCHES, landmark=landmark),
+        run.params(paths.REPORT_PAGES),
         seed=plan.seed,
         level=plan.level,
     )
 
 
-def main() -> None:
+def main(run: Run) -> None:
     """Explain every landmark in a process of its own, write."""
-    args = stage_paths(
-        __doc__ or "", "study", "features", "fits", "predictions", "cohort", "rules", "settings",
-        "validation", "shap",
-    )  # fmt: skip
-    landmarks = read_yaml(args.study)["landmarks"]
-    found = Parallel(n_jobs=workers())(delayed(explained_landmark)(args, landmark) for landmark in landmarks)
-    with replacing(args.shap) as new:
+    landmarks = run.params(paths.STUDY)["landmarks"]
+    explained = Parallel(n_jobs=workers())(delayed(explained_landmark)(run, name) for name in landmarks)
+    with replacing(run.path(paths.SHAP)) as new:
         new.mkdir()
-        for landmark, (explained, summary) in zip(landmarks, found, strict=True):
-            write_table(new / f"{landmark}.parquet", explained)
+        for landmark, (contributions, summary) in zip(landmarks, explained, strict=True):
+            write_table(new / f"{landmark}.parquet", contributions)
             write_json(new / f"{landmark}.json", rounded(summary))
 
 
 if __name__ == "__main__":
-    main()
+    STAGE.run(main)

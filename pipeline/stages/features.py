@@ -1,22 +1,29 @@
 """Stage features: one row per patient at every landmark, from what had been reported by then."""
 
-import pandas as pd
-
 from features.assemble import assemble
-from features.study import parse_study
+from pipeline.project import paths
 from pipeline.project.configs import read_contract, read_feature_settings
-from pipeline.project.console import reported_errors
-from pipeline.project.files import read_tables, read_yaml, replacing, stage_paths, write_json, write_table
+from pipeline.project.files import replacing, write_json, write_table
+from pipeline.project.stage import Run, Stage
+
+STAGE = Stage(
+    reads=(paths.RAW, paths.COHORT, paths.CONTRACT, paths.FEATURE_SETTINGS, paths.GENES),
+    writes=(paths.FEATURES_FOLDER,),
+    params={
+        paths.STUDY: (
+            "adaptive_arm", "arms", "features", "landmarks", "regimens", "schedule", "visits",
+        )
+    },
+)  # fmt: skip
 
 
-def main() -> None:
+def main(run: Run) -> None:
     """Read raw tables and cohort, assemble every landmark, write."""
-    args = stage_paths(__doc__ or "", "study", "settings", "genes", "contract", "raw", "cohort", "features")
-    with reported_errors(), replacing(args.features) as new:
+    study, tables, cohort = run.study(), run.tables(paths.RAW), run.table(paths.COHORT)
+    settings = read_feature_settings(run.path(paths.FEATURE_SETTINGS), run.path(paths.GENES))
+    contract = read_contract(run.path(paths.CONTRACT))
+    with replacing(run.path(paths.FEATURES_FOLDER)) as new:
         new.mkdir()
-        study = parse_study(read_yaml(args.study))
-        tables, cohort = read_tables(args.raw), pd.read_parquet(args.cohort)
-        settings, contract = read_feature_settings(args.settings, args.genes), read_contract(args.contract)
         for name, landmark in study.landmarks.items():
             assembled = assemble(tables, cohort, landmark, study, settings, contract)
             write_table(new / f"{name}.parquet", assembled.frame)
@@ -24,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    STAGE.run(main)

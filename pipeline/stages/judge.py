@@ -1,8 +1,7 @@
 """Stage judge: a landmark's measures, curves, subgroups and robustness, and the alarm at what is too good."""
 
-import pandas as pd
-
 from models.evaluation.curves import benefit_curves, calibration_curves, roc_curves
+from models.evaluation.headline import headline
 from models.evaluation.leakage import check_leakage
 from models.evaluation.performance import judge
 from models.evaluation.robustness import robustness
@@ -10,38 +9,57 @@ from models.evaluation.subgroups import heterogeneity
 from models.landmark_features import landmark_features
 from models.plan import validation_plan
 from models.rules.table import BRANCH
-from pipeline.project.console import reported_errors
-from pipeline.project.files import read_json, read_yaml, stage_paths, write_json, write_table
+from pipeline.project import paths
+from pipeline.project.files import write_json, write_table
+from pipeline.project.stage import Run, Stage
+
+STAGE = Stage(
+    reads=(
+        paths.FEATURES, paths.FEATURE_LIST, paths.COHORT, paths.BRANCHES, paths.PREDICTIONS, paths.RESAMPLED,
+    ),
+    writes=(
+        paths.METRICS, paths.MEASURES, paths.SUBGROUPS, paths.ROBUSTNESS,
+        paths.BENEFIT_CURVE, paths.CALIBRATION_CURVE, paths.ROC_CURVE, paths.INSTABILITY_CURVE,
+    ),
+    params={
+        paths.STUDY: ("de_escalated_branches", "leakage_acknowledged"),
+        paths.VALIDATION: (
+            "bootstrap", "headline", "leakage_alarm_auc", "level", "loess_bootstrap", "min_events", "seed",
+            "subgroups", "thresholds",
+        ),
+    },
+    items=("landmark",),
+)  # fmt: skip
 
 
-def main() -> None:
-    """Read predictions, judge them, sound the alarm, write the metrics and the curves."""
-    args = stage_paths(
-        __doc__ or "", "study", "validation", "features", "description", "cohort", "rules", "predictions",
-        "resampled", "metrics", "subgroups", "robustness", "benefit", "calibration", "roc", "instability",
-    )  # fmt: skip
-    study, plan = read_yaml(args.study), validation_plan(read_yaml(args.validation))
-    patients = pd.read_parquet(args.cohort).set_index("usubjid")
-    branch = pd.read_parquet(args.rules).set_index("usubjid")[BRANCH]
-    predictions = pd.read_parquet(args.predictions)
-    judged = judge(predictions, patients["arm"], branch, plan)
-    with reported_errors():
-        check_leakage(judged, plan.leakage_alarm_auc, study["leakage_acknowledged"])
-    features = pd.read_parquet(args.features).join(patients["siteid"], on="usubjid")
-    described = landmark_features(read_json(args.description))
-    subgroups = heterogeneity(predictions, features, described, plan)
-    robust, points = robustness(pd.read_parquet(args.resampled), patients["siteid"], plan)
+def main(run: Run) -> None:
+    """Read predictions, judge them, sound the alarm, write the measures and the curves."""
+    study, plan = run.params(paths.STUDY), validation_plan(run.params(paths.VALIDATION))
+    patients = run.table(paths.COHORT).set_index("usubjid")
+    branch = run.table(paths.BRANCHES).set_index("usubjid")[BRANCH]
+    predictions = run.table(paths.PREDICTIONS)
+    measures = judge(predictions, patients["arm"], branch, plan)
+    check_leakage(measures, plan.leakage_alarm_auc, study["leakage_acknowledged"])
+    features = run.table(paths.FEATURES).join(patients["siteid"], on="usubjid")
+    subgroups = heterogeneity(predictions, features, landmark_features(run.json(paths.FEATURE_LIST)), plan)
+    robust, instability = robustness(run.table(paths.RESAMPLED), patients["siteid"], plan)
     curves = {
-        args.benefit: benefit_curves(predictions, branch, study["de_escalated_branches"], plan),
-        args.calibration: calibration_curves(predictions, plan),
-        args.roc: roc_curves(predictions),
-        args.instability: points,
+        paths.BENEFIT_CURVE: benefit_curves(predictions, branch, study["de_escalated_branches"], plan),
+        paths.CALIBRATION_CURVE: calibration_curves(predictions, plan),
+        paths.ROC_CURVE: roc_curves(predictions),
+        paths.INSTABILITY_CURVE: instability,
     }
-    for path, frame in curves.items():
-        write_table(path, frame.round(6))
-    for path, found in {args.metrics: judged, args.subgroups: subgroups, args.robustness: robust}.items():
-        write_json(path, found)
+    for place, frame in curves.items():
+        write_table(run.path(place), frame.round(6))
+    results = {
+        paths.METRICS: headline(measures, plan.headline),
+        paths.MEASURES: measures,
+        paths.SUBGROUPS: subgroups,
+        paths.ROBUSTNESS: robust,
+    }
+    for place, content in results.items():
+        write_json(run.path(place), content)
 
 
 if __name__ == "__main__":
-    main()
+    STAGE.run(main)

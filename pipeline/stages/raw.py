@@ -1,23 +1,36 @@
 """Stage raw: tables from the simulator or from a study's files, checked against the contract."""
 
-from pipeline.project.configs import read_contract, read_identifiers, read_rules, typed_study
-from pipeline.project.console import reported_errors
-from pipeline.project.files import replacing, stage_paths
+from pipeline.project import paths
+from pipeline.project.configs import read_contract, read_identifiers, read_rules
+from pipeline.project.files import replacing
+from pipeline.project.stage import Run, Stage
 from pipeline.sources.ingest import ingest
 
-
-def main() -> None:
-    """Read, check, write."""
-    args = stage_paths(__doc__ or "", "study", "contract", "identifiers", "source", "rules", "genes", "out")
-    with reported_errors():
-        raw = ingest(
-            typed_study(args.study),
-            args.source,
-            read_contract(args.contract),
-            read_identifiers(args.identifiers),
-            read_rules(args.rules, args.genes),
+STAGE = Stage(
+    reads=(
+        paths.CONTRACT, paths.IDENTIFIERS, paths.MAPPINGS, paths.RULES_TABLE, paths.GENES, paths.SOURCE,
+        paths.SIMULATION_TABLES,
+    ),
+    writes=(paths.RAW,),
+    params={
+        paths.STUDY: (
+            "arms", "mapping", "regimens", "response_counts", "source", "standards", "study", "visits",
+            "waivers",
         )
-    with replacing(args.out) as new:
+    },
+)  # fmt: skip
+
+
+def main(run: Run) -> None:
+    """Read, check, write."""
+    raw = ingest(
+        run.study(),
+        run.path(paths.SOURCE),
+        read_contract(run.path(paths.CONTRACT)),
+        read_identifiers(run.path(paths.IDENTIFIERS)),
+        read_rules(run.path(paths.RULES_TABLE), run.path(paths.GENES)),
+    )
+    with replacing(run.path(paths.RAW)) as new:
         new.mkdir()
         for name, frame in raw.tables.items():
             frame.to_parquet(new / f"{name}.parquet", index=False)
@@ -26,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    STAGE.run(main)

@@ -1,80 +1,100 @@
 """Stage reports: the study report, and the SHAP page of every landmark."""
 
-from argparse import Namespace
 from hashlib import sha256
 
 import pandas as pd
 from joblib import Parallel, delayed
 
 from models.procedure.backends import workers
-from pipeline.project.console import reported_errors
-from pipeline.project.files import read_json, read_yaml, replacing, stage_paths, write_text
+from pipeline.project import paths
+from pipeline.project.files import replacing, write_text
 from pipeline.project.settings import read_settings
+from pipeline.project.stage import Run, Stage
 from pipeline.report.landmark_page import landmark_page, read_branches, read_landmark
 from pipeline.report.results import read_comparison, read_performance, read_results
 from pipeline.report.settings import Checklists, PageSettings
 from pipeline.report.study.page import Inputs, overview_page
 
+STAGE = Stage(
+    reads=(
+        paths.COHORT, paths.FLOW, paths.METRICS_FOLDER, paths.RESULTS, paths.CURVES, paths.REVIEW,
+        paths.RULES, paths.FEATURES_FOLDER, paths.PREDICTIONS_FOLDER, paths.SHAP, paths.STORED_MODELS,
+        paths.DESCRIPTION, paths.PROBLEMS, paths.MODELS, paths.VALIDATION, paths.CHECKLISTS,
+        paths.REPORT_PAGES,
+    ),
+    writes=(paths.REPORTS,),
+    params={
+        paths.STUDY: (
+            "adaptive_arm", "arms", "features", "landmarks", "outcome", "primary", "rules", "schedule",
+            "simulated", "study", "title", "visits",
+        ),
+    },
+)  # fmt: skip
 
-def study_report(args: Namespace) -> str:
+
+def model_content(run: Run, landmark: str) -> str:
+    """Return the sha256 of a landmark's model.json."""
+    folder = run.path(paths.STORED_MODEL, landmark=landmark)
+    return sha256((folder / "model.json").read_bytes()).hexdigest()
+
+
+def study_report(run: Run) -> str:
     """Return index.html."""
-    study, described = read_yaml(args.study), read_json(args.described)
-    given = Inputs(
+    study, description = run.params(paths.STUDY), run.json(paths.DESCRIPTION)
+    landmarks = study["landmarks"]
+    inputs = Inputs(
         study=study,
-        settings=read_settings(PageSettings, args.settings),
-        validation=read_yaml(args.validation),
-        models=read_yaml(args.models),
-        items=read_settings(Checklists, args.items),
-        flow=read_json(args.flow),
-        features={name: read_json(args.features / f"{name}.json") for name in study["landmarks"]},
-        described=described,
-        problems=pd.read_csv(args.problems, dtype={"column": str, "ids": str}, keep_default_na=False),
-        centres=described["centres"],
-        digests={
-            name: sha256((args.stored / name / "model.json").read_bytes()).hexdigest()
-            for name in study["landmarks"]
-        },
+        settings=read_settings(PageSettings, run.path(paths.REPORT_PAGES)),
+        validation=run.yaml(paths.VALIDATION),
+        models=run.yaml(paths.MODELS),
+        items=read_settings(Checklists, run.path(paths.CHECKLISTS)),
+        flow=run.json(paths.FLOW),
+        features={name: run.json(paths.FEATURE_LIST, landmark=name) for name in landmarks},
+        described=description,
+        problems=pd.read_csv(
+            run.path(paths.PROBLEMS), dtype={"column": str, "ids": str}, keep_default_na=False
+        ),
+        centres=description["centres"],
+        digests={name: model_content(run, name) for name in landmarks},
     )
-    return overview_page(
-        given, read_results(args.metrics, args.metrics, args.curves, args.review, study["landmarks"])
+    results = read_results(
+        metrics=run.path(paths.METRICS_FOLDER),
+        results=run.path(paths.RESULTS),
+        curves=run.path(paths.CURVES),
+        review=run.path(paths.REVIEW),
+        landmarks=landmarks,
     )
+    return overview_page(inputs, results)
 
 
-def shap_page(args: Namespace, landmark: str) -> str:
+def shap_page(run: Run, landmark: str) -> str:
     """Return shap-<landmark>.html."""
-    study = read_yaml(args.study)
+    study = run.params(paths.STUDY)
+    features, shap = run.path(paths.FEATURES_FOLDER), run.path(paths.SHAP)
+    predictions = run.path(paths.PREDICTIONS_FOLDER)
     return landmark_page(
         study,
-        read_settings(PageSettings, args.settings),
-        {
-            name: read_landmark(args.features, args.shap, args.predictions, name)
-            for name in study["landmarks"]
-        },
+        read_settings(PageSettings, run.path(paths.REPORT_PAGES)),
+        {name: read_landmark(features, shap, predictions, name) for name in study["landmarks"]},
         landmark,
-        read_json(args.shap / f"{landmark}.json"),
-        pd.read_parquet(args.cohort),
-        read_branches(args.rules / f"{landmark}.parquet"),
-        read_performance(args.metrics, landmark),
-        read_comparison(args.metrics).domains.get(landmark, {}),
+        run.json(f"{paths.SHAP}/{{landmark}}.json", landmark=landmark),
+        run.table(paths.COHORT),
+        read_branches(run.path(paths.BRANCHES, landmark=landmark)),
+        read_performance(run.path(paths.RESULTS), landmark),
+        read_comparison(run.path(paths.METRICS_FOLDER)).domains.get(landmark, {}),
     )
 
 
-def main() -> None:
+def main(run: Run) -> None:
     """Make every page in a process of its own, write."""
-    args = stage_paths(
-        __doc__ or "", "study", "settings", "validation", "models", "items", "flow", "cohort", "metrics",
-        "curves", "review", "rules", "features", "predictions", "shap", "stored", "described", "problems",
-        "reports",
-    )  # fmt: skip
-    with reported_errors():
-        landmarks = read_yaml(args.study)["landmarks"]
-        tasks = [delayed(study_report)(args), *(delayed(shap_page)(args, name) for name in landmarks)]
-        pages = Parallel(n_jobs=workers())(tasks)
-    with replacing(args.reports) as new:
+    landmarks = run.params(paths.STUDY)["landmarks"]
+    tasks = [delayed(study_report)(run), *(delayed(shap_page)(run, name) for name in landmarks)]
+    pages = Parallel(n_jobs=workers())(tasks)
+    with replacing(run.path(paths.REPORTS)) as new:
         new.mkdir()
         for name, page in zip(["index", *(f"shap-{name}" for name in landmarks)], pages, strict=True):
             write_text(new / f"{name}.html", page)
 
 
 if __name__ == "__main__":
-    main()
+    STAGE.run(main)

@@ -1,54 +1,49 @@
-"""Stage resample: the whole procedure on bootstrap samples, without each centre, and on the earlier patients.
+"""Stage resample: the procedure on bootstrap samples, without each centre, and on the earlier patients.
 
 Writes the predictions of every resampled model.
 """
 
-import pandas as pd
-
 from models.landmark_features import as_documents, landmark_features
 from models.plan import validation_plan
-from models.procedure.analysis_set import analysis_rows
+from models.procedure.analysis_set import resampling_rows
+from models.procedure.response_model import ResponseModel
 from models.procedure.robustness_splits import resampled, schemes
 from models.settings import model_settings
-from pipeline.project import checkpoints
-from pipeline.project.console import progress, reported_errors
-from pipeline.project.files import read_json, read_yaml, stage_paths, write_table
+from pipeline.console import progress
+from pipeline.project import paths
+from pipeline.project.checkpoints import task_store
+from pipeline.project.files import write_table
 from pipeline.project.runtime import read_backend
+from pipeline.project.stage import Run, Stage
+
+STAGE = Stage(
+    reads=(paths.FEATURES, paths.FEATURE_LIST, paths.COHORT),
+    writes=(paths.RESAMPLED_FITS,),
+    params={
+        paths.MODELS: ("candidates", "encoding"),
+        paths.VALIDATION: ("inner_folds", "resampling", "seed"),
+    },
+    items=("landmark",),
+)
 
 
-def main() -> None:
+def main(run: Run) -> None:
     """Read, resample, write."""
-    args = stage_paths(
-        __doc__ or "", "settings", "validation", "features", "description", "cohort", "rules", "predictions",
-        landmark="name of the landmark",
-    )  # fmt: skip
-    documents = {"settings": read_yaml(args.settings), "validation": read_yaml(args.validation)}
-    settings, plan = model_settings(documents["settings"]), validation_plan(documents["validation"])
-    features = landmark_features(read_json(args.description))
-    cohort = pd.read_parquet(args.cohort)
-    rows, y = analysis_rows(pd.read_parquet(args.features), cohort, pd.read_parquet(args.rules))
-    rows = rows.merge(cohort[["usubjid", "siteid", "rand_date"]], on="usubjid")
-    store = checkpoints.TaskStore(
-        checkpoints.FOLDER,
-        checkpoints.run_digest(
-            {
-                "stage": "resample",
-                "rows": rows,
-                "y": y,
-                "features": as_documents(features),
-            }
-            | documents
-        ),
+    models, validation = run.params(paths.MODELS), run.params(paths.VALIDATION)
+    settings, plan = model_settings(models).procedure, validation_plan(validation)
+    features = landmark_features(run.json(paths.FEATURE_LIST))
+    rows, y = resampling_rows(run.table(paths.FEATURES), run.table(paths.COHORT))
+    splits = schemes(rows, y, plan.resampling, run.landmark, plan.seed)
+    store = task_store(
+        "resample", rows=rows, y=y, features=as_documents(features), models=models, validation=validation
     )
-    with reported_errors():
-        splits = schemes(rows, y, plan.resampling, args.landmark, plan.seed)
-        found = resampled(
-            rows, y, splits, features, settings.procedure, plan, read_backend(),
-            store=store, progress=progress(f"{args.landmark}, resampled"),
-        )  # fmt: skip
-    write_table(args.predictions, found)
+    found = resampled(
+        lambda seed: [ResponseModel(features, settings, plan.inner_folds, seed)],
+        rows, y, splits, read_backend(), store=store, progress=progress(f"{run.landmark}, resampled"),
+    )  # fmt: skip
+    write_table(run.path(paths.RESAMPLED_FITS), found)
     store.remove()
 
 
 if __name__ == "__main__":
-    main()
+    STAGE.run(main)

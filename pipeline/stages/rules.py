@@ -5,26 +5,27 @@ by then (virtual in the other arms) and the inputs of the rules: what the compar
 them, the branch of every combination of those inputs, which a served model looks up.
 """
 
-import pandas as pd
-
-from features.study import parse_study
 from models.rules.branch_table import branch_table
 from models.rules.decisions import decisions, input_levels, rule_rows
 from models.rules.table import INPUT, parse_rules
+from pipeline.project import paths
 from pipeline.project.configs import read_rules
-from pipeline.project.console import reported_errors
-from pipeline.project.files import read_tables, read_yaml, replacing, stage_paths, write_json, write_table
+from pipeline.project.files import replacing, write_json, write_table
+from pipeline.project.stage import Run, Stage
+
+STAGE = Stage(
+    reads=(paths.RAW, paths.COHORT, paths.RULES_TABLE, paths.GENES),
+    writes=(paths.RULES,),
+    params={paths.STUDY: ("landmarks",)},
+)
 
 
-def main() -> None:
+def main(run: Run) -> None:
     """Read raw tables and cohort, decide, write."""
-    args = stage_paths(__doc__ or "", "study", "rules", "genes", "raw", "cohort", "out")
-    tables, cohort = read_tables(args.raw), pd.read_parquet(args.cohort)
-    with reported_errors():
-        landmarks = parse_study(read_yaml(args.study)).landmark_names
-        rules = parse_rules(read_rules(args.rules, args.genes))
-        decided = decisions(tables, cohort, rules)
-    with replacing(args.out) as new:
+    landmarks = run.study().landmark_names
+    rules = parse_rules(read_rules(run.path(paths.RULES_TABLE), run.path(paths.GENES)))
+    decided = decisions(run.tables(paths.RAW), run.table(paths.COHORT), rules)
+    with replacing(run.path(paths.RULES)) as new:
         write_table(new / "decisions.parquet", decided[~decided["virtual"]].drop(columns="virtual"))
         for position, landmark in enumerate(landmarks):
             known = rule_rows(decided, rules, landmarks[: position + 1])
@@ -37,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    STAGE.run(main)

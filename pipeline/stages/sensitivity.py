@@ -5,46 +5,56 @@ change, the linear candidate and the rules are cross-validated again, once, and 
 beside.
 """
 
-import pandas as pd
-
-from features.study import parse_study
 from models.evaluation.sensitivity import Analysis, sensitivity_runs
 from models.landmark_features import landmark_features
 from models.plan import validation_plan
 from models.settings import model_settings
+from pipeline.console import progress
+from pipeline.project import paths
 from pipeline.project.configs import read_eligibility, read_rules
-from pipeline.project.console import progress, reported_errors
-from pipeline.project.files import read_json, read_tables, read_yaml, stage_paths, write_json
+from pipeline.project.files import write_json
+from pipeline.project.stage import Run, Stage
+
+STAGE = Stage(
+    reads=(
+        paths.RAW, paths.COHORT, paths.FEATURES, paths.FEATURE_LIST, paths.BRANCHES, paths.PREDICTIONS,
+        paths.ELIGIBILITY, paths.RULES_TABLE, paths.GENES,
+    ),
+    writes=(paths.SENSITIVITY,),
+    params={
+        paths.STUDY: ("landmarks", "outcome", "primary", "schedule", "visits"),
+        paths.MODELS: ("candidates", "encoding"),
+        paths.VALIDATION: (
+            "bootstrap", "branch_shrinkage", "domains", "folds", "imputations", "inner_folds", "level",
+            "min_events", "seed", "strategy",
+        ),
+    },
+    items=("landmark",),
+)  # fmt: skip
 
 
-def main() -> None:
+def main(run: Run) -> None:
     """Read, run every scenario, write the table."""
-    args = stage_paths(
-        __doc__ or "", "study", "settings", "validation", "eligibility", "rules", "genes", "raw", "cohort",
-        "features", "description", "branches", "predictions", "sensitivity",
-        landmark="the landmark of the primary comparison",
-    )  # fmt: skip
-    study = parse_study(read_yaml(args.study))
-    rows = pd.read_parquet(args.features).merge(pd.read_parquet(args.branches), on="usubjid")
+    study = run.study()
+    rows = run.table(paths.FEATURES).merge(run.table(paths.BRANCHES), on="usubjid")
     analysis = Analysis(
-        rows.sort_values("usubjid", ignore_index=True), landmark_features(read_json(args.description)),
-        model_settings(read_yaml(args.settings)), validation_plan(read_yaml(args.validation)),
+        rows.sort_values("usubjid", ignore_index=True), landmark_features(run.json(paths.FEATURE_LIST)),
+        model_settings(run.params(paths.MODELS)), validation_plan(run.params(paths.VALIDATION)),
         study.primary.arm,
     )  # fmt: skip
-    with reported_errors():
-        found = sensitivity_runs(
-            analysis,
-            read_tables(args.raw),
-            pd.read_parquet(args.cohort),
-            pd.read_parquet(args.predictions),
-            study,
-            read_eligibility(args.eligibility),
-            read_rules(args.rules, args.genes),
-            args.landmark,
-            progress=progress("sensitivity runs"),
-        )
-    write_json(args.sensitivity, found)
+    scenarios = sensitivity_runs(
+        analysis,
+        run.tables(paths.RAW),
+        run.table(paths.COHORT),
+        run.table(paths.PREDICTIONS),
+        study,
+        read_eligibility(run.path(paths.ELIGIBILITY)),
+        read_rules(run.path(paths.RULES_TABLE), run.path(paths.GENES)),
+        run.landmark,
+        progress=progress("sensitivity runs"),
+    )
+    write_json(run.path(paths.SENSITIVITY), scenarios)
 
 
 if __name__ == "__main__":
-    main()
+    STAGE.run(main)

@@ -4,18 +4,26 @@ A leaf without outputs, run on every `dvc repro`: what MLflow lacks is made from
 left alone. `pcr sync` does the same by hand, `pcr verify` compares.
 """
 
-from pipeline.project.console import stdout
-from pipeline.project.files import stage_paths
+from pipeline.console import stdout
+from pipeline.project import paths
+from pipeline.project.stage import Run, Stage
 from pipeline.registry.runs import track_state
-from pipeline.registry.state import read_state
+from pipeline.registry.state import LOCK, PIPELINE, read_state
+
+STAGE = Stage(
+    reads=(
+        paths.STUDY, paths.FLOW, paths.STORED_MODELS, paths.METRICS_FOLDER, paths.RESULTS, paths.SHAP,
+        paths.PREDICTIONS_FOLDER, paths.FEATURES_FOLDER, paths.REPORTS,
+    ),
+)  # fmt: skip
 
 
-def main() -> None:
+def main(run: Run) -> None:
     """Make sure that the state and its landmarks have exactly one run each, and every model one version."""
-    args = stage_paths(__doc__ or "", "study", "pipeline", "lock", "artifacts")
-    added = track_state(read_state(args.study, args.pipeline, args.lock, args.artifacts))
+    artifacts = run.path(paths.STORED_MODELS).parent
+    added = track_state(read_state(run.path(paths.STUDY), PIPELINE, LOCK, artifacts))
     stdout().print(added.told)
 
 
 if __name__ == "__main__":
-    main()
+    STAGE.run(main)

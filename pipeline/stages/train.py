@@ -1,6 +1,6 @@
-"""Stage train: cross-validate candidates and comparators at one landmark, and fit the model to serve.
+"""Stage train: cross-validate the candidates at one landmark, and fit the model to serve.
 
-Writes out-of-fold predictions of every model, the fold fits of the chosen candidate (which explain those
+Writes out-of-fold predictions of every candidate, the fold fits of the chosen one (which explain those
 predictions), and the model folder.
 """
 
@@ -9,31 +9,35 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from models.landmark_features import as_documents, landmark_features
 from models.plan import validation_plan
 from models.procedure.analysis_set import analysis_rows
-from models.procedure.comparators import cross_validated, rule_input_features
-from models.procedure.resampling import fold_fits, tidy
+from models.procedure.resampling import cross_validated, fold_fits, outer_splits, tidy
 from models.procedure.response_model import ResponseModel
 from models.serving import serving
 from models.serving.model_document import model_document, outcome_columns, serving_part
 from models.settings import model_settings
-from pipeline.project import checkpoints
-from pipeline.project.console import progress, reported_errors
-from pipeline.project.files import (
-    read_json,
-    read_study,
-    read_yaml,
-    replacing,
-    stage_paths,
-    write_json,
-    write_table,
-)
+from pipeline.console import progress
+from pipeline.project import paths
+from pipeline.project.checkpoints import task_store
+from pipeline.project.files import read_yaml, replacing, write_json, write_table
 from pipeline.project.runtime import read_backend
+from pipeline.project.stage import Run, Stage
 from pipeline.project.wording import ESTIMAND
 from pipeline.registry.cards import model_card
+
+STAGE = Stage(
+    reads=(
+        paths.FEATURES, paths.FEATURE_LIST, paths.COHORT, paths.BRANCH_TABLE, paths.CONTRACT
+    ),
+    writes=(paths.OUT_OF_FOLD, paths.FITS, paths.STORED_MODEL),
+    params={
+        paths.STUDY: ("outcome", "schedule", "simulated", "study", "visits"),
+        paths.MODELS: ("candidates", "encoding", "serving"),
+        paths.VALIDATION: ("folds", "inner_folds", "repeats", "seed"),
+    },
+    items=("landmark",),
+)  # fmt: skip
 
 
 def write_model(folder: Path, document: Mapping[str, Any], booster: str | None) -> None:
@@ -47,54 +51,30 @@ def write_model(folder: Path, document: Mapping[str, Any], booster: str | None) 
         (new / "card.md").write_text(model_card(document), encoding="utf-8")
 
 
-def main() -> None:
+def main(run: Run) -> None:
     """Read, cross-validate, fit, write."""
-    args = stage_paths(
-        __doc__, "study", "settings", "validation", "features", "description", "cohort", "rules",
-        "inputs", "branches", "contract",
-        "predictions", "fits", "model", landmark="name of the landmark",
-    )  # fmt: skip
-    with reported_errors():
-        study = read_study(args.study)
-    documents = {"settings": read_yaml(args.settings), "validation": read_yaml(args.validation)}
-    settings, plan = model_settings(documents["settings"]), validation_plan(documents["validation"])
-    features = landmark_features(read_json(args.description))
-    rule_inputs = rule_input_features(features, read_json(args.inputs))
-    rows, y = analysis_rows(
-        pd.read_parquet(args.features),
-        pd.read_parquet(args.cohort),
-        pd.read_parquet(args.rules),
+    study, models, validation = (run.params(file) for file in (paths.STUDY, paths.MODELS, paths.VALIDATION))
+    settings, plan = model_settings(models), validation_plan(validation)
+    features = landmark_features(run.json(paths.FEATURE_LIST))
+    rows, y = analysis_rows(run.table(paths.FEATURES), run.table(paths.COHORT))
+    splits = outer_splits(y, rows["arm"], plan)
+    store = task_store(
+        "train", rows=rows, y=y, features=as_documents(features), models=models, validation=validation
     )
-    store = checkpoints.TaskStore(
-        checkpoints.FOLDER,
-        checkpoints.run_digest(
-            {"stage": "train", "rows": rows, "y": y, "features": as_documents(features),
-             "rule_inputs": as_documents(rule_inputs)} | documents
-        ),
+    results = cross_validated(
+        lambda seed: [ResponseModel(features, settings.procedure, plan.inner_folds, seed)],
+        rows, y, splits, read_backend(), store=store, progress=progress(run.landmark),
     )  # fmt: skip
-    with reported_errors():
-        results = cross_validated(
-            rows, y, features, rule_inputs, settings, plan, read_backend(),
-            store=store, progress=progress(args.landmark),
-        )  # fmt: skip
-        fitted = ResponseModel(features, settings.procedure, plan.inner_folds, plan.seed)
-        fitted.fit(rows, y)
-    write_table(args.predictions, tidy(results, rows["usubjid"].tolist(), y))
-    write_json(args.fits, fold_fits(results, fitted.chosen_))
-    served = serving_part(
-        fitted,
-        study,
-        args.landmark,
-        rows,
-        y,
-        settings,
-        read_json(args.branches),
-        outcome_columns([read_yaml(path) for path in sorted(args.contract.glob("*.yaml"))]),
-    )
-    document = model_document(fitted, study, args.landmark, rows, y, ESTIMAND, served)
-    write_model(args.model, document, fitted.boosters_[fitted.chosen_])
+    fitted = ResponseModel(features, settings.procedure, plan.inner_folds, plan.seed).fit(rows, y)
+    write_table(run.path(paths.OUT_OF_FOLD), tidy(results, rows["usubjid"].tolist(), y))
+    write_json(run.path(paths.FITS), fold_fits(results, fitted.chosen_))
+    outcomes = outcome_columns([read_yaml(path) for path in sorted(run.path(paths.CONTRACT).glob("*.yaml"))])
+    branches = run.json(paths.BRANCH_TABLE)
+    served = serving_part(fitted, study, run.landmark, rows, y, settings, branches, outcomes)
+    document = model_document(fitted, study, run.landmark, rows, y, ESTIMAND, served)
+    write_model(run.path(paths.STORED_MODEL), document, fitted.boosters_[fitted.chosen_])
     store.remove()
 
 
 if __name__ == "__main__":
-    main()
+    STAGE.run(main)

@@ -13,45 +13,54 @@ import pandas as pd
 
 from models.evaluation.truth import forecasts, in_population, true_values
 from models.landmark_features import landmark_features
-from models.plan import ValidationPlan, validation_plan
+from models.plan import validation_plan
 from models.policy import arms_of, strategy_model
 from models.procedure.analysis_set import analysis_rows, randomised_rows
 from models.procedure.comparators import comparators, rule_input_features
 from models.serving.serving import read_model
-from models.settings import ModelSettings, model_settings
-from pipeline.project.console import reported_errors
-from pipeline.project.files import read_json, read_yaml, stage_paths, write_json
+from models.settings import model_settings
+from pipeline.project import paths
+from pipeline.project.files import write_json
+from pipeline.project.stage import Run, Stage
 from pipeline.simulation_checks.populations import digest, population, read_simulation_spec, split_truth
+
+STAGE = Stage(
+    reads=(
+        paths.FEATURES_FOLDER, paths.STORED_MODELS, paths.RULES, paths.COHORT, paths.SOURCE, paths.CONTRACT,
+        paths.IDENTIFIERS, paths.ELIGIBILITY, paths.FEATURE_SETTINGS, paths.RULES_TABLE, paths.GENES,
+        paths.ATTAINABLE, paths.SIMULATION_TABLES,
+    ),
+    writes=(paths.TRUTH_CHECK,),
+    params={
+        paths.STUDY: (
+            "adaptive_arm", "allocation", "arms", "features", "landmarks", "outcome", "regimens", "rules",
+            "schedule", "simulated", "source", "strategies", "study", "visits",
+        ),
+        paths.MODELS: ("comparators", "encoding"),
+        paths.VALIDATION: ("branch_shrinkage", "inner_folds", "population", "seed", "strategy"),
+    },
+)  # fmt: skip
 
 # Apart from every seed that a trial is simulated with.
 SEED_OFFSET = 1
 
 
-def attainable(path: Path, recipe_digest: str, landmark: str) -> dict[str, Any]:
+def attainable(stored: Mapping[str, Any], simulation_digest: str, landmark: str) -> dict[str, Any]:
     """Return the best attainable AUC, an approximation; of another simulation, why there is none."""
-    stored = read_json(path)
-    if stored["spec"] != recipe_digest:
+    if stored["spec"] != simulation_digest:
         return {
-            "error": f"{path} belongs to other settings of the simulation; make it again: make attainable"
+            "error": f"{paths.ATTAINABLE} belongs to other settings of the simulation; run: make attainable"
         }
     return dict(stored["landmarks"][landmark])
 
 
-def strategies(
-    folder: Path,
-    study: Mapping[str, Any],
-    settings: ModelSettings,
-    plan: ValidationPlan,
-    rows: pd.DataFrame,
-) -> dict[str, Any]:
+def strategies(run: Run, rows: pd.DataFrame) -> dict[str, Any]:
     """Return the true values of every strategy of the study, given the population at the first landmark."""
+    study, plan = run.params(paths.STUDY), validation_plan(run.params(paths.VALIDATION))
     baseline = study["landmarks"][0]
-    trial, outcome = randomised_rows(
-        pd.read_parquet(folder / "features" / f"{baseline}.parquet"),
-        pd.read_parquet(folder / "cohort" / "cohort.parquet"),
-    )
-    features = landmark_features(read_json(folder / "features" / f"{baseline}.json"))
-    model = strategy_model(features, settings, plan, baseline)
+    trial, outcome = randomised_rows(run.table(paths.FEATURES, landmark=baseline), run.table(paths.COHORT))
+    features = landmark_features(run.json(paths.FEATURE_LIST, landmark=baseline))
+    model = strategy_model(features, model_settings(run.params(paths.MODELS)), plan, baseline)
     y, (visible, truth) = outcome.to_numpy(dtype=float), split_truth(rows)
     found = {}
     for strategy in study["strategies"]:
@@ -61,46 +70,40 @@ def strategies(
     return found
 
 
-def landmark_truth(
-    folder: Path, landmark: str, rows: pd.DataFrame, settings: ModelSettings, plan: ValidationPlan
-) -> dict[str, Any]:
+def landmark_truth(run: Run, landmark: str, rows: pd.DataFrame) -> dict[str, Any]:
     """Return n, true events and every model's values among the population's patients with an outcome."""
-    known = rows.loc[rows["outcome"].notna()].reset_index(drop=True)
-    visible, truth = split_truth(known)
-    features = landmark_features(read_json(folder / "features" / f"{landmark}.json"))
-    rule_inputs = rule_input_features(features, read_json(folder / "rules" / f"{landmark}.json"))
+    settings, plan = model_settings(run.params(paths.MODELS)), validation_plan(run.params(paths.VALIDATION))
+    with_outcome = rows.loc[rows["outcome"].notna()].reset_index(drop=True)
+    visible, truth = split_truth(with_outcome)
+    features = landmark_features(run.json(paths.FEATURE_LIST, landmark=landmark))
+    rule_inputs = rule_input_features(features, run.json(paths.RULE_INPUTS, landmark=landmark))
     trial, y = analysis_rows(
-        pd.read_parquet(folder / "features" / f"{landmark}.parquet"),
-        pd.read_parquet(folder / "cohort" / "cohort.parquet"),
-        pd.read_parquet(folder / "rules" / f"{landmark}.parquet"),
+        run.table(paths.FEATURES, landmark=landmark),
+        run.table(paths.COHORT),
+        run.table(paths.BRANCHES, landmark=landmark),
     )
     compared = comparators(features, rule_inputs, settings, plan, plan.seed)
-    models = in_population(
-        forecasts(read_model(folder / "models" / landmark), compared, trial, y, visible), truth["p"]
-    )
-    return {"n": {"value": len(known)}, "expected_events": {"value": float(truth["p"].sum())}, **models}
+    model = read_model(run.path(paths.STORED_MODEL, landmark=landmark))
+    models = in_population(forecasts(model, compared, trial, y, visible), truth["p"])
+    return {
+        "n": {"value": len(with_outcome)}, "expected_events": {"value": float(truth["p"].sum())}, **models
+    }  # fmt: skip
 
 
-def main() -> None:
+def main(run: Run) -> None:
     """Simulate a population, compare, write."""
-    args = stage_paths(
-        __doc__ or "", "study", "configs", "settings", "validation", "attainable", "artifacts", "truth"
-    )
-    settings = model_settings(read_yaml(args.settings))
-    plan = validation_plan(read_yaml(args.validation))
-    with reported_errors():
-        spec = read_simulation_spec(args.study, args.configs)
-        landmarks = list(spec.study.landmark_names)
-        seed = spec.simulation.seed + SEED_OFFSET
-        rows = population(spec, plan.population, seed, landmarks)
-        found: dict[str, Any] = {
-            landmark: landmark_truth(args.artifacts, landmark, rows[landmark], settings, plan)
-            | {"attainable_auc": attainable(args.attainable, digest(spec), landmark)}
-            for landmark in landmarks
-        }
-        of = strategies(args.artifacts, spec.study.document, settings, plan, rows[landmarks[0]])
-    write_json(args.truth, found | {"strategies": of})
+    spec = read_simulation_spec(Path(paths.STUDY), Path("configs"))
+    landmarks = list(spec.study.landmark_names)
+    seed = spec.simulation.seed + SEED_OFFSET
+    rows = population(spec, validation_plan(run.params(paths.VALIDATION)).population, seed, landmarks)
+    stored, simulation_digest = run.json(paths.ATTAINABLE), digest(spec)
+    truth: dict[str, Any] = {
+        landmark: landmark_truth(run, landmark, rows[landmark])
+        | {"attainable_auc": attainable(stored, simulation_digest, landmark)}
+        for landmark in landmarks
+    }
+    write_json(run.path(paths.TRUTH_CHECK), truth | {"strategies": strategies(run, rows[landmarks[0]])})
 
 
 if __name__ == "__main__":
-    main()
+    STAGE.run(main)

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from pipeline.registry.null_state import NULL_CHECK, null_state
 
 from features.errors import UserError
 from models.serving.registry import DIGEST_TAG, version_of
@@ -18,7 +19,6 @@ from pipeline.project.estimates import Estimate, Measures
 from pipeline.project.files import write_json
 from pipeline.registry.cards import model_card, shortened
 from pipeline.registry.gates import Gate
-from pipeline.registry.null_state import NULL_CHECK, null_state
 from pipeline.registry.promotion import (
     PromotionError,
     gate_table,
