@@ -25,6 +25,8 @@ from sqlalchemy import create_engine, text
 from features.errors import UserError
 from models.serving.serving import MODEL_FILES, model_digest
 
+# MLflow takes no more parameters in one request.
+MAX_BATCH_PARAMS = 100
 KEY_TAG = "pcr.key"
 PENDING_TAG = "pcr.pending"
 DIGEST_TAG = "pcr.model_digest"
@@ -128,10 +130,12 @@ def ensure_run(client: MlflowClient, store: Store, record: Record) -> tuple[str,
     tags = {PENDING_TAG: record.key} | ({PARENT_TAG: record.parent} if record.parent else {})
     run = left[0] if left else client.create_run(experiment, run_name=record.name, tags=tags)
     run_id = run.info.run_id
+    params = [Param(name, value) for name, value in record.params.items()]
+    for start in range(0, len(params), MAX_BATCH_PARAMS):
+        client.log_batch(run_id, params=params[start : start + MAX_BATCH_PARAMS])
     client.log_batch(
         run_id,
         metrics=[Metric(name, value, run.info.start_time, 0) for name, value in record.metrics.items()],
-        params=[Param(name, value) for name, value in record.params.items()],
         tags=[RunTag(name, value) for name, value in (dict(record.tags) | tags).items()],
     )
     for folder, path in record.artifacts.items():
