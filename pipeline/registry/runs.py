@@ -150,7 +150,7 @@ def _tags(state: State) -> dict[str, str]:
 def _text_params(state: State, names: list[str]) -> Iterator[tuple[str, str]]:
     for name, value in parameters(state.stages, names).items():
         if value:
-            yield name, value[:MAX_PARAM_CHARACTERS]
+            yield _mlflow_name(name), value[:MAX_PARAM_CHARACTERS]
 
 
 def landmark_card(state: State, landmark: str) -> str:
@@ -187,13 +187,17 @@ def landmark_evaluation(artifacts: Path, landmark: str) -> Evaluation:
     )
 
 
+def _mlflow_name(name: str) -> str:
+    """Return a name as MLflow takes it: without @ and >."""
+    return name.replace("@", "/").replace(">", "-")
+
+
 def flat_metrics(performance: Mapping[str, Measures]) -> dict[str, float]:
     """Return ``model.measure``, ``model.measure.low`` and ``.high``; measures with an error are left out."""
     flat: dict[str, float] = {}
     for model, measures in performance.items():
         for measure, estimate in measures.items():
-            # MLflow takes no @ and no > in names.
-            base = f"{model}.{measure}".replace("@", "/").replace(">", "-")
+            base = _mlflow_name(f"{model}.{measure}")
             parts = {"value": estimate.value, "low": estimate.low, "high": estimate.high, **estimate.extra}
             flat |= {
                 base if part == "value" else f"{base}.{part}": number
