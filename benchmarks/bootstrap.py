@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from models.measures.evaluate import evaluate
-from pipeline.project.console import stdout
+from pipeline.console import stdout
 
 PATIENTS, SAMPLES, LOOPED = 2_000, 2_000, 100
 THRESHOLDS = [round(0.4 + 0.025 * i, 3) for i in range(20)]

@@ -44,7 +44,7 @@ from models.procedure.folds import stratified_folds
 from models.procedure.resampling import Split, cross_validate, outcome_strata, stratified_splits
 from models.procedure.response_model import ResponseModel
 from models.settings import BoostingCandidate, ProcedureSettings, model_settings
-from pipeline.project.console import stdout
+from pipeline.console import stdout
 from pipeline.project.files import read_json, read_yaml
 
 WORKERS = 2

@@ -12,7 +12,7 @@ from rich.table import Table
 from features.cohort import build_cohort
 from models.rules.inputs import inputs_from_tables
 from models.rules.table import decide, parse_rules
-from pipeline.project.console import stdout
+from pipeline.console import stdout
 from pipeline.simulation_checks.populations import read_simulation_spec
 from pipeline.sources.simulator import simulate
 

@@ -22,7 +22,7 @@ STAGE_MODULE = """
 import errno, json, os, sys, time
 from pathlib import Path
 
-from pipeline.project.console import hide_values_of_faults
+from pipeline.console import hide_values_of_faults
 from pipeline.project.files import write_json, write_text
 
 hide_values_of_faults()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.project.console import reported_errors, stdout
+from pipeline.console import reported_errors, stdout
 from pipeline.project.root import user_path
 
 app = typer.Typer()

@@ -9,8 +9,8 @@ from scipy.special import expit
 
 from features.errors import UserError
 from models.explanation.out_of_fold import KEYS
+from pipeline.console import stdout
 from pipeline.project import paths
-from pipeline.project.console import stdout
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.settings import read_settings
 from pipeline.project.study import ACTIVE

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.project.console import reported_errors, stderr, stdout
+from pipeline.console import reported_errors, stderr, stdout
 from pipeline.project.root import model_address, user_path
 from pipeline.project.run_lock import run_lock
 from pipeline.project.study import active_study

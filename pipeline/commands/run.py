@@ -12,8 +12,8 @@ from typing import Annotated, Any, Self
 import typer
 from rich.markup import escape
 
+from pipeline.console import FAULT, reported_errors, stderr
 from pipeline.project import former_results, paths
-from pipeline.project.console import FAULT, reported_errors, stderr
 from pipeline.project.root import user_path
 from pipeline.project.run_lock import require_idle_dvc, run_lock
 from pipeline.project.study import (

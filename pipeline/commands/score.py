@@ -12,7 +12,7 @@ from features.errors import UserError
 from features.study import parse_study
 from models.rules.table import BRANCH
 from models.serving.serving import PcrModel
-from pipeline.project.console import stdout
+from pipeline.console import stdout
 from pipeline.project.files import read_yaml, write_table
 from pipeline.project.study import study_file
 from pipeline.registry.stored_models import open_model

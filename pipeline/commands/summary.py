@@ -8,7 +8,7 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from pipeline.project.console import stdout
+from pipeline.console import stdout
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.study import ACTIVE
 from pipeline.project.wording import LOWER_LOSS, NO_RECOMMENDATION, SIMULATED

@@ -15,8 +15,8 @@ from models.evaluation.external import (
     validate_externally,
 )
 from models.plan import validation_plan
+from pipeline.console import stdout
 from pipeline.project import paths
-from pipeline.project.console import stdout
 from pipeline.project.estimates import bounds_text, number_text, parse_estimate
 from pipeline.project.files import read_study, read_yaml, write_json
 from pipeline.project.study import DATA, study_file

@@ -6,8 +6,8 @@ from features.cohort import build_cohort
 from features.contract import ContractError
 from features.errors import UserError
 from features.study import parse_study
+from pipeline.console import stderr
 from pipeline.project.configs import read_contract, read_eligibility, read_identifiers, read_rules
-from pipeline.project.console import stderr
 from pipeline.project.files import read_yaml, require_outcome, write_table
 from pipeline.project.study import DATA, LOCK, StudyError, require_unedited_copy, study_file
 from pipeline.sources.ingest import Ingested, ingest, without_outcome

@@ -15,7 +15,7 @@ import signal
 import sys
 from types import FrameType
 
-from pipeline.project.console import causes, storage_problem
+from pipeline.console import causes, storage_problem
 from pipeline.project.lifeline import watch
 
 STAGE = re.compile(r"failed to reproduce '([^']+)'")

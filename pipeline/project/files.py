@@ -14,7 +14,7 @@ import pandas as pd
 import yaml
 
 from features.errors import UserError
-from pipeline.project.console import hide_values_of_faults
+from pipeline.console import hide_values_of_faults
 
 # libyaml, where PyYAML has it: ten times as fast.
 SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import PipelineFault
-from pipeline.project.console import storage_problem
+from pipeline.console import storage_problem
 
 FOLDER = Path(".pcr/former")
 """Holds `record.json`, `files/` (what was there before) and `failed/` (what is being replaced)."""

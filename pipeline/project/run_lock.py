@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import UserError
-from pipeline.project.console import stderr
+from pipeline.console import stderr
 
 LOCK = Path(".pcr/run.lock")
 DVC_LOCKS = Path(".dvc/tmp/rwlock")

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.project.console import stderr
+from pipeline.console import stderr
 from pipeline.project.former_results import restored
 from pipeline.project.lifeline import watch
 

@@ -11,8 +11,8 @@ from features.errors import UserError
 from models.serving.champions import promote, rollback, write_gates
 from models.serving.registry import DIGEST_TAG, version_of
 from models.serving.serving import model_digest
+from pipeline.console import stdout
 from pipeline.project import paths
-from pipeline.project.console import stdout
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.settings import read_settings
 from pipeline.project.study import active_study, study_file

@@ -8,7 +8,7 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from pipeline.project.console import stderr
+from pipeline.console import stderr
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

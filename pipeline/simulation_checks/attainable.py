@@ -16,7 +16,7 @@ from models.procedure.backends import workers
 from models.procedure.encoding import learn_encoding
 from models.serving.serving import PcrModel
 from models.settings import EncodingSettings
-from pipeline.project.console import reported_errors, stderr, stdout
+from pipeline.console import reported_errors, stderr, stdout
 from pipeline.project.files import read_json, stage_paths, write_json
 from pipeline.simulation_checks.plan import AttainablePlan, read_plan
 from pipeline.simulation_checks.populations import (

@@ -28,7 +28,7 @@ from models.measures.evaluate import population_values
 from models.plan import validation_plan
 from models.procedure.backends import workers
 from models.settings import model_settings
-from pipeline.project.console import reported_errors, stderr
+from pipeline.console import reported_errors, stderr
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json, write_tables, write_text
 from pipeline.simulation_checks.coverage_page import coverage_page
 from pipeline.simulation_checks.plan import CoveragePlan, Part, read_plan

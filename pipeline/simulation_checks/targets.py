@@ -15,8 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from features.definitions import DETECTED, EVALUABLE, clear_of_tumour, sample_states, target_sums
 from features.keys import refuse_unknown_keys
 from models.measures.evaluate import auc
+from pipeline.console import reported_errors, stderr
 from pipeline.project import paths
-from pipeline.project.console import reported_errors, stderr
 from pipeline.project.files import stage_paths, write_text
 from pipeline.sources.simulation.settings import Settings, changed, read_rows, read_settings
 from pipeline.sources.simulation.table_rows import Name, Source, TableRow, by_name
