@@ -9,7 +9,7 @@ from pipeline.sources.ingest import ingest
 STAGE = Stage(
     reads=(
         paths.CONTRACT, paths.IDENTIFIERS, paths.MAPPINGS, paths.RULES_TABLE, paths.GENES, paths.SOURCE,
-        paths.SIMULATION_TABLES,
+        paths.SIMULATION_TABLES, paths.GENE_SYMBOLS, paths.UNITS,
     ),
     writes=(paths.RAW,),
     params={
