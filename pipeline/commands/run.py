@@ -141,7 +141,8 @@ def _run(lock: int, study: str, source: Path | None, profile: str | None) -> int
 
     require_idle_dvc()
     if former_results.is_kept():
-        stderr().print(f"The last run was killed. {former_results.bring_back().sentence()}", highlight=False)
+        told = escape(former_results.bring_back().sentence())
+        stderr().print(f"The last run was killed. {told}", highlight=False)
     preflight(study, source)
     with Interruption() as interruption:
         former_results.keep(study, *_touched(study))
@@ -152,7 +153,7 @@ def _run(lock: int, study: str, source: Path | None, profile: str | None) -> int
                 failure = interruption.supervise(SupervisedDvc(lock, ["repro"]))
         except Exception:
             if interruption.signal is None:
-                stderr().print(former_results.restored(), highlight=False)
+                stderr().print(escape(former_results.restored()), highlight=False)
                 raise
         if interruption.signal is not None:
             reason = f"Ended by {signal.Signals(interruption.signal).name}."
@@ -162,7 +163,8 @@ def _run(lock: int, study: str, source: Path | None, profile: str | None) -> int
         else:
             former_results.discard()
             return 0
-        stderr().print(f"[bold red]Stopped.[/] {escape(reason)} {former_results.restored()}", highlight=False)
+        told = escape(f"{reason} {former_results.restored()}")
+        stderr().print(f"[bold red]Stopped.[/] {told}", highlight=False)
         return code
 
 
@@ -194,13 +196,10 @@ def _reason(failure: Failure) -> str:
     if failure.stage is None or failure.status is None:
         return f"DVC: {failure.text}."
     killer = KILLED - failure.status if failure.status > KILLED else failure.status
+    if killer == -signal.SIGKILL:
+        return f"Stage {failure.stage} was killed by signal 9, as happens where memory does not suffice."
     if killer < 0:
-        hint = (
-            ", which is how a system ends one for which memory does not suffice"
-            if -killer == signal.SIGKILL
-            else ""
-        )
-        return f"Stage {failure.stage} was killed by signal {-killer}{hint}."
+        return f"Stage {failure.stage} was killed by signal {-killer}."
     return f"Stage {failure.stage} failed; its message is above."
 
 

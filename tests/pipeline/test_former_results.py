@@ -141,7 +141,10 @@ def test_a_lifeline_tells_what_is_said_and_the_end() -> None:
     ("failure", "reason"),
     [
         (Failure("", "train@c2", 1), "Stage train@c2 failed; its message is above."),
-        (Failure("", "train@c2", 137), "killed by signal 9, which is how a system ends one for which memory"),
+        (
+            Failure("", "train@c2", 137),
+            "Stage train@c2 was killed by signal 9, as happens where memory does not suffice.",
+        ),
         (Failure("", "train@c2", -15), "Stage train@c2 was killed by signal 15."),
         (Failure("", storage="the disk is full: make room"), "The disk is full: make room."),
         (Failure("output is a symlink"), "DVC: output is a symlink."),
