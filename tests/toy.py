@@ -132,6 +132,9 @@ class ToyProject(Workspace):
 
     def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
         """Start `pcr` in a process group of its own, as a shell does."""
+        if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+            # Tests that run in the background of a shell would hand their deafness to Ctrl-C on.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         own = {"COLUMNS": "300", "PATH": path, "PYTHONPATH": str(self.folder)} | environment
         return subprocess.Popen(
