@@ -36,14 +36,14 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from models.landmark_features import LandmarkFeature, landmark_features
+from models.configuration.plan import validation_plan
+from models.configuration.settings import BoostingCandidate, ProcedureSettings, model_settings
 from models.measures.evaluate import auc
-from models.plan import validation_plan
 from models.procedure.encoding import read_numeric_rows
 from models.procedure.folds import stratified_folds
+from models.procedure.landmark_features import LandmarkFeature, landmark_features
 from models.procedure.resampling import Split, cross_validate, outcome_strata, stratified_splits
 from models.procedure.response_model import ResponseModel
-from models.settings import BoostingCandidate, ProcedureSettings, model_settings
 from pipeline.console import stdout
 from pipeline.project.files import read_json, read_yaml
 

@@ -3,7 +3,7 @@
 import typer
 
 from pipeline.commands import ctdna_reference, intake, registry, run
-from pipeline.project.root import enter_checkout
+from pipeline.workspace.root import enter_checkout
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -6,8 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.landmark_features import LandmarkFeature
-from models.settings import BoostingCandidate, EncodingSettings, LogisticCandidate, ProcedureSettings
+from models.configuration.settings import (
+    BoostingCandidate,
+    EncodingSettings,
+    LogisticCandidate,
+    ProcedureSettings,
+)
+from models.procedure.landmark_features import LandmarkFeature
 
 
 def feature(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from models.landmark_features import LandmarkFeature
+from models.procedure.landmark_features import LandmarkFeature
 
 ALL = "all"
 

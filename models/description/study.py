@@ -8,7 +8,7 @@ import pandas as pd
 
 from features.feature import STATE_SUFFIX
 from models.description import cohort as describing
-from models.landmark_features import Landmark, LandmarkFeature
+from models.procedure.landmark_features import Landmark, LandmarkFeature
 
 # Courses are drawn by arm where there are no more arms than this.
 MOST_ARMS = 2

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from models.configuration.plan import ValidationPlan
 from models.evaluation.performance import arm_groups, each_or_its_error, shown_thresholds
 from models.measures.evaluate import by_repeat, compare, evaluate
-from models.plan import ValidationPlan
 from models.procedure.domain_sets import ALL, WITHOUT
 
 MODEL, RULES = "chosen", "rules"

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_curve
 
+from models.configuration.plan import ValidationPlan
 from models.evaluation.performance import judged_models
 from models.measures.common import MeasureError, draw_patients
 from models.measures.evaluate import by_repeat
 from models.measures.loess import MIN_DISTINCT, distinct_predictions, smoothed_risk
 from models.measures.net_benefit import decision_curves
-from models.plan import ValidationPlan
 
 POINTS = 60
 CENTRAL = (2.5, 97.5)

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from features.errors import UserError
+from models.configuration.plan import ValidationPlan
 from models.measures.common import MeasureError
 from models.measures.evaluate import calibration_intercept, evaluate
-from models.plan import ValidationPlan
 from models.procedure.calibration import recalibrate
 from models.serving.serving import PcrModel
 

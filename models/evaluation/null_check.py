@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.landmark_features import LandmarkFeature
+from models.configuration.plan import ValidationPlan
+from models.configuration.settings import ProcedureSettings
 from models.measures.evaluate import auc
-from models.plan import ValidationPlan
 from models.procedure.backends import Backend
+from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.resampling import (
     Progress,
     TaskResult,
@@ -25,7 +26,6 @@ from models.procedure.resampling import (
     stratified_splits,
 )
 from models.procedure.response_model import ResponseModel
-from models.settings import ProcedureSettings
 
 
 def permuted_auc(

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
+from models.configuration.plan import ValidationPlan
 from models.measures.common import MeasureError
 from models.measures.evaluate import by_repeat, evaluate, observed_minus_expected
 from models.measures.loess import LOESS_MEASURES, MIN_DISTINCT, distinct_predictions
-from models.plan import ValidationPlan
 from models.procedure.backends import workers
 
 MEASURES = (

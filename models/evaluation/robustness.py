@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from models.configuration.plan import ValidationPlan
 from models.evaluation.subgroups import as_document, pooled_document
 from models.measures.common import MeasureError
 from models.measures.definitions import point_value
@@ -18,7 +19,6 @@ from models.measures.stability import (
     mean_absolute_prediction_error,
     replicate_frame,
 )
-from models.plan import ValidationPlan
 
 MODEL = "chosen"
 # Every bootstrap model's prediction is drawn for this many patients; the figures are of all.

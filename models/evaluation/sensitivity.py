@@ -15,17 +15,18 @@ from scipy.special import expit
 from features.cohort import build_cohort
 from features.eligibility import Criterion
 from features.study import Study
+from models.configuration.plan import ValidationPlan
+from models.configuration.settings import ModelSettings, ProcedureSettings
 from models.evaluation.subgroups import evaluable_domains
-from models.landmark_features import LandmarkFeature
 from models.measures.common import Measure, draw_patients, percentile_interval
 from models.measures.definitions import definition
 from models.measures.evaluate import by_repeat
 from models.measures.heterogeneity import logit_auc
-from models.plan import ValidationPlan
 from models.policy import StrategyModel
 from models.procedure.backends import workers
 from models.procedure.comparators import Rules
 from models.procedure.imputation import ImputedModel, rubin
+from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.resampling import (
     Procedure,
     Progress,
@@ -37,7 +38,6 @@ from models.procedure.resampling import (
 from models.procedure.response_model import ResponseModel, patient_loss
 from models.rules.review import branches_under_alternatives
 from models.rules.table import BRANCH
-from models.settings import ModelSettings, ProcedureSettings
 
 MODELS = ("chosen", "rules")
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from features.feature import STATE_SUFFIX
-from models.landmark_features import LandmarkFeature
+from models.configuration.plan import SubgroupPlan, ValidationPlan
 from models.measures.evaluate import by_repeat
 from models.measures.heterogeneity import by_group, pool
-from models.plan import SubgroupPlan, ValidationPlan
+from models.procedure.landmark_features import LandmarkFeature
 
 MODEL = "chosen"
 SEEN = {"done", "positive", "negative", "below_lod"}

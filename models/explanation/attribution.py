@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from models.landmark_features import LandmarkFeature
+from models.procedure.landmark_features import LandmarkFeature
 from models.serving.serving import spline_basis
 
 # Harrell, Regression Modeling Strategies, 2nd ed., table 2.3: centiles of the knots.

@@ -9,7 +9,7 @@ import pandas as pd
 from models.explanation import attribution
 from models.explanation.interactions import interaction_strengths
 from models.explanation.out_of_fold import explain_out_of_fold
-from models.landmark_features import LandmarkFeature
+from models.procedure.landmark_features import LandmarkFeature
 
 TOLERANCE = 1e-9
 """Largest difference between the sum of a row's SHAP values and its log-odds."""

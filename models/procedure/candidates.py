@@ -16,8 +16,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from models.configuration.settings import BoostingCandidate, Candidate, LogisticCandidate
 from models.serving.serving import PcrModel
-from models.settings import BoostingCandidate, Candidate, LogisticCandidate
 
 # Harrell, Regression Modeling Strategies, 2nd ed., table 2.3.
 KNOT_CENTILES = {3: (10, 50, 90), 4: (5, 35, 65, 95), 5: (5, 27.5, 50, 72.5, 95)}

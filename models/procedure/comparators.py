@@ -14,12 +14,12 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from models.landmark_features import LandmarkFeature
-from models.plan import ValidationPlan
+from models.configuration.plan import ValidationPlan
+from models.configuration.settings import ModelSettings, ProcedureSettings
+from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.response_model import ResponseModel
 from models.rules.branch_frequency import BranchFrequency, Prevalence
 from models.rules.table import BRANCH
-from models.settings import ModelSettings, ProcedureSettings
 
 SHARED = ("arm", "hr")
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from models.landmark_features import LandmarkFeature
-from models.plan import ValidationPlan
+from models.configuration.plan import ValidationPlan
+from models.configuration.settings import ModelSettings, ProcedureSettings
 from models.procedure.backends import workers
 from models.procedure.domain_sets import ARM, domain_sets
+from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.resampling import (
     FoldResult,
     Procedure,
@@ -20,7 +21,6 @@ from models.procedure.resampling import (
     tidy,
 )
 from models.procedure.response_model import ResponseModel
-from models.settings import ModelSettings, ProcedureSettings
 
 
 class OnSet:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from models.landmark_features import LandmarkFeature
+from models.procedure.landmark_features import LandmarkFeature
 
 ARM = "arm"
 ALL = "all"

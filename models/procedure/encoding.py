@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from features.errors import UserError
-from models.landmark_features import LandmarkFeature, as_documents
+from models.configuration.settings import EncodingSettings
+from models.procedure.landmark_features import LandmarkFeature, as_documents
 from models.serving.serving import PcrModel
-from models.settings import EncodingSettings
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from features.errors import PipelineFault, UserError
-from models.plan import ValidationPlan
+from models.configuration.plan import ValidationPlan
 from models.procedure.backends import Backend, completed
 from models.procedure.folds import stratified_folds
 

@@ -10,13 +10,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from features.errors import UserError
-from models.landmark_features import LandmarkFeature, as_documents
+from models.configuration.settings import ProcedureSettings
 from models.procedure.calibration import recalibrate
 from models.procedure.candidates import Design, Fit, fit_candidate
 from models.procedure.encoding import NumericRows, encoding_of, read_numeric_rows
 from models.procedure.folds import stratified_folds
+from models.procedure.landmark_features import LandmarkFeature, as_documents
 from models.serving.serving import PcrModel
-from models.settings import ProcedureSettings
 
 
 @dataclass(frozen=True)

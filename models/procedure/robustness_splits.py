@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from models.plan import ResamplingPlan
+from models.configuration.plan import ResamplingPlan
 from models.procedure.backends import Backend
 from models.procedure.resampling import (
     FoldResult,

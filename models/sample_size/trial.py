@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.landmark_features import LandmarkFeature, as_documents
-from models.plan import SampleSizePlan, ValidationPlan
+from models.configuration.plan import SampleSizePlan, ValidationPlan
+from models.configuration.settings import LogisticCandidate, ModelSettings
 from models.procedure.candidates import linear_terms
 from models.procedure.encoding import learn_encoding
+from models.procedure.landmark_features import LandmarkFeature, as_documents
 from models.sample_size.development import development_sample_size, supported_parameters
 from models.sample_size.predictor import normal_predictor
 from models.sample_size.validation import validation_sample_size
 from models.serving.serving import PcrModel
-from models.settings import LogisticCandidate, ModelSettings
 
 
 def candidate_parameters(

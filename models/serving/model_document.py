@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from models.configuration.settings import ModelSettings
 from models.procedure.response_model import ResponseModel
 from models.serving.training_summary import later_visits, support, venn_abers
-from models.settings import ModelSettings
 
 
 def outcome_columns(tables: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -14,9 +14,9 @@ from scipy.linalg import cholesky
 from sklearn.covariance import ledoit_wolf
 from sklearn.isotonic import isotonic_regression
 
+from models.configuration.settings import ServingSettings
 from models.procedure.folds import stratified_folds
 from models.serving.serving import PcrModel
-from models.settings import ServingSettings
 
 Steps = dict[str, list[float]]
 

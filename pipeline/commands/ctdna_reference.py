@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.console import reported_errors, stdout
-from pipeline.project.root import user_path
+from pipeline.workspace.root import user_path
 
 app = typer.Typer()
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.console import reported_errors, stdout
-from pipeline.project.root import user_path
+from pipeline.workspace.root import user_path
 
 app = typer.Typer()
 
@@ -85,7 +85,7 @@ def init_study(
     from pipeline.intake.new_study import new_study  # noqa: PLC0415
     from pipeline.intake.preflight import CONTRACT  # noqa: PLC0415
     from pipeline.project.configs import read_contract  # noqa: PLC0415
-    from pipeline.project.study import STUDIES  # noqa: PLC0415
+    from pipeline.workspace.study import STUDIES  # noqa: PLC0415
 
     folder = templates if templates is not None else user_path(f"{name}-tables")
     with reported_errors():
@@ -125,8 +125,8 @@ def export_tables(
     from pipeline.intake.preflight import ARTIFACTS, CONTRACT  # noqa: PLC0415
     from pipeline.project.configs import read_contract  # noqa: PLC0415
     from pipeline.project.files import read_tables, read_yaml, replacing  # noqa: PLC0415
-    from pipeline.project.study import StudyError, study_file  # noqa: PLC0415
     from pipeline.sources.export import export  # noqa: PLC0415
+    from pipeline.workspace.study import StudyError, study_file  # noqa: PLC0415
 
     with reported_errors():
         content = read_yaml(study_file(study)) | {"standards": standard, "mapping": None}

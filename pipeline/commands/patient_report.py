@@ -13,10 +13,10 @@ from pipeline.console import stdout
 from pipeline.project import paths
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.settings import read_settings
-from pipeline.project.study import ACTIVE
-from pipeline.project.wording import ESTIMAND, NO_RECOMMENDATION, OUT_OF_FOLD, SIMULATED
 from pipeline.report.artifacts import Feature
 from pipeline.report.settings import PageSettings
+from pipeline.wording import ESTIMAND, NO_RECOMMENDATION, OUT_OF_FOLD, SIMULATED
+from pipeline.workspace.study import ACTIVE
 
 REPORTS = Path(paths.REPORT_PAGES)
 

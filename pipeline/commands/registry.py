@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from pipeline.console import reported_errors, stderr, stdout
-from pipeline.project.root import model_address, user_path
-from pipeline.project.run_lock import run_lock
-from pipeline.project.study import active_study
+from pipeline.workspace.root import model_address, user_path
+from pipeline.workspace.run_lock import run_lock
+from pipeline.workspace.study import active_study
 
 app = typer.Typer()
 

@@ -13,10 +13,11 @@ import typer
 from rich.markup import escape
 
 from pipeline.console import FAULT, reported_errors, stderr
-from pipeline.project import former_results, paths
-from pipeline.project.root import user_path
-from pipeline.project.run_lock import require_idle_dvc, run_lock
-from pipeline.project.study import (
+from pipeline.project import paths
+from pipeline.workspace import former_results
+from pipeline.workspace.root import user_path
+from pipeline.workspace.run_lock import require_idle_dvc, run_lock
+from pipeline.workspace.study import (
     ACTIVE,
     ARTIFACTS,
     COPIED,
@@ -28,7 +29,7 @@ from pipeline.project.study import (
     study_file,
     take_in,
 )
-from pipeline.project.supervisor import Failure, SupervisedDvc
+from pipeline.workspace.supervisor import Failure, SupervisedDvc
 
 app = typer.Typer()
 
@@ -178,8 +179,8 @@ def _touched(study: str) -> tuple[list[Path], list[Path]]:
 def _activate(study: str, source: Path | None, profile: str | None) -> None:
     """Make a study the active one, take its raw files in, and set how often things are drawn."""
     from pipeline.project.files import read_yaml  # noqa: PLC0415
-    from pipeline.project.profiles import apply_profile  # noqa: PLC0415
     from pipeline.sources.mapped import source_files  # noqa: PLC0415
+    from pipeline.workspace.profiles import apply_profile  # noqa: PLC0415
 
     activate(study)
     if source is not None:

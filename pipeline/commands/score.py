@@ -14,11 +14,11 @@ from models.rules.table import BRANCH
 from models.serving.serving import PcrModel
 from pipeline.console import stdout
 from pipeline.project.files import read_yaml, write_table
-from pipeline.project.study import study_file
 from pipeline.registry.stored_models import open_model
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.formats.text import read_text
 from pipeline.sources.prepare import prepare, read_preparation
+from pipeline.workspace.study import study_file
 
 CONFIGS = Path("configs")
 IDENTIFIER = "usubjid"

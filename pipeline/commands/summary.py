@@ -10,8 +10,8 @@ from rich.table import Table
 
 from pipeline.console import stdout
 from pipeline.project.files import read_json, read_yaml
-from pipeline.project.study import ACTIVE
-from pipeline.project.wording import LOWER_LOSS, NO_RECOMMENDATION, SIMULATED
+from pipeline.wording import LOWER_LOSS, NO_RECOMMENDATION, SIMULATED
+from pipeline.workspace.study import ACTIVE
 
 
 def print_summary(artifacts: Path) -> None:

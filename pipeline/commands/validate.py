@@ -8,21 +8,21 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from models.configuration.plan import validation_plan
 from models.evaluation.external import (
     ExternalError,
     ExternalValidation,
     Recalibration,
     validate_externally,
 )
-from models.plan import validation_plan
 from pipeline.console import stdout
 from pipeline.project import paths
 from pipeline.project.estimates import bounds_text, number_text, parse_estimate
 from pipeline.project.files import read_study, read_yaml, write_json
-from pipeline.project.study import DATA, study_file
-from pipeline.project.wording import SIMULATED
 from pipeline.registry.external_validation import cohort_rows
 from pipeline.registry.stored_models import open_model
+from pipeline.wording import SIMULATED
+from pipeline.workspace.study import DATA, study_file
 
 
 def print_validation(

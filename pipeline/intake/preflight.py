@@ -9,10 +9,10 @@ from features.study import parse_study
 from pipeline.console import stderr
 from pipeline.project.configs import read_contract, read_eligibility, read_identifiers, read_rules
 from pipeline.project.files import read_yaml, require_outcome, write_table
-from pipeline.project.study import DATA, LOCK, StudyError, require_unedited_copy, study_file
 from pipeline.sources.ingest import Ingested, ingest, without_outcome
 from pipeline.sources.mapped import check_study_file
 from pipeline.sources.tables import SourceTables
+from pipeline.workspace.study import DATA, LOCK, StudyError, require_unedited_copy, study_file
 
 CONTRACT = Path("configs/contract")
 IDENTIFIERS = Path("configs/identifiers.yaml")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.project.estimates import Measures, estimate_text
-from pipeline.project.wording import IMPUTED, NOT_AN_ANSWER, NOTHING_CLINICAL, SIMULATED
+from pipeline.wording import IMPUTED, NOT_AN_ANSWER, NOTHING_CLINICAL, SIMULATED
 
 PERFORMANCE = ("auc", "brier", "log_loss", "calibration_slope", "o_e", "ici")
 ELSEWHERE = ("auc", "calibration_slope", "o_e", "ici")

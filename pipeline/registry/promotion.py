@@ -15,7 +15,6 @@ from pipeline.console import stdout
 from pipeline.project import paths
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.settings import read_settings
-from pipeline.project.study import active_study, study_file
 from pipeline.registry.gates import Criteria, Evidence, Gate, NullCheck, gates
 from pipeline.registry.runs import tracking_store
 from pipeline.registry.state import LOCK, data_digests, is_current
@@ -31,6 +30,7 @@ from pipeline.report.results import (
     read_truth,
     robustness_file,
 )
+from pipeline.workspace.study import active_study, study_file
 
 
 class PromotionError(UserError):

@@ -6,7 +6,7 @@ from typing import Any
 
 from features.errors import UserError
 from models.serving.serving import PcrModel, read_model
-from pipeline.project.study import active_study
+from pipeline.workspace.study import active_study
 
 REGISTERED = "models:/"
 

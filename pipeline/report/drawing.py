@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from pipeline.project.wording import LOG_ODDS
+from pipeline.wording import LOG_ODDS
 
 Chart = Any
 Spec = dict[str, Any]

@@ -11,7 +11,6 @@ from features.errors import PipelineFault
 from models.explanation.out_of_fold import KEYS
 from pipeline.project.estimates import Measures
 from pipeline.project.files import read_json
-from pipeline.project.wording import LOG_ODDS, OUT_OF_FOLD
 from pipeline.report.artifacts import ContributionSummary, Feature, FeatureContribution, FeatureList, Study
 from pipeline.report.drawing import PALETTE, Spec
 from pipeline.report.page import absent_domains, domain_name, percent, render
@@ -29,6 +28,7 @@ from pipeline.report.shap_charts import (
 )
 from pipeline.report.shap_tables import NO_UNIT, inputs_table, landmark_tables
 from pipeline.report.tables import Privacy
+from pipeline.wording import LOG_ODDS, OUT_OF_FOLD
 
 # Where most values are missing, hence imputed, the label says so.
 MOSTLY = 0.5

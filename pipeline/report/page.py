@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from features.errors import PipelineFault
-from pipeline.project import wording
+from pipeline import wording
 from pipeline.project.estimates import Estimate, number_text
 from pipeline.report.artifacts import Feature, Study
 from pipeline.report.drawing import Spec

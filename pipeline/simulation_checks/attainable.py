@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from models.landmark_features import LandmarkFeature, as_documents, landmark_features
+from models.configuration.settings import EncodingSettings
 from models.measures.evaluate import population_values
 from models.procedure.backends import workers
 from models.procedure.encoding import learn_encoding
+from models.procedure.landmark_features import LandmarkFeature, as_documents, landmark_features
 from models.serving.serving import PcrModel
-from models.settings import EncodingSettings
 from pipeline.console import reported_errors, stderr, stdout
 from pipeline.project.files import read_json, stage_paths, write_json
 from pipeline.simulation_checks.plan import AttainablePlan, read_plan

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from models.configuration.plan import ValidationPlan
+from models.configuration.settings import ModelSettings
 from models.evaluation.coverage import Trial
-from models.landmark_features import LandmarkFeature
 from models.measures.evaluate import evaluate, population_values
-from models.plan import ValidationPlan
 from models.policy import StrategyModel, arms_of, strategy_model, strategy_values
+from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.resampling import cross_validate, outcome_strata, stratified_splits
 from models.procedure.response_model import ResponseModel
-from models.settings import ModelSettings
 from pipeline.simulation_checks.plan import CoveragePlan
 from pipeline.simulation_checks.populations import SimulationSpec, split_truth
 

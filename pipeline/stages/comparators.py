@@ -3,13 +3,13 @@
 Writes the predictions of candidates and comparators together. A changed comparator refits no candidate.
 """
 
-from models.landmark_features import landmark_features
-from models.plan import validation_plan
+from models.configuration.plan import validation_plan
+from models.configuration.settings import model_settings
 from models.procedure.analysis_set import resampling_rows
 from models.procedure.comparators import Rules, comparators, rule_input_features
+from models.procedure.landmark_features import landmark_features
 from models.procedure.resampling import cross_validated, outer_splits, tidied, tidy
 from models.procedure.robustness_splits import beside, resampled, schemes
-from models.settings import model_settings
 from pipeline.project import paths
 from pipeline.project.files import write_table
 from pipeline.project.runtime import read_backend

@@ -5,13 +5,13 @@ The declared primary comparison comes first; everything else is descriptive.
 
 import pandas as pd
 
+from models.configuration.plan import validation_plan
 from models.evaluation.comparison import (
     added_by_domains,
     differences,
     on_common_patients,
     primary_comparison,
 )
-from models.plan import validation_plan
 from pipeline.project import paths
 from pipeline.project.files import write_json
 from pipeline.project.stage import Run, Stage

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from models.description.study import describe
-from models.landmark_features import Landmark, landmark_features
+from models.procedure.landmark_features import Landmark, landmark_features
 from pipeline.project import paths
 from pipeline.project.files import rounded, write_json
 from pipeline.project.stage import Run, Stage

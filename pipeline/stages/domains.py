@@ -1,10 +1,10 @@
 """Stage domains: the linear candidate on sets of domains, on the folds of the whole model."""
 
-from models.landmark_features import landmark_features
-from models.plan import validation_plan
+from models.configuration.plan import validation_plan
+from models.configuration.settings import model_settings
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.domain_predictions import domain_predictions
-from models.settings import model_settings
+from models.procedure.landmark_features import landmark_features
 from pipeline.console import progress
 from pipeline.project import paths
 from pipeline.project.files import write_tables

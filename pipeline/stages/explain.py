@@ -5,10 +5,10 @@ from typing import Any
 import pandas as pd
 from joblib import Parallel, delayed
 
+from models.configuration.plan import validation_plan
 from models.explanation.summary import explain
-from models.landmark_features import landmark_features
-from models.plan import validation_plan
 from models.procedure.backends import workers
+from models.procedure.landmark_features import landmark_features
 from pipeline.project import paths
 from pipeline.project.files import replacing, rounded, write_json, write_table
 from pipeline.project.stage import Run, Stage

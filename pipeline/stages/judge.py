@@ -1,13 +1,13 @@
 """Stage judge: a landmark's measures, curves, subgroups and robustness, and the alarm at what is too good."""
 
+from models.configuration.plan import validation_plan
 from models.evaluation.curves import benefit_curves, calibration_curves, roc_curves
 from models.evaluation.headline import headline
 from models.evaluation.leakage import check_leakage
 from models.evaluation.performance import judge
 from models.evaluation.robustness import robustness
 from models.evaluation.subgroups import heterogeneity
-from models.landmark_features import landmark_features
-from models.plan import validation_plan
+from models.procedure.landmark_features import landmark_features
 from models.rules.table import BRANCH
 from pipeline.project import paths
 from pipeline.project.files import write_json, write_table

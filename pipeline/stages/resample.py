@@ -3,12 +3,12 @@
 Writes the predictions of every resampled model.
 """
 
-from models.landmark_features import as_documents, landmark_features
-from models.plan import validation_plan
+from models.configuration.plan import validation_plan
+from models.configuration.settings import model_settings
 from models.procedure.analysis_set import resampling_rows
+from models.procedure.landmark_features import as_documents, landmark_features
 from models.procedure.response_model import ResponseModel
 from models.procedure.robustness_splits import resampled, schemes
-from models.settings import model_settings
 from pipeline.console import progress
 from pipeline.project import paths
 from pipeline.project.checkpoints import task_store

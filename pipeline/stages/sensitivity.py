@@ -5,10 +5,10 @@ change, the linear candidate and the rules are cross-validated again, once, and 
 beside.
 """
 
+from models.configuration.plan import validation_plan
+from models.configuration.settings import model_settings
 from models.evaluation.sensitivity import Analysis, sensitivity_runs
-from models.landmark_features import landmark_features
-from models.plan import validation_plan
-from models.settings import model_settings
+from models.procedure.landmark_features import landmark_features
 from pipeline.console import progress
 from pipeline.project import paths
 from pipeline.project.configs import read_eligibility, read_rules

@@ -1,10 +1,10 @@
 """Stage size: is the study large enough to learn, and to validate, a model? Riley's criteria."""
 
-from models.landmark_features import landmark_features
-from models.plan import validation_plan
+from models.configuration.plan import validation_plan
+from models.configuration.settings import model_settings
 from models.procedure.analysis_set import analysis_rows
+from models.procedure.landmark_features import landmark_features
 from models.sample_size.trial import too_small, trial_size
-from models.settings import model_settings
 from pipeline.console import stderr
 from pipeline.project import paths
 from pipeline.project.files import write_json

@@ -9,22 +9,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.landmark_features import as_documents, landmark_features
-from models.plan import validation_plan
+from models.configuration.plan import validation_plan
+from models.configuration.settings import model_settings
 from models.procedure.analysis_set import analysis_rows
+from models.procedure.landmark_features import as_documents, landmark_features
 from models.procedure.resampling import cross_validated, fold_fits, outer_splits, tidy
 from models.procedure.response_model import ResponseModel
 from models.serving import serving
 from models.serving.model_document import model_document, outcome_columns, serving_part
-from models.settings import model_settings
 from pipeline.console import progress
 from pipeline.project import paths
 from pipeline.project.checkpoints import task_store
 from pipeline.project.files import read_yaml, replacing, write_json, write_table
 from pipeline.project.runtime import read_backend
 from pipeline.project.stage import Run, Stage
-from pipeline.project.wording import ESTIMAND
 from pipeline.registry.cards import model_card
+from pipeline.wording import ESTIMAND
 
 STAGE = Stage(
     reads=(

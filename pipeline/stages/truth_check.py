@@ -11,14 +11,14 @@ from typing import Any
 
 import pandas as pd
 
+from models.configuration.plan import validation_plan
+from models.configuration.settings import model_settings
 from models.evaluation.truth import forecasts, in_population, true_values
-from models.landmark_features import landmark_features
-from models.plan import validation_plan
 from models.policy import arms_of, strategy_model
 from models.procedure.analysis_set import analysis_rows, randomised_rows
 from models.procedure.comparators import comparators, rule_input_features
+from models.procedure.landmark_features import landmark_features
 from models.serving.serving import read_model
-from models.settings import model_settings
 from pipeline.project import paths
 from pipeline.project.files import write_json
 from pipeline.project.stage import Run, Stage

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from models.plan import validation_plan
+from models.configuration.plan import validation_plan
+from models.configuration.settings import model_settings
 from models.procedure.comparators import ArmAndReceptor, RuleInputs, Rules, comparators, rule_input_features
 from models.rules.decisions import decisions, input_levels, known_inputs
 from models.rules.table import BRANCH, INPUT, parse_rules
-from models.settings import model_settings
 from tests.models.rule_tables import ISPY2, cohort, response, rules, sample, tables
 from tests.patients import feature
 

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from features.errors import UserError
-from models.plan import validation_plan
-from models.settings import BoostingCandidate, LogisticCandidate, model_settings
+from models.configuration.plan import validation_plan
+from models.configuration.settings import BoostingCandidate, LogisticCandidate, model_settings
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PLAN: dict[str, Any] = yaml.safe_load((CONFIGS / "validation.yaml").read_text(encoding="utf-8"))

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.landmark_features import as_documents
+from models.configuration.settings import EncodingSettings, LogisticCandidate, ProcedureSettings
 from models.procedure.encoding import learn_encoding
 from models.procedure.imputation import ImputedModel, residuals, rubin
+from models.procedure.landmark_features import as_documents
 from models.procedure.response_model import ResponseModel
 from models.serving.serving import PcrModel
-from models.settings import EncodingSettings, LogisticCandidate, ProcedureSettings
 from tests.patients import feature
 
 FEATURES = [feature("a"), feature("b")]

@@ -2,7 +2,7 @@
 
 import json
 
-from models.landmark_features import as_documents, landmark_features
+from models.procedure.landmark_features import as_documents, landmark_features
 
 ENTRY = {
     "name": "hr", "domain": "pathology", "kind": "categorical", "unit": "", "known_at": "baseline",

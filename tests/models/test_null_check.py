@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.configuration.plan import validation_plan
+from models.configuration.settings import ProcedureSettings
 from models.evaluation.null_check import null_check, permuted_aucs
-from models.plan import validation_plan
 from models.procedure.backends import Backend
-from models.settings import ProcedureSettings
 from tests.patients import FEATURES, LINEAR, SETTINGS, patients
 
 PLAN: dict[str, Any] = {"folds": 2, "inner_folds": 2, "permutations": 3, "seed": 5}

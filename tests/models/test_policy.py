@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.configuration.settings import EncodingSettings
 from models.policy import (
     Arms,
     Nuisance,
@@ -18,7 +19,6 @@ from models.policy import (
     refuse_later_features,
     strategy_values,
 )
-from models.settings import EncodingSettings
 from tests.patients import feature
 
 REFERENCE = Path(__file__).parents[1] / "reference"

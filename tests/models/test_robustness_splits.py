@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from models.plan import ResamplingPlan
+from models.configuration.plan import ResamplingPlan
 from models.procedure.robustness_splits import schemes
 
 PLAN = ResamplingPlan(bootstrap=3, centres_left_out_at=("c2",), temporal_share=0.5)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.landmark_features import as_documents
+from models.procedure.landmark_features import as_documents
 from models.procedure.resampling import TaskResult
 from pipeline.project.checkpoints import FOLDER, TaskStore, run_digest
 from tests.patients import FEATURES, SETTINGS, patients
@@ -23,7 +23,7 @@ import hashlib, json, sys, time
 from dataclasses import asdict
 from pathlib import Path
 import pipeline
-from models.landmark_features import as_documents
+from models.procedure.landmark_features import as_documents
 from models.procedure.response_model import ResponseModel
 from models.procedure.resampling import cross_validate, outcome_strata, stratified_splits
 from pipeline.project.checkpoints import TaskStore, run_digest

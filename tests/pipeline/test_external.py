@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from features.errors import UserError
+from models.configuration.plan import validation_plan
+from models.configuration.settings import EncodingSettings, LogisticCandidate, ProcedureSettings
 from models.evaluation.external import (
     ExternalError,
     Recalibration,
@@ -15,10 +17,8 @@ from models.evaluation.external import (
     validate_externally,
 )
 from models.measures.evaluate import evaluate
-from models.plan import validation_plan
 from models.procedure.response_model import ResponseModel
 from models.serving.serving import read_model
-from models.settings import EncodingSettings, LogisticCandidate, ProcedureSettings
 from pipeline.commands.validate import print_validation, remarks
 from pipeline.project.files import write_json
 from pipeline.registry.external_validation import cohort_rows

@@ -10,11 +10,11 @@ import pytest
 
 from features.errors import PipelineFault
 from pipeline.commands.run import _reason
-from pipeline.project import former_results
-from pipeline.project.dvc_process import STAGE, STATUS
-from pipeline.project.lifeline import watch
-from pipeline.project.run_lock import LOCK, RunLockError, run_lock
-from pipeline.project.supervisor import Failure
+from pipeline.workspace import former_results
+from pipeline.workspace.dvc_process import STAGE, STATUS
+from pipeline.workspace.lifeline import watch
+from pipeline.workspace.run_lock import LOCK, RunLockError, run_lock
+from pipeline.workspace.supervisor import Failure
 
 ROOT = Path(__file__).parents[2]
 METRICS, LOCKED = Path("artifacts/b/metrics/c2.json"), Path("dvc.lock")

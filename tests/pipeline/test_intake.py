@@ -15,9 +15,9 @@ from pipeline.intake import preflight
 from pipeline.intake.new_study import NewStudyError, new_study
 from pipeline.intake.pages import problem_rows, write_problems
 from pipeline.intake.study_reference import reference
-from pipeline.project import study
 from pipeline.project.files import read_yaml, write_tables
 from pipeline.sources.mapped import check_study_file
+from pipeline.workspace import study
 from tests.pipeline.formats import CONFIGS, CONTRACT, ROOT, STUDY, study_of
 
 

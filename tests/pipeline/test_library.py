@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from models.description.kinetics import monthly_change
 from pipeline.cli import app
-from pipeline.project import study
 from pipeline.project.files import read_yaml
 from pipeline.sources.mapped import check_study_file
 from pipeline.sources.mapping.study_file import StudyFileError
 from pipeline.sources.simulation.settings import read_settings
 from pipeline.sources.simulator import simulate
+from pipeline.workspace import study
 from tests.pipeline.formats import CONFIGS, ROOT
 
 Tables = dict[str, pd.DataFrame]

@@ -17,12 +17,11 @@ from hypothesis import strategies as st
 
 from models.explanation.out_of_fold import rank_scale
 from models.explanation.summary import summarise
-from models.landmark_features import landmark_features
+from models.procedure.landmark_features import landmark_features
 from pipeline.commands.patient_report import PatientViewError, print_patient
 from pipeline.project.estimates import Estimate, Measures, parse_estimate
 from pipeline.project.files import read_yaml
 from pipeline.project.settings import parse_settings
-from pipeline.project.wording import SIMULATED
 from pipeline.report.landmark_page import Landmark, MismatchError, landmark_page
 from pipeline.report.page import measure
 from pipeline.report.points import evenly, swarm_points
@@ -30,6 +29,7 @@ from pipeline.report.results import Comparison, Declared
 from pipeline.report.settings import ChecklistItem, PageSettings
 from pipeline.report.study.page import AUTHORS, checklist, difference_points, difference_rows, flow_rows
 from pipeline.report.tables import Privacy
+from pipeline.wording import SIMULATED
 
 FORBIDDEN = re.compile(
     r"\b(drives?|driving|causes?|effects? of|recommended|optimal|best regimen)\b", re.IGNORECASE

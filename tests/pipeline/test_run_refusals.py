@@ -12,7 +12,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from pipeline.commands import ctdna_reference, intake, registry, run
-from pipeline.project.root import user_path
+from pipeline.workspace.root import user_path
 from tests.toy import A, B, ToyProject, made
 
 # Stands for a disk on which nothing can be written any more, in the processes of one command.

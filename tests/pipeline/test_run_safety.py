@@ -79,7 +79,7 @@ def test_where_the_supervisor_is_killed_too_the_next_run_brings_former_results_b
     copied.trouble(compare="wait")
     process = copied.start("run", "--study", B)
     copied.wait_for_stage()
-    supervisor = next(pid for pid, command in copied.processes().items() if "project.supervisor" in command)
+    supervisor = next(pid for pid, command in copied.processes().items() if "workspace.supervisor" in command)
     os.kill(supervisor, signal.SIGKILL)
     kill(process)
     copied.wait_for_end()

@@ -13,7 +13,7 @@ import pytest
 from features.contract import ContractError
 from models.evaluation.coverage import covered, trial_rows
 from models.evaluation.truth import in_population
-from models.landmark_features import as_documents
+from models.procedure.landmark_features import as_documents
 from pipeline.project.files import read_json, read_yaml, write_json
 from pipeline.simulation_checks import populations
 from pipeline.simulation_checks.attainable import flexible_auc

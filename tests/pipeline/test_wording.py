@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.project import wording
+from pipeline import wording
 
 ROOT = Path(__file__).parents[2]
 SENTENCES = {name: text for name, text in vars(wording).items() if name.isupper()}

@@ -26,11 +26,11 @@ from pipeline.intake.pages import write_problems
 from pipeline.intake.preflight import GENES, checked
 from pipeline.project.configs import read_feature_settings
 from pipeline.project.files import read_yaml, replacing, write_json, write_table, write_text
-from pipeline.project.study import DATA, StudyError, study_file
 from pipeline.sources.ingest import Ingested
 from pipeline.sources.mapped import source_files
 from pipeline.sources.mapping.study_file import NO_OUTCOME
 from pipeline.sources.simulation.settings import read_settings
+from pipeline.workspace.study import DATA, StudyError, study_file
 
 SETTINGS = Path("configs/library.yaml")
 FEATURES = Path("configs/features.yaml")

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.project.estimates import Estimate, Measures
-from pipeline.project.wording import OUT_OF_FOLD
 from pipeline.report.drawing import Spec
 from pipeline.report.results import MODEL, RULES
 from pipeline.report.tables import Table
+from pipeline.wording import OUT_OF_FOLD
 
 ALL = "all"
 NAMES = {

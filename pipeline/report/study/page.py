@@ -10,7 +10,6 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
 from pipeline.project.estimates import Measures
-from pipeline.project.wording import ESTIMAND
 from pipeline.report.artifacts import Description, FeatureList, Flow, Study
 from pipeline.report.drawing import Spec
 from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_links, render
@@ -28,6 +27,7 @@ from pipeline.report.study.table_one import table_one_part
 from pipeline.report.study.toxicity import toxicity_part
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
+from pipeline.wording import ESTIMAND
 
 ALL = "all arms"
 # Measures of which a larger value is better; of all others a smaller one.

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from pipeline.project.wording import OUT_OF_FOLD
 from pipeline.report.drawing import Spec
 from pipeline.report.page import domain_name, measure
 from pipeline.report.results import MODEL, Comparison, Results
 from pipeline.report.study.common import NAMES, Part, about, interval_row, of_model
 from pipeline.report.study_charts import benefit_chart, calibration_chart, forest_chart
 from pipeline.report.tables import Table
+from pipeline.wording import OUT_OF_FOLD
 
 DECISION_TITLES = {
     "de_escalation": "de-escalation, the event is pCR",

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.console import stderr
-from pipeline.project.former_results import restored
-from pipeline.project.lifeline import watch
+from pipeline.workspace.former_results import restored
+from pipeline.workspace.lifeline import watch
 
-MODULE = "pipeline.project.supervisor"
+MODULE = "pipeline.workspace.supervisor"
 SECONDS_TO_END = 20
 """What DVC has for its own end, once its stages were ended; then it is killed."""
 
@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
     lifeline, report, lock = (int(word) for word in arguments[:3])
     held, hold = os.pipe()
     process = subprocess.Popen(  # noqa: S603 - our own interpreter
-        [sys.executable, "-m", "pipeline.project.dvc_process", str(held), str(report), *arguments[3:]],
+        [sys.executable, "-m", "pipeline.workspace.dvc_process", str(held), str(report), *arguments[3:]],
         pass_fds=(held, report, lock),
         process_group=0,
     )

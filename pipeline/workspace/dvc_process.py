@@ -1,8 +1,8 @@
 """DVC as `pcr run` starts it: it ends with its stages, and when the process above it is gone.
 
-`python -m pipeline.project.dvc_process LIFELINE REPORT ARGUMENT...` runs `dvc ARGUMENT...`. DVC is the first
-of a process group that holds its stages. SIGTERM ends them all: the stages at once, DVC as on Ctrl-C, with
-its locks released. Ctrl-C itself would make every stage, and each of its processes, print its stack.
+`python -m pipeline.workspace.dvc_process LIFELINE REPORT ARGUMENT...` runs `dvc ARGUMENT...`. DVC is the
+first of a process group that holds its stages. SIGTERM ends them all: the stages at once, DVC as on Ctrl-C,
+with its locks released. Ctrl-C itself would make every stage, and each of its processes, print its stack.
 
 What DVC has to say of a failure goes as JSON to the descriptor REPORT, for one message to be made of it.
 """
@@ -16,7 +16,7 @@ import sys
 from types import FrameType
 
 from pipeline.console import causes, storage_problem
-from pipeline.project.lifeline import watch
+from pipeline.workspace.lifeline import watch
 
 STAGE = re.compile(r"failed to reproduce '([^']+)'")
 INTERRUPTED = 130
