@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 READY := .venv/.ready
 
 .DEFAULT_GOAL := run
-.PHONY: help run test browser setup lint null-check kill-test fault-campaign coverage attainable targets bench latency lock reference
+.PHONY: help run test browser setup lint null-check kill-test fault-campaign reader-campaign coverage attainable targets bench latency lock reference
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
@@ -35,6 +35,9 @@ null-check: $(READY) ## 50 permutations of the outcome at every landmark: no mod
 fault-campaign: $(READY) ## fail, kill and stop runs of one study: no file of another or of its last good results may change
 	python -m tests.fault_campaign 30
 	python -m tests.fault_campaign 30 --pipeline
+
+reader-campaign: $(READY) ## 2,000 files of every format with habits at random, 2,000 damaged ones: read as meant, or refused
+	python -m tests.pipeline.reader_campaign 2000
 
 kill-test: $(READY) ## kill the tracking stage at 50 random points: MLflow must end as after one clean run
 	python -m tests.kill_track 50

@@ -56,8 +56,11 @@ def workbook_cells(path: Path, file: SourceFile, columns: Collection[str]) -> pd
     """Read a sheet with calamine, an engine of its own."""
     import python_calamine  # noqa: PLC0415 - only workbooks need it
 
-    with python_calamine.CalamineWorkbook.from_path(str(path)) as book:
-        rows = book.get_sheet_by_name(str(file.sheet)).to_python(skip_empty_area=False)
+    try:
+        with python_calamine.CalamineWorkbook.from_path(str(path)) as book:
+            rows = book.get_sheet_by_name(str(file.sheet)).to_python(skip_empty_area=False)
+    except python_calamine.CalamineError as error:
+        raise ValueError(str(error)) from error
     texts = ([_text(cell) for cell in row] for row in rows[file.skip_rows :])
     return _chosen((row for row in texts if any(row)), columns)
 
