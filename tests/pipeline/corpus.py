@@ -7,11 +7,13 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import cyvcf2
 import numpy as np
+import openpyxl
 import pandas as pd
 
 from pipeline.sources.formats.sdtm import read_dataset_json, read_xpt, write_dataset
@@ -287,6 +289,82 @@ def bgzip_of(edit: Callable[[str], str]) -> Change:
     return change
 
 
+def sheet_of(name: str, edit: Callable[[Any], object]) -> Change:
+    """Return the change that edits the sheet of a workbook."""
+
+    def change(folder: Path) -> None:
+        book = openpyxl.load_workbook(folder / name)
+        edit(book.active)
+        book.save(folder / name)
+
+    return change
+
+
+def _put(value: str) -> Callable[[Any], None]:
+    def edit(sheet: Any) -> None:
+        sheet["C2"] = value
+
+    return edit
+
+
+def _column_of(sheet: Any, name: str) -> int:
+    return next(int(cell.column) for cell in sheet[1] if cell.value == name)
+
+
+def _per_cent(sheet: Any) -> None:
+    cell = sheet.cell(2, _column_of(sheet, "LOD"))
+    cell.value, cell.number_format = 0.001, "0.0%"
+
+
+def _hidden(sheet: Any) -> None:
+    sheet.row_dimensions[3].hidden = True
+
+
+def _dated(sheet: Any) -> None:
+    sheet.cell(2, _column_of(sheet, "Lesion")).value = date(2026, 5, 3)
+
+
+def _swallowing(text: str) -> str:
+    lines = text.split("\n")
+    lines[2] = lines[2][: lines[2].rindex(",") + 1] + '"begins'
+    lines[3] += '"'
+    return "\n".join(lines)
+
+
+def _with_column(name: str) -> Callable[[str], str]:
+    def edit(text: str) -> str:
+        first, *rest = text.rstrip("\n").split("\n")
+        return "\n".join([f"{first},{name}", *(f"{line},site" for line in rest)]) + "\n"
+
+    return edit
+
+
+def on_dictionary(separator: str) -> Change:
+    """Return the change that writes REDCap's dictionary with another separator."""
+
+    def change(folder: Path) -> None:
+        path = folder / "redcap_dictionary.csv"
+        load(path).to_csv(path, index=False, sep=separator)
+
+    return change
+
+
+def _in_cm(frame: pd.DataFrame) -> pd.DataFrame:
+    at = frame.index[(frame["TRTESTCD"] == "LDIAM") & frame["TRSTRESN"].notna()]
+    frame.loc[at, "TRSTRESU"] = "mm"
+    frame.loc[at[0], "TRSTRESU"] = "cm"
+    frame.loc[at[0], "TRSTRESN"] = frame.loc[at[0], "TRSTRESN"] / 10
+    return frame
+
+
+def _below(frame: pd.DataFrame) -> pd.DataFrame:
+    at = frame.index[(frame["TRTESTCD"] == "LDIAM") & frame["TRSTRESN"].notna()][0]
+    frame["TRSTRESC"] = ""
+    frame.loc[at, "TRSTRESC"] = "<3"
+    frame.loc[at, "TRSTRESN"] = np.nan
+    return frame
+
+
 def _tabular(name: str, places: dict[str, Place], study: dict[str, Any]) -> list[Fault]:
     """Return the faults that every tabular format can have."""
     base = {key: place[0] for key, place in places.items()}
@@ -399,6 +477,26 @@ def _own() -> list[Fault]:
         ("CSV", "the diameters of one centre in cm", centre_in_cm, "warned", ("diameter_mm", "centre_in_another_unit", "cm, not mm")),
         ("CSV", "a byte order mark", bytes_of("subjects.csv", lambda b: b"\xef\xbb\xbf" + b), "same", ()),
         ("CSV", "leading zeros lost in all ids", text_of("surgery.csv", lambda t: t.replace("NCT07239271-00", "NCT07239271-")), "refused", ("surgery.csv", "none of its")),
+        ("CSV", "a row with fewer cells", text_of("surgery.csv", lambda t: t + "x,x\n"), "refused", ("surgery.csv", "fewer cells", "line")),
+        ("CSV", "a last line that is cut off", text_of("surgery.csv", lambda t: t[:-2]), "refused", ("surgery.csv", "no line end")),
+        ("CSV", "a quoted cell that swallows rows", text_of("surgery.csv", _swallowing), "refused", ("surgery.csv", "quotation mark")),
+        ("CSV", "another encoding", bytes_of("subjects.csv", lambda b: b.decode().encode("utf-16")), "refused", ("subjects.csv", "encoding")),
+        ("CSV", "a zero byte", bytes_of("surgery.csv", lambda b: b[:-5] + b"\0" + b[-5:]), "refused", ("surgery.csv", "zero byte")),
+        ("CSV", "rows without any cell at the end", text_of("surgery.csv", lambda t: t + ",,,,\n\n"), "repaired", ("surgery.csv", "empty_rows")),
+        ("CSV", "lines that end as on old Macintoshes", text_of("surgery.csv", lambda t: t.replace("\n", "\r")), "same", ()),
+        ("CSV", "a number with a sign of per cent", cell(own_places(workbook=False)["vaf"], "2%"), "repaired", ("ctdna_samples.csv", "per_cent")),
+        ("Excel", "a formula without a result", sheet_of("surgery.xlsx", _put("=1+1")), "refused", ("surgery.xlsx", "formulas without a result", "C2")),
+        ("Excel", "an error in a cell", sheet_of("surgery.xlsx", _put("#REF!")), "refused", ("surgery.xlsx", "errors", "C2")),
+        ("Excel", "merged cells", sheet_of("surgery.xlsx", lambda s: s.merge_cells("C2:C4")), "refused", ("surgery.xlsx", "merged", "C2:C4")),
+        ("Excel", "cells shown as per cent", sheet_of("ctdna_samples.xlsx", _per_cent), "repaired", ("ctdna_samples.xlsx", "per_cent")),
+        ("Excel", "a hidden row", sheet_of("surgery.xlsx", _hidden), "repaired", ("surgery.xlsx", "hidden_rows")),
+        ("Excel", "a date in a column of text", sheet_of("lesions.xlsx", _dated), "refused", ("lesions.xlsx", "date where a text belongs")),
+        ("SDTM XPT", "a diameter in cm by its unit", on_file("tr.xpt", _in_cm), "repaired", ("tr.xpt", "unit_converted: from cm to mm")),
+        ("SDTM XPT", "a unit that is unknown", on_file("tr.xpt", lambda f: f.assign(TRSTRESU="furlong")), "refused", ("tr.xpt", "furlong", "must be one of")),
+        ("SDTM XPT", "a result below a limit", on_file("tr.xpt", _below), "repaired", ("tr.xpt", "beyond_limit")),
+        ("REDCap", "a data access group", text_of("redcap.csv", _with_column("redcap_data_access_group")), "same", ()),
+        ("REDCap", "a dictionary with semicolons", on_dictionary(";"), "same", ()),
+        ("REDCap", "a dictionary of 0 bytes", bytes_of("redcap_dictionary.csv", lambda b: b""), "refused", ("redcap_dictionary.csv", "0 bytes")),
         ("Excel", "a workbook that is not there", removed("surgery.xlsx"), "refused", ("surgery.xlsx", "no such file")),
         ("Excel", "a workbook cut off", bytes_of("surgery.xlsx", lambda b: b[:1000]), "refused", ("surgery.xlsx", "cannot be read")),
         ("Excel", "a CSV file named .xlsx", bytes_of("surgery.xlsx", lambda b: b"ID,Done\n"), "refused", ("surgery.xlsx", "cannot be read")),

@@ -1,9 +1,9 @@
 """Files of every tabular format with habits at random, and the same files damaged: read right, or refused.
 
-``python -m tests.pipeline.reader_campaign 2000`` writes 2,000 valid and 2,000 damaged files, seeds 0 to 1,999, and
-prints what became of them. A valid file gives the cells that were meant, or is refused by line, cell or column. A
-damaged one gives what a second reader reads, or is refused; any other error, and any reading that takes more than
-10 seconds, is a fault of the reader.
+``python -m tests.pipeline.reader_campaign 2000`` writes 2,000 valid and 2,000 damaged files, seeds from 0,
+and prints what became of them. A valid file gives the cells that were meant, or is refused by line, cell or
+column. A damaged one gives what a second reader reads, or is refused; any other error, and any reading that
+takes more than 10 seconds, is a fault of the reader.
 """
 
 import csv
@@ -107,6 +107,42 @@ def text(rng: random.Random, folder: Path) -> Made:
     return Made(path, SourceFile(path=name, separator=separator, encoding=used, **settings), cells, habits)
 
 
+def _shown(value: Any, form: str, meant: str) -> Callable[[Any, int, list[str]], None]:
+    """Return the habit of a number that is shown otherwise than stored."""
+
+    def habit(sheet: Any, at: int, row: list[str]) -> None:
+        cell = sheet.cell(at, 2)
+        cell.number_format, cell.value = form, value
+        row[1] = meant
+
+    return habit
+
+
+def _number_as_text(sheet: Any, at: int, row: list[str]) -> None:
+    if row[1]:
+        sheet.cell(at, 2).value = row[1]
+
+
+def _empty_rows(sheet: Any, at: int, row: list[str]) -> None:
+    del row
+    sheet.append([None])
+    sheet.cell(at + 1, 1).number_format = "0.0"
+    sheet.append([])
+
+
+HABITS: dict[str, Callable[[Any, int, list[str]], None]] = {
+    "": lambda *_: None,
+    "per cent": _shown(0.125, "0.0%", "12.5%"),
+    "zeros": _shown(7, "0000", "0007"),
+    "text": _number_as_text,
+    "hidden": lambda sheet, at, _: setattr(sheet.row_dimensions[at], "hidden", True),
+    "empty": _empty_rows,
+    "formula": _shown("=1+1", "General", ""),
+    "error": _shown("#DIV/0!", "General", ""),
+    "merged": lambda sheet, at, _: sheet.merge_cells(f"B{at}:C{at}"),
+}
+
+
 def workbook(rng: random.Random, folder: Path) -> Made:
     """Write a workbook; some of its habits must be refused."""
     cells, habits, settings = table(rng), [], {}
@@ -129,27 +165,7 @@ def workbook(rng: random.Random, folder: Path) -> Made:
             row[1] = str(int(number)) if number.is_integer() else row[1]
         habit = rng.choice(SHOWN if rng.random() < 0.95 else REFUSED)
         habits.append(habit)
-        cell = sheet.cell(at, 2)
-        if habit == "per cent" and row[1]:
-            cell.number_format, cell.value = "0.0%", 0.125
-            row[1] = "12.5%"
-        elif habit == "zeros":
-            cell.number_format, cell.value = "0000", 7
-            row[1] = "0007"
-        elif habit == "text" and row[1]:
-            cell.value = row[1]
-        elif habit == "hidden":
-            sheet.row_dimensions[at].hidden = True
-        elif habit == "formula":
-            cell.value = "=1+1"
-        elif habit == "error":
-            cell.value = "#DIV/0!"
-        elif habit == "merged":
-            sheet.merge_cells(start_row=at, end_row=at, start_column=2, end_column=3)
-        elif habit == "empty":
-            sheet.append([None])
-            sheet.cell(at + 1, 1).number_format = "0.0"
-            sheet.append([])
+        HABITS[habit](sheet, at, row)
     path = folder / "a.xlsx"
     book.save(path)
     return Made(path, SourceFile(path=path.name, sheet=sheet.title, **settings), cells, habits)

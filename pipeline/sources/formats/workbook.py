@@ -79,9 +79,9 @@ def open_book(path: Path) -> Book:
 
 
 def _load(path: Path, *, results: bool) -> Workbook:
-    with warnings.catch_warnings():
+    with path.open("rb") as stream, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="openpyxl")  # they are about styles and drop-down lists
-        return openpyxl.load_workbook(path, data_only=results)
+        return openpyxl.load_workbook(stream, data_only=results)
 
 
 def read_sheet(book: Book, file: SourceFile) -> Grid:
