@@ -24,6 +24,8 @@ TRACEBACK = "PCR_TRACEBACK"
 PIPE_WIDTH = 110
 FAULT = 70
 """Exit code of a fault of the pipeline (EX_SOFTWARE of sysexits)."""
+INTERRUPTED = 130
+"""A shell's exit code of a command that Ctrl-C ended."""
 FAULT_TEXT = (
     "a fault of the pipeline, not of its input; please report it. PCR_TRACEBACK=1 before the command shows "
     "the whole trace, which may hold patients' values."
@@ -50,6 +52,9 @@ def reported_errors() -> Iterator[None]:
     """Turn what the pipeline refuses into one message and exit code 1, and a fault of its own into 70."""
     try:
         yield
+    except KeyboardInterrupt:
+        stderr().print("[bold red]Stopped[/] by Ctrl-C.")
+        sys.exit(INTERRUPTED)
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise

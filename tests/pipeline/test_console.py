@@ -44,3 +44,9 @@ def test_a_stage_tells_an_error_that_nothing_catches_without_its_message() -> No
     assert "Failed. ValueError at" in done.stderr
     assert SECRET not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_before_a_run_has_begun_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped, reported_errors():
+        raise KeyboardInterrupt
+    assert (stopped.value.code, capsys.readouterr().err) == (130, "Stopped by Ctrl-C.\n")
