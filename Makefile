@@ -38,6 +38,7 @@ fault-campaign: $(READY) ## fail, kill and stop runs of one study: no file of an
 
 reader-campaign: $(READY) ## 2,000 files of every format with habits at random, 2,000 damaged ones: read as meant, or refused
 	python -m tests.pipeline.reader_campaign 2000
+	python -m tests.pipeline.variant_campaign 2000
 
 kill-test: $(READY) ## kill the tracking stage at 50 random points: MLflow must end as after one clean run
 	python -m tests.kill_track 50

@@ -6,6 +6,7 @@ They are warnings, but for a call that the sample's panel cannot have made.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from features.affected_rows import AffectedRows
@@ -176,12 +177,16 @@ def _per_cents(samples: pd.DataFrame, variants: pd.DataFrame | None) -> pd.Serie
 
 def _off_panel(samples: pd.DataFrame, variants: pd.DataFrame) -> pd.Series:
     """Return True for calls in a gene that their sample's panel does not list; without a list for none."""
-    panels = samples.dropna(subset=["sample_id", "panel_genes"]).drop_duplicates("sample_id")
-    panel = variants["sample_id"].map(panels.set_index("sample_id")["panel_genes"]).astype("str")
+    listed = samples.dropna(subset=["sample_id", "panel_genes"]).drop_duplicates("sample_id")
     off = pd.Series(data=False, index=variants.index)
-    for genes, calls in variants.groupby(panel)["gene"]:
-        listed = {gene for gene in calls.dropna().unique() if panel_covers(pd.Series([genes]), [gene])[0]}
-        off[calls.index] = calls.notna() & ~calls.isin(listed)
+    if listed.empty or variants.empty:
+        return off
+    sample = pd.Index(listed["sample_id"]).get_indexer(pd.Index(variants["sample_id"]))
+    panel, panels = pd.factorize(listed["panel_genes"])
+    gene, genes = pd.factorize(variants["gene"])
+    covers = np.column_stack([panel_covers(pd.Series(panels), [name]) for name in genes])
+    called = (sample >= 0) & (gene >= 0)
+    off[called] = ~covers[panel[sample[called]], gene[called]]
     return off
 
 

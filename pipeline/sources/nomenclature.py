@@ -39,7 +39,8 @@ def with_current_names(
     """
     between = 0
     if GENE in frame:
-        outside = frame[GENE].str.lower().isin(BETWEEN_GENES)
+        names = frame[GENE].dropna().unique()
+        outside = frame[GENE].isin([name for name in names if name.lower() in BETWEEN_GENES])
         between, frame = int(outside.sum()), frame[~outside]
         frame = frame.assign(**{GENE: _genes(frame, places[GENE], reader)})
     if PANEL in frame:
@@ -60,11 +61,20 @@ def panels_of(samples: pd.DataFrame | None) -> dict[str, frozenset[str]]:
 def _genes(frame: pd.DataFrame, place: Place, reader: Reader) -> pd.Series:
     genes, cells = gene_list(), frame[GENE]
     symbols = {text: genes.resolve(text) for text in cells.dropna().unique()}
-    rules = cells.map({text: symbol.rule for text, symbol in symbols.items()})
-    _refuse_dates(rules == "ambiguous_date", frame, place)
-    for rule, rows in rules.value_counts().sort_index().items():
-        _report(str(rule), int(rows), place, reader)
-    return cells.map({text: symbol.text for text, symbol in symbols.items()}).astype("str")
+    by_rule: dict[str, list[str]] = {}
+    for text, symbol in symbols.items():
+        if symbol.rule is not None:
+            by_rule.setdefault(symbol.rule, []).append(text)
+    _refuse_dates(cells.isin(by_rule.get("ambiguous_date", [])), frame, place)
+    for rule in sorted(by_rule):
+        _report(rule, int(cells.isin(by_rule[rule]).sum()), place, reader)
+    return _renamed(cells, {text: _text(symbol) for text, symbol in symbols.items()})
+
+
+def _renamed(cells: pd.Series, names: Mapping[str, str]) -> pd.Series:
+    if all(name == text for text, name in names.items()):
+        return cells
+    return cells.map(names).astype("str")
 
 
 def _panels(cells: pd.Series, place: Place, reader: Reader) -> pd.Series:
@@ -87,7 +97,7 @@ def _panels(cells: pd.Series, place: Place, reader: Reader) -> pd.Series:
             place,
             reader,
         )
-    return cells.map(panels).astype("str")
+    return _renamed(cells, panels)
 
 
 def _text(symbol: Symbol) -> str:
@@ -105,7 +115,6 @@ def _report(rule: str, rows: int, place: Place, reader: Reader) -> None:
 
 
 def _refuse_dates(rows: pd.Series, frame: pd.DataFrame, place: Place) -> None:
-    rows = rows.fillna(value=False).astype(bool)
     if not rows.any():
         return
     ids = next((frame.loc[rows, c] for c in ("sample_id", "usubjid") if c in frame), pd.Series(dtype="str"))
@@ -120,5 +129,6 @@ def _refuse_dates(rows: pd.Series, frame: pd.DataFrame, place: Place) -> None:
 def _changes(cells: pd.Series, place: Place, reader: Reader) -> pd.Series:
     short = {text: short_protein_change(text) for text in cells.dropna().unique()}
     changed = [text for text, change in short.items() if change != text]
-    reader.note(*place, "short_hgvs: protein change in short form", int(cells.isin(changed).sum()))
-    return cells.map(short).astype("str")
+    if changed:
+        reader.note(*place, "short_hgvs: protein change in short form", int(cells.isin(changed).sum()))
+    return _renamed(cells, short)

@@ -47,10 +47,11 @@ def with_counts(frame: pd.DataFrame, where: str, missing: Collection[str]) -> tu
 
 
 def _whole_numbers(cells: pd.Series, column: str, where: str, missing: Collection[str]) -> pd.Series:
-    text = as_text(cells).fillna("")
-    filled = ~text.isin([*NO_COUNT, *missing])
-    numbers = pd.to_numeric(text.where(filled), errors="coerce").astype("float64")
-    wrong = int((filled & ~((numbers >= 0) & (numbers % 1 == 0))).sum())
+    numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
+    if missing:
+        numbers = numbers.mask(as_text(cells).isin(missing))
+    others = cells[~((numbers >= 0) & (numbers == np.floor(numbers)) & np.isfinite(numbers))]
+    wrong = int((~as_text(others).fillna("").isin([*NO_COUNT, *missing])).sum())
     if wrong:
         raise SourceError(
             f"{where}: {wrong} cells of column {column} are no whole numbers from 0; correct them"
