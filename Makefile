@@ -6,6 +6,8 @@ PROFILE ?=
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 READY := .venv/.ready
+# Checks that take minutes to hours, in a graph of their own: `dvc status` says which of them are out of date.
+CHECKS := pipeline/simulation_checks/dvc.yaml
 
 .DEFAULT_GOAL := run
 .PHONY: help run test browser setup lint null-check kill-test fault-campaign reader-campaign coverage attainable targets bench latency lock reference
@@ -43,18 +45,14 @@ reader-campaign: $(READY) ## 2,000 files of every format with habits at random, 
 kill-test: $(READY) ## kill the tracking stage at 50 random points: MLflow must end as after one clean run
 	python -m tests.kill_track 50
 
-SIMULATED_STUDY = --study configs/studies/nct07239271.yaml --configs configs \
-	--features artifacts/nct07239271/features
-
 coverage: $(READY) ## do the intervals cover? 1,200 simulated trials (hours; resumable), into docs/
-	python -m pipeline.simulation_checks.coverage $(SIMULATED_STUDY) --work .pcr/coverage \
-		--out docs/coverage.json --page docs/coverage.md
+	dvc repro --single-item $(CHECKS):coverage
 
 attainable: $(READY) ## the best attainable AUC of the simulation, approximately, into docs/
-	python -m pipeline.simulation_checks.attainable $(SIMULATED_STUDY) --settings configs/coverage.yaml --out docs/attainable.json
+	dvc repro --single-item --force $(CHECKS):attainable
 
 targets: $(READY) ## which published figures a large simulated cohort reproduces, into docs/
-	python -m pipeline.simulation_checks.targets --simulation configs/simulation.yaml --page docs/simulation-targets.md
+	dvc repro --single-item $(CHECKS):targets
 
 # Matrix products of one thread, as the pipeline and `pcr serve` have them.
 bench: export OPENBLAS_NUM_THREADS := 1
