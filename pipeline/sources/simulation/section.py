@@ -1,7 +1,7 @@
 """What the sections of configs/simulation.yaml are made of: kinds of numbers, names, spans of days.
 
-Names ending in ``_share`` are probabilities, in ``_mm`` mm, in ``_days`` days; ``..._logit`` and effects of
-regimens are log-odds. Sources stand beside the numbers, in the file and in the tables of configs/simulation/.
+Names ending in ``_share`` are probabilities, in ``_mm`` mm, in ``_days`` days; ``..._logit`` and shifts by
+regimen are log-odds. Sources stand beside the numbers, in the file and in the tables of configs/simulation/.
 """
 
 from collections.abc import Iterator
