@@ -170,6 +170,8 @@ class _Cells:
     def _shown(self, cell: Any, value: float, stored: str) -> str:
         if abs(value) >= MAX_EXACT_NUMBER:
             self._mark("long_number", cell)
+        if not cell.has_style:  # most cells have none, and to look for a format takes time
+            return stored
         form = str(cell.number_format)
         if "%" in LITERALS.sub("", form):
             self._mark("per_cent", cell)
@@ -241,7 +243,8 @@ def _frame_doubts(
     for column in sorted(hidden):
         if 1 <= column <= len(headings):
             yield _doubt(headings[column - 1], "hidden_column", [get_column_letter(column)], len(body))
-    rows = [row[0].row for row in body if sheet.row_dimensions[row[0].row].hidden]
+    hidden_rows = {at for at, dimension in sheet.row_dimensions.items() if dimension.hidden}
+    rows = [row[0].row for row in body if row[0].row in hidden_rows]
     if rows:
         yield _doubt(None, "hidden_rows", [str(row) for row in rows])
 
