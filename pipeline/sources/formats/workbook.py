@@ -5,10 +5,12 @@ a doubt with its address; what is stored in another way than shown (per cent, le
 """
 
 import datetime as dt
+import gc
 import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -62,6 +64,18 @@ class Book:
     def starts_1904(self) -> bool:
         """Whether its days are counted from 1904, as old Macintosh workbooks do."""
         return bool(self.cells.epoch.year == 1904)
+
+
+@contextmanager
+def collection_paused() -> Iterator[None]:
+    """Pause the search for garbage: among a workbook's many live cells it takes a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def open_book(path: Path) -> Book:

@@ -34,7 +34,7 @@ from pipeline.sources.formats.sdtm import (
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.formats.text import read_text
 from pipeline.sources.formats.variants import called_origin, filtered
-from pipeline.sources.formats.workbook import Book, open_book, read_sheet
+from pipeline.sources.formats.workbook import Book, collection_paused, open_book, read_sheet
 
 UNREADABLE = (
     OSError, ValueError, LookupError, ImportError, BadZipFile, ParseError, zlib.error, PyreadstatError,
@@ -292,9 +292,10 @@ class Reader:
             return Grid(read_dataset_json(path))
         if file.is_text:
             return read_text(path, file, label)
-        if file.path not in self._books:
-            self._books[file.path] = open_book(path)
-        return read_sheet(self._books[file.path], file)
+        with collection_paused():
+            if file.path not in self._books:
+                self._books[file.path] = open_book(path)
+            return read_sheet(self._books[file.path], file)
 
     def _variants(self, file: SourceFile, columns: Collection[str]) -> pd.DataFrame | None:
         """Return the calls of all VCFs that the path means."""
