@@ -16,6 +16,12 @@ from features.keys import checked_fields, unknown_name
 ADAPTIVE_ONLY = "adaptive_arm"
 NO_OUTCOME = "none"
 DATED_VISITS = "dates"
+DEFAULTS: Mapping[str, Any] = {
+    "simulated": False, "simulations": [], "adaptive_arm": None, "strategies": [], "allocation": None,
+    "regimens": [], "rules": "none", "de_escalated_branches": [], "leakage_acknowledged": "",
+    "response_counts": "recorded", "waivers": [], "standards": [], "mapping": None,
+}  # fmt: skip
+"""Keys that a study file may leave out, and what they then say."""
 
 
 class LandmarkError(UserError):
@@ -74,10 +80,10 @@ class PrimaryComparison:
     """The one comparison that is not descriptive; `arm` is None where all arms count."""
 
     landmark: str
-    arm: str | None
-    metric: str
-    model: str
-    against: str
+    arm: str | None = None
+    metric: str = "log_loss"
+    model: str = "chosen"
+    against: str = "rules"
 
 
 @dataclass(frozen=True)
@@ -259,6 +265,17 @@ class Study:
     def with_visits(self, visits: Sequence[str]) -> "Study":
         """Return the study with these visits in order of time."""
         return Study({**self.document, "visits": list(visits)})
+
+
+def with_defaults(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a study file with all its keys: those that it leaves out follow behind, as `DEFAULTS` says.
+
+    Examples
+    --------
+    >>> with_defaults({"study": "a", "rules": "mine"})["rules"], with_defaults({"study": "a"})["rules"]
+    ('mine', 'none')
+    """
+    return {**document, **{key: value for key, value in DEFAULTS.items() if key not in document}}
 
 
 def parse_study(document: Mapping[str, Any]) -> Study:

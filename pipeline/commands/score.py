@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from features.errors import UserError
-from features.study import parse_study
+from features.study import parse_study, with_defaults
 from models.rules.table import BRANCH
 from models.serving.serving import PcrModel
 from pipeline.console import stdout
@@ -106,7 +106,7 @@ def rows_of(folder: Path, model: PcrModel) -> pd.DataFrame:
     ValueError
         If the tables break the contract, or nobody is at risk at the model's landmark.
     """
-    study = parse_study(read_yaml(study_file(model.document["study"])))
+    study = parse_study(with_defaults(read_yaml(study_file(model.document["study"]))))
     by = read_preparation(study, CONFIGS)
     raw = _tables(folder, list(by.contract))
     raw.setdefault("surgery", _not_due(raw["subjects"]))

@@ -5,7 +5,7 @@ from pathlib import Path
 from features.cohort import build_cohort
 from features.contract import ContractError
 from features.errors import UserError
-from features.study import parse_study
+from features.study import parse_study, with_defaults
 from pipeline.console import stderr
 from pipeline.project.configs import read_contract, read_eligibility, read_identifiers, read_rules
 from pipeline.project.files import read_yaml, require_outcome, write_table
@@ -62,8 +62,9 @@ def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
     ValueError
         If the study file, the contract or the outcome is not in order.
     """
-    study = parse_study(read_yaml(study_file(name)))
-    check_study_file(study.document)
+    document = read_yaml(study_file(name))
+    check_study_file(document)
+    study = parse_study(with_defaults(document))
     if Path(study.source).suffix == ".yaml":
         if source is not None:
             raise StudyError(f"study {name} is simulated: run it without SOURCE")

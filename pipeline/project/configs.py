@@ -10,7 +10,7 @@ from features.contract import Contract, parse_contract
 from features.eligibility import Criterion, parse_eligibility
 from features.identifiers import IdentifierPatterns, parse_identifiers
 from features.settings import FeatureSettings, parse_feature_settings
-from features.study import Study, parse_study
+from features.study import Study, parse_study, with_defaults
 from pipeline.project.files import read_study, read_yaml
 
 
@@ -58,4 +58,4 @@ def typed_study(path: Path) -> Study:
     UserError
         If it is not YAML, or the study has no outcome: it is never pooled with models of pCR.
     """
-    return parse_study(read_study(path))
+    return parse_study(with_defaults(read_study(path)))

@@ -149,7 +149,7 @@ def _require_promotable(subject: Subject, digest: str | None) -> None:
             f"{subject.folder} is not the candidate of {subject.name}: run `pcr run`, or `pcr sync`"
         )
     document = read_json(subject.folder / "model.json")
-    if document["simulated"] and not read_yaml(study_file(subject.study))["simulated"]:
+    if document["simulated"] and not read_yaml(study_file(subject.study)).get("simulated"):
         raise PromotionError(
             f"{subject.name} was learned from simulated patients: it can never be champion of a real study"
         )

@@ -17,6 +17,7 @@ ADVICE = {
     "unit_converted": "nothing, if the units are right",
     "unfilled_form": "nothing, if the forms were not filled in",
     "recode_otherwise": "list the texts under `recode`, if they mean something else",
+    "missing_as_level": "name them under `missing` of the file, or in `recode`, if they are not that level",
     "gene_symbol": "nothing, if the current symbol is that of the gene meant",
     "gene_symbol_unknown": "correct the symbol at the source; by another name a gene is not on its panel",
     "gene_symbol_ambiguous": "give the current HGNC symbol, Ensembl id or HGNC id at the source",

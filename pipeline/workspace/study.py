@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from features.errors import UserError
+from features.study import with_defaults
 from pipeline.project.files import read_yaml, replacing, write_text
 
 ACTIVE = Path("configs/study.yaml")
@@ -53,16 +56,16 @@ def active_study() -> str:
 def activate(name: str) -> bool:
     """Make a study the active one, as its file in configs/studies is now; tell whether it was not before.
 
-    configs/study.yaml, which DVC reads, becomes a copy of the study's file. The former study's dvc.lock is
-    set aside, and the new one's put in place where there is one; else the run cache brings back what was
-    computed for it.
+    configs/study.yaml, which DVC reads, becomes a copy of the study's file, with defaults of the keys that it
+    leaves out. The former study's dvc.lock is set aside, and the new one's put in place where there is one;
+    else the run cache brings back what was computed for it.
 
     Raises
     ------
     StudyError
         If the study is unknown, or the copy itself was edited and the edit would be lost.
     """
-    wanted = study_file(name).read_bytes()
+    wanted = _complete(study_file(name))
     current = active_study()
     require_unedited_copy()
     if ACTIVE.read_bytes() != wanted:
@@ -77,6 +80,17 @@ def activate(name: str) -> bool:
     if parked_lock(name).is_file():
         parked_lock(name).replace(LOCK)
     return True
+
+
+def _complete(path: Path) -> bytes:
+    """Return a study file as it stands, and behind it the keys that it leaves out: DVC needs every one."""
+    content = path.read_bytes()
+    document = read_yaml(path)
+    missing = {key: value for key, value in with_defaults(document).items() if key not in document}
+    if not missing:
+        return content
+    text = yaml.safe_dump(missing, sort_keys=False)
+    return content.rstrip() + f"\n\n# Defaults of keys that {path} leaves out.\n{text}".encode()
 
 
 def _release(folder: Path) -> None:
@@ -116,7 +130,7 @@ def require_unedited_copy() -> None:
         raise StudyError(
             f"{ACTIVE} is of a study without a file: to keep it, cp {ACTIVE} {original}; run again"
         )
-    lines = _difference(read_yaml(original), read_yaml(ACTIVE))
+    lines = _difference(with_defaults(read_yaml(original)), with_defaults(read_yaml(ACTIVE)))
     if not lines:
         return
     more = [f"... and {len(lines) - MAX_LINES} more lines"] if len(lines) > MAX_LINES else []

@@ -22,6 +22,7 @@ SHOWN_DATE = r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}:\d{2})?"
 """How the reader of workbooks writes a cell that is formatted as a date."""
 PER_CENT = r"[+-]?\d+(?:\.\d+)?\s*%"
 PARTIAL = r"\d{4}(?:-\d{2})?"
+OFTEN_MISSING = ("na", "n/a", "nan", "null", "none", "unknown", "unk", "missing", "nd", ".", "-", "?")
 Dropped = list[tuple[str, str, str, int, int]]
 """Counts of rows that were left out: a row of `DROPPED_COLUMNS` each."""
 
@@ -429,9 +430,18 @@ def _recoded(
             f"`otherwise`, in the study file"
         )
     if rule.has_otherwise:
-        told = f"recode_otherwise: texts not listed, read as {rule.otherwise or 'empty'}"
+        texts = text[unlisted].nunique()
+        told = f"recode_otherwise: {texts} texts not listed, read as {rule.otherwise or 'empty'}"
         reader.note(file.label, str(rule.source), told, int(unlisted.sum()))
+    if rule.otherwise:
+        unsaid = unlisted & text.str.casefold().isin(OFTEN_MISSING)
+        told = f"missing_as_level: texts that often mean missing, read as {rule.otherwise}"
+        reader.doubt(file.label, str(rule.source), told, int(unsaid.sum()), _ids_of(ids, unsaid))
     return text.map(codes).mask(unlisted, rule.otherwise).astype("str")
+
+
+def _ids_of(ids: pd.Series | None, rows: pd.Series) -> str:
+    return "" if ids is None or not rows.any() else _named(ids[rows])
 
 
 def _named(ids: pd.Series) -> str:

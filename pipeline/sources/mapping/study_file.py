@@ -4,6 +4,7 @@ The models below are the reference of the format; a key that is not here is refu
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -16,6 +17,8 @@ __all__ = ["Calls", "Keep", "Origin", "Pivot", "SourceFile", "StudyFileError", "
 Domain = Literal["clinical", "pathology", "ctdna", "imaging"]
 NO_OUTCOME = "none"
 SHARES_ADD_UP = 1e-9
+UNION_PARTS = ("str", "list[str]", "dict[str,str]", "[key]")
+"""What pydantic adds to the place of a fault: which of several types was tried."""
 
 
 class StudyFileError(UserError):
@@ -140,12 +143,12 @@ class SourceMapping(_Part):
 
 
 class LandmarkPlan(_Part):
-    """What a landmark sees, and when its decision falls (null where the study has no dates)."""
+    """What a landmark sees, and when its decision falls (left out where the study has no dates)."""
 
     visits: list[str]
-    cycles: int | None
-    planned_day: int | None
-    window_days: int | None
+    cycles: int | None = None
+    planned_day: int | None = None
+    window_days: int | None = None
 
 
 Definition = Literal["ypT0/is_ypN0", "ypT0_ypN0", "ypT0/is", "rcb_0_1", "recorded"]
@@ -155,25 +158,31 @@ class Outcome(_Part):
     """The definition of pCR, those of the sensitivity runs, and the reasons for leaving that are non-pCR."""
 
     definition: Definition
-    sensitivity: list[Definition]
-    counted_as_failure: list[str]
+    sensitivity: list[Definition] = []
+    counted_as_failure: list[str] = []
 
 
 class FeatureSettings(_Part):
-    """The feature domains, and for which of them missing results have a state of their own."""
+    """The feature domains, and for which of them missing results have a state of their own (all, if not said).
+
+    `after_baseline: adaptive_arm` says that features after the first landmark are of the adaptive arm alone;
+    `not_planned` names, by domain, the arms that have it at the first visit only.
+    """
 
     domains: list[Domain]
-    state_indicators: dict[Domain, bool]
+    state_indicators: dict[Domain, bool] = {}
+    after_baseline: Literal["adaptive_arm"] | None = None
+    not_planned: dict[Domain, list[str]] = {}
 
 
 class Primary(_Part):
     """The one comparison that is not descriptive."""
 
     landmark: str
-    arm: str | None
-    metric: str
-    model: str
-    against: str
+    arm: str | None = None
+    metric: str = "log_loss"
+    model: str = "chosen"
+    against: str = "rules"
 
 
 class Waiver(_Part):
@@ -247,22 +256,22 @@ class Study(_Source):
     model that looks too good is right, once somebody has looked.
     """
 
-    simulated: bool
-    simulations: list[str]
+    simulated: bool = False
+    simulations: list[str] = []
     arms: list[str] = Field(min_length=1)
-    adaptive_arm: str | None
-    strategies: list[str]
-    allocation: dict[str, float] | None
-    regimens: list[str]
+    adaptive_arm: str | None = None
+    strategies: list[str] = []
+    allocation: dict[str, float] | None = None
+    regimens: list[str] = []
     visits: list[str] = Field(min_length=1)
     landmarks: list[str] = Field(min_length=1)
     schedule: dict[str, LandmarkPlan]
     outcome: Outcome
-    rules: str
-    de_escalated_branches: list[str]
+    rules: str = "none"
+    de_escalated_branches: list[str] = []
     features: FeatureSettings
     primary: Primary
-    leakage_acknowledged: str
+    leakage_acknowledged: str = ""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -289,6 +298,11 @@ def _wrong_arms(study: Study) -> Iterator[str]:
     for arm in (study.adaptive_arm, study.primary.arm):
         if arm is not None and arm not in study.arms:
             yield f"{arm} is not one of `arms`"
+    for domain, arms in study.features.not_planned.items():
+        unknown = [arm for arm in arms if arm not in study.arms]
+        yield from (f"features.not_planned, {domain}: {arm} is not one of `arms`" for arm in unknown)
+    if study.features.after_baseline is not None and study.adaptive_arm is None:
+        yield "`features.after_baseline` is of the adaptive arm, and the study has no `adaptive_arm`"
     if study.adaptive_arm is not None and study.rules == "none":
         yield f"`adaptive_arm` {study.adaptive_arm} follows rules, and `rules` says none: write null"
 
@@ -313,6 +327,23 @@ def _contradictions(study: Study) -> Iterator[str]:
         yield "`mapping` is for studies with files, and they need one"
 
 
+def _fault_lines(error: ValidationError) -> Iterator[str]:
+    """Yield a line for each fault; texts that YAML reads otherwise because they stand unquoted share one."""
+    unquoted: dict[str, list[str]] = {}
+    for fault in error.errors(include_url=False, include_context=False):
+        if isinstance(fault["input"], bool | date):
+            keys = [str(part) for part in fault["loc"] if part not in UNION_PARTS]
+            unquoted.setdefault(".".join(keys[:-1]) or "the file", []).append(keys[-1])
+            continue
+        place = ".".join(map(str, fault["loc"])) or "the file"
+        yield f"- {place}: {fault['msg'].removeprefix('Value error, ')}"
+    for place, keys in unquoted.items():
+        yield (
+            f"- {place} ({', '.join(dict.fromkeys(keys))}): must be text, but without quotation marks YAML "
+            f'reads Yes, No, on and off as true and false, and 2025-01-31 as a date; write "Yes", "No" ...'
+        )
+
+
 def check_study_file(study: Mapping[str, Any] | None) -> Study | Library:
     """Check what a study file says (None where it is empty), and return it with types.
 
@@ -326,9 +357,6 @@ def check_study_file(study: Mapping[str, Any] | None) -> Study | Library:
         kind = Library if (study or {}).get("outcome") == NO_OUTCOME else Study
         return kind.model_validate(study or {})
     except ValidationError as error:
-        lines = []
-        for fault in error.errors(include_url=False, include_input=False, include_context=False):
-            place = ".".join(map(str, fault["loc"])) or "the file"
-            lines.append(f"- {place}: {fault['msg'].removeprefix('Value error, ')}")
+        lines = list(dict.fromkeys(_fault_lines(error)))
         name = (study or {}).get("study", "(unnamed)")
         raise StudyFileError("\n".join([f"study file {name}: {len(lines)} faults", *lines])) from None

@@ -1,0 +1,102 @@
+"""Small cohorts with the habits of real ones: read as meant, counted, or refused with what to change."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from features.errors import UserError
+from features.study import DEFAULTS, parse_study, with_defaults
+from pipeline.project.files import read_yaml
+from pipeline.sources.ingest import Ingested
+from pipeline.sources.mapped import check_study_file
+from pipeline.sources.mapping.study_file import Study
+from pipeline.workspace.study import activate
+from tests.pipeline.formats import ROOT, taken_in
+
+COHORTS = ROOT / ".." / "shared" / "cases" / "cohorts"
+
+
+def document(case: str) -> dict[str, Any]:
+    """Return a case's study file."""
+    if not COHORTS.is_dir():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{COHORTS} is missing: the cases are part of the checks")
+        pytest.skip("the cases are not here")
+    (path,) = (COHORTS / case).glob("*.yaml")
+    content: dict[str, Any] = read_yaml(path)
+    return content
+
+
+def read(case: str) -> Ingested:
+    """Read a case's files by its study file."""
+    return taken_in(with_defaults(document(case)), COHORTS / case / "files")
+
+
+def test_what_a_study_file_leaves_out_is_filled_in_behind_it_when_it_becomes_the_active_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document("optional-keys")
+    text = (COHORTS / "optional-keys" / "optkeys.yaml").read_bytes()
+    (tmp_path / "configs" / "studies").mkdir(parents=True)
+    (tmp_path / "configs/studies/optkeys.yaml").write_bytes(text)
+    (tmp_path / "configs/study.yaml").write_text("study: other\n", encoding="utf-8")
+    (tmp_path / "configs/studies/other.yaml").write_text("study: other\n", encoding="utf-8")
+    (tmp_path / ".pcr").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert activate("optkeys")
+    active = tmp_path / "configs/study.yaml"
+    assert active.read_bytes().startswith(text.rstrip())
+    assert set(DEFAULTS) <= set(read_yaml(active))
+    assert read_yaml(active)["response_counts"] == "recorded"
+    assert not activate("optkeys")
+
+
+def test_the_defaults_of_the_stages_are_those_of_the_documented_study_file() -> None:
+    fields = Study.model_fields
+    optional = {name: field for name, field in fields.items() if not field.is_required()}
+    assert {name: field.get_default() for name, field in optional.items()} == DEFAULTS
+    short = parse_study({"primary": {"landmark": "t0"}, "outcome": {"definition": "recorded"}})
+    primary = fields["primary"].annotation
+    assert vars(short.primary) == primary(landmark="t0").model_dump()  # type: ignore[misc]
+    assert short.outcome.counted_as_failure == ()
+
+
+def test_a_study_file_with_optional_keys_left_out_is_sound() -> None:
+    assert read("optional-keys").tables["subjects"].shape[0] == 80
+
+
+def test_yes_and_no_without_quotation_marks_are_told_to_be_quoted_in_one_line() -> None:
+    with pytest.raises(UserError) as error:
+        check_study_file(document("yes-no-unquoted"))
+    (line,) = [text for text in str(error.value).splitlines() if text.startswith("- ")]
+    assert "columns.pcr.recode (Y, N)" in line
+    assert "quotation marks" in line
+
+
+def test_texts_that_took_otherwise_are_counted_by_rows_and_by_distinct_texts() -> None:
+    told = read("otherwise-uncounted").problems[["rule", "severity", "rows"]].to_numpy().tolist()
+    assert told == [
+        ["recode_otherwise: 3 texts not listed, read as N", "repair", 7],
+        ["missing_as_level: texts that often mean missing, read as N", "warning", 2],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"not_planned": {"imaging": ["B"]}}, "features.not_planned, imaging: B"),
+        ({"after_baseline": "adaptive_arm"}, "no `adaptive_arm`"),
+    ],
+)
+def test_where_features_are_of_some_arms_only_the_arms_must_be_there(
+    change: dict[str, Any], words: str
+) -> None:
+    study = document("optional-keys")
+    study["features"] |= change
+    with pytest.raises(UserError, match=words):
+        check_study_file(study)
+    study["arms"].append("B")
+    study |= {"adaptive_arm": "B", "rules": "ispy2"}
+    assert check_study_file(study).study == "optkeys"
