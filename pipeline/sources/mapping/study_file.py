@@ -163,7 +163,7 @@ class Outcome(_Part):
 
 
 class FeatureSettings(_Part):
-    """The feature domains, and for which of them missing results have a state of their own (all, if not said).
+    """The feature domains, and for which missing results have a state of their own (all, by default).
 
     `after_baseline: adaptive_arm` says that features after the first landmark are of the adaptive arm alone;
     `not_planned` names, by domain, the arms that have it at the first visit only.
