@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from features.contract import PROBLEM_COLUMNS, Contract
 from pipeline.project.files import read_yaml
@@ -234,17 +235,22 @@ def check_study_file(study: Mapping[str, Any] | None) -> Study | Library:
 
 
 def mapping_of(study: Mapping[str, Any]) -> SourceMapping:
-    """Return how a study's files become tables.
+    """Return how a study's files become tables; of a study file, only this part need be there.
 
     Raises
     ------
     StudyFileError
-        If the study file is faulty, or the study has no files.
+        If the mapping is faulty, or the study has no files.
     """
-    mapping = check_study_file(study).mapping
-    if mapping is None:
+    stated = with_standards(study).get("mapping")
+    if stated is None:
         raise StudyFileError(f"study file {study['study']}: a simulated study has no files to read")
-    return mapping
+    try:
+        return SourceMapping.model_validate(stated)
+    except ValidationError:
+        # It lists every fault with its place.
+        check_study_file(study)
+        raise
 
 
 def with_standards(study: Mapping[str, Any]) -> dict[str, Any]:

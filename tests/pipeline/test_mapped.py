@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from features.contract import parse_contract, validate
+from pipeline.project import paths
 from pipeline.project.configs import read_identifiers
 from pipeline.project.files import read_yaml
 from pipeline.sources.mapped import (
@@ -20,6 +21,7 @@ from pipeline.sources.mapped import (
     read_study,
     source_files,
 )
+from pipeline.stages import raw
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIGS = REPOSITORY / "configs"
@@ -515,3 +517,11 @@ def test_every_fault_of_a_study_file_is_named_at_once() -> None:
 def test_a_simulated_study_has_no_files() -> None:
     with pytest.raises(StudyFileError, match="has no files to read"):
         source_files(read_yaml(CONFIGS / "studies" / "nct07239271.yaml"))
+
+
+def test_files_are_read_by_the_part_of_the_study_file_that_their_stage_declares(folder) -> None:
+    part = {key: value for key, value in study().items() if key in raw.STAGE.params[paths.STUDY]}
+    assert set(part) < set(study())
+    whole = read_study(study(), folder, CONTRACT)
+    for name, table in read_study(part, folder, CONTRACT).tables.items():
+        pd.testing.assert_frame_equal(table, whole.tables[name])
