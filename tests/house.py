@@ -141,12 +141,16 @@ def imports(root: Path, files: Iterable[Path]) -> dict[str, set[str]]:
 
 
 def rooms(graph: Graph) -> dict[str, set[str]]:
-    """Return which folders import which others."""
+    """Return which rooms import which others: folders, and each module that stands in no room of a package."""
     between: dict[str, set[str]] = defaultdict(set)
     for file, used in graph.items():
-        room = file.rpartition("/")[0]
-        between[room] |= {name.rpartition("/")[0] for name in used} - {room}
+        between[_room(file)] |= {_room(name) for name in used} - {_room(file)}
     return dict(between)
+
+
+def _room(file: str) -> str:
+    folder = file.rpartition("/")[0]
+    return file if folder in {"models", "pipeline"} else folder
 
 
 def circles(graph: Graph) -> Count:
