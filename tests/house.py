@@ -141,7 +141,7 @@ def imports(root: Path, files: Iterable[Path]) -> dict[str, set[str]]:
 
 
 def rooms(graph: Graph) -> dict[str, set[str]]:
-    """Return which rooms import which others: folders, and each module that stands in no room of a package."""
+    """Return which rooms import which others: folders, and modules that stand in none of a package."""
     between: dict[str, set[str]] = defaultdict(set)
     for file, used in graph.items():
         between[_room(file)] |= {_room(name) for name in used} - {_room(file)}

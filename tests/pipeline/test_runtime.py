@@ -34,6 +34,7 @@ def test_one_thread_is_set_before_numpy_is_imported_and_a_choice_of_the_user_sta
     environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     done = subprocess.run(
         [sys.executable, "-c", program],
+        check=True,
         env=environment | {"OMP_NUM_THREADS": "2"},
         capture_output=True,
         text=True,
