@@ -11,7 +11,7 @@ from rich.table import Table
 
 from features.cohort import build_cohort
 from models.rules.inputs import inputs_from_tables
-from models.rules.table import decide, parse_rules
+from models.rules.table import decide, rule_table
 from pipeline.console import stdout
 from pipeline.simulation_checks.populations import read_simulation_spec
 from pipeline.sources.simulator import simulate
@@ -27,7 +27,7 @@ def main() -> None:
     made = simulate(spec.simulation, n=PATIENTS, rules=spec.by.rules)
     table.add_row("simulate", "20", f"{process_time() - began:.2f}")
     cohort = build_cohort(made.tables, spec.study, spec.by.eligibility).frame
-    rules = parse_rules(spec.by.rules)
+    rules = rule_table(spec.by.rules)
     began = process_time()
     inputs = inputs_from_tables(made.tables, cohort, rules)
     table.add_row("read the inputs of the rules at three nodes", "-", f"{process_time() - began:.2f}")

@@ -3,17 +3,16 @@
 A contract is data: one document (a YAML file in configs/contract/) for each table.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
 from features.cells import DTYPES
 from features.errors import UserError
-from features.keys import checked_fields, unknown_name
-
-KNOWN_AT = ("baseline", "visit", "sample", "cycle", "outcome")
+from features.keys import unknown_name
+from features.parsing import parsed
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class ColumnSpec:
 class Timing:
     """When a row is known: baseline, visit, sample, cycle or outcome, and the columns that tell it."""
 
-    known_at: str
+    known_at: Literal["baseline", "visit", "sample", "cycle", "outcome"]
     visit: str | None = None
     cycle: str | None = None
     sample_table: str | None = None
@@ -67,11 +66,11 @@ class Timing:
 class DateCheck:
     """`column` must not lie before (or after) `other` of the same patient in `other_table`."""
 
-    rule: str
+    rule: Literal["not_before", "not_after"]
     column: str
     other_table: str
     other: str
-    severity: str
+    severity: Literal["error", "warning"]
 
 
 @dataclass(frozen=True)
@@ -96,43 +95,42 @@ Contract = dict[str, TableSpec]
 """Table name -> specification, in the order of the documents."""
 
 
-def parse_contract(documents: Iterable[Mapping[str, Any]]) -> Contract:
-    """Read the contract from its documents, one for each table.
+def parse_contract(documents: Mapping[str, Any]) -> Contract:
+    """Read the contract from its documents.
+
+    Parameters
+    ----------
+    documents : mapping of str to object
+        File name -> its content, one for each table.
 
     Raises
     ------
     UserError
-        If a document has unknown or missing keys, or names a column or a table that does not exist.
+        If a document has unknown or missing keys, a value is not what it must be, or a name refers to a
+        column or a table that does not exist; the message names the file.
     """
-    contract = {}
-    for document in documents:
-        spec = _table_spec(document)
+    files = {file: _table_spec(document, file) for file, document in documents.items()}
+    contract: Contract = {}
+    for file, spec in files.items():
         if spec.table in contract:
-            raise UserError(f"configs/contract: table {spec.table} is defined twice")
+            raise UserError(f"{file}: table {spec.table} is defined twice")
         contract[spec.table] = spec
-    for spec in contract.values():
+    for file, spec in files.items():
         for fault in _contract_faults(spec, contract):
-            raise UserError(f"configs/contract, table {spec.table}: {fault}")
+            raise UserError(f"{file}, table {spec.table}: {fault}")
     return contract
 
 
-def _table_spec(document: Mapping[str, Any]) -> TableSpec:
-    where = f"configs/contract, table {document.get('table', '(unnamed)')}"
-    document = checked_fields(TableSpec, document, where)
-    columns = {
-        name: ColumnSpec(
-            **checked_fields(ColumnSpec, {"name": name, **column}, f"{where}, column {name}")
-            | {"levels": tuple(map(str, column.get("levels", ())))}
-        )
-        for name, column in document["columns"].items()
-    }
-    timing = Timing(**checked_fields(Timing, document["timing"], f"{where}, timing"))
-    checks = tuple(
-        DateCheck(**checked_fields(DateCheck, c, f"{where}, checks")) for c in document.get("checks", ())
-    )
-    return TableSpec(
-        **document | {"key": tuple(document["key"]), "timing": timing, "columns": columns, "checks": checks}
-    )
+def _table_spec(document: Any, file: str) -> TableSpec:
+    """Return the specification of a table; in its file, a column's name is the key of its entry."""
+    columns = document.get("columns") if isinstance(document, Mapping) else None
+    if isinstance(columns, Mapping):
+        named = {
+            name: {"name": name, **column} if isinstance(column, Mapping) else column
+            for name, column in columns.items()
+        }
+        document = {**document, "columns": named}
+    return parsed(TableSpec, document, file)
 
 
 def _contract_faults(spec: TableSpec, contract: Contract) -> Iterator[str]:
@@ -141,8 +139,6 @@ def _contract_faults(spec: TableSpec, contract: Contract) -> Iterator[str]:
     named += [c for c in (spec.timing.visit, spec.timing.cycle, spec.timing.sample) if c]
     named += [c for c in (spec.timing.performed, spec.timing.reported) if c]
     yield from (f"it has no column {name}" for name in named if name not in spec.columns)
-    if spec.timing.known_at not in KNOWN_AT:
-        yield f"known_at: {unknown_name(spec.timing.known_at, KNOWN_AT)}"
     for column in spec.columns.values():
         if column.type not in DTYPES:
             yield f"column {column.name} type {unknown_name(column.type, list(DTYPES))}"
@@ -151,8 +147,6 @@ def _contract_faults(spec: TableSpec, contract: Contract) -> Iterator[str]:
             yield f"column {column.name} refers to {column.references}, which does not exist"
     for check in spec.checks:
         other = contract.get(check.other_table)
-        if check.rule not in {"not_before", "not_after"} or check.severity not in {"error", "warning"}:
-            yield f"check of {check.column}: rule {check.rule} or severity {check.severity} is unknown"
         if other is None or check.other not in other.columns:
             yield f"check of {check.column}: {check.other_table}.{check.other} does not exist"
         elif check.other_table != spec.table and (other.key != ("usubjid",) or "usubjid" not in spec.columns):

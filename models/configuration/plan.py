@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from models.configuration.parsing import Between, Count, InnerShare, Positive, Sections, parsed_sections
+from features.parsing import Between, Count, InnerShare, Positive, Sections, parsed_sections
 
 Folds = Annotated[int, Between(2)]
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from features.errors import UserError
 from features.keys import unknown_name
-from models.configuration.parsing import Count, InnerShare, Positive, Sections, Share, parsed_sections
+from features.parsing import Count, InnerShare, Positive, Sections, Share, parsed_sections
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from models.procedure.resampling import (
     stratified_splits,
 )
 from models.procedure.response_model import ResponseModel, patient_loss
+from models.rules.document import RuleDocument
 from models.rules.review import branches_under_alternatives
 from models.rules.table import BRANCH
 
@@ -209,7 +210,7 @@ def rule_readings(
     analysis: Analysis,
     tables: Mapping[str, pd.DataFrame],
     cohort: pd.DataFrame,
-    document: dict[str, Any],
+    document: RuleDocument,
     landmark: str,
     predictions: pd.DataFrame,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -239,7 +240,7 @@ def sensitivity_runs(
     predictions: pd.DataFrame,
     study: Study,
     criteria: Sequence[Criterion],
-    rules: dict[str, Any],
+    rules: RuleDocument,
     landmark: str,
     *,
     progress: Progress = silently,

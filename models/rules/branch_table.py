@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from models.rules.decisions import branches, decide_nodes, input_levels, known_inputs
+from models.rules.document import DecidedSource
 from models.rules.table import RuleTable
 
 
@@ -65,12 +66,12 @@ def _inputs(rules: RuleTable, landmarks: Sequence[str]) -> list[str]:
 
 def _at_node(rules: RuleTable, node: str, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the inputs as a node sees them, index usubjid; what is not known yet has its word for it."""
-    own: dict[str, Any] = {"node": node, "arm": rules.arm, "missing_reasons": ""}
-    deferred = rules.nodes[node].settings.get("deferred", ())
+    columns: dict[str, Any] = {"node": node, "arm": rules.arm, "missing_reasons": ""}
+    deferred = rules.nodes[node].entry.deferred
     for name, spec in rules.inputs.items():
-        if spec.source["kind"] == "decided":
+        if isinstance(spec.source, DecidedSource):
             continue
-        column = f"{name}_{node}" if spec.source.get("visit") == "node" else name
+        column = spec.column(node)
         known = column in rows and name not in deferred
-        own[name] = rows[column] if known else np.repeat(spec.unknown, len(rows))
-    return pd.DataFrame(own, index=rows.index)
+        columns[name] = rows[column] if known else np.repeat(spec.unknown, len(rows))
+    return pd.DataFrame(columns, index=rows.index)

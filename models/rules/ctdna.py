@@ -6,6 +6,8 @@ a sample that was called positive, not below the limit of detection, passed qual
 covers every gene of the set. Else the status is unknown.
 """
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from features.definitions import (
@@ -20,7 +22,9 @@ from features.definitions import (
     panel_covers,
     sample_states,
 )
-from models.rules.table import Input, RuleError, RuleTable
+from features.errors import PipelineFault
+from models.rules.document import CtdnaSource, MutationSource, RuleError
+from models.rules.table import RuleTable
 from models.rules.view import NO_RECORD, View, first_reason, first_usable, no_rows
 
 POSITIVE, NEGATIVE = "POS", "NEG"
@@ -29,24 +33,24 @@ LEVELS = {MUTATED: "MUT", WILD_TYPE: "WT"}
 STRONGEST_FIRST = (MUTATED, DOUBTFUL_VARIANT, WILD_TYPE)
 
 
-def ctdna(view: View, spec: Input) -> pd.DataFrame:
+def ctdna(view: View, name: str, source: CtdnaSource) -> pd.DataFrame:
     """Return POS or NEG by the last evaluable draw in the input's window, or why there is none.
 
     Index usubjid; columns value and reason, exactly one of them missing.
     """
-    return first_usable(samples(view, spec), view.patients)
+    return first_usable(samples(view, name, source), view.patients)
 
 
-def samples(view: View, spec: Input) -> pd.DataFrame:
+def samples(view: View, name: str, source: CtdnaSource) -> pd.DataFrame:
     """Return the plasma samples of the input's visits, the last draw first, with value and reason."""
-    return view.once("samples", spec.name, lambda: _judged_samples(view, spec))
+    return view.once("samples", name, lambda: _judged_samples(view, source))
 
 
-def _judged_samples(view: View, spec: Input) -> pd.DataFrame:
+def _judged_samples(view: View, source: CtdnaSource) -> pd.DataFrame:
     rows = view.rows("ctdna_samples")
     if rows.empty:
         return no_rows()
-    rows = rows.loc[rows["visit"].isin(spec.source["visits"])]
+    rows = rows.loc[rows["visit"].isin(source.visits)]
     rows = rows.sort_values(["draw_date", "sample_id"], ascending=False, kind="stable")
     value = laboratory_call(rows)
     if view.setting("ctdna_call") == "derived":
@@ -55,7 +59,7 @@ def _judged_samples(view: View, spec: Input) -> pd.DataFrame:
     checks = {
         "not_planned": state == "not_planned",
         "not_done": state == "not_done",
-        "outside_window": view.outside(rows, "draw_date", spec.source),
+        "outside_window": view.outside(rows, "draw_date", source.decision, source.cycle, source.window),
         "reported_late": view.reported_late(rows, "draw_date"),
         "not_evaluable": ~state.isin(EVALUABLE),
         "origin_unknown": value.isna(),
@@ -110,17 +114,17 @@ def discordant_calls(ctdna_samples: pd.DataFrame, ctdna_variants: pd.DataFrame) 
     return calls.loc[differ].sort_values(["usubjid", "visit"], ignore_index=True)
 
 
-def mutation(view: View, spec: Input) -> pd.DataFrame:
+def mutation(view: View, source: MutationSource) -> pd.DataFrame:
     """Return MUT or WT from plasma, tissue or either, as the settings say, or why neither can be said.
 
     Index usubjid; columns value and reason, exactly one of them missing.
     """
     genes = genes_of_set(view.rules, view.setting("pam_genes"))
-    source = view.setting("pam_source")
-    if source == "tissue":
+    material = view.setting("pam_source")
+    if material == "tissue":
         return _tissue(view, genes)
-    plasma = _plasma(view, spec, genes)
-    if source == "plasma":
+    plasma = _plasma(view, source.samples, genes)
+    if material == "plasma":
         return plasma
     tissue = _tissue(view, genes)
     value = plasma["value"].fillna(tissue["value"]).mask(tissue["value"] == LEVELS[MUTATED], LEVELS[MUTATED])
@@ -137,19 +141,21 @@ def genes_of_set(rules: RuleTable, chosen: str) -> frozenset[str]:
     """
     if rules.pam_genes is None:
         raise RuleError(f"rules {rules.name}: pam_genes is empty; fill it with the rows of pam_genes.csv")
-    other = sorted({row["rule"] for row in rules.pam_genes} - {"any_pathogenic"})
+    other = sorted({row.rule for row in rules.pam_genes} - {"any_pathogenic"})
     if other:
-        raise RuleError(f"rules {rules.name}, pam_genes: rule {', '.join(other)} is none of any_pathogenic")
+        raise RuleError(f"rules {rules.name}, pam_genes: rule {', '.join(other)} must be any_pathogenic")
     sets = {"core"} if chosen == "core" else {"core", "extended"}
-    return frozenset(row["gene"] for row in rules.pam_genes if row["set"] in sets)
+    return frozenset(row.gene for row in rules.pam_genes if row.set in sets)
 
 
-def _plasma(view: View, spec: Input, genes: frozenset[str]) -> pd.DataFrame:
+def _plasma(view: View, names: Sequence[str], genes: frozenset[str]) -> pd.DataFrame:
     """Read the positive plasma samples that ``pam_time`` names; a mutation in any of them counts."""
-    names = spec.source["samples"]
     parts = []
     for order, name in enumerate(names):
-        rows = samples(view, view.rules.inputs[name])
+        source = view.rules.inputs[name].source
+        if not isinstance(source, CtdnaSource):
+            raise PipelineFault(f"input {name} of the mutation status has no samples")
+        rows = samples(view, name, source)
         usable = rows.loc[rows["reason"].isna()].drop_duplicates("usubjid")
         parts.append(usable.loc[usable["value"] == POSITIVE].assign(order=order))
     positive = pd.concat(parts).sort_values("order", ascending=False, kind="stable")
@@ -171,7 +177,13 @@ def _sample_states(view: View, rows: pd.DataFrame, genes: frozenset[str]) -> pd.
     positive = pd.Series(data=True, index=rows.index)
     status = mutation_status(rows, positive, view.tables.get("ctdna_variants"), genes)
     if view.setting("pam_wild_type") == "covered_and_fraction":
-        enough = rows["tumour_fraction"] >= view.rules.parameters["fraction_over_lod"] * rows["lod_vaf"]
+        multiple = view.rules.parameters.fraction_over_lod
+        if multiple is None:
+            raise RuleError(
+                f"rules {view.rules.name}, parameters: key fraction_over_lod is missing; "
+                "reading pam_wild_type needs it"
+            )
+        enough = rows["tumour_fraction"] >= multiple * rows["lod_vaf"]
         status = status.mask((status == WILD_TYPE) & ~enough, "fraction_too_low")
     return status
 

@@ -5,11 +5,12 @@ of the protocol. A branch is the protocol branch under the readings in force, no
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from models.rules.document import DecidedSource
 from models.rules.inputs import inputs_from_tables, regimen_given
 from models.rules.table import BRANCH, EITHER, INDETERMINATE, INPUT, Node, RuleTable, decide
 from models.rules.view import Tables
@@ -69,10 +70,10 @@ def decide_nodes(
         frame = frame.assign(**_from_earlier_nodes(decided, rules, frame.index))
         frame = frame.join(decide(frame, rules, name))
         frame["branch"] = _branch(frame["rule"], node, decided, rules)
-        frame["virtual"] = (not node.own) | (frame["arm"] != rules.arm)
+        frame["virtual"] = (not node.decides) | (frame["arm"] != rules.arm)
         frame["at_risk"] = patients.get(f"at_risk_{name}", True)
-        earlier = _starts_earlier(frame, node, decided, rules)
-        decided[name] = frame.join(_followed(tables, frame, node, rules, earlier)).assign(order=order)
+        earlier = _starts_earlier(frame, node, decided)
+        decided[name] = frame.join(_followed(tables, frame, node, earlier)).assign(order=order)
     bound = pd.concat(decided.values()).reset_index().sort_values(["usubjid", "order"], ignore_index=True)
     if "regimen_given" not in bound:
         bound["regimen_given"] = pd.Series(index=bound.index, dtype="str")
@@ -80,31 +81,22 @@ def decide_nodes(
     return bound[["usubjid", "node", "arm", *used, *DECISION_COLUMNS, *FURTHER_COLUMNS]]
 
 
-def _starts_earlier(
-    frame: pd.DataFrame, node: Node, decided: Mapping[str, pd.DataFrame], rules: RuleTable
-) -> pd.Series:
+def _starts_earlier(frame: pd.DataFrame, node: Node, decided: Mapping[str, pd.DataFrame]) -> pd.Series:
     """Tell whose answer was certain at an earlier node and starts there, under the readings; bool."""
-    entry = _earlier_start(node, rules)
-    if entry is None:
+    start = node.earlier_start
+    if start is None:
         return pd.Series(data=False, index=frame.index)
-    before = decided[entry["node"]]["rule"].reindex(frame.index)
-    return frame["rule"].isin(entry["rules"]) & (frame["rule"] == before)
+    before = decided[start.node]["rule"].reindex(frame.index)
+    return frame["rule"].isin(start.rules) & (frame["rule"] == before)
 
 
-def _earlier_start(node: Node, rules: RuleTable) -> Mapping[str, Any] | None:
-    entry = node.settings.get("earlier_start", {})
-    return entry.get(rules.settings[entry["by"]]) if entry else None
-
-
-def _followed(
-    tables: Tables, frame: pd.DataFrame, node: Node, rules: RuleTable, earlier: pd.Series
-) -> pd.DataFrame:
+def _followed(tables: Tables, frame: pd.DataFrame, node: Node, earlier: pd.Series) -> pd.DataFrame:
     """Return the first cycle of each answer, and what was given in its cycles; index as `frame`."""
-    usual = node.settings.get("carried_out", [])
+    usual = node.entry.carried_out
     followed = regimen_given(tables, frame.index, usual)
     start = pd.Series(usual[0] if usual else pd.NA, index=frame.index, dtype="Int64")
-    if earlier.any():
-        cycles = _earlier_start(node, rules)["carried_out"]  # type: ignore[index]  # some start earlier
+    if node.earlier_start is not None and earlier.any():
+        cycles = node.earlier_start.carried_out
         followed = followed.mask(earlier, regimen_given(tables, frame.index, cycles))
         start = start.mask(earlier, cycles[0])
     given = followed.rename(columns={"value": "regimen_after"})[["regimen_after", "change_reason"]]
@@ -127,18 +119,18 @@ def _from_earlier_nodes(
     """Return the inputs that earlier nodes decide; not known before that node."""
     known = {}
     for name, spec in rules.inputs.items():
-        if spec.source["kind"] == "decided":
-            earlier = decided.get(spec.source["node"], pd.DataFrame(index=patients))
-            known[name] = earlier.get(spec.source["answer"], pd.Series(index=patients, dtype="str"))
+        if isinstance(spec.source, DecidedSource):
+            earlier = decided.get(spec.source.node, pd.DataFrame(index=patients))
+            known[name] = earlier.get(spec.source.answer, pd.Series(index=patients, dtype="str"))
     return known
 
 
 def _branch(rule: pd.Series, node: Node, decided: dict[str, pd.DataFrame], rules: RuleTable) -> pd.Series:
     """Return the branch: the node's rule after the branch of the node that it follows."""
-    own = rule.replace(dict(node.settings.get("branch_names", {})))
-    own = own.fillna(INDETERMINATE) if rules.indeterminate_is_branch else own
-    before = node.settings.get("follows")
-    return own if before is None else decided[before]["branch"] + THEN + own
+    branch = rule.replace(dict(node.entry.branch_names))
+    branch = branch.fillna(INDETERMINATE) if rules.indeterminate_is_branch else branch
+    before = node.entry.follows
+    return branch if before is None else decided[before]["branch"] + THEN + branch
 
 
 def branches(decided: pd.DataFrame, landmark: str) -> pd.Series:
@@ -181,12 +173,12 @@ def known_inputs(decided: pd.DataFrame, rules: RuleTable, landmarks: Sequence[st
         rows = decided.loc[decided["node"] == name].set_index("usubjid").reindex(patients)
         for column in rules.nodes[name].inputs:
             spec = rules.inputs[column]
-            if spec.source["kind"] == "decided" or column not in rows:
+            if isinstance(spec.source, DecidedSource) or column not in rows:
                 continue
             values = rows[column].fillna(spec.unknown)
             if not rules.indeterminate_is_branch:
                 values = values.mask(values == spec.unknown)
-            columns[f"{column}_{name}" if spec.source.get("visit") == "node" else column] = values
+            columns[spec.column(name)] = values
     return pd.DataFrame(columns, index=patients)
 
 

@@ -4,15 +4,25 @@ Every input has a level, or its word for "not known" and the reason: not planned
 outside the window, reported after the decision, by another method. None of these is ever turned into a level.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from features.definitions import target_sums
+from features.errors import PipelineFault
 from models.rules.ctdna import ctdna, mutation
-from models.rules.table import SEPARATOR, Input, RuleError, RuleTable
+from models.rules.document import (
+    CtdnaSource,
+    DecidedSource,
+    FeatureChangeSource,
+    GivenSource,
+    Input,
+    MutationSource,
+    ResponseSource,
+)
+from models.rules.table import SEPARATOR, RuleTable
 from models.rules.view import NO_RECORD, Known, Tables, View, first_reason, first_usable, no_rows, of_patients
 
 CATEGORIES = ("CR", "PR", "SD", "PD")
@@ -22,7 +32,7 @@ READERS = {"investigator": "INVESTIGATOR", "independent": "INDEPENDENT"}
 def inputs_from_tables(tables: Tables, cohort: pd.DataFrame, rules: RuleTable) -> pd.DataFrame:
     """Return the inputs of every patient at every node, under the readings of the table.
 
-    A result counts where it was reported (for want of a date, performed) by the node's decision date, so
+    A result counts where it was reported (if that date is missing, performed) by the node's decision date, so
     tables that were cut before give the same. Inputs that an earlier node decides are not here. The regimen
     given is what followed the decision at c2: an input at c4 alone, and never a feature.
 
@@ -42,7 +52,7 @@ def inputs_from_tables(tables: Tables, cohort: pd.DataFrame, rules: RuleTable) -
     Raises
     ------
     RuleError
-        If the table asks for mutations and carries no genes, or a source is of an unknown kind.
+        If the table asks for mutations and carries no genes, or lacks a reading that an input depends on.
     """
     return RuleInputReader(tables, cohort).inputs(rules)
 
@@ -79,19 +89,33 @@ def _at_node(view: View) -> pd.DataFrame:
     frame = view.cohort[["arm"]].astype("str").copy()
     reasons = {}
     for name, spec in view.rules.inputs.items():
-        kind = spec.source["kind"]
-        if kind == "decided":
+        if isinstance(spec.source, DecidedSource):
             continue
-        if kind not in SOURCES:
-            raise RuleError(f"input {name}: source kind {kind} is none of {', '.join(SOURCES)}")
-        if name in view.node.settings.get("deferred", ()):
+        if name in view.node.entry.deferred:
             frame[name] = spec.unknown
             continue
-        found = view.once("input", name, partial(SOURCES[kind], view, spec))
-        frame[name] = found["value"].fillna(spec.unknown).astype("str")
-        reasons[name] = found["reason"]
+        answer = view.once("input", name, partial(_read, view, spec))
+        frame[name] = answer["value"].fillna(spec.unknown).astype("str")
+        reasons[name] = answer["reason"]
     frame["missing_reasons"] = _joined(pd.DataFrame(reasons, index=frame.index))
     return frame
+
+
+def _read(view: View, spec: Input) -> pd.DataFrame:
+    """Return value and reason of an input that is read from raw tables."""
+    match spec.source:
+        case CtdnaSource():
+            return ctdna(view, spec.name, spec.source)
+        case MutationSource():
+            return mutation(view, spec.source)
+        case ResponseSource():
+            return _response(view, spec.source)
+        case GivenSource():
+            return regimen_given(view.tables, view.patients, spec.source.cycles)[["value", "reason"]]
+        case FeatureChangeSource():
+            return _feature_change(view, spec.levels, spec.source)
+        case DecidedSource():
+            raise PipelineFault(f"input {spec.name} is decided by a node, not read")
 
 
 def _joined(reasons: pd.DataFrame) -> pd.Series:
@@ -104,7 +128,7 @@ def _joined(reasons: pd.DataFrame) -> pd.Series:
     return text
 
 
-def _response(view: View, spec: Input) -> pd.DataFrame:
+def _response(view: View, source: ResponseSource) -> pd.DataFrame:
     """Return the response at the node by the reader and the method that the settings name.
 
     Only methods by which the patient was measured at baseline count, so a category never rests on two
@@ -113,16 +137,15 @@ def _response(view: View, spec: Input) -> pd.DataFrame:
     rows = view.rows("response")
     if rows.empty:
         return first_usable(no_rows(), view.patients)
-    node = view.node.settings
-    rows = rows.loc[rows["visit"] == node["visit"]]
-    methods = view.rules.parameters["method_priority"]
-    window = {key: node[key] for key in ("cycle", "window") if key in node} | {"decision": view.node.name}
+    node = view.node.entry
+    rows = rows.loc[rows["visit"] == node.visit]
+    methods = view.rules.parameters.method_priority
     checks = {
         "other_reader": rows["reader"] != READERS[view.setting("response_reader")],
         "not_done": rows["overall"] == "ND",
         "not_evaluable": ~rows["overall"].isin(CATEGORIES),
-        "other_method": ~(rows["method"].isin(methods) & _at_baseline(view, rows, spec.source["baseline"])),
-        "outside_window": view.outside(rows, "assessment_date", window),
+        "other_method": ~(rows["method"].isin(methods) & _at_baseline(view, rows, source.baseline)),
+        "outside_window": view.outside(rows, "assessment_date", view.node.name, node.cycle, node.window),
         "reported_late": view.reported_late(rows, "assessment_date"),
     }
     rank = {
@@ -145,18 +168,18 @@ def _against_reference(view: View, rows: pd.DataFrame, methods: Sequence[str]) -
     method and reader: PR if their sum is at most `pr_share` of the reference. CR and PD stay as recorded.
     """
     recorded = rows["overall"]
-    reference = view.node.settings.get("reference", {})
-    visit = reference.get(view.setting(reference["reading"])) if reference else None
+    reference = view.node.reference
+    visit = reference.visits.get(view.setting(reference.reading)) if reference else None
     again = recorded.isin(["PR", "SD"]) & rows["method"].isin(methods)
-    if visit is None:
+    if reference is None or visit is None:
         return recorded, pd.Series(data=False, index=rows.index)
-    now, then = (_sum_of_targets(view, rows, at) for at in (view.node.settings["visit"], visit))
+    now, then = (_sum_of_targets(view, rows, at) for at in (view.node.entry.visit, visit))
     share = now / then.where(then > 0)
-    judged = pd.Series(np.where(share <= reference["pr_share"], "PR", "SD"), index=rows.index)
+    judged = pd.Series(np.where(share <= reference.pr_share, "PR", "SD"), index=rows.index)
     return recorded.mask(again, judged), again & share.isna()
 
 
-def _sum_of_targets(view: View, rows: pd.DataFrame, visit: str) -> pd.Series:
+def _sum_of_targets(view: View, rows: pd.DataFrame, visit: str | None) -> pd.Series:
     """Return for each response the sum (mm) of its targets at a visit, missing unless all were measured."""
     lesions = view.rows("lesions")
     columns = ["usubjid", "method", "reader"]
@@ -177,10 +200,6 @@ def _at_baseline(view: View, rows: pd.DataFrame, baseline: str) -> pd.Series:
     return (rows["usubjid"] + SEPARATOR + rows["method"]).isin(measured)
 
 
-def _given(view: View, spec: Input) -> pd.DataFrame:
-    return regimen_given(view.tables, view.patients, spec.source["cycles"])[["value", "reason"]]
-
-
 def regimen_given(tables: Tables, patients: pd.Index, cycles: Iterable[int]) -> pd.DataFrame:
     """Return the regimen of the last cycle given among `cycles`, by usubjid in `patients`.
 
@@ -198,34 +217,23 @@ def regimen_given(tables: Tables, patients: pd.Index, cycles: Iterable[int]) -> 
     return pd.DataFrame(columns | {"reason": reason})
 
 
-def _feature_change(view: View, spec: Input) -> pd.DataFrame:
+def _feature_change(view: View, levels: Sequence[str], source: FeatureChangeSource) -> pd.DataFrame:
     """Cut the relative change of an imaging feature since baseline into levels: (value - first) / first.
 
     A change equal to a cut belongs to the level before it; without a positive first value there is no change.
     """
-    source, visit = spec.source, view.node.settings["visit"]
     rows = view.rows("imaging_features")
     if rows.empty:
         return first_usable(no_rows(), view.patients)
-    rows = rows.loc[(rows["feature"] == source["feature"]) & (rows["method"] == source["method"])]
+    rows = rows.loc[(rows["feature"] == source.feature) & (rows["method"] == source.method)]
     rows = rows.loc[(rows["status"] == "done") & ~view.reported_late(rows, "scan_date")]
     first, now = (
         rows.loc[rows["visit"] == v].set_index("usubjid")["value"].reindex(view.patients)
-        for v in (source["baseline"], visit)
+        for v in (source.baseline, view.node.entry.visit)
     )
     change = (now - first) / first.where(first > 0)
-    level = np.searchsorted(source["cuts"], change.to_numpy(), side="left")
-    level[change.isna()] = len(spec.levels)
-    value = pd.Series(np.array([*spec.levels, None], dtype=object)[level], index=view.patients, dtype="str")
+    level = np.searchsorted(source.cuts, change.to_numpy(), side="left")
+    level[change.isna()] = len(levels)
+    value = pd.Series(np.array([*levels, None], dtype=object)[level], index=view.patients, dtype="str")
     reason = pd.Series("no_change_measured", index=view.patients, dtype="str").where(value.isna())
     return pd.DataFrame({"value": value, "reason": reason})
-
-
-SOURCES: Mapping[str, Callable[[View, Input], pd.DataFrame]] = {
-    "ctdna": ctdna,
-    "mutation": mutation,
-    "response": _response,
-    "given": _given,
-    "feature_change": _feature_change,
-}
-"""Kind of source in a decision table -> how it is read."""

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from models.rules.decisions import adherence, branches, decide_nodes, decisions
+from models.rules.document import DecidedSource, GivenSource, RuleDocument
 from models.rules.inputs import RuleInputReader, inputs_from_tables
-from models.rules.table import SEPARATOR, Node, RuleError, RuleTable, decide, parse_rules
+from models.rules.table import SEPARATOR, Node, RuleTable, decide, rule_table
 from models.rules.view import Tables
 
 ANSWER = ["regimen", "rule", "status", "missing_inputs", "conflicts"]
@@ -35,10 +36,10 @@ def enumerate_table(rules: RuleTable) -> pd.DataFrame:
     """
     levels: dict[str, list[str]] = {}
     for name, spec in rules.inputs.items():
-        if spec.source["kind"] in {"given", "decided"}:
+        if isinstance(spec.source, GivenSource | DecidedSource):
             continue
         at_nodes = [f"{name}_{node}" for node in rules.deciding if name in rules.nodes[node].inputs]
-        for column in at_nodes if spec.source.get("visit") == "node" else [name]:
+        for column in at_nodes if spec.per_node else [name]:
             levels[column] = _with_unknown(rules, name)
     table = _product(levels)
     answers: dict[str, pd.DataFrame] = {}
@@ -56,13 +57,13 @@ def _combined_inputs(
     columns = {}
     for name in rules.nodes[node].inputs:
         spec = rules.inputs[name]
-        if spec.source["kind"] == "decided":
-            columns[name] = answers[spec.source["node"]][spec.source["answer"]]
-        elif spec.source["kind"] == "given":
+        if isinstance(spec.source, DecidedSource):
+            columns[name] = answers[spec.source.node][spec.source.answer]
+        elif isinstance(spec.source, GivenSource):
             earlier = answers[list(answers)[-1]]["regimen"]
             columns[name] = earlier.where(earlier.isin(spec.levels))
         else:
-            columns[name] = table[f"{name}_{node}" if spec.source.get("visit") == "node" else name]
+            columns[name] = table[spec.column(node)]
     return pd.DataFrame(columns, index=table.index)
 
 
@@ -158,18 +159,17 @@ def as_text(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def readings_effect(tables: Tables, cohort: pd.DataFrame, document: Mapping[str, Any]) -> pd.DataFrame:
+def readings_effect(tables: Tables, cohort: pd.DataFrame, document: RuleDocument) -> pd.DataFrame:
     """Return how many patients' answers change under each alternative of each reading, all else as in force.
 
     An answer is the rule, the regimen and the first cycle of a decision of the protocol (no virtual rows); a
-    patient has changed if any of her answers has.
+    patient has changed if any answer has.
 
     Parameters
     ----------
     tables, cohort
         As in `decisions`.
-    document : mapping
-        The decision table, as for `parse_rules`.
+    document : RuleDocument
 
     Returns
     -------
@@ -177,7 +177,7 @@ def readings_effect(tables: Tables, cohort: pd.DataFrame, document: Mapping[str,
         `EFFECT_COLUMNS` and ``changed_<node>``, in the order of the readings; one row per alternative. Where
         an alternative cannot be followed, `note` says why and the counts are missing. Counts are Int64.
     """
-    rules = parse_rules(document)
+    rules = rule_table(document)
     if not rules.nodes:
         return pd.DataFrame(columns=EFFECT_COLUMNS)
     treated = cohort.loc[cohort["arm"] == rules.arm]
@@ -185,15 +185,15 @@ def readings_effect(tables: Tables, cohort: pd.DataFrame, document: Mapping[str,
     before = _answers(reading.inputs(_deciding(rules)), tables, treated, rules)
     rows: list[dict[str, Any]] = []
     for setting, value, alternative in alternatives(rules):
-        row = {"number": rules.readings[setting]["number"], "setting": setting, "in_force": value}
+        row = {"number": rules.readings[setting].number, "setting": setting, "in_force": value}
         row |= {"alternative": alternative, "note": "", "patients": before["usubjid"].nunique()}
-        try:
-            other = parse_rules(document, {setting: alternative})
-        except RuleError as error:
-            rows.append(row | {"note": str(error)})
-        else:
-            after = _answers(reading.inputs(_deciding(other)), tables, treated, other)
-            rows.append(row | _changes(before, after))
+        refused = rules.readings[setting].refused.get(alternative)
+        if refused is not None:
+            rows.append(row | {"note": f"cannot be followed yet ({refused})"})
+            continue
+        other = rule_table(document, {setting: alternative})
+        after = _answers(reading.inputs(_deciding(other)), tables, treated, other)
+        rows.append(row | _changes(before, after))
     columns = [*EFFECT_COLUMNS, *(f"changed_{node}" for node in rules.deciding)]
     return pd.DataFrame(rows, columns=columns).astype(
         {c: "Int64" for c in columns if c.startswith(("changed", "patients", "number"))}
@@ -203,13 +203,13 @@ def readings_effect(tables: Tables, cohort: pd.DataFrame, document: Mapping[str,
 def alternatives(rules: RuleTable) -> Iterator[tuple[str, str, str]]:
     """Yield (setting, value in force, other value) for every choice that is not in force."""
     for setting, reading in rules.readings.items():
-        for value in (reading["default"], *reading["alternatives"]):
+        for value in reading.choices:
             if value != rules.settings[setting]:
                 yield setting, rules.settings[setting], value
 
 
 def branches_under_alternatives(
-    tables: Tables, cohort: pd.DataFrame, document: Mapping[str, Any], landmark: str
+    tables: Tables, cohort: pd.DataFrame, document: RuleDocument, landmark: str
 ) -> Iterator[tuple[str, str, pd.Series]]:
     """Yield (setting, alternative, branch of every patient known at a landmark) for every other reading.
 
@@ -220,16 +220,14 @@ def branches_under_alternatives(
     tables, cohort, document
         As in `readings_effect`; all arms.
     """
-    rules = parse_rules(document)
+    rules = rule_table(document)
     if landmark not in rules.nodes:
         return
     reading = RuleInputReader(tables, cohort)
     for setting, _, alternative in alternatives(rules):
-        try:
-            other = parse_rules(document, {setting: alternative})
-        except RuleError:
+        if alternative in rules.readings[setting].refused:
             continue
-        needed = _up_to(other, landmark)
+        needed = _up_to(rule_table(document, {setting: alternative}), landmark)
         decided = decide_nodes(reading.inputs(needed), tables, cohort, needed)
         yield setting, alternative, branches(decided, landmark)
 
@@ -237,27 +235,25 @@ def branches_under_alternatives(
 def _up_to(rules: RuleTable, landmark: str) -> RuleTable:
     """Return the table with the nodes that the branch at a landmark rests on."""
     wanted, chain = landmark, {landmark}
-    while "follows" in rules.nodes[wanted].settings:
-        wanted = rules.nodes[wanted].settings["follows"]
+    while (before := rules.nodes[wanted].entry.follows) is not None:
+        wanted = before
         chain.add(wanted)
-    chain |= {node for name in list(chain) for node in _looked_at(rules, rules.nodes[name])}
+    chain |= {node for name in list(chain) for node in _looked_at(rules.nodes[name])}
     return replace(rules, nodes={name: node for name, node in rules.nodes.items() if name in chain})
 
 
-def _looked_at(rules: RuleTable, node: Node) -> list[str]:
+def _looked_at(node: Node) -> list[str]:
     """Return the node whose answer lets this one's start earlier, where the readings say so."""
-    entry = node.settings.get("earlier_start", {})
-    chosen = entry.get(rules.settings[entry["by"]]) if entry else None
-    return [chosen["node"]] if chosen else []
+    return [node.earlier_start.node] if node.earlier_start else []
 
 
 def changed_patients(
-    tables: Tables, cohort: pd.DataFrame, document: Mapping[str, Any], overrides: Mapping[str, str]
+    tables: Tables, cohort: pd.DataFrame, document: RuleDocument, overrides: Mapping[str, str]
 ) -> list[str]:
     """Return the patients whose answers change when `overrides` are set, sorted."""
     before, after = (
         _answers(inputs_from_tables(tables, cohort, rules), tables, cohort, rules)
-        for rules in (parse_rules(document), parse_rules(document, overrides))
+        for rules in (rule_table(document), rule_table(document, overrides))
     )
     return sorted(before.loc[_differ(before, after), "usubjid"].unique())
 
@@ -265,7 +261,7 @@ def changed_patients(
 def _deciding(rules: RuleTable) -> RuleTable:
     """Return the table without the nodes that only look ahead, unless a deciding one needs them."""
     needed = set(rules.deciding) | {
-        looked_at for node in rules.nodes.values() for looked_at in _looked_at(rules, node)
+        looked_at for node in rules.nodes.values() for looked_at in _looked_at(node)
     }
     return replace(rules, nodes={name: node for name, node in rules.nodes.items() if name in needed})
 
@@ -289,7 +285,7 @@ def _changes(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, int]:
 
 
 def branch_tables(
-    tables: Tables, cohort: pd.DataFrame, document: Mapping[str, Any], overrides: Mapping[str, str]
+    tables: Tables, cohort: pd.DataFrame, document: RuleDocument, overrides: Mapping[str, str]
 ) -> pd.DataFrame:
     """Count patients by branch under the readings in force and under other ones, side by side.
 
@@ -301,7 +297,7 @@ def branch_tables(
     """
     counts = {}
     name = SEPARATOR.join(f"{setting}: {value}" for setting, value in overrides.items())
-    for column, rules in {"in_force": parse_rules(document), name: parse_rules(document, overrides)}.items():
+    for column, rules in {"in_force": rule_table(document), name: rule_table(document, overrides)}.items():
         decided = decisions(tables, cohort, rules)
         counts[column] = (
             decided.loc[~decided["virtual"] & decided["at_risk"]].groupby(["node", "branch"]).size()
@@ -311,12 +307,12 @@ def branch_tables(
 
 
 def review(
-    tables: Mapping[str, pd.DataFrame], cohort: pd.DataFrame, decided: pd.DataFrame, document: dict[str, Any]
+    tables: Mapping[str, pd.DataFrame], cohort: pd.DataFrame, decided: pd.DataFrame, document: RuleDocument
 ) -> dict[str, pd.DataFrame]:
     """Return the tables of the review by name; a decision table that treats no arm leaves them empty."""
     return {
         "readings": readings_effect(tables, cohort, document),
-        "branches": branch_tables(tables, cohort, document, document.get("beside") or {}),
+        "branches": branch_tables(tables, cohort, document, document.beside),
         "adherence": adherence(decided),
-        "faults": table_faults(parse_rules(document)),
+        "faults": table_faults(rule_table(document)),
     }

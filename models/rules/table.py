@@ -15,7 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from features.errors import UserError
+from features.keys import refuse_unknown_keys, unknown_name
+from features.parsing import parsed
+from models.rules.conditions import Condition, option, resolve
+from models.rules.document import (
+    EarlierStart,
+    Input,
+    NodeEntry,
+    PamGene,
+    Parameters,
+    Reading,
+    Reference,
+    RuleDocument,
+    RuleEntry,
+    RuleError,
+)
 
 ANSWER_COLUMNS = ["regimen", "rule", "status", "missing_inputs", "conflicts", "flags", "possible"]
 DETERMINED = "determined"
@@ -27,23 +41,6 @@ MAX_IDS = 3
 # Columns beside the features: a patient's branch, and the inputs of the rules (prefix).
 BRANCH = "protocol_branch"
 INPUT = "rule_"
-
-Levels = tuple[str, ...]
-Condition = Mapping[str, Any]
-
-
-class RuleError(UserError):
-    """A table that contradicts itself, a reading that cannot be followed, or an input it does not know."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """An input: its levels, the word for "not known", and which raw data count as its source."""
-
-    name: str
-    levels: Levels
-    unknown: str
-    source: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,8 @@ class Node:
 
     `inputs`: known at the node. `deferred`: used by the rules, still to come (a node that looks ahead).
     `answers`: one row for each combination of levels of `inputs` (unknown last), in the order of
-    ``itertools.product``, with `ANSWER_COLUMNS`. `own`: the node decides, and does not only look ahead.
+    ``itertools.product``, with `ANSWER_COLUMNS`. `decides`: it does not only look ahead. `entry`: the node as
+    written; `earlier_start` and `reference` are those of the readings in force.
     """
 
     name: str
@@ -70,8 +68,10 @@ class Node:
     inputs: tuple[str, ...]
     deferred: tuple[str, ...]
     answers: pd.DataFrame
-    own: bool
-    settings: Mapping[str, Any]
+    decides: bool
+    entry: NodeEntry
+    earlier_start: EarlierStart | None
+    reference: Reference | None
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,11 @@ class RuleTable:
     """A decision table under one set of readings."""
 
     name: str
-    title: str
     arm: str | None
     settings: Mapping[str, str]
-    readings: Mapping[str, Mapping[str, Any]]
-    parameters: Mapping[str, Any]
-    pam_genes: Sequence[Mapping[str, str]] | None
+    readings: Mapping[str, Reading]
+    parameters: Parameters
+    pam_genes: Sequence[PamGene] | None
     inputs: Mapping[str, Input]
     nodes: Mapping[str, Node]
     indeterminate_is_branch: bool
@@ -92,51 +91,34 @@ class RuleTable:
     @property
     def deciding(self) -> list[str]:
         """Names of the nodes that decide, in order of time."""
-        return [node.name for node in self.nodes.values() if node.own]
+        return [node.name for node in self.nodes.values() if node.decides]
 
 
-def parse_rules(document: Mapping[str, Any], overrides: Mapping[str, str] | None = None) -> RuleTable:
-    """Read a decision table and answer every combination of its inputs.
+def rule_table(document: RuleDocument, overrides: Mapping[str, str] | None = None) -> RuleTable:
+    """Return a decision table under a set of readings, every combination of its inputs answered.
 
     Parameters
     ----------
-    document : mapping
-        A file of configs/rules/. ``pam_genes``, the rows of pam_genes.csv, is needed only to read raw tables.
     overrides : mapping of str to str, optional
         Readings other than the document's ``settings``.
 
     Raises
     ------
     RuleError
-        If a setting or a choice is unknown, a known alternative cannot be followed, or a rule speaks of an
-        input or a level that there is not.
+        If a reading or a choice is unknown, a known alternative cannot be followed, or a rule speaks of an
+        input, a level, a term or a node that does not exist.
     """
     settings = _settings(document, overrides or {})
-    inputs = {
-        name: Input(name, tuple(map(str, entry["levels"])), str(entry["unknown"]), entry["source"])
-        for name, entry in document["inputs"].items()
-    }
-    nodes: dict[str, Node] = {}
-    for name, entry in document["nodes"].items():
-        written = entry.get("rules_of", name)
-        shared = document["nodes"][written]
-        rules = tuple(_rules(shared["rules"], document, settings, inputs, f"node {written}"))
-        flags = {
-            flag: _resolve(when, document, settings, inputs, f"node {written}, flag {flag}")
-            for flag, when in shared.get("flags", {}).items()
-        }
-        nodes[name] = _node(name, rules, flags, entry, inputs)
     return RuleTable(
-        document["table"],
-        document["title"],
-        document.get("arm"),
+        document.table,
+        document.arm,
         settings,
-        document["readings"],
-        document.get("parameters", {}),
-        document.get("pam_genes"),
-        inputs,
-        nodes,
-        document.get("indeterminate_is_branch", True),
+        document.readings,
+        document.parameters,
+        document.pam_genes,
+        document.inputs,
+        {name: _node(name, document, settings) for name in document.nodes},
+        document.indeterminate_is_branch,
     )
 
 
@@ -165,7 +147,7 @@ def decide(inputs: pd.DataFrame, rules: RuleTable, node: str) -> pd.DataFrame:
         If there is no such node, an input column is missing, or a cell is not a level.
     """
     if node not in rules.nodes:
-        raise RuleError(f"rules {rules.name}: there is no node {node}; nodes are {', '.join(rules.nodes)}")
+        raise RuleError(f"rules {rules.name}: node {unknown_name(node, list(rules.nodes))}")
     at = rules.nodes[node]
     absent = [name for name in at.inputs if name not in inputs]
     if absent:
@@ -180,120 +162,124 @@ def decide(inputs: pd.DataFrame, rules: RuleTable, node: str) -> pd.DataFrame:
 
 def _codes(values: pd.Series, spec: Input, node: str) -> np.ndarray:
     """Return the position of each cell among the levels, unknown last."""
-    known = pd.Index([*spec.levels, spec.unknown], dtype="object")
-    codes = known.get_indexer(pd.Index(values.astype("object").to_numpy()))
+    valid = pd.Index([*spec.levels, spec.unknown], dtype="object")
+    codes = valid.get_indexer(pd.Index(values.astype("object").to_numpy()))
     codes[values.isna().to_numpy()] = len(spec.levels)
     wrong = codes < 0
     if wrong.any():
         ids = SEPARATOR.join(str(label) for label in values.index[wrong][:MAX_IDS])
         raise RuleError(
-            f"node {node}, input {spec.name}: {int(wrong.sum())} rows are none of {', '.join(known)} ({ids})"
+            f"node {node}, input {spec.name}: {int(wrong.sum())} rows are not valid ({ids}); "
+            f"must be one of {', '.join(valid)}"
         )
     return codes
 
 
-def _settings(document: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[str, str]:
-    """Return the readings in force, or say which of them there is not or cannot be followed."""
-    readings = document["readings"]
-    chosen = {name: reading["default"] for name, reading in readings.items()}
-    for name, value in (dict(document.get("settings") or {}) | dict(overrides)).items():
+def _settings(document: RuleDocument, overrides: Mapping[str, str]) -> dict[str, str]:
+    """Return the readings in force."""
+    readings = document.readings
+    chosen = document.defaults
+    for name, value in {**document.settings, **overrides}.items():
         if name not in readings:
-            raise RuleError(f"rules {document['table']}: there is no setting {name}")
-        choices = [readings[name]["default"], *readings[name]["alternatives"]]
-        if value not in choices:
-            raise RuleError(f"setting {name}: {value} is none of {', '.join(map(str, choices))}")
-        why = readings[name].get("refused", {}).get(value)
+            raise RuleError(f"rules {document.table}: reading {unknown_name(name, list(readings))}")
+        if value not in readings[name].choices:
+            raise RuleError(f"reading {name}: {unknown_name(value, readings[name].choices)}")
+        why = readings[name].refused.get(value)
         if why is not None:
-            raise RuleError(f"setting {name}: {value} is a known reading that cannot be followed yet ({why})")
+            raise RuleError(f"reading {name}: {value} is valid but cannot be followed yet ({why})")
         chosen[name] = value
     for name, reading in readings.items():
-        chosen |= reading.get("implies", {}).get(chosen[name], {})
+        chosen |= reading.implies.get(chosen[name], {})
     return chosen
 
 
 def _rules(
-    entries: Sequence[Mapping[str, Any]],
-    document: Mapping[str, Any],
-    settings: Mapping[str, str],
-    inputs: Mapping[str, Input],
-    where: str,
+    entries: Iterable[RuleEntry], document: RuleDocument, settings: Mapping[str, str], where: str
 ) -> Iterator[Rule]:
     """Yield the rules that are there under the readings, their conditions and regimens resolved."""
     for entry in entries:
-        if any(settings[name] != value for name, value in entry.get("only", {}).items()):
-            continue
-        place = f"{where}, rule {entry['rule']}"
-        when = _resolve(entry["when"], document, settings, inputs, place)
-        regimen = entry["regimen"]
-        if isinstance(regimen, Mapping) and "by" in regimen:
-            regimen = regimen[settings[regimen["by"]]]
-        same_as = regimen["same_as"] if isinstance(regimen, Mapping) else None
-        if same_as is not None and same_as not in inputs:
-            raise RuleError(f"{place}: there is no input {same_as}")
-        yield Rule(str(entry["rule"]), when, None if same_as else str(regimen), same_as)
+        at_rule = f"{where}, rule {entry.rule}"
+        unknown = next((name for name in entry.only if name not in document.readings), None)
+        if unknown is not None:
+            raise RuleError(f"{at_rule}, only: {unknown_name(unknown, list(document.readings))}")
+        if all(settings[name] == value for name, value in entry.only.items()):
+            when = resolve(entry.when, document, settings, at_rule)
+            yield Rule(entry.rule, when, *_regimen(entry.regimen, document, settings, at_rule))
 
 
-def _resolve(
-    condition: Any,
-    document: Mapping[str, Any],
-    settings: Mapping[str, str],
-    inputs: Mapping[str, Input],
-    where: str,
-) -> Condition:
-    """Replace named terms by their wording under the readings, and check inputs and levels."""
-    if isinstance(condition, str):
-        if condition not in document.get("terms", {}):
-            raise RuleError(f"{where}: there is no term {condition}")
-        condition = document["terms"][condition]
-    if "by" in condition:
-        condition = condition[settings[condition["by"]]]
-    for combination in ("any", "all"):
-        if combination in condition:
-            parts = [_resolve(part, document, settings, inputs, where) for part in condition[combination]]
-            return {combination: parts}
-    resolved = {}
-    for name, levels in condition.items():
-        if name not in inputs:
-            raise RuleError(f"{where}: there is no input {name}")
-        resolved[name] = tuple([levels] if isinstance(levels, str) else levels)
-        unknown = [level for level in resolved[name] if level not in inputs[name].levels]
-        if unknown:
-            raise RuleError(f"{where}: input {name} has no level {', '.join(map(str, unknown))}")
-    return resolved
+def _regimen(
+    content: Any, document: RuleDocument, settings: Mapping[str, str], where: str
+) -> tuple[str | None, str | None]:
+    """Return the regimen, or else the input whose value it is."""
+    if isinstance(content, Mapping) and "by" in content:
+        content = option(content, document, settings, f"{where}, regimen")
+    if isinstance(content, str):
+        return content, None
+    refuse_unknown_keys(content, ["same_as"], f"{where}, regimen", required=["same_as"])
+    name = str(content["same_as"])
+    if name not in document.inputs:
+        raise RuleError(f"{where}, regimen: input {unknown_name(name, list(document.inputs))}")
+    return None, name
 
 
-def _holds(condition: Condition, values: Mapping[str, str]) -> bool:
-    """Tell whether a condition holds for known values."""
-    if "any" in condition:
-        return any(_holds(part, values) for part in condition["any"])
-    if "all" in condition:
-        return all(_holds(part, values) for part in condition["all"])
-    return all(values[name] in levels for name, levels in condition.items())
-
-
-def _used(condition: Condition) -> Iterator[str]:
-    for name, part in condition.items():
-        if name in {"any", "all"}:
-            for each in part:
-                yield from _used(each)
-        else:
-            yield name
-
-
-def _node(
-    name: str,
-    rules: tuple[Rule, ...],
-    flags: Mapping[str, Condition],
-    entry: Mapping[str, Any],
-    inputs: Mapping[str, Input],
-) -> Node:
+def _node(name: str, document: RuleDocument, settings: Mapping[str, str]) -> Node:
     """Answer every combination of the inputs that the node's rules use."""
-    used = {each for rule in rules for each in _used(rule.when)} | {r.same_as for r in rules if r.same_as}
-    deferred = tuple(each for each in inputs if each in used and each in entry.get("deferred", ()))
-    known = tuple(each for each in inputs if each in used and each not in deferred)
-    flagged = {flag: when for flag, when in flags.items() if set(_used(when)) <= set(known)}
-    answers = _answers(rules, flagged, known, deferred, inputs)
-    return Node(name, rules, known, deferred, answers, "rules_of" not in entry, entry)
+    entry, inputs = document.nodes[name], document.inputs
+    written = entry.rules_of or name
+    where = f"rules {document.table}, node {written}"
+    rules = tuple(_rules(document.nodes[written].rules, document, settings, where))
+    flags = {
+        flag: resolve(when, document, settings, f"{where}, flag {flag}")
+        for flag, when in document.nodes[written].flags.items()
+    }
+    used = {asked for rule in rules for asked in rule.when.inputs()} | {r.same_as for r in rules if r.same_as}
+    deferred = tuple(asked for asked in inputs if asked in used and asked in entry.deferred)
+    known = tuple(asked for asked in inputs if asked in used and asked not in deferred)
+    flagged = {flag: when for flag, when in flags.items() if set(when.inputs()) <= set(known)}
+    return Node(
+        name,
+        rules,
+        known,
+        deferred,
+        _answers(rules, flagged, known, deferred, inputs),
+        entry.rules_of is None,
+        entry,
+        _earlier_start(name, document, settings),
+        _reference(name, document),
+    )
+
+
+def _earlier_start(name: str, document: RuleDocument, settings: Mapping[str, str]) -> EarlierStart | None:
+    """Return which answers of a node start earlier under the readings in force, if any do."""
+    content = document.nodes[name].earlier_start
+    if content is None:
+        return None
+    where = f"rules {document.table}, node {name}, earlier_start"
+    reading, options = document.by_reading(_with_key(content, "by", where), "by", where)
+    starts = {choice: parsed(EarlierStart, start, f"{where}, {choice}") for choice, start in options.items()}
+    for start in starts.values():
+        if start.node not in document.nodes:
+            raise RuleError(f"{where}: node {unknown_name(start.node, list(document.nodes))}")
+    return starts.get(settings[reading])
+
+
+def _reference(name: str, document: RuleDocument) -> Reference | None:
+    """Return what responses at a node are judged against."""
+    content = document.nodes[name].reference
+    if content is None:
+        return None
+    where = f"rules {document.table}, node {name}, reference"
+    content = dict(_with_key(content, "reading", where))
+    share = content.pop("pr_share", None)
+    reading, visits = document.by_reading(content, "reading", where)
+    return parsed(Reference, {"reading": reading, "visits": visits, "pr_share": share}, where)
+
+
+def _with_key(content: Any, key: str, where: str) -> Mapping[str, Any]:
+    """Return a part of the document whose key `key` names the reading that chooses."""
+    if not isinstance(content, Mapping) or key not in content:
+        raise RuleError(f"{where}: key {key} is missing")
+    return content
 
 
 class _Fired(NamedTuple):
@@ -305,7 +291,7 @@ class _Fired(NamedTuple):
 
 
 def _fire(rules: Sequence[Rule], values: Mapping[str, str]) -> _Fired:
-    holding = [rule for rule in rules if _holds(rule.when, values)]
+    holding = [rule for rule in rules if rule.when.holds(values)]
     if not holding:
         return _Fired(None, None, ())
     first, *others = holding
@@ -340,7 +326,7 @@ def _answers(
         )
         outcomes = [tuple(fired[now + then] for then in later) for now in completions]
         complete = [dict(zip(known, now, strict=True)) for now in completions]
-        raised = [flag for flag, when in flags.items() if all(_holds(when, each) for each in complete)]
+        raised = [flag for flag, when in flags.items() if all(when.holds(values) for values in complete)]
         rows.append(_answer(outcomes, missing, raised))
     return pd.DataFrame(rows, columns=ANSWER_COLUMNS).astype("str")
 

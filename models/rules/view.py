@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from features.definitions import known_too_late
+from models.rules.document import RuleError
 from models.rules.table import Node, RuleTable
 
 NO_RECORD = "no_record"
@@ -62,7 +62,17 @@ class View:
         return self.tables.get(table, pd.DataFrame())
 
     def setting(self, name: str) -> str:
-        """Return the reading in force."""
+        """Return the reading in force.
+
+        Raises
+        ------
+        RuleError
+            If the table has no such reading.
+        """
+        if name not in self.rules.settings:
+            raise RuleError(
+                f"rules {self.rules.name}: reading {name} is missing; node {self.node.name} needs it"
+            )
         value = self.asked[name] = self.rules.settings[name]
         return value
 
@@ -95,23 +105,35 @@ class View:
         decision = self.decision.reindex(rows["usubjid"]).to_numpy()
         return pd.Series(known_too_late(rows, decision, performed, "report_date"), index=rows.index)
 
-    def outside(self, rows: pd.DataFrame, performed: str, window: Mapping[str, Any]) -> pd.Series:
+    def outside(
+        self, rows: pd.DataFrame, performed: str, decision: str, cycle: int | None, window: str | None
+    ) -> pd.Series:
         """Tell which rows were performed outside their window; without dates nothing is outside.
 
-        By cycle: after the first day of ``cycle`` (where one is named) and not after the decision named
-        ``decision``, which is the first day of the next cycle. By days, where the setting named ``window``
-        says so: on the days of the cycle in ``parameters.window_days``, both ends included.
+        By cycle: after the first day of `cycle` (where one is named) and not after the decision named
+        `decision`, which is the first day of the next cycle. By days, where the reading named `window` says
+        so: on the days of the cycle in ``parameters.window_days``, both ends included.
+
+        Raises
+        ------
+        RuleError
+            If the reading says days, and the parameters have none for the decision.
         """
-        start = rows["usubjid"].map(self.cycle_start(window.get("cycle")))
+        start = rows["usubjid"].map(self.cycle_start(cycle))
         day: pd.Series = (rows[performed] - start).dt.days + 1
-        if "window" in window and self.setting(window["window"]) == "days":
-            low, high = self.rules.parameters["window_days"][window["decision"]]
-            return ~day.between(low, high) & day.notna()
-        return (day <= 1) | (rows[performed] > rows["usubjid"].map(self.date(window["decision"])))
+        if window is not None and self.setting(window) == "days":
+            days = self.rules.parameters.window_days
+            if decision not in days:
+                raise RuleError(
+                    f"rules {self.rules.name}, parameters: window_days.{decision} is missing; "
+                    f"reading {window} needs it"
+                )
+            return ~day.between(*days[decision]) & day.notna()
+        return (day <= 1) | (rows[performed] > rows["usubjid"].map(self.date(decision)))
 
 
 def first_usable(rows: pd.DataFrame, patients: pd.Index) -> pd.DataFrame:
-    """Return each patient's first row that nothing speaks against; else no value, and her first row's reason.
+    """Return each patient's first row that nothing speaks against; else no value, and the first row's reason.
 
     Parameters
     ----------

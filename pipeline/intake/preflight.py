@@ -7,8 +7,9 @@ from features.contract import ContractError
 from features.errors import UserError
 from features.study import parse_study, with_defaults
 from pipeline.console import stderr
-from pipeline.project.configs import read_contract, read_eligibility, read_identifiers, read_rules
+from pipeline.project.configs import read_contract, read_eligibility, read_identifiers
 from pipeline.project.files import read_yaml, require_outcome, write_table
+from pipeline.project.rule_files import read_rules
 from pipeline.sources.ingest import Ingested, ingest, without_outcome
 from pipeline.sources.mapped import check_study_file
 from pipeline.sources.tables import SourceTables
@@ -78,7 +79,7 @@ def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
     contract = read_contract(CONTRACT)
     contract = without_outcome(contract) if library else contract
     try:
-        rules = {} if library else read_rules(RULES / f"{study.rules}.yaml", GENES)
+        rules = None if library else read_rules(RULES / f"{study.rules}.yaml", GENES)
         raw = ingest(study, folder, contract, read_identifiers(IDENTIFIERS), rules, audit=audit)
     except ContractError as error:
         listed = ARTIFACTS / name / "refused.csv"

@@ -2,7 +2,6 @@
 
 import contextlib
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -15,13 +14,14 @@ from pipeline.project.files import read_study, read_yaml
 
 
 def read_contract(folder: Path) -> Contract:
-    """Return the data contract: one YAML file per raw table."""
-    return parse_contract([read_yaml(path) for path in sorted(folder.glob("*.yaml"))])
+    """Return the data contract: one YAML file per raw table.
 
-
-def read_rules(table: Path, genes: Path) -> dict[str, Any]:
-    """Return a decision table's document with the list of PAM genes."""
-    return {**read_yaml(table), "pam_genes": pd.read_csv(genes).to_dict("records")}
+    Raises
+    ------
+    UserError
+        If a key is unknown or missing, or a name refers to nothing; the message names the file.
+    """
+    return parse_contract({str(path): read_yaml(path) for path in sorted(folder.glob("*.yaml"))})
 
 
 def read_feature_settings(settings: Path, genes: Path) -> FeatureSettings:

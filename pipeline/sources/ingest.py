@@ -1,9 +1,8 @@
 """From a study's source to checked raw tables: read, validated, cross-checked, waived, or refused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -13,6 +12,7 @@ from features.cross_checks import RECIST_DIFFERS, cross_problems
 from features.identifiers import IdentifierPatterns
 from features.recist import categories_of
 from features.study import Study, Waiver
+from models.rules.document import RuleDocument
 from pipeline.sources.tables import SourceTables
 
 WAIVABLE_ERRORS = ("not_before", "not_after")
@@ -33,7 +33,7 @@ class Ingested:
 
 
 def source_tables(
-    study: Study, source: Path, contract: Contract, rules: Mapping[str, Any], *, audit: bool = False
+    study: Study, source: Path, contract: Contract, rules: RuleDocument | None, *, audit: bool = False
 ) -> SourceTables:
     """Return raw tables, unchecked: simulated where `source` is a file, else read from the folder."""
     if source.suffix == ".yaml":
@@ -100,7 +100,7 @@ def ingest(
     source: Path,
     contract: Contract,
     identifiers: IdentifierPatterns,
-    rules: Mapping[str, Any],
+    rules: RuleDocument | None,
     *,
     audit: bool = False,
 ) -> Ingested:

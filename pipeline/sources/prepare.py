@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -20,14 +19,15 @@ from features.identifiers import IdentifierPatterns
 from features.settings import FeatureSettings
 from features.study import Study
 from models.rules.decisions import decisions, rule_rows
-from models.rules.table import RuleTable, parse_rules
+from models.rules.document import RuleDocument
+from models.rules.table import RuleTable, rule_table
 from pipeline.project.configs import (
     read_contract,
     read_eligibility,
     read_feature_settings,
     read_identifiers,
-    read_rules,
 )
+from pipeline.project.rule_files import read_rules
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Preparation:
     identifiers: IdentifierPatterns
     eligibility: tuple[Criterion, ...]
     features: FeatureSettings
-    rules: Mapping[str, Any]
+    rules: RuleDocument
 
     def checked(self, raw: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         """Return raw tables in the contract's types.
@@ -84,7 +84,7 @@ class PreparedTables:
     @cached_property
     def rules(self) -> RuleTable:
         """The decision table under the readings in force."""
-        return parse_rules(self.by.rules)
+        return rule_table(self.by.rules)
 
     @cached_property
     def decided(self) -> pd.DataFrame:

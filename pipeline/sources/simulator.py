@@ -3,17 +3,16 @@
 No patient of the trial is in here. Every number is a parameter of configs/simulation.yaml with its source.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from models.rules.ctdna import genes_of_set
-from models.rules.table import RuleTable, parse_rules
-from pipeline.project.configs import read_rules
+from models.rules.document import RuleDocument
+from models.rules.table import RuleTable, rule_table
+from pipeline.project.rule_files import read_rules
 from pipeline.sources.simulation import (
     biopsy,
     centres,
@@ -48,7 +47,7 @@ class Simulated:
     truth: pd.DataFrame
 
 
-def simulate(settings: Settings, n: int | None = None, rules: Mapping[str, Any] | None = None) -> Simulated:
+def simulate(settings: Settings, n: int | None = None, rules: RuleDocument | None = None) -> Simulated:
     """Simulate the trial; the same settings give the same tables, bit for bit.
 
     Parameters
@@ -58,7 +57,7 @@ def simulate(settings: Settings, n: int | None = None, rules: Mapping[str, Any] 
     n : int, optional
         Patients, at least one; default ``cohort.n``.
     rules : mapping, optional
-        The decision table that treats the adaptive arm, with its genes (``project.configs.read_rules``);
+        The decision table that treats the adaptive arm, with its genes (``project.rule_files.read_rules``);
         default the one that ``settings.rules`` names. Its default readings are followed, whatever it is
         set to.
     """
@@ -85,11 +84,11 @@ def _as_text(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(dict.fromkeys(table.columns[table.dtypes == "object"], "str"))
 
 
-def _as_read_by_default(document: Mapping[str, Any] | None, settings: Settings) -> RuleTable:
+def _as_read_by_default(document: RuleDocument | None, settings: Settings) -> RuleTable:
     """Return the rules under their default readings: an analysis under others treats nobody differently."""
     if document is None:
         document = read_rules(RULES / f"{settings.rules}.yaml", RULES / "pam_genes.csv")
-    return parse_rules(document, {name: reading["default"] for name, reading in document["readings"].items()})
+    return rule_table(document, document.defaults)
 
 
 def before_treatment(n: int, settings: Settings, rules: RuleTable, streams: Streams) -> World:

@@ -1,8 +1,9 @@
 """Stage raw: tables from the simulator or from a study's files, checked against the contract."""
 
 from pipeline.project import paths
-from pipeline.project.configs import read_contract, read_identifiers, read_rules
+from pipeline.project.configs import read_contract, read_identifiers
 from pipeline.project.files import replacing
+from pipeline.project.rule_files import read_rules
 from pipeline.project.stage import Run, Stage
 from pipeline.sources.ingest import ingest
 

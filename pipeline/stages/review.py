@@ -7,8 +7,8 @@ and the faults of the decision table.
 
 from models.rules.review import review
 from pipeline.project import paths
-from pipeline.project.configs import read_rules
 from pipeline.project.files import replacing, write_table
+from pipeline.project.rule_files import read_rules
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(

@@ -7,10 +7,10 @@ them, the branch of every combination of those inputs, which a served model look
 
 from models.rules.branch_table import branch_table
 from models.rules.decisions import decisions, input_levels, rule_rows
-from models.rules.table import INPUT, parse_rules
+from models.rules.table import INPUT, rule_table
 from pipeline.project import paths
-from pipeline.project.configs import read_rules
 from pipeline.project.files import replacing, write_json, write_table
+from pipeline.project.rule_files import read_rules
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(
@@ -23,7 +23,7 @@ STAGE = Stage(
 def main(run: Run) -> None:
     """Read raw tables and cohort, decide, write."""
     landmarks = run.study().landmark_names
-    rules = parse_rules(read_rules(run.path(paths.RULES_TABLE), run.path(paths.GENES)))
+    rules = rule_table(read_rules(run.path(paths.RULES_TABLE), run.path(paths.GENES)))
     decided = decisions(run.tables(paths.RAW), run.table(paths.COHORT), rules)
     with replacing(run.path(paths.RULES)) as new:
         write_table(new / "decisions.parquet", decided[~decided["virtual"]].drop(columns="virtual"))

@@ -11,8 +11,9 @@ from models.evaluation.sensitivity import Analysis, sensitivity_runs
 from models.procedure.landmark_features import landmark_features
 from pipeline.console import progress
 from pipeline.project import paths
-from pipeline.project.configs import read_eligibility, read_rules
+from pipeline.project.configs import read_eligibility
 from pipeline.project.files import write_json
+from pipeline.project.rule_files import read_rules
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(

@@ -1,8 +1,8 @@
 """Stage truth: what only a simulation knows. No stage but a truth check may depend on it."""
 
 from pipeline.project import paths
-from pipeline.project.configs import read_rules
 from pipeline.project.files import write_table
+from pipeline.project.rule_files import read_rules
 from pipeline.project.stage import Run, Stage
 from pipeline.sources.simulation.settings import read_settings
 from pipeline.sources.simulator import simulate

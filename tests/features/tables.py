@@ -23,7 +23,7 @@ def _read(path: str) -> Any:
 
 
 CONTRACT = parse_contract(
-    _read(f"configs/contract/{p.name}") for p in sorted(ROOT.glob("configs/contract/*.yaml"))
+    {p.name: _read(f"configs/contract/{p.name}") for p in sorted(ROOT.glob("configs/contract/*.yaml"))}
 )
 STUDY: dict[str, Any] = _read("configs/studies/nct07239271.yaml")
 ELIGIBILITY = parse_eligibility(_read("configs/eligibility.yaml"))

@@ -18,12 +18,14 @@ from features.contract import (
     refuse,
     validate,
 )
+from features.errors import UserError
 from features.identifiers import find_identifiers, parse_identifiers
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-DOCUMENTS = [
-    yaml.safe_load(p.read_text(encoding="utf-8")) for p in sorted((CONFIGS / "contract").glob("*.yaml"))
-]
+DOCUMENTS = {
+    p.name: yaml.safe_load(p.read_text(encoding="utf-8"))
+    for p in sorted((CONFIGS / "contract").glob("*.yaml"))
+}
 IDENTIFIERS = parse_identifiers(yaml.safe_load((CONFIGS / "identifiers.yaml").read_text(encoding="utf-8")))
 CONTRACT = parse_contract(DOCUMENTS)
 VOCABULARY = {"visits": ["baseline", "c1"], "arms": ["A", "B"], "regimens": ["TCBHP"]}
@@ -497,7 +499,7 @@ def test_an_empty_table_has_every_column_in_its_dtype() -> None:
 
 def test_the_data_dictionary_has_one_row_for_each_column_of_the_contract() -> None:
     dictionary = data_dictionary(CONTRACT).set_index(["table", "column"])
-    assert len(dictionary) == sum(len(d["columns"]) for d in DOCUMENTS)
+    assert len(dictionary) == sum(len(d["columns"]) for d in DOCUMENTS.values())
     assert dictionary.loc[("subjects", "arm"), ["levels", "required", "known_at"]].tolist() == [
         "arms of the study",
         "always",
@@ -513,10 +515,10 @@ def test_the_data_dictionary_has_one_row_for_each_column_of_the_contract() -> No
     [
         ({"keys": ["usubjid"]}, "key keys is unknown, did you mean key?"),
         ({"key": ["patient"]}, "no column patient"),
-        ({"timing": {"known_at": "later"}}, "known_at: later is unknown"),
+        ({"timing": {"known_at": "later"}}, "timing.known_at: must be one of baseline"),
         ({"timing": {"known_at": "baseline", "reported": "x_date"}}, "no column x_date"),
         ({"columns": {"usubjid": {"type": "text", "description": "id"}}}, "type text"),
-        ({"columns": {"usubjid": {"type": "string"}}}, "column usubjid: key description is missing"),
+        ({"columns": {"usubjid": {"type": "string"}}}, "columns.usubjid: key description is missing"),
         (
             {"columns": {"usubjid": {"type": "string", "description": "id", "references": "x.y"}}},
             "refers to x.y",
@@ -545,11 +547,11 @@ def test_a_contract_that_contradicts_itself_is_an_error(change, message) -> None
         "timing": {"known_at": "baseline"},
         "columns": {"usubjid": {"type": "string", "description": "id"}},
     }
-    assert list(parse_contract([document])) == ["toy"]
-    with pytest.raises(ValueError, match=message):
-        parse_contract([document | change])
+    assert list(parse_contract({"toy.yaml": document})) == ["toy"]
+    with pytest.raises(UserError, match=rf"toy\.yaml.*{message}"):
+        parse_contract({"toy.yaml": document | change})
 
 
 def test_a_table_defined_twice_is_an_error() -> None:
-    with pytest.raises(ValueError, match="sites is defined twice"):
-        parse_contract([d for d in DOCUMENTS if d["table"] == "sites"] * 2)
+    with pytest.raises(UserError, match=r"again\.yaml: table sites is defined twice"):
+        parse_contract({"sites.yaml": DOCUMENTS["sites.yaml"], "again.yaml": DOCUMENTS["sites.yaml"]})

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from models.rules.table import RuleTable, parse_rules
+from models.rules.document import parse_rules
+from models.rules.table import RuleTable, rule_table
 from tests.features.tables import ROOT, spec_rows, table
 
 RULES: dict[str, Any] = yaml.safe_load((ROOT / "configs/rules/nct07239271.yaml").read_text(encoding="utf-8"))
@@ -25,7 +26,7 @@ ID = {"usubjid": "P1"}
 @cache
 def rules(reading: str | None = None) -> RuleTable:
     """Return the trial's table; `reading` is ``setting=value``, None for the defaults."""
-    return parse_rules(RULES, dict([reading.split("=")]) if reading else None)
+    return rule_table(parse_rules(RULES), dict([reading.split("=")]) if reading else None)
 
 
 def cohort(*ids: str, arm: str = "ADAPTIVE") -> pd.DataFrame:

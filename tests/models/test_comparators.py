@@ -7,7 +7,8 @@ from models.configuration.plan import validation_plan
 from models.configuration.settings import model_settings
 from models.procedure.comparators import ArmAndReceptor, RuleInputs, Rules, comparators, rule_input_features
 from models.rules.decisions import decisions, input_levels, known_inputs
-from models.rules.table import BRANCH, INPUT, parse_rules
+from models.rules.document import parse_rules
+from models.rules.table import BRANCH, INPUT, rule_table
 from tests.models.rule_tables import ISPY2, cohort, response, rules, sample, tables
 from tests.patients import feature
 
@@ -99,7 +100,7 @@ def test_the_inputs_known_at_a_landmark_are_those_of_its_node_and_the_ones_befor
 
 
 def test_what_would_tell_the_future_is_missing_and_no_level() -> None:
-    table = parse_rules(ISPY2)
+    table = rule_table(parse_rules(ISPY2))
     decided = decisions({}, pd.DataFrame({"usubjid": ["P1"], "arm": ["TDM1_P"]}), table)
     known = known_inputs(decided, table, ["t0", "t1"])
     assert known.columns.tolist() == ["ftv_change_t1"]

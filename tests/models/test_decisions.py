@@ -8,7 +8,8 @@ import pytest
 from features.cohort import build_cohort
 from features.study import parse_study
 from models.rules.decisions import ALL, adherence, audit_lines, branches, decisions
-from models.rules.table import decide, parse_rules
+from models.rules.document import parse_rules
+from models.rules.table import decide, rule_table
 from tests.features.tables import ELIGIBILITY, ROOT, STUDY, table, trial
 from tests.models.rule_tables import (
     ISPY2,
@@ -192,7 +193,9 @@ def test_ispy2_classes_follow_from_the_decrease_in_volume() -> None:
         if row[visit]
     ]
     people = pd.DataFrame({"usubjid": ids, "arm": "TDM1_P"}, dtype="str")
-    decided = decisions({"imaging_features": table("imaging_features", scans)}, people, parse_rules(ISPY2))
+    decided = decisions(
+        {"imaging_features": table("imaging_features", scans)}, people, rule_table(parse_rules(ISPY2))
+    )
     classes = decided.set_index(["usubjid", "node"])["regimen"]
     for patient, row in zip(ids, specification, strict=True):
         found = [classes[patient, "t1"], classes[patient, "t2"], branches(decided, "t2")[patient]]
@@ -206,7 +209,8 @@ def test_ispy2_classes_follow_from_the_decrease_in_volume() -> None:
 
 
 def test_a_study_without_rules_has_one_branch_and_no_decisions() -> None:
-    none = parse_rules(RULES | {"arm": None, "settings": {}, "readings": {}, "inputs": {}, "nodes": {}})
+    empty = {key: dict[str, Any]() for key in ("settings", "readings", "parameters", "inputs", "nodes")}
+    none = rule_table(parse_rules(RULES | empty | {"arm": None}))
     decided = decisions({}, cohort("P2", "P1"), none)
     assert branches(decided, "baseline").to_dict() == {"P1": ALL, "P2": ALL}
     assert decided["virtual"].all()

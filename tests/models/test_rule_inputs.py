@@ -10,13 +10,13 @@ from features.cohort import build_cohort
 from features.landmarks import visible
 from features.study import parse_study
 from models.rules.ctdna import discordant_calls
+from models.rules.document import RuleError, parse_rules
 from models.rules.inputs import inputs_from_tables
-from models.rules.table import RuleError, parse_rules
+from models.rules.table import rule_table
 from tests.features.tables import CONTRACT, ELIGIBILITY, STUDY, table, trial
 from tests.models.rule_tables import (
     CORE,
     DRAWS,
-    ISPY2,
     RULES,
     STARTS,
     cohort,
@@ -243,14 +243,39 @@ def test_discordant_calls_are_listed_per_sample() -> None:
 
 def test_mutations_cannot_be_read_without_a_list_of_genes() -> None:
     with pytest.raises(RuleError, match="pam_genes is empty"):
-        inputs_from_tables({}, cohort(), parse_rules(RULES | {"pam_genes": None}))
+        inputs_from_tables({}, cohort(), rule_table(parse_rules(RULES | {"pam_genes": None})))
     genes = [{"gene": "AKT1", "set": "core", "rule": "hotspot"}]
-    with pytest.raises(RuleError, match="rule hotspot is none of any_pathogenic"):
-        inputs_from_tables({}, cohort(), parse_rules(RULES | {"pam_genes": genes}))
+    with pytest.raises(RuleError, match="rule hotspot must be any_pathogenic"):
+        inputs_from_tables({}, cohort(), rule_table(parse_rules(RULES | {"pam_genes": genes})))
 
 
-def test_a_source_of_an_unknown_kind_is_refused() -> None:
-    strange = ISPY2 | {"inputs": {"x": {"levels": ["A"], "unknown": "NE", "source": {"kind": "dice"}}}}
-    strange |= {"nodes": {"t1": {"rules": [{"rule": "X", "when": {"x": "A"}, "regimen": "A"}]}}}
-    with pytest.raises(RuleError, match="input x: source kind dice is none of ctdna"):
-        inputs_from_tables({}, cohort(), parse_rules(strange))
+@pytest.mark.parametrize(
+    ("lacking", "reading", "message"),
+    [
+        ("window_days", "c2_window", r"window_days\.c2 is missing; reading c2_window needs it"),
+        (
+            "fraction_over_lod",
+            "pam_wild_type",
+            "fraction_over_lod is missing; reading pam_wild_type needs it",
+        ),
+    ],
+)
+def test_a_reading_whose_figures_are_missing_is_refused(lacking: str, reading: str, message: str) -> None:
+    figures = {name: value for name, value in RULES["parameters"].items() if name != lacking}
+    document = parse_rules(RULES | {"parameters": figures})
+    other = rule_table(document, {reading: document.readings[reading].alternatives[0]})
+    with pytest.raises(RuleError, match=message):
+        inputs_from_tables(
+            tables(response=[response("c2", "PR")], ctdna_samples=[sample("baseline")]), cohort(), other
+        )
+
+
+def test_a_table_without_a_reading_that_an_input_needs_is_refused() -> None:
+    lacking = {
+        key: {name: value for name, value in RULES[key].items() if name != "ctdna_call"}
+        for key in ("readings", "settings")
+    }
+    with pytest.raises(RuleError, match="reading ctdna_call is missing; node c1 needs it"):
+        inputs_from_tables(
+            tables(ctdna_samples=[sample("baseline")]), cohort(), rule_table(parse_rules(RULES | lacking))
+        )

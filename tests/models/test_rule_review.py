@@ -9,6 +9,7 @@ import pytest
 from features.cohort import build_cohort
 from features.study import parse_study
 from models.rules.decisions import decisions
+from models.rules.document import parse_rules
 from models.rules.review import (
     as_text,
     branch_tables,
@@ -19,7 +20,7 @@ from models.rules.review import (
     readings_effect,
     table_faults,
 )
-from models.rules.table import parse_rules
+from models.rules.table import rule_table
 from tests.features.tables import ELIGIBILITY, ROOT, STUDY, trial
 from tests.models.rule_tables import ISPY2, RULES, rules
 
@@ -35,11 +36,11 @@ TREATED = COHORT.loc[COHORT["arm"] == "ADAPTIVE"]
 
 @cache
 def effects() -> pd.DataFrame:
-    return readings_effect(TABLES, COHORT, DOCUMENT)
+    return readings_effect(TABLES, COHORT, parse_rules(DOCUMENT))
 
 
 def answers(**overrides: str) -> pd.DataFrame:
-    decided = decisions(TABLES, TREATED, parse_rules(DOCUMENT, overrides))
+    decided = decisions(TABLES, TREATED, rule_table(parse_rules(DOCUMENT), overrides))
     answered = decided.loc[~decided["virtual"]].astype({"start_cycle": "str"})
     return answered.set_index(["usubjid", "node"])[["rule", "regimen", "start_cycle"]].fillna("")
 
@@ -84,7 +85,7 @@ def test_a_rule_that_can_never_fire_is_found() -> None:
     document = deepcopy(RULES)
     idle = {"rule": "R7", "when": {"all": ["negative", {"response": "PR"}]}, "regimen": "TCBHP"}
     document["nodes"]["c2"]["rules"].append(idle)
-    found = table_faults(parse_rules(document))
+    found = table_faults(rule_table(parse_rules(document)))
     assert found.loc[found["kind"] == "unreachable", "rule"].tolist() == ["R7"]
 
 
@@ -117,7 +118,7 @@ def test_the_effect_of_a_reading_is_the_number_of_patients_whose_answers_it_chan
 
 def test_the_patients_whom_a_reading_changes_can_be_named() -> None:
     differ = (answers(r4_ctdna_time="c1") != answers()).any(axis=1)
-    named = changed_patients(TABLES, COHORT, DOCUMENT, {"r4_ctdna_time": "c1"})
+    named = changed_patients(TABLES, COHORT, parse_rules(DOCUMENT), {"r4_ctdna_time": "c1"})
     assert named == sorted(differ[differ].index.get_level_values("usubjid").unique())
     assert len(named) > 3
 
@@ -132,23 +133,24 @@ def test_every_alternative_has_a_row() -> None:
 def test_an_alternative_that_cannot_be_followed_says_why() -> None:
     refusing = deepcopy(DOCUMENT)
     refusing["readings"]["r6_set"]["refused"] = {"ADC": "the drug is not named"}
-    found = readings_effect(TABLES, COHORT, refusing).set_index(["setting", "alternative"])
+    found = readings_effect(TABLES, COHORT, parse_rules(refusing)).set_index(["setting", "alternative"])
     assert pd.isna(found.loc[("r6_set", "ADC"), "changed"])
     assert "cannot be followed yet (the drug is not named)" in found.loc[("r6_set", "ADC"), "note"]
 
 
 def test_the_effect_is_measured_against_the_readings_in_force() -> None:
     alone = {
-        name: r | {"alternatives": r["alternatives"] * (name == "r4_ctdna_time")} for name, r in READINGS
+        name: r | {"refused": dict.fromkeys(r["alternatives"] * (name != "r4_ctdna_time"), "left out")}
+        for name, r in READINGS
     }
     other = DOCUMENT | {"settings": RULES["settings"] | {"r4_ctdna_time": "c1"}, "readings": alone}
-    found = readings_effect(TABLES, COHORT, other).set_index(["setting", "alternative"])
+    found = readings_effect(TABLES, COHORT, parse_rules(other)).set_index(["setting", "alternative"])
     back = effects().set_index(["setting", "alternative"])
     assert found.loc[("r4_ctdna_time", "ever"), "changed"] == back.loc[("r4_ctdna_time", "c1"), "changed"]
 
 
 def test_branch_tables_stand_side_by_side_and_count_the_same_patients() -> None:
-    found = branch_tables(TABLES, COHORT, DOCUMENT, {"r4_ctdna_time": "c1"})
+    found = branch_tables(TABLES, COHORT, parse_rules(DOCUMENT), {"r4_ctdna_time": "c1"})
     assert found.columns.tolist() == ["node", "branch", "in_force", "r4_ctdna_time: c1"]
     totals = found.groupby("node")[["in_force", "r4_ctdna_time: c1"]].sum()
     for node in ("c2", "c4"):
@@ -158,6 +160,6 @@ def test_branch_tables_stand_side_by_side_and_count_the_same_patients() -> None:
 
 
 def test_a_table_without_readings_has_no_effects() -> None:
-    effect = readings_effect({}, pd.DataFrame({"usubjid": ["P1"], "arm": ["TDM1_P"]}), ISPY2)
+    effect = readings_effect({}, pd.DataFrame({"usubjid": ["P1"], "arm": ["TDM1_P"]}), parse_rules(ISPY2))
     assert effect.empty
     assert effect.columns.tolist()[:4] == ["number", "setting", "in_force", "alternative"]

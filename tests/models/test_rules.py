@@ -3,14 +3,18 @@
 import itertools
 from copy import deepcopy
 from time import process_time
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.rules.table import RuleError, decide, parse_rules
+from features.errors import UserError
+from models.rules.document import RuleError, parse_rules
+from models.rules.table import decide, rule_table
 from tests.features.tables import ROOT
 from tests.models.rule_tables import ISPY2, RULES, rules, spec
 
@@ -108,15 +112,15 @@ def test_a_hundred_thousand_patients_are_decided_in_less_than_two_seconds() -> N
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"r9": "c1"}, "there is no setting r9"),
-        ({"pam_genes": "all"}, "setting pam_genes: all is none of core, extended"),
+        ({"r9": "c1"}, "reading r9 is unknown; must be one of r4_ctdna_time"),
+        ({"pam_genes": "all"}, "reading pam_genes: all is unknown; must be one of core, extended"),
     ],
 )
 def test_a_reading_that_cannot_be_followed_is_refused(change: dict[str, str], message: str) -> None:
     with pytest.raises(RuleError, match=message):
-        parse_rules(RULES, change)
+        rule_table(parse_rules(RULES), change)
     with pytest.raises(RuleError, match=message):
-        parse_rules(RULES | {"settings": RULES["settings"] | change})
+        rule_table(parse_rules(RULES | {"settings": RULES["settings"] | change}))
 
 
 def test_an_implied_setting_follows_the_one_that_implies_it() -> None:
@@ -126,16 +130,79 @@ def test_an_implied_setting_follows_the_one_that_implies_it() -> None:
 @pytest.mark.parametrize(
     ("when", "message"),
     [
-        ({"ctdna_c9": "POS"}, "node c2, rule R1: there is no input ctdna_c9"),
-        ({"ctdna_c1": "DETECTED"}, "node c2, rule R1: input ctdna_c1 has no level DETECTED"),
-        ("ctdna_positive", "node c2, rule R1: there is no term ctdna_positive"),
+        ({"ctdna_c9": "POS"}, "node c2, rule R1: input ctdna_c9 is unknown, did you mean ctdna_c1"),
+        (
+            {"ctdna_c1": "DETECTED"},
+            "rule R1: level of ctdna_c1 DETECTED is unknown; must be one of POS, NEG",
+        ),
+        ("ctdna_positive", "node c2, rule R1: term ctdna_positive is unknown"),
     ],
 )
 def test_a_rule_that_speaks_of_what_is_not_there_is_refused(when: object, message: str) -> None:
     document = deepcopy(RULES)
     document["nodes"]["c2"]["rules"] = [{"rule": "R1", "when": when, "regimen": "NAB_PHP"}]
     with pytest.raises(RuleError, match=message):
-        parse_rules(document)
+        rule_table(parse_rules(document))
+
+
+def _changed(path: str, value: object) -> dict[str, Any]:
+    """Return the trial's table with one key set, by its path."""
+    document = deepcopy(RULES)
+    *parents, last = path.split(".")
+    at = document
+    for parent in parents:
+        at = at[parent]
+    at[last] = value
+    return document
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("titel", "x", r"nct\.yaml: key titel is unknown, did you mean title\?"),
+        ("inputs.pam.levls", [], r"nct\.yaml, inputs\.pam: key levls is unknown, did you mean levels\?"),
+        ("inputs.ctdna_c1.source.vists", [], r"inputs\.ctdna_c1\.source: key vists .* mean visits\?"),
+        ("inputs.ctdna_c1.source.kind", "ctdnas", r"source\.kind: must be one of ctdna, mutation"),
+        ("inputs.ctdna_c1.source.cycle", 0, r"source\.cycle: must be at least 1; got 0"),
+        ("inputs.pam.source.samples", ["pam"], "input pam, samples: pam is unknown"),
+        ("readings.pam_time.defalt", "c1", r"readings\.pam_time: key defalt .* mean default\?"),
+        ("nodes.c2.windw", "c2_window", r"nodes\.c2: key windw is unknown, did you mean window\?"),
+        ("nodes.c2.window", "c2_windo", r"nct\.yaml: node c2, window: c2_windo .* mean c2_window\?"),
+        ("nodes.c1.rules_of", "c9", "node c1, rules_of: c9 is unknown"),
+        ("nodes.c4.follows", "c4", "node c4, follows: c4 is unknown"),
+        ("parameters.window_day", {}, r"parameters: key window_day .* mean window_days\?"),
+        ("parameters.window_days.c1", [15], r"window_days\.c1: must be a list of 2"),
+        ("parameters.method_priority", [], "method_priority is missing; input response needs it"),
+        ("indeterminate_is_branch", "no", "must be true or false"),
+    ],
+)
+def test_a_misspelt_part_is_refused_by_file_and_key(path: str, value: object, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        parse_rules(_changed(path, value), "nct.yaml")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("nodes.c4.reference.readin", "x", "reference, by response_reference_c4: readin is unknown"),
+        ("nodes.c4.reference.pr_share", -1, "reference, pr_share: must be above 0; got -1"),
+        ("nodes.c2.earlier_start.C2.rule", [], "earlier_start, C2: key rule is unknown, did you mean rules"),
+        ("nodes.c2.earlier_start.C2.node", "c9", "earlier_start: node c9 is unknown"),
+        ("nodes.c2.flags.PD", {"respons": "PD"}, "flag PD: input respons is unknown, did you mean response"),
+        ("terms.negative", {"any": ["negative"]}, "term negative leads to itself"),
+        ("terms.response_is_pr.by", "cr_counts", "reading cr_counts is unknown, did you mean cr_counts_as"),
+        ("terms.response_is_pr.own_branc", {}, "own_branc is unknown, did you mean own_branch"),
+    ],
+)
+def test_a_misspelt_part_that_depends_on_a_reading_is_refused(path: str, value: object, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        rule_table(parse_rules(_changed(path, value)))
+
+
+def test_every_configured_table_is_valid() -> None:
+    files = sorted((ROOT / "configs/rules").glob("*.yaml"))
+    names = [parse_rules(yaml.safe_load(file.read_text(encoding="utf-8")), file.name).table for file in files]
+    assert names == [file.stem for file in files]
 
 
 def test_inputs_that_are_not_levels_are_refused_with_their_number_and_three_ids_but_not_their_values() -> (
@@ -143,7 +210,7 @@ def test_inputs_that_are_not_levels_are_refused_with_their_number_and_three_ids_
 ):
     frame = pd.DataFrame({n: [LEVELS[n][0]] * 5 for n in LEVELS}, index=[f"P{i}" for i in range(5)])
     frame["pam"] = "H1047R"
-    with pytest.raises(RuleError, match=r"input pam: 5 rows are none of .* \(P0; P1; P2\)") as caught:
+    with pytest.raises(RuleError, match=r"input pam: 5 rows are not valid \(P0; P1; P2\); must be") as caught:
         decide(frame, rules(), "c2")
     assert "H1047R" not in str(caught.value)
 
@@ -151,12 +218,12 @@ def test_inputs_that_are_not_levels_are_refused_with_their_number_and_three_ids_
 def test_a_missing_input_column_and_an_unknown_node_are_refused() -> None:
     with pytest.raises(RuleError, match="node c2: inputs have no column pam, response"):
         decide(pd.DataFrame({"ctdna_baseline": [], "ctdna_c1": []}), rules(), "c2")
-    with pytest.raises(RuleError, match="there is no node c3; nodes are c1, c2, c4"):
+    with pytest.raises(RuleError, match="node c3 is unknown; must be one of c1, c2, c4"):
         decide(pd.DataFrame(), rules(), "c3")
 
 
 def test_ispy2_has_response_classes_and_treats_no_arm() -> None:
-    table = parse_rules(ISPY2)
+    table = rule_table(parse_rules(ISPY2))
     found = decide(pd.DataFrame({"ftv_change": ["RESPONDER", "NON_RESPONDER", "NE"]}), table, "t1")
     assert found["regimen"].fillna("").tolist() == ["RESPONDER", "NON_RESPONDER", ""]
     assert (table.arm, table.deciding) == (None, ["t1", "t2"])

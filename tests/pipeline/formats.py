@@ -12,9 +12,9 @@ from pipeline.project.configs import (
     read_eligibility,
     read_feature_settings,
     read_identifiers,
-    read_rules,
 )
 from pipeline.project.files import read_yaml
+from pipeline.project.rule_files import read_rules
 from pipeline.sources.ingest import Ingested, ingest
 from pipeline.sources.simulation.settings import read_settings
 from pipeline.sources.simulator import simulate

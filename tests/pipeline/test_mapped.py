@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.contract import parse_contract, validate
+from features.contract import validate
 from pipeline.project import paths
-from pipeline.project.configs import read_identifiers
+from pipeline.project.configs import read_contract, read_identifiers
 from pipeline.project.files import read_yaml
 from pipeline.sources.mapped import (
     SourceError,
@@ -26,7 +26,7 @@ from pipeline.stages import raw
 REPOSITORY = Path(__file__).parents[2]
 CONFIGS = REPOSITORY / "configs"
 ISPY2_FILES = REPOSITORY / ".." / "shared" / "data" / "ispy2"
-CONTRACT = parse_contract([read_yaml(p) for p in sorted((CONFIGS / "contract").glob("*.yaml"))])
+CONTRACT = read_contract(CONFIGS / "contract")
 ISPY2 = read_yaml(CONFIGS / "studies" / "ispy2.yaml")
 
 CLINICAL = """who;arm;age;her2;pcr;size;seen

@@ -11,9 +11,10 @@ from features.contract import validate
 from features.errors import UserError
 from features.study import parse_study
 from models.rules.decisions import decisions
-from models.rules.table import parse_rules
-from pipeline.project.configs import read_contract, read_eligibility, read_identifiers, read_rules
+from models.rules.table import rule_table
+from pipeline.project.configs import read_contract, read_eligibility, read_identifiers
 from pipeline.project.files import read_yaml
+from pipeline.project.rule_files import read_rules
 from pipeline.simulation_checks.targets import (
     Target,
     TargetRange,
@@ -194,7 +195,7 @@ def test_treatment_follows_the_rules_or_says_why_not(
     tables, _ = checked
     cohort = build_cohort(tables, parse_study(STUDY), read_eligibility(CONFIGS / "eligibility.yaml")).frame
     document = read_rules(CONFIGS / "rules" / "nct07239271.yaml", CONFIGS / "rules" / "pam_genes.csv")
-    answers = decisions(tables, cohort, parse_rules(document))
+    answers = decisions(tables, cohort, rule_table(document))
     decided = answers.loc[(answers["arm"] == "ADAPTIVE") & answers["node"].isin(["c2", "c4"])]
     decided = decided.loc[decided["regimen_after"].notna() & decided["at_risk"]]
     unanswered = decided["status"] == "indeterminate"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from models.rules.table import parse_rules
-from pipeline.project.configs import read_rules
+from models.rules.table import rule_table
+from pipeline.project.rule_files import read_rules
 from pipeline.sources.simulation.course import World, follow
 from pipeline.sources.simulation.draws import Streams
 from pipeline.sources.simulation.settings import Settings, read_settings
@@ -23,7 +23,7 @@ def settings() -> Settings:
 
 @pytest.fixture(scope="session")
 def world(settings: Settings) -> World:
-    rules = parse_rules(read_rules(CONFIGS / "rules/nct07239271.yaml", CONFIGS / "rules/pam_genes.csv"))
+    rules = rule_table(read_rules(CONFIGS / "rules/nct07239271.yaml", CONFIGS / "rules/pam_genes.csv"))
     return before_treatment(PATIENTS, settings, rules, Streams(settings.seed))
 
 

@@ -57,6 +57,24 @@ class Sections:
 Document = TypeVar("Document", bound=Sections)
 
 
+def parsed(kind: type[Value], document: Any, file: str) -> Value:
+    """Return a document, or a part of one, as the dataclass `kind`; content annotated `Any` stays as it is.
+
+    Parameters
+    ----------
+    file : str
+        The file, and the part of it if it is one, as messages name it.
+
+    Raises
+    ------
+    UserError
+        If a key is unknown or missing, or a value is not what it must be; the message names file, key, rule
+        and value.
+    """
+    value: Value = _Parser(file, {}).parsed(kind, document, "")
+    return value
+
+
 def parsed_sections(kind: type[Document], document: Any) -> Document:
     """Return a configuration file as `kind`, a dataclass of `Sections`.
 
@@ -97,11 +115,12 @@ class _Parser:
         return self._scalar(hint, value, key)
 
     def _dataclass(self, kind: type, value: Any, key: str) -> Any:
-        _refuse_renamed(value, f"{self.file}, {key}", self.renamed)
+        where, prefix = (f"{self.file}, {key}", f"{key}.") if key else (self.file, "")
+        _refuse_renamed(value, where, self.renamed)
         hints = get_type_hints(kind, include_extras=True)
-        content = checked_fields(kind, value, f"{self.file}, {key}")
+        content = checked_fields(kind, value, where)
         return kind(
-            **{name: self.parsed(hints[name], item, f"{key}.{name}") for name, item in content.items()}
+            **{name: self.parsed(hints[name], item, f"{prefix}{name}") for name, item in content.items()}
         )
 
     def _tuple(self, kinds: tuple[Any, ...], value: Any, key: str) -> tuple[Any, ...]:
@@ -121,6 +140,10 @@ class _Parser:
 
     def _union(self, kinds: tuple[Any, ...], value: Any, key: str) -> Any:
         """Return the value as the dataclass whose literal ``kind`` it names, or as the type that it has."""
+        if types.NoneType in kinds:
+            kinds = tuple(kind for kind in kinds if kind is not types.NoneType)
+            if value is None:
+                return None
         if all(is_dataclass(kind) for kind in kinds):
             by_name = {get_args(get_type_hints(kind)["kind"])[0]: kind for kind in kinds}
             name = value.get("kind") if isinstance(value, Mapping) else None
@@ -130,6 +153,8 @@ class _Parser:
         return self.parsed(type(value) if type(value) in kinds else kinds[-1], value, key)
 
     def _scalar(self, hint: Any, value: Any, key: str) -> Any:
+        if hint is Any:
+            return value
         if get_origin(hint) is Literal:
             valid = get_args(hint)
             return self._require(value in valid, value, key, f"one of {', '.join(map(str, valid))}")
@@ -137,9 +162,11 @@ class _Parser:
             float: (int | float, "a number"),
             int: (int, "a whole number"),
             str: (str, "text"),
+            bool: (bool, "true or false"),
         }
         accepted, name = kinds[hint]
-        self._require(isinstance(value, accepted) and not isinstance(value, bool), value, key, name)
+        fits = isinstance(value, accepted) and isinstance(value, bool) == (hint is bool)
+        self._require(fits, value, key, name)
         return hint(value)
 
     def _require(self, fits: bool, value: Value, key: str, rule: str) -> Value:
