@@ -12,6 +12,8 @@ from models.measures.common import MeasureError, draw_patients
 from models.measures.evaluate import by_repeat
 from models.measures.loess import MIN_DISTINCT, distinct_predictions, smoothed_risk
 from models.measures.net_benefit import decision_curves
+from models.rules.decisions import THEN
+from models.rules.table import INDETERMINATE
 
 POINTS = 60
 CENTRAL = (2.5, 97.5)
@@ -91,16 +93,21 @@ def benefit_curves(
 ) -> pd.DataFrame:
     """Return the decision curves of model, rules and the rules' allocation, of treating all and none.
 
-    The allocation is whom the rules de-escalate: the branches `de_escalated`; escalation is all others.
+    The allocation is whom the rules de-escalate, the branches `de_escalated`, and whom they escalate: those
+    for whom they decide otherwise. For whom they decide nothing is neither. There is no allocation where
+    nobody is de-escalated, such as before the rules decide.
     """
     ids, y, by_model = by_repeat(predictions, ["chosen", "rules"])
-    spared = branch.reindex(ids).isin(de_escalated).to_numpy()
+    known = branch.reindex(ids)
+    spared = known.isin(de_escalated).to_numpy()
+    undecided = known.isna() | (known.str.split(THEN).str[-1] == INDETERMINATE)
+    escalated = ~spared & ~undecided.to_numpy()
     parts = []
     for decision, entry in plan.thresholds.items():
         thresholds = entry.grid()
-        acted = spared if decision == "de_escalation" else ~spared
+        acted = spared if decision == "de_escalation" else escalated
         strategies: dict[str, np.ndarray] = {name: by_model[name] for name in ("chosen", "rules")}
-        if de_escalated:
+        if spared.any():
             strategies["rules_allocation"] = acted
         parts.append(
             decision_curves(

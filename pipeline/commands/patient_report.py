@@ -14,6 +14,8 @@ from pipeline.project import paths
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.settings import read_settings
 from pipeline.report.artifacts import Feature
+from pipeline.report.facts import study_facts, told_branches
+from pipeline.report.landmark_page import read_branches
 from pipeline.report.settings import PageSettings
 from pipeline.wording import ESTIMAND, NO_RECOMMENDATION, OUT_OF_FOLD, SIMULATED
 from pipeline.workspace.study import ACTIVE
@@ -69,12 +71,24 @@ def print_patient(artifacts: Path, landmark: str, patient: str, top: int) -> Non
         f"{name} {p:.3f}" if p is not None else f"{name} not at risk" for name, p in probabilities.items()
     )
     console.print(f"{ESTIMAND}, {OUT_OF_FOLD}, first repeat: {here}", highlight=False, soft_wrap=True)
-    rules = pd.read_parquet(artifacts / "rules" / f"{landmark}.parquet")
-    if "protocol_branch" in rules:
-        branch = rules.loc[rules["usubjid"] == patient, "protocol_branch"].dropna().tolist()
-        console.print(f"protocol branch: {branch[0] if branch else 'none'}; {NO_RECOMMENDATION}")
+    cohort = pd.read_parquet(artifacts / "cohort" / "cohort.parquet")
+    branches = told_branches(
+        read_branches(artifacts / "rules" / f"{landmark}.parquet"), study_facts(study, cohort)
+    )
+    if branches is not None:
+        arm = str(cohort.loc[cohort["usubjid"] == patient, "arm"].iloc[0])
+        console.print(
+            branch_line(branches.get(patient), arm, study["adaptive_arm"]), highlight=False, soft_wrap=True
+        )
     missing = [f["name"] for f in described if pd.isna(values[f["name"]])]
     console.print(f"missing and imputed: {', '.join(missing) or 'none'}", highlight=False, soft_wrap=True)
+
+
+def branch_line(branch: object, arm: str, adaptive_arm: str | None) -> str:
+    """Return the patient's protocol branch in words: virtual outside the arm that the rules treat."""
+    virtual = "" if arm == adaptive_arm else " (virtual: treated as assigned)"
+    told = "none" if branch is None or pd.isna(branch) else f"{branch}{virtual}"  # type: ignore[call-overload]
+    return f"arm: {arm}; protocol branch: {told}; {NO_RECOMMENDATION}"
 
 
 def waterfall(row: pd.Series, values: pd.Series, described: list[Feature], top: int) -> Table:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from pipeline.console import stdout
 from pipeline.project.files import read_json, read_yaml
+from pipeline.report.facts import Facts, study_facts
 from pipeline.wording import LOWER_LOSS, NO_RECOMMENDATION, SIMULATED
 from pipeline.workspace.study import ACTIVE
 
@@ -23,6 +24,7 @@ def print_summary(artifacts: Path) -> None:
         If the pipeline has not run yet.
     """
     study = read_yaml(ACTIVE)
+    facts = study_facts(study, pd.read_parquet(artifacts / "cohort" / "cohort.parquet"))
     comparison = read_json(artifacts / "metrics" / "comparison.json")
     rows = [
         summary_row(
@@ -30,11 +32,12 @@ def print_summary(artifacts: Path) -> None:
             read_json(artifacts / "results" / f"{landmark}.json"),
             comparison[landmark],
             read_json(artifacts / "models" / landmark / "model.json")["candidate"],
+            facts,
         )
         for landmark in study["landmarks"]
     ]
     title = study["title"] + (f"\n[bold]{SIMULATED}[/]" if study["simulated"] else "")
-    caption = f"Out of fold, all arms; intervals below the values. Log loss: {LOWER_LOSS.lower()}"
+    caption = f"Out of fold, {facts.everybody}; intervals below the values. Log loss: {LOWER_LOSS.lower()}"
     table = Table(title=title, caption=caption, box=SIMPLE_HEAD)
     for header in rows[0]:
         table.add_column(
@@ -44,7 +47,7 @@ def print_summary(artifacts: Path) -> None:
         table.add_row(*row.values())
     console = stdout()
     console.print(table)
-    for below in rules_tables(artifacts / "review"):
+    for below in rules_tables(artifacts / "review") if facts.rules else ():
         console.print(below)
     for page in sorted((artifacts / "reports").glob("*.html")):
         console.print(f"report: {page}", highlight=False, soft_wrap=True)
@@ -82,24 +85,31 @@ def rules_tables(review: Path) -> list[Table]:
 
 
 def summary_row(
-    landmark: str, metrics: Mapping[str, Any], differences: Mapping[str, Any], candidate: str
+    landmark: str, metrics: Mapping[str, Any], differences: Mapping[str, Any], candidate: str, facts: Facts
 ) -> dict[str, str]:
-    """Return one line of the summary as text, by column header."""
+    """Return one line of the summary as text, by column header; without rules, no column of theirs."""
     chosen = metrics["chosen"]
-    return {
+    row = {
         "landmark": landmark,
         "n": str(chosen["n"]["value"]),
         "pCR": str(chosen["events"]["value"]),
         "chosen": candidate,
         "AUC\nmodel": interval(chosen["auc"]),
-        "AUC\nrules": interval(metrics["rules"]["auc"]),
+        "AUC\nrules": interval(metrics.get("rules", {}).get("auc")),
         "Brier\nmodel": interval(chosen["brier"]),
-        "log loss\nmodel - rules": interval(differences["chosen-rules"]["delta_log_loss"]),
+        f"log loss\nmodel - {facts.comparator}": interval(
+            differences.get("chosen-rules", {}).get("delta_log_loss")
+        ),
     }
+    if not facts.rules:
+        del row["AUC\nrules"]
+    return row
 
 
-def interval(measure: Mapping[str, Any], digits: int = 3) -> str:
+def interval(measure: Mapping[str, Any] | None, digits: int = 3) -> str:
     """Return the value and, on a line of its own, its interval; or that it could not be computed."""
+    if measure is None:
+        return "not evaluated"
     if "error" in measure:
         return "not computable"
     bounds = f"\n{measure['low']:.{digits}f} to {measure['high']:.{digits}f}" if "low" in measure else ""

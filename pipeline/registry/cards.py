@@ -19,12 +19,15 @@ ELSEWHERE = ("auc", "calibration_slope", "o_e", "ici")
 class Evaluation:
     """How a landmark's model was judged; what a study does not have is empty.
 
-    `randomised` and `at_risk` count patients; `model` and `rules` are out of fold; `difference` is model
-    minus rules; `later` and `left_out_centres` are patients whom the model was not learned from; `subgroups`
-    holds measures by the name of the group.
+    `patients` and `at_risk` are counts, `everybody` is what the patients are, such as randomised patients;
+    `model` and `rules` are out of fold; `difference` is model minus `comparator`; `later` and
+    `left_out_centres` are patients whom the model was not learned from; `subgroups` holds measures by the
+    name of the group.
     """
 
-    randomised: int
+    everybody: str
+    comparator: str
+    patients: int
     at_risk: int
     model: Measures
     rules: Measures
@@ -56,7 +59,7 @@ def version_card(document: Mapping[str, Any], evaluation: Evaluation, *, key: st
     """
     parts = [
         *_head(document),
-        "**Intended use:** to describe prognosis in patients like those of the trial, for research.\n",
+        "**Intended use:** to describe prognosis in patients like those of the study, for research.\n",
         *_procedure(document),
         f"Served with {', '.join(document['requirements'])}.",
         f"Content key `{key}`, git commit `{commit}`. To reproduce it:\n",
@@ -90,7 +93,8 @@ def _procedure(document: Mapping[str, Any]) -> Iterator[str]:
 def _patients(document: Mapping[str, Any], evaluation: Evaluation) -> Iterator[str]:
     yield "## Patients\n"
     known = f"{document['training']['patients']} with a known outcome"
-    yield f"{evaluation.randomised} randomised, {evaluation.at_risk} at risk at the landmark; {known}.\n"
+    whole = f"{evaluation.patients} {evaluation.everybody}"
+    yield f"{whole}, {evaluation.at_risk} at risk at the landmark; {known}.\n"
 
 
 def _training(document: Mapping[str, Any]) -> Iterator[str]:
@@ -104,13 +108,15 @@ def _training(document: Mapping[str, Any]) -> Iterator[str]:
 def _performance(evaluation: Evaluation) -> Iterator[str]:
     yield "## Performance\n"
     yield "Of the whole procedure, out of fold, with intervals (slope and O:E are near 1 by construction):\n"
-    yield from _measures_table({"model": evaluation.model, "rules": evaluation.rules}, PERFORMANCE)
+    judged = {"model": evaluation.model} | ({"rules": evaluation.rules} if evaluation.rules else {})
+    yield from _measures_table(judged, PERFORMANCE)
     if evaluation.difference:
-        yield f"\nModel minus rules: log loss {_text(evaluation.difference, 'delta_log_loss')}.\n"
+        difference = _text(evaluation.difference, "delta_log_loss")
+        yield f"\nModel minus {evaluation.comparator}: log loss {difference}.\n"
     if evaluation.later or evaluation.left_out_centres:
         yield "In patients whom the model was not learned from:\n"
         columns = {"later patients": evaluation.later, "left-out centres": evaluation.left_out_centres}
-        yield from _measures_table(columns, ELSEWHERE)
+        yield from _measures_table({name: of for name, of in columns.items() if of}, ELSEWHERE)
 
 
 def _measures_table(columns: Mapping[str, Measures], names: tuple[str, ...]) -> Iterator[str]:

@@ -14,21 +14,27 @@ import pandas as pd
 
 from models.serving.registry import Record, Store, ensure_run, ensure_version, finish_run
 from models.serving.serving import model_digest
+from pipeline.project import paths
 from pipeline.project.estimates import Measures
-from pipeline.project.files import read_json
+from pipeline.project.files import read_json, read_yaml
+from pipeline.project.settings import read_settings
 from pipeline.registry.cards import Evaluation, shortened, version_card
-from pipeline.registry.state import State, data_digests, parameters, upstream
+from pipeline.registry.state import STUDY, State, data_digests, parameters, upstream
+from pipeline.report.facts import study_facts
 from pipeline.report.results import (
     CROSSED,
     MODEL,
     RULES,
     Robustness,
+    bounded,
     performance_file,
     read_comparison,
     read_performance,
     read_robustness,
     read_subgroups,
+    robust_within_limits,
 )
+from pipeline.report.settings import PageSettings
 
 LANDMARK_STAGES = ("train@{}", "judge@{}", "explain", "reports")
 MAX_PARAM_CHARACTERS = 500
@@ -158,28 +164,32 @@ def landmark_card(state: State, landmark: str) -> str:
     document = read_json(state.artifacts / "models" / landmark / "model.json")
     return version_card(
         document,
-        landmark_evaluation(state.artifacts, landmark),
+        landmark_evaluation(state.artifacts, landmark, read_yaml(STUDY)),
         key=state.landmark_key(landmark),
         commit=state.commit,
     )
 
 
-def landmark_evaluation(artifacts: Path, landmark: str) -> Evaluation:
-    """Return how a landmark's model was judged, from the stored results."""
+def landmark_evaluation(artifacts: Path, landmark: str, study: Mapping[str, Any]) -> Evaluation:
+    """Return how a landmark's model was judged, from the stored results; `study` is the study file."""
+    limits = read_settings(PageSettings, Path(paths.REPORT_PAGES)).limits
+    facts = study_facts(study, pd.read_parquet(artifacts / "cohort" / "cohort.parquet"))
     results, flow = artifacts / "results", read_json(artifacts / "cohort" / "flow.json")
     performance = read_performance(results, landmark)
-    robustness = read_robustness(results, landmark) or Robustness()
+    robustness = robust_within_limits(read_robustness(results, landmark) or Robustness(), limits)
     groups = read_subgroups(results, landmark).groups
     return Evaluation(
-        randomised=flow["randomised"],
+        everybody=facts.patients,
+        comparator=facts.comparator,
+        patients=flow["randomised"],
         at_risk=flow["landmarks"][landmark]["at_risk"],
-        model=performance.get(MODEL, Measures()),
-        rules=performance.get(RULES, Measures()),
+        model=bounded(performance.get(MODEL, Measures()), limits),
+        rules=bounded(performance.get(RULES, Measures()), limits) if facts.rules else Measures(),
         difference=read_comparison(artifacts / "metrics").model_minus_rules(landmark),
         later=robustness.later,
         left_out_centres=robustness.left_out_centres,
         subgroups={
-            f"{kind}: {name}": measures
+            f"{kind}: {name}": bounded(measures, limits)
             for kind, part in groups.items()
             if kind != CROSSED
             for name, measures in part.items()

@@ -13,9 +13,11 @@ from pipeline.project.estimates import Measures
 from pipeline.project.files import read_json
 from pipeline.report.artifacts import ContributionSummary, Feature, FeatureContribution, FeatureList, Study
 from pipeline.report.drawing import PALETTE, Spec
+from pipeline.report.facts import study_facts, told_branches
 from pipeline.report.page import absent_domains, domain_name, percent, render
 from pipeline.report.patients import feature_data, patient_data
 from pipeline.report.points import evenly, swarm_points
+from pipeline.report.results import bounded
 from pipeline.report.settings import PageSettings
 from pipeline.report.shap_charts import (
     beeswarm_chart,
@@ -84,6 +86,9 @@ def landmark_page(
         If the contributions are not those of the described features, or of the predicted patients.
     """
     here = landmarks[name]
+    facts = study_facts(study, cohort, settings.trials)
+    branches = told_branches(branches, facts)
+    performance = {model: bounded(measures, settings.limits) for model, measures in performance.items()}
     features = here.description["features"]
     explained = here.explained.sort_values(["repeat", "usubjid"], ignore_index=True)
     outcome = explained_outcome(features, here.measured, explained, here.predictions)
@@ -91,12 +96,14 @@ def landmark_page(
     first = explained[explained["repeat"] == explained["repeat"].min()]
     shown = evenly(first, settings.drawing.max_patients_drawn).reset_index(drop=True)
     shown_values = here.measured.set_index("usubjid").loc[shown["usubjid"]].reset_index(drop=True)
-    facts = what_is_explained(explained, outcome)
-    about = {"n": facts["patients"], "events": facts["events"], "scale": LOG_ODDS, "sampling": OUT_OF_FOLD}
+    counts = what_is_explained(explained, outcome)
+    about = {"n": counts["patients"], "events": counts["events"], "scale": LOG_ODDS, "sampling": OUT_OF_FOLD}
     named = {feature["name"]: feature for feature in features}
     ranked = summary["features"]
     drawing = settings.drawing
     charts = landmark_charts(study, summary, named, drawing.ranked, privacy, about)
+    if branches is None:
+        charts.pop("split-branch", None)
     top = [named[row["feature"]] for row in ranked[: drawing.swarmed]]
     drawn = about | {
         "n": len(shown),
@@ -111,6 +118,7 @@ def landmark_page(
         "landmark.html.j2",
         study,
         charts,
+        facts,
         page_data(study, summary, features, shown, shown_values, split, points=view)
         | (
             patient_data(
@@ -123,12 +131,12 @@ def landmark_page(
             if view
             else {}
         )
-        | {"patients": facts["patients"]},
+        | {"patients": counts["patients"]},
         landmark=name,
         here=name,
         rules_choose=rules_choose_treatment(study, name),
         allocated=bool(summary["left_out"]),
-        **facts,
+        **counts,
         level=summary["level"],
         summary=summary,
         performance=performance,
@@ -145,7 +153,6 @@ def landmark_page(
         patient_view=view,
         page_domains=[row["group"] for row in summary["domains"]],
         tables=landmark_tables(summary, domains_added, named, absent_domains(settings.domains, features)),
-        clusters=summary["clusters"],
         named=named,
         inputs=inputs_table(features, ranked),
     )

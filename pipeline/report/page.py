@@ -13,23 +13,28 @@ from markupsafe import Markup
 
 from features.errors import PipelineFault
 from pipeline import wording
-from pipeline.project.estimates import Estimate, number_text
+from pipeline.project.estimates import Estimate, Measures, number_text
 from pipeline.report.artifacts import Feature, Study
 from pipeline.report.drawing import Spec
+from pipeline.report.facts import Facts, listed
 
 OVERVIEW = "Overview"
 TEMPLATES = Path(__file__).parent / "templates"
 NAMES = {"ctdna": "ctDNA"}
+NOT_EVALUATED, TOO_FEW = "not evaluated", "too few events or non-events"
 
 
 def render(
     template: str,
     study: Study,
     charts: Mapping[str, Spec],
+    facts: Facts,
     data: Mapping[str, object] | None = None,
     **context: Any,
 ) -> str:
     """Return a page of a study: `template` filled with `context`, and charts (spec by the id of its figure).
+
+    `facts` decide which sentences are said.
 
     `data` is what the page's script needs beside the charts. Equal input gives equal text.
     """
@@ -45,6 +50,7 @@ def render(
     return page.render(
         **context,
         study=study,
+        facts=facts,
         pages=page_links(study),
         say=wording,
         chart_heights={name: spec["height"] for name, spec in charts.items()},
@@ -76,14 +82,25 @@ def _library() -> Markup:
     return Markup(script)  # noqa: S704 - the pinned package's own script
 
 
-def measure(estimate: Estimate | None, digits: int = 3, *, difference: bool = False) -> Markup:
-    """Return ``value`` and its interval as HTML, or why there is none."""
+def measure(
+    estimate: Estimate | None, digits: int = 3, *, difference: bool = False, missing: str = NOT_EVALUATED
+) -> Markup:
+    """Return ``value`` and its interval as HTML, or why there is none; `missing` if it was not tried."""
     if estimate is None:
-        return Markup('<span class="none">too few events or non-events</span>')
+        return Markup('<span class="none">{}</span>').format(missing)
     if estimate.value is None:
-        return Markup('<span class="none" title="{}">not computable</span>').format(estimate.reason)
+        told = Markup('<span class="none" title="{}">not computable</span>').format(estimate.reason)
+        if not estimate.reason:
+            return told
+        return told + Markup(' <span class="interval reason">({})</span>').format(estimate.reason)
     limits = estimate.interval if estimate.has_interval else None
     return with_interval(estimate.value, limits, lambda number: decimal(number, digits, signed=difference))
+
+
+def measure_of(measures: Measures, name: str, digits: int = 3, *, difference: bool = False) -> Markup:
+    """Return a measure of patients as `measure` does; who were only counted were too few to be judged."""
+    missing = TOO_FEW if measures and set(measures) <= {"n", "events"} else NOT_EVALUATED
+    return measure(measures.get(name), digits, difference=difference, missing=missing)
 
 
 def with_interval(value: float, limits: tuple[float, float] | None, text: Callable[[float], str]) -> Markup:
@@ -133,4 +150,11 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
-FILTERS = {"measure": measure, "domain": domain_name, "percent": percent, "count": count}
+FILTERS = {
+    "measure": measure,
+    "measure_of": measure_of,
+    "listed": listed,
+    "domain": domain_name,
+    "percent": percent,
+    "count": count,
+}

@@ -87,9 +87,15 @@ class ToxicitySettings(Settings):
 
 
 class PageSettings(Settings):
-    """configs/report_pages.yaml."""
+    """configs/report_pages.yaml.
+
+    `trials`: decision table -> the trial that it and configs/eligibility.yaml are of. `limits`: measure ->
+    the largest absolute value that is shown.
+    """
 
     privacy: PrivacySettings
+    trials: dict[str, str]
+    limits: dict[str, Annotated[float, Field(gt=0)]]
     domains: list[str]
     drawing: DrawingSettings
     explanation: ExplanationSettings

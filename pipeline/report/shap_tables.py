@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
+from models.explanation.attribution import UNUSED
 from pipeline.project.estimates import Estimate, Measures, bounds_text
 from pipeline.report.artifacts import (
     ContributionSummary,
@@ -71,6 +72,7 @@ def landmark_tables(
                     "apart": f"{row['apart']:.3f}",
                 }
                 for row in summary["clusters"]
+                if row["apart"]
             ],
         ),
     }
@@ -128,9 +130,11 @@ def stability_table(summary: ContributionSummary, named: Mapping[str, Feature]) 
             "feature": described(named[row["feature"]]),
             "domain": domain_name(row["domain"]),
             "rank": row["rank"],
-            "mean": measure(Estimate(row["mean_abs"], row["low"], row["high"])),
-            "centres": _centres(row),
-            "top": percent(row["top"]),
+            "mean": measure(Estimate(row["mean_abs"], row["low"], row["high"]))
+            if row["mean_abs"]
+            else UNUSED,
+            "centres": _centres(row) if row["mean_abs"] else "",
+            "top": percent(row["top"]) if row["mean_abs"] else "",
         }
         for row in summary["features"]
     ]
@@ -161,8 +165,10 @@ def directions_table(directions: Sequence[Direction], named: Mapping[str, Featur
             "feature": described(named[row["feature"]]),
             "compared": row["of"] if row["of"] == "upper third" else f"{row['of']} against {row['against']}",
             "expected": row["expected"],
-            "found": measure(Estimate(row["difference"], row["low"], row["high"]), 2, difference=True),
-            "stability": "" if row["verdict"] == "not used" else percent(row["stability"]),
+            "found": UNUSED
+            if row["verdict"] == UNUSED
+            else measure(Estimate(row["difference"], row["low"], row["high"]), 2, difference=True),
+            "stability": "" if row["verdict"] == UNUSED else percent(row["stability"]),
             "verdict": Markup("<strong>disagrees</strong>")
             if row["verdict"] == "disagrees"
             else row["verdict"],

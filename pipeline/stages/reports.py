@@ -10,6 +10,7 @@ from pipeline.project import paths
 from pipeline.project.files import replacing, write_text
 from pipeline.project.settings import read_settings
 from pipeline.project.stage import Run, Stage
+from pipeline.report.facts import study_facts, undivided_landmarks
 from pipeline.report.landmark_page import landmark_page, read_branches, read_landmark
 from pipeline.report.results import read_comparison, read_performance, read_results
 from pipeline.report.settings import Checklists, PageSettings
@@ -25,8 +26,8 @@ STAGE = Stage(
     writes=(paths.REPORTS,),
     params={
         paths.STUDY: (
-            "adaptive_arm", "arms", "features", "landmarks", "outcome", "primary", "rules", "schedule",
-            "simulated", "study", "title", "visits",
+            "adaptive_arm", "allocation", "arms", "features", "landmarks", "outcome", "primary", "rules",
+            "schedule", "simulated", "study", "title", "visits",
         ),
     },
 )  # fmt: skip
@@ -42,9 +43,11 @@ def study_report(run: Run) -> str:
     """Return index.html."""
     study, description = run.params(paths.STUDY), run.json(paths.DESCRIPTION)
     landmarks = study["landmarks"]
+    settings = read_settings(PageSettings, run.path(paths.REPORT_PAGES))
+    branches = {name: read_branches(run.path(paths.BRANCHES, landmark=name)) for name in landmarks}
     inputs = Inputs(
         study=study,
-        settings=read_settings(PageSettings, run.path(paths.REPORT_PAGES)),
+        settings=settings,
         validation=run.yaml(paths.VALIDATION),
         models=run.yaml(paths.MODELS),
         items=read_settings(Checklists, run.path(paths.CHECKLISTS)),
@@ -54,7 +57,8 @@ def study_report(run: Run) -> str:
         problems=pd.read_csv(
             run.path(paths.PROBLEMS), dtype={"column": str, "ids": str}, keep_default_na=False
         ),
-        centres=description["centres"],
+        facts=study_facts(study, run.table(paths.COHORT), settings.trials),
+        undivided=undivided_landmarks(branches),
         digests={name: model_content(run, name) for name in landmarks},
     )
     results = read_results(

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.project.estimates import Estimate, Measures
 from pipeline.report.drawing import Spec
-from pipeline.report.results import MODEL, RULES
+from pipeline.report.results import ALLOCATION, MODEL, RULES
 from pipeline.report.tables import Table
 from pipeline.wording import OUT_OF_FOLD
 
@@ -13,7 +13,7 @@ ALL = "all"
 NAMES = {
     MODEL: "model",
     RULES: "rules",
-    "rules_allocation": "rules' allocation",
+    ALLOCATION: "rules' allocation",
     "all": "treat all",
     "none": "treat none",
 }

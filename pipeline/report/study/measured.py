@@ -8,28 +8,36 @@ from markupsafe import Markup
 
 from pipeline.report.artifacts import Coverage, Description, MissingShare, StateCount, States
 from pipeline.report.drawing import Spec
+from pipeline.report.facts import Facts
 from pipeline.report.page import domain_name, percent
 from pipeline.report.study.common import ALL, Part, about, crossed
 from pipeline.report.study_charts import courses_chart, shares_chart
 from pipeline.report.tables import Privacy, Table
 
+# A result that is not there at the decision is not done, as far as the landmark knows.
+NOT_DONE = "not_done"
+NOT_IN_TIME = "not done, or reported too late"
 
-def missing_part(described: Description, privacy: Privacy) -> Part:
-    """Return what was measured: rows of tables by visit, states of domains by visit and by centre."""
+
+def missing_part(described: Description, facts: Facts, privacy: Privacy, *, late: bool) -> Part:
+    """Return what was measured: rows of tables by visit, states of domains by visit and by centre.
+
+    `late` tells whether results were reported after a decision: no landmark then tells them from not done.
+    """
     charts: dict[str, Spec] = {}
     tables = {
-        "coverage": _coverage_table(described["coverage"], privacy),
+        "coverage": _coverage_table(described["coverage"], facts, privacy),
         "missing": _missing_table(described["missing"]),
     }
     states = described["states"]
     if states:
         levels = list(dict.fromkeys(level for state in states for level in state["levels"]))
         charts = _state_charts(states, levels, privacy)
-        tables["states"] = states_table(states, levels, privacy)
+        tables["states"] = states_table(states, levels, privacy, late=late)
     return charts, tables
 
 
-def _coverage_table(coverage: Sequence[Coverage], privacy: Privacy) -> Table:
+def _coverage_table(coverage: Sequence[Coverage], facts: Facts, privacy: Privacy) -> Table:
     rows = [
         {
             "table": row["table"].replace("_", " "),
@@ -40,7 +48,7 @@ def _coverage_table(coverage: Sequence[Coverage], privacy: Privacy) -> Table:
     ]
     return Table.of(
         "coverage",
-        "Randomised patients with at least one row in each raw table",
+        f"{facts.patients.capitalize()} with at least one row in each raw table",
         {"table": "Table", "visit": "Visit", "patients": "Patients"},
         rows,
         text=("visit",),
@@ -111,7 +119,9 @@ def _share(row: StateCount) -> dict[str, Any]:
     return {"level": row["level"], "share": round(row["n"] / max(row["of"], 1), 2)}
 
 
-def states_table(states: Sequence[States], levels: Sequence[str], privacy: Privacy) -> Table:
+def states_table(
+    states: Sequence[States], levels: Sequence[str], privacy: Privacy, *, late: bool = False
+) -> Table:
     """Return the counts of every state by domain, visit and arm: the states are kept apart."""
     rows = []
     for state in states:
@@ -127,7 +137,9 @@ def states_table(states: Sequence[States], levels: Sequence[str], privacy: Priva
             | {level: cells.get(level, "") for level in levels}
             for group, cells in groups.items()
         ]
-    columns = {"name": "Domain, visit, patients"} | {level: level.replace("_", " ") for level in levels}
+    columns = {"name": "Domain, visit, patients"} | {
+        level: NOT_IN_TIME if late and level == NOT_DONE else level.replace("_", " ") for level in levels
+    }
     return Table.of("states-table", "States of measurement among the patients at risk", columns, rows)
 
 

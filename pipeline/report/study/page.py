@@ -12,8 +12,9 @@ from markupsafe import Markup
 from pipeline.project.estimates import Measures
 from pipeline.report.artifacts import Description, FeatureList, Flow, Study
 from pipeline.report.drawing import Spec
+from pipeline.report.facts import Facts, run_facts
 from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_links, render
-from pipeline.report.results import MODEL, RULES, Comparison, Results
+from pipeline.report.results import MODEL, RULES, Comparison, Results, within_limits
 from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
 from pipeline.report.study.common import interval_row, of_model
 from pipeline.report.study.measured import courses_part, missing_part
@@ -29,7 +30,6 @@ from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 from pipeline.wording import ESTIMAND
 
-ALL = "all arms"
 # Measures of which a larger value is better; of all others a smaller one.
 HIGHER_IS_BETTER = ("auc",)
 AUTHORS = "to be written by the authors"
@@ -39,7 +39,10 @@ Configuration = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the report is made of, apart from the results: configurations, cohort, features, description."""
+    """What the report is made of, apart from the results: configurations, cohort, features, description.
+
+    `undivided` are the landmarks at which the rules do not tell patients apart.
+    """
 
     study: Study
     settings: PageSettings
@@ -50,45 +53,48 @@ class Inputs:
     features: Mapping[str, FeatureList]
     described: Description
     problems: pd.DataFrame
-    centres: int
+    facts: Facts
+    undivided: Sequence[str]
     digests: Mapping[str, str]
 
 
 def overview_page(given: Inputs, results: Results) -> str:
     """Return the HTML of the study report."""
-    study, level = given.study, given.validation["level"]
+    study, level, facts = given.study, given.validation["level"], given.facts
+    results = within_limits(results, given.settings.limits)
+    run = run_facts(results, given.validation)
+    late = late_rows(study, given.features)
     shown = given.settings.privacy
     privacy = Privacy(shown.min_cell_count, suppress=shown.suppress_small_cells)
     comparison = results.comparison
     declared = comparison.declared
     landmark = declared.landmark
-    differences = difference_rows(study, comparison)
+    differences = difference_rows(study, comparison, facts)
     threshold = shown_threshold(comparison)
     parts = {
         "one": table_one_part(given.described, study["arms"], privacy),
-        "missing": missing_part(given.described, privacy),
+        "missing": missing_part(given.described, facts, privacy, late=bool(late)),
         "courses": courses_part(given.described, study["visits"]),
-        "rules": rules_part(given.described, results.review, privacy),
-        "toxicity": toxicity_part(given.described, privacy),
-        "performance": performance_part(results),
+        "rules": rules_part(given.described, results.review, privacy) if facts.rules else ({}, {}),
+        "toxicity": toxicity_part(given.described, facts, privacy),
+        "performance": performance_part(results, facts),
         "domains": domains_part(results, study["landmarks"], threshold),
         "subgroups": subgroups_part(results, landmark, study["landmarks"], privacy),
         "stability": stability_part(
             results, landmark, study["landmarks"], given.settings.drawing.max_patients_drawn
         ),
-        "sensitivity": sensitivity_part(results),
+        "sensitivity": sensitivity_part(results, facts),
         "size": size_part(results),
         "strategy": strategy_part(results),
-        "truth": truth_part(results, study["landmarks"]),
+        "truth": truth_part(results, study["landmarks"], facts),
     }
     charts: dict[str, Spec] = {name: spec for drawn, _ in parts.values() for name, spec in drawn.items()}
     points = difference_points(differences, f"delta_{declared.metric}")
     metric = declared.metric.replace("_", " ")
     about = of_model(results.landmarks[landmark][MODEL], f"difference in {metric}")
     charts["differences"] = forest_chart(
-        points, f"Difference in {metric}, model minus {declared.against}", about
+        points, f"Difference in {metric}, model minus {facts.named(declared.against)}", about
     )
-    late = late_rows(study, given.features)
     context = {
         "study": study,
         "flow": given.flow,
@@ -96,7 +102,8 @@ def overview_page(given: Inputs, results: Results) -> str:
         "models": given.models,
         "results": results,
         "problems": len(given.problems),
-        "centres": given.centres,
+        "facts": facts,
+        "run": run,
         "late": sum(late.values()),
         "estimand": ESTIMAND,
     }
@@ -104,7 +111,10 @@ def overview_page(given: Inputs, results: Results) -> str:
         "index.html.j2",
         study,
         charts,
+        facts,
         here=OVERVIEW,
+        run=run,
+        undivided=given.undivided,
         level=level,
         declared=declared,
         primary=comparison.primary,
@@ -112,10 +122,10 @@ def overview_page(given: Inputs, results: Results) -> str:
         landmarks=landmark_rows(study, results.landmarks, given.features),
         differences=differences,
         arms=study["arms"],
-        flow_rows=flow_rows(study, given.flow),
+        flow_rows=flow_rows(study, given.flow, facts),
         outcome=given.flow["outcome"],
         outcome_missing=given.flow["outcome_missing"],
-        criteria=given.flow["criteria"],
+        criteria=given.flow["criteria"] if facts.trial else [],
         problems=given.problems.to_dict("records"),
         late=late,
         tables={name: tables for name, (_, tables) in parts.items()},
@@ -176,7 +186,11 @@ def used_tables(given: Inputs) -> dict[str, Table]:
     parameters = {
         key: given.validation[key]
         for key in ("seed", "folds", "repeats", "inner_folds", "bootstrap", "level", "branch_shrinkage")
-    } | {"candidates": ", ".join(given.models["candidates"]), "rules": given.study["rules"]}
+    } | {"candidates": ", ".join(given.models["candidates"])}
+    if given.facts.rules:
+        parameters["rules"] = given.study["rules"]
+    else:
+        del parameters["branch_shrinkage"]
     digests = used["digests"] | {
         f"models/{name}/model.json": digest for name, digest in given.digests.items()
     }
@@ -223,20 +237,24 @@ def landmark_rows(
     ]
 
 
-def difference_rows(study: Study, comparison: Comparison) -> list[dict[str, Any]]:
-    """Return one row per landmark and group of patients (all, then by arm), the primary one marked."""
+def difference_rows(study: Study, comparison: Comparison, facts: Facts) -> list[dict[str, Any]]:
+    """Return one row per landmark and group of patients (all, then by arm), the primary one marked.
+
+    The patients of the only arm are all patients.
+    """
     declared = comparison.declared
     pair = f"{declared.model}-{declared.against}"
     rows = []
     for landmark in study["landmarks"]:
-        for arm in (None, *study["arms"]):
+        for arm in (None, *(study["arms"] if facts.arms > 1 else ())):
             name = f"{pair}@{arm}" if arm else pair
             if name in comparison.landmarks[landmark]:
                 rows.append(
                     {
                         "landmark": landmark,
-                        "group": arm or ALL,
-                        "primary": (landmark, arm) == (declared.landmark, declared.arm),
+                        "group": arm or facts.everybody,
+                        "primary": landmark == declared.landmark
+                        and arm == (declared.arm if facts.arms > 1 else None),
                         "measures": comparison.landmarks[landmark][name],
                     }
                 )
@@ -258,8 +276,8 @@ def difference_points(rows: list[dict[str, Any]], key: str) -> pd.DataFrame:
     return pd.DataFrame(drawn, columns=["label", "value", "low", "high", "detail", "mark"])
 
 
-def flow_rows(study: Study, flow: Flow) -> list[dict[str, Any]]:
-    """Return the cohort from randomisation to the last landmark: label, all, by_arm, detail."""
+def flow_rows(study: Study, flow: Flow, facts: Facts) -> list[dict[str, Any]]:
+    """Return the cohort from its entry to the last landmark: label, all, by_arm, detail."""
 
     def row(label: str, n: int, by_arm: Mapping[str, int], detail: Mapping[str, int]) -> dict[str, Any]:
         return {"label": label, "all": n, "by_arm": by_arm, "detail": detail}
@@ -268,9 +286,10 @@ def flow_rows(study: Study, flow: Flow) -> list[dict[str, Any]]:
         row(f"At risk at {name}", at["at_risk"], at["by_arm"], at["not_at_risk"])
         for name, at in ((name, flow["landmarks"][name]) for name in study["landmarks"])
     ]
+    eligible = row(f"Eligible for {facts.trial}", flow["eligible"], flow["eligible_by_arm"], {})
     return [
-        row("Randomised", flow["randomised"], flow["by_arm"], {}),
-        row("Eligible", flow["eligible"], flow["eligible_by_arm"], {}),
+        row(facts.patients.capitalize(), flow["randomised"], flow["by_arm"], {}),
+        *([eligible] if facts.trial else []),
         *landmarks,
         row("pCR", flow["pcr"], flow["pcr_by_arm"], {}),
     ]

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from pipeline.report.drawing import Spec
+from pipeline.report.facts import Facts
 from pipeline.report.page import domain_name, measure
-from pipeline.report.results import MODEL, Comparison, Results
+from pipeline.report.results import ALLOCATION, MODEL, RULES, Comparison, Results
 from pipeline.report.study.common import NAMES, Part, about, interval_row, of_model
 from pipeline.report.study_charts import benefit_chart, calibration_chart, forest_chart
 from pipeline.report.tables import Table
@@ -18,8 +19,8 @@ DECISION_TITLES = {
 }
 
 
-def performance_part(results: Results) -> Part:
-    """Return calibration and decision curves of every landmark."""
+def performance_part(results: Results, facts: Facts) -> Part:
+    """Return calibration and decision curves of every landmark; without rules, no line of theirs."""
     charts: dict[str, Spec] = {}
     for name, curves in results.curves.items():
         whole = results.landmarks[name][MODEL]
@@ -33,6 +34,8 @@ def performance_part(results: Results) -> Part:
         for decision, title in DECISION_TITLES.items():
             part = curves["benefit"]
             part = part[part["decision"] == decision].drop(columns="decision")
+            if not facts.rules:
+                part = part[~part["strategy"].isin([RULES, ALLOCATION])]
             part = part.assign(strategy=part["strategy"].map(NAMES))
             charts[f"benefit-{decision.replace('_', '-')}-{name}"] = benefit_chart(
                 part, f"Net benefit at {name}: {title}", of_model(whole, f"net benefit, {title}")

@@ -2,26 +2,31 @@
 
 import pandas as pd
 
-from pipeline.report.page import count, measure
+from pipeline.project.estimates import Estimate
+from pipeline.report.facts import Facts
+from pipeline.report.page import TOO_FEW, count, measure, measure_of
 from pipeline.report.results import Results
 from pipeline.report.study.common import Part, interval_row, of_model
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Table
 
+# The run in the patients who meet the trial's criteria; it says nothing in another study.
+ELIGIBLE = "eligible patients"
 
-def sensitivity_part(results: Results) -> Part:
+
+def sensitivity_part(results: Results, facts: Facts) -> Part:
     """Return the primary comparison under every other definition."""
-    runs = results.sensitivity
+    runs = {name: run for name, run in results.sensitivity.items() if facts.trial or name != ELIGIBLE}
     rows, drawn = [], []
     for name, measures in runs.items():
-        delta = measures["delta_log_loss"]
+        delta = measures.get("delta_log_loss", Estimate(reason=TOO_FEW))
         rows.append(
             {
                 "run": name,
                 "n": count(measures.patients),
                 "events": count(measures.events),
-                "model": measure(measures.get("auc_chosen")),
-                "rules": measure(measures.get("auc_rules")),
+                "model": measure_of(measures, "auc_chosen"),
+                "rules": measure_of(measures, "auc_rules"),
                 "delta": measure(delta, 4, difference=True),
             }
         )
@@ -36,12 +41,16 @@ def sensitivity_part(results: Results) -> Part:
         "events": "pCR",
         "model": "AUC, model",
         "rules": "AUC, rules",
-        "delta": "Log loss, model minus rules",
+        "delta": f"Log loss, model minus {facts.comparator}",
     }
+    if not facts.rules:
+        del columns["rules"]
     return (
         {
             "sensitivity-runs": forest_chart(
-                pd.DataFrame(drawn), "Difference in log loss, model minus rules", of_model(first, "log loss")
+                pd.DataFrame(drawn),
+                f"Difference in log loss, model minus {facts.comparator}",
+                of_model(first, "log loss"),
             )
         },
         {"sensitivity": Table.of("sensitivity-table", "The primary comparison, run by run", columns, rows)},

@@ -6,7 +6,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from pipeline.project.estimates import Estimate
-from pipeline.report.page import count, decimal, measure
+from pipeline.report.page import count, decimal, measure, measure_of
 from pipeline.report.results import MODEL, Results
 from pipeline.report.study.common import Part, counted, interval_row, of_model
 from pipeline.report.study_charts import forest_chart, instability_chart
@@ -26,8 +26,8 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
                 "landmark": name,
                 "corrected": _approximate(optimism.get("auc")),
                 "slope": _approximate(optimism.get("calibration_slope")),
-                "later": measure(robustness.later.get("auc")),
-                "later_oe": measure(robustness.later.get("o_e"), 2),
+                "later": measure_of(robustness.later, "auc"),
+                "later_oe": measure_of(robustness.later, "o_e", 2),
                 "centres": measure(left_out.get("auc")) if left_out else "not at this landmark",
                 "instability": decimal(robustness.instability["mean_absolute_prediction_error"].point, 3),
             }
@@ -43,6 +43,11 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
         "centres": "AUC, left-out centres",
         "instability": "Mean instability",
     }
+    robust = [found for found in results.robustness.values() if found is not None]
+    if not any(found.later for found in robust):
+        del columns["later"], columns["later_oe"]
+    if not any(found.left_out_centres for found in robust):
+        del columns["centres"]
     charts = {}
     curve = results.curves[landmark].get("instability")
     if curve is not None:
@@ -73,7 +78,7 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
 
 
 def _approximate(estimate: Estimate | None) -> Markup:
-    return measure(estimate.with_interval("approximate") if estimate else None)
+    return measure(estimate.with_interval("approximate") if estimate else None, missing="not computed")
 
 
 def size_part(results: Results) -> Part:

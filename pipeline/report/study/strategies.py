@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from pipeline.project.estimates import Measures
+from pipeline.report.facts import Facts
 from pipeline.report.page import count, decimal, measure
 from pipeline.report.results import MODEL, RULES, Results
 from pipeline.report.study.common import Part, about, interval_row
@@ -56,7 +57,7 @@ def strategy_part(results: Results) -> Part:
     )
 
 
-def truth_part(results: Results, landmarks: Sequence[str]) -> Part:
+def truth_part(results: Results, landmarks: Sequence[str], facts: Facts) -> Part:
     """Return the models' performance on patients simulated anew, beside the estimates."""
     rows = []
     for name in landmarks:
@@ -86,6 +87,8 @@ def truth_part(results: Results, landmarks: Sequence[str]) -> Part:
         "o_e": "O:E, truth",
         "rules": "AUC of the rules, truth",
     }
+    if not facts.rules:
+        del columns["rules"]
     return {}, {
         "truth": Table.of("truth-table", "The final models on patients simulated anew", columns, rows)
     } if rows else {}

@@ -6,7 +6,7 @@ import pandas as pd
 
 from pipeline.project.estimates import Measures
 from pipeline.report.drawing import Spec
-from pipeline.report.page import measure
+from pipeline.report.page import measure_of
 from pipeline.report.results import MODEL, Results, Subgroups
 from pipeline.report.study.common import Part, counted, interval_row, of_model
 from pipeline.report.study_charts import forest_chart
@@ -14,6 +14,9 @@ from pipeline.report.tables import Privacy, Table
 
 MEASURES = {"auc": ("AUC", None), "slope": ("Calibration slope", 1.0), "o_e": ("Observed over expected", 1.0)}
 DIGITS = {"auc": 3, "slope": 2, "o_e": 2}
+NEW_CENTRE = "A new centre (prediction interval)"
+# Without variance between centres, a new centre is expected where all of them are.
+SAME_AS_POOLED = ": as pooled, since no variance between centres was estimated"
 COLUMNS = ("n", "pCR", "no pCR")
 CountCell = tuple[str, str, str]
 
@@ -92,7 +95,7 @@ def _centres_chart(
         rows.append(interval_row("All centres, pooled", pooled, "random effects", mark=True))
         new = pooled.with_interval("prediction")
         if new.has_interval:
-            label = "A new centre (prediction interval)"
+            label = NEW_CENTRE + (SAME_AS_POOLED if pooled.extra.get("tau2") == 0 else "")
             rows.append(interval_row(label, new, "prediction interval", mark=True))
     spec = forest_chart(
         pd.DataFrame(rows), f"{title} by centre at {landmark}", of_model(whole, title), reference
@@ -111,7 +114,7 @@ def subgroups_table(subgroups: Subgroups, landmark: str, privacy: Privacy) -> Ta
             if privacy.hides(measures.patients)
             else privacy.cell(measures.events, hidden=(kind, name, "pCR") in hidden),
         }
-        | {key: measure(measures.get(key), DIGITS[key]) for key in MEASURES}
+        | {key: measure_of(measures, key, DIGITS[key]) for key in MEASURES}
         for kind, groups in subgroups.groups.items()
         for name, measures in groups.items()
     ]

@@ -9,13 +9,14 @@ from markupsafe import Markup
 from pipeline.project.estimates import Estimate, parse_estimate
 from pipeline.report.artifacts import Description, EventInArm, EventInBranch, ResponseByEvent, Toxicity
 from pipeline.report.drawing import Spec
+from pipeline.report.facts import Facts
 from pipeline.report.page import count, decimal, with_interval
 from pipeline.report.study.common import Part
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 
 
-def toxicity_part(described: Description, privacy: Privacy) -> Part:
+def toxicity_part(described: Description, facts: Facts, privacy: Privacy) -> Part:
     """Return adverse events by arm and by branch, and pCR by severe event; empty without records."""
     found = described["toxicity"]
     if found is None:
@@ -23,7 +24,7 @@ def toxicity_part(described: Description, privacy: Privacy) -> Part:
     tables = {"arms": _arms_table(found, privacy), "response": _response_table(found, privacy)}
     if found["by_branch"]:
         tables["branches"] = _branches_table(found["by_branch"], privacy)
-    return _differences_chart(found), tables
+    return _differences_chart(found, facts), tables
 
 
 def _compared(by_arm: Sequence[EventInArm]) -> dict[str, EventInArm]:
@@ -56,7 +57,7 @@ def points(difference: Estimate) -> Markup:
     return with_interval(difference.point, limits, lambda share: decimal(share, 2, signed=True, scale=100))
 
 
-def _differences_chart(found: Toxicity) -> dict[str, Spec]:
+def _differences_chart(found: Toxicity, facts: Facts) -> dict[str, Spec]:
     compared = list(_compared(found["by_arm"]).values())[::-1]
     if not compared:
         return {}
@@ -74,9 +75,9 @@ def _differences_chart(found: Toxicity) -> dict[str, Spec]:
     first = [row for row in found["by_arm"] if row["event"] == found["by_arm"][0]["event"]]
     about = {
         "n": sum(row["n"] for row in first),
-        "events": sum(row["events"] for row in first),
-        "scale": f"risk difference, {other} minus {found['reference']}; events: severe",
-        "sampling": "as randomised, no model",
+        "events": None,
+        "scale": f"risk difference, {other} minus {found['reference']}",
+        "sampling": "as randomised, no model" if facts.randomised else "by arm, not randomised, no model",
     }
     return {
         "toxicity-differences": forest_chart(pd.DataFrame(drawn), "Difference (percentage points)", about)
