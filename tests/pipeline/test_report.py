@@ -22,8 +22,9 @@ from pipeline.commands.patient_report import PatientViewError, print_patient
 from pipeline.project.estimates import Estimate, Measures, parse_estimate
 from pipeline.project.files import read_yaml
 from pipeline.project.settings import parse_settings
+from pipeline.report.facts import study_facts
 from pipeline.report.landmark_page import Landmark, MismatchError, landmark_page
-from pipeline.report.page import measure
+from pipeline.report.page import measure, measure_of
 from pipeline.report.points import evenly, swarm_points
 from pipeline.report.results import Comparison, Declared
 from pipeline.report.settings import ChecklistItem, PageSettings
@@ -137,6 +138,9 @@ def cohort(n: int) -> pd.DataFrame:
             "usubjid": ids,
             "siteid": [f"S{i % 3}" for i in range(n)],
             "arm": ["A" if i % 4 == 0 else "B" for i in range(n)],
+            "rand_date": pd.Timestamp("2025-01-01"),
+            "decision_baseline": pd.Timestamp("2025-01-08"),
+            "decision_c2": pd.Timestamp("2025-02-12"),
         }
     )
 
@@ -478,11 +482,19 @@ def test_a_measure_is_a_value_with_interval_or_the_reason_for_none() -> None:
     assert "(0.600 to 0.800)" in measure(ONE)
     assert "+0.70" in measure(ONE, 2, difference=True)
     assert 'title="no events">not computable' in measure(Estimate(reason="no events"))
-    assert "too few events" in measure(None)
+    assert "(no events)" in measure(Estimate(reason="no events"))
+    assert "not evaluated" in measure(None)
+
+
+def test_who_were_only_counted_were_too_few_and_nobody_was_not_evaluated() -> None:
+    counted = Measures(n=Estimate(9), events=Estimate(2))
+    assert "too few events" in measure_of(counted, "auc")
+    assert "not evaluated" in measure_of(Measures(), "auc")
+    assert "not evaluated" in measure_of(JUDGED, "brier")
 
 
 def test_groups_that_are_too_small_are_counted_in_the_table_and_not_drawn() -> None:
-    rows = difference_rows(STUDY, COMPARISON)
+    rows = difference_rows(STUDY, COMPARISON, study_facts(STUDY, cohort(40)))
     assert [row["group"] for row in rows] == ["all arms", "all arms", "A", "B"]
     assert difference_points(rows, "delta_log_loss")["label"].tolist() == [
         "baseline: all arms",
@@ -492,7 +504,8 @@ def test_groups_that_are_too_small_are_counted_in_the_table_and_not_drawn() -> N
 
 
 def test_the_flow_goes_from_randomised_to_pcr_by_way_of_every_landmark() -> None:
-    rows = flow_rows(STUDY, FLOW)
+    rows = flow_rows(STUDY, FLOW, study_facts(STUDY, cohort(40), {"toy": "TOY"}))
+    assert rows[1]["label"] == "Eligible for TOY"
     assert [row["all"] for row in rows] == [44, 40, 44, 41, 20]
     assert rows[3]["detail"] == {"progression": 3}
 
