@@ -75,7 +75,10 @@ LOOKS = {
         "another order of day and month": r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}",
         "partial dates": r"\d{4}(?:-\d{2})?",
     },
-    "float": {"decimal commas": r"-?\d+,\d+"},
+    "float": {
+        "decimal commas": r"-?\d+,\d+",
+        "limits such as <1, see `censored` in docs/study-file.md": r"[<>≤≥]=?\s*-?\d+(?:\.\d+)?\s*%?",
+    },
 }
 
 

@@ -5,6 +5,7 @@ from here too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 import pandas as pd
@@ -40,6 +41,10 @@ __all__ = [
     "validate",
 ]
 
+Ranges = Mapping[str, tuple[float, float]]
+NO_RANGES: Ranges = {}
+MAX_NAMES = 3
+"""Features or tests named in a problem."""
 PROBLEM_COLUMNS = ["table", "column", "rule", "severity", "rows", "ids", "by_centre"]
 UNIT_MIN_VALUES = 10
 """Fewer values than this do not show that a whole column is in another unit."""
@@ -52,7 +57,8 @@ ADVICE = {
     "required_value": "fill the empty cells, or leave the rows out at the source",
     "type": "correct the cells that cannot be read (numbers with a decimal point, dates as YYYY-MM-DD)",
     "levels": "recode to one of the levels named, or leave the cells empty",
-    "range": "correct the values or their unit, or leave the cells empty",
+    "range": "correct the values or their unit, leave the cells empty, or widen the study file's `ranges` (of "
+    "what the study measures itself)",
     "wrong_unit": "convert the column to the contract's unit, if the suspicion is right",
     "unique": "give every row its own value",
     "duplicate_key": "keep one row for each key",
@@ -103,6 +109,7 @@ def validate(
     contract: Contract,
     vocabulary: Mapping[str, Sequence[str]],
     identifiers: IdentifierPatterns | None = None,
+    ranges: Ranges = NO_RANGES,
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
     """Read raw tables as the contract's types and report every violation; nothing is raised on bad data.
 
@@ -115,6 +122,9 @@ def validate(
     identifiers : IdentifierPatterns, optional
         configs/identifiers.yaml. Without it direct identifiers are not looked for: only for tables that the
         project has made itself.
+    ranges : mapping, optional
+        The study's own: name of a measured feature, or a pattern -> (low, high), possible beside the
+        contract's range.
 
     Returns
     -------
@@ -134,7 +144,7 @@ def validate(
             findings.append(_Finding(name, "", "required_table"))
         if name in tables:
             raw = _with_text_names(tables[name])
-            clean[name], broken = _read_table(raw, spec, vocabulary)
+            clean[name], broken = _read_table(raw, spec, vocabulary, ranges)
             findings += broken
             findings += _direct_identifiers(raw, name, spec, identifiers)
     for name in sorted(set(tables) - set(contract)):
@@ -174,7 +184,7 @@ def _with_text_names(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_table(
-    raw: pd.DataFrame, spec: TableSpec, vocabulary: Mapping[str, Sequence[str]]
+    raw: pd.DataFrame, spec: TableSpec, vocabulary: Mapping[str, Sequence[str]], ranges: Ranges
 ) -> tuple[pd.DataFrame, list[_Finding]]:
     """Return the table in the contract's columns and dtypes (rows as they came), and what is wrong."""
     findings = list(_wrong_columns(raw, spec))
@@ -186,9 +196,10 @@ def _read_table(
         if unreadable[column.name].any():
             cells = as_text(raw.loc[unreadable[column.name], column.name])
             rule = f"type: {column.type}{looks_like(cells, column.type)}"
-            findings.append(_Finding(spec.table, column.name, rule, unreadable[column.name]))
+            wrong = unreadable[column.name]
+            findings.append(_Finding(spec.table, column.name, rule + _names(raw, spec, wrong), wrong))
         findings += _unit_suspicions(frame[column.name], spec.table, column)
-    findings += _broken_rules(frame, unreadable, spec, vocabulary)
+    findings += _broken_rules(frame, unreadable, spec, vocabulary, ranges)
     absent = {c.name: pd.Series(dtype=DTYPES[c.type]) for c in spec.columns.values()}
     whole = {name: frame.get(name, empty) for name, empty in absent.items()}
     return pd.DataFrame(whole, index=raw.index), findings
@@ -205,7 +216,11 @@ def _wrong_columns(raw: pd.DataFrame, spec: TableSpec) -> Iterator[_Finding]:
 
 
 def _broken_rules(
-    frame: pd.DataFrame, unreadable: pd.DataFrame, spec: TableSpec, vocabulary: Mapping[str, Sequence[str]]
+    frame: pd.DataFrame,
+    unreadable: pd.DataFrame,
+    spec: TableSpec,
+    vocabulary: Mapping[str, Sequence[str]],
+    ranges: Ranges,
 ) -> Iterator[_Finding]:
     """Yield what breaks the table's schema; a cell that could not be read is not also called empty."""
     from features.schema import schema_failures  # noqa: PLC0415 - pandera takes 0.2 s; most stages never validate
@@ -214,8 +229,32 @@ def _broken_rules(
         rows = pd.Series(frame.index.isin(labels), index=frame.index)
         if rule == "required_value":
             rows &= ~unreadable[column]
+        if rule.startswith("range"):
+            rows &= ~_within(frame, spec, column, ranges)
         if rows.any():
-            yield _Finding(spec.table, column, rule, rows)
+            names = _names(frame, spec, rows) if rule.startswith("range") else ""
+            yield _Finding(spec.table, column, rule + names, rows)
+
+
+def _within(frame: pd.DataFrame, spec: TableSpec, column: str, ranges: Ranges) -> pd.Series:
+    """Return True for the values that the study's own range for their feature allows."""
+    inside = pd.Series(data=False, index=frame.index)
+    if spec.named_by not in frame:
+        return inside
+    for name, rows in frame.groupby(spec.named_by)[column]:
+        for pattern, (low, high) in ranges.items():
+            if fnmatchcase(str(name), pattern):
+                inside[rows.index] |= rows.between(low, high)
+    return inside
+
+
+def _names(frame: pd.DataFrame, spec: TableSpec, rows: pd.Series) -> str:
+    """Return which features or tests the rows are of; empty in a table that does not name any."""
+    if spec.named_by not in frame or not rows.any():
+        return ""
+    names = sorted(as_text(frame.loc[rows, spec.named_by]).dropna().unique())
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f", of {', '.join(names[:MAX_NAMES])}{more}"
 
 
 def _unit_suspicions(values: pd.Series, table: str, column: ColumnSpec) -> Iterator[_Finding]:

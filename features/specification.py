@@ -75,7 +75,11 @@ class DateCheck:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A raw table: columns in contract order, `key` unique in it."""
+    """A raw table: columns in contract order, `key` unique in it.
+
+    `named_by` is the column that says what a row's value is of, in a table with a row for each measured
+    feature or test.
+    """
 
     table: str
     description: str
@@ -84,6 +88,7 @@ class TableSpec:
     columns: Mapping[str, ColumnSpec]
     checks: tuple[DateCheck, ...] = ()
     required: bool = False
+    named_by: str | None = None
 
     @property
     def id_column(self) -> str:
@@ -137,7 +142,7 @@ def _contract_faults(spec: TableSpec, contract: Contract) -> Iterator[str]:
     """Yield the contradictions of a table's document."""
     named = [*spec.key, *(c.column for c in spec.checks)]
     named += [c for c in (spec.timing.visit, spec.timing.cycle, spec.timing.sample) if c]
-    named += [c for c in (spec.timing.performed, spec.timing.reported) if c]
+    named += [c for c in (spec.timing.performed, spec.timing.reported, spec.named_by) if c]
     yield from (f"it has no column {name}" for name in named if name not in spec.columns)
     for column in spec.columns.values():
         if column.type not in DTYPES:

@@ -210,6 +210,12 @@ class Study:
         return {name: tuple(self.document.get(name) or ()) for name in ("visits", "arms", "regimens")}
 
     @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """What is possible for features that the study measures itself, beside the contract's range."""
+        entries = (self.document.get("mapping") or {}).get("ranges") or {}
+        return {name: (float(low), float(high)) for name, (low, high) in entries.items()}
+
+    @property
     def landmark_names(self) -> tuple[str, ...]:
         """The landmarks in order of time."""
         return self._names("landmarks")

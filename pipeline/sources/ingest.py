@@ -115,7 +115,7 @@ def ingest(
     if study.has_dated_visits:
         read, visits = dated_visits(read, contract)
         study = study.with_visits(visits)
-    checked, problems = validate(read.tables, contract, study.vocabulary, identifiers)
+    checked, problems = validate(read.tables, contract, study.vocabulary, identifiers, study.ranges)
     crossed = cross_problems(checked, contract, study.visits)
     if study.response_by_lesions and {"response", "lesions"} <= set(checked):
         checked["response"] = judged_by_lesions(checked["response"], checked["lesions"], study.visits)

@@ -23,13 +23,14 @@ from pipeline.sources.mapping.blocks import (
     columns_used,
     keep_reason,
     load,
-    of_patients,
     wide,
 )
 from pipeline.sources.mapping.examples import Examples
 from pipeline.sources.mapping.files import Reader
+from pipeline.sources.mapping.patients import of_patients, patients_of
 from pipeline.sources.mapping.study_file import NO_OUTCOME, Library, SourceMapping, Study, StudyFileError
 from pipeline.sources.mapping.study_file import check_study_file as _check
+from pipeline.sources.mapping.wide import with_columns
 from pipeline.sources.nomenclature import Place, panels_of, with_current_names
 from pipeline.sources.reading import reading_report
 from pipeline.sources.tables import DROPPED_COLUMNS, SourceTables
@@ -44,6 +45,8 @@ __all__ = [
     "source_files",
 ]
 
+MAX_COLUMNS = 4
+"""Named of the columns that a contract column comes from."""
 SAMPLES = "ctdna_samples"
 BETWEEN = "between genes: no symbol, or Unknown"
 MAPPINGS = Path(__file__).parents[2] / "configs" / "mappings"
@@ -72,16 +75,22 @@ def read_study(
         raise SourceError(f"study file: the contract has no table {unknown}; it has {', '.join(contract)}")
     dropped: Dropped = []
     reader = Reader(folder, audit=audit)
+    mapping = with_columns(mapping, reader)
     numbers = uses(mapping, contract)
     loaded = _loaded(mapping, numbers, reader, dropped, vcf=False)
-    patients = next(file for file in loaded if file.name == mapping.patients)
-    files = {file.name: of_patients(file, patients, dropped) for file in loaded}
+    patients = patients_of([file for file in loaded if file.name in mapping.patient_files])
+    files = {
+        file.name: file
+        if file.name in mapping.patient_files
+        else of_patients(file, patients, reader, dropped)
+        for file in loaded
+    }
     # Samples come first: which gene a call of a VCF lies in depends on the genes of the sample's panel.
     examples = Examples()
     samples = _built(SAMPLES, mapping, contract, files, reader, dropped, examples)
     reader.panels = panels_of(samples)
     calls = _loaded(mapping, numbers, reader, dropped, vcf=True)
-    files |= {file.name: of_patients(file, patients, dropped) for file in calls}
+    files |= {file.name: of_patients(file, patients, reader, dropped) for file in calls}
     tables = {
         table: (
             samples
@@ -181,10 +190,16 @@ def _origins(mapping: SourceMapping) -> dict[tuple[str, str], str]:
                 )
             for name, rule in block.columns.items():
                 file = mapping.files[rule.file or block.file]
-                source = ", ".join(rule.source_columns)
+                source = _listed(rule.source_columns)
                 if source:
                     found.setdefault((table, name), f"{file.label}, column {source}")
     return found
+
+
+def _listed(columns: list[str]) -> str:
+    """Return columns as errors name them: the first, and how many more."""
+    more = f" and {len(columns) - MAX_COLUMNS} more" if len(columns) > MAX_COLUMNS else ""
+    return ", ".join(columns[:MAX_COLUMNS]) + more
 
 
 def _read_several_times(mapping: SourceMapping) -> dict[str, set[tuple[str, str]]]:
@@ -215,7 +230,7 @@ def source_files(study: Mapping[str, Any], folder: Path | None = None) -> list[s
         paths |= {file.path} | ({file.dictionary} if file.dictionary else set())
         optional = {file.supplement.path} if file.supplement else set()
         paths |= {p for p in optional if folder is None or (folder / p).is_file()}
-        if folder is not None and (file.optional or file.is_vcf):
+        if folder is not None and (file.optional or file.is_pattern):
             paths.discard(file.path)
             paths |= {p.relative_to(folder).as_posix() for p in folder.glob(file.path)}
     for block in (b for blocks in mapping.tables.values() for b in blocks):

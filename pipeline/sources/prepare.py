@@ -49,7 +49,8 @@ class Preparation:
         ContractError
             If a rule of severity error is violated.
         """
-        tables, problems = validate(raw, self.contract, self.study.vocabulary, self.identifiers)
+        study = self.study
+        tables, problems = validate(raw, self.contract, study.vocabulary, self.identifiers, study.ranges)
         refuse(problems)
         return tables
 

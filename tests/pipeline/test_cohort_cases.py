@@ -100,3 +100,30 @@ def test_where_features_are_of_some_arms_only_the_arms_must_be_there(
     study["arms"].append("B")
     study |= {"adaptive_arm": "B", "rules": "ispy2"}
     assert check_study_file(study).study == "optkeys"
+
+
+def test_equal_names_under_two_header_rows_are_told_apart_by_the_row_above() -> None:
+    study = with_defaults(document("two-header-rows"))
+    study["mapping"]["files"]["pat"] |= {"skip_rows": 0, "header_rows": 2}
+    # The id stands under no group, the others under clinical, stroma and tumor.
+    columns = study["mapping"]["tables"]
+    columns["subjects"][0]["columns"]["age_years"] = "clinical age"
+    columns["surgery"][0]["columns"]["pcr"]["from"] = "clinical pcr"
+    columns["biomarkers"][0]["columns"]["value"] = "stroma CD8"
+    raw = taken_in(study, COHORTS / "two-header-rows" / "files")
+    assert raw.tables["biomarkers"]["value"].tolist() == [0.1, 0.2]
+    assert raw.reading["differences"].sum() == 0
+    assert raw.reading["compared"].sum() > 0
+
+
+def test_a_value_out_of_range_names_its_feature_and_a_study_can_widen_the_range_of_that_one() -> None:
+    study, folder = (
+        with_defaults(document("which-of-the-columns")),
+        COHORTS / "which-of-the-columns" / "files",
+    )
+    with pytest.raises(UserError) as error:
+        taken_in(study, folder)
+    assert "range: -1000000 to 1000000, of f17 in 10 rows" in str(error.value)
+    assert "f00, f01, f02, f03 and 26 more" in str(error.value)
+    study["mapping"]["ranges"] = {"f17": [0, 1e12]}
+    assert taken_in(study, folder).tables["imaging_features"]["value"].max() == 4e9

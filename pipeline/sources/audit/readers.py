@@ -40,7 +40,8 @@ def text_cells(path: Path, file: SourceFile, columns: Collection[str]) -> pd.Dat
             if file.has_quotes
             else csv.reader(table, delimiter=file.delimiter, quoting=csv.QUOTE_NONE)
         )
-        return _chosen((row for row in rows if any(cell.strip() for cell in row)), columns)
+        filled = (row for row in rows if any(cell.strip() for cell in row))
+        return _chosen(_one_header(filled, file.header_rows), columns)
 
 
 def _table_lines(lines: TextIO, file: SourceFile) -> Iterator[str]:
@@ -58,11 +59,15 @@ def workbook_cells(path: Path, file: SourceFile, columns: Collection[str]) -> pd
 
     try:
         with python_calamine.CalamineWorkbook.from_path(str(path)) as book:
-            rows = book.get_sheet_by_name(str(file.sheet)).to_python(skip_empty_area=False)
+            sheet = book.get_sheet_by_name(str(file.sheet))
+            rows, merged = sheet.to_python(skip_empty_area=False), sheet.merged_cell_ranges or []
     except python_calamine.CalamineError as error:
         raise ValueError(str(error)) from error
+    if file.header_rows > 1:
+        for (top, left), (_, right) in merged:
+            rows[top][left : right + 1] = [rows[top][left]] * (right + 1 - left)
     texts = ([_text(cell) for cell in row] for row in rows[file.skip_rows :])
-    return _chosen((row for row in texts if any(row)), columns)
+    return _chosen(_one_header((row for row in texts if any(row)), file.header_rows), columns)
 
 
 def dataset_json_cells(path: Path, file: SourceFile, columns: Collection[str]) -> pd.DataFrame:
@@ -86,6 +91,16 @@ def parquet_cells(path: Path, file: SourceFile, columns: Collection[str]) -> pd.
     table = pyarrow.parquet.read_table(path)
     rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
     return _chosen([table.column_names, *([_text(cell) for cell in row] for row in rows)], columns)
+
+
+def _one_header(rows: Iterator[list[str]], n: int) -> Iterator[list[str]]:
+    """Yield the rows, the first `n` as one header."""
+    header = list(islice(rows, n))
+    if header:
+        yield [
+            " ".join(filter(None, (cell.strip() for cell in cells))) for cells in zip(*header, strict=True)
+        ]
+    yield from rows
 
 
 def _chosen(rows: Iterable[list[str]], columns: Collection[str]) -> pd.DataFrame:

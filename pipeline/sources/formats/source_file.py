@@ -1,5 +1,6 @@
 """What a study file says of one of its files: format, patients, rows that count, and how cells are read."""
 
+import re
 from pathlib import PurePosixPath
 from typing import Literal, Self
 
@@ -19,11 +20,25 @@ class _Part(BaseModel):
 
 
 class PatientId(_Part):
-    """How a file's patient ids become usubjid: a prefix off, then zeros in front up to `pad` characters."""
+    """How a file's patient ids become usubjid: a prefix off, then zeros in front up to `pad` characters.
+
+    `pattern` (a regular expression) first takes the part in its brackets: BR-([0-9]+)-T1 makes 0012 of
+    BR-0012-T1; an id that it does not match is an error. With `ignore_case` an id that differs from a
+    patient's in case only is that patient's.
+    """
 
     column: str
+    pattern: str | None = None
     strip_prefix: str = ""
     pad: int = 0
+    ignore_case: bool = False
+
+    @field_validator("pattern")
+    @classmethod
+    def _with_one_part(cls, pattern: str | None) -> str | None:
+        if pattern is not None and re.compile(pattern).groups != 1:
+            raise ValueError("must have one pair of brackets, around the part that is the id")
+        return pattern
 
 
 class Keep(_Part):
@@ -95,16 +110,17 @@ class SourceFile(_Part):
     """A file in the source folder.
 
     CSV (any separator and encoding), tab-separated text, each also gzipped, a sheet of a workbook, Parquet,
-    SAS transport (XPT v5), Dataset-JSON, MAF, or VCF (`path` may then be a pattern such as vcf/*.vcf.gz).
-    `missing` are texts that mean an empty cell; `keep` says which rows are used at all. `skip_rows` are lines
-    above the header. Without a `separator`, MAF and .tsv have tabs, other text commas. `quotes` says whether
-    quotation marks enclose cells: by themselves they do not in tab-separated text, whose first lines may be
-    comments (#). `final_newline` is false where a whole file ends without a line end: a cut-off is then not
-    noticed. In a file with a `decimal` comma a point is an error, or `thousands` says that it groups digits.
-    `id` is left out where rows are not of a patient. A file that is `optional` may be absent or without rows:
-    its tables, or the columns looked up in it, are then absent, which is counted. `dictionary` is a REDCap
-    data dictionary: codes become labels. `partial_dates` says what becomes of 2026-05: refused, missing, or
-    its first day; counted.
+    SAS transport (XPT v5), Dataset-JSON, MAF, or VCF. `path` may be a pattern such as site-*.csv: the files
+    that match are read as one, each with all columns that are used, in any order. `missing` are texts that
+    mean an empty cell; `keep` says which rows are used at all. `skip_rows` are lines above the header; of
+    several `header_rows` the names are joined, with a space between (stroma CD8). Without a `separator`, MAF
+    and .tsv have tabs, other text commas. `quotes` says whether quotation marks enclose cells: by themselves
+    they do not in tab-separated text, whose first lines may be comments (#). `final_newline` is false where
+    a whole file ends without a line end: a cut-off is then not noticed. In a file with a `decimal` comma a
+    point is an error, or `thousands` says that it groups digits. `id` is left out where rows are not of a
+    patient. A file that is `optional` may be absent or without rows: its tables, or the columns looked up in
+    it, are then absent, which is counted. `dictionary` is a REDCap data dictionary: codes become labels.
+    `partial_dates` says what becomes of 2026-05: refused, missing, or its first day; counted.
     """
 
     path: str
@@ -123,6 +139,7 @@ class SourceFile(_Part):
     decimal: Literal[".", ","] = "."
     thousands: Literal[".", ",", " ", "'"] | None = None
     skip_rows: int = 0
+    header_rows: int = Field(default=1, ge=1)
     missing: list[str] = []
     id: PatientId | None = None
     keep: list[Keep] = []
@@ -143,6 +160,10 @@ class SourceFile(_Part):
             raise ValueError("`sheet` must be given for a workbook, and for nothing else")
         if self.thousands == self.decimal:
             raise ValueError("`thousands` and `decimal` must differ")
+        if self.header_rows > 1 and not (self.is_text or self.is_workbook):
+            raise ValueError("`header_rows` are of text files and workbooks")
+        if self.is_pattern and not self.is_vcf and (self.dictionary or self.supplement or self.is_sdtm):
+            raise ValueError("`path` can be no pattern beside `dictionary` or `supplement`, or for SDTM")
         if self.is_vcf and self.calls is None:
             raise ValueError("a VCF needs `calls` (which may be empty: calls: {})")
         return self
@@ -151,6 +172,11 @@ class SourceFile(_Part):
     def is_vcf(self) -> bool:
         """Whether this is a VCF, plain or bgzipped."""
         return self.path.lower().endswith((".vcf", ".vcf.gz"))
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether the path stands for all files that match it."""
+        return "*" in self.path or "?" in self.path
 
     @property
     def is_workbook(self) -> bool:

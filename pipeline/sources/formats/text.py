@@ -43,8 +43,9 @@ def read_text(path: Path, file: SourceFile, label: str) -> Grid:
         quoting=csv.QUOTE_MINIMAL if file.has_quotes else csv.QUOTE_NONE, lineterminator="\n",
         encoding="utf-8", skip_blank_lines=False, low_memory=False,
     )  # fmt: skip
-    names = as_text(rows.iloc[0]).fillna("").tolist()
-    frame = rows.iloc[1:].set_axis(names, axis=1)
+    header = [as_text(rows.iloc[i]).fillna("").tolist() for i in range(min(file.header_rows, len(rows)))]
+    names = [" ".join(filter(None, parts)) for parts in zip(*header, strict=True)]
+    frame = rows.iloc[file.header_rows :].set_axis(names, axis=1)
     empty = _empty_rows(frame)
     if not empty.any():
         return Grid(frame)

@@ -114,10 +114,13 @@ def read_sheet(book: Book, file: SourceFile) -> Grid:
     rows = rows[next((i for i, row in enumerate(rows) if _filled(row)), len(rows)) :]
     if not rows:
         raise LookupError("it has no header")
-    header, body = rows[0], [row for row in rows[1:] if _filled(row)]
-    empty = sum(not _filled(row) for row in rows[1:]) - _trailing(rows)
+    top, header, below = rows[: file.header_rows - 1], rows[file.header_rows - 1], rows[file.header_rows :]
+    body = [row for row in below if _filled(row)]
+    empty = sum(not _filled(row) for row in below) - _trailing(rows)
     reader = _Cells(book, file)
-    headings = [reader.heading(cell) for cell in header]
+    groups = [_spread(sheet, row, reader) for row in top]
+    names = [reader.heading(cell) for cell in header]
+    headings = [" ".join(filter(None, parts)) for parts in zip(*groups, names, strict=True)]
     columns = [[reader.text(row[at]) for row in body] for at in range(len(header))]
     frames = [
         pd.DataFrame(dict(enumerate([c[i] for c in column] for column in columns)), dtype="str").set_axis(
@@ -129,6 +132,16 @@ def read_sheet(book: Book, file: SourceFile) -> Grid:
     if empty:
         doubts.append(Doubt(None, "empty_rows: without any cell, not read", empty))
     return Grid(frames[0], tuple(doubts), frames[1])
+
+
+def _spread(sheet: Any, row: Sequence[Any], reader: "_Cells") -> list[str]:
+    """Return the names in a row above the header, each merged one over all of its columns."""
+    names = [reader.heading(cell) for cell in row]
+    for area in sheet.merged_cells.ranges:
+        if area.min_row <= row[0].row <= area.max_row:
+            width = area.max_col - area.min_col + 1
+            names[area.min_col - 1 : area.max_col] = [names[area.min_col - 1]] * width
+    return names
 
 
 def _filled(row: Sequence[Any]) -> bool:

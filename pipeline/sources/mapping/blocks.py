@@ -1,27 +1,20 @@
 """From a study's files, read as text, to the rows of contract tables."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 
-from features.specification import ColumnSpec, TableSpec
-from pipeline.sources.errors import SourceError
+from features.specification import TableSpec
+from pipeline.sources.errors import SourceError, ids_of, named_ids
 from pipeline.sources.formats.source_file import Keep, Pivot, SourceFile
 from pipeline.sources.formats.variants import read_panel
+from pipeline.sources.mapping.convert import Origin, converted
 from pipeline.sources.mapping.examples import Examples
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.study_file import Block, ColumnRule, SourceMapping
 
-TIME = r"^\d{4}-\d{2}-\d{2}[T ](?!00:00(?::00(?:\.0+)?)?$)"
-ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
-SHOWN_DATE = r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}:\d{2})?"
-"""How the reader of workbooks writes a cell that is formatted as a date."""
-PER_CENT = r"[+-]?\d+(?:\.\d+)?\s*%"
-PARTIAL = r"\d{4}(?:-\d{2})?"
 OFTEN_MISSING = ("na", "n/a", "nan", "null", "none", "unknown", "unk", "missing", "nd", ".", "-", "?")
 Dropped = list[tuple[str, str, str, int, int]]
 """Counts of rows that were left out: a row of `DROPPED_COLUMNS` each."""
@@ -46,7 +39,7 @@ class Loaded:
 
 def columns_used(mapping: SourceMapping) -> dict[str, set[str]]:
     """Return the columns that are used of each file, after its `pivot`; unused files are left out."""
-    used: dict[str, set[str]] = {mapping.patients: set()}
+    used: dict[str, set[str]] = {name: set() for name in mapping.patient_files}
     for block in (b for blocks in mapping.tables.values() for b in blocks):
         used.setdefault(block.file, set()).update(k.column for k in block.keep)
         for rule in block.columns.values():
@@ -101,7 +94,16 @@ def wide(loaded: Loaded, used: set[str], reader: Reader) -> Loaded:
 def _ids(file: SourceFile, cells: pd.DataFrame) -> pd.Series | None:
     if file.id is None:
         return None
-    return cells[file.id.column].str.removeprefix(file.id.strip_prefix).str.zfill(file.id.pad)
+    ids = cells[file.id.column]
+    if file.id.pattern is not None:
+        part = ids.str.extract(file.id.pattern, expand=False)
+        if (rows := ids.notna() & part.isna()).any():
+            raise SourceError(
+                f"{file.label}, column {file.id.column!r}: {int(rows.sum())} rows have an id that `pattern` "
+                f"does not match; correct the pattern in the study file"
+            )
+        ids = part
+    return ids.str.removeprefix(file.id.strip_prefix).str.zfill(file.id.pad)
 
 
 def pivoted(loaded: Loaded, pivot: Pivot, used: set[str], reader: Reader) -> pd.DataFrame:
@@ -126,7 +128,7 @@ def pivoted(loaded: Loaded, pivot: Pivot, used: set[str], reader: Reader) -> pd.
     ):
         if len(found):
             raise SourceError(
-                f"{loaded.file.label}: {len(found)} rows ({_named(found[pivot.by[0]])}) {what}; "
+                f"{loaded.file.label}: {len(found)} rows ({named_ids(found[pivot.by[0]])}) {what}; "
                 f"keep one, by `keep` in the study file or at the source"
             )
     filled = rows.dropna(subset=[pivot.name, pivot.value])
@@ -138,25 +140,6 @@ def pivoted(loaded: Loaded, pivot: Pivot, used: set[str], reader: Reader) -> pd.
     )
     results = results.reindex(columns=tests).astype("str").reset_index(drop=True)
     return pd.concat([carried.reset_index(drop=True), results], axis=1)
-
-
-def of_patients(loaded: Loaded, source: Loaded, dropped: Dropped) -> Loaded:
-    """Keep the rows of the patients of the file `source`; a file without ids stays whole.
-
-    Raises
-    ------
-    SourceError
-        If no row is left: the ids do not join.
-    """
-    if loaded.ids is None or source.ids is None or loaded.name == source.name:
-        return loaded
-    ours = loaded.ids.isin(source.ids.dropna())
-    if not ours.any() and not (loaded.file.optional and ours.empty):
-        raise SourceError(
-            f"{loaded.file.label}: none of its {len(ours)} rows is of a patient of {source.file.label}; "
-            f"check `id` (column, strip_prefix, pad) of both in the study file"
-        )
-    return loaded.kept(ours, "", f"patient not in {source.name}", dropped)
 
 
 def build_table(
@@ -238,7 +221,7 @@ def _level_rows(
         if rule.panels is not None:
             values = _panel_genes(values, rule.panels, where, reader)
         if column is not None:
-            values = _converted(
+            values = converted(
                 values, rule, spec.columns[name], Origin(origin, column, where, main.ids), reader
             )
             examples.add((spec.table, name, origin.label, column), cells, values)
@@ -292,7 +275,7 @@ def _looked_up(column: str, other: Loaded, main: Loaded, by: Mapping[str, str] |
         ids = several if other.ids is None else other.ids[several.index]
         raise SourceError(
             f"{other.file.label}, column {column!r}: {what}, but {len(several)} "
-            f"{'patients' if by is None else 'keys'} have several rows ({_named(ids)}); narrow the "
+            f"{'patients' if by is None else 'keys'} have several rows ({named_ids(ids)}); narrow the "
             f"file by `keep`"
         )
     return wanted.map(dict(zip(pairs["key"], pairs["value"], strict=True))).astype("str")
@@ -315,103 +298,6 @@ def _panel_genes(values: pd.Series, panels: Mapping[str, str], where: str, reade
     return values.map({name: read_panel(reader.folder / path, path) for name, path in panels.items()})
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where values come from: their file, its column, both as errors name them, and the rows' patients."""
-
-    file: SourceFile
-    column: str
-    where: str
-    ids: pd.Series | None
-
-    def refuse(self, rows: pd.Series, what: str) -> None:
-        """Raise if any of the rows is True."""
-        if rows.any():
-            who = "" if self.ids is None else f" ({_named(self.ids[rows])})"
-            raise SourceError(f"{self.where}: {int(rows.sum())} rows{who} {what}")
-
-
-def _converted(
-    values: pd.Series, rule: ColumnRule, column: ColumnSpec, origin: Origin, reader: Reader
-) -> pd.Series:
-    """Read dates, convert units; what cannot be read stays as it is, for the contract to refuse."""
-    if column.type == "date":
-        return _dates(values, rule, origin.file, origin.column, reader)
-    if column.type not in {"float", "integer"}:
-        if origin.file.is_workbook:
-            origin.refuse(
-                values.str.fullmatch(SHOWN_DATE, na=False),
-                "hold a date where a text belongs; format the cells as text and enter them again",
-            )
-        return values
-    values = _pointed(values, origin, reader)
-    percents = values.str.fullmatch(PER_CENT, na=False) & (column.unit in {"%", "fraction"})
-    if rule.factor is not None:
-        scaled = pd.to_numeric(values, errors="coerce").astype("float64") * rule.factor
-        values = scaled.astype("object").where(scaled.notna(), values)
-    if percents.any():
-        if not origin.file.is_workbook:  # there they are counted already
-            reader.note(origin.file.label, origin.column, "per_cent: the sign is read", int(percents.sum()))
-        values = values.mask(percents, values[percents].map(lambda cell: _of_per_cent(cell, column.unit)))
-    return values
-
-
-def _of_per_cent(cell: str, unit: str | None) -> str:
-    number = Decimal(cell.removesuffix("%").strip())
-    return f"{number if unit == '%' else number / 100:f}"
-
-
-def _pointed(values: pd.Series, origin: Origin, reader: Reader) -> pd.Series:
-    """Return numbers with a decimal point and without marks between their digits.
-
-    A workbook's reader has done so: it knows what is a number. Typed numbers of other files have points; a
-    point is refused only beside texts with commas.
-    """
-    file = origin.file
-    if file.is_workbook or (file.decimal == "." and file.thousands is None):
-        return values
-    if not file.is_text and not values.str.contains(",", regex=False, na=False).any():
-        return values
-    if file.thousands is not None:
-        mark, decimal = re.escape(file.thousands), re.escape(file.decimal)
-        grouped = values.str.fullmatch(rf"[+-]?\d{{1,3}}(?:{mark}\d{{3}})+(?:{decimal}\d+)?", na=False)
-        reader.note(file.label, origin.column, "thousands: marks between digits", int(grouped.sum()))
-        values = values.mask(grouped, values.str.replace(file.thousands, "", regex=False))
-    if file.decimal == ",":
-        origin.refuse(
-            values.str.contains(".", regex=False, na=False),
-            "hold a point in a file with decimal commas; correct them, or, if it groups digits by three, say "
-            "thousands: '.' in the study file",
-        )
-        values = values.str.replace(",", ".", regex=False)
-    return values
-
-
-def _dates(values: pd.Series, rule: ColumnRule, file: SourceFile, source: str, reader: Reader) -> pd.Series:
-    """Return dates as YYYY-MM-DD where the study file says how; repairs are counted."""
-    if rule.date_format == "excel":
-        serial = pd.to_numeric(values, errors="coerce")
-        epoch = "1904-01-01" if reader.starts_1904(file) else "1899-12-30"
-        dates = pd.to_datetime(serial, unit="D", origin=epoch, errors="coerce").dt.strftime("%Y-%m-%d")
-        reader.note(file.label, source, "excel_dates: serial numbers read as dates", int(dates.notna().sum()))
-        values = dates.where(dates.notna(), values)
-    elif rule.date_format is not None:
-        dates = pd.to_datetime(values, format=rule.date_format, errors="coerce").dt.strftime("%Y-%m-%d")
-        values = dates.where(dates.notna(), values)
-    timed = values.str.contains(TIME, na=False)
-    zoned = timed & values.str.contains(ZONE, na=False)
-    reader.note(file.label, source, "time_cut_off: only the date is used", int((timed & ~zoned).sum()))
-    reader.note(file.label, source, "time_zone: the date as written is used", int(zoned.sum()))
-    if file.partial_dates != "refuse":
-        partial = values.str.fullmatch(PARTIAL, na=False)
-        rule_name = f"partial_date: {file.partial_dates.replace('_', ' ')}"
-        reader.note(file.label, source, rule_name, int(partial.sum()))
-        first = values.str.removesuffix("-").str.pad(7, side="right", fillchar="-")
-        first = first.str.replace(r"^(\d{4})-+$", r"\1-01", regex=True) + "-01"
-        values = values.mask(partial, np.nan if file.partial_dates == "missing" else first)
-    return values
-
-
 def _recoded(
     values: pd.Series,
     rule: ColumnRule,
@@ -424,7 +310,7 @@ def _recoded(
     text = values.fillna("")
     unlisted = ~text.isin(list(codes)) & (text != "")
     if unlisted.any() and not rule.has_otherwise:
-        who = "" if ids is None else f" ({_named(ids[unlisted])})"
+        who = "" if ids is None else f" ({named_ids(ids[unlisted])})"
         raise SourceError(
             f"{where}: {int(unlisted.sum())} rows{who} hold a value that `recode` does not list; add it, or "
             f"`otherwise`, in the study file"
@@ -436,13 +322,5 @@ def _recoded(
     if rule.otherwise:
         unsaid = unlisted & text.str.casefold().isin(OFTEN_MISSING)
         told = f"missing_as_level: texts that often mean missing, read as {rule.otherwise}"
-        reader.doubt(file.label, str(rule.source), told, int(unsaid.sum()), _ids_of(ids, unsaid))
+        reader.doubt(file.label, str(rule.source), told, int(unsaid.sum()), ids_of(ids, unsaid))
     return text.map(codes).mask(unlisted, rule.otherwise).astype("str")
-
-
-def _ids_of(ids: pd.Series | None, rows: pd.Series) -> str:
-    return "" if ids is None or not rows.any() else _named(ids[rows])
-
-
-def _named(ids: pd.Series) -> str:
-    return "; ".join(sorted(ids.dropna().unique())[:3])

@@ -108,6 +108,10 @@ class Reader:
         """
         if file.is_vcf:
             return self._variants(file, columns)
+        if file.is_pattern:
+            parts = [self.read(part, columns, beside) for part in self.parts(file)]
+            frames = [part for part in parts if part is not None]
+            return pd.concat(frames, ignore_index=True) if frames else None
         path = self.folder / file.path
         if not path.is_file():
             if file.optional:
@@ -126,6 +130,30 @@ class Reader:
         self._examine(path, file, file.label, columns)
         text = {str(name): self._text(frame[name], str(name), file) for name in sorted(columns)}
         return pd.DataFrame(text).reset_index(drop=True)
+
+    def parts(self, file: SourceFile) -> list[SourceFile]:
+        """Return the files that a pattern stands for, by name; the file itself where it is none.
+
+        Raises
+        ------
+        SourceError
+            If no file matches, and the entry is not `optional`.
+        """
+        if not file.is_pattern:
+            return [file]
+        paths = sorted(p.relative_to(self.folder).as_posix() for p in self.folder.glob(file.path))
+        if not paths and not file.optional:
+            raise SourceError(f"{file.label}: no file in {self.folder} matches; copy them there")
+        return [file.model_copy(update={"path": path}) for path in paths]
+
+    def columns(self, file: SourceFile) -> list[str]:
+        """Return the names of the columns that a file has, in all of its parts, in order of the first."""
+        named = [
+            [str(name) for name in self._frame(self.folder / part.path, part).columns]
+            for part in self.parts(file)
+            if (self.folder / part.path).is_file()
+        ]
+        return [name for name in named[0] if all(name in names for names in named)] if named else []
 
     def note(self, label: str, column: str, rule: str, rows: int, ids: str = "") -> None:
         """Count a repair, once for each file, column and rule."""
@@ -181,7 +209,11 @@ class Reader:
 
     def starts_1904(self, file: SourceFile) -> bool:
         """Tell whether a file is a workbook whose days are counted from 1904."""
-        return file.path in self._books and self._books[file.path].starts_1904
+        books = [self._books[part.path] for part in self.parts(file) if part.path in self._books]
+        starts = {book.starts_1904 for book in books}
+        if len(starts) > 1:
+            raise SourceError(f"{file.label}: some of its workbooks count days from 1904; give them apart")
+        return True in starts
 
     def _text(self, cells: pd.Series, column: str, file: SourceFile) -> pd.Series:
         """Return a column as text, its `missing` codes as missing, and count what was read."""
@@ -230,7 +262,7 @@ class Reader:
     def _grid(self, path: Path, file: SourceFile, label: str) -> Grid:
         """Return a file as it stands."""
         how = (path, file.sheet, file.delimiter, file.quotes, file.final_newline, file.encoding, file.decimal)
-        key: tuple[Any, ...] = (*how, file.thousands, file.skip_rows, *file.missing)
+        key: tuple[Any, ...] = (*how, file.thousands, file.skip_rows, file.header_rows, *file.missing)
         if key not in self._grids:
             self._grids[key] = self._parsed(path, file, label)
         return self._grids[key]

@@ -36,8 +36,9 @@ class ColumnRule(_Part):
     another file by patient, or by the columns that `by` names (column here -> column there). `panels` (text
     -> BED file in the source folder) turns the name of a panel into the genes it covers. `recode` (level ->
     text or texts of the source) maps texts, "" standing for an empty cell on both sides; a text that it does
-    not list is an error, unless `otherwise` says what becomes of it. `factor` converts units. `date_format`
-    (as of strptime) reads dates that are not YYYY-MM-DD; `excel` reads the serial numbers of a workbook.
+    not list is an error, unless `otherwise` says what becomes of it. `factor` converts units. `censored:
+    limit` reads <1 and >95 as 1 and 95, counted; else they are an error. `date_format` (as of strptime)
+    reads dates that are not YYYY-MM-DD; `excel` reads the serial numbers of a workbook.
     """
 
     source: str | dict[str, str] | None = Field(default=None, alias="from")
@@ -48,6 +49,7 @@ class ColumnRule(_Part):
     recode: dict[str, str | list[str]] | None = None
     otherwise: str | None = None
     factor: float | None = None
+    censored: Literal["refuse", "limit"] = "refuse"
     date_format: str | None = None
 
     @model_validator(mode="before")
@@ -95,8 +97,11 @@ class ColumnRule(_Part):
 class Block(_Part):
     """Rows of one contract table from one file; the blocks of a table are put under each other.
 
-    One row of the file gives one row, or, with `repeat` (a contract column such as visit), one for each level
-    named by the ``from`` mappings of `columns`. Rows with an empty cell in a `drop_empty` column are dropped.
+    One row of the file gives one row, or, with `repeat` (a contract column such as visit), one for each
+    level named by the ``from`` mappings of `columns`. There "original_*: original_*" stands for every column
+    that matches, by its name, and "*: original_*" for the same by what the star stands for; columns that
+    `leave_out` lists (patterns, too) are none of them. Rows with an empty cell in a `drop_empty` column are
+    dropped.
     """
 
     file: str
@@ -104,6 +109,7 @@ class Block(_Part):
     repeat: str | None = None
     keep: list[Keep] = []
     drop_empty: list[str] = []
+    leave_out: list[str] = []
 
     @property
     def levels(self) -> list[str]:
@@ -116,6 +122,10 @@ class Block(_Part):
     def _repeats_with_levels(self) -> Self:
         if (self.repeat is not None) != bool(self.levels):
             raise ValueError("`repeat` and a mapping (level -> source column) under `from` go together")
+        pairs = [p for r in self.columns.values() if isinstance(r.source, dict) for p in r.source.items()]
+        for level, column in pairs:
+            if level.count("*") != column.count("*"):
+                raise ValueError(f"{level}: {column} must have as many stars on both sides")
         stray = [c for c in self.drop_empty if c not in self.columns]
         if stray:
             raise ValueError(f"`drop_empty` names columns that are not mapped: {', '.join(stray)}")
@@ -123,22 +133,39 @@ class Block(_Part):
 
 
 class SourceMapping(_Part):
-    """How files become contract tables. `patients` names the file whose rows, once filtered, they are."""
+    """How files become contract tables.
 
-    patients: str
+    `patients` names the file, or the files, whose rows, once filtered, they are. `ranges` widens what is
+    possible for measured features by their names or patterns (original_firstorder_Energy: [0, 1e15]), in
+    imaging_features and biomarkers.
+    """
+
+    patients: str | list[str]
     files: dict[str, SourceFile]
     tables: dict[str, list[Block]]
+    ranges: dict[str, tuple[float, float]] = {}
+
+    @property
+    def patient_files(self) -> list[str]:
+        """The entries of `files` that give the patients."""
+        return [self.patients] if isinstance(self.patients, str) else self.patients
 
     @model_validator(mode="after")
     def _known_files(self) -> Self:
-        named = {self.patients}
+        named = set(self.patient_files)
         for blocks in self.tables.values():
             named |= {b.file for b in blocks} | {r.file for b in blocks for r in b.columns.values() if r.file}
         unknown = sorted(named - set(self.files))
         if unknown:
             raise ValueError(f"names files that `files` has not: {', '.join(unknown)}")
-        if self.files[self.patients].id is None:
-            raise ValueError(f"file {self.patients} gives the patients and needs an `id`")
+        if not self.patient_files:
+            raise ValueError("`patients` must name a file")
+        for name in self.patient_files:
+            if self.files[name].id is None:
+                raise ValueError(f"file {name} gives the patients and needs an `id`")
+        for name, (low, high) in self.ranges.items():
+            if low >= high:
+                raise ValueError(f"ranges: {name} must be [low, high], low below high")
         return self
 
 

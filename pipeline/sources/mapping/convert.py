@@ -1,0 +1,125 @@
+"""From the cells of a column, text, to the values that the contract reads: dates, numbers, units, limits."""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+
+from features.specification import ColumnSpec
+from pipeline.sources.errors import SourceError, ids_of, named_ids
+from pipeline.sources.formats.source_file import SourceFile
+from pipeline.sources.mapping.files import Reader
+from pipeline.sources.mapping.study_file import ColumnRule
+
+TIME = r"^\d{4}-\d{2}-\d{2}[T ](?!00:00(?::00(?:\.0+)?)?$)"
+ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
+SHOWN_DATE = r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}:\d{2})?"
+"""How the reader of workbooks writes a cell that is formatted as a date."""
+PER_CENT = r"[+-]?\d+(?:\.\d+)?\s*%"
+CENSORED = r"^[<>≤≥]=?\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\s*%?)$"
+PARTIAL = r"\d{4}(?:-\d{2})?"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where values come from: their file, its column, both as errors name them, and the rows' patients."""
+
+    file: SourceFile
+    column: str
+    where: str
+    ids: pd.Series | None
+
+    def refuse(self, rows: pd.Series, what: str) -> None:
+        """Raise if any of the rows is True."""
+        if rows.any():
+            who = "" if self.ids is None else f" ({named_ids(self.ids[rows])})"
+            raise SourceError(f"{self.where}: {int(rows.sum())} rows{who} {what}")
+
+
+def converted(
+    values: pd.Series, rule: ColumnRule, column: ColumnSpec, origin: Origin, reader: Reader
+) -> pd.Series:
+    """Read dates, convert units; what cannot be read stays as it is, for the contract to refuse."""
+    if column.type == "date":
+        return _dates(values, rule, origin.file, origin.column, reader)
+    if column.type not in {"float", "integer"}:
+        if origin.file.is_workbook:
+            origin.refuse(
+                values.str.fullmatch(SHOWN_DATE, na=False),
+                "hold a date where a text belongs; format the cells as text and enter them again",
+            )
+        return values
+    values = _pointed(values, origin, reader)
+    if rule.censored == "limit":
+        beyond = values.str.extract(CENSORED, expand=False)
+        told = "censored: below or above a limit of measurement, read as the limit"
+        count = int(beyond.notna().sum())
+        reader.note(origin.file.label, origin.column, told, count, ids_of(origin.ids, beyond.notna()))
+        values = values.mask(beyond.notna(), beyond)
+    percents = values.str.fullmatch(PER_CENT, na=False) & (column.unit in {"%", "fraction"})
+    if rule.factor is not None:
+        scaled = pd.to_numeric(values, errors="coerce").astype("float64") * rule.factor
+        values = scaled.astype("object").where(scaled.notna(), values)
+    if percents.any():
+        if not origin.file.is_workbook:  # there they are counted already
+            reader.note(origin.file.label, origin.column, "per_cent: the sign is read", int(percents.sum()))
+        values = values.mask(percents, values[percents].map(lambda cell: _of_per_cent(cell, column.unit)))
+    return values
+
+
+def _of_per_cent(cell: str, unit: str | None) -> str:
+    number = Decimal(cell.removesuffix("%").strip())
+    return f"{number if unit == '%' else number / 100:f}"
+
+
+def _pointed(values: pd.Series, origin: Origin, reader: Reader) -> pd.Series:
+    """Return numbers with a decimal point and without marks between their digits.
+
+    A workbook's reader has done so: it knows what is a number. Typed numbers of other files have points; a
+    point is refused only beside texts with commas.
+    """
+    file = origin.file
+    if file.is_workbook or (file.decimal == "." and file.thousands is None):
+        return values
+    if not file.is_text and not values.str.contains(",", regex=False, na=False).any():
+        return values
+    if file.thousands is not None:
+        mark, decimal = re.escape(file.thousands), re.escape(file.decimal)
+        grouped = values.str.fullmatch(rf"[+-]?\d{{1,3}}(?:{mark}\d{{3}})+(?:{decimal}\d+)?", na=False)
+        reader.note(file.label, origin.column, "thousands: marks between digits", int(grouped.sum()))
+        values = values.mask(grouped, values.str.replace(file.thousands, "", regex=False))
+    if file.decimal == ",":
+        origin.refuse(
+            values.str.contains(".", regex=False, na=False),
+            "hold a point in a file with decimal commas; correct them, or, if it groups digits by three, say "
+            "thousands: '.' in the study file",
+        )
+        values = values.str.replace(",", ".", regex=False)
+    return values
+
+
+def _dates(values: pd.Series, rule: ColumnRule, file: SourceFile, source: str, reader: Reader) -> pd.Series:
+    """Return dates as YYYY-MM-DD where the study file says how; repairs are counted."""
+    if rule.date_format == "excel":
+        serial = pd.to_numeric(values, errors="coerce")
+        epoch = "1904-01-01" if reader.starts_1904(file) else "1899-12-30"
+        dates = pd.to_datetime(serial, unit="D", origin=epoch, errors="coerce").dt.strftime("%Y-%m-%d")
+        reader.note(file.label, source, "excel_dates: serial numbers read as dates", int(dates.notna().sum()))
+        values = dates.where(dates.notna(), values)
+    elif rule.date_format is not None:
+        dates = pd.to_datetime(values, format=rule.date_format, errors="coerce").dt.strftime("%Y-%m-%d")
+        values = dates.where(dates.notna(), values)
+    timed = values.str.contains(TIME, na=False)
+    zoned = timed & values.str.contains(ZONE, na=False)
+    reader.note(file.label, source, "time_cut_off: only the date is used", int((timed & ~zoned).sum()))
+    reader.note(file.label, source, "time_zone: the date as written is used", int(zoned.sum()))
+    if file.partial_dates != "refuse":
+        partial = values.str.fullmatch(PARTIAL, na=False)
+        rule_name = f"partial_date: {file.partial_dates.replace('_', ' ')}"
+        reader.note(file.label, source, rule_name, int(partial.sum()))
+        first = values.str.removesuffix("-").str.pad(7, side="right", fillchar="-")
+        first = first.str.replace(r"^(\d{4})-+$", r"\1-01", regex=True) + "-01"
+        values = values.mask(partial, np.nan if file.partial_dates == "missing" else first)
+    return values

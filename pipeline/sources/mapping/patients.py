@@ -1,0 +1,73 @@
+"""Patients across files: how ids are read, and which rows are of the study's patients."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from pipeline.sources.errors import SourceError, named_ids
+from pipeline.sources.formats.source_file import SourceFile
+from pipeline.sources.mapping.blocks import Dropped, Loaded
+from pipeline.sources.mapping.files import Reader
+
+CASE_DIFFERS = "case_differs: ids that differ from a patient's in upper and lower case only"
+CASE_IGNORED = "case_ignored: ids read as the patients' in other case"
+
+
+def patients_of(files: Sequence[Loaded]) -> Loaded:
+    """Return the files that give the patients, one below the other.
+
+    Raises
+    ------
+    SourceError
+        If two patients differ in case only, which no file could tell apart that ignores case.
+    """
+    if not files:
+        raise SourceError("study file: the files that give the `patients` have no rows; check their paths")
+    first = files[0]
+    ids = pd.concat([file.ids for file in files if file.ids is not None], ignore_index=True)
+    ids = ids.dropna().drop_duplicates()
+    alike = ids[ids.str.casefold().duplicated(keep=False)]
+    if len(alike):
+        raise SourceError(
+            f"{first.file.label}: {len(alike)} ids ({named_ids(alike)}) differ in upper and lower case only; "
+            f"write those of one patient alike"
+        )
+    return Loaded(", ".join(file.name for file in files), first.file, pd.DataFrame(index=ids.index), ids)
+
+
+def of_patients(loaded: Loaded, patients: Loaded, reader: Reader, dropped: Dropped) -> Loaded:
+    """Keep the rows of the patients; a file without ids stays whole.
+
+    Raises
+    ------
+    SourceError
+        If no row is left: the ids do not join.
+    """
+    if loaded.ids is None or patients.ids is None:
+        return loaded
+    loaded = _in_their_case(loaded, patients.ids, reader)
+    assert loaded.ids is not None  # noqa: S101 - they were there above
+    ours = loaded.ids.isin(patients.ids)
+    if not ours.any() and not (loaded.file.optional and ours.empty):
+        raise SourceError(
+            f"{loaded.file.label}: none of its {len(ours)} rows is of a patient of {patients.file.label}; "
+            f"check `id` (column, pattern, strip_prefix, pad, ignore_case) of both in the study file"
+        )
+    return loaded.kept(ours, "", f"patient not in {patients.name}", dropped)
+
+
+def _in_their_case(loaded: Loaded, patients: pd.Series, reader: Reader) -> Loaded:
+    """Return the rows with ids as the patients' file writes them, where `ignore_case` says so; else warn."""
+    assert loaded.ids is not None  # noqa: S101 - asked by the caller
+    written = dict(zip(patients.str.casefold(), patients, strict=True))
+    other = loaded.ids.str.casefold().map(written)
+    differs = other.notna() & (other != loaded.ids)
+    if not differs.any():
+        return loaded
+    spec: SourceFile = loaded.file
+    column, count = spec.id.column if spec.id else "", int(differs.sum())
+    if spec.id is None or not spec.id.ignore_case:
+        reader.doubt(spec.label, column, CASE_DIFFERS, count, named_ids(loaded.ids[differs]))
+        return loaded
+    reader.note(spec.label, column, CASE_IGNORED, count, named_ids(other[differs]))
+    return Loaded(loaded.name, spec, loaded.cells, loaded.ids.mask(differs, other))
