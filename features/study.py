@@ -276,11 +276,15 @@ class Study:
 def with_defaults(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a study file with all its keys: those that it leaves out follow behind, as `DEFAULTS` says.
 
+    A study without outcome is never run, and has fewer keys; it stays as it is.
+
     Examples
     --------
     >>> with_defaults({"study": "a", "rules": "mine"})["rules"], with_defaults({"study": "a"})["rules"]
     ('mine', 'none')
     """
+    if document.get("outcome") == NO_OUTCOME:
+        return dict(document)
     return {**document, **{key: value for key, value in DEFAULTS.items() if key not in document}}
 
 

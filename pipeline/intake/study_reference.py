@@ -71,6 +71,8 @@ def _words(annotation: Any) -> str:
         return " or ".join(_words(argument) for argument in arguments)
     if origin is list:
         return f"list of {_words(arguments[0])}"
+    if origin is tuple:
+        return f"[{', '.join(_words(argument) for argument in arguments)}]"
     if origin is dict:
         return f"mapping of {_words(arguments[0])} to {_words(arguments[1])}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
