@@ -57,8 +57,7 @@ ADVICE = {
     "required_value": "fill the empty cells, or leave the rows out at the source",
     "type": "correct the cells that cannot be read (numbers with a decimal point, dates as YYYY-MM-DD)",
     "levels": "recode to one of the levels named, or leave the cells empty",
-    "range": "correct the values or their unit, leave the cells empty, or widen `ranges` in the study file (of "
-    "what the study measures itself)",
+    "range": "correct the values or their unit, leave the cells empty, or widen `ranges` in the study file",
     "wrong_unit": "convert the column to the contract's unit, if the suspicion is right",
     "unique": "give every row its own value",
     "duplicate_key": "keep one row for each key",

@@ -71,10 +71,9 @@ def _words(annotation: Any) -> str:
         return " or ".join(_words(argument) for argument in arguments)
     if origin is list:
         return f"list of {_words(arguments[0])}"
-    if origin is tuple:
-        return f"[{', '.join(_words(argument) for argument in arguments)}]"
-    if origin is dict:
-        return f"mapping of {_words(arguments[0])} to {_words(arguments[1])}"
+    if origin in {dict, tuple}:
+        words = [_words(argument) for argument in arguments]
+        return f"mapping of {words[0]} to {words[1]}" if origin is dict else f"[{', '.join(words)}]"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
     return WORDS[annotation]
