@@ -2,12 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
-if TYPE_CHECKING:
-    from features.contract import Contract
+from features.specification import Contract
 
 MAX_IDS = 3
 UNKNOWN_CENTRE = "unknown"
@@ -27,7 +26,7 @@ class AffectedRows:
     def __init__(
         self,
         tables: Mapping[str, pd.DataFrame],
-        contract: "Contract",
+        contract: Contract,
         withheld: Collection[tuple[str, str]] = (),
     ) -> None:
         self.tables = tables

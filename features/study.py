@@ -124,6 +124,11 @@ class Study:
         return str(self._entry("study"))
 
     @property
+    def title(self) -> str:
+        """The study's title, as reports show it."""
+        return str(self._entry("title"))
+
+    @property
     def simulated(self) -> bool:
         """Whether its patients are made by a simulator."""
         return bool(self._entry("simulated"))
@@ -143,6 +148,11 @@ class Study:
         """The arm that follows the rules; None where none does."""
         arm: str | None = self._entry("adaptive_arm")
         return arm
+
+    @property
+    def allocation(self) -> dict[str, float]:
+        """The share of patients randomised to each arm."""
+        return {str(arm): share for arm, share in self._entry("allocation").items()}
 
     @property
     def regimens(self) -> tuple[str, ...]:
@@ -168,6 +178,16 @@ class Study:
     def rules(self) -> str:
         """The decision table in configs/rules."""
         return str(self._entry("rules"))
+
+    @property
+    def de_escalated_branches(self) -> tuple[str, ...]:
+        """The branches in which the rules de-escalate."""
+        return self._names("de_escalated_branches")
+
+    @property
+    def leakage_acknowledged(self) -> str:
+        """Why an AUC above the leakage alarm is believed; empty where it is not."""
+        return str(self._entry("leakage_acknowledged") or "")
 
     @property
     def has_outcome(self) -> bool:
@@ -259,6 +279,19 @@ class Study:
         if name not in self.landmarks:
             raise LandmarkError(f"study {self.name}: landmark {unknown_name(name, self.landmark_names)}")
         return self.landmarks[name]
+
+    def visits_at(self, landmark: str) -> tuple[str, ...]:
+        """Return the visits that a landmark may see, without a look at the other landmarks.
+
+        Raises
+        ------
+        LandmarkError
+            If the landmark has no schedule.
+        """
+        schedule = self._entry("schedule")
+        if landmark not in schedule:
+            raise LandmarkError(f"study file: landmark {landmark} has no entry in schedule")
+        return tuple(schedule[landmark]["visits"])
 
     def landmarks_up_to(self, name: str) -> tuple[str, ...]:
         """Return the names of a landmark and of those before it."""

@@ -11,7 +11,6 @@ policy here is learned and described as a whole; it is no statement on any one p
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -242,10 +241,10 @@ def strategy_values(
     return StrategyValues(measures | {"policy_share": share}, models)
 
 
-def arms_of(study: Mapping[str, Any], strategy: str) -> Arms:
+def arms_of(allocation: Mapping[str, float], strategy: str) -> Arms:
     """Return the strategy's arm, the other arm, and the share randomised to it."""
-    (reference,) = [arm for arm in study["allocation"] if arm != strategy]
-    return Arms(reference, strategy, study["allocation"][strategy])
+    (reference,) = [arm for arm in allocation if arm != strategy]
+    return Arms(reference, strategy, allocation[strategy])
 
 
 def strategy_model(

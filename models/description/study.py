@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from features.feature import STATE_SUFFIX
+from features.study import Study
 from models.description import cohort as describing
 from models.procedure.landmark_features import Landmark, LandmarkFeature
 
@@ -15,7 +16,7 @@ MOST_ARMS = 2
 
 
 def describe(
-    study: Mapping[str, Any],
+    study: Study,
     settings: Mapping[str, Any],
     raw: Mapping[str, pd.DataFrame],
     cohort: pd.DataFrame,
@@ -27,8 +28,8 @@ def describe(
 
     Parameters
     ----------
-    study, settings : mapping
-        Study file and configs/report_pages.yaml.
+    settings : mapping
+        over_time and toxicity of configs/report_pages.yaml.
     raw : mapping of DataFrames
         The validated tables.
     cohort, decisions : DataFrame
@@ -39,7 +40,7 @@ def describe(
     people = cohort.set_index("usubjid")
     first, values = landmarks[0], landmarks[0].frame
     measured = visit_features(landmarks)
-    adaptive = decisions[decisions["arm"] == study["adaptive_arm"]]
+    adaptive = decisions[decisions["arm"] == study.adaptive_arm]
     return {
         "centres": int(people["siteid"].nunique()),
         "table_one": {
@@ -67,19 +68,16 @@ def describe(
         ],
         "over_time": over_time(study, settings["over_time"], measured, people),
         "branches": describing.response_by_branch(adaptive, people["outcome"], level),
-        "status": [
-            {"node": node, "status": status, "patients": int(n)}
-            for (node, status), n in adaptive.groupby(["node", "status"]).size().items()
-        ],
-        "conflicts": [
-            {"node": node, "rule": rule, "conflicts": text, "patients": int(n)}
-            for (node, rule, text), n in adaptive[adaptive["conflicts"] != ""]
-            .groupby(["node", "rule", "conflicts"])
-            .size()
-            .items()
-        ],
+        "status": _counted(adaptive, ["node", "status"]),
+        "conflicts": _counted(adaptive[adaptive["conflicts"] != ""], ["node", "rule", "conflicts"]),
         "toxicity": toxicity(study, settings["toxicity"], raw, people, adaptive, level),
     }
+
+
+def _counted(decisions: pd.DataFrame, columns: list[str]) -> list[dict[str, Any]]:
+    """Return the combinations of the columns, sorted, and their numbers of patients."""
+    counts = decisions.groupby(columns).size().reset_index(name="patients")
+    return [{str(name): value for name, value in row.items()} for row in counts.to_dict("records")]
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ def states(measured: Mapping[str, Measured], people: pd.DataFrame) -> list[dict[
 
 
 def over_time(
-    study: Mapping[str, Any],
+    study: Study,
     families: list[dict[str, str]],
     measured: Mapping[str, Measured],
     people: pd.DataFrame,
@@ -148,7 +146,7 @@ def over_time(
         groups = groups.assign(arm="all arms")
     groups = groups.assign(outcome=groups["outcome"].map({1.0: "pCR", 0.0: "no pCR"}))
     for family in families:
-        names = {visit: family["feature"].format(visit=visit) for visit in study["visits"]}
+        names = {visit: family["feature"].format(visit=visit) for visit in study.visits}
         present = {visit: measured[name] for visit, name in names.items() if name in measured}
         if len(present) < 2:
             continue
@@ -166,7 +164,7 @@ def over_time(
 
 
 def toxicity(
-    study: Mapping[str, Any],
+    study: Study,
     settings: Mapping[str, Any],
     raw: Mapping[str, pd.DataFrame],
     people: pd.DataFrame,
@@ -180,11 +178,7 @@ def toxicity(
     if "exposure" in raw:
         treated = treated[treated.isin(raw["exposure"]["usubjid"])]
     arms = people["arm"].reindex(treated)
-    reference = (
-        next((a for a in study["arms"] if a != study["adaptive_arm"]), None)
-        if study["adaptive_arm"]
-        else None
-    )
+    reference = next((a for a in study.arms if a != study.adaptive_arm), None) if study.adaptive_arm else None
     events = describing.events_of(raw["adverse_events"], treated.tolist(), settings)
     severe = next(iter(events.values()))
     # The branch after C2: later ones divide patients by what happened to them on treatment.

@@ -1,6 +1,7 @@
 """Paired differences between models at a landmark, and what each domain and landmark adds."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.study import PrimaryComparison
 from models.configuration.plan import ValidationPlan
 from models.evaluation.performance import arm_groups, each_or_its_error, shown_thresholds
 from models.measures.evaluate import by_repeat, compare, evaluate
@@ -99,13 +101,14 @@ def on_common_patients(by_landmark: Mapping[str, pd.DataFrame], plan: Validation
     return found | {f"{a}-{b}": _differ(y, p[a], p[b], plan) for b, a in pairwise(p)}
 
 
-def primary_comparison(study: Mapping[str, Any], by_landmark: Mapping[str, Any]) -> dict[str, Any]:
+def primary_comparison(
+    declared: PrimaryComparison, by_landmark: Mapping[str, Mapping[str, dict[str, Any]]]
+) -> dict[str, Any]:
     """Return the comparison that the study declares as its primary one, with what it is."""
-    declared = study["primary"]
-    name = f"{declared['model']}-{declared['against']}"
-    if declared["arm"]:
-        name = f"{name}@{declared['arm']}"
+    name = f"{declared.model}-{declared.against}"
+    if declared.arm:
+        name = f"{name}@{declared.arm}"
     return {
-        "declared": declared,
-        "result": by_landmark[declared["landmark"]][name][f"delta_{declared['metric']}"],
+        "declared": asdict(declared),
+        "result": by_landmark[declared.landmark][name][f"delta_{declared.metric}"],
     }

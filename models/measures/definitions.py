@@ -11,6 +11,7 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
+from features.keys import unknown_name
 from models.measures.common import (
     FloatArray,
     MeasureError,
@@ -55,7 +56,9 @@ def definition(name: str) -> Definition:
             raise MeasureError(f"{name}: the threshold after @ must be a number") from error
         return Definition(_net_benefit_kernel(cut, NET_BENEFIT[measure]), _nothing)
     if name not in DEFINITIONS:
-        raise MeasureError(f"{name}: no such measure; known: {', '.join(DEFINITIONS)}, net_benefit@<t>")
+        raise MeasureError(
+            "measure " + unknown_name(name, [*DEFINITIONS, *(f"{net}@<t>" for net in NET_BENEFIT)])
+        )
     return DEFINITIONS[name]
 
 

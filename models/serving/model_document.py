@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.study import Study
 from models.configuration.settings import ModelSettings
 from models.procedure.response_model import ResponseModel
 from models.serving.training_summary import later_visits, support, venn_abers
@@ -21,7 +22,7 @@ def outcome_columns(tables: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def serving_part(
     fitted: ResponseModel,
-    study: Mapping[str, Any],
+    study: Study,
     landmark: str,
     rows: pd.DataFrame,
     y: np.ndarray,
@@ -34,7 +35,7 @@ def serving_part(
         "required": list(settings.serving.required),
         "refused": {
             "outcome": list(outcomes),
-            "later": later_visits(study["visits"], study["schedule"][landmark]["visits"]),
+            "later": later_visits(study.visits, study.visits_at(landmark)),
         },
         "interval": {"method": "inductive Venn-Abers on inner out-of-fold predictions"}
         | venn_abers(fitted.tuned_[fitted.chosen_].score, y),
@@ -53,7 +54,7 @@ def serving_part(
 
 def model_document(
     fitted: ResponseModel,
-    study: Mapping[str, Any],
+    study: Study,
     landmark: str,
     rows: pd.DataFrame,
     y: np.ndarray,
@@ -63,12 +64,12 @@ def model_document(
     """Return the content of model.json: the fitted document and what a reader must know of it."""
     packages = ["numpy", "pandas", *(["lightgbm"] if fitted.boosters_[fitted.chosen_] else [])]
     return {
-        "model": f"pcr-{study['study']}-{landmark}",
-        "study": study["study"],
-        "simulated": study["simulated"],
+        "model": f"pcr-{study.name}-{landmark}",
+        "study": study.name,
+        "simulated": study.simulated,
         "landmark": landmark,
         "estimand": estimand,
-        "outcome": study["outcome"]["definition"],
+        "outcome": study.outcome.definition,
         "training": {"patients": len(y), "events": int(y.sum()), "by_arm": _by_arm(rows, y)},
         "requirements": [f"{name}=={version(name)}" for name in packages],
         **fitted.documents_[fitted.chosen_],

@@ -86,7 +86,7 @@ def strategy_trial(rows: pd.DataFrame, population: pd.DataFrame, setting: Settin
     estimated = strategy_values(
         visible,
         rows["outcome"].to_numpy(dtype=float),
-        arms_of(setting.spec.study.document, strategy),
+        arms_of(setting.spec.study.allocation, strategy),
         setting.strategy_model(),
         folds=validation.strategy.folds,
         seed=seed,

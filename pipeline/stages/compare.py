@@ -28,16 +28,16 @@ STAGE = Stage(
 
 def main(run: Run) -> None:
     """Read all predictions, compare, write."""
-    study, plan = run.params(paths.STUDY), validation_plan(run.params(paths.VALIDATION))
+    study, plan = run.study(), validation_plan(run.params(paths.VALIDATION))
     arm = run.table(paths.COHORT).set_index("usubjid")["arm"]
 
     def at_landmarks(place: str) -> dict[str, pd.DataFrame]:
-        return {name: run.table(place, landmark=name) for name in study["landmarks"]}
+        return {name: run.table(place, landmark=name) for name in study.landmark_names}
 
     predictions, domains = at_landmarks(paths.PREDICTIONS), at_landmarks(paths.DOMAIN_PREDICTIONS)
     by_landmark = {name: differences(frame, arm, plan) for name, frame in predictions.items()}
     added = {name: added_by_domains(frame, plan) for name, frame in domains.items()}
-    comparison = {"primary": primary_comparison(study, by_landmark), **by_landmark, "domains": added}
+    comparison = {"primary": primary_comparison(study.primary, by_landmark), **by_landmark, "domains": added}
     comparison["common_patients"] = on_common_patients(predictions, plan)
     write_json(run.path(paths.COMPARISON), comparison)
 

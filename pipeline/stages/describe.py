@@ -38,14 +38,14 @@ def material(files: list[Path]) -> dict[str, Any]:
 
 def main(run: Run) -> None:
     """Read tables and features, describe, write."""
-    study = run.params(paths.STUDY)
+    study = run.study()
     landmarks = [
         Landmark(
             name,
             landmark_features(run.json(paths.FEATURE_LIST, landmark=name)),
             run.table(paths.FEATURES, landmark=name).set_index("usubjid"),
         )
-        for name in study["landmarks"]
+        for name in study.landmark_names
     ]
     description = describe(
         study,

@@ -45,7 +45,7 @@ def explained_landmark(run: Run, landmark: str) -> tuple[pd.DataFrame, dict[str,
 
 def main(run: Run) -> None:
     """Explain every landmark in a process of its own, write."""
-    landmarks = run.params(paths.STUDY)["landmarks"]
+    landmarks = run.study().landmark_names
     explained = Parallel(n_jobs=workers())(delayed(explained_landmark)(run, name) for name in landmarks)
     with replacing(run.path(paths.SHAP)) as new:
         new.mkdir()

@@ -34,17 +34,17 @@ STAGE = Stage(
 
 def main(run: Run) -> None:
     """Read predictions, judge them, sound the alarm, write the measures and the curves."""
-    study, plan = run.params(paths.STUDY), validation_plan(run.params(paths.VALIDATION))
+    study, plan = run.study(), validation_plan(run.params(paths.VALIDATION))
     patients = run.table(paths.COHORT).set_index("usubjid")
     branch = run.table(paths.BRANCHES).set_index("usubjid")[BRANCH]
     predictions = run.table(paths.PREDICTIONS)
     measures = judge(predictions, patients["arm"], branch, plan)
-    check_leakage(measures, plan.leakage_alarm_auc, study["leakage_acknowledged"])
+    check_leakage(measures, plan.leakage_alarm_auc, study.leakage_acknowledged)
     features = run.table(paths.FEATURES).join(patients["siteid"], on="usubjid")
     subgroups = heterogeneity(predictions, features, landmark_features(run.json(paths.FEATURE_LIST)), plan)
     robust, instability = robustness(run.table(paths.RESAMPLED), patients["siteid"], plan)
     curves = {
-        paths.BENEFIT_CURVE: benefit_curves(predictions, branch, study["de_escalated_branches"], plan),
+        paths.BENEFIT_CURVE: benefit_curves(predictions, branch, study.de_escalated_branches, plan),
         paths.CALIBRATION_CURVE: calibration_curves(predictions, plan),
         paths.ROC_CURVE: roc_curves(predictions),
         paths.INSTABILITY_CURVE: instability,

@@ -25,7 +25,7 @@ def main(run: Run) -> None:
     """Count the parameters, apply the criteria, warn where the study is too small, write."""
     settings, plan = model_settings(run.params(paths.MODELS)), validation_plan(run.params(paths.VALIDATION))
     found = {}
-    for landmark in run.params(paths.STUDY)["landmarks"]:
+    for landmark in run.study().landmark_names:
         rows, y = analysis_rows(run.table(paths.FEATURES, landmark=landmark), run.table(paths.COHORT))
         features = landmark_features(run.json(paths.FEATURE_LIST, landmark=landmark))
         found[landmark] = trial_size(rows, y, features, settings, plan)

@@ -24,7 +24,7 @@ STAGE = Stage(
 def main(run: Run) -> None:
     """Read the baseline features, estimate, write."""
     plan = validation_plan(run.params(paths.VALIDATION))
-    arms = arms_of(run.params(paths.STUDY), run.items["strategy"])
+    arms = arms_of(run.study().allocation, run.items["strategy"])
     model = strategy_model(
         landmark_features(run.json(paths.FEATURE_LIST)),
         model_settings(run.params(paths.MODELS)),

@@ -53,7 +53,8 @@ def write_model(folder: Path, document: Mapping[str, Any], booster: str | None) 
 
 def main(run: Run) -> None:
     """Read, cross-validate, fit, write."""
-    study, models, validation = (run.params(file) for file in (paths.STUDY, paths.MODELS, paths.VALIDATION))
+    models, validation = run.params(paths.MODELS), run.params(paths.VALIDATION)
+    study = run.study()
     settings, plan = model_settings(models), validation_plan(validation)
     features = landmark_features(run.json(paths.FEATURE_LIST))
     rows, y = analysis_rows(run.table(paths.FEATURES), run.table(paths.COHORT))

@@ -56,16 +56,16 @@ def attainable(stored: Mapping[str, Any], simulation_digest: str, landmark: str)
 
 def strategies(run: Run, rows: pd.DataFrame) -> dict[str, Any]:
     """Return the true values of every strategy of the study, given the population at the first landmark."""
-    study, plan = run.params(paths.STUDY), validation_plan(run.params(paths.VALIDATION))
-    baseline = study["landmarks"][0]
+    study, plan = run.study(), validation_plan(run.params(paths.VALIDATION))
+    baseline = study.landmark_names[0]
     trial, outcome = randomised_rows(run.table(paths.FEATURES, landmark=baseline), run.table(paths.COHORT))
     features = landmark_features(run.json(paths.FEATURE_LIST, landmark=baseline))
     model = strategy_model(features, model_settings(run.params(paths.MODELS)), plan, baseline)
     y, (visible, truth) = outcome.to_numpy(dtype=float), split_truth(rows)
     found = {}
-    for strategy in study["strategies"]:
+    for strategy in study.strategies:
         fitted = model.fit(trial, (trial["arm"] == strategy).to_numpy(dtype=bool), y)
-        name = f"{strategy}-{arms_of(study, strategy).reference}"
+        name = f"{strategy}-{arms_of(study.allocation, strategy).reference}"
         found[name] = true_values(visible, truth, fitted, plan.strategy.delta)
     return found
 

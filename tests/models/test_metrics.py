@@ -287,7 +287,7 @@ def test_auc_variance_needs_two_patients_of_each_outcome():
 
 
 def test_unknown_measure_is_refused():
-    with pytest.raises(MeasureError, match="accuracy: no such measure"):
+    with pytest.raises(MeasureError, match="measure accuracy is unknown; must be one of"):
         evaluate([0, 1], [0.2, 0.3], ["accuracy"], bootstrap=10, rng=np.random.default_rng(1))
 
 

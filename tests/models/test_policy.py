@@ -13,6 +13,7 @@ from models.policy import (
     Nuisance,
     PolicyError,
     StrategyModel,
+    arms_of,
     augmented,
     cross_fit,
     mean_with_interval,
@@ -121,3 +122,9 @@ def test_other_arms_and_outcomes_of_one_class_are_refused() -> None:
         strategy_values(rows.assign(arm="THIRD"), y, ARMS, model(), **SETTINGS)
     with pytest.raises(PolicyError, match="the outcome is the same"):
         strategy_values(rows, np.ones(100), ARMS, model(), **SETTINGS)
+
+
+def test_a_strategy_is_compared_with_the_other_arm_by_the_share_randomised_to_it() -> None:
+    shares = {"CONTROL": 0.25, "ADAPTIVE": 0.75}
+    assert arms_of(shares, "ADAPTIVE") == ARMS
+    assert arms_of(shares, "CONTROL") == Arms("ADAPTIVE", "CONTROL", 0.25)

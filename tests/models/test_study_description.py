@@ -1,0 +1,70 @@
+"""What the study report says of patients and data."""
+
+import pandas as pd
+
+from features.study import parse_study
+from models.description.study import Measured, coverage, over_time, toxicity, visit_features
+from models.procedure.landmark_features import Landmark
+from tests.patients import feature
+
+PEOPLE = pd.DataFrame(
+    {"arm": ["A", "A", "B", "B"], "outcome": [1.0, 0.0, None, 1.0], "siteid": "S1"},
+    index=pd.Index(["P1", "P2", "P3", "P4"], name="usubjid"),
+)
+STUDY = parse_study({"visits": ["baseline", "c1"], "arms": ["A", "B"], "adaptive_arm": "B"})
+VAF = {name: feature(f"vaf_{name}", known_at=name) for name in ("baseline", "c1")}
+
+
+def test_a_feature_is_described_as_the_first_landmark_that_has_it_knew_it() -> None:
+    early = pd.DataFrame({"vaf_baseline": [1.0, 2.0]}, index=["P1", "P2"])
+    late = pd.DataFrame({"vaf_baseline": [3.0], "vaf_c1": [4.0]}, index=["P1"])
+    landmarks = [
+        Landmark("baseline", (VAF["baseline"],), early),
+        Landmark("c1", tuple(VAF.values()), late),
+    ]
+    measured = visit_features(landmarks)
+    assert {name: (m.landmark, m.series.tolist()) for name, m in measured.items()} == {
+        "vaf_baseline": ("baseline", [1.0, 2.0]), "vaf_c1": ("c1", [4.0]),
+    }  # fmt: skip
+
+
+def test_a_course_needs_two_visits_and_leaves_out_patients_without_outcome() -> None:
+    values = pd.Series([1.0, 2.0, 3.0, 4.0], index=PEOPLE.index)
+    measured = {f"vaf_{visit}": Measured(VAF[visit], visit, values) for visit in VAF}
+    families = [{"name": "VAF", "feature": "vaf_{visit}"}, {"name": "MTM", "feature": "mtm_{visit}"}]
+    (course,) = over_time(STUDY, families, measured, PEOPLE)
+    assert course["name"] == "VAF"
+    assert [(p["visit"], p["arm"], p["outcome"], p["median"]) for p in course["points"]] == [
+        (visit, *group)
+        for visit in ("baseline", "c1")
+        for group in (("A", "no pCR", 2.0), ("A", "pCR", 1.0), ("B", "pCR", 4.0))
+    ]
+    del measured["vaf_c1"]
+    assert over_time(STUDY, families, measured, PEOPLE) == []
+
+
+def test_coverage_counts_patients_by_visit_and_variants_by_the_patient_of_their_sample() -> None:
+    raw = {
+        "subjects": pd.DataFrame({"usubjid": PEOPLE.index}),
+        "ctdna_samples": pd.DataFrame({"usubjid": ["P1", "P2"], "sample_id": ["a", "b"], "visit": "c1"}),
+        "ctdna_variants": pd.DataFrame({"sample_id": ["a", "a"], "gene": ["TP53", "PTEN"]}),
+        "sites": pd.DataFrame({"siteid": ["S1"]}),
+    }
+    assert coverage(raw, PEOPLE) == [
+        {"table": "ctdna_samples", "visit": "c1", "patients": 2, "of": 4},
+        {"table": "ctdna_variants", "visit": "c1", "patients": 1, "of": 4},
+    ]
+
+
+def test_adverse_events_are_of_treated_patients_against_the_arm_without_rules() -> None:
+    settings = {"severe": 3, "stopped": ["stop_drug"], "terms": []}
+    event = {"usubjid": ["P1"], "term": "x", "grade": 4, "serious": "N", "action": "none"}
+    raw = {"adverse_events": pd.DataFrame(event), "exposure": pd.DataFrame({"usubjid": ["P1", "P3", "P4"]})}
+    decided = pd.DataFrame({"usubjid": ["P3"], "node": "c2", "branch": "R1"})
+    told = toxicity(STUDY, settings, raw, PEOPLE, decided, 0.95)
+    assert told is not None
+    assert (told["treated"], told["reference"]) == (3, "A")
+    severe = [(row["arm"], row["events"], row["n"]) for row in told["by_arm"][:2]]
+    assert severe == [("A", 1, 1), ("B", 0, 2)]
+    assert [(row["branch"], row["events"], row["n"]) for row in told["by_branch"]] == [("R1", 0, 1)] * 3
+    assert toxicity(STUDY, settings, {}, PEOPLE, decided, 0.95) is None
