@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
 
+from models.procedure import backends
 from models.procedure.backends import Backend, code_identity, require_same_code
 from models.procedure.resampling import (
     FoldResult,
@@ -22,7 +23,7 @@ from models.procedure.resampling import (
     run_tasks,
     stratified_splits,
 )
-from models.procedure.response_model import ResponseModel, backends
+from models.procedure.response_model import ResponseModel
 from tests.patients import FEATURES, SETTINGS, patients
 
 

@@ -73,15 +73,17 @@ stages:
     cmd: >-
       python stage.py judge@${item.landmark} ${study} "${title}"
       artifacts/${study}/metrics/${item.landmark}.json
+      artifacts/${study}/results/${item.landmark}.json
       artifacts/${study}/curves/${item.landmark}.csv
     deps: ["artifacts/${study}/raw"]
+    outs: ["artifacts/${study}/results/${item.landmark}.json"]
     params: [{configs/study.yaml: [title]}]
     metrics: [{"artifacts/${study}/metrics/${item.landmark}.json": {cache: false}}]
     plots: ["artifacts/${study}/curves/${item.landmark}.csv"]
   compare:
     cmd: python stage.py compare ${study} "${title}" artifacts/${study}/metrics/comparison.json
     deps: ["artifacts/${study}/curves"]
-    metrics: [{"artifacts/${study}/metrics/comparison.json": {cache: false}}]
+    outs: ["artifacts/${study}/metrics/comparison.json"]
   models:
     cmd: >-
       python stage.py models ${study} "${title}" artifacts/${study}/models/baseline/model.json

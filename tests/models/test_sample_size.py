@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from models.measures.common import MeasureError
 from models.measures.evaluate import population_values
-from models.measures.heterogeneity import calibration_slope
+from models.measures.heterogeneity import slope_and_error
 from models.sample_size.development import (
     cox_snell_r2,
     development_sample_size,
@@ -115,7 +115,7 @@ def test_the_slope_of_a_sample_of_the_size_found_has_the_width_asked_for():
     n = validation_sample_size(0.2, 0.9, **WIDTHS).set_index("measure")["n"]["slope"]
     rng = np.random.default_rng(3)
     p = expit(rng.normal(0.2, 0.9, n))
-    _, se = calibration_slope((rng.random(n) < p).astype(float), p)
+    _, se = slope_and_error((rng.random(n) < p).astype(float), p)
     assert 2 * 1.96 * se == pytest.approx(0.2, rel=0.05)
 
 

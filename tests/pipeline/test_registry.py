@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,6 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from pipeline.registry.null_state import NULL_CHECK, null_state
 
 from features.errors import UserError
 from models.serving.registry import DIGEST_TAG, version_of
@@ -85,21 +86,46 @@ def write_study(home: Path) -> None:
     features.to_parquet(artifacts / "features/c1.parquet")
     features.to_parquet(artifacts / "cohort/cohort.parquet")
     write_json(artifacts / "cohort/flow.json", {"randomised": 44, "landmarks": {"c1": {"at_risk": 42}}})
-    write_json(artifacts / "metrics/c1.json", METRICS)
+    write_json(artifacts / "results/c1.json", METRICS)
     comparison = {"primary": {"declared": DECLARED, "result": ONE}, "c1": {"chosen-rules": DIFFERENCE}}
     write_json(artifacts / "metrics/comparison.json", comparison | {"domains": {}})
-    write_json(artifacts / "metrics/robustness-c1.json", ROBUSTNESS)
+    write_json(artifacts / "results/robustness-c1.json", ROBUSTNESS)
     for file in ("predictions/c1.parquet", "shap/c1.parquet", "reports/shap-c1.html"):
         (artifacts / file).write_bytes(b"made up")
-    null = {"state": null_state(artifacts, "c1"), "mean": 0.499, "bound": 0.51, "permutations": 20}
-    write_json(artifacts / NULL_CHECK, {"c1": null})
+    write_json(artifacts / "null_check/c1.json", {"mean": 0.499, "bound": 0.51, "permutations": 20})
     lock_outputs(home)
+    record_checks(home)
+
+
+CHECKS = """
+vars: [../../configs/study.yaml]
+stages:
+  null_check:
+    wdir: ../..
+    matrix: {landmark: "${landmarks}"}
+    cmd: made-up ${item.landmark}
+    deps: ["artifacts/made-up/features/${item.landmark}.parquet"]
+    outs: ["artifacts/made-up/null_check/${item.landmark}.json"]
+"""
+
+
+def record_checks(home: Path) -> None:
+    """Let DVC record the null check as made on the features that are there now."""
+    folder = home / "pipeline/simulation_checks"
+    folder.mkdir(parents=True)
+    (folder / "dvc.yaml").write_text(CHECKS)
+    for words in (
+        ["init", "--no-scm", "--quiet"],
+        ["commit", "--force", "--quiet", str(folder / "dvc.yaml")],
+    ):
+        subprocess.run([sys.executable, "-m", "dvc", *words], cwd=home, check=True)
 
 
 def lock_outputs(home: Path) -> None:
     """Write dvc.yaml, and a dvc.lock that names what is there now."""
     folders = {
-        "train@c1": "models/c1", "judge@c1": "metrics", "explain": "shap", "reports": "reports",
+        "train@c1": "models/c1", "judge@c1": "results", "compare": "metrics", "explain": "shap",
+        "reports": "reports",
     }  # fmt: skip
     stages: dict[str, Any] = {}
     for stage, folder in folders.items():
@@ -107,8 +133,10 @@ def lock_outputs(home: Path) -> None:
         outs = [{"path": p.relative_to(home).as_posix(), "md5": digest(p)} for p in files]
         params = {"configs/models.yaml": {"seed": 1}} if stage == "train@c1" else {}
         stages[stage] = {"cmd": stage, "deps": [], "params": params, "outs": outs}
-    (home / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
-    (home / "dvc.yaml").write_text(yaml.safe_dump({"stages": {n.partition("@")[0]: {} for n in stages}}))
+    (home / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+    (home / "dvc.yaml").write_text(
+        yaml.safe_dump({"stages": {n.partition("@")[0]: {"cmd": n} for n in stages}})
+    )
 
 
 def digest(path: Path) -> str:
@@ -150,7 +178,7 @@ def test_a_state_is_tracked_once_and_its_landmark_below_it(home: Path) -> None:
 
 
 def test_changed_figures_are_a_new_state_of_the_same_version(state: State, home: Path) -> None:
-    write_json(home / "artifacts/made-up/metrics/c1.json", METRICS | {"rules": {}})
+    write_json(home / "artifacts/made-up/results/c1.json", METRICS | {"rules": {}})
     lock_outputs(home)
     changed = workspace_state("made-up")
     assert changed.key != state.key
@@ -191,7 +219,7 @@ def test_a_candidate_that_passes_becomes_champion_and_can_be_rolled_back(
 
 def test_a_failed_gate_keeps_the_champion_unless_it_is_overridden(state: State, home: Path) -> None:
     worse = ROBUSTNESS | {"instability": {"mean_absolute_prediction_error": {"value": 0.2}}}
-    write_json(home / "artifacts/made-up/metrics/robustness-c1.json", worse)
+    write_json(home / "artifacts/made-up/results/robustness-c1.json", worse)
     lock_outputs(home)
     assert not promote_model(NAME)
     assert promote_model(NAME, "the board decided")
@@ -326,4 +354,4 @@ def test_a_long_card_is_cut_at_a_line_and_says_where_the_rest_is() -> None:
 
 def test_the_registry_has_a_command_for_every_way_of_using_a_model() -> None:
     names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
-    assert names == {"score", "serve", "promote", "rollback", "sync", "verify"}
+    assert names == {"score", "validate", "serve", "promote", "rollback", "sync", "verify"}
