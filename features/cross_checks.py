@@ -44,6 +44,8 @@ CROSS_ADVICE = {
     "recist_differs": "correct diameters or category, or set `response_counts` in the study file",
     "lesions_count": "nothing: `response_counts: lesions` in the study file",
     "pcr_contradicts_yp": "correct pcr, yp_t or yp_n",
+    "pcr_contradicts_rcb": "correct pcr, rcb_class or rcb_index",
+    "rcb_contradicts_yp": "correct rcb_class, rcb_index, yp_t or yp_n",
     "pathology_without_surgery": "correct `performed`, or empty yp_t and yp_n",
     "rcb_class_contradicts_index": "correct class or index",
     "her2_contradicts_ihc_ish": "correct her2, her2_ihc or ish",
@@ -214,6 +216,12 @@ def _surgery(surgery: pd.DataFrame) -> Iterator[Finding]:
     index, class_ = surgery["rcb_index"], surgery["rcb_class"]
     none, first, second = RCB_LIMITS
     expected = pd.cut(index, [-1.0, none, first, second, float("inf")], labels=["0", "I", "II", "III"])
+    no_residual = (class_ == "0").astype("float64").where(class_.notna())
+    no_residual = no_residual.fillna((index == 0).astype("float64").where(index.notna()))
+    wrong = (surgery["pcr"] == "Y") & (no_residual == 0) | (surgery["pcr"] == "N") & (no_residual == 1)
+    yield Finding("surgery", "pcr", "pcr_contradicts_rcb: class 0 is pCR, and no other", wrong)
+    wrong = (clear == 1) & (no_residual == 0) | (clear == 0) & (no_residual == 1)
+    yield Finding("surgery", "rcb_class", "rcb_contradicts_yp: class 0 is ypT0/is ypN0", wrong)
     both = index.notna() & class_.notna()
     yield Finding(
         "surgery", "rcb_class", "rcb_class_contradicts_index", both & (expected.astype("str") != class_)

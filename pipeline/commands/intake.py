@@ -56,11 +56,13 @@ def check(
     for line in reading_lines(raw.reading):
         stdout().print(line, markup=False, highlight=False, soft_wrap=True)
     rows = problem_rows(raw.problems, raw.dropped)
-    shown = rows[["severity", "where", "column", "rule", "rows", "ids"]]
-    for severity, where, column, rule, count, ids in shown.itertuples(index=False, name=None):
+    shown = rows[["severity", "where", "column", "rule", "rows", "ids", "what to do"]]
+    for severity, where, column, rule, count, ids, advice in shown.itertuples(index=False, name=None):
         place = f"{where}.{column}" if column else where
         who = f", such as {ids}" if ids else ""
-        stdout().print(f"{severity}: {place}: {rule} ({count} rows{who})", markup=False, soft_wrap=True)
+        at = f" ({count} rows{who})" if count else ""
+        todo = f" -> {advice}" if severity == "warning" else ""
+        stdout().print(f"{severity}: {place}: {rule}{at}{todo}", markup=False, soft_wrap=True)
     warnings = int((rows["severity"] == "warning").sum())
     repairs = int((rows["severity"] == "repair").sum())
     stdout().print(f"{study}: no errors, {warnings} warnings, {repairs} repairs")

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from features.contract import ADVICE, Contract, data_dictionary
 from features.cross_checks import CROSS_ADVICE
+from pipeline.intake.rehearsal import REHEARSAL_ADVICE
 from pipeline.project.files import write_table, write_text
 from pipeline.sources.repairs import ADVICE as SOURCE_ADVICE
 
@@ -20,7 +21,9 @@ EXAMPLES_NOTE = "The first different cells of every mapped column, and the value
 
 def advice_on(rule: str) -> str:
     """Return what to do about a rule; the rule of a waived problem has the waiver behind it."""
-    return (ADVICE | CROSS_ADVICE | SOURCE_ADVICE)[rule.partition(";")[0].partition(":")[0]]
+    return (ADVICE | CROSS_ADVICE | SOURCE_ADVICE | REHEARSAL_ADVICE)[
+        rule.partition(";")[0].partition(":")[0]
+    ]
 
 
 def problem_rows(problems: pd.DataFrame, dropped: pd.DataFrame) -> pd.DataFrame:

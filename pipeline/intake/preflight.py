@@ -1,15 +1,28 @@
 """What is checked before any stage runs: DVC first removes a stage's outputs, so bad input must stop here."""
 
+from dataclasses import replace
 from pathlib import Path
+
+import pandas as pd
 
 from features.cohort import build_cohort
 from features.contract import ContractError
 from features.errors import UserError
 from features.study import parse_study, with_defaults
+from models.configuration.plan import validation_plan
+from models.configuration.settings import model_settings
 from pipeline.console import stderr
-from pipeline.project.configs import read_contract, read_eligibility, read_identifiers
+from pipeline.intake.rehearsal import CheckSettings, Preparations, rehearse
+from pipeline.project import paths
+from pipeline.project.configs import (
+    read_contract,
+    read_eligibility,
+    read_feature_settings,
+    read_identifiers,
+)
 from pipeline.project.files import read_yaml, require_outcome, write_table
 from pipeline.project.rule_files import read_rules
+from pipeline.project.settings import read_settings
 from pipeline.sources.ingest import Ingested, ingest, without_outcome
 from pipeline.sources.mapped import check_study_file
 from pipeline.sources.tables import SourceTables
@@ -20,6 +33,8 @@ IDENTIFIERS = Path("configs/identifiers.yaml")
 ELIGIBILITY = Path("configs/eligibility.yaml")
 RULES = Path("configs/rules")
 GENES = RULES / "pam_genes.csv"
+FEATURES = Path("configs/features.yaml")
+CHECK = Path("configs/check.yaml")
 ARTIFACTS = Path("artifacts")
 DVC_FILES = (Path("dvc.yaml"), LOCK)
 
@@ -89,6 +104,17 @@ def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
     if library:
         return raw
     criteria = read_eligibility(ELIGIBILITY)
-    for definition in (study.outcome.definition, *study.outcome.sensitivity):
+    cohort = build_cohort(raw.tables, study, criteria)
+    for definition in study.outcome.sensitivity:
         build_cohort(raw.tables, study.with_outcome(definition), criteria)
-    return raw
+    by = Preparations(
+        study,
+        contract,
+        read_feature_settings(FEATURES, GENES),
+        model_settings(read_yaml(Path(paths.MODELS))),
+        validation_plan(read_yaml(Path(paths.VALIDATION))),
+        read_settings(CheckSettings, CHECK),
+    )
+    told = rehearse(raw.tables, cohort.frame, by)
+    problems = [part for part in (raw.problems, told) if len(part)]
+    return replace(raw, problems=pd.concat(problems, ignore_index=True)) if problems else raw

@@ -33,7 +33,9 @@ OPERATED = {
     "rcb_index": 0.0,
     "rcb_class": "0",
 }
-RCB_WRONG = {"rcb_index": 1.37, "rcb_class": "I"}
+NO_RCB = {"rcb_index": None, "rcb_class": None}
+RESIDUAL = {"yp_t": "ypT1", "pcr": "N"}
+RCB_WRONG = RESIDUAL | {"rcb_index": 1.37, "rcb_class": "I"}
 BIOPSY = {"usubjid": "P1", "hr": "pos", "er_pct": 90.0, "pr_pct": 0.0, "her2": "pos", "her2_ihc": "3+"}
 SOUND: Rows = {
     "ctdna_samples": [SAMPLE, SECOND],
@@ -65,10 +67,12 @@ FAULTS: list[tuple[str, list[dict[str, Any]], str, str]] = [
     ("ctdna_variants", [CALL | {"vaf": 0.5}], "vaf", "vaf_contradicts_reads"),
     ("lesions", [FIRST, LESION, LESION | UNDONE], "diameter_mm", "value_though_not_done"),
     ("response", [ANSWER, ANSWER | {"visit": "c4"}], "overall", "response_without_lesions"),
-    ("surgery", [OPERATED | {"pcr": "N"}], "pcr", "pcr_contradicts_yp"),
-    ("surgery", [OPERATED | {"pcr": "Y", "yp_n": "ypN0i+"}], "pcr", "pcr_contradicts_yp"),
+    ("surgery", [OPERATED | NO_RCB | {"pcr": "N"}], "pcr", "pcr_contradicts_yp"),
+    ("surgery", [OPERATED | NO_RCB | {"pcr": "Y", "yp_n": "ypN0i+"}], "pcr", "pcr_contradicts_yp"),
     ("surgery", [OPERATED | {"performed": "N"}], "performed", "pathology_without_surgery"),
     ("surgery", [OPERATED | RCB_WRONG], "rcb_class", "rcb_class_contradicts_index"),
+    ("surgery", [OPERATED | {"pcr": "N", "yp_t": None}], "pcr", "pcr_contradicts_rcb"),
+    ("surgery", [OPERATED | RESIDUAL | {"pcr": None}], "rcb_class", "rcb_contradicts_yp"),
     ("pathology", [BIOPSY | {"her2_ihc": "2+", "ish": "not_amplified"}], "her2", "her2_contradicts_ihc_ish"),
     ("pathology", [BIOPSY | {"her2": "neg"}], "her2", "her2_contradicts_ihc_ish"),
     ("pathology", [BIOPSY | {"er_pct": 0.9}], "hr", "hr_contradicts_er_pr"),
@@ -90,9 +94,9 @@ def test_a_contradiction_is_found_in_its_row(
 
 
 CONSISTENT: list[tuple[str, dict[str, Any]]] = [
-    ("surgery", OPERATED | {"pcr": "N", "yp_n": "ypNX"}),
-    ("surgery", OPERATED | {"rcb_index": 1.36, "rcb_class": "I"}),
-    ("surgery", OPERATED | {"rcb_index": 3.29, "rcb_class": "III"}),
+    ("surgery", OPERATED | NO_RCB | {"pcr": "N", "yp_n": "ypNX"}),
+    ("surgery", OPERATED | RESIDUAL | {"rcb_index": 1.36, "rcb_class": "I"}),
+    ("surgery", OPERATED | RESIDUAL | {"rcb_index": 3.29, "rcb_class": "III"}),
     ("pathology", BIOPSY | {"her2_ihc": "2+", "ish": "not_done"}),
     ("pathology", BIOPSY | {"er_pct": None, "pr_pct": None}),
     ("response", ANSWER | {"overall": "ND", "visit": "c4"}),

@@ -1,6 +1,8 @@
 """Small cohorts with the habits of real ones: read as meant, counted, or refused with what to change."""
 
 import os
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,8 @@ import pytest
 
 from features.errors import UserError
 from features.study import DEFAULTS, parse_study, with_defaults
+from pipeline.intake.pages import advice_on
+from pipeline.intake.preflight import checked
 from pipeline.project.files import read_yaml
 from pipeline.sources.ingest import Ingested
 from pipeline.sources.mapped import check_study_file
@@ -32,6 +36,15 @@ def document(case: str) -> dict[str, Any]:
 def read(case: str) -> Ingested:
     """Read a case's files by its study file."""
     return taken_in(with_defaults(document(case)), COHORTS / case / "files")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the configurations, in which a check can be made."""
+    document("optional-keys")
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def test_what_a_study_file_leaves_out_is_filled_in_behind_it_when_it_becomes_the_active_one(
@@ -127,3 +140,29 @@ def test_a_value_out_of_range_names_its_feature_and_a_study_can_widen_the_range_
     assert "f00, f01, f02, f03 and 26 more" in str(error.value)
     study["mapping"]["ranges"] = {"f17": [0, 1e12]}
     assert taken_in(study, folder).tables["imaging_features"]["value"].max() == 4e9
+
+
+def test_a_column_of_the_outcome_that_is_mapped_to_a_feature_is_refused_with_both_places() -> None:
+    with pytest.raises(UserError) as error:
+        read("outcome-column-as-feature")
+    assert "column 'rcbi': of the outcome (surgery.rcb_index), and mapped to biomarkers.value" in str(
+        error.value
+    )
+
+
+def test_names_that_differ_in_case_only_are_refused_before_a_run(project: Path) -> None:
+    del project
+    case = ROOT / ".." / "shared" / "cases" / "files" / "29-check-passes-run-refuses"
+    shutil.copy(case / "twounits.yaml", "configs/studies")
+    with pytest.raises(UserError, match="differ only in punctuation or case: ftv"):
+        checked("twounits", case / "files")
+
+
+def test_what_a_small_cohort_will_meet_is_said_by_the_check(project: Path) -> None:
+    del project
+    shutil.copy(next((COHORTS / "domains-without-clinical").glob("*.yaml")), "configs/studies")
+    started = time.monotonic()
+    problems = checked("noclin", COHORTS / "domains-without-clinical" / "files").problems
+    assert time.monotonic() - started < 20
+    assert {"too_small"} <= set(problems["rule"].str.partition(":")[0])
+    assert [advice_on(rule) for rule in problems["rule"]]

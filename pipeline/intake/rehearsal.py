@@ -1,0 +1,235 @@
+"""The dress rehearsal: what would stop, degrade or mislead a run, said before anything is computed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+from sklearn.metrics import roc_auc_score
+
+from features.assemble import Assembled, LeakageError, assemble
+from features.contract import PROBLEM_COLUMNS, Contract
+from features.feature import safe_names
+from features.settings import FeatureSettings
+from features.study import Study
+from models.configuration.plan import ValidationPlan
+from models.configuration.settings import BoostingCandidate, ModelSettings
+from models.procedure.analysis_set import analysis_rows
+from models.procedure.landmark_features import landmark_features
+from models.sample_size.trial import too_small, trial_size
+from pipeline.project.settings import Settings
+
+REHEARSAL_ADVICE = {
+    "separates_outcome": "make sure that it was known before the outcome; if it was, say so in "
+    "`leakage_acknowledged`",
+    "patients_without_row": "check the ids of the file, and that it is whole",
+    "constant": "nothing: it is not learned from; leave it out, or correct it",
+    "no_feature": "leave the domain out of `features.domains`, or map its tables",
+    "twins": "make sure that the ids are of different patients",
+    "visits_swapped": "make sure that the columns are of the visits that they are mapped to",
+    "too_small": "read the results as those of a small study; fewer features would need fewer patients",
+    "cannot_learn": "leave the candidate out of configs/models.yaml, or lower its min_data_in_leaf",
+    "one_class": "leave the landmark out, or define the outcome otherwise",
+}
+"""Rule (the part before the colon) -> what to do."""
+
+
+class Separation(Settings):
+    """AUC of a single feature from which on it is named, and refused."""
+
+    named: float = Field(gt=0.5, le=1)
+    refused: float = Field(gt=0.5, le=1)
+    min_class: int = Field(ge=1)
+
+
+class Growth(Settings):
+    """When sizes that grow make visits suspect."""
+
+    share: float = Field(gt=0.5, le=1)
+    min_patients: int = Field(ge=1)
+    features: list[str]
+
+
+class CheckSettings(Settings):
+    """The content of configs/check.yaml."""
+
+    separation: Separation
+    max_share_without_row: float = Field(ge=0, le=1)
+    twin_min_features: int = Field(ge=2)
+    growth: Growth
+
+
+class Preparations(NamedTuple):
+    """What the rehearsal is judged by."""
+
+    study: Study
+    contract: Contract
+    features: FeatureSettings
+    models: ModelSettings
+    plan: ValidationPlan
+    check: CheckSettings
+
+
+class Remark(NamedTuple):
+    """A remark: where, in which column, by which rule, and the patients that it is about."""
+
+    where: str
+    column: str
+    rule: str
+    ids: Sequence[str] = ()
+
+
+def rehearse(tables: Mapping[str, pd.DataFrame], cohort: pd.DataFrame, by: Preparations) -> pd.DataFrame:
+    """Return what a run would meet in checked tables: `PROBLEM_COLUMNS`, all of severity warning.
+
+    `cohort` is ``Cohort.frame``.
+
+    Raises
+    ------
+    LeakageError
+        If a single feature separates the outcome, and the study file does not say why that is right.
+    UserError
+        If the features cannot be built.
+    """
+    remarks = [*_lost_patients(tables, by), *_swapped_visits(tables, by)]
+    for name in by.study.landmark_names:
+        landmark = by.study.landmark(name)
+        assembled = assemble(tables, cohort, landmark, by.study, by.features, by.contract)
+        remarks += _of_landmark(name, assembled, cohort, by)
+        if name == by.study.landmark_names[0]:
+            remarks += _twins(assembled, by)
+    found: list[tuple[object, ...]] = [
+        (r.where, r.column, r.rule, "warning", len(r.ids), "; ".join(sorted(r.ids)[:3]), []) for r in remarks
+    ]
+    return pd.DataFrame(found, columns=PROBLEM_COLUMNS).astype({"rows": "int64"})
+
+
+def single_aucs(rows: pd.DataFrame, y: np.ndarray, min_class: int) -> dict[str, float]:
+    """Return how well every feature alone separates the outcome: AUC in the better direction, 0.5 to 1.
+
+    Of text, the best of its levels counts; of features with missing values, also their being missing.
+    Features with fewer than `min_class` values in a class are left out.
+    """
+    aucs: dict[str, float] = {}
+    for name in rows.columns:
+        values, missing = rows[name], rows[name].isna()
+        scores = [missing] if min(missing.sum(), (~missing).sum()) >= min_class else []
+        if pd.api.types.is_numeric_dtype(values):
+            scores.append(values)
+        else:
+            scores += [(values == level).where(~missing) for level in values.dropna().unique()]
+        found = [_auc(score, y, min_class) for score in scores]
+        if judged := [auc for auc in found if auc is not None]:
+            aucs[str(name)] = max(judged)
+    return aucs
+
+
+def _auc(score: pd.Series, y: np.ndarray, min_class: int) -> float | None:
+    filled = score.notna().to_numpy()
+    known = y[filled]
+    if min(known.sum(), len(known) - known.sum()) < min_class:
+        return None
+    auc = float(roc_auc_score(known, score[filled].astype("float64")))
+    return max(auc, 1 - auc)
+
+
+def _of_landmark(name: str, assembled: Assembled, cohort: pd.DataFrame, by: Preparations) -> Iterator[Remark]:
+    where = f"features at {name}"
+    for domain in assembled.absent_domains:
+        yield Remark(where, "", f"no_feature: domain {domain}")
+    rows, y = analysis_rows(assembled.frame, cohort)
+    if len(np.unique(y)) < 2:
+        yield Remark(where, "", f"one_class: {len(y)} patients at risk with an outcome, all the same")
+        return
+    names = [feature.name for feature in assembled.features]
+    constant = [n for n in names if len(rows[n].dropna().unique()) <= 1]
+    if constant:
+        more = f" and {len(constant) - 5} more" if len(constant) > 5 else ""
+        yield Remark(where, "", f"constant: {', '.join(constant[:5])}{more}")
+    yield from _separating(where, rows[names], y, by)
+    described = landmark_features(assembled.description(name))
+    learned = trial_size(rows, y, described, by.models, by.plan)["development"]
+    if not learned["enough"]:
+        yield Remark(where, "", f"too_small: {too_small(name, learned)}")
+    yield from _idle_candidates(where, len(y), by)
+
+
+def _separating(where: str, rows: pd.DataFrame, y: np.ndarray, by: Preparations) -> Iterator[Remark]:
+    """Yield features that alone separate the outcome nearly; refuse those that do so entirely."""
+    limits = by.check.separation
+    aucs = single_aucs(rows, y, limits.min_class)
+    refused = {n: auc for n, auc in aucs.items() if auc >= limits.refused}
+    if refused and not by.study.document.get("leakage_acknowledged"):
+        listed = ", ".join(f"{n} (AUC {auc:.3f})" for n, auc in refused.items())
+        raise LeakageError(
+            f"{where}: alone, {listed} separates those with pCR from those without, so it is probably the "
+            f"outcome itself or was known after it; unmap it, or, if it is right, say why in "
+            f"`leakage_acknowledged` in the study file"
+        )
+    for name, auc in aucs.items():
+        if auc >= limits.named:
+            yield Remark(where, name, f"separates_outcome: alone with an AUC of {auc:.3f}")
+
+
+def _idle_candidates(where: str, n: int, by: Preparations) -> Iterator[Remark]:
+    """Yield candidates whose leaves are larger than half of the patients of an inner fold."""
+    training = int(n * (1 - 1 / by.plan.folds) * (1 - 1 / by.plan.inner_folds))
+    for name, candidate in by.models.candidates.items():
+        if isinstance(candidate, BoostingCandidate):
+            leaf = int(candidate.fixed.get("min_data_in_leaf", 1))
+            if training < 2 * leaf:
+                rule = f"{name}, as leaves of {leaf} patients cannot split the {training} of a fold"
+                yield Remark(where, "", f"cannot_learn: {rule}")
+
+
+def _lost_patients(tables: Mapping[str, pd.DataFrame], by: Preparations) -> Iterator[Remark]:
+    """Yield tables in which many patients have no row."""
+    ids = tables["subjects"]["usubjid"]
+    for table, frame in tables.items():
+        # Those who stayed and kept to the plan have no row of leaving or deviating.
+        if "usubjid" not in frame or (table != "surgery" and by.contract[table].timing.known_at == "outcome"):
+            continue
+        without = ids[~ids.isin(frame["usubjid"])]
+        if len(without) > by.check.max_share_without_row * len(ids):
+            rule = f"patients_without_row: {len(without)} of {len(ids)} patients"
+            yield Remark(table, "", rule, without.tolist())
+
+
+def _twins(assembled: Assembled, by: Preparations) -> Iterator[Remark]:
+    """Yield patients with the same values as another in all features that vary."""
+    values = assembled.frame.set_index("usubjid")
+    values = values[[name for name in values if len(values[name].dropna().unique()) > 1]]
+    values = values[values.notna().sum(axis=1) >= by.check.twin_min_features]
+    twins = values.index[values.duplicated(keep=False)]
+    if len(twins):
+        yield Remark("subjects", "usubjid", "twins: the same values under two ids", twins.tolist())
+
+
+def _swapped_visits(tables: Mapping[str, pd.DataFrame], by: Preparations) -> Iterator[Remark]:
+    """Yield visits at which a size that treatment makes smaller is larger than at the visit before."""
+    sizes = []
+    if "lesions" in tables:
+        lesions = tables["lesions"].dropna(subset=["diameter_mm"])
+        total = lesions.groupby(["usubjid", "visit"])["diameter_mm"].sum()
+        sizes.append(("lesions", "diameter_mm", total))
+    if "imaging_features" in tables:
+        scans = tables["imaging_features"].dropna(subset=["value"])
+        for name, safe in safe_names(scans["feature"].unique().tolist()).items():
+            if safe in by.check.growth.features:
+                of_name = scans[scans["feature"] == name]
+                sizes.append(
+                    ("imaging_features", name, of_name.groupby(["usubjid", "visit"])["value"].mean())
+                )
+    for table, name, size in sizes:
+        by_visit = size.unstack("visit")  # noqa: PD010 - one value a patient and visit
+        visits = [visit for visit in by.study.visits if visit in by_visit]
+        for before, after in pairwise(visits):
+            change = (by_visit[after] - by_visit[before]).dropna()
+            change = change[change != 0]
+            grown = change.index[change > 0]
+            limits = by.check.growth
+            if len(change) >= limits.min_patients and len(grown) >= limits.share * len(change):
+                rule = f"visits_swapped: larger at {after} than at {before} in {len(grown)} of {len(change)}"
+                yield Remark(table, name, f"{rule} patients", grown.tolist())

@@ -1,0 +1,129 @@
+"""What `pcr check` says of features, joins, visits and size before a run."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.assemble import LeakageError
+from features.cohort import build_cohort
+from features.contract import validate
+from features.study import parse_study
+from models.configuration.plan import validation_plan
+from models.configuration.settings import model_settings
+from pipeline.intake.rehearsal import CheckSettings, Preparations, rehearse, single_aucs
+from pipeline.project.files import read_yaml
+from pipeline.project.settings import read_settings
+from tests.pipeline.formats import CONFIGS, CONTRACT, SETTINGS, STUDY
+
+N = 60
+VISITS = ("t0", "t1")
+BY = Preparations(
+    parse_study(
+        STUDY
+        | {
+            "arms": ["A"], "visits": list(VISITS), "landmarks": ["t0"],
+            "schedule": {"t0": {"visits": ["t0"]}},
+            "adaptive_arm": None, "rules": "none", "leakage_acknowledged": "",
+            "outcome": {"definition": "recorded"},
+            "features": {"domains": ["clinical", "pathology"]},
+        }
+    ),
+    CONTRACT,
+    SETTINGS,
+    model_settings(read_yaml(CONFIGS / "models.yaml")),
+    validation_plan(read_yaml(CONFIGS / "validation.yaml")),
+    read_settings(CheckSettings, Path(CONFIGS / "check.yaml")),
+)  # fmt: skip
+
+
+def tables(**changes: Any) -> dict[str, pd.DataFrame]:
+    """Return checked tables of N patients, half with pCR; `changes` are columns of subjects, or tables."""
+    rng = np.random.default_rng(1)
+    ids = [f"P{i:02d}" for i in range(N)]
+    columns = {name: value for name, value in changes.items() if not isinstance(value, pd.DataFrame)}
+    subjects = pd.DataFrame(
+        {"usubjid": ids, "arm": "A", "age_years": rng.uniform(30, 70, N), "bmi": rng.uniform(20, 30, N)}
+        | columns
+    )
+    surgery = pd.DataFrame({"usubjid": ids, "performed": "Y", "pcr": ["Y", "N"] * (N // 2)})
+    more = {name: value for name, value in changes.items() if isinstance(value, pd.DataFrame)}
+    return validate({"subjects": subjects, "surgery": surgery} | more, CONTRACT, BY.study.vocabulary)[0]
+
+
+def told(**changes: Any) -> dict[str, str]:
+    """Return rule -> its text of what the rehearsal says."""
+    raw = tables(**changes)
+    problems = rehearse(raw, build_cohort(raw, BY.study, []).frame, BY)
+    return {str(rule).partition(":")[0]: str(rule) for rule in problems["rule"]}
+
+
+def test_a_feature_that_alone_separates_the_outcome_is_refused_by_name() -> None:
+    with pytest.raises(LeakageError, match=r"bmi \(AUC 1\.000\)"):
+        told(bmi=[20.0, 30.0] * (N // 2))
+
+
+def test_a_level_or_a_gap_that_separates_the_outcome_is_refused_too() -> None:
+    with pytest.raises(LeakageError, match="menopause"):
+        told(menopause=["pre", "post"] * (N // 2))
+    with pytest.raises(LeakageError, match="ecog"):
+        told(ecog=[1, None] * (N // 2))
+
+
+def test_a_feature_that_nearly_separates_is_named_and_goes_on() -> None:
+    bmi = np.array([20.0, 30.0] * (N // 2))
+    bmi[:6] = [30, 20, 30, 20, 30, 20]
+    assert "separates_outcome" in told(bmi=bmi)
+    assert "separates_outcome" not in told()
+
+
+def test_a_reason_in_the_study_file_lets_a_separating_feature_pass() -> None:
+    raw = tables(bmi=[20.0, 30.0] * (N // 2))
+    by = BY._replace(
+        study=replace(BY.study, document={**BY.study.document, "leakage_acknowledged": "made up"})
+    )
+    assert "bmi" in set(rehearse(raw, build_cohort(raw, BY.study, []).frame, by)["column"])
+
+
+def test_constant_features_and_a_study_that_is_too_small_are_named() -> None:
+    rules = told(ecog=1)
+    assert "ecog" in rules["constant"]
+    assert "60 patients support about" in rules["too_small"]
+    assert "leaves of 30 patients cannot split the 38 of a fold" in rules["cannot_learn"]
+
+
+def test_tables_in_which_many_patients_have_no_row_are_named() -> None:
+    some = pd.DataFrame({"usubjid": [f"P{i:02d}" for i in range(30)], "grade": [2, 2, 3] * 10})
+    assert told(pathology=some)["patients_without_row"] == "patients_without_row: 30 of 60 patients"
+    most = pd.DataFrame({"usubjid": [f"P{i:02d}" for i in range(55)], "grade": 2})
+    assert "patients_without_row" not in told(pathology=most)
+
+
+def test_two_ids_with_the_same_values_are_named() -> None:
+    rng = np.random.default_rng(2)
+    numbers = {name: rng.uniform(10, 90, N).round(1) for name in ("er_pct", "pr_pct", "ki67_pct", "til_pct")}
+    for values in numbers.values():
+        values[7] = values[3]
+    pathology = pd.DataFrame({"usubjid": [f"P{i:02d}" for i in range(N)]} | numbers)
+    subjects = {name: rng.uniform(20, 60, N).round(1) for name in ("age_years", "bmi")}
+    assert "twins" not in told(pathology=pathology, **subjects)
+    for values in subjects.values():
+        values[7] = values[3]
+    assert "twins" in told(pathology=pathology, **subjects)
+
+
+@pytest.mark.parametrize(("factor", "suspect"), [(0.5, False), (1.5, True)])
+def test_sizes_that_grow_under_treatment_make_visits_suspect(factor: float, *, suspect: bool) -> None:
+    rows = [(f"P{i:02d}", visit, 20 * factor**at) for i in range(N) for at, visit in enumerate(VISITS)]
+    scans = pd.DataFrame(rows, columns=["usubjid", "visit", "value"])
+    scans = scans.assign(method="MRI", feature="FTV", status="done")
+    assert ("visits_swapped" in told(imaging_features=scans)) is suspect
+
+
+def test_single_features_are_judged_in_both_directions_and_only_with_enough_patients() -> None:
+    y = np.array([0, 0, 0, 1, 1, 1])
+    rows = pd.DataFrame({"a": [3.0, 2, 1, 0, 0, 0], "b": [1.0, None, None, None, 2, None], "c": ["x"] * 6})
+    assert single_aucs(rows, y, 3) == {"a": 1.0, "c": 0.5}
