@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from features import clinical, ctdna, imaging, pathology
-from features.contract import Contract
+from features.contract.validation import Contract
 from features.definitions import NOT_TAKEN
 from features.errors import UserError
 from features.feature import (

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from features.affected_rows import AffectedRows
-from features.contract import ADVICE, PROBLEM_COLUMNS, Contract
+from features.contract.affected_rows import AffectedRows
+from features.contract.validation import ADVICE, PROBLEM_COLUMNS, Contract
 from features.definitions import clear_of_tumour, panel_covers, receptor_status
 from features.recist import categories_of
 

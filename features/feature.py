@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.contract import Contract
+from features.contract.validation import Contract
 from features.errors import UserError
 from features.settings import Template
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.contract import Contract, TableSpec
+from features.contract.validation import Contract, TableSpec
 from features.definitions import known_dates, known_too_late
 from features.study import Landmark, LandmarkError
 

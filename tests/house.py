@@ -150,7 +150,7 @@ def rooms(graph: Graph) -> dict[str, set[str]]:
 
 def _room(file: str) -> str:
     folder = file.rpartition("/")[0]
-    return file if folder in {"models", "pipeline"} else folder
+    return file if folder in PACKAGES else folder
 
 
 def circles(graph: Graph) -> Count:

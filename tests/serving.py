@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from models.configuration.settings import ServingSettings
+from models.packaging.training_summary import support, venn_abers
 from models.procedure.response_model import ResponseModel
 from models.serving import serving
 from models.serving.registry import Record, Store, ensure_run, ensure_version, finish_run
-from models.serving.training_summary import support, venn_abers
 from tests.malformed import GOOD
 from tests.patients import FEATURES, SETTINGS, patients
 

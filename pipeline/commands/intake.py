@@ -39,7 +39,7 @@ def check(
 
     For example: `pcr check ../ispy2-files --study ispy2 --page problems.html`.
     """
-    from features.contract import ContractError  # noqa: PLC0415 - `pcr --help` should not wait for pandas
+    from features.contract.validation import ContractError  # noqa: PLC0415 - `pcr --help` should not wait for pandas
     from pipeline.intake.pages import problem_rows, reading_lines, write_problems  # noqa: PLC0415
     from pipeline.intake.preflight import checked  # noqa: PLC0415
     from pipeline.sources.tables import SourceTables  # noqa: PLC0415

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from features.contract import Contract
+from features.contract.specification import ColumnSpec
+from features.contract.validation import Contract
 from features.errors import UserError
-from features.specification import ColumnSpec
 from pipeline.project.files import replacing, write_table, write_text
 from pipeline.sources.mapped import MAPPINGS
 

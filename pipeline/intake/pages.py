@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from features.contract import ADVICE, Contract, data_dictionary
+from features.contract.validation import ADVICE, Contract, data_dictionary
 from features.cross_checks import CROSS_ADVICE
 from pipeline.intake.rehearsal import REHEARSAL_ADVICE
 from pipeline.project.files import write_table, write_text

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from features.cohort import build_cohort
-from features.contract import ContractError
+from features.contract.validation import ContractError
 from features.errors import UserError
 from features.study import parse_study, with_defaults
 from models.configuration.plan import validation_plan

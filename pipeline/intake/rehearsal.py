@@ -10,7 +10,7 @@ from pydantic import Field
 from sklearn.metrics import roc_auc_score
 
 from features.assemble import Assembled, LeakageError, assemble
-from features.contract import PROBLEM_COLUMNS, Contract
+from features.contract.validation import PROBLEM_COLUMNS, Contract
 from features.feature import safe_names
 from features.settings import FeatureSettings
 from features.study import Study

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.contract import Contract, parse_contract
+from features.contract.identifiers import IdentifierPatterns, parse_identifiers
+from features.contract.validation import Contract, parse_contract
 from features.eligibility import Criterion, parse_eligibility
-from features.identifiers import IdentifierPatterns, parse_identifiers
 from features.settings import FeatureSettings, parse_feature_settings
 from features.study import Study, parse_study, with_defaults
 from pipeline.project.files import read_study, read_yaml

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.cells import as_text
-from features.contract import Contract
-from features.specification import TableSpec
-from pipeline.sources.errors import SourceError
+from features.contract.cells import as_text
+from features.contract.specification import TableSpec
+from features.contract.validation import Contract
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.redcap import (
     CHOICES,
     CODED,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.cells import as_type
-from features.contract import Contract, refuse, validate
+from features.contract.cells import as_type
+from features.contract.identifiers import IdentifierPatterns
+from features.contract.validation import Contract, refuse, validate
 from features.cross_checks import RECIST_DIFFERS, cross_problems
-from features.identifiers import IdentifierPatterns
 from features.recist import categories_of
 from features.study import Study, Waiver
 from models.rules.document import RuleDocument

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from features.contract import PROBLEM_COLUMNS, Contract
+from features.contract.validation import PROBLEM_COLUMNS, Contract
 from pipeline.project.files import read_yaml
-from pipeline.sources.errors import SourceError
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.mapping.beside import Use, columns_beside, uses, with_units
 from pipeline.sources.mapping.blocks import (
     Dropped,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from pipeline.sources.errors import SourceError
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.gene_symbols import Symbol, gene_list
 from pipeline.sources.formats.hgvs import short_protein_change
 from pipeline.sources.mapping.files import Reader

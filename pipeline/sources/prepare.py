@@ -13,9 +13,9 @@ import pandas as pd
 
 from features.assemble import assemble
 from features.cohort import Cohort, build_cohort
-from features.contract import Contract, refuse, validate
+from features.contract.identifiers import IdentifierPatterns
+from features.contract.validation import Contract, refuse, validate
 from features.eligibility import Criterion
-from features.identifiers import IdentifierPatterns
 from features.settings import FeatureSettings
 from features.study import Study
 from models.rules.decisions import decisions, rule_rows

@@ -28,4 +28,4 @@ ADVICE = {
     "short_hgvs": "nothing: long and short form say the same",
     "fraction_contradicts_counts": "ask the laboratory which counts the fraction is of",
 }
-"""Rule (the part before the colon) -> what to do; rules of the contract are in `features.contract`."""
+"""Rule (the part before the colon) -> what to do; the contract's rules: `features.contract.validation`."""

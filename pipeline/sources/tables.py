@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from features.contract import PROBLEM_COLUMNS
+from features.contract.validation import PROBLEM_COLUMNS
 
 DROPPED_COLUMNS = ["file", "table", "reason", "rows", "left"]
 
@@ -15,7 +15,7 @@ def _frame(columns: list[str]) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class SourceTables:
-    """Contract tables with uncoerced cells, for `features.contract.validate`, and what was left out.
+    """Contract tables with uncoerced cells, for the contract's `validate`, and what was left out.
 
     `dropped`: file, table (empty where the whole file is concerned), reason, rows dropped, rows left.
     `reading` is what was read of every file, `examples` a few cells of every column and the values that they

@@ -11,12 +11,12 @@ from typing import Any
 
 from models.configuration.plan import validation_plan
 from models.configuration.settings import model_settings
+from models.packaging.model_document import model_document, outcome_columns, serving_part
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.landmark_features import as_documents, landmark_features
 from models.procedure.resampling import cross_validated, fold_fits, outer_splits, tidy
 from models.procedure.response_model import ResponseModel
 from models.serving import serving
-from models.serving.model_document import model_document, outcome_columns, serving_part
 from pipeline.console import progress
 from pipeline.project import paths
 from pipeline.project.checkpoints import task_store

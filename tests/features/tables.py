@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from features.cells import DTYPES
-from features.contract import parse_contract
+from features.contract.cells import DTYPES
+from features.contract.validation import parse_contract
 from features.eligibility import parse_eligibility
 from features.feature import BuildContext
 from features.settings import parse_feature_settings

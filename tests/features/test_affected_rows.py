@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from features.affected_rows import AffectedRows, AtCentre
+from features.contract.affected_rows import AffectedRows, AtCentre
 from tests.features.tables import CONTRACT
 
 SUBJECTS = pd.DataFrame({"usubjid": ["P4", "P3", "P2", "P1"], "siteid": ["S2", "S1", "S1", None]})

@@ -7,8 +7,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.cells import DTYPES, as_text, as_type
-from features.contract import (
+from features.contract.cells import DTYPES, as_text, as_type
+from features.contract.identifiers import find_identifiers, parse_identifiers
+from features.contract.validation import (
     ADVICE,
     PROBLEM_COLUMNS,
     ContractError,
@@ -19,7 +20,6 @@ from features.contract import (
     validate,
 )
 from features.errors import UserError
-from features.identifiers import find_identifiers, parse_identifiers
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 DOCUMENTS = {

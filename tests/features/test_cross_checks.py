@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from features.contract import validate
+from features.contract.validation import validate
 from features.cross_checks import CROSS_ADVICE, cross_problems
 from features.study import Waiver
 from pipeline.sources.ingest import waived

@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from features.contract.identifiers import find_identifiers, parse_identifiers
 from features.errors import UserError
-from features.identifiers import find_identifiers, parse_identifiers
 
 CELLS = {"pattern": "^[0-9]{11}$", "not_in_keys": True}
 

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from features.schema import schema_failures
-from features.specification import ColumnSpec, TableSpec, Timing
+from features.contract.schema import schema_failures
+from features.contract.specification import ColumnSpec, TableSpec, Timing
 
 SPEC = TableSpec(
     "toy",

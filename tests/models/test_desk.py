@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.configuration.settings import ServingSettings
+from models.packaging.training_summary import later_visits, support, venn_abers
 from models.procedure.response_model import ResponseModel
 from models.serving.serving import OUTPUTS, PcrModel
-from models.serving.training_summary import later_visits, support, venn_abers
 from tests.patients import FEATURES, SETTINGS, patients
 
 GOOD = {"arm": "A", "age_years": 50, "til_pct": 20, "ctdna_state": "negative"}

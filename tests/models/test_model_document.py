@@ -1,6 +1,6 @@
 """What travels with a served model: columns refused because only the outcome has them."""
 
-from models.serving.model_document import outcome_columns
+from models.packaging.model_document import outcome_columns
 
 
 def test_columns_that_only_the_outcomes_tables_have_are_the_outcomes() -> None:

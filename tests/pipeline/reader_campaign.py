@@ -26,7 +26,7 @@ import openpyxl
 import pandas as pd
 from openpyxl.utils.datetime import MAC_EPOCH
 
-from pipeline.sources.errors import SourceError
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.sdtm import write_dataset
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.mapping.files import Reader

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.sources.audit.compare import compare, require_agreement
 from pipeline.sources.audit.readers import second_reader
-from pipeline.sources.errors import SourceError
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.source_file import SUFFIXES, SourceFile
 from pipeline.sources.mapping import files
 from pipeline.sources.mapping.files import Reader

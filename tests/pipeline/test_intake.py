@@ -7,7 +7,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from features.contract import data_dictionary, validate
+from features.contract.validation import data_dictionary, validate
 from features.cross_checks import cross_problems
 from features.study import parse_study
 from pipeline.cli import app

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.contract import validate
+from features.contract.validation import validate
 from pipeline.project import paths
 from pipeline.project.configs import read_contract, read_identifiers
 from pipeline.project.files import read_yaml

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.sources.errors import SourceError
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.maf import with_counts
 from pipeline.sources.formats.source_file import Calls
 from pipeline.sources.formats.vcf import VcfCalls, read_vcf

@@ -10,7 +10,7 @@ import pytest
 
 from features.assemble import LeakageError
 from features.cohort import build_cohort
-from features.contract import validate
+from features.contract.validation import validate
 from features.study import parse_study
 from models.configuration.plan import validation_plan
 from models.configuration.settings import model_settings

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from features.cohort import build_cohort
-from features.contract import validate
+from features.contract.validation import validate
 from features.errors import UserError
 from features.study import parse_study
 from models.rules.decisions import decisions

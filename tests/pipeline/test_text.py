@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.sources.errors import SourceError
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.mapping.files import Reader
 

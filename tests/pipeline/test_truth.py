@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.contract import ContractError
+from features.contract.validation import ContractError
 from models.evaluation.coverage import covered, trial_rows
 from models.evaluation.truth import in_population
 from models.procedure.landmark_features import as_documents

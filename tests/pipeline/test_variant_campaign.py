@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from pipeline.sources.errors import SourceError
 from pipeline.sources.formats import vcf
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.read_counts import Reads
 from tests.pipeline.variant_campaign import faulty_file, make_vcf, read, valid_file
 

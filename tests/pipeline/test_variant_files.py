@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from features.contract import ContractError
-from pipeline.sources.errors import SourceError
+from features.contract.validation import ContractError
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.ingest import Ingested
 from tests.pipeline.formats import study_of, taken_in
 

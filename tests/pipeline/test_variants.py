@@ -6,11 +6,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from features.contract import validate
+from features.contract.validation import validate
 from features.ctdna import gene_status, on_samples
 from features.definitions import sample_states
 from features.study import parse_study
-from pipeline.sources.errors import SourceError
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.variants import read_panel
 from pipeline.sources.mapped import read_study
 from pipeline.sources.tables import SourceTables

@@ -8,7 +8,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from pipeline.sources.errors import SourceError
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.mapping.files import Reader
 

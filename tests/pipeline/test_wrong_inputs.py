@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from features.contract import ContractError
+from features.contract.validation import ContractError
 from pipeline.sources.export import export
 from pipeline.sources.ingest import Ingested
 from pipeline.sources.mapped import SourceError

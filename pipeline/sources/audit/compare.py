@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.sources.errors import SourceError
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.source_file import SourceFile
 
 MAX_BYTES_ALWAYS = 5_000_000
@@ -16,7 +16,7 @@ MAX_BYTES_ALWAYS = 5_000_000
 SecondReader = Callable[[Path, SourceFile, Collection[str]], pd.DataFrame]
 """Path, how it is read, columns wanted -> those columns, one row for each of the file in its order.
 
-Cells are text as `features.cells.as_text` has it (stripped, whole numbers without .0), empty ones "".
+Cells are text as `cells.as_text` has it (stripped, whole numbers without .0), empty ones "".
 """
 
 

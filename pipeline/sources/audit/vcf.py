@@ -15,10 +15,10 @@ from urllib.parse import unquote
 
 import pandas as pd
 
-from features.cells import as_text
+from features.contract.cells import as_text
 from pipeline.sources.audit.compare import Audit, compare
-from pipeline.sources.errors import SourceError
 from pipeline.sources.formats.annotation import severity
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.gene_symbols import gene_list
 from pipeline.sources.formats.hgvs import short_protein_change
 from pipeline.sources.formats.source_file import Calls

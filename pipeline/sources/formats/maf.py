@@ -5,8 +5,8 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from features.cells import as_text
-from pipeline.sources.errors import SourceError
+from features.contract.cells import as_text
+from pipeline.sources.formats.errors import SourceError
 
 COUNTS = ("t_alt_count", "t_ref_count", "t_depth", "n_alt_count", "n_ref_count", "n_depth")
 FRACTIONS = ("t_vaf", "tumor_f", "t_af", "VAF")

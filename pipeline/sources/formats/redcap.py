@@ -7,8 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pandas as pd
 
-from features.cells import as_text
-from pipeline.sources.errors import SourceError
+from features.contract.cells import as_text
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.grid import Doubt
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.formats.text import read_text, text_bytes

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pyreadstat
 
-from features.cells import as_text
-from pipeline.sources.errors import SourceError
+from features.contract.cells import as_text
+from pipeline.sources.formats.errors import SourceError
 
 RECORD = 80
 DESCRIPTOR = 140

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.cells import as_text
-from pipeline.sources.errors import SourceError
+from features.contract.cells import as_text
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.grid import Doubt, Grid
 from pipeline.sources.formats.source_file import SourceFile
 

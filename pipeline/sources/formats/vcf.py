@@ -12,7 +12,6 @@ import cyvcf2
 import numpy as np
 import pandas as pd
 
-from pipeline.sources.errors import SourceError
 from pipeline.sources.formats.annotation import (
     ANNOTATIONS,
     AmbiguousAnnotationError,
@@ -21,6 +20,7 @@ from pipeline.sources.formats.annotation import (
     parse_annotation,
     release_free,
 )
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.read_counts import FORMAT_FIELDS, Allele, Reads, reads_of
 from pipeline.sources.formats.source_file import Calls
 from pipeline.sources.formats.variants import PASSED

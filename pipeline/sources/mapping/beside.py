@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from features.contract import Contract
-from features.specification import ColumnSpec
-from pipeline.sources.errors import SourceError
+from features.contract.specification import ColumnSpec
+from features.contract.validation import Contract
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.sdtm import NOT_DONE
 from pipeline.sources.formats.source_file import Keep, SourceFile
 from pipeline.sources.mapping.blocks import Loaded

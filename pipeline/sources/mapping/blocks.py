@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.specification import TableSpec
-from pipeline.sources.errors import SourceError, ids_of, named_ids
+from features.contract.specification import TableSpec
+from pipeline.sources.formats.errors import SourceError, ids_of, named_ids
 from pipeline.sources.formats.source_file import Keep, Pivot, SourceFile
 from pipeline.sources.formats.variants import read_panel
 from pipeline.sources.mapping.convert import Origin, converted

@@ -7,8 +7,8 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
-from features.specification import ColumnSpec
-from pipeline.sources.errors import SourceError, ids_of, named_ids
+from features.contract.specification import ColumnSpec
+from pipeline.sources.formats.errors import SourceError, ids_of, named_ids
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.study_file import ColumnRule

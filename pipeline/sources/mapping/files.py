@@ -15,11 +15,11 @@ import pandas as pd
 from pandas.api import types
 from pyreadstat import PyreadstatError, ReadstatError
 
-from features.cells import as_text
+from features.contract.cells import as_text
 from pipeline.sources.audit.compare import MAX_BYTES_ALWAYS, Audit, compare, require_agreement
 from pipeline.sources.audit.maf import audit_counts
 from pipeline.sources.audit.readers import second_reader
-from pipeline.sources.errors import SourceError
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.grid import Doubt, Grid
 from pipeline.sources.formats.maf import COUNTS as MAF_COUNTS
 from pipeline.sources.formats.maf import with_counts

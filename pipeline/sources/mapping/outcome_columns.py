@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from features.contract import Contract
-from pipeline.sources.errors import SourceError
+from features.contract.validation import Contract
+from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.mapping.study_file import SourceMapping
 
 OUTCOME = "outcome"

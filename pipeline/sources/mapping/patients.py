@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from pipeline.sources.errors import SourceError, named_ids
+from pipeline.sources.formats.errors import SourceError, named_ids
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.mapping.blocks import Dropped, Loaded
 from pipeline.sources.mapping.files import Reader

@@ -9,8 +9,8 @@ import pandas as pd
 
 from features.study import Study
 from models.configuration.settings import ModelSettings
+from models.packaging.training_summary import later_visits, support, venn_abers
 from models.procedure.response_model import ResponseModel
-from models.serving.training_summary import later_visits, support, venn_abers
 
 
 def outcome_columns(tables: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from features.cells import DTYPES
+from features.contract.cells import DTYPES
 from features.errors import UserError
 from features.keys import unknown_name
 from features.parsing import parsed
@@ -17,7 +17,7 @@ from features.parsing import parsed
 
 @dataclass(frozen=True)
 class ColumnSpec:
-    """A column: `type` is a key of ``features.cells.DTYPES``; `low` and `high`, both allowed, in `unit`."""
+    """A column: `type` is a key of ``cells.DTYPES``; `low` and `high`, both allowed, in `unit`."""
 
     name: str
     type: str

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 import pandera.pandas as pa
 
-from features.specification import ColumnSpec, TableSpec
+from features.contract.specification import ColumnSpec, TableSpec
 
 
 def table_schema(spec: TableSpec, vocabulary: Mapping[str, Sequence[str]]) -> pa.DataFrameSchema:

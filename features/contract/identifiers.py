@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from pandas.api import types
 
-from features.cells import as_text
+from features.contract.cells import as_text
 from features.errors import UserError
 from features.keys import checked_fields, refuse_unknown_keys
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from features.specification import Contract
+from features.contract.specification import Contract
 
 MAX_IDS = 3
 UNKNOWN_CENTRE = "unknown"

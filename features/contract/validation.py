@@ -1,6 +1,6 @@
 """The validator: raw tables against the data contract, with every violation reported at once.
 
-Nothing here touches files. The contract's own types are in `features.specification`, to be imported
+Nothing here touches files. The contract's own types are in `features.contract.specification`, to be imported
 from here too.
 """
 
@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from features.affected_rows import AffectedRows
-from features.cells import DTYPES, as_text, as_type, looks_like
-from features.errors import UserError
-from features.identifiers import IdentifierPatterns, find_identifiers
-from features.specification import (
+from features.contract.affected_rows import AffectedRows
+from features.contract.cells import DTYPES, as_text, as_type, looks_like
+from features.contract.identifiers import IdentifierPatterns, find_identifiers
+from features.contract.specification import (
     ColumnSpec,
     Contract,
     DateCheck,
@@ -24,6 +23,7 @@ from features.specification import (
     empty_table,
     parse_contract,
 )
+from features.errors import UserError
 
 __all__ = [
     "ADVICE",
@@ -134,7 +134,7 @@ def validate(
         `PROBLEM_COLUMNS`, one row for each table, column and rule, in contract order. ``rule`` begins with a
         key of `ADVICE`; ``severity`` is error or warning; ``rows`` counts the rows concerned, 0 where the
         whole column or table is; ``ids`` names at most three patients (or keys), never a value;
-        ``by_centre`` lists `features.affected_rows.AtCentre`.
+        ``by_centre`` lists `features.contract.affected_rows.AtCentre`.
     """
     findings: list[_Finding] = []
     clean: dict[str, pd.DataFrame] = {}
@@ -222,7 +222,7 @@ def _broken_rules(
     ranges: Ranges,
 ) -> Iterator[_Finding]:
     """Yield what breaks the table's schema; a cell that could not be read is not also called empty."""
-    from features.schema import schema_failures  # noqa: PLC0415 - pandera takes 0.2 s; most stages never validate
+    from features.contract.schema import schema_failures  # noqa: PLC0415 - pandera takes 0.2 s; most stages never validate
 
     for column, rule, labels in schema_failures(frame, spec, vocabulary):
         rows = pd.Series(frame.index.isin(labels), index=frame.index)

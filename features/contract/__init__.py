@@ -1,0 +1,1 @@
+"""The data contract: what it says, and raw tables checked against it."""
