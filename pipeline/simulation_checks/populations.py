@@ -63,7 +63,7 @@ def digest(spec: SimulationSpec) -> str:
     simulation = spec.simulation.model_dump(mode="json", exclude={"seed": True, "cohort": {"n"}})
     study = {name: spec.study.document[name] for name in ("visits", "schedule", "outcome", "features")}
     criteria = [asdict(criterion) for criterion in spec.by.eligibility]
-    content = [simulation, study, criteria, asdict(spec.by.features), spec.by.rules]
+    content = [simulation, study, criteria, asdict(spec.by.features), asdict(spec.by.rules)]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
