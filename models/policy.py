@@ -26,6 +26,9 @@ from models.procedure.folds import stratified_folds
 from models.procedure.landmark_features import LandmarkFeature, as_documents
 from models.serving.serving import PcrModel
 
+VALUES = ("reference", "treated", "difference", "policy", "policy_gain", "policy_share")
+"""Names of the measures of `strategy_values`."""
+
 
 class PolicyError(UserError):
     """A strategy whose value randomisation does not identify, or data that do not allow its estimation."""

@@ -83,7 +83,8 @@ class ValidationPlan(Sections):
     """The content of configs/validation.yaml.
 
     Intervals are at `level`, from `bootstrap` samples of patients (smoothed calibration: `loess_bootstrap`).
-    Groups with fewer than `min_events` events or non-events are counted, not judged.
+    Groups with fewer than `min_events` events or non-events are counted, not judged, and from a cohort with
+    fewer no model is learned.
     """
 
     file: ClassVar[str] = "configs/validation.yaml"
@@ -123,6 +124,16 @@ class ValidationPlan(Sections):
     def judges(self, y: np.ndarray) -> bool:
         """Say whether a group with the outcomes `y` (n,) has enough events and non-events."""
         return bool(min(y.sum(), len(y) - y.sum()) >= self.min_events)
+
+    def too_few(self, y: np.ndarray) -> str:
+        """Return why no model is learned from patients with the outcomes `y` (n,); empty if one is."""
+        if self.judges(y):
+            return ""
+        events = int(y.sum())
+        return (
+            f"{len(y)} patients with a known outcome, {events} events and {len(y) - events} non-events: no "
+            f"model is learned from fewer than {self.min_events} of either (min_events of {self.file})"
+        )
 
 
 def validation_plan(document: Any) -> ValidationPlan:

@@ -37,6 +37,8 @@ def differences(predictions: pd.DataFrame, arm: pd.Series, plan: ValidationPlan)
     arm : Series
         Arm by usubjid.
     """
+    if predictions.empty:
+        return {}
     ids, y, by_model = by_repeat(predictions, sorted(predictions["model"].unique()))
     arms = arm.reindex(ids).to_numpy()
     result: dict[str, dict[str, Any]] = {}
@@ -65,6 +67,8 @@ def added_by_domains(predictions: pd.DataFrame, plan: ValidationPlan) -> dict[st
     Adequacy is the share of the whole set's gain in log-likelihood over the prevalence that a set reaches
     (Harrell, Regression Modeling Strategies, 9.8.1), here out of fold, so that it may leave [0, 1].
     """
+    if predictions.empty:
+        return {}
     ids, y, by_set = by_repeat(predictions, sorted(predictions["model"].unique()))
     del ids
     differ = partial(_differ, plan=plan)
@@ -77,7 +81,10 @@ def added_by_domains(predictions: pd.DataFrame, plan: ValidationPlan) -> dict[st
     loss = {name: float(-np.mean(y * np.log(p) + (1 - y) * np.log1p(-p))) for name, p in by_set.items()}
     null = float(-np.mean(y * np.log(y.mean()) + (1 - y) * np.log1p(-y.mean())))
     gain = null - loss[ALL]
-    found["adequacy"] = {name: {"value": (null - value) / gain} for name, value in sorted(loss.items())}
+    found["adequacy"] = {
+        name: {"value": (null - value) / gain} if gain else {"error": "all domains together gain nothing"}
+        for name, value in sorted(loss.items())
+    }
     return found
 
 
@@ -86,18 +93,24 @@ def on_common_patients(by_landmark: Mapping[str, pd.DataFrame], plan: Validation
 
     Folds differ between landmarks; the differences are paired by patient alone.
     """
-    arranged = {name: by_repeat(frame, [MODEL]) for name, frame in by_landmark.items()}
+    arranged = {name: by_repeat(frame, [MODEL]) for name, frame in by_landmark.items() if not frame.empty}
+    if not arranged:
+        return {}
     common = sorted(set.intersection(*(set(ids) for ids, _, _ in arranged.values())))
     p, y = {}, np.empty(0)
     for name, (ids, outcome, by_model) in arranged.items():
         places = ids.get_indexer(pd.Index(common))
         p[name], y = by_model[MODEL][:, places], outcome[places]
     found: dict[str, Any] = {"n": {"value": len(common)}, "events": {"value": int(y.sum())}}
+    if not plan.judges(y):
+        return found
     for name, of_landmark in p.items():
-        measured = evaluate(
-            y, of_landmark, MEASURES, bootstrap=plan.bootstrap, rng=plan.generator(), level=plan.level
-        )
-        found[name] = {measure: each.as_dict() for measure, each in measured.items()}
+
+        def measured(names: Sequence[str], of: np.ndarray = of_landmark) -> dict[str, Any]:
+            every = evaluate(y, of, names, bootstrap=plan.bootstrap, rng=plan.generator(), level=plan.level)
+            return {measure: each.as_dict() for measure, each in every.items()}
+
+        found[name] = each_or_its_error(measured, MEASURES)
     return found | {f"{a}-{b}": _differ(y, p[a], p[b], plan) for b, a in pairwise(p)}
 
 
@@ -108,7 +121,11 @@ def primary_comparison(
     name = f"{declared.model}-{declared.against}"
     if declared.arm:
         name = f"{name}@{declared.arm}"
-    return {
-        "declared": asdict(declared),
-        "result": by_landmark[declared.landmark][name][f"delta_{declared.metric}"],
-    }
+    landmark = declared.landmark
+    compared = by_landmark[landmark].get(name)
+    if compared is None:
+        reason = f"{name}: there are no predictions of both at {landmark}"
+    else:
+        reason = f"{name}: too few events or non-events at {landmark} to be judged"
+    result = (compared or {}).get(f"delta_{declared.metric}", {"error": reason})
+    return {"declared": asdict(declared), "result": result}

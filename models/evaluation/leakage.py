@@ -3,24 +3,24 @@
 from collections.abc import Mapping
 from typing import Any
 
-from features.errors import UserError
+from models.procedure.single_features import LOOK, LeakageAlarmError
 
-
-class LeakageAlarmError(UserError):
-    """A performance that is too good to be true."""
+SEPARATED = "separated"
+"""In the reason of an AUC that cannot be computed because it is 0 or 1."""
 
 
 def check_leakage(judged: Mapping[str, Mapping[str, Any]], limit: float, acknowledged: str) -> None:
-    """Raise if an AUC is above `limit`, unless the study file acknowledges it with a reason.
+    """Raise if an AUC is above `limit`, or 1 and so without interval, unless the study acknowledges it.
 
     Raises
     ------
     LeakageAlarmError
         Naming the models and what to do.
     """
-    suspects = [m for m, measures in judged.items() if measures.get("auc", {}).get("value", 0.0) > limit]
+    suspects = [model for model, measures in judged.items() if _too_good(measures.get("auc", {}), limit)]
     if suspects and not acknowledged:
-        raise LeakageAlarmError(
-            f"AUC above {limit} by {', '.join(suspects)}: look for a feature that knows the outcome. "
-            "If it is true, write why into leakage_acknowledged of configs/study.yaml"
-        )
+        raise LeakageAlarmError(f"AUC above {limit} by {', '.join(suspects)}: {LOOK}")
+
+
+def _too_good(auc: Mapping[str, Any], limit: float) -> bool:
+    return auc.get("value", 0.0) > limit or SEPARATED in auc.get("error", "")

@@ -122,11 +122,14 @@ def _by_branch(y: np.ndarray, p: np.ndarray, branch: np.ndarray, plan: Validatio
     enough = np.isin(branch, counts.index[counts >= plan.min_events])
     if not enough.any():
         return {}
-    table = observed_minus_expected(
-        y[enough], p[:, enough], branch[enough],
-        bootstrap=plan.bootstrap, rng=plan.generator(),
-        level=plan.level,
-    )  # fmt: skip
+    try:
+        table = observed_minus_expected(
+            y[enough], p[:, enough], branch[enough],
+            bootstrap=plan.bootstrap, rng=plan.generator(),
+            level=plan.level,
+        )  # fmt: skip
+    except MeasureError as error:
+        return {"observed_minus_expected": {"error": str(error)}}
     return {
         f"observed_minus_expected@{row['group']}": {
             name: float(row[name]) for name in ("value", "low", "high", "n", "events", "expected")

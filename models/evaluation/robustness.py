@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from models.configuration.plan import ValidationPlan
+from models.evaluation.performance import each_or_its_error
 from models.evaluation.subgroups import as_document, pooled_document
-from models.measures.common import MeasureError
+from models.measures.common import MAX_SHARE_FAILED, MeasureError
 from models.measures.definitions import point_value
 from models.measures.evaluate import evaluate
 from models.measures.heterogeneity import by_group, pool
-from models.measures.optimism import optimism
+from models.measures.optimism import Corrected, optimism
 from models.measures.stability import (
     classification_instability,
     mean_absolute_prediction_error,
@@ -35,7 +36,10 @@ def _measure(name: str, y: np.ndarray, p: np.ndarray) -> float:
 
 
 def corrected_performance(apparent: pd.DataFrame, bootstrap: pd.DataFrame, level: float) -> dict[str, Any]:
-    """Return optimism-corrected measures; the intervals are approximate (`measures.optimism`)."""
+    """Return optimism-corrected measures, or why not; the intervals are approximate (`measures.optimism`).
+
+    Samples from which no model could be learned (p NaN) count as failed.
+    """
     order = apparent.sort_values("usubjid")
     y, p = order["y"].to_numpy(dtype=float), order["p"].to_numpy()
     samples = []
@@ -43,18 +47,30 @@ def corrected_performance(apparent: pd.DataFrame, bootstrap: pd.DataFrame, level
         aligned = sample.sort_values("usubjid")
         drawn = np.repeat(np.arange(len(y)), aligned["drawn"].to_numpy())
         samples.append((drawn, aligned["p"].to_numpy()))
+    known = [(drawn, predicted) for drawn, predicted in samples if not np.isnan(predicted).any()]
     measures: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
         name: partial(_measure, of) for name, of in CORRECTED.items()
     }
+
+    def corrected(names: Sequence[str]) -> dict[str, Any]:
+        if len(samples) - len(known) > MAX_SHARE_FAILED * len(samples):
+            raise MeasureError(
+                f"no model could be learned from {len(samples) - len(known)} of {len(samples)} samples"
+            )
+        of = optimism(y, p, known, {name: measures[name] for name in names}, level=level)
+        return {name: _as_document(each, len(samples)) for name, each in of.items()}
+
+    return each_or_its_error(corrected, list(measures))
+
+
+def _as_document(each: Corrected, samples: int) -> dict[str, float]:
     found = {
-        name: {
             "value": each.corrected, "approximate_low": each.approximate_low,
             "approximate_high": each.approximate_high, "apparent": each.apparent, "optimism": each.optimism,
             "left_out": each.left_out, "monte_carlo_error": each.optimism_error, "samples": each.samples,
-        }
-        for name, each in optimism(y, p, samples, measures, level=level).items()
     }  # fmt: skip
-    return {name: {key: v for key, v in each.items() if np.isfinite(v)} for name, each in found.items()}
+    failed = {"failed": samples - each.samples} if each.samples < samples else {}
+    return {key: value for key, value in found.items() if np.isfinite(value)} | failed
 
 
 def instability(
@@ -63,6 +79,10 @@ def instability(
     """Return how far the bootstrap models lie apart for the same patients, and points to draw."""
     original = apparent.sort_values("usubjid")["p"].to_numpy()
     replicates = bootstrap.pivot_table(index="repeat", columns="usubjid", values="p").to_numpy()
+    if len(replicates) == 0:
+        return {
+            "mean_absolute_prediction_error": {"error": "no model could be learned from a bootstrap sample"}
+        }, pd.DataFrame(columns=["original", "prediction"])
     found: dict[str, Any] = {
         "mean_absolute_prediction_error": {"value": mean_absolute_prediction_error(original, replicates)}
     }
@@ -80,20 +100,27 @@ def temporal_validation(rows: pd.DataFrame, plan: ValidationPlan) -> dict[str, A
     counts: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
     if not plan.judges(y):
         return counts
-    try:
+    if np.isnan(p).any():
+        reason = "no model could be learned from the earlier patients"
+        return counts | {name: {"error": reason} for name in TEMPORAL}
+
+    def measured(names: Sequence[str]) -> dict[str, Any]:
         found = evaluate(
-            y, p, TEMPORAL,
+            y, p, names,
             bootstrap=plan.bootstrap, rng=plan.generator(),
             level=plan.level, loess_bootstrap=plan.loess_bootstrap,
         )  # fmt: skip
-    except MeasureError as error:
-        return counts | {"error": str(error)}
-    return counts | {name: measure.as_dict() for name, measure in found.items()}
+        return {name: measure.as_dict() for name, measure in found.items()}
+
+    return counts | each_or_its_error(measured, TEMPORAL)
 
 
 def left_out_centres(rows: pd.DataFrame, centre: pd.Series, plan: ValidationPlan) -> dict[str, Any]:
     """Return each centre's measures by the model that did not see it, and what to expect in a new centre."""
+    rows = rows[rows["p"].notna()]
     groups = rows["usubjid"].map(centre).to_numpy(dtype=object).astype(str)
+    if len(rows) == 0:
+        return {}
     judged = by_group(rows["y"], rows["p"], groups, level=plan.level, fewest=plan.min_events)
     pooled = pool(judged, level=plan.level)
     return {"pooled": pooled_document(pooled), "centres": as_document(judged)}

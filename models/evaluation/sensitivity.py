@@ -18,13 +18,14 @@ from features.study import Study
 from models.configuration.plan import ValidationPlan
 from models.configuration.settings import ModelSettings, ProcedureSettings
 from models.evaluation.subgroups import evaluable_domains
-from models.measures.common import Measure, draw_patients, percentile_interval
+from models.measures.common import MeasureError, draw_patients, percentile_interval, share_failed_within
 from models.measures.definitions import definition
 from models.measures.evaluate import by_repeat
 from models.measures.heterogeneity import logit_auc
 from models.policy import StrategyModel
 from models.procedure.backends import workers
 from models.procedure.comparators import Rules
+from models.procedure.errors import NotLearnableError
 from models.procedure.imputation import ImputedModel, rubin
 from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.resampling import (
@@ -86,28 +87,46 @@ def scenario(
 ) -> dict[str, Any]:
     """Return n, events, AUC of model and rules, and the difference in log loss, in the arm declared primary.
 
-    Intervals by percentile bootstrap over patients; `weights` (n,) weight patients in all figures.
+    Intervals by percentile bootstrap over patients; `weights` (n,) weight patients in all figures. What
+    cannot be computed has ``error`` with the reason.
     """
     inside = np.ones(len(y), dtype=bool) if analysis.arm is None else (rows["arm"] == analysis.arm).to_numpy()
     plan, y = analysis.plan, y[inside]
-    found: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
+    found = _counts(y)
     if not plan.judges(y):
-        return found
+        return found | _without_difference(_too_few(plan))
     given = np.ones(len(y)) if weights is None else weights[inside]
     rng = plan.generator()
     counts = draw_patients(len(y), plan.bootstrap, rng) * given
     of = {name: each[:, inside] for name, each in p.items()}
 
-    def measured(kernel: Any) -> Measure:
+    def measured(name: str, kernel: Any) -> dict[str, Any]:
         value, drawn = float(kernel(given[None])[0]), kernel(counts)
-        return percentile_interval(value, drawn[np.isfinite(drawn)], plan.level)
+        drawn = np.where(np.isfinite(drawn), drawn, np.nan)
+        try:
+            share_failed_within(drawn, name)
+        except MeasureError as error:
+            return {"error": str(error)}
+        return percentile_interval(value, drawn, plan.level).as_dict()
 
     auc = definition("auc_bootstrap").kernel
     loss = definition("log_loss").kernel
     for name in MODELS:
-        found[f"auc_{name}"] = measured(lambda w, each=of[name]: auc(y, each, w)).as_dict()
-    difference = measured(lambda w: loss(y, of["chosen"], w) - loss(y, of["rules"], w))
-    return found | {"delta_log_loss": difference.as_dict()}
+        found[f"auc_{name}"] = measured(f"auc_{name}", lambda w, each=of[name]: auc(y, each, w))
+    difference = measured("delta_log_loss", lambda w: loss(y, of["chosen"], w) - loss(y, of["rules"], w))
+    return found | {"delta_log_loss": difference}
+
+
+def _counts(y: np.ndarray) -> dict[str, Any]:
+    return {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
+
+
+def _without_difference(reason: str) -> dict[str, Any]:
+    return {"delta_log_loss": {"error": reason}}
+
+
+def _too_few(plan: ValidationPlan) -> str:
+    return f"fewer than {plan.min_events} events or non-events"
 
 
 def outcome_definitions(
@@ -131,8 +150,14 @@ def refit(analysis: Analysis, rows: pd.DataFrame, outcome: pd.Series) -> Refit:
 
 
 def refitted(analysis: Analysis, rows: pd.DataFrame, outcome: pd.Series) -> dict[str, Any]:
-    """Return the comparison cross-validated again on the patients whose outcome is known."""
-    return scenario(analysis, *refit(analysis, rows, outcome))
+    """Return the comparison cross-validated again on the patients whose outcome is known, or why not."""
+    y = outcome.dropna().to_numpy(dtype=float)
+    if not analysis.plan.judges(y):
+        return _counts(y) | _without_difference(_too_few(analysis.plan))
+    try:
+        return scenario(analysis, *refit(analysis, rows, outcome))
+    except NotLearnableError as error:
+        return _counts(y) | _without_difference(str(error))
 
 
 def observation_weights(analysis: Analysis, outcome: pd.Series) -> np.ndarray:
@@ -166,6 +191,9 @@ def multiple_imputation(analysis: Analysis, outcome: pd.Series, count: int) -> d
     known = outcome.notna().to_numpy()
     rows, y = analysis.rows.loc[known].reset_index(drop=True), outcome[known].to_numpy(dtype=float)
     inside = np.ones(len(y), dtype=bool) if analysis.arm is None else (rows["arm"] == analysis.arm).to_numpy()
+    counts = _counts(y[inside])
+    if not analysis.plan.judges(y[inside]):
+        return counts | _without_difference(_too_few(analysis.plan))
     folds = analysis.plan.inner_folds
     aucs, losses = [], []
     for number in range(count):
@@ -175,7 +203,10 @@ def multiple_imputation(analysis: Analysis, outcome: pd.Series, count: int) -> d
             return [model, Rules(analysis.plan.branch_shrinkage)]
 
         p = {name: each[0, inside] for name, each in analysis.predicted(rows, y, procedures).items()}
-        aucs.append(logit_auc(y[inside], p["chosen"]))
+        try:
+            aucs.append(logit_auc(y[inside], p["chosen"]))
+        except MeasureError as error:
+            return counts | _without_difference(f"imputation {number + 1}: {error}")
         margin = {name: np.log(each / (1 - each)) for name, each in p.items()}
         paired = patient_loss(margin["chosen"], y[inside]) - patient_loss(margin["rules"], y[inside])
         losses.append((paired.mean(), paired.var(ddof=1) / len(paired)))
@@ -184,7 +215,6 @@ def multiple_imputation(analysis: Analysis, outcome: pd.Series, count: int) -> d
     auc = {name: float(expit(value)) for name, value in rubin(logit, se**2, level).as_dict().items()}
     difference, variance = np.array(losses).T
     loss = rubin(difference, variance, level)
-    counts = {"n": {"value": int(inside.sum())}, "events": {"value": int(y[inside].sum())}}
     return counts | {"auc_chosen": auc, "delta_log_loss": loss.as_dict(), "imputations": {"value": count}}
 
 
@@ -261,6 +291,9 @@ def sensitivity_runs(
     rows, by_patient = analysis.rows, cohort.set_index("usubjid")
     outcome = rows["usubjid"].map(by_patient["outcome"].where(by_patient["outcome_status"] != "not_due"))
     due = rows["usubjid"].map(by_patient["outcome_status"] != "not_due").to_numpy(dtype=bool)
+    if predictions.empty:
+        known = outcome.dropna().to_numpy(dtype=float)
+        return {"as in the run": _counts(known) | _without_difference(_too_few(analysis.plan))}
     ids, y, p = by_repeat(predictions, MODELS)
     at = rows.set_index("usubjid").loc[ids].reset_index()
     found = {"as in the run": scenario(analysis, at, y, p)}

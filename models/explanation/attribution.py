@@ -21,6 +21,7 @@ from models.serving.serving import spline_basis
 CENTILES = {3: (0.10, 0.50, 0.90), 4: (0.05, 0.35, 0.65, 0.95), 5: (0.05, 0.275, 0.5, 0.725, 0.95)}
 DISAGREES, AGREES, OPEN, UNUSED = "disagrees", "as expected", "not distinguishable from none", "not used"
 UNCERTAIN = "uncertain"
+GROUP_COLUMNS = ["group", "features", "mean_abs", "mean_low", "mean_high", "share", "low", "high"]
 
 
 def resample_weights(
@@ -119,6 +120,8 @@ def group_importance(
 
     Columns: group, features (how many), mean_abs, mean_low, mean_high, share, low, high.
     """
+    if not groups:
+        return pd.DataFrame(columns=GROUP_COLUMNS)
     sums = group_sums(explained, groups).abs()
     means = weighted_means(weights, sums.to_numpy())
     shares = means / np.where(means.sum(axis=1, keepdims=True) > 0, means.sum(axis=1, keepdims=True), 1.0)

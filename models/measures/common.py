@@ -19,15 +19,19 @@ class MeasureError(UserError):
 
 @dataclass(frozen=True)
 class Measure:
-    """A point value and its interval; ``low`` and ``high`` are None where a measure has no interval."""
+    """A point value and its interval; ``low`` and ``high`` are None where a measure has no interval.
+
+    `failed` is the number of bootstrap samples in which the measure could not be computed.
+    """
 
     value: float
     low: float | None
     high: float | None
+    failed: int = 0
 
     def as_dict(self) -> dict[str, float]:
-        """Return value, low and high; a measure without interval has the value only."""
-        interval = {"low": self.low, "high": self.high}
+        """Return value, low and high, as far as there are any, and how many samples failed, if any did."""
+        interval = {"low": self.low, "high": self.high, "failed": self.failed or None}
         return {"value": self.value, **{name: x for name, x in interval.items() if x is not None}}
 
 
@@ -108,7 +112,13 @@ def blocks(samples: int, patients: int, elements: int = 2**18) -> Sequence[slice
     return [slice(start, min(start + size, samples)) for start in range(0, samples, size)]
 
 
-def share_failed_within(replicates: FloatArray, measure: str, allowed: float = 0.01) -> FloatArray:
+MAX_SHARE_FAILED = 0.2
+"""Of the bootstrap samples: an interval from the others would be of other trials than this one."""
+
+
+def share_failed_within(
+    replicates: FloatArray, measure: str, allowed: float = MAX_SHARE_FAILED
+) -> FloatArray:
     """Return the bootstrap replicates that could be computed.
 
     Parameters
@@ -135,17 +145,23 @@ def share_failed_within(replicates: FloatArray, measure: str, allowed: float = 0
 
 
 def percentile_interval(value: float, replicates: FloatArray, level: float) -> Measure:
-    """Return the value with the percentile bootstrap interval at ``level`` (Efron 1979)."""
-    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
-    return Measure(value, float(low), float(high))
+    """Return the value with the percentile bootstrap interval at ``level`` (Efron 1979).
+
+    Replicates that are NaN could not be computed; they are counted.
+    """
+    kept = replicates[~np.isnan(replicates)]
+    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
+    return Measure(value, float(low), float(high), replicates.size - kept.size)
 
 
 def basic_interval(value: float, replicates: FloatArray, level: float, floor: float | None = None) -> Measure:
     """Return the value with the basic bootstrap interval ``2 value - quantiles`` (Davison and Hinkley 1997).
 
-    ``floor`` is the smallest value the measure can take; both ends are cut there.
+    ``floor`` is the smallest value the measure can take; both ends are cut there. Replicates that are NaN
+    could not be computed; they are counted.
     """
-    upper, lower = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
+    kept = replicates[~np.isnan(replicates)]
+    upper, lower = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
     ends = [2 * value - float(lower), 2 * value - float(upper)]
     low, high = ends if floor is None else [max(floor, end) for end in ends]
-    return Measure(value, low, high)
+    return Measure(value, low, high, replicates.size - kept.size)

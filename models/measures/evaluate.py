@@ -166,7 +166,7 @@ def evaluate(
     Raises
     ------
     MeasureError
-        If a measure is unknown or cannot be computed, or fails in more than 1 % of the bootstrap samples.
+        If a measure is unknown or cannot be computed, or fails in more than 20 % of the bootstrap samples.
     """
     outcome = as_outcome(y)
     predictions = as_repeats(p, outcome.size)
@@ -235,7 +235,8 @@ def compare(
             result[key] = auc_difference(outcome, a, b, level)[0]
             continue
         difference = values_a[name] - values_b[name]
-        drawn = share_failed_within(drawn_a[name] - drawn_b[name], key)
+        drawn = drawn_a[name] - drawn_b[name]
+        share_failed_within(drawn, key)
         interval = basic_interval if name in LOESS_MEASURES else percentile_interval
         result[key] = interval(difference, drawn, level)
     return result
@@ -271,7 +272,9 @@ def _replicates(
 
 
 def _kept(drawn: Mapping[str, FloatArray], name: str) -> FloatArray:
-    return share_failed_within(drawn[name], name)
+    """Return the replicates of a measure, NaN where it failed, if few enough did."""
+    share_failed_within(drawn[name], name)
+    return drawn[name]
 
 
 def observed_minus_expected(
@@ -303,7 +306,7 @@ def observed_minus_expected(
     ------
     MeasureError
         If no groups are given and there are 10 or more distinct predictions, or a group is so small that it
-        is absent from more than 1 % of the bootstrap samples.
+        is absent from more than 20 % of the bootstrap samples.
     """
     outcome = as_outcome(y)
     predictions = as_repeats(p, outcome.size)
@@ -316,8 +319,8 @@ def observed_minus_expected(
     drawn = np.divide(drawn_excess, drawn_size, out=np.full_like(drawn_excess, np.nan), where=drawn_size > 0)
     rows = []
     for g, label in enumerate(labels):
-        kept = share_failed_within(drawn[:, g], f"observed_minus_expected: group {label}")
-        measure = percentile_interval(float(excess[g] / size[g]), kept, level)
+        share_failed_within(drawn[:, g], f"observed_minus_expected: group {label}")
+        measure = percentile_interval(float(excess[g] / size[g]), drawn[:, g], level)
         chosen = member == g
         events, mean_p = int(outcome[chosen].sum()), float(expected[chosen].mean())
         rows.append((label, int(size[g]), events, mean_p, measure.value, measure.low, measure.high))

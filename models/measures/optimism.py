@@ -84,7 +84,7 @@ def optimism(
     ------
     MeasureError
         If there are fewer than two samples, or a measure has no value for the apparent predictions or in more
-        than 1 % of the samples.
+        than 20 % of the samples.
     """
     if len(samples) < 2:
         raise MeasureError(f"samples: optimism needs at least 2 bootstrap samples, got {len(samples)}")

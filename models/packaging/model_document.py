@@ -39,17 +39,25 @@ def serving_part(
         },
         "interval": {"method": "inductive Venn-Abers on inner out-of-fold predictions"}
         | venn_abers(fitted.tuned_[fitted.chosen_].score, y),
-        "support": support(
-            fitted.models_[fitted.chosen_],
-            rows,
-            y,
-            settings.serving,
-            min_level_patients=settings.encoding.min_level_patients,
-            folds=fitted.inner_folds,
-            seed=fitted.seed,
-        ),
+        **_support(fitted, rows, y, settings),
         "rules": branches,
     }
+
+
+def _support(
+    fitted: ResponseModel, rows: pd.DataFrame, y: np.ndarray, settings: ModelSettings
+) -> dict[str, Any]:
+    """Return what training patients look like; nothing where no column tells them apart."""
+    model = fitted.models_[fitted.chosen_]
+    if not model.document["encoding"]["columns"]:
+        return {}
+    of = support(
+        model, rows, y, settings.serving,
+        min_level_patients=settings.encoding.min_level_patients,
+        folds=fitted.inner_folds,
+        seed=fitted.seed,
+    )  # fmt: skip
+    return {"support": of}
 
 
 def model_document(
@@ -73,6 +81,7 @@ def model_document(
         "training": {"patients": len(y), "events": int(y.sum()), "by_arm": _by_arm(rows, y)},
         "requirements": [f"{name}=={version(name)}" for name in packages],
         **fitted.documents_[fitted.chosen_],
+        **({"passed_over": fitted.passed_over_} if fitted.passed_over_ else {}),
         "serving": serving_document,
     }
 

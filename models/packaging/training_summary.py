@@ -46,6 +46,13 @@ def venn_abers(score: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> St
     >>> venn_abers(np.array([0.0, 1.0]), np.array([0.0, 1.0]))["upper"]
     [0.5, 1.0, 1.0]
     """
+    if np.ptp(score) == 0:
+        # One score for all: the new patient joins the one group that there is.
+        return {
+            "scores": [],
+            "lower": [float(y.sum() / (len(y) + 1))],
+            "upper": [float((y.sum() + 1) / (len(y) + 1))],
+        }
     order = np.argsort(score, kind="stable")
     score, y = score[order], y[order]
     found: dict[int, tuple[float, float]] = {}

@@ -9,15 +9,22 @@ def analysis_rows(
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the at-risk patients with an outcome, sorted by id, and the outcome (n,).
 
-    Beside the features stand the columns of `rules`, rules/<landmark>.parquet: branch and inputs. Only the
-    comparators need them.
+    Beside the features stand the arm, where it is none of them, and the columns of `rules`,
+    rules/<landmark>.parquet: branch and inputs. Only the comparators need them.
     """
     with_outcome = cohort.loc[cohort["outcome"].notna(), ["usubjid", "outcome"]]
-    rows = features.merge(with_outcome, on="usubjid")
+    rows = with_arm(features, cohort).merge(with_outcome, on="usubjid")
     if rules is not None:
         rows = rows.merge(rules, on="usubjid")
     rows = rows.sort_values("usubjid", ignore_index=True)
     return rows.drop(columns="outcome"), rows["outcome"].to_numpy(dtype=float)
+
+
+def with_arm(features: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:
+    """Return the features with the arm, which is none of them where no clinical domain is used."""
+    if "arm" in features:
+        return features
+    return features.merge(cohort[["usubjid", "arm"]], on="usubjid", how="left")
 
 
 def resampling_rows(
@@ -31,5 +38,5 @@ def resampling_rows(
 def randomised_rows(features: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     """Return all randomised patients whose outcome is due, sorted by id, and the outcome, NaN if missing."""
     due = cohort.loc[cohort["outcome_status"] != "not_due", ["usubjid", "outcome"]]
-    rows = features.merge(due, on="usubjid").sort_values("usubjid", ignore_index=True)
+    rows = with_arm(features, cohort).merge(due, on="usubjid").sort_values("usubjid", ignore_index=True)
     return rows.drop(columns="outcome"), rows["outcome"]

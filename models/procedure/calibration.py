@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import expit
 
-from features.errors import UserError
+from models.procedure.errors import NotLearnableError
 
 
 def recalibrate(margin: np.ndarray, y: np.ndarray, *, tolerance: float = 1e-10) -> tuple[float, float]:
@@ -22,14 +22,18 @@ def recalibrate(margin: np.ndarray, y: np.ndarray, *, tolerance: float = 1e-10) 
 
     Raises
     ------
-    UserError
+    NotLearnableError
         If the outcome has one class, the margin is constant, or the likelihood has no maximum (the classes
         are separated).
     """
     if len(np.unique(y)) < 2:
-        raise UserError("recalibration needs both outcomes; all patients have the same one")
+        raise NotLearnableError("recalibration needs both outcomes; all patients have the same one")
     if np.ptp(margin) == 0:
-        raise UserError("recalibration needs a margin that varies; it is the same for all patients")
+        raise NotLearnableError("recalibration needs a margin that varies; it is the same for all patients")
+    event, other = margin[y == 1], margin[y == 0]
+    # Else Newton's steps may end for want of digits, at a slope that means nothing (Silvapulle 1981).
+    if event.min() >= other.max() or other.min() >= event.max():
+        raise NotLearnableError("recalibration has no maximum: the margin separates the outcomes")
     centre, spread = float(margin.mean()), float(margin.std())
     design = np.column_stack([np.ones_like(margin), (margin - centre) / spread])
     beta = np.zeros(2)
@@ -47,7 +51,7 @@ def recalibrate(margin: np.ndarray, y: np.ndarray, *, tolerance: float = 1e-10) 
         if np.abs(step).max() < tolerance:
             slope = float(beta[1] / spread)
             return float(beta[0] - slope * centre), slope
-    raise UserError("recalibration did not converge: the margin separates the outcomes")
+    raise NotLearnableError("recalibration did not converge: the margin separates the outcomes")
 
 
 def _log_likelihood(design: np.ndarray, y: np.ndarray, beta: np.ndarray) -> float:

@@ -13,12 +13,16 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+from scipy.special import logit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from models.configuration.settings import BoostingCandidate, Candidate, LogisticCandidate
+from models.procedure.errors import NotLearnableError
 from models.serving.serving import PcrModel
 
+# LightGBM's own default of min_data_in_leaf.
+LEAST_IN_LEAF = 20
 # Harrell, Regression Modeling Strategies, 2nd ed., table 2.3.
 KNOT_CENTILES = {3: (10, 50, 90), 4: (5, 35, 65, 95), 5: (5, 27.5, 50, 72.5, 95)}
 
@@ -46,11 +50,38 @@ class Fit:
 def fit_candidate(
     design: Design, candidate: Candidate, seed: int, points: Sequence[str] | None = None
 ) -> Iterator[Fit]:
-    """Yield a fit for every point of the candidate's grid (or for the named `points` only), in grid order."""
+    """Yield a fit for every point of the candidate's grid (or for the named `points` only), in grid order.
+
+    A point whose fit does not converge is left out.
+
+    Raises
+    ------
+    NotLearnableError
+        If no column varies, or there are too few patients for a tree to split.
+    """
+    if not design.encoding["columns"]:
+        raise NotLearnableError(
+            f"no feature varies among the {len(design.y)} training patients: nothing to learn from"
+        )
     if isinstance(candidate, LogisticCandidate):
         yield from _fit_logistic(design, candidate, points)
     else:
         yield from _fit_lightgbm(design, candidate, seed, points)
+
+
+def grid_points(candidate: Candidate) -> list[str]:
+    """Return the names of the points of a candidate's grid, in the order in which they are fitted."""
+    if isinstance(candidate, LogisticCandidate):
+        return [f"C={penalty}" for penalty in candidate.penalties]
+    return [f"{label},rounds={n}" for label, _ in _boosting_grid(candidate) for n in candidate.rounds]
+
+
+def intercept_only(y: np.ndarray) -> Fit:
+    """Return the forecast that stands where nothing can be learned: the prevalence, for every patient."""
+    intercept = float(logit(y.mean()))
+    nothing: list[float] = []
+    linear = {"terms": [], "mean": nothing, "scale": nothing, "intercept": intercept, "coefficients": nothing}
+    return Fit("prevalence", {"linear": linear}, None, np.full(len(y), intercept))
 
 
 def linear_terms(
@@ -94,11 +125,24 @@ def _fit_logistic(
         if points is not None and point not in points:
             continue
         model.set_params(C=penalty)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ConvergenceWarning)
-            model.fit(train, design.y)
+        if not _converges(model, train, design.y):
+            continue
         fitted = {"intercept": float(model.intercept_[0]), "coefficients": model.coef_[0].tolist()}
         yield Fit(point, {"linear": linear | fitted}, None, model.intercept_[0] + test @ model.coef_[0])
+
+
+def _converges(model: LogisticRegression, train: np.ndarray, y: np.ndarray) -> bool:
+    """Fit from where the last penalty ended, else from zero; say whether either converged."""
+    for warm in (True, False):
+        model.set_params(warm_start=warm)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ConvergenceWarning)
+            try:
+                model.fit(train, y)
+            except ConvergenceWarning:
+                continue
+        return True
+    return False
 
 
 def _matrix(design: Design, linear: Mapping[str, Any], columns: np.ndarray) -> np.ndarray:
@@ -132,11 +176,14 @@ def _fit_lightgbm(
         "seed": seed,
         **candidate.fixed,
     }
+    least = 2 * int(candidate.fixed.get("min_data_in_leaf", LEAST_IN_LEAF))
+    if len(design.y) < least:
+        raise NotLearnableError(
+            f"boosting needs at least {least} training patients to split once (twice min_data_in_leaf), "
+            f"and has {len(design.y)}"
+        )
     data = lightgbm.Dataset(design.train, label=design.y, params=fixed, free_raw_data=False)
-    names = list(candidate.grid)
-    for values in itertools.product(*candidate.grid.values()):
-        grid = dict(zip(names, values, strict=True))
-        label = ",".join(f"{name}={value}" for name, value in grid.items())
+    for label, grid in _boosting_grid(candidate):
         wanted = {f"{label},rounds={n}": n for n in candidate.rounds}
         if points is not None:
             wanted = {point: n for point, n in wanted.items() if point in points}
@@ -151,6 +198,12 @@ def _fit_lightgbm(
             # The text is needed for the chosen point only, which is asked for by name.
             text = booster.model_to_string(num_iteration=rounds) if points is not None else None
             yield Fit(point, document, text, margin)
+
+
+def _boosting_grid(candidate: BoostingCandidate) -> Iterator[tuple[str, dict[str, int | float]]]:
+    for values in itertools.product(*candidate.grid.values()):
+        grid = dict(zip(candidate.grid, values, strict=True))
+        yield ",".join(f"{name}={value}" for name, value in grid.items()), grid
 
 
 def staged_margins(booster: lightgbm.Booster, columns: np.ndarray, rounds: Sequence[int]) -> np.ndarray:

@@ -1,9 +1,10 @@
 """What the models must beat, as procedures on the same folds: the rules and two simpler forecasts.
 
 - ``rules``: pCR frequency of the protocol branch known by the landmark, within arm.
-- ``prevalence``: pCR frequency by arm and hormone receptor status.
+- ``prevalence``: pCR frequency by arm and hormone receptor status, where these are known.
 - ``rule_inputs``: a ridge logistic model on the inputs of the rules known by the landmark, arm and hormone
-  receptor status. It uses what the rules use, without their cuts.
+  receptor status. It uses what the rules use, without their cuts; where none of these varies, it is the
+  prevalence.
 
 Columns of their own stand beside the features in the analysis rows; no candidate model sees them.
 """
@@ -16,12 +17,19 @@ import pandas as pd
 
 from models.configuration.plan import ValidationPlan
 from models.configuration.settings import ModelSettings, ProcedureSettings
+from models.procedure.errors import NotLearnableError
 from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.response_model import ResponseModel
 from models.rules.branch_frequency import BranchFrequency, Prevalence
 from models.rules.table import BRANCH
 
 SHARED = ("arm", "hr")
+
+
+def require_both_outcomes(y: np.ndarray) -> None:
+    """Raise NotLearnableError if all training patients have the same outcome."""
+    if len(np.unique(y)) < 2:
+        raise NotLearnableError(f"all {len(y)} training patients have the same outcome")
 
 
 class Rules:
@@ -33,6 +41,7 @@ class Rules:
     def fit(self, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Learn branch frequencies from the training part; nothing is tuned, so `groups` do not matter."""
         del groups
+        require_both_outcomes(y)
         self.frequency.fit(X, y)
         return self
 
@@ -42,14 +51,15 @@ class Rules:
 
 
 class ArmAndReceptor:
-    """pCR frequency by arm and hormone receptor status in the training part."""
+    """pCR frequency by arm and, where it is a feature, hormone receptor status in the training part."""
 
-    def __init__(self, shrinkage: float) -> None:
-        self.frequency = Prevalence(shrinkage=shrinkage)
+    def __init__(self, shrinkage: float, *, receptor: bool = True) -> None:
+        self.frequency = Prevalence(shrinkage=shrinkage, hr="hr" if receptor else None)
 
     def fit(self, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray | None = None) -> Self:
         """Learn frequencies from the training part; nothing is tuned, so `groups` do not matter."""
         del groups
+        require_both_outcomes(y)
         self.frequency.fit(X, y)
         return self
 
@@ -97,7 +107,7 @@ def comparators(
     plan: ValidationPlan,
     seed: int,
 ) -> list[Rules | ArmAndReceptor | RuleInputs]:
-    """Return the comparators that a landmark's data allow: simpler ones need the hormone receptor status.
+    """Return the comparators: the rules, and two that use what there is of arm and hormone receptor status.
 
     Parameters
     ----------
@@ -108,11 +118,12 @@ def comparators(
     seed : int
         Seed of the inner folds.
     """
-    found: list[Rules | ArmAndReceptor | RuleInputs] = [Rules(plan.branch_shrinkage)]
-    if set(SHARED) <= {feature.name for feature in features}:
-        found.append(ArmAndReceptor(plan.branch_shrinkage))
-        found.append(RuleInputs(rule_inputs, settings.rule_inputs, plan.inner_folds, seed))
-    return found
+    receptor = "hr" in {feature.name for feature in features}
+    return [
+        Rules(plan.branch_shrinkage),
+        ArmAndReceptor(plan.branch_shrinkage, receptor=receptor),
+        RuleInputs(rule_inputs, settings.rule_inputs, plan.inner_folds, seed),
+    ]
 
 
 def rule_input_features(

@@ -11,7 +11,6 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from features.errors import UserError
 from models.configuration.settings import EncodingSettings
 from models.procedure.landmark_features import LandmarkFeature, as_documents
 from models.serving.serving import PcrModel
@@ -77,10 +76,7 @@ def encoding_of(inputs: NumericRows, settings: EncodingSettings) -> dict[str, An
         ``columns`` and, per column, ``mean``, ``scale``, ``low``, ``high`` of the observed values, and
         ``imputation``, shape (columns, columns): see `imputation_weights`.
 
-    Raises
-    ------
-    UserError
-        If no column varies.
+    Where no column varies, there is none.
     """
     columns = _used_columns(inputs, settings)
     encoded = inputs.encoded(columns)
@@ -88,10 +84,6 @@ def encoding_of(inputs: NumericRows, settings: EncodingSettings) -> dict[str, An
     low = np.where(missing, np.inf, encoded).min(axis=0, initial=np.inf)
     high = np.where(missing, -np.inf, encoded).max(axis=0, initial=-np.inf)
     varies = low < high
-    if not varies.any():
-        raise UserError(
-            f"no feature varies among the {len(encoded)} training patients: nothing to learn from"
-        )
     encoded = encoded[:, varies]
     mean = np.nanmean(encoded, axis=0)
     scale = np.nanstd(encoded, axis=0)

@@ -66,6 +66,8 @@ class ImputedModel(ResponseModel):
 
 def residuals(encoded: FloatArray, coder: PcrModel) -> list[FloatArray]:
     """Return for each column the observed values minus what would be imputed for them, of varying length."""
+    if encoded.shape[1] == 0:
+        return []
     # A column's regression is on all others, so that what is known of it need not be hidden first.
     differences = (encoded - coder.imputed(encoded)).T
     return [column[~np.isnan(column)] for column in differences]

@@ -7,7 +7,7 @@ workers, or how often a run was interrupted.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -17,6 +17,7 @@ import pandas as pd
 from features.errors import PipelineFault, UserError
 from models.configuration.plan import ValidationPlan
 from models.procedure.backends import Backend, completed
+from models.procedure.errors import NotLearnableError
 from models.procedure.folds import stratified_folds
 
 Task = TypeVar("Task")
@@ -103,13 +104,16 @@ class FoldResult:
     """Predictions of a split's test part by model, and what was fitted for it.
 
     `fits` holds fitted models as plain data (see `Documented`). `fitted` holds the procedures themselves
-    where the split was fitted by a thread of this process and not stored; else it is empty.
+    where the split was fitted by a thread of this process and not stored; else it is empty. `passed_over`:
+    candidates that could not be learned, with the reason; `failed`: why procedures have no predictions.
     """
 
     split: Split
     predictions: dict[str, np.ndarray]
     fitted: tuple[Procedure, ...] = ()
     fits: dict[str, dict[str, Any]] = field(default_factory=dict)
+    passed_over: dict[str, str] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
 
 
 def stratified_splits(strata: np.ndarray, *, folds: int, repeats: int, seed: int) -> list[Split]:
@@ -295,14 +299,22 @@ def fit_split(work: _SplitTask, split: Split) -> TaskResult:
     fitted: list[Procedure] = []
     predictions: dict[str, np.ndarray] = {}
     fits: dict[str, dict[str, Any]] = {}
+    passed_over: dict[str, str] = {}
+    failed: list[str] = []
     copies = len(np.unique(split.train)) < len(split.train)
     known = {"groups": split.train} if copies else {}
     for procedure in work.procedures(split.seed):
-        procedure.fit(work.X.iloc[split.train], work.y[split.train], **known)
+        try:
+            procedure.fit(work.X.iloc[split.train], work.y[split.train], **known)
+        except NotLearnableError as error:
+            failed.append(str(error))
+            continue
+        passed_over |= getattr(procedure, "passed_over_", {})
         predictions |= procedure.predictions(work.X.iloc[split.test])
         fits |= procedure.fits() if isinstance(procedure, Documented) else {}
         fitted.append(procedure)
-    return TaskResult({"fits": fits}, predictions, tuple(fitted))
+    document = {"fits": fits, "passed_over": passed_over, "failed": failed}
+    return TaskResult(document, predictions, tuple(fitted))
 
 
 def cross_validate(
@@ -315,6 +327,7 @@ def cross_validate(
     backend: str = "threading",
     address: str | None = None,
     store: Store | None = None,
+    may_fail: bool = False,
 ) -> Iterator[FoldResult]:
     """Fit and predict every split, yielding the results in the order of `splits` as they are ready.
 
@@ -330,6 +343,13 @@ def cross_validate(
         See `Backend`; they decide the time, not the numbers.
     store : Store, optional
         See `run_tasks`; keys are `Split.key`, so that a store must be for these procedures and data only.
+    may_fail : bool
+        Whether a procedure that cannot be learned in a training part is left out of its result.
+
+    Raises
+    ------
+    NotLearnableError
+        If a procedure cannot be learned in a training part, and may not fail.
     """
     results = run_tasks(
         fit_split,
@@ -340,7 +360,15 @@ def cross_validate(
         keys=[split.key for split in splits] if store is not None else (),
     )
     for split, result in zip(splits, results, strict=True):
-        yield FoldResult(split, result.arrays, result.kept, result.document["fits"])
+        document = result.document
+        if document["failed"] and not may_fail:
+            raise NotLearnableError(
+                f"{document['failed'][0]} (in a training part of {len(split.train)} patients)"
+            )
+        yield FoldResult(
+            split, result.arrays, result.kept, document["fits"], document["passed_over"],
+            tuple(document["failed"]),
+        )  # fmt: skip
 
 
 def outer_splits(y: np.ndarray, arm: pd.Series, plan: ValidationPlan) -> list[Split]:
@@ -357,11 +385,13 @@ def cross_validated(
     *,
     store: Store | None = None,
     progress: Progress = silently,
+    may_fail: bool = False,
 ) -> list[FoldResult]:
     """Return the results of every split in order; those that `store` holds are not fitted again."""
     results = cross_validate(
         procedures, X, y, splits,
         workers=backend.workers, backend=backend.name, address=backend.address, store=store,
+        may_fail=may_fail,
     )  # fmt: skip
     return list(progress(results, len(splits)))
 
@@ -386,6 +416,19 @@ def tidy(results: Sequence[FoldResult], patients: Sequence[str], y: np.ndarray) 
     return tidied(parts)
 
 
+def no_predictions() -> pd.DataFrame:
+    """Return the tidy frame of a landmark at which nothing was learned."""
+    kinds = {
+        "usubjid": "str",
+        "repeat": "int64",
+        "fold": "int64",
+        "model": "str",
+        "y": "int64",
+        "p": "float64",
+    }
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+
+
 def tidied(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return frames of predictions as one, in canonical order."""
     frame = pd.concat(frames, ignore_index=True).astype({"usubjid": "str", "model": "str"})
@@ -402,10 +445,41 @@ def _as_seed(state: Any) -> int:
     return int(state) % 2**31
 
 
+def in_every_split(results: Sequence[FoldResult]) -> list[FoldResult]:
+    """Return the results without the models that were passed over in any of the splits."""
+    kept = set.intersection(*(set(result.predictions) for result in results))
+    return [
+        replace(result, predictions={name: p for name, p in result.predictions.items() if name in kept})
+        for result in results
+    ]
+
+
 def fold_fits(results: Sequence[FoldResult], candidate: str) -> dict[str, Any]:
-    """Return the fits of one candidate in every outer fold, as plain data."""
+    """Return the fits of one candidate in every outer fold, as plain data.
+
+    Where a fold has no prediction of the candidate, the fits of the procedure's own choice in every fold.
+    """
+    everywhere = all(candidate in result.predictions for result in results)
     fits = []
     for result in results:
+        chosen = candidate if everywhere else next(n for n, fit in result.fits.items() if fit["chosen"])
         place = {"repeat": result.split.repeat, "fold": result.split.fold}
-        fits.append(place | result.fits[candidate])
-    return {"model": candidate, "fits": fits}
+        fit = result.fits[chosen]
+        fits.append(place | {"document": fit["document"], "booster": fit["booster"]})
+    return {"model": candidate if everywhere else "chosen", "fits": fits}
+
+
+def passed_over(results: Sequence[FoldResult], in_all_patients: Mapping[str, str]) -> dict[str, Any]:
+    """Return, by candidate, why it was passed over, in how many splits, and whether in all patients."""
+    reasons: dict[str, str] = dict(in_all_patients)
+    for result in results:
+        reasons = result.passed_over | reasons
+    return {
+        name: {
+            "error": reason,
+            "splits": sum(name in result.passed_over for result in results),
+            "of": len(results),
+            "in_all_patients": name in in_all_patients,
+        }
+        for name, reason in sorted(reasons.items())
+    }

@@ -9,14 +9,17 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from features.errors import UserError
 from models.configuration.settings import ProcedureSettings
 from models.procedure.calibration import recalibrate
-from models.procedure.candidates import Design, Fit, fit_candidate
+from models.procedure.candidates import Design, Fit, fit_candidate, grid_points, intercept_only
 from models.procedure.encoding import NumericRows, encoding_of, read_numeric_rows
+from models.procedure.errors import NotLearnableError
 from models.procedure.folds import stratified_folds
 from models.procedure.landmark_features import LandmarkFeature, as_documents
 from models.serving.serving import PcrModel
+
+INTERCEPT = "intercept_only"
+"""The candidate that stands where no other can be learned: the prevalence for every patient."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
     Within a candidate the grid point of least mean log loss is taken. Boosted margins are recalibrated on the
     log-odds by the inner out-of-fold margins; penalised logistic regression is left as it is. Between
     candidates the first (simplest) whose mean paired loss difference from the best is at most one standard
-    error, sd(d) / sqrt(n), is chosen.
+    error, sd(d) / sqrt(n), is chosen. A candidate that cannot be learned from these patients, and a point of
+    a grid that does not converge, is passed over with its reason; where none is left, the prevalence stands.
 
     Parameters
     ----------
@@ -55,7 +59,9 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
     documents_, boosters_ : dict
         The same as plain data: what is stored and served.
     chosen_ : str
-        Name of the chosen candidate.
+        Name of the chosen candidate; `INTERCEPT` where none could be learned.
+    passed_over_ : dict of str to str
+        Why a candidate, or a point of its grid (``candidate, point``), was passed over.
     tuned_ : dict of str to Tuned
         What tuning found.
     """
@@ -85,27 +91,31 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
 
         Raises
         ------
-        UserError
-            If an outcome has fewer patients than there are inner folds, or no feature varies.
+        NotLearnableError
+            If an outcome has fewer patients than there are inner folds.
         """
         y = np.asarray(y, dtype=float)
         patients = np.arange(len(y)) if groups is None else np.asarray(groups)
         fewest = min(len(np.unique(patients[y == outcome])) for outcome in (0, 1))
         if fewest < self.inner_folds:
-            raise UserError(
+            raise NotLearnableError(
                 f"{fewest} patients have the rarer outcome, fewer than the {self.inner_folds} inner folds"
             )
         self.classes_ = np.array([0, 1])
         inputs = read_numeric_rows(X, self.features)
-        self.tuned_ = self._tune(inputs, y, groups)
-        self.chosen_ = choose({name: tuned.loss for name, tuned in self.tuned_.items()})
+        self.passed_over_: dict[str, str] = {}
+        tuned = self._tune(inputs, y, groups)
         design = self._design(inputs, y, inputs.rows(np.arange(0)))
-        self.documents_: dict[str, dict[str, Any]] = {}
-        self.boosters_: dict[str, str | None] = {}
-        for name, tuned in self.tuned_.items():
-            (fit,) = fit_candidate(design, self.settings.candidates[name], self.seed, [tuned.point])
-            self.documents_[name] = self._document(name, design, fit, tuned)
-            self.boosters_[name] = fit.booster
+        fitted = self._refitted(design, tuned)
+        if not fitted:
+            fitted = {INTERCEPT: intercept_only(y)}
+            tuned = {INTERCEPT: _tuned_intercept(fitted[INTERCEPT], y)}
+        self.tuned_ = {name: tuned[name] for name in fitted}
+        self.chosen_ = choose({name: each.loss for name, each in self.tuned_.items()})
+        self.documents_ = {
+            name: self._document(name, design, fit, tuned[name]) for name, fit in fitted.items()
+        }
+        self.boosters_ = {name: fit.booster for name, fit in fitted.items()}
         self.models_ = {
             name: PcrModel(document, self.boosters_[name]) for name, document in self.documents_.items()
         }
@@ -137,13 +147,19 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
                 before[f"{name}_uncalibrated"] = _probability(
                     (margin - learned["intercept"]) / learned["slope"]
                 )
-        return every | before | {"chosen": every[self.chosen_]}
+        chosen = {"chosen": every[self.chosen_]}
+        # Where nothing can be learned, the prevalence is no candidate of its own.
+        return {name: p for name, p in every.items() if name != INTERCEPT} | before | chosen
 
     def fits(self) -> dict[str, dict[str, Any]]:
-        """Return every candidate as plain data: its ``document`` and ``booster`` (text, or None)."""
+        """Return every candidate as plain data: ``document``, ``booster`` (text, or None), if ``chosen``."""
         check_is_fitted(self)
         return {
-            name: {"document": document, "booster": self.boosters_[name]}
+            name: {
+                "document": document,
+                "booster": self.boosters_[name],
+                "chosen": name == self.chosen_,
+            }
             for name, document in self.documents_.items()
         }
 
@@ -160,15 +176,53 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
 
     def _tune(self, inputs: NumericRows, y: np.ndarray, groups: np.ndarray | None) -> dict[str, Tuned]:
         """Cross-validate every grid point of every candidate on the same inner folds."""
-        margins: dict[str, dict[str, np.ndarray]] = {name: {} for name in self.settings.candidates}
+        margins = {
+            name: {point: np.full(len(y), np.nan) for point in grid_points(settings)}
+            for name, settings in self.settings.candidates.items()
+        }
         for train, test in stratified_folds(y, self.inner_folds, self.seed, groups):
             design = self._design(inputs.rows(train), y[train], inputs.rows(test))
             for name, settings in self.settings.candidates.items():
-                for fit in fit_candidate(design, settings, self.seed):
-                    margins[name].setdefault(fit.point, np.empty(len(y)))[test] = fit.margin
-        return {
-            name: _best(points, y, self.settings.candidates[name].kind) for name, points in margins.items()
-        }
+                if name in self.passed_over_:
+                    continue
+                try:
+                    for fit in fit_candidate(design, settings, self.seed):
+                        margins[name][fit.point][test] = fit.margin
+                except NotLearnableError as error:
+                    self.passed_over_[name] = str(error)
+        tuned = {}
+        for name, points in margins.items():
+            if name in self.passed_over_:
+                continue
+            try:
+                tuned[name] = _best(self._converged(name, points), y, self.settings.candidates[name].kind)
+            except NotLearnableError as error:
+                self.passed_over_[name] = str(error)
+        return tuned
+
+    def _converged(self, name: str, points: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the points of a grid that were fitted in every inner fold, and note the others."""
+        found = {point: margin for point, margin in points.items() if not np.isnan(margin).any()}
+        if not found:
+            raise NotLearnableError("no point of its grid converged")
+        for point in points.keys() - found.keys():
+            self.passed_over_[f"{name}, {point}"] = "did not converge"
+        return found
+
+    def _refitted(self, design: Design, tuned: Mapping[str, Tuned]) -> dict[str, Fit]:
+        """Return every tuned candidate fitted to all patients; one that cannot be is passed over."""
+        found = {}
+        for name, each in tuned.items():
+            try:
+                fits = list(fit_candidate(design, self.settings.candidates[name], self.seed, [each.point]))
+            except NotLearnableError as error:
+                self.passed_over_[name] = str(error)
+                continue
+            if fits:
+                found[name] = fits[0]
+            else:
+                self.passed_over_[name] = f"{each.point} did not converge in all patients"
+        return found
 
     def _document(self, name: str, design: Design, fit: Fit, tuned: Tuned) -> dict[str, Any]:
         return {
@@ -213,3 +267,7 @@ def _best(points: Mapping[str, np.ndarray], y: np.ndarray, kind: str) -> Tuned:
     intercept, slope = recalibrate(points[point], y) if kind == "lightgbm" else (0.0, 1.0)
     score = intercept + slope * points[point]
     return Tuned(point, {"intercept": intercept, "slope": slope}, score, patient_loss(score, y))
+
+
+def _tuned_intercept(fit: Fit, y: np.ndarray) -> Tuned:
+    return Tuned(fit.point, {"intercept": 0.0, "slope": 1.0}, fit.margin, patient_loss(fit.margin, y))

@@ -17,6 +17,7 @@ from models.procedure.resampling import (
     bootstrap_splits,
     cross_validated,
     leave_one_out_splits,
+    no_predictions,
     outcome_strata,
     silently,
     temporal_split,
@@ -42,9 +43,11 @@ def schemes(
         "apparent": [apparent_split(len(y), seed=seed)],
         "bootstrap": bootstrap_splits(len(y), samples=settings.bootstrap, seed=seed, strata=strata),
     }
-    if rows["rand_date"].notna().all():
-        found["temporal"] = [temporal_split(rows["rand_date"], settings.temporal_share, seed=seed)]
-    if landmark in settings.centres_left_out_at and len(rows["siteid"].unique()) > 1:
+    dates = rows["rand_date"]
+    if dates.notna().all() and dates.max() > dates.quantile(settings.temporal_share, interpolation="higher"):
+        found["temporal"] = [temporal_split(dates, settings.temporal_share, seed=seed)]
+    centres = rows["siteid"]
+    if landmark in settings.centres_left_out_at and centres.notna().all() and len(centres.unique()) > 1:
         found["centre"] = leave_one_out_splits(rows["siteid"].to_numpy(dtype=object), seed=seed)
     return found
 
@@ -61,17 +64,25 @@ def resampled(
 ) -> pd.DataFrame:
     """Return scheme and the tidy predictions of every split; bootstrap models predict everyone.
 
-    ``drawn`` counts how often the patient is in the training part: in a bootstrap sample 0, 1, 2, ...
+    ``drawn`` counts how often the patient is in the training part: in a bootstrap sample 0, 1, 2, ... Where
+    a model could not be learned from a training part, its predictions are NaN.
     """
     every = [(scheme, split) for scheme, some in splits.items() for split in some]
     results = cross_validated(
-        procedures, rows, y, [split for _, split in every], backend, store=store, progress=progress
-    )
+        procedures, rows, y, [split for _, split in every], backend, store=store, progress=progress,
+        may_fail=True,
+    )  # fmt: skip
+    models = {model for result in results for model in result.predictions if model in MODELS}
     parts = [
-        _frame(scheme, result, rows["usubjid"].tolist(), y)
+        _frame(scheme, result, sorted(models), rows["usubjid"].tolist(), y)
         for (scheme, _), result in zip(every, results, strict=True)
     ]
     return pd.concat(parts, ignore_index=True).astype({"scheme": "str"})
+
+
+def nothing_resampled() -> pd.DataFrame:
+    """Return the frame of `resampled` at a landmark at which nothing was learned."""
+    return no_predictions().assign(scheme=pd.Series(dtype="str"), drawn=pd.Series(dtype="int64"))
 
 
 def beside(candidates: pd.DataFrame, rules: pd.DataFrame) -> pd.DataFrame:
@@ -81,8 +92,11 @@ def beside(candidates: pd.DataFrame, rules: pd.DataFrame) -> pd.DataFrame:
     return both.loc[splits.sort_values(kind="stable").index].reset_index(drop=True)
 
 
-def _frame(scheme: str, result: FoldResult, patients: list[str], y: np.ndarray) -> pd.DataFrame:
-    kept = {model: p for model, p in result.predictions.items() if model in MODELS}
+def _frame(
+    scheme: str, result: FoldResult, models: Sequence[str], patients: list[str], y: np.ndarray
+) -> pd.DataFrame:
+    nothing = np.full(len(result.split.test), np.nan)
+    kept = {model: result.predictions.get(model, nothing) for model in models}
     drawn = pd.Series(np.bincount(result.split.train, minlength=len(y)), index=patients)
     frame = tidy([FoldResult(result.split, kept)], patients, y)
     return frame.assign(scheme=scheme, drawn=frame["usubjid"].map(drawn))

@@ -181,20 +181,20 @@ class BranchFrequency(_CellFrequency):
 
 
 class Prevalence(_CellFrequency):
-    """pCR frequency by arm and hormone receptor status: the simplest comparator.
+    """pCR frequency by arm and hormone receptor status, if known: the simplest comparator.
 
     Parameters
     ----------
     shrinkage : float
         Weight of the arm's prevalence, in patients; 0 = the plain frequency.
     arm, hr : str
-        Names of the two columns.
+        Names of the two columns; without `hr` (None) the frequency is that of the arm.
     """
 
-    def __init__(self, shrinkage: float = 0.0, arm: str = "arm", hr: str = "hr") -> None:
+    def __init__(self, shrinkage: float = 0.0, arm: str = "arm", hr: str | None = "hr") -> None:
         self.shrinkage = shrinkage
         self.arm = arm
         self.hr = hr
 
     def _cell_columns(self) -> tuple[str, ...]:
-        return (self.hr,)
+        return () if self.hr is None else (self.hr,)

@@ -1,6 +1,6 @@
 """Whether a trial is large enough to learn a model of its candidate parameters, and to validate one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 
 from models.configuration.plan import SampleSizePlan, ValidationPlan
 from models.configuration.settings import LogisticCandidate, ModelSettings
+from models.measures.common import MeasureError
 from models.procedure.candidates import linear_terms
 from models.procedure.encoding import learn_encoding
 from models.procedure.landmark_features import LandmarkFeature, as_documents
@@ -62,14 +63,22 @@ def trial_size(
 ) -> dict[str, Any]:
     """Return what the criteria ask for at a landmark, to learn a model and to validate one.
 
-    `rows` (n, >= features) and `y` (n,) are the landmark's analysis rows and outcome.
+    `rows` (n, >= features) and `y` (n,) are the landmark's analysis rows and outcome. A part that cannot be
+    computed, such as that of a single outcome, has ``error`` with the reason.
     """
-    criteria, level, prevalence = plan.sample_size, plan.level, float(y.mean())
+    criteria, level, prevalence = plan.sample_size, plan.level, float(y.mean()) if len(y) else 0.0
     parameters = candidate_parameters(rows, features, settings)
     return {
-        "development": development(len(y), prevalence, parameters, criteria, level),
-        "validation": validation_size(prevalence, criteria, level),
+        "development": _or_error(lambda: development(len(y), prevalence, parameters, criteria, level)),
+        "validation": _or_error(lambda: validation_size(prevalence, criteria, level)),
     }
+
+
+def _or_error(compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return compute()
+    except MeasureError as error:
+        return {"error": str(error)}
 
 
 def too_small(landmark: str, learned: Mapping[str, Any]) -> str:

@@ -31,7 +31,7 @@ def print_summary(artifacts: Path) -> None:
             landmark,
             read_json(artifacts / "results" / f"{landmark}.json"),
             comparison[landmark],
-            read_json(artifacts / "models" / landmark / "model.json")["candidate"],
+            read_json(artifacts / "results" / f"learning-{landmark}.json").get("chosen", "no model"),
             facts,
         )
         for landmark in study["landmarks"]
@@ -94,9 +94,9 @@ def summary_row(
         "n": str(chosen["n"]["value"]),
         "pCR": str(chosen["events"]["value"]),
         "chosen": candidate,
-        "AUC\nmodel": interval(chosen["auc"]),
+        "AUC\nmodel": interval(chosen.get("auc")),
         "AUC\nrules": interval(metrics.get("rules", {}).get("auc")),
-        "Brier\nmodel": interval(chosen["brier"]),
+        "Brier\nmodel": interval(chosen.get("brier")),
         f"log loss\nmodel - {facts.comparator}": interval(
             differences.get("chosen-rules", {}).get("delta_log_loss")
         ),

@@ -151,7 +151,7 @@ def _of_landmark(name: str, assembled: Assembled, cohort: pd.DataFrame, by: Prep
     yield from _separating(where, rows[names], y, by)
     described = landmark_features(assembled.description(name))
     learned = trial_size(rows, y, described, by.models, by.plan)["development"]
-    if not learned["enough"]:
+    if not learned.get("enough", True):
         yield Remark(where, "", f"too_small: {too_small(name, learned)}")
     yield from _idle_candidates(where, len(y), by)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from models.procedure.response_model import INTERCEPT
 from pipeline.project.estimates import Measures, estimate_text
 from pipeline.wording import IMPUTED, NOT_AN_ANSWER, NOTHING_CLINICAL, SIMULATED
 
@@ -88,6 +89,11 @@ def _procedure(document: Mapping[str, Any]) -> Iterator[str]:
     yield "## How it was made\n"
     candidate = f"{document['candidate']} ({document['tuned']})"
     yield f"Candidate: {candidate}, chosen, tuned and calibrated by nested resampling.\n"
+    if document["candidate"] == INTERCEPT:
+        yield "Nothing could be learned from these patients: the answer is the prevalence, for everybody.\n"
+    passed_over = document.get("passed_over", {})
+    if passed_over:
+        yield "Passed over: " + "; ".join(f"{name} ({why})" for name, why in passed_over.items()) + ".\n"
 
 
 def _patients(document: Mapping[str, Any], evaluation: Evaluation) -> Iterator[str]:
@@ -131,18 +137,19 @@ def _text(measures: Measures, name: str) -> str:
 
 def _limits(document: Mapping[str, Any]) -> Iterator[str]:
     serving = document["serving"]
-    limit, share = serving["support"]["limit"], 100 * serving["support"]["quantile"]
     yield "\n## Limits\n"
     yield (
         "- `lower` and `upper` are a Venn-Abers interval: how well the calibration is known at this risk. "
         "They cover neither the spread between models of other patients nor the cost of missing inputs."
     )
     yield f"- {IMPUTED}"
-    yield (
-        f"- `out_of_support`: the distance from the training patients exceeds {limit:.1f} ({share:g} % of "
-        "held-out training patients lie within it), or a level was rare in training. The answer is given, "
-        "and is an extrapolation."
-    )
+    if support := serving.get("support"):
+        limit, share = support["limit"], 100 * support["quantile"]
+        yield (
+            f"- `out_of_support`: the distance from the training patients exceeds {limit:.1f} ({share:g} % "
+            "of held-out training patients lie within it), or a level was rare in training. The answer is "
+            "given, and is an extrapolation."
+        )
     yield (
         f"- A row is rejected if {', '.join(serving['required'])} is missing, if it holds an outcome or a "
         "value of a later visit, or if a level or number is out of range or in another unit.\n"

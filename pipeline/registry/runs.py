@@ -78,6 +78,11 @@ def _track_landmark(client: Any, store: Store, state: State, landmark: str, pare
     child = landmark_record(state, landmark, parent)
     run_id, new_run = ensure_run(client, store, child)
     folder = state.artifacts / "models" / landmark
+    if not (folder / "model.json").is_file():
+        if new_run:
+            client.log_text(run_id, (folder / "card.md").read_text(encoding="utf-8"), "card/card.md")
+            finish_run(client, run_id, child.key)
+        return new_run, False
     document = read_json(folder / "model.json")
     card = landmark_card(state, landmark)
     features = pd.read_parquet(state.artifacts / "features" / f"{landmark}.parquet")

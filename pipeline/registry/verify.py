@@ -116,6 +116,9 @@ def _of_versions(state: State, client: Any, runs: list[Any]) -> Iterator[str]:
     alive = {run.info.run_id for run in runs}
     for landmark in state.landmarks:
         folder = state.artifacts / "models" / landmark
+        if not (folder / "model.json").is_file():
+            # No model was learned from so few events.
+            continue
         name = read_json(folder / "model.json")["model"]
         versions = client.search_model_versions(f"name = '{name}'")
         digests = Counter(version.tags.get(DIGEST_TAG) for version in versions)

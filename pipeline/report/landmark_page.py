@@ -13,7 +13,7 @@ from pipeline.project.estimates import Measures
 from pipeline.project.files import read_json
 from pipeline.report.artifacts import ContributionSummary, Feature, FeatureContribution, FeatureList, Study
 from pipeline.report.drawing import PALETTE, Spec
-from pipeline.report.facts import study_facts, told_branches
+from pipeline.report.facts import Facts, study_facts, told_branches
 from pipeline.report.page import absent_domains, domain_name, percent, render
 from pipeline.report.patients import feature_data, patient_data
 from pipeline.report.points import evenly, swarm_points
@@ -156,6 +156,11 @@ def landmark_page(
         named=named,
         inputs=inputs_table(features, ranked),
     )
+
+
+def unmodelled_page(study: Study, facts: Facts, name: str, reason: str) -> str:
+    """Return the HTML page of a landmark at which no model was learned."""
+    return render("unmodelled.html.j2", study, {}, facts, landmark=name, here=name, reason=reason)
 
 
 def page_data(

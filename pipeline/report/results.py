@@ -101,6 +101,26 @@ class SampleSize:
 
 
 @dataclass(frozen=True)
+class PassedOver:
+    """A candidate, or a point of its grid, that was not learned: why, and in how many of the folds."""
+
+    reason: str
+    splits: int
+    of: int
+    in_all_patients: bool
+
+
+@dataclass(frozen=True)
+class Learning:
+    """Which candidate a landmark's model is, or the `reason` why there is none; `singles`: features alone."""
+
+    chosen: str = ""
+    reason: str = ""
+    passed_over: Mapping[str, PassedOver] = field(default_factory=dict)
+    singles: Mapping[str, Measures] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Truth:
     """Models judged on patients simulated anew, whose true probability is known."""
 
@@ -118,6 +138,7 @@ class Results:
     """What was measured: by landmark, and for the study. Parts that a study does not have are empty."""
 
     landmarks: Mapping[str, Mapping[str, Measures]]
+    learning: Mapping[str, Learning]
     comparison: Comparison
     subgroups: Mapping[str, Subgroups]
     robustness: Mapping[str, Robustness | None]
@@ -137,11 +158,12 @@ def read_results(
     truth, true_strategies = read_truth(results)
     return Results(
         landmarks={name: read_performance(results, name) for name in landmarks},
+        learning={name: read_learning(results, name) for name in landmarks},
         comparison=read_comparison(metrics),
         subgroups={name: read_subgroups(results, name) for name in landmarks},
         robustness={name: read_robustness(results, name) for name in landmarks},
         sensitivity=_each(_read(results / "sensitivity.json"), parse_measures),
-        size=_each(_read(results / "size.json"), _parse_size),
+        size=_each(_computed(_read(results / "size.json")), _parse_size),
         strategies={
             pair: measures
             for path in sorted(results.glob("strategy-*.json"))
@@ -164,6 +186,17 @@ def read_results(
 def read_performance(results: Path, landmark: str) -> dict[str, Measures]:
     """Return the measures of every model at a landmark, out of fold."""
     return _each(read_json(results / performance_file(landmark)), parse_measures)
+
+
+def read_learning(results: Path, landmark: str) -> Learning:
+    """Return which candidate was chosen at a landmark, which were passed over, and what features tell."""
+    content = read_json(results / f"learning-{landmark}.json")
+    passed_over = {
+        name: PassedOver(noted["error"], noted["splits"], noted["of"], noted["in_all_patients"])
+        for name, noted in content["passed_over"].items()
+    }
+    singles = _each(content["single_features"], parse_measures)
+    return Learning(content.get("chosen", ""), content.get("error", ""), passed_over, singles)
 
 
 def read_comparison(metrics: Path) -> Comparison:
@@ -299,6 +332,16 @@ def _parse_size(content: Json) -> SampleSize:
         bool(development["enough"]),
         max(validation.values()),
     )
+
+
+def _computed(sizes: Json) -> Json:
+    """Return the landmarks of which both sample sizes could be computed."""
+    parts = ("development", "validation")
+    return {
+        name: size
+        for name, size in sizes.items()
+        if isinstance(size, Mapping) and not any("error" in _part(size, part) for part in parts)
+    }
 
 
 def _nested(content: Json) -> bool:

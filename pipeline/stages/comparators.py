@@ -34,6 +34,11 @@ def main(run: Run) -> None:
     settings, plan = model_settings(run.params(paths.MODELS)), validation_plan(run.params(paths.VALIDATION))
     features = landmark_features(run.json(paths.FEATURE_LIST))
     rule_inputs = rule_input_features(features, run.json(paths.RULE_INPUTS))
+    candidates, fits = run.table(paths.OUT_OF_FOLD), run.table(paths.RESAMPLED_FITS)
+    if candidates.empty:
+        write_table(run.path(paths.PREDICTIONS), candidates)
+        write_table(run.path(paths.RESAMPLED), fits)
+        return
     rows, y = resampling_rows(run.table(paths.FEATURES), run.table(paths.COHORT), run.table(paths.BRANCHES))
     backend = read_backend()
     results = cross_validated(
@@ -41,10 +46,10 @@ def main(run: Run) -> None:
         rows, y, outer_splits(y, rows["arm"], plan), backend,
     )  # fmt: skip
     forecasts = tidy(results, rows["usubjid"].tolist(), y)
-    write_table(run.path(paths.PREDICTIONS), tidied([run.table(paths.OUT_OF_FOLD), forecasts]))
+    write_table(run.path(paths.PREDICTIONS), tidied([candidates, forecasts]))
     splits = schemes(rows, y, plan.resampling, run.landmark, plan.seed)
     rules = resampled(lambda _: [Rules(plan.branch_shrinkage)], rows, y, splits, backend)
-    write_table(run.path(paths.RESAMPLED), beside(run.table(paths.RESAMPLED_FITS), rules))
+    write_table(run.path(paths.RESAMPLED), beside(fits, rules))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from models.configuration.settings import model_settings
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.domain_predictions import domain_predictions
 from models.procedure.landmark_features import landmark_features
+from models.procedure.resampling import no_predictions
 from pipeline.console import progress
 from pipeline.project import paths
 from pipeline.project.files import write_tables
@@ -16,7 +17,7 @@ STAGE = Stage(
     params={
         paths.STUDY: ("landmarks",),
         paths.MODELS: ("candidates", "encoding"),
-        paths.VALIDATION: ("domains", "folds", "inner_folds", "seed"),
+        paths.VALIDATION: ("domains", "folds", "inner_folds", "min_events", "seed"),
     },
 )
 
@@ -28,6 +29,9 @@ def main(run: Run) -> None:
     for landmark in run.study().landmark_names:
         rows, y = analysis_rows(run.table(paths.FEATURES, landmark=landmark), run.table(paths.COHORT))
         features = landmark_features(run.json(paths.FEATURE_LIST, landmark=landmark))
+        if plan.too_few(y):
+            found[landmark] = no_predictions()
+            continue
         found[landmark] = domain_predictions(
             rows, y, features, settings, plan, progress(f"{landmark}, domains")
         )

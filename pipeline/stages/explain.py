@@ -6,6 +6,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from models.configuration.plan import validation_plan
+from models.explanation.out_of_fold import KEYS
 from models.explanation.summary import explain
 from models.procedure.backends import workers
 from models.procedure.landmark_features import landmark_features
@@ -28,13 +29,17 @@ STAGE = Stage(
 
 def explained_landmark(run: Run, landmark: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the contributions at a landmark, and what they say as a whole."""
-    plan = validation_plan(run.params(paths.VALIDATION))
+    plan, fits = validation_plan(run.params(paths.VALIDATION)), run.json(paths.FITS, landmark=landmark)
+    features = landmark_features(run.json(paths.FEATURE_LIST, landmark=landmark))
+    if not fits["fits"]:
+        columns = [*KEYS, *(feature.name for feature in features)]
+        return pd.DataFrame(columns=columns), {"error": fits["error"]}
     return explain(
-        run.json(paths.FITS, landmark=landmark),
+        fits,
         run.table(paths.FEATURES, landmark=landmark),
         run.table(paths.OUT_OF_FOLD, landmark=landmark),
         landmark,
-        landmark_features(run.json(paths.FEATURE_LIST, landmark=landmark)),
+        features,
         run.table(paths.COHORT),
         run.table(paths.BRANCHES, landmark=landmark),
         run.params(paths.REPORT_PAGES),

@@ -1,12 +1,16 @@
 """Stage judge: a landmark's measures, curves, subgroups and robustness, and the alarm at what is too good."""
 
-from models.configuration.plan import validation_plan
+import numpy as np
+import pandas as pd
+
+from models.configuration.plan import ValidationPlan, validation_plan
 from models.evaluation.curves import benefit_curves, calibration_curves, roc_curves
 from models.evaluation.headline import headline
 from models.evaluation.leakage import check_leakage
-from models.evaluation.performance import judge
+from models.evaluation.performance import MEASURES, MODEL, SMOOTHED, judge
 from models.evaluation.robustness import robustness
 from models.evaluation.subgroups import heterogeneity
+from models.procedure.analysis_set import analysis_rows, with_arm
 from models.procedure.landmark_features import landmark_features
 from models.rules.table import BRANCH
 from pipeline.project import paths
@@ -32,15 +36,40 @@ STAGE = Stage(
 )  # fmt: skip
 
 
+CURVE_COLUMNS = {
+    paths.BENEFIT_CURVE: ["decision", "strategy", "threshold", "value", "low", "high"],
+    paths.CALIBRATION_CURVE: ["model", "predicted", "observed", "low", "high"],
+    paths.ROC_CURVE: ["model", "false_positive_rate", "true_positive_rate"],
+    paths.INSTABILITY_CURVE: ["original", "prediction"],
+}
+
+
+def write_not_judged(run: Run, plan: ValidationPlan, y: np.ndarray) -> None:
+    """Write the results of a landmark at which no model was learned: counts, the reason, and no curves."""
+    reason = plan.too_few(y)
+    nothing = {name: {"error": reason} for name in (*MEASURES, *SMOOTHED)}
+    measures = {MODEL: {"n": {"value": len(y)}, "events": {"value": int(y.sum())}} | nothing}
+    write_json(run.path(paths.METRICS), headline(measures, plan.headline))
+    write_json(run.path(paths.MEASURES), measures)
+    for place in (paths.SUBGROUPS, paths.ROBUSTNESS):
+        write_json(run.path(place), {})
+    for place, columns in CURVE_COLUMNS.items():
+        write_table(run.path(place), pd.DataFrame(columns=columns))
+
+
 def main(run: Run) -> None:
     """Read predictions, judge them, sound the alarm, write the measures and the curves."""
     study, plan = run.study(), validation_plan(run.params(paths.VALIDATION))
     patients = run.table(paths.COHORT).set_index("usubjid")
     branch = run.table(paths.BRANCHES).set_index("usubjid")[BRANCH]
     predictions = run.table(paths.PREDICTIONS)
+    features = with_arm(run.table(paths.FEATURES), run.table(paths.COHORT))
+    if predictions.empty:
+        write_not_judged(run, plan, analysis_rows(features, run.table(paths.COHORT))[1])
+        return
     measures = judge(predictions, patients["arm"], branch, plan)
     check_leakage(measures, plan.leakage_alarm_auc, study.leakage_acknowledged)
-    features = run.table(paths.FEATURES).join(patients["siteid"], on="usubjid")
+    features = features.join(patients["siteid"], on="usubjid")
     subgroups = heterogeneity(predictions, features, landmark_features(run.json(paths.FEATURE_LIST)), plan)
     robust, instability = robustness(run.table(paths.RESAMPLED), patients["siteid"], plan)
     curves = {

@@ -11,7 +11,7 @@ from pipeline.project.files import replacing, write_text
 from pipeline.project.settings import read_settings
 from pipeline.project.stage import Run, Stage
 from pipeline.report.facts import study_facts, undivided_landmarks
-from pipeline.report.landmark_page import landmark_page, read_branches, read_landmark
+from pipeline.report.landmark_page import landmark_page, read_branches, read_landmark, unmodelled_page
 from pipeline.report.results import read_comparison, read_performance, read_results
 from pipeline.report.settings import Checklists, PageSettings
 from pipeline.report.study.page import Inputs, overview_page
@@ -34,9 +34,9 @@ STAGE = Stage(
 
 
 def model_content(run: Run, landmark: str) -> str:
-    """Return the sha256 of a landmark's model.json."""
-    folder = run.path(paths.STORED_MODEL, landmark=landmark)
-    return sha256((folder / "model.json").read_bytes()).hexdigest()
+    """Return the sha256 of a landmark's model.json, or that there is no model."""
+    document = run.path(paths.STORED_MODEL, landmark=landmark) / "model.json"
+    return sha256(document.read_bytes()).hexdigest() if document.is_file() else "no model"
 
 
 def study_report(run: Run) -> str:
@@ -74,6 +74,11 @@ def study_report(run: Run) -> str:
 def shap_page(run: Run, landmark: str) -> str:
     """Return shap-<landmark>.html."""
     study = run.params(paths.STUDY)
+    summary = run.json(f"{paths.SHAP}/{{landmark}}.json", landmark=landmark)
+    if "error" in summary:
+        trials = read_settings(PageSettings, run.path(paths.REPORT_PAGES)).trials
+        facts = study_facts(study, run.table(paths.COHORT), trials)
+        return unmodelled_page(study, facts, landmark, summary["error"])
     features, shap = run.path(paths.FEATURES_FOLDER), run.path(paths.SHAP)
     predictions = run.path(paths.PREDICTIONS_FOLDER)
     return landmark_page(
@@ -81,7 +86,7 @@ def shap_page(run: Run, landmark: str) -> str:
         read_settings(PageSettings, run.path(paths.REPORT_PAGES)),
         {name: read_landmark(features, shap, predictions, name) for name in study["landmarks"]},
         landmark,
-        run.json(f"{paths.SHAP}/{{landmark}}.json", landmark=landmark),
+        summary,
         run.table(paths.COHORT),
         read_branches(run.path(paths.BRANCHES, landmark=landmark)),
         read_performance(run.path(paths.RESULTS), landmark),

@@ -8,7 +8,7 @@ from models.configuration.settings import model_settings
 from models.procedure.analysis_set import resampling_rows
 from models.procedure.landmark_features import as_documents, landmark_features
 from models.procedure.response_model import ResponseModel
-from models.procedure.robustness_splits import resampled, schemes
+from models.procedure.robustness_splits import nothing_resampled, resampled, schemes
 from pipeline.console import progress
 from pipeline.project import paths
 from pipeline.project.checkpoints import task_store
@@ -21,7 +21,7 @@ STAGE = Stage(
     writes=(paths.RESAMPLED_FITS,),
     params={
         paths.MODELS: ("candidates", "encoding"),
-        paths.VALIDATION: ("inner_folds", "resampling", "seed"),
+        paths.VALIDATION: ("inner_folds", "min_events", "resampling", "seed"),
     },
     items=("landmark",),
 )
@@ -33,6 +33,9 @@ def main(run: Run) -> None:
     settings, plan = model_settings(models).procedure, validation_plan(validation)
     features = landmark_features(run.json(paths.FEATURE_LIST))
     rows, y = resampling_rows(run.table(paths.FEATURES), run.table(paths.COHORT))
+    if plan.too_few(y):
+        write_table(run.path(paths.RESAMPLED_FITS), nothing_resampled())
+        return
     splits = schemes(rows, y, plan.resampling, run.landmark, plan.seed)
     store = task_store(
         "resample", rows=rows, y=y, features=as_documents(features), models=models, validation=validation

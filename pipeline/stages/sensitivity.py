@@ -8,6 +8,7 @@ beside.
 from models.configuration.plan import validation_plan
 from models.configuration.settings import model_settings
 from models.evaluation.sensitivity import Analysis, sensitivity_runs
+from models.procedure.analysis_set import with_arm
 from models.procedure.landmark_features import landmark_features
 from pipeline.console import progress
 from pipeline.project import paths
@@ -37,7 +38,8 @@ STAGE = Stage(
 def main(run: Run) -> None:
     """Read, run every scenario, write the table."""
     study = run.study()
-    rows = run.table(paths.FEATURES).merge(run.table(paths.BRANCHES), on="usubjid")
+    cohort = run.table(paths.COHORT)
+    rows = with_arm(run.table(paths.FEATURES), cohort).merge(run.table(paths.BRANCHES), on="usubjid")
     analysis = Analysis(
         rows.sort_values("usubjid", ignore_index=True), landmark_features(run.json(paths.FEATURE_LIST)),
         model_settings(run.params(paths.MODELS)), validation_plan(run.params(paths.VALIDATION)),
@@ -46,7 +48,7 @@ def main(run: Run) -> None:
     scenarios = sensitivity_runs(
         analysis,
         run.tables(paths.RAW),
-        run.table(paths.COHORT),
+        cohort,
         run.table(paths.PREDICTIONS),
         study,
         read_eligibility(run.path(paths.ELIGIBILITY)),

@@ -1,8 +1,10 @@
 """Stage strategy: the value of each strategy for all and of a policy by baseline features, as randomised."""
 
+from typing import Any
+
 from models.configuration.plan import validation_plan
 from models.configuration.settings import model_settings
-from models.policy import arms_of, strategy_model, strategy_values
+from models.policy import VALUES, PolicyError, arms_of, strategy_model, strategy_values
 from models.procedure.analysis_set import randomised_rows
 from models.procedure.landmark_features import landmark_features
 from pipeline.project import paths
@@ -32,18 +34,22 @@ def main(run: Run) -> None:
         run.landmark,
     )
     rows, outcome = randomised_rows(run.table(paths.FEATURES), run.table(paths.COHORT))
-    found = strategy_values(
-        rows,
-        outcome.to_numpy(dtype=float),
-        arms,
-        model,
-        folds=plan.strategy.folds,
-        seed=plan.seed,
-        delta=plan.strategy.delta,
-        level=plan.level,
-    )
+    try:
+        found = strategy_values(
+            rows,
+            outcome.to_numpy(dtype=float),
+            arms,
+            model,
+            folds=plan.strategy.folds,
+            seed=plan.seed,
+            delta=plan.strategy.delta,
+            level=plan.level,
+        )
+    except PolicyError as error:
+        measures: dict[str, Any] = {name: {"error": str(error)} for name in VALUES}
+    else:
+        measures = {name: measure.as_dict() for name, measure in found.measures.items()}
     counts = {"n": {"value": len(rows)}, "outcome_missing": {"value": int(outcome.isna().sum())}}
-    measures = {name: measure.as_dict() for name, measure in found.measures.items()}
     write_json(run.path(paths.STRATEGY), {f"{arms.treated}-{arms.reference}": counts | measures})
 
 

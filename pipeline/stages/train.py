@@ -1,7 +1,8 @@
 """Stage train: cross-validate the candidates at one landmark, and fit the model to serve.
 
 Writes out-of-fold predictions of every candidate, the fold fits of the chosen one (which explain those
-predictions), and the model folder.
+predictions), the model folder, and what was passed over. A feature that alone tells the outcome too well
+stops the run here; from too few events no model is learned, and only the reason is written.
 """
 
 import shutil
@@ -14,10 +15,19 @@ from models.configuration.settings import model_settings
 from models.packaging.model_document import model_document, outcome_columns, serving_part
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.landmark_features import as_documents, landmark_features
-from models.procedure.resampling import cross_validated, fold_fits, outer_splits, tidy
+from models.procedure.resampling import (
+    cross_validated,
+    fold_fits,
+    in_every_split,
+    no_predictions,
+    outer_splits,
+    passed_over,
+    tidy,
+)
 from models.procedure.response_model import ResponseModel
+from models.procedure.single_features import check_single_features, single_feature_aucs
 from models.serving import serving
-from pipeline.console import progress
+from pipeline.console import progress, stderr
 from pipeline.project import paths
 from pipeline.project.checkpoints import task_store
 from pipeline.project.files import read_yaml, replacing, write_json, write_table
@@ -30,11 +40,13 @@ STAGE = Stage(
     reads=(
         paths.FEATURES, paths.FEATURE_LIST, paths.COHORT, paths.BRANCH_TABLE, paths.CONTRACT
     ),
-    writes=(paths.OUT_OF_FOLD, paths.FITS, paths.STORED_MODEL),
+    writes=(paths.OUT_OF_FOLD, paths.FITS, paths.STORED_MODEL, paths.LEARNING),
     params={
-        paths.STUDY: ("outcome", "schedule", "simulated", "study", "visits"),
+        paths.STUDY: ("leakage_acknowledged", "outcome", "schedule", "simulated", "study", "visits"),
         paths.MODELS: ("candidates", "encoding", "serving"),
-        paths.VALIDATION: ("folds", "inner_folds", "repeats", "seed"),
+        paths.VALIDATION: (
+            "folds", "inner_folds", "leakage_alarm_auc", "level", "min_events", "repeats", "seed",
+        ),
     },
     items=("landmark",),
 )  # fmt: skip
@@ -51,6 +63,17 @@ def write_model(folder: Path, document: Mapping[str, Any], booster: str | None) 
         (new / "card.md").write_text(model_card(document), encoding="utf-8")
 
 
+def write_nothing_learned(run: Run, reason: str, singles: Mapping[str, Any]) -> None:
+    """Write the outputs of a landmark at which no model is learned: empty, with the reason."""
+    stderr().print(f"[yellow]Warning.[/] {run.landmark}: {reason}", highlight=False)
+    write_table(run.path(paths.OUT_OF_FOLD), no_predictions())
+    write_json(run.path(paths.FITS), {"error": reason, "fits": []})
+    write_json(run.path(paths.LEARNING), {"error": reason, "passed_over": {}, "single_features": singles})
+    with replacing(run.path(paths.STORED_MODEL)) as new:
+        new.mkdir()
+        (new / "card.md").write_text(f"# No model at {run.landmark}\n\n{reason}\n", encoding="utf-8")
+
+
 def main(run: Run) -> None:
     """Read, cross-validate, fit, write."""
     models, validation = run.params(paths.MODELS), run.params(paths.VALIDATION)
@@ -58,6 +81,11 @@ def main(run: Run) -> None:
     settings, plan = model_settings(models), validation_plan(validation)
     features = landmark_features(run.json(paths.FEATURE_LIST))
     rows, y = analysis_rows(run.table(paths.FEATURES), run.table(paths.COHORT))
+    singles = single_feature_aucs(rows, y, features)
+    check_single_features(singles, plan.leakage_alarm_auc, plan.level, study.leakage_acknowledged)
+    if reason := plan.too_few(y):
+        write_nothing_learned(run, reason, singles)
+        return
     splits = outer_splits(y, rows["arm"], plan)
     store = task_store(
         "train", rows=rows, y=y, features=as_documents(features), models=models, validation=validation
@@ -67,13 +95,20 @@ def main(run: Run) -> None:
         rows, y, splits, read_backend(), store=store, progress=progress(run.landmark),
     )  # fmt: skip
     fitted = ResponseModel(features, settings.procedure, plan.inner_folds, plan.seed).fit(rows, y)
-    write_table(run.path(paths.OUT_OF_FOLD), tidy(results, rows["usubjid"].tolist(), y))
+    write_table(run.path(paths.OUT_OF_FOLD), tidy(in_every_split(results), rows["usubjid"].tolist(), y))
     write_json(run.path(paths.FITS), fold_fits(results, fitted.chosen_))
     outcomes = outcome_columns([read_yaml(path) for path in sorted(run.path(paths.CONTRACT).glob("*.yaml"))])
     branches = run.json(paths.BRANCH_TABLE)
     served = serving_part(fitted, study, run.landmark, rows, y, settings, branches, outcomes)
     document = model_document(fitted, study, run.landmark, rows, y, ESTIMAND, served)
     write_model(run.path(paths.STORED_MODEL), document, fitted.boosters_[fitted.chosen_])
+    left_out = passed_over(results, fitted.passed_over_)
+    learning = {"chosen": fitted.chosen_, "passed_over": left_out, "single_features": singles}
+    for name, noted in left_out.items():
+        stderr().print(
+            f"[yellow]Warning.[/] {run.landmark}: {name} passed over: {noted['error']}", highlight=False
+        )
+    write_json(run.path(paths.LEARNING), learning)
     store.remove()
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from models.configuration.plan import validation_plan
 from models.configuration.settings import model_settings
@@ -49,8 +50,20 @@ def test_each_comparator_forecasts_under_its_own_name() -> None:
     assert len({round(float(p), 12) for p in found["rules"]}) == 6
 
 
-def test_without_receptor_status_only_the_rules_are_left() -> None:
-    assert [type(c) for c in comparators(FEATURES[:1], [], SETTINGS, PLAN, 1)] == [Rules]
+def test_without_receptor_status_the_prevalence_is_that_of_the_arm() -> None:
+    X, y = patients()
+    without = X.drop(columns="hr")
+    _, prevalence, inputs = comparators(FEATURES[:1], FEATURES[:1], SETTINGS, PLAN, 1)
+    found = prevalence.fit(without, y).predictions(without)["prevalence"]
+    of_arm = np.array([y[X["arm"] == arm].mean() for arm in X["arm"]])
+    assert found == pytest.approx(of_arm, abs=0.01)
+    assert set(inputs.fit(without, y).predictions(without)) == {"rule_inputs"}
+
+
+def test_rule_inputs_that_do_not_vary_forecast_the_prevalence() -> None:
+    X, y = patients()
+    found = RuleInputs([], SETTINGS.rule_inputs, 3, 1).fit(X, y).predictions(X)["rule_inputs"]
+    assert found == pytest.approx(np.full(len(y), y.mean()))
 
 
 def test_the_rule_inputs_model_sees_nothing_but_arm_receptor_and_inputs() -> None:

@@ -12,6 +12,13 @@ def test_an_auc_above_the_limit_stops_the_run_and_names_the_model() -> None:
         check_leakage(JUDGED, 0.9, "")
 
 
+def test_outcomes_that_are_separated_stop_the_run_too() -> None:
+    separated = {"chosen": {"auc": {"error": "auc: is exactly 1: the outcomes are separated"}}}
+    with pytest.raises(LeakageAlarmError, match="by chosen"):
+        check_leakage(separated, 0.9, "")
+    check_leakage({"chosen": {"auc": {"error": "needs both outcomes"}}}, 0.9, "")
+
+
 def test_an_acknowledged_auc_and_one_at_the_limit_pass() -> None:
     check_leakage(JUDGED, 0.9, "a published assay")
     check_leakage(JUDGED, 0.93, "")

@@ -391,7 +391,7 @@ def test_difference_is_that_of_the_point_values_and_zero_against_itself():
     names = ["auc", "auc_bootstrap", *BOOTSTRAPPED, "ici"]
     rng = np.random.default_rng(1)
     same = compare(y, p, p, names, bootstrap=30, rng=rng)
-    assert all(vars(same[f"delta_{n}"]) == {"value": 0, "low": 0, "high": 0} for n in names)
+    assert all(vars(same[f"delta_{n}"]) == {"value": 0, "low": 0, "high": 0, "failed": 0} for n in names)
     found = compare(y, p, other, names, bootstrap=30, rng=rng)
     assert found["delta_log_loss"].value == pytest.approx(log_loss(y, p) - log_loss(y, other), rel=1e-10)
     assert found["delta_calibration_slope"].value == pytest.approx(

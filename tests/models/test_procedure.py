@@ -1,10 +1,13 @@
+import warnings
 from dataclasses import replace
 
 import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import logit
+from scipy.special import expit, logit
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 
 from features.errors import PipelineFault
 from models.configuration.settings import EncodingSettings, ProcedureSettings
@@ -13,7 +16,7 @@ from models.procedure.candidates import Design, fit_candidate, linear_terms, sta
 from models.procedure.encoding import imputation_weights, learn_encoding, read_numeric_rows
 from models.procedure.folds import stratified_folds
 from models.procedure.landmark_features import as_documents
-from models.procedure.response_model import ResponseModel, choose
+from models.procedure.response_model import INTERCEPT, ResponseModel, choose
 from models.serving.serving import PcrModel
 from tests.patients import BOOSTING, FEATURES, LINEAR, SETTINGS, patients
 
@@ -50,12 +53,52 @@ def test_a_feature_that_is_hardly_ever_known_is_not_used() -> None:
     assert used[1] - used[0] == {"til_pct"}
 
 
-def test_nothing_can_be_learned_from_features_that_do_not_vary() -> None:
-    frame, _ = patients(20)
-    with pytest.raises(ValueError, match="no feature varies"):
-        learn_encoding(
-            frame.assign(age_years=50.0)[["age_years"]], FEATURES[1:2], EncodingSettings(5, 0.8, 0.2)
-        )
+def test_features_that_do_not_vary_leave_the_prevalence_which_explains_itself_by_nothing() -> None:
+    frame, y = patients(80)
+    constant = frame.assign(age_years=50.0)
+    model = ResponseModel(FEATURES[1:2], SETTINGS, inner_folds=3, seed=7).fit(constant, y)
+    assert model.chosen_ == INTERCEPT
+    assert set(model.passed_over_) == {"logistic", "lightgbm"}
+    assert all("no feature varies" in reason for reason in model.passed_over_.values())
+    assert model.predictions(constant)["chosen"] == pytest.approx(np.full(80, y.mean()))
+    values, base = model.models_[INTERCEPT].contributions(constant)
+    assert not values.any()
+    assert expit(base) == pytest.approx(y.mean())
+
+
+def test_boosting_that_cannot_split_once_is_passed_over_with_the_number_it_needs() -> None:
+    frame, y = patients(60)
+    boosting = replace(SETTINGS.candidates["lightgbm"], fixed={"min_data_in_leaf": 30})
+    candidates = {"logistic": SETTINGS.candidates["logistic"], "lightgbm": boosting}
+    model = ResponseModel(FEATURES, replace(SETTINGS, candidates=candidates), inner_folds=3, seed=7)
+    assert model.fit(frame, y).chosen_ == "logistic"
+    assert "at least 60 training patients" in model.passed_over_["lightgbm"]
+    assert set(model.predictions(frame)) == {"logistic", "chosen"}
+
+
+def test_a_margin_that_separates_the_outcomes_passes_boosting_over() -> None:
+    frame, y = patients(200)
+    model = ResponseModel(FEATURES[1:2], SETTINGS, inner_folds=3, seed=7)
+    model.fit(frame.assign(age_years=np.where(y == 1, 70.0, 30.0)), y)
+    assert "separates the outcomes" in model.passed_over_["lightgbm"]
+
+
+def test_a_point_that_does_not_converge_is_passed_over_and_the_others_stand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fit = LogisticRegression.fit
+
+    def stalls(self: LogisticRegression, X: np.ndarray, y: np.ndarray) -> LogisticRegression:
+        if SETTINGS.candidates["logistic"].penalties[-1] == self.C:
+            warnings.warn("it stalls", ConvergenceWarning, stacklevel=1)
+        return fit(self, X, y)
+
+    monkeypatch.setattr(LogisticRegression, "fit", stalls)
+    frame, y = patients()
+    model = ResponseModel(FEATURES, SETTINGS, inner_folds=3, seed=7).fit(frame, y)
+    last = f"logistic, C={SETTINGS.candidates['logistic'].penalties[-1]}"
+    assert model.passed_over_ == {last: "did not converge"}
+    assert "logistic" in model.models_
 
 
 def test_imputation_weights_are_the_least_squares_regression_when_hardly_shrunken() -> None:
@@ -271,6 +314,7 @@ def test_fits_are_the_documents_and_boosters_of_every_candidate() -> None:
     frame, y = patients()
     model = ResponseModel(FEATURES, SETTINGS, inner_folds=3, seed=7).fit(frame, y)
     fits = model.fits()
-    assert fits["logistic"] == {"document": model.documents_["logistic"], "booster": None}
+    assert fits["logistic"]["document"] == model.documents_["logistic"]
+    assert [name for name, fit in fits.items() if fit["chosen"]] == [model.chosen_]
     served = PcrModel(fits["lightgbm"]["document"], fits["lightgbm"]["booster"])
     assert np.array_equal(served.probability(frame), model.predictions(frame)["lightgbm"])

@@ -17,6 +17,7 @@ from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_lin
 from pipeline.report.results import MODEL, RULES, Comparison, Results, within_limits
 from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
 from pipeline.report.study.common import interval_row, of_model
+from pipeline.report.study.learning import learning_part
 from pipeline.report.study.measured import courses_part, missing_part
 from pipeline.report.study.performance import domains_part, performance_part, shown_threshold
 from pipeline.report.study.rules import overlap_sentences, rules_part
@@ -84,6 +85,7 @@ def overview_page(given: Inputs, results: Results) -> str:
             results, landmark, study["landmarks"], given.settings.drawing.max_patients_drawn
         ),
         "sensitivity": sensitivity_part(results, facts),
+        "learning": learning_part(results),
         "size": size_part(results),
         "strategy": strategy_part(results),
         "truth": truth_part(results, study["landmarks"], facts),
@@ -92,9 +94,10 @@ def overview_page(given: Inputs, results: Results) -> str:
     points = difference_points(differences, f"delta_{declared.metric}")
     metric = declared.metric.replace("_", " ")
     about = of_model(results.landmarks[landmark][MODEL], f"difference in {metric}")
-    charts["differences"] = forest_chart(
-        points, f"Difference in {metric}, model minus {facts.named(declared.against)}", about
-    )
+    if not points.empty:
+        charts["differences"] = forest_chart(
+            points, f"Difference in {metric}, model minus {facts.named(declared.against)}", about
+        )
     context = {
         "study": study,
         "flow": given.flow,
@@ -121,6 +124,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         lower_is_better=declared.metric not in HIGHER_IS_BETTER,
         landmarks=landmark_rows(study, results.landmarks, given.features),
         differences=differences,
+        unmodelled={name: each.reason for name, each in results.learning.items() if each.reason},
         arms=study["arms"],
         flow_rows=flow_rows(study, given.flow, facts),
         outcome=given.flow["outcome"],

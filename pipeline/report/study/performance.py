@@ -26,14 +26,18 @@ def performance_part(results: Results, facts: Facts) -> Part:
         whole = results.landmarks[name][MODEL]
         shown = curves["calibration"]
         shown = shown[shown["model"].isin([MODEL])].replace({"model": NAMES})
-        charts[f"calibration-{name}"] = calibration_chart(
-            shown,
-            f"Calibration at {name}: observed along predicted probability, with band",
-            of_model(whole, "probability"),
-        )
+        # A model of few distinct predictions has no curve.
+        if not shown.empty:
+            charts[f"calibration-{name}"] = calibration_chart(
+                shown,
+                f"Calibration at {name}: observed along predicted probability, with band",
+                of_model(whole, "probability"),
+            )
         for decision, title in DECISION_TITLES.items():
             part = curves["benefit"]
             part = part[part["decision"] == decision].drop(columns="decision")
+            if part.empty:
+                continue
             if not facts.rules:
                 part = part[~part["strategy"].isin([RULES, ALLOCATION])]
             part = part.assign(strategy=part["strategy"].map(NAMES))

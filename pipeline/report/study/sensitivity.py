@@ -18,6 +18,8 @@ def sensitivity_part(results: Results, facts: Facts) -> Part:
     """Return the primary comparison under every other definition."""
     runs = {name: run for name, run in results.sensitivity.items() if facts.trial or name != ELIGIBLE}
     rows, drawn = [], []
+    if not runs:
+        return {}, {}
     for name, measures in runs.items():
         delta = measures.get("delta_log_loss", Estimate(reason=TOO_FEW))
         rows.append(
@@ -32,8 +34,6 @@ def sensitivity_part(results: Results, facts: Facts) -> Part:
         )
         if delta.has_interval:
             drawn.append(interval_row(name, delta, f"n = {measures.patients}", mark=name == "as in the run"))
-    if not drawn:
-        return {}, {}
     first = next(iter(runs.values()))
     columns = {
         "run": "Run",
@@ -45,13 +45,16 @@ def sensitivity_part(results: Results, facts: Facts) -> Part:
     }
     if not facts.rules:
         del columns["rules"]
-    return (
+    charts = (
         {
             "sensitivity-runs": forest_chart(
                 pd.DataFrame(drawn),
                 f"Difference in log loss, model minus {facts.comparator}",
                 of_model(first, "log loss"),
             )
-        },
-        {"sensitivity": Table.of("sensitivity-table", "The primary comparison, run by run", columns, rows)},
+        }
+        if drawn
+        else {}
     )
+    table = Table.of("sensitivity-table", "The primary comparison, run by run", columns, rows)
+    return charts, {"sensitivity": table}

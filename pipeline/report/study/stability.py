@@ -6,7 +6,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from pipeline.project.estimates import Estimate
-from pipeline.report.page import count, decimal, measure, measure_of
+from pipeline.report.page import count, measure, measure_of
 from pipeline.report.results import MODEL, Results
 from pipeline.report.study.common import Part, counted, interval_row, of_model
 from pipeline.report.study_charts import forest_chart, instability_chart
@@ -29,7 +29,7 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
                 "later": measure_of(robustness.later, "auc"),
                 "later_oe": measure_of(robustness.later, "o_e", 2),
                 "centres": measure(left_out.get("auc")) if left_out else "not at this landmark",
-                "instability": decimal(robustness.instability["mean_absolute_prediction_error"].point, 3),
+                "instability": measure(robustness.instability.get("mean_absolute_prediction_error")),
             }
         )
     if not rows:
@@ -50,7 +50,7 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
         del columns["centres"]
     charts = {}
     curve = results.curves[landmark].get("instability")
-    if curve is not None:
+    if curve is not None and not curve.empty:
         step = max(1, len(curve) // max_patients)
         about = of_model(
             results.landmarks[landmark][MODEL], "probability", "in fold: models of bootstrap samples"

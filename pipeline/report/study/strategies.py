@@ -48,7 +48,9 @@ def strategy_part(results: Results) -> Part:
             "strategy-values": forest_chart(
                 pd.DataFrame(drawn), "Mean probability of pCR, as delivered", said, None
             )
-        },
+        }
+        if drawn
+        else {},
         {
             "strategy": Table.of(
                 "strategy-table", f"Value of the strategies as randomised, {count(n)} patients", columns, rows

@@ -1,0 +1,92 @@
+"""What single features tell of the outcome, before any model: a feature that tells it all knows it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+from features.errors import UserError
+from models.procedure.landmark_features import LandmarkFeature
+
+LOOK = (
+    "look for a feature that knows the outcome. If it is true, write why into leakage_acknowledged of the "
+    "study file"
+)
+MAX_NAMED = 5
+
+
+class LeakageAlarmError(UserError):
+    """A performance that is too good to be true."""
+
+
+def single_feature_aucs(
+    rows: pd.DataFrame, y: np.ndarray, features: Sequence[LandmarkFeature]
+) -> dict[str, dict[str, Any]]:
+    """Return by feature how well it alone tells the outcome, among the patients in whom it is known.
+
+    Each has ``n``, ``events`` and ``auc``, from 0.5: the larger of AUC and 1 - AUC of a number, and of a
+    category the largest of its levels, each against all others; or ``error``. Nothing is fitted.
+
+    Parameters
+    ----------
+    rows : DataFrame (n, >= features)
+        Analysis rows.
+    y : array, shape (n,)
+        Outcome, 0 or 1.
+    """
+    found = {}
+    for feature in features:
+        known = rows[feature.name].notna().to_numpy()
+        values, outcome = rows.loc[known, feature.name], y[known]
+        counts = {"n": {"value": int(known.sum())}, "events": {"value": int(outcome.sum())}}
+        if len(np.unique(outcome)) < 2:
+            auc: dict[str, Any] = {"error": "known in patients of one outcome only, or in none"}
+        elif values.nunique() < 2:
+            auc = {"error": "does not vary"}
+        else:
+            auc = {"value": _auc(values, outcome, numeric=feature.is_numeric)}
+        found[feature.name] = counts | {"auc": auc}
+    return found
+
+
+def _auc(values: pd.Series, y: np.ndarray, *, numeric: bool) -> float:
+    columns = [values] if numeric else [values == level for level in values.unique()]
+    events = y.sum()
+    aucs = []
+    for column in columns:
+        # Mann-Whitney: ties share their mean rank.
+        ranks = rankdata(column.to_numpy(dtype=float))
+        aucs.append((ranks[y == 1].mean() - (events + 1) / 2) / (len(y) - events))
+    return float(max(max(auc, 1 - auc) for auc in aucs))
+
+
+def check_single_features(
+    singles: Mapping[str, Mapping[str, Any]], limit: float, level: float, acknowledged: str
+) -> None:
+    """Raise if a feature alone tells the outcome better than `limit`, and better than chance lets one of all.
+
+    By chance, an AUC has the standard error sqrt((n + 1) / (12 events non-events)) (Mann-Whitney); the
+    quantile is that of the largest of so many features, at `level` (Bonferroni).
+
+    Raises
+    ------
+    LeakageAlarmError
+        Naming the features and what to do.
+    """
+    quantile = ndtri(1 - (1 - level) / (2 * max(len(singles), 1)))
+    suspects = {}
+    for name, single in singles.items():
+        n, events, auc = single["n"]["value"], single["events"]["value"], single["auc"].get("value", 0.5)
+        if auc <= limit:
+            continue
+        by_chance = np.sqrt((n + 1) / (12 * events * (n - events)))
+        if auc - 0.5 > quantile * by_chance:
+            suspects[name] = auc
+    if suspects and not acknowledged:
+        named = sorted(suspects, key=lambda name: (-suspects[name], name))
+        told = ", ".join(f"{name} ({suspects[name]:.2f})" for name in named[:MAX_NAMED])
+        more = f" and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
+        raise LeakageAlarmError(f"AUC above {limit} by a single feature: {told}{more}: {LOOK}")
