@@ -10,7 +10,7 @@ READY := .venv/.ready
 CHECKS := pipeline/simulation_checks/dvc.yaml
 
 .DEFAULT_GOAL := run
-.PHONY: help run test browser setup lint null-check kill-test fault-campaign reader-campaign coverage attainable targets bench latency lock reference
+.PHONY: help run test browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign coverage attainable targets bench latency lock reference
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
@@ -41,6 +41,9 @@ fault-campaign: $(READY) ## fail, kill and stop runs of one study: no file of an
 reader-campaign: $(READY) ## 2,000 files of every format with habits at random, 2,000 damaged ones: read as meant, or refused
 	python -m tests.pipeline.reader_campaign 2000
 	python -m tests.pipeline.variant_campaign 2000
+
+cohort-campaign: $(READY) ## 60 odd cohorts at random: each runs to its end, or is refused before anything is computed
+	python -m tests.cohort_campaign 60
 
 kill-test: $(READY) ## kill the tracking stage at 50 random points: MLflow must end as after one clean run
 	python -m tests.kill_track 50

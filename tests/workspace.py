@@ -121,7 +121,7 @@ class Workspace:
 
     def change(self, path: str, changes: dict[str, Any]) -> None:
         """Merge `changes` into a YAML file."""
-        (self.folder / path).write_text(yaml.safe_dump(_merged(self.read(path), changes), sort_keys=False))
+        (self.folder / path).write_text(yaml.safe_dump(merged(self.read(path), changes), sort_keys=False))
 
     def state(self) -> dict[str, bytes]:
         """Return the bytes of everything a refused run must leave as it was."""
@@ -183,9 +183,10 @@ def tracked(workspace: Workspace) -> dict[str, list[str]]:
     return {"runs": sorted(r[0] for r in runs), "versions": sorted(v[0] for v in versions)}
 
 
-def _merged(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(content)
+def merged(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return a document with `changes` merged into it; a grid is replaced."""
+    result = dict(content)
     for key, value in changes.items():
         replaces = not isinstance(value, dict) or key == "grid"
-        merged[key] = value if replaces else _merged(content.get(key) or {}, value)
-    return merged
+        result[key] = value if replaces else merged(content.get(key) or {}, value)
+    return result

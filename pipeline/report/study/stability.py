@@ -52,9 +52,8 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
     curve = results.curves[landmark].get("instability")
     if curve is not None and not curve.empty:
         step = max(1, len(curve) // max_patients)
-        about = of_model(
-            results.landmarks[landmark][MODEL], "probability", "in fold: models of bootstrap samples"
-        )
+        sampling = "in fold: models of bootstrap samples"
+        about = of_model(results.landmarks[landmark][MODEL], "probability", sampling)
         charts["instability"] = instability_chart(curve.iloc[::step], about)
     tables = {
         "stability": Table.of("stability-table", "The whole procedure in other patients", columns, rows)

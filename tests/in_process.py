@@ -1,0 +1,86 @@
+"""A whole run of a study in one process, without DVC and MLflow: seconds instead of a minute."""
+
+import argparse
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.console import TRACEBACK, tell
+from pipeline.intake.preflight import checked
+from pipeline.project.stage import Run
+from tests.workspace import ROOT, SMALL, merged
+
+# In the order of what they need; `items` of a stage are filled from the study file.
+BEFORE = ("raw", "cohort", "rules", "review", "features")
+BY_LANDMARK = ("train", "resample", "comparators", "judge")
+AFTER = ("size", "domains", "sensitivity", "compare", "explain", "describe", "reports")
+CHECKED = "checked"
+"""What a run prints once its input is found in order: whatever is refused later was computed before."""
+
+
+def write_study(
+    folder: Path, study: dict[str, Any], files: Path, settings: dict[str, Any] | None = None
+) -> None:
+    """Make a folder in which a study can be run: configurations, study file, and its raw files."""
+    shutil.copytree(ROOT / "configs", folder / "configs")
+    shutil.copy(ROOT / "requirements.lock", folder)
+    for path in ("configs/validation.yaml", "configs/models.yaml"):
+        content = merged(yaml.safe_load((folder / path).read_text()), SMALL[path])
+        content = merged(content, (settings or {}).get(path, {}))
+        (folder / path).write_text(yaml.safe_dump(content, sort_keys=False))
+    for path in (folder / "configs/study.yaml", folder / "configs/studies" / f"{study['study']}.yaml"):
+        path.write_text(yaml.safe_dump(study, sort_keys=False))
+    shutil.copytree(files, folder / "data" / study["study"])
+
+
+def run_study(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the study of a folder in a process of its own; the exit code is that of `pcr run`."""
+    command = [sys.executable, "-m", "tests.in_process", str(folder)]
+    path = {"PYTHONPATH": str(ROOT), "PCR_WORKERS": "1"}
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **path}, capture_output=True, text=True, check=False
+    )
+
+
+def stages(study: dict[str, Any]) -> list[tuple[str, dict[str, str]]]:
+    """Return module and items of every stage of a study with files, in order."""
+    landmarks = study["landmarks"]
+    found: list[tuple[str, dict[str, str]]] = [(name, {}) for name in BEFORE]
+    found += [(name, {"landmark": landmark}) for landmark in landmarks for name in BY_LANDMARK]
+    found += [
+        ("strategy", {"landmark": landmarks[0], "strategy": strategy}) for strategy in study["strategies"]
+    ]
+    primary = {"sensitivity": {"landmark": study["primary"]["landmark"]}}
+    return found + [(name, primary.get(name, {})) for name in AFTER]
+
+
+def main() -> None:
+    """Check and run; end with the exit code of `pcr run`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    os.chdir(parser.parse_args().folder)
+    study = yaml.safe_load(Path("configs/study.yaml").read_text())
+    name = "check"
+    try:
+        checked(study["study"], None)
+        print(CHECKED, flush=True)
+        for name, items in stages(study):
+            module = importlib.import_module(f"pipeline.stages.{name}")
+            module.main(Run(module.STAGE, items))
+    except Exception as error:  # noqa: BLE001 - told as `pcr` tells it
+        if os.environ.get(TRACEBACK):
+            traceback.print_exc()
+        code = tell(error)
+        print(f"stage {name} failed", file=sys.stderr)
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
