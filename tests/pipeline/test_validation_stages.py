@@ -188,6 +188,17 @@ def test_decision_curves_hold_the_rules_allocation_for_both_decisions() -> None:
     assert "rules_allocation" not in set(benefit_curves(frame, branch, [], PLAN)["strategy"])
 
 
+def test_a_patient_for_whom_the_rules_decide_nothing_is_neither_de_escalated_nor_escalated() -> None:
+    _, y, p = outcomes()
+    frame = predictions(chosen=p, rules=np.full(len(y), 0.6))
+    undecided = by_id(np.where(p > 0.6, "R1", "R1>indeterminate"))
+    curves = benefit_curves(frame, undecided, ["R1"], PLAN).query("strategy == 'rules_allocation'")
+    assert (curves.loc[curves["decision"] == "de_escalation", "value"] != 0).any()
+    assert (curves.loc[curves["decision"] == "escalation", "value"] == 0).all()
+    before = benefit_curves(frame, by_id(np.full(len(y), "ALL")), ["R1"], PLAN)
+    assert "rules_allocation" not in set(before["strategy"])
+
+
 def test_subgroups_are_levels_cuts_or_levels_put_together() -> None:
     frame = pd.DataFrame(
         {"age_years": [40.0, 50, np.nan], "cn": ["N0", "N2", None], "hr": ["pos", "neg", "pos"]}
