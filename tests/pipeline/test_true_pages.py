@@ -251,7 +251,6 @@ SENTENCES: dict[str, Callable[[Made], bool]] = {
     "from 40% to 90%, around the": around,
     "from 40% to 90%, away from the": lambda made: not around(made),
     "Counted as no pCR before surgery: death": lambda made: made.dates,
-    "192": lambda made: made.slope > 10,
     "lies beyond ±10: too few patients": lambda made: made.slope > 10,
 }  # fmt: skip
 
