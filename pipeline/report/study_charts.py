@@ -28,6 +28,13 @@ STATES = {
 }  # fmt: skip
 
 
+# Colour and dash of a strategy: the same in every decision curve, whichever others are drawn.
+STRATEGIES = {
+    "model": (PALETTE[0], [1, 0]), "rules": (PALETTE[5], [4, 2]), "rules' allocation": (PALETTE[2], [1, 1]),
+    "treat all": (GREY, [1, 0]), "treat none": (INK, [2, 2]),
+}  # fmt: skip
+
+
 def forest_chart(rows: pd.DataFrame, title: str, about: About, reference: float | None = 0) -> Spec:
     """Draw values with intervals, a row each; rows of a group that is marked stand out.
 
@@ -100,7 +107,7 @@ def benefit_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
         strategy, threshold, value, low, high.
     """
     strategies = list(dict.fromkeys(curve["strategy"]))
-    colours = (PALETTE[0], PALETTE[5], PALETTE[2], GREY, INK)
+    looks = [STRATEGIES.get(name, (GREY, [1, 0])) for name in strategies]
     base = alt.Chart(data_of(curve)).encode(
         x=alt.X(
             "threshold:Q",
@@ -108,7 +115,7 @@ def benefit_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
             scale=alt.Scale(zero=False),
             axis=alt.Axis(format="%", tickCount=4),
         ),
-        color=colours_of("strategy", strategies, colours[: len(strategies)], columns=2),
+        color=colours_of("strategy", strategies, [colour for colour, _ in looks], columns=2),
     )
     # Treating all falls far below zero beyond the prevalence: the scale ends a little below zero.
     top = float(curve["value"].max())
@@ -120,7 +127,11 @@ def benefit_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
     )
     lines = base.mark_line(strokeWidth=2, clip=True).encode(
         y=alt.Y("value:Q", title="Net benefit", scale=scale),
-        strokeDash=alt.StrokeDash("strategy:N", sort=strategies, legend=None),
+        strokeDash=alt.StrokeDash(
+            "strategy:N",
+            scale=alt.Scale(domain=strategies, range=[dash for _, dash in looks]),
+            legend=None,
+        ),
         tooltip=[
             alt.Tooltip("strategy:N", title="Strategy"),
             alt.Tooltip("threshold:Q", title="Threshold", format=".1%"),

@@ -67,6 +67,17 @@ def test_the_scale_of_net_benefit_ends_a_little_below_zero() -> None:
     assert spec["layer"][0]["encoding"]["y"]["scale"]["domain"] == pytest.approx([-0.05, 0.22])
 
 
+def test_a_strategy_has_the_same_colour_whichever_others_are_drawn() -> None:
+    def colours(*strategies: str) -> dict[str, str]:
+        curve = pd.DataFrame({"strategy": strategies, "threshold": 0.5, "value": 0.2})
+        spec = benefit_chart(curve.assign(low=0.1, high=0.3), "Net benefit", ABOUT)
+        scale = spec["layer"][1]["encoding"]["color"]["scale"]
+        return dict(zip(scale["domain"], scale["range"], strict=True))
+
+    some = colours("model", "treat all")
+    assert some.items() <= colours("model", "rules", "rules' allocation", "treat all", "treat none").items()
+
+
 def test_calibration_has_the_diagonal_of_a_perfect_model() -> None:
     curve = pd.DataFrame({"model": ["model"], "predicted": 0.5, "observed": 0.4, "low": 0.3, "high": 0.5})
     spec = calibration_chart(curve, "Calibration", ABOUT)

@@ -16,7 +16,7 @@ MEASURES = {"auc": ("AUC", None), "slope": ("Calibration slope", 1.0), "o_e": ("
 DIGITS = {"auc": 3, "slope": 2, "o_e": 2}
 NEW_CENTRE = "A new centre (prediction interval)"
 # Without variance between centres, a new centre is expected where all of them are.
-SAME_AS_POOLED = ": as pooled, since no variance between centres was estimated"
+SAME_AS_POOLED = "A new centre (as pooled: tau\N{SUPERSCRIPT TWO} = 0)"
 COLUMNS = ("n", "pCR", "no pCR")
 CountCell = tuple[str, str, str]
 
@@ -95,7 +95,7 @@ def _centres_chart(
         rows.append(interval_row("All centres, pooled", pooled, "random effects", mark=True))
         new = pooled.with_interval("prediction")
         if new.has_interval:
-            label = NEW_CENTRE + (SAME_AS_POOLED if pooled.extra.get("tau2") == 0 else "")
+            label = SAME_AS_POOLED if pooled.extra.get("tau2") == 0 else NEW_CENTRE
             rows.append(interval_row(label, new, "prediction interval", mark=True))
     spec = forest_chart(
         pd.DataFrame(rows), f"{title} by centre at {landmark}", of_model(whole, title), reference
