@@ -48,7 +48,10 @@ pytestmark = pytest.mark.filterwarnings(
 )
 ROOT = Path(__file__).parents[2]
 NAME = "pcr-made-up-c1"
-STUDY = {"study": "made-up", "landmarks": ["c1"], "simulated": False}
+STUDY: dict[str, Any] = {
+    "study": "made-up", "landmarks": ["c1"], "simulated": False, "rules": "made-up", "adaptive_arm": None,
+    "features": {"domains": ["clinical"]}, "allocation": {"A": 1.0},
+}  # fmt: skip
 ONE = {"value": 0.7, "low": 0.6, "high": 0.8}
 METRICS = {
     "chosen": {"n": {"value": 40}, "events": {"value": 20}, "auc": ONE, "net_benefit@0.5": {"value": 0.1}},
@@ -70,7 +73,7 @@ def write_study(home: Path) -> None:
     (home / "configs/studies").mkdir(parents=True)
     for path in ("configs/study.yaml", "configs/studies/made-up.yaml"):
         (home / path).write_text(yaml.safe_dump(STUDY))
-    for name in ("gates", "validation", "models"):
+    for name in ("gates", "validation", "models", "report_pages"):
         shutil.copy(ROOT / f"configs/{name}.yaml", home / "configs")
     artifacts = home / "artifacts/made-up"
     (artifacts / "models").mkdir(parents=True)
@@ -84,7 +87,8 @@ def write_study(home: Path) -> None:
     for folder in ("features", "cohort", "predictions", "shap", "reports"):
         (artifacts / folder).mkdir()
     features.to_parquet(artifacts / "features/c1.parquet")
-    features.to_parquet(artifacts / "cohort/cohort.parquet")
+    cohort = pd.DataFrame({"arm": ["A"], "siteid": ["S1"], "rand_date": [pd.NaT], "decision_c1": [pd.NaT]})
+    cohort.to_parquet(artifacts / "cohort/cohort.parquet")
     write_json(artifacts / "cohort/flow.json", {"randomised": 44, "landmarks": {"c1": {"at_risk": 42}}})
     write_json(artifacts / "results/c1.json", METRICS)
     comparison = {"primary": {"declared": DECLARED, "result": ONE}, "c1": {"chosen-rules": DIFFERENCE}}
@@ -320,10 +324,11 @@ def test_the_card_says_how_the_model_was_made_judged_and_limited(home: Path) -> 
     current = replace(workspace_state("made-up"), commit="abc123")
     card = landmark_card(current, "c1")
     for text in (
-        "44 randomised, 42 at risk at the landmark; 40 with a known outcome.",
+        "44 randomised patients, 42 at risk at the landmark; 40 with a known outcome.",
         "| auc | 0.700 (0.600 to 0.800) | not evaluated |",
         "Model minus rules: log loss -0.050 (-0.080 to -0.020).",
-        "| calibration_slope | 1.000 | not evaluated |",
+        "| measure | later patients |\n",
+        "| calibration_slope | 1.000 |\n",
         "git checkout abc123\npcr run --study made-up",
         "A row is rejected if arm is missing",
         f"Content key `{current.landmark_key('c1')}`",
