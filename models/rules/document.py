@@ -225,7 +225,7 @@ class RuleDocument:
         Raises
         ------
         RuleError
-            If there is no such reading, or another key is none of its choices.
+            If there is no such reading, or another key is not one of its choices.
         """
         reading = str(content[key])
         if reading not in self.readings:

@@ -1,0 +1,66 @@
+"""The tables of a landmark's SHAP page."""
+
+from typing import Any
+
+import pytest
+
+from pipeline.project.estimates import parse_measures
+from pipeline.report.artifacts import Direction, Feature, FeatureContribution, GroupContribution
+from pipeline.report.shap_tables import described, directions_table, domains_table, stability_table
+
+FEATURE: Feature = {
+    "name": "til_<b>_pct", "domain": "pathology", "kind": "numeric", "known_at": "baseline", "levels": [],
+    "unit": "%", "description": 'TIL "stromal"', "share_missing": 0.1, "low": 0, "high": 100,
+}  # fmt: skip
+CONTRIBUTION: FeatureContribution = {
+    "feature": "til", "domain": "pathology", "rank": 1, "mean_abs": 0.2, "low": 0.1, "high": 0.3,
+    "top": 0.9, "centre_low": None, "centre_high": None,
+}  # fmt: skip
+DIRECTION: Direction = {
+    "name": "TIL", "feature": "til", "expected": "up", "source": "3.1", "of": "upper third", "against": "",
+    "difference": -0.2, "low": -0.3, "high": -0.1, "stability": 0.8, "verdict": "disagrees",
+}  # fmt: skip
+
+
+def test_names_and_descriptions_are_escaped_and_a_long_name_may_break() -> None:
+    link = described(FEATURE)
+    assert "<b>" not in link
+    assert "til_<wbr>&lt;b&gt;_<wbr>pct" in link
+    assert 'title="TIL &#34;stromal&#34;"' in link
+
+
+@pytest.mark.parametrize(
+    ("change", "has_centres"), [({}, False), ({"centre_low": 0.1, "centre_high": 0.2}, True)]
+)
+def test_the_range_over_centres_is_a_column_only_where_there_are_centres(
+    change: dict[str, Any], has_centres: bool
+) -> None:
+    summary: Any = {"features": [CONTRIBUTION | change], "top": 10, "resamples": 25}
+    table = stability_table(summary, {"til": FEATURE})
+    assert ("centres" in table.columns) is has_centres
+
+
+def test_a_feature_that_the_model_does_not_use_has_no_interval() -> None:
+    summary: Any = {"features": [CONTRIBUTION | {"mean_abs": 0}], "top": 10, "resamples": 25}
+    (row,) = stability_table(summary, {"til": FEATURE}).rows
+    assert (row["top"], row["centres"]) == ("", "")
+
+
+def test_a_direction_against_the_expectation_is_marked() -> None:
+    against, agrees = directions_table([DIRECTION, DIRECTION | {"verdict": "agrees"}], {"til": FEATURE}).rows
+    assert (against["class"], agrees["class"]) == ("is-primary", "")
+    assert "<strong>disagrees</strong>" in against["verdict"]
+
+
+def test_a_domain_adds_to_the_others_or_is_the_only_one_and_absent_ones_are_named() -> None:
+    group: GroupContribution = {"group": "ctdna", "features": 3, "share": 0.4, "low": 0.3, "high": 0.5}
+    added = {
+        "all-without ctdna": parse_measures(
+            {"delta_auc": {"value": 0.05}, "delta_net_benefit@0.2": {"value": 0.01}}
+        )
+    }
+    with_others = domains_table([group], added, ["imaging"])
+    assert with_others.rows[0]["auc"] != "only domain"
+    assert with_others.columns["benefit"] == "Adds: net benefit at 0.2"
+    assert with_others.rows[1]["share"].startswith("absent")
+    assert domains_table([group], {}, []).rows[0]["auc"] == "only domain"
