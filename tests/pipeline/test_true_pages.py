@@ -145,7 +145,7 @@ def results_of(made: Made) -> Results:
         subgroups={name: Subgroups({}, centres, pooled if many else Measures()) for name in made.landmarks},
         robustness=dict.fromkeys(made.landmarks, robust),
         sensitivity=runs | {"eligible patients": runs["as in the run"]},
-        size={}, strategies={}, truth={}, true_strategies={},
+        size={}, learning={}, strategies={}, truth={}, true_strategies={},
         curves={last: {"calibration": calibration, "benefit": benefit}},
         review={},
     )  # fmt: skip
