@@ -92,36 +92,41 @@ def _total(found: Mapping[str, int]) -> Count:
 def aliased_mappings(root: Path, files: Iterable[Path]) -> Count:
     """Count annotations by a name that only stands for such a mapping, where it is defined or imported."""
     trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in files}
-    aliases = {
+    aliases = {_module(root, file): _aliases(tree) for file, tree in trees.items()}
+    return _total({_name(root, f): _uses(tree, _module(root, f), aliases) for f, tree in trees.items()})
+
+
+def _module(root: Path, file: Path) -> str:
+    return ".".join(file.relative_to(root).with_suffix("").parts)
+
+
+def _aliases(tree: ast.Module) -> set[str]:
+    """Return the names that a module gives to an untyped mapping."""
+    return {
         target.id
-        for tree in trees.values()
         for node in tree.body
         if isinstance(node, ast.Assign) and UNTYPED.fullmatch(ast.unparse(node.value))
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    return _total({_name(root, file): _uses(tree, aliases) for file, tree in trees.items()})
 
 
-def _uses(tree: ast.Module, aliases: set[str]) -> int:
-    named = {
+def _uses(tree: ast.Module, module: str, aliases: Mapping[str, set[str]]) -> int:
+    named = set(aliases[module])
+    named |= {
         alias.asname or alias.name
         for node in tree.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
-        if alias.name in aliases
+        if alias.name in aliases.get(node.module or "", ())
     }
-    named |= {
-        t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)
-    }
-    wanted = aliases & named
     annotations = [
         getattr(node, key)
         for node in ast.walk(tree)
         for key in ("annotation", "returns")
         if getattr(node, key, None) is not None
     ]
-    return sum(isinstance(n, ast.Name) and n.id in wanted for a in annotations for n in ast.walk(a))
+    return sum(isinstance(n, ast.Name) and n.id in named for a in annotations for n in ast.walk(a))
 
 
 def imports(root: Path, files: Iterable[Path]) -> dict[str, set[str]]:

@@ -53,6 +53,13 @@ def test_an_untyped_mapping_is_seen_also_under_another_name(house: Path) -> None
     assert found["untyped mappings under an alias"].items == ("models/fit.py: 1",)
 
 
+def test_a_class_is_no_mapping_because_another_module_calls_a_mapping_so(house: Path) -> None:
+    write(house, "features/read.py", "from typing import Any\nSettings = dict[str, Any]\n")
+    write(house, "features/study.py", "class Settings: ...\n")
+    write(house, "models/fit.py", "from features.study import Settings\ndef fit(s: Settings) -> None: ...\n")
+    assert counts(house)["untyped mappings under an alias"].value == 0
+
+
 def test_the_docstring_of_a_function_is_not_counted_as_its_length(house: Path) -> None:
     body = "\n".join(f"    x{i} = {i}" for i in range(60))
     docstring = '    """' + "\n    word" * 30 + '\n    """\n'
