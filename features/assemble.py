@@ -172,7 +172,9 @@ def _context(
     contract: Contract,
 ) -> BuildContext:
     """Return what the study, the landmark and the contract add to the domain's settings."""
-    wanted = getattr(getattr(settings, domain), "columns", {})
+    wanted = dict(getattr(getattr(settings, domain), "columns", {}))
+    if domain == "pathology" and study.features.receptors:
+        wanted[domain] = [*wanted.get(domain, ()), *study.features.receptors]
     columns = contract_columns(contract, wanted, domain, landmark.visits[0], study.vocabulary)
     not_planned = arm.index[arm.isin(list(study.features.not_planned.get(domain, ())))]
     regimens = study.vocabulary["regimens"]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.contract.affected_rows import AffectedRows
 from features.contract.validation import ADVICE, PROBLEM_COLUMNS, Contract
-from features.definitions import clear_of_tumour, panel_covers, receptor_status
+from features.definitions import clear_of_tumour, her2_status, panel_covers, receptor_status
 from features.recist import categories_of
 
 RECORDED_PCR = "ypT0/is_ypN0"
@@ -229,11 +229,8 @@ def _surgery(surgery: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _receptors(pathology: pd.DataFrame) -> Iterator[Finding]:
-    ihc, ish, her2 = pathology["her2_ihc"], pathology["ish"], pathology["her2"]
-    positive = (ihc == "3+") | ((ihc == "2+") & (ish == "amplified"))
-    negative = ihc.isin(["0", "1+"]) | ((ihc == "2+") & (ish == "not_amplified"))
-    negative &= ish != "amplified"
-    wrong = ((her2 == "pos") & negative) | ((her2 == "neg") & positive)
+    her2, measured = pathology["her2"], her2_status(pathology)
+    wrong = her2.notna() & measured.notna() & (her2 != measured)
     yield Finding("pathology", "her2", "her2_contradicts_ihc_ish", wrong)
     status = receptor_status(pathology)
     wrong = pathology["hr"].notna() & status.notna() & (pathology["hr"] != status)

@@ -236,6 +236,28 @@ def receptor_status(pathology: pd.DataFrame) -> pd.Series:
     return choose(pathology.index, cases, None)
 
 
+def status_by_per_cent(per_cent: pd.Series) -> pd.Series:
+    """Return a receptor's status by its positive cells: pos from `HR_POSITIVE_FROM_PCT` on, neg, or NaN."""
+    cases = {"pos": per_cent >= HR_POSITIVE_FROM_PCT, "neg": per_cent < HR_POSITIVE_FROM_PCT}
+    return choose(per_cent.index, cases, None)
+
+
+def her2_status(pathology: pd.DataFrame) -> pd.Series:
+    """Return HER2 status by IHC and ISH: pos, neg or NaN.
+
+    Positive: IHC 3+, or 2+ with ISH amplified. Negative: IHC 0 or 1+, or 2+ with ISH not amplified, unless
+    ISH is amplified.
+    """
+    ihc, ish = pathology["her2_ihc"], pathology["ish"]
+    equivocal = ihc == "2+"
+    negative = ihc.isin(["0", "1+"]) | (equivocal & (ish == "not_amplified"))
+    cases = {
+        "pos": (ihc == "3+") | (equivocal & (ish == "amplified")),
+        "neg": negative & (ish != "amplified"),
+    }
+    return choose(pathology.index, cases, None)
+
+
 Dates = npt.NDArray[np.datetime64]
 
 

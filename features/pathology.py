@@ -1,10 +1,11 @@
 """Pathology features: the diagnostic biopsy, and molecular scores of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import pandas as pd
 
-from features.definitions import receptor_status
+from features.definitions import her2_status, receptor_status, status_by_per_cent
 from features.feature import (
     BuildContext,
     Feature,
@@ -35,9 +36,12 @@ def build(
     """
     columns = as_they_stand(context.columns, tables, patients)
     if "pathology" in tables:
-        derived = hormone_receptor(tables["pathology"])
-        derived = derived.set_axis(tables["pathology"]["usubjid"]).reindex(patients)
-        columns = [(f, derived if f.name == "hr" else series) for f, series in columns]
+        columns = [
+            (f, _of_patients(STATUS[f.name](tables["pathology"]), tables["pathology"], patients))
+            if f.name in STATUS
+            else (f, series)
+            for f, series in columns
+        ]
     if "biomarkers" in tables:
         columns += biomarkers(tables["biomarkers"], patients, settings, context.visits)
     return collect(columns, patients)
@@ -46,6 +50,29 @@ def build(
 def hormone_receptor(pathology: pd.DataFrame) -> pd.Series:
     """Return hormone receptor status (pos, neg, NaN) of each row: as recorded, else from ER and PR."""
     return pathology["hr"].fillna(receptor_status(pathology))
+
+
+def her2(pathology: pd.DataFrame) -> pd.Series:
+    """Return HER2 status (pos, neg, NaN) of each row: as recorded, else from IHC and ISH."""
+    return pathology["her2"].fillna(her2_status(pathology))
+
+
+def single_receptor(pathology: pd.DataFrame, name: str) -> pd.Series:
+    """Return the status of er or pr (pos, neg, NaN) of each row: as recorded, else from its per cent."""
+    return pathology[name].fillna(status_by_per_cent(pathology[f"{name}_pct"]))
+
+
+STATUS: Mapping[str, Callable[[pd.DataFrame], pd.Series]] = {
+    "hr": hormone_receptor,
+    "her2": her2,
+    "er": partial(single_receptor, name="er"),
+    "pr": partial(single_receptor, name="pr"),
+}
+"""Features that are derived where they are not recorded."""
+
+
+def _of_patients(values: pd.Series, pathology: pd.DataFrame, patients: pd.Index) -> pd.Series:
+    return values.set_axis(pathology["usubjid"]).reindex(patients)
 
 
 def biomarkers(

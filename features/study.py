@@ -57,13 +57,14 @@ class FeaturePlan:
 
     `state_indicators`: by domain, true if not named. `after_baseline`: `ADAPTIVE_ONLY` where features after
     the first landmark are of the adaptive arm alone. `not_planned`: domain -> arms that have it at the first
-    visit only.
+    visit only. `receptors`: those of er, pr and her2 whose status is a feature, where a cohort is mixed.
     """
 
     domains: tuple[str, ...]
     state_indicators: Mapping[str, bool] = field(default_factory=dict)
     after_baseline: str | None = None
     not_planned: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    receptors: Sequence[str] = ()
 
     @property
     def adaptive_only(self) -> bool:

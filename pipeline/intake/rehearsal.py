@@ -143,7 +143,7 @@ def _of_landmark(name: str, assembled: Assembled, cohort: pd.DataFrame, by: Prep
     if len(np.unique(y)) < 2:
         yield Remark(where, "", f"one_class: {len(y)} patients at risk with an outcome, all the same")
         return
-    names = [feature.name for feature in assembled.features]
+    names = [f.name for f in assembled.features if f.name != "arm" or len(by.study.arms) > 1]
     constant = [n for n in names if len(rows[n].dropna().unique()) <= 1]
     if constant:
         more = f" and {len(constant) - 5} more" if len(constant) > 5 else ""

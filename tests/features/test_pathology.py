@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from features.feature import FeatureError, contract_columns
-from features.pathology import build, hormone_receptor
+from features.pathology import build, her2, hormone_receptor, single_receptor
 from tests.features.tables import CONTRACT, SETTINGS, STUDY, domain_settings, table
 
 PATIENTS = pd.Index(["P1", "P2"], name="usubjid")
@@ -59,3 +59,14 @@ def test_two_scores_that_become_one_name_are_refused() -> None:
     rows = [{"usubjid": "P1", "visit": "baseline", "biomarker": b, "value": 1.0} for b in ("A.1", "a_1")]
     with pytest.raises(FeatureError, match="names that differ only in punctuation or case: a_1"):
         build({"biomarkers": table("biomarkers", rows)}, PATIENTS, *domain_settings("pathology"))
+
+
+def test_receptors_are_features_where_the_study_names_them_as_recorded_else_as_measured() -> None:
+    rows = pd.DataFrame(
+        {
+            "er": ["neg", None, None], "er_pct": [90.0, 1.0, 0.9],
+            "her2": [None, None, "neg"], "her2_ihc": ["3+", "2+", "3+"], "ish": [None, "not_amplified", None],
+        }
+    )  # fmt: skip
+    assert single_receptor(rows, "er").tolist() == ["neg", "pos", "neg"]
+    assert her2(rows).tolist() == ["pos", "neg", "neg"]

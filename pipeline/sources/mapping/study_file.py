@@ -193,13 +193,15 @@ class FeatureSettings(_Part):
     """The feature domains, and for which missing results have a state of their own (all, by default).
 
     `after_baseline: adaptive_arm` says that features after the first landmark are of the adaptive arm alone;
-    `not_planned` names, by domain, the arms that have it at the first visit only.
+    `not_planned` names, by domain, the arms that have it at the first visit only. `receptors` are those whose
+    status is a feature, where a cohort is mixed: as recorded, else by per cent (1 %), or by IHC and ISH.
     """
 
     domains: list[Domain]
     state_indicators: dict[Domain, bool] = {}
     after_baseline: Literal["adaptive_arm"] | None = None
     not_planned: dict[Domain, list[str]] = {}
+    receptors: list[Literal["er", "pr", "her2"]] = []
 
 
 class Primary(_Part):
