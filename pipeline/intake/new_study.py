@@ -7,18 +7,13 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from features.contract.specification import ColumnSpec
+from features.contract.specification import ColumnSpec, TableSpec
 from features.contract.validation import Contract
 from features.errors import UserError
 from pipeline.project.files import replacing, write_table, write_text
 from pipeline.sources.mapped import MAPPINGS
 
 TEMPLATES = Path(__file__).parent / "templates"
-TABLES = (
-    "subjects", "pathology", "surgery", "exposure", "ctdna_samples", "lesions", "response",
-    "imaging_features", "disposition",
-)  # fmt: skip
-"""Tables in a new study file; the data dictionary has the others."""
 
 
 class NewStudyError(UserError):
@@ -52,25 +47,30 @@ def new_study(
     )  # fmt: skip
     tables = [
         {
-            "name": table,
-            "description": contract[table].description,
+            "name": spec.table,
+            "description": spec.description,
+            "key": ", ".join(spec.key),
+            "required": spec.required,
+            "of_patients": "usubjid" in spec.columns,
             "columns": [
-                {"name": c.name, "hint": hint(c)}
-                for c in contract[table].columns.values()
-                if c.name != "usubjid"
+                {"name": c.name, "hint": hint(c)} for c in spec.columns.values() if c.name != "usubjid"
             ],
         }
-        for table in TABLES
+        for spec in _required_first(contract)
     ]
     if not standards:
         with replacing(templates) as new:
             new.mkdir()
-            for table in TABLES:
-                write_table(new / f"{table}.csv", pd.DataFrame(columns=list(contract[table].columns)))
+            for spec in contract.values():
+                write_table(new / f"{spec.table}.csv", pd.DataFrame(columns=list(spec.columns)))
     write_text(
         path, environment.get_template("study.yaml.j2").render(name=name, standards=standards, tables=tables)
     )
     return path
+
+
+def _required_first(contract: Contract) -> list[TableSpec]:
+    return sorted(contract.values(), key=lambda spec: not spec.required)
 
 
 def hint(column: ColumnSpec) -> str:

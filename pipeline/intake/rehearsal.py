@@ -31,6 +31,7 @@ REHEARSAL_ADVICE = {
     "visits_swapped": "make sure that the columns are of the visits that they are mapped to",
     "too_small": "read the results as those of a small study; fewer features would need fewer patients",
     "cannot_learn": "leave the candidate out of configs/models.yaml, or lower its min_data_in_leaf",
+    "nothing_to_learn": "map features that vary; as it is, the study can only be described",
     "one_class": "leave the landmark out, or define the outcome otherwise",
 }
 """Rule (the part before the colon) -> what to do."""
@@ -151,6 +152,9 @@ def _of_landmark(name: str, assembled: Assembled, cohort: pd.DataFrame, by: Prep
     yield from _separating(where, rows[names], y, by)
     described = landmark_features(assembled.description(name))
     learned = trial_size(rows, y, described, by.models, by.plan)["development"]
+    if "error" in learned:
+        yield Remark(where, "", f"nothing_to_learn: {learned['error']}")
+        return
     if not learned.get("enough", True):
         yield Remark(where, "", f"too_small: {too_small(name, learned)}")
     yield from _idle_candidates(where, len(y), by)

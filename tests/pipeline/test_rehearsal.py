@@ -95,6 +95,10 @@ def test_constant_features_and_a_study_that_is_too_small_are_named() -> None:
     assert "leaves of 30 patients cannot split the 38 of a fold" in rules["cannot_learn"]
 
 
+def test_a_cohort_in_which_nothing_varies_is_said_to_teach_nothing() -> None:
+    assert "nothing varies" in told(age_years=40, bmi=25)["nothing_to_learn"].replace("no feature", "nothing")
+
+
 def test_tables_in_which_many_patients_have_no_row_are_named() -> None:
     some = pd.DataFrame({"usubjid": [f"P{i:02d}" for i in range(30)], "grade": [2, 2, 3] * 10})
     assert told(pathology=some)["patients_without_row"] == "patients_without_row: 30 of 60 patients"
