@@ -14,6 +14,7 @@ from pipeline.cli import app
 from pipeline.intake import preflight
 from pipeline.intake.new_study import NewStudyError, new_study
 from pipeline.intake.pages import problem_rows, write_problems
+from pipeline.intake.rehearsal import REHEARSAL_ADVICE
 from pipeline.intake.study_reference import reference
 from pipeline.project.files import read_yaml, write_tables
 from pipeline.sources.mapped import check_study_file
@@ -67,7 +68,8 @@ def test_filled_template_tables_pass_the_check(project: Path, trial: dict[str, p
     said = run("check", "mytrial-tables", "--study", "mytrial", "--page", "problems.html")
     assert "mytrial: no errors" in said
     rows = pd.read_csv(project / "problems.csv")
-    assert set(rows["where"].str.partition(" at ")[0]) <= {"features"}
+    assert set(rows["severity"]) <= {"warning"}
+    assert set(rows["rule"].str.partition(":")[0]) <= set(REHEARSAL_ADVICE)
 
 
 def test_a_check_that_refuses_writes_the_page_too(project: Path, trial: dict[str, pd.DataFrame]) -> None:
