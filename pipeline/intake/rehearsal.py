@@ -149,6 +149,9 @@ def _of_landmark(name: str, assembled: Assembled, cohort: pd.DataFrame, by: Prep
     if constant:
         more = f" and {len(constant) - 5} more" if len(constant) > 5 else ""
         yield Remark(where, "", f"constant: {', '.join(constant[:5])}{more}")
+    if len(constant) == len(names):
+        yield Remark(where, "", "nothing_to_learn: no feature varies")
+        return
     yield from _separating(where, rows[names], y, by)
     described = landmark_features(assembled.description(name))
     learned = trial_size(rows, y, described, by.models, by.plan)["development"]
