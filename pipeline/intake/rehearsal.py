@@ -30,6 +30,7 @@ REHEARSAL_ADVICE = {
     "twins": "make sure that the ids are of different patients",
     "visits_swapped": "make sure that the columns are of the visits that they are mapped to",
     "too_small": "read the results as those of a small study; fewer features would need fewer patients",
+    "too_few_events": "read the description: no model is learned (`min_events` of configs/validation.yaml)",
     "cannot_learn": "leave the candidate out of configs/models.yaml, or lower its min_data_in_leaf",
     "nothing_to_learn": "map features that vary; as it is, the study can only be described",
     "one_class": "leave the landmark out, or define the outcome otherwise",
@@ -144,6 +145,11 @@ def _of_landmark(name: str, assembled: Assembled, cohort: pd.DataFrame, by: Prep
     if len(np.unique(y)) < 2:
         yield Remark(where, "", f"one_class: {len(y)} patients at risk with an outcome, all the same")
         return
+    fewest = int(min(y.sum(), len(y) - y.sum()))
+    if fewest < by.plan.min_events:
+        yield Remark(
+            where, "", f"too_few_events: {fewest}, and {by.plan.min_events} are needed to learn a model"
+        )
     names = [f.name for f in assembled.features if f.name != "arm" or len(by.study.arms) > 1]
     constant = [n for n in names if len(rows[n].dropna().unique()) <= 1]
     if constant:

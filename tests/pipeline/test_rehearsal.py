@@ -95,6 +95,13 @@ def test_constant_features_and_a_study_that_is_too_small_are_named() -> None:
     assert "leaves of 30 patients cannot split the 38 of a fold" in rules["cannot_learn"]
 
 
+def test_too_few_events_to_learn_a_model_are_said() -> None:
+    ids = [f"P{i:02d}" for i in range(N)]
+    surgery = pd.DataFrame({"usubjid": ids, "performed": "Y", "pcr": ["Y"] * 9 + ["N"] * (N - 9)})
+    assert told(surgery=surgery)["too_few_events"].startswith("too_few_events: 9, and 10")
+    assert "too_few_events" not in told()
+
+
 def test_a_cohort_in_which_nothing_varies_is_said_to_teach_nothing() -> None:
     assert told(age_years=40, bmi=25)["nothing_to_learn"] == "nothing_to_learn: no feature varies"
 
