@@ -85,17 +85,8 @@ def test_boosting_on_fifty_patients_is_passed_over_and_the_reason_is_on_the_page
 def test_a_copy_of_the_outcome_is_refused_by_its_name_before_anything_is_computed(tmp_path: Path) -> None:
     done = Finished("cohorts/outcome-column-as-feature", tmp_path)
     assert done.code == 1
-    assert "biomarker_rcb" in done.said
+    assert "rcbi" in done.said
     assert not done.artifacts.exists()
-
-
-def test_a_separation_that_is_acknowledged_runs_and_its_measures_say_why_they_are_none(
-    tmp_path: Path,
-) -> None:
-    done = Finished("cohorts/outcome-column-as-feature", tmp_path, leakage_acknowledged="made up")
-    assert done.code == 0, done.said
-    single = done.result("learning-baseline")["single_features"]["biomarker_rcb"]
-    assert single["auc"] == {"value": 1.0}
 
 
 def test_sixty_patients_in_one_arm_with_two_landmarks_run_where_the_separation_is_acknowledged(
