@@ -130,7 +130,8 @@ def benefit_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
         strokeDash=alt.StrokeDash(
             "strategy:N",
             scale=alt.Scale(domain=strategies, range=[dash for _, dash in looks]),
-            legend=None,
+            # As the colours': the two are one legend.
+            legend=alt.Legend(title=None, columns=2),
         ),
         tooltip=[
             alt.Tooltip("strategy:N", title="Strategy"),
