@@ -42,8 +42,9 @@ from models.measures.evaluate import auc
 from models.procedure.encoding import read_numeric_rows
 from models.procedure.folds import stratified_folds
 from models.procedure.landmark_features import LandmarkFeature, landmark_features
-from models.procedure.resampling import Split, cross_validate, outcome_strata, stratified_splits
+from models.procedure.resampling import cross_validate
 from models.procedure.response_model import ResponseModel
+from models.procedure.splits import Split, outcome_strata, stratified_splits
 from pipeline.console import stdout
 from pipeline.project.files import read_json, read_yaml
 

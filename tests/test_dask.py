@@ -13,17 +13,9 @@ from distributed import Client, LocalCluster
 
 from models.procedure import backends
 from models.procedure.backends import Backend, code_identity, require_same_code
-from models.procedure.resampling import (
-    FoldResult,
-    Procedure,
-    Split,
-    TaskResult,
-    cross_validate,
-    outcome_strata,
-    run_tasks,
-    stratified_splits,
-)
+from models.procedure.resampling import FoldResult, Procedure, TaskResult, cross_validate, run_tasks
 from models.procedure.response_model import ResponseModel
+from models.procedure.splits import Split, outcome_strata, stratified_splits
 from tests.patients import FEATURES, SETTINGS, patients
 
 

@@ -16,16 +16,9 @@ from models.configuration.settings import ProcedureSettings
 from models.measures.evaluate import auc
 from models.procedure.backends import Backend
 from models.procedure.landmark_features import LandmarkFeature
-from models.procedure.resampling import (
-    Progress,
-    TaskResult,
-    cross_validate,
-    outcome_strata,
-    run_tasks,
-    silently,
-    stratified_splits,
-)
+from models.procedure.resampling import Progress, TaskResult, cross_validate, run_tasks, silently
 from models.procedure.response_model import ResponseModel
+from models.procedure.splits import outcome_strata, stratified_splits
 
 
 def permuted_auc(

@@ -28,15 +28,9 @@ from models.procedure.comparators import Rules
 from models.procedure.errors import NotLearnableError
 from models.procedure.imputation import ImputedModel, rubin
 from models.procedure.landmark_features import LandmarkFeature
-from models.procedure.resampling import (
-    Procedure,
-    Progress,
-    cross_validate,
-    outcome_strata,
-    silently,
-    stratified_splits,
-)
+from models.procedure.resampling import Procedure, Progress, cross_validate, silently
 from models.procedure.response_model import ResponseModel, patient_loss
+from models.procedure.splits import outcome_strata, stratified_splits
 from models.rules.document import RuleDocument
 from models.rules.review import branches_under_alternatives
 from models.rules.table import BRANCH

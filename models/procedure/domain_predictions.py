@@ -10,17 +10,9 @@ from models.configuration.settings import ModelSettings, ProcedureSettings
 from models.procedure.backends import workers
 from models.procedure.domain_sets import ARM, domain_sets
 from models.procedure.landmark_features import LandmarkFeature
-from models.procedure.resampling import (
-    FoldResult,
-    Procedure,
-    Progress,
-    cross_validate,
-    outcome_strata,
-    silently,
-    stratified_splits,
-    tidy,
-)
+from models.procedure.resampling import FoldResult, Procedure, Progress, cross_validate, silently, tidy
 from models.procedure.response_model import ResponseModel
+from models.procedure.splits import outcome_strata, stratified_splits
 
 
 class OnSet:

@@ -1,12 +1,10 @@
-"""One engine for all resampling: cross-validation, left-out centres, a temporal split and the bootstrap.
+"""One engine for all resampling: every procedure is fitted and judged on the same splits by the same loop.
 
-A procedure is anything with ``fit(X, y)`` and ``predictions(X) -> {model: probabilities}``: the modelling
-procedure and the comparators are judged on the same splits by the same loop. Every task has a seed of its
-own, and results come in the order of the tasks, so that the numbers do not depend on backend, number of
-workers, or how often a run was interrupted.
+A procedure is anything with ``fit(X, y)`` and ``predictions(X) -> {model: probabilities}``. Every task has a
+seed of its own, and results come in the order of the tasks, so that the numbers do not depend on backend,
+number of workers, or how often a run was interrupted.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -14,11 +12,10 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 import pandas as pd
 
-from features.errors import PipelineFault, UserError
-from models.configuration.plan import ValidationPlan
+from features.errors import PipelineFault
 from models.procedure.backends import Backend, completed
 from models.procedure.errors import NotLearnableError
-from models.procedure.folds import stratified_folds
+from models.procedure.splits import Split
 
 Task = TypeVar("Task")
 T = TypeVar("T")
@@ -53,28 +50,6 @@ class Documented(Protocol):
 
     def fits(self) -> dict[str, dict[str, Any]]:
         """Return every model's ``document`` and ``booster``."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """One task: row positions of the training and the test part, and the task's own seed.
-
-    `repeat` and `fold` number the tasks of one kind of resampling: each bootstrap sample is a repeat,
-    left-out groups are folds of one repeat.
-    """
-
-    repeat: int
-    fold: int
-    train: np.ndarray
-    test: np.ndarray
-    seed: int
-
-    @property
-    def key(self) -> str:
-        """The sha256 of everything in the split."""
-        numbers = np.array([self.repeat, self.fold, self.seed, len(self.train), len(self.test)])
-        parts = [np.asarray(part, dtype="<i8").tobytes() for part in (numbers, self.train, self.test)]
-        return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -114,111 +89,6 @@ class FoldResult:
     fits: dict[str, dict[str, Any]] = field(default_factory=dict)
     passed_over: dict[str, str] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
-
-
-def stratified_splits(strata: np.ndarray, *, folds: int, repeats: int, seed: int) -> list[Split]:
-    """Return `repeats` partitions into `folds`, stratified by `strata` (n,); patients are never split.
-
-    Every split carries a seed of its own, spawned from `seed`, so that a task's randomness does not depend on
-    which worker runs it, or when.
-    """
-    splits = []
-    for repeat, sequence in enumerate(np.random.SeedSequence(seed).spawn(repeats)):
-        shuffle, *tasks = sequence.generate_state(folds + 1)
-        for fold, (train, test) in enumerate(stratified_folds(strata, folds, int(shuffle))):
-            splits.append(Split(repeat, fold, train, test, _as_seed(tasks[fold])))
-    return splits
-
-
-def leave_one_out_splits(groups: np.ndarray, *, seed: int) -> list[Split]:
-    """Return a split for each group (n,), such as a centre, in sorted order: train on all others, test on it.
-
-    Internal-external cross-validation (Royston, Parmar and Sylvester, Statistics in Medicine 2004;23:907).
-    ``groups[split.test][0]`` is the group.
-
-    Raises
-    ------
-    UserError
-        If there are fewer than two groups, or a row has none.
-    """
-    labels = np.asarray(groups)
-    if (unknown := int(pd.isna(labels).sum())) > 0:
-        raise UserError(f"groups has {unknown} missing values; every patient must belong to one")
-    names = np.unique(labels)
-    if len(names) < 2:
-        raise UserError(f"groups has {len(names)} group; leaving one out needs at least 2")
-    seeds = np.random.SeedSequence(seed).generate_state(len(names))
-    return [
-        Split(0, fold, np.flatnonzero(labels != name), np.flatnonzero(labels == name), _as_seed(seeds[fold]))
-        for fold, name in enumerate(names)
-    ]
-
-
-def temporal_split(dates: np.ndarray | pd.Series, share: float, *, seed: int) -> Split:
-    """Return one split: the earliest `share` of the patients trains, those randomised later are tested.
-
-    Patients of the same date are not divided: all of the last training date are in the training part.
-
-    Parameters
-    ----------
-    dates : array or Series, shape (n,)
-        Dates of randomisation, or days.
-    share : float in (0, 1)
-        Share of patients to train on, before ties.
-    seed : int
-        The task's seed.
-
-    Raises
-    ------
-    UserError
-        If the share is not between 0 and 1, a date is missing, or no patient is later.
-    """
-    if not 0 < share < 1:
-        raise UserError(f"share is {share}; it must be between 0 and 1")
-    when = pd.Series(np.asarray(dates))
-    if (unknown := int(when.isna().sum())) > 0:
-        raise UserError(f"dates has {unknown} missing values; every patient needs a date")
-    last = when.sort_values(ignore_index=True).iloc[max(int(np.ceil(share * len(when))) - 1, 0)]
-    late = (when > last).to_numpy()
-    if not late.any():
-        raise UserError(f"dates leaves no patient later than the earliest {share:.0%} of {len(when)}")
-    return Split(0, 0, np.flatnonzero(~late), np.flatnonzero(late), seed)
-
-
-def bootstrap_splits(
-    patients: int, *, samples: int, seed: int, strata: np.ndarray | None = None
-) -> list[Split]:
-    """Return bootstrap samples: train on n positions drawn with replacement, sorted; test on everyone.
-
-    The first samples are the same whatever their number, so that more can be added to those already fitted.
-
-    Parameters
-    ----------
-    patients : int
-        n, the number of patients.
-    samples : int
-        Bootstrap samples, each a repeat.
-    seed : int
-        Seed; each sample has a sequence of its own.
-    strata : array, shape (n,), optional
-        Draw within strata, which keep their sizes; else from everyone.
-    """
-    labels = np.zeros(patients) if strata is None else np.asarray(strata)
-    members = [np.flatnonzero(labels == level) for level in np.unique(labels)]
-    splits = []
-    for sample, sequence in enumerate(np.random.SeedSequence(seed).spawn(samples)):
-        draw, task = sequence.spawn(2)
-        rng = np.random.default_rng(draw)
-        train = np.concatenate([rng.choice(part, len(part)) for part in members])
-        splits.append(
-            Split(sample, 0, np.sort(train), np.arange(patients), _as_seed(task.generate_state(1)[0]))
-        )
-    return splits
-
-
-def apparent_split(patients: int, *, seed: int) -> Split:
-    """Return the split that trains on everyone and tests on everyone, for apparent performance."""
-    return Split(0, 0, np.arange(patients), np.arange(patients), seed)
 
 
 def run_tasks(
@@ -371,11 +241,6 @@ def cross_validate(
         )  # fmt: skip
 
 
-def outer_splits(y: np.ndarray, arm: pd.Series, plan: ValidationPlan) -> list[Split]:
-    """Return the folds that candidates and comparators share, stratified by outcome within arm."""
-    return stratified_splits(outcome_strata(y, arm), folds=plan.folds, repeats=plan.repeats, seed=plan.seed)
-
-
 def cross_validated(
     procedures: Callable[[int], Sequence[Procedure]],
     X: pd.DataFrame,
@@ -433,16 +298,6 @@ def tidied(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return frames of predictions as one, in canonical order."""
     frame = pd.concat(frames, ignore_index=True).astype({"usubjid": "str", "model": "str"})
     return frame.sort_values(["model", "repeat", "usubjid"], ignore_index=True)
-
-
-def outcome_strata(y: np.ndarray, arm: pd.Series) -> np.ndarray:
-    """Return the strata of the folds: outcome within arm, shape (n,)."""
-    return np.array([f"{a}|{int(v)}" for a, v in zip(arm, y, strict=True)])
-
-
-def _as_seed(state: Any) -> int:
-    """Return a seed that LightGBM takes: 31 bits."""
-    return int(state) % 2**31
 
 
 def in_every_split(results: Sequence[FoldResult]) -> list[FoldResult]:

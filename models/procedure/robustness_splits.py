@@ -11,17 +11,19 @@ from models.procedure.resampling import (
     FoldResult,
     Procedure,
     Progress,
-    Split,
     Store,
+    cross_validated,
+    no_predictions,
+    silently,
+    tidy,
+)
+from models.procedure.splits import (
+    Split,
     apparent_split,
     bootstrap_splits,
-    cross_validated,
     leave_one_out_splits,
-    no_predictions,
     outcome_strata,
-    silently,
     temporal_split,
-    tidy,
 )
 
 MODELS = ("chosen", "rules")

@@ -11,8 +11,9 @@ from models.evaluation.coverage import Trial
 from models.measures.evaluate import evaluate, population_values
 from models.policy import StrategyModel, arms_of, strategy_model, strategy_values
 from models.procedure.landmark_features import LandmarkFeature
-from models.procedure.resampling import cross_validate, outcome_strata, stratified_splits
+from models.procedure.resampling import cross_validate
 from models.procedure.response_model import ResponseModel
+from models.procedure.splits import outcome_strata, stratified_splits
 from pipeline.simulation_checks.plan import CoveragePlan
 from pipeline.simulation_checks.populations import SimulationSpec, split_truth
 

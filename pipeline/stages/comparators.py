@@ -8,8 +8,9 @@ from models.configuration.settings import model_settings
 from models.procedure.analysis_set import resampling_rows
 from models.procedure.comparators import Rules, comparators, rule_input_features
 from models.procedure.landmark_features import landmark_features
-from models.procedure.resampling import cross_validated, outer_splits, tidied, tidy
+from models.procedure.resampling import cross_validated, tidied, tidy
 from models.procedure.robustness_splits import beside, resampled, schemes
+from models.procedure.splits import outer_splits
 from pipeline.project import paths
 from pipeline.project.files import write_table
 from pipeline.project.runtime import read_backend

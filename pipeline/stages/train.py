@@ -20,12 +20,12 @@ from models.procedure.resampling import (
     fold_fits,
     in_every_split,
     no_predictions,
-    outer_splits,
     passed_over,
     tidy,
 )
 from models.procedure.response_model import ResponseModel
 from models.procedure.single_features import check_single_features, single_feature_aucs
+from models.procedure.splits import outer_splits
 from models.serving import serving
 from pipeline.console import progress, stderr
 from pipeline.project import paths

@@ -6,8 +6,9 @@ import pytest
 
 from models.explanation.interactions import interaction_strengths
 from models.explanation.out_of_fold import AdditivityError, explain_out_of_fold
-from models.procedure.resampling import cross_validate, outcome_strata, stratified_splits, tidy
+from models.procedure.resampling import cross_validate, tidy
 from models.procedure.response_model import ResponseModel
+from models.procedure.splits import outcome_strata, stratified_splits
 from models.serving.serving import PcrModel
 from tests.patients import FEATURES, NAMES, SETTINGS, patients
 

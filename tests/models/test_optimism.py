@@ -5,8 +5,9 @@ from sklearn.linear_model import LogisticRegression
 from models.measures.common import MeasureError
 from models.measures.evaluate import auc, brier, calibration_slope, log_loss
 from models.measures.optimism import optimism, optimism_frame
-from models.procedure.resampling import apparent_split, bootstrap_splits, cross_validate
+from models.procedure.resampling import cross_validate
 from models.procedure.response_model import ResponseModel
+from models.procedure.splits import apparent_split, bootstrap_splits
 from tests.patients import FEATURES, SETTINGS, patients
 
 MEASURES = {"auc": auc, "brier": brier, "log_loss": log_loss, "calibration_slope": calibration_slope}

@@ -8,21 +8,16 @@ import pytest
 
 from features.errors import PipelineFault
 from models.procedure.backends import Backend
-from models.procedure.resampling import (
-    FoldResult,
-    Procedure,
+from models.procedure.resampling import FoldResult, Procedure, TaskResult, cross_validate, run_tasks, tidy
+from models.procedure.response_model import ResponseModel
+from models.procedure.splits import (
     Split,
-    TaskResult,
     bootstrap_splits,
-    cross_validate,
     leave_one_out_splits,
     outcome_strata,
-    run_tasks,
     stratified_splits,
     temporal_split,
-    tidy,
 )
-from models.procedure.response_model import ResponseModel
 from tests.patients import FEATURES, SETTINGS, patients
 
 
