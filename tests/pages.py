@@ -97,7 +97,7 @@ def check_hover(browser: Any, artifacts: Path, landmark: str) -> None:
 
 def check_saving(browser: Any, artifacts: Path, landmark: str) -> None:
     """A figure is saved as SVG, and its data as CSV with n, events, scale and sampling in every row."""
-    metrics = json.loads((artifacts / "metrics" / f"{landmark}.json").read_text())
+    metrics = json.loads((artifacts / "results" / f"{landmark}.json").read_text())
     with opened(browser, artifacts / "reports" / f"shap-{landmark}.html") as (page, trouble):
         for figure in ("domain-shares", "feature-1", "waterfall"):
             saved = {}

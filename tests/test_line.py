@@ -59,7 +59,7 @@ def test_the_run_ends_with_a_line_per_landmark_and_says_that_the_data_are_simula
 
 
 def test_metrics_have_every_model_pooled_and_by_arm_with_intervals(artifacts: Path) -> None:
-    metrics = read(artifacts / "metrics" / "c2.json")
+    metrics = read(artifacts / "results" / "c2.json")
     for model in ("chosen", "logistic", "lightgbm", "rules", "chosen@ADAPTIVE", "rules@CONTROL_TCBHP"):
         assert set(metrics[model]["auc"]) == {"value", "low", "high"}
     assert metrics["chosen"]["n"]["value"] == sum(
@@ -107,18 +107,18 @@ def test_the_run_prints_the_branches_side_by_side_and_what_every_reading_changes
 
 
 def test_the_truth_is_beside_the_estimates_and_within_reach(artifacts: Path) -> None:
-    truth = read(artifacts / "metrics" / "truth.json")
+    truth = read(artifacts / "results" / "truth.json")
     for landmark in LANDMARKS:
         assert {"chosen", "rules", "prevalence", "rule_inputs"} <= set(truth[landmark])
         assert truth[landmark]["chosen"]["auc"]["value"] < truth[landmark]["attainable_auc"]["value"] + 0.05
     values = truth["strategies"]["ADAPTIVE-CONTROL_TCBHP"]
-    estimated = read(artifacts / "metrics" / "strategy-ADAPTIVE.json")["ADAPTIVE-CONTROL_TCBHP"]
+    estimated = read(artifacts / "results" / "strategy-ADAPTIVE.json")["ADAPTIVE-CONTROL_TCBHP"]
     for name in ("reference", "treated"):
         assert estimated[name]["low"] - 0.05 < values[name]["value"] < estimated[name]["high"] + 0.05
 
 
 def test_every_sensitivity_run_stands_in_one_table(artifacts: Path) -> None:
-    table = read(artifacts / "metrics" / "sensitivity.json")
+    table = read(artifacts / "results" / "sensitivity.json")
     kinds = (
         "as in the run",
         "reference",

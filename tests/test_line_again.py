@@ -95,7 +95,7 @@ def test_real_patients_run_through_and_the_default_study_comes_back_from_the_cac
     done = line.pcr("run", "--study", "ispy2", "--source", str(ispy2_files))
     assert "SIMULATED" not in done.stdout
     artifacts = line.folder / "artifacts" / "ispy2"
-    metrics = json.loads((artifacts / "metrics" / "t0.json").read_text())
+    metrics = json.loads((artifacts / "results" / "t0.json").read_text())
     assert (metrics["chosen"]["n"]["value"], metrics["chosen"]["events"]["value"]) == (244, 112)
     described = json.loads((artifacts / "features" / "t1.json").read_text())
     offered = {f["name"] for f in described["features"] if f["domain"] == "imaging"}
