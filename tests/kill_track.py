@@ -18,10 +18,7 @@ from typing import Any
 
 from tests.workspace import Workspace, simulated_line
 
-COMMAND = [
-    "python", "-m", "pipeline.stages.track", "--study", "configs/study.yaml", "--pipeline", "dvc.yaml",
-    "--lock", "dvc.lock", "--artifacts", "artifacts/nct07239271",
-]  # fmt: skip
+COMMAND = ["python", "-m", "pipeline.stages.track"]
 LISTED = """
 import json, sys
 from mlflow import MlflowClient

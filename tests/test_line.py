@@ -368,52 +368,6 @@ def test_a_registered_model_predicts_like_the_pipeline_without_the_project_and_w
     assert answer["pcr_probability"].to_numpy() == pytest.approx(expected, abs=1e-9)
 
 
-def stage_commands(line: Workspace) -> dict[str, str]:
-    """Return every stage's command for one landmark, with the study's values filled in."""
-    study = line.read("configs/study.yaml")
-    commands = {}
-    for name, stage in line.read("dvc.yaml")["stages"].items():
-        text = stage["cmd"].replace("${item.landmark}", "c2").replace("${item.strategy}", "ADAPTIVE")
-        text = text.replace("${landmarks[0]}", "baseline").replace("${primary.landmark}", "c2")
-        for key in ("study", "source", "rules"):
-            text = text.replace("${" + key + "}", study[key])
-        commands[name] = text
-    return commands
-
-
-# All in one process: they are imported once.
-STAGES = """
-import json, runpy, sys
-for words in json.load(open(sys.argv[1])):
-    sys.argv = words
-    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
-"""
-
-
-def test_a_stage_reads_no_parameter_of_the_study_that_it_does_not_declare(
-    line: Workspace, tmp_path: Path
-) -> None:
-    study, graph = line.read("configs/study.yaml"), line.read("dvc.yaml")["stages"]
-    commands = []
-    for name, command in stage_commands(line).items():
-        if "--study" not in command or name == "track":
-            continue
-        declared = [
-            keys for entry in graph[name]["params"] for file, keys in entry.items() if "study" in file
-        ]
-        only = tmp_path / f"{name}.yaml"
-        only.write_text(json.dumps({key: study[key] for key in declared[0]}))
-        python, option, *words = command.replace("configs/study.yaml", str(only)).split()
-        assert (python, option) == ("python", "-m")
-        commands.append(words)
-    assert len(commands) > 10
-    (tmp_path / "commands.json").write_text(json.dumps(commands))
-    before = sorted(p for p in line.folder.glob("artifacts/**/*") if p.is_file())
-    line.call("python", "-c", STAGES, str(tmp_path / "commands.json"))
-    assert sorted(p for p in line.folder.glob("artifacts/**/*") if p.is_file()) == before
-    assert line.call("dvc", "status", "explain", "compare", "reports").stdout.strip().endswith("up to date.")
-
-
 def readme_commands() -> list[str]:
     """Return the lines of the README's command blocks, without their comments."""
     blocks = re.findall(r"```\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
