@@ -45,6 +45,7 @@ measures = {name: value for name in ("auc", "brier")} | {"n": {"value": 9}, "eve
 contents = {
     "metrics": {"title": title, "chosen": measures, "rules": measures},
     "comparison": {at: {"chosen-rules": {"delta_log_loss": value}} for at in ("baseline", "c2")},
+    "learning": {"chosen": "logistic", "passed_over": {}, "single_features": {}},
     "model": {"candidate": "logistic", "study": study, "title": title},
 }
 for out in outs:
@@ -52,7 +53,14 @@ for out in outs:
     Path(out + ".half").unlink(missing_ok=True)
     if path.suffix == ".json":
         kind = path.stem if path.stem in contents else "metrics"
+        kind = "learning" if path.stem.startswith("learning-") else kind
         write_json(path, contents[kind] | {"made for": [study, title, stage]})
+    elif path.suffix == ".parquet":
+        import pandas as pd
+        cohort = {"usubjid": ["P1"], "arm": ["A"], "siteid": ["S1"], "rand_date": pd.NaT}
+        cohort |= {"decision_baseline": pd.NaT, "decision_c2": pd.NaT}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(cohort).to_parquet(path)
     elif path.suffix:
         write_text(path, "node,branch\\n" if path.stem == "branches" else f"{study}\\n{title}\\n")
     else:
@@ -64,19 +72,24 @@ vars:
   - configs/study.yaml
 stages:
   raw:
-    cmd: python stage.py raw ${study} "${title}" artifacts/${study}/raw
+    cmd: >-
+      python stage.py raw ${study} "${title}" artifacts/${study}/raw
+      artifacts/${study}/cohort/cohort.parquet
     deps: [stage.py, "${source}"]
     params: [{configs/study.yaml: [study, title]}]
-    outs: ["artifacts/${study}/raw"]
+    outs: ["artifacts/${study}/raw", "artifacts/${study}/cohort/cohort.parquet"]
   judge:
     matrix: {landmark: "${landmarks}"}
     cmd: >-
       python stage.py judge@${item.landmark} ${study} "${title}"
       artifacts/${study}/metrics/${item.landmark}.json
       artifacts/${study}/results/${item.landmark}.json
+      artifacts/${study}/results/learning-${item.landmark}.json
       artifacts/${study}/curves/${item.landmark}.csv
     deps: ["artifacts/${study}/raw"]
-    outs: ["artifacts/${study}/results/${item.landmark}.json"]
+    outs:
+      - artifacts/${study}/results/${item.landmark}.json
+      - artifacts/${study}/results/learning-${item.landmark}.json
     params: [{configs/study.yaml: [title]}]
     metrics: [{"artifacts/${study}/metrics/${item.landmark}.json": {cache: false}}]
     plots: ["artifacts/${study}/curves/${item.landmark}.csv"]

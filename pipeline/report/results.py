@@ -138,7 +138,6 @@ class Results:
     """What was measured: by landmark, and for the study. Parts that a study does not have are empty."""
 
     landmarks: Mapping[str, Mapping[str, Measures]]
-    learning: Mapping[str, Learning]
     comparison: Comparison
     subgroups: Mapping[str, Subgroups]
     robustness: Mapping[str, Robustness | None]
@@ -149,6 +148,7 @@ class Results:
     true_strategies: Mapping[str, Measures]
     curves: Mapping[str, Mapping[str, pd.DataFrame]]
     review: Mapping[str, pd.DataFrame]
+    learning: Mapping[str, Learning] = field(default_factory=dict)
 
 
 def read_results(
@@ -158,7 +158,11 @@ def read_results(
     truth, true_strategies = read_truth(results)
     return Results(
         landmarks={name: read_performance(results, name) for name in landmarks},
-        learning={name: read_learning(results, name) for name in landmarks},
+        learning={
+            name: read_learning(results, name)
+            for name in landmarks
+            if (results / f"learning-{name}.json").is_file()
+        },
         comparison=read_comparison(metrics),
         subgroups={name: read_subgroups(results, name) for name in landmarks},
         robustness={name: read_robustness(results, name) for name in landmarks},

@@ -8,6 +8,7 @@ from models.procedure.analysis_set import analysis_rows, randomised_rows, resamp
 FEATURES = pd.DataFrame({"usubjid": ["P3", "P1", "P2"], "age_years": [50.0, 60.0, 70.0]})
 COHORT = pd.DataFrame(
     {
+        "arm": "A",
         "usubjid": ["P1", "P2", "P3", "P4"],
         "siteid": ["S1", "S1", "S2", "S2"],
         "rand_date": pd.Timestamp("2026-01-01"),
@@ -19,14 +20,14 @@ COHORT = pd.DataFrame(
 
 def test_patients_at_risk_with_an_outcome_are_analysed_sorted_and_the_outcome_is_no_column() -> None:
     rows, y = analysis_rows(FEATURES, COHORT)
-    assert rows.to_dict("list") == {"usubjid": ["P1", "P3"], "age_years": [60.0, 50.0]}
+    assert rows.to_dict("list") == {"usubjid": ["P1", "P3"], "age_years": [60.0, 50.0], "arm": ["A", "A"]}
     assert y.tolist() == [1.0, 0.0]
 
 
 def test_columns_of_the_rules_and_of_resampling_stand_beside_the_features() -> None:
     rules = pd.DataFrame({"usubjid": ["P1", "P3"], "protocol_branch": ["R1", "R2"]})
     rows, y = resampling_rows(FEATURES, COHORT, rules)
-    assert list(rows) == ["usubjid", "age_years", "protocol_branch", "siteid", "rand_date"]
+    assert set(rows) == {"usubjid", "age_years", "arm", "protocol_branch", "siteid", "rand_date"}
     assert (rows["siteid"].tolist(), y.tolist()) == (["S1", "S2"], [1.0, 0.0])
 
 
