@@ -25,7 +25,8 @@ from pathlib import Path
 import pipeline
 from models.procedure.landmark_features import as_documents
 from models.procedure.response_model import ResponseModel
-from models.procedure.resampling import cross_validate, outcome_strata, stratified_splits
+from models.procedure.resampling import cross_validate
+from models.procedure.splits import outcome_strata, stratified_splits
 from pipeline.project.checkpoints import TaskStore, run_digest
 from tests.patients import FEATURES, SETTINGS, patients
 
