@@ -27,7 +27,7 @@ def test_patients_at_risk_with_an_outcome_are_analysed_sorted_and_the_outcome_is
 def test_columns_of_the_rules_and_of_resampling_stand_beside_the_features() -> None:
     rules = pd.DataFrame({"usubjid": ["P1", "P3"], "protocol_branch": ["R1", "R2"]})
     rows, y = resampling_rows(FEATURES, COHORT, rules)
-    assert set(rows) == {"usubjid", "age_years", "arm", "protocol_branch", "siteid", "rand_date"}
+    assert list(rows) == ["usubjid", "age_years", "arm", "protocol_branch", "siteid", "rand_date"]
     assert (rows["siteid"].tolist(), y.tolist()) == (["S1", "S2"], [1.0, 0.0])
 
 

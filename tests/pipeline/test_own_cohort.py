@@ -75,7 +75,7 @@ def documented_study() -> dict[str, Any]:
     """Return the trial's study file with the mapping of docs/bring-your-own-data.md."""
     text = (ROOT / "docs" / "bring-your-own-data.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```yaml\n(mapping:\n.*?)```", text, flags=re.DOTALL)
-    assert blocks
+    assert len(blocks) == 2, "the whole mapping, then a piece on wide files"
     study = study_of([], **yaml.safe_load(blocks[0]))
     domains = {"domains": ["clinical", "pathology", "ctdna"], "state_indicators": {"ctdna": True}}
     primary = study["primary"] | {"landmark": "c1"}
