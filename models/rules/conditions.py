@@ -18,9 +18,9 @@ class Levels:
         """Tell whether the condition holds for known values."""
         return all(values[name] in levels for name, levels in self.allowed.items())
 
-    def inputs(self) -> Iterator[str]:
-        """Yield the inputs that are asked for."""
-        yield from self.allowed
+    def asked(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the inputs that are asked for, each with the levels that are."""
+        yield from self.allowed.items()
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,18 @@ class Combination:
         """Tell whether the condition holds for known values."""
         return (all if self.every else any)(part.holds(values) for part in self.parts)
 
-    def inputs(self) -> Iterator[str]:
-        """Yield the inputs that are asked for."""
+    def asked(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the inputs that are asked for, each with the levels that are."""
         for part in self.parts:
-            yield from part.inputs()
+            yield from part.asked()
 
 
 Condition = Levels | Combination
+
+
+def inputs_of(condition: Condition) -> set[str]:
+    """Return the inputs that a condition asks for."""
+    return {name for name, _ in condition.asked()}
 
 
 def resolve(
@@ -101,7 +106,8 @@ def _levels(name: str, levels: Any, document: RuleDocument, where: str) -> tuple
     if name not in document.inputs:
         raise RuleError(f"{where}: input {unknown_name(name, list(document.inputs))}")
     wanted = (levels,) if isinstance(levels, str) else tuple(levels)
-    valid = document.inputs[name].levels
+    # A rule that names the word for "not known" counts what is not known as a level of its own.
+    valid = (*document.inputs[name].levels, document.inputs[name].unknown)
     for level in wanted:
         if level not in valid:
             raise RuleError(f"{where}: level of {name} {unknown_name(str(level), valid)}")

@@ -31,6 +31,13 @@ POSITIVE, NEGATIVE = "POS", "NEG"
 CALLS = {"negative": NEGATIVE} | dict.fromkeys(DETECTED, POSITIVE)
 LEVELS = {MUTATED: "MUT", WILD_TYPE: "WT"}
 STRONGEST_FIRST = (MUTATED, DOUBTFUL_VARIANT, WILD_TYPE)
+_LITTLE_EVIDENCE = ("below_limit_of_detection", "fraction_too_low", "unknown_assay")
+NONE_REPORTED = {
+    "unknown": (),
+    "covered": _LITTLE_EVIDENCE,
+    "all_assays": (*_LITTLE_EVIDENCE, "tumour_informed_assay", "genes_not_covered"),
+}
+"""Reading pam_none_reported -> for which reasons a tested sample without any mutation still has none."""
 
 
 def ctdna(view: View, name: str, source: CtdnaSource) -> pd.DataFrame:
@@ -185,7 +192,12 @@ def _sample_states(view: View, rows: pd.DataFrame, genes: frozenset[str]) -> pd.
             )
         enough = rows["tumour_fraction"] >= multiple * rows["lod_vaf"]
         status = status.mask((status == WILD_TYPE) & ~enough, "fraction_too_low")
-    return status
+    return _as_none_reported(view, status)
+
+
+def _as_none_reported(view: View, status: pd.Series) -> pd.Series:
+    """Count tested material without a reported mutation as without one, as far as the readings say so."""
+    return status.mask(status.isin(NONE_REPORTED[view.setting("pam_none_reported")]), WILD_TYPE)
 
 
 def _tissue(view: View, genes: frozenset[str]) -> pd.DataFrame:
@@ -206,7 +218,7 @@ def _tissue(view: View, genes: frozenset[str]) -> pd.DataFrame:
         (MUTATED, mutations),
     ):
         state = state.mask(state.index.isin(rows.loc[which, "usubjid"]), label)
-    return _value_or_reason(state, NO_RECORD)
+    return _value_or_reason(_as_none_reported(view, state), NO_RECORD)
 
 
 def _value_or_reason(state: pd.Series, without: str) -> pd.DataFrame:

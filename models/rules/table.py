@@ -2,7 +2,8 @@
 
 A table has inputs with few levels, and nodes with ordered rules. Every combination of levels, the unknown
 ones included, is answered once, when the table is read; patients are then looked up. An input that is not
-known is completed in every possible way: the answer is *indeterminate* only where completions disagree.
+known is completed in every possible way: the answer is *indeterminate* only where completions disagree. Where
+a rule in force names the word for "not known", that word counts as it stands, and is not completed.
 
 An answer is the protocol branch under a reading of the protocol; it is not a treatment recommendation.
 """
@@ -17,7 +18,7 @@ import pandas as pd
 
 from features.keys import refuse_unknown_keys, unknown_name
 from features.parsing import parsed
-from models.rules.conditions import Condition, option, resolve
+from models.rules.conditions import Condition, inputs_of, option, resolve
 from models.rules.document import (
     EarlierStart,
     Input,
@@ -232,10 +233,11 @@ def _node(name: str, document: RuleDocument, settings: Mapping[str, str]) -> Nod
         flag: resolve(when, document, settings, f"{where}, flag {flag}")
         for flag, when in document.nodes[written].flags.items()
     }
-    used = {asked for rule in rules for asked in rule.when.inputs()} | {r.same_as for r in rules if r.same_as}
+    used = {asked for rule in rules for asked in inputs_of(rule.when)}
+    used |= {rule.same_as for rule in rules if rule.same_as}
     deferred = tuple(asked for asked in inputs if asked in used and asked in entry.deferred)
     known = tuple(asked for asked in inputs if asked in used and asked not in deferred)
-    flagged = {flag: when for flag, when in flags.items() if set(when.inputs()) <= set(known)}
+    flagged = {flag: when for flag, when in flags.items() if inputs_of(when) <= set(known)}
     return Node(
         name,
         rules,
@@ -308,18 +310,19 @@ def _answers(
 ) -> pd.DataFrame:
     """Answer every combination of levels, unknown ones included, by enumerating all completions."""
     names = [*known, *deferred]
+    levels = _completing_levels(rules, names, inputs)
     fired = {
         values: _fire(rules, dict(zip(names, values, strict=True)))
-        for values in itertools.product(*(inputs[name].levels for name in names))
+        for values in itertools.product(*(levels[name] for name in names))
     }
-    later = list(itertools.product(*(inputs[name].levels for name in deferred)))
+    later = list(itertools.product(*(levels[name] for name in deferred)))
     rows = []
     for values in itertools.product(*((*inputs[name].levels, inputs[name].unknown) for name in known)):
         missing = [name for name, value in zip(known, values, strict=True) if value == inputs[name].unknown]
         completions = list(
             itertools.product(
                 *(
-                    inputs[name].levels if name in missing else (value,)
+                    inputs[name].levels if name in missing and value not in levels[name] else (value,)
                     for name, value in zip(known, values, strict=True)
                 )
             )
@@ -329,6 +332,17 @@ def _answers(
         raised = [flag for flag, when in flags.items() if all(when.holds(values) for values in complete)]
         rows.append(_answer(outcomes, missing, raised))
     return pd.DataFrame(rows, columns=ANSWER_COLUMNS).astype("str")
+
+
+def _completing_levels(
+    rules: Sequence[Rule], names: Sequence[str], inputs: Mapping[str, Input]
+) -> dict[str, tuple[str, ...]]:
+    """Return the levels of inputs, with the word for "not known" where a rule counts it as it stands."""
+    counted = {name for rule in rules for name, levels in rule.when.asked() if inputs[name].unknown in levels}
+    return {
+        name: (*inputs[name].levels, inputs[name].unknown) if name in counted else inputs[name].levels
+        for name in names
+    }
 
 
 def _answer(

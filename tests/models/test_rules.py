@@ -49,7 +49,28 @@ def test_the_table_answers_as_the_specification_says(file: str, node: str) -> No
 
 def test_the_default_settings_are_the_default_readings() -> None:
     assert {name: r["default"] for name, r in RULES["readings"].items()} == RULES["settings"]
-    assert {r["number"] for r in RULES["readings"].values()} == set(range(1, 20))
+    assert {r["number"] for r in RULES["readings"].values()} == set(range(1, 22))
+
+
+def test_the_81_combinations_after_c2_are_answered_as_the_record_reads() -> None:
+    """R1 to R4 written down once more, from the record's sentences and not from the table."""
+    open_ = {"NE": ("POS", "NEG"), "UNKNOWN": ("MUT", "WT"), "?": ("PR", "SD")}
+
+    def regimen(baseline: str, c1: str, pam: str, seen: str) -> str | None:
+        if pam == "MUT" and "POS" in (baseline, c1):
+            return "EVEROHT"
+        if c1 == "POS":
+            return "PYROHT"
+        return "NAB_PHP" if seen == "PR" else "TCBHP"
+
+    for row in itertools.product(
+        ("POS", "NEG", "NE"), ("POS", "NEG", "NE"), ("MUT", "WT", "UNKNOWN"), ("PR", "SD", "?")
+    ):
+        complete = itertools.product(*(open_.get(value, (value,)) for value in row))
+        possible = {regimen(*values) for values in complete}
+        inputs = dict(zip(("ctdna_baseline", "ctdna_c1", "pam", "response"), row, strict=True))
+        found = answer({**inputs, "response": inputs["response"].replace("?", "NE")}, "c2")
+        assert found["regimen"] == (possible.pop() if len(possible) == 1 else None), row
 
 
 def test_progression_and_complete_response_at_c2_are_flagged() -> None:
@@ -74,7 +95,11 @@ def test_an_answer_despite_missing_stays_whatever_the_missing_inputs_turn_out_to
     row = {name: data.draw(st.sampled_from(LEVELS[name]), label=name) for name in names}
     found = decide(pd.DataFrame([row]), table, node).iloc[0]
     unknown = [name for name in names if row[name] == LEVELS[name][-1]]
-    choices = itertools.product(*(LEVELS[name][:-1] for name in unknown))
+    # Under this reading a response that is not known counts as it stands: nothing is completed.
+    stands = {"response"} if reading == ("not_evaluable_response", "not_PR") else set()
+    choices = itertools.product(
+        *(LEVELS[name][-1:] if name in stands else LEVELS[name][:-1] for name in unknown)
+    )
     complete = pd.DataFrame([row | dict(zip(unknown, each, strict=True)) for each in choices])
     regimens = set(decide(complete, table, node)["regimen"].fillna("none"))
     assert found["missing_inputs"] == "; ".join(unknown)

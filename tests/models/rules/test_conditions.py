@@ -15,7 +15,7 @@ DEFAULTS = DOCUMENT.defaults
 def test_all_and_any_combine_levels_and_name_their_inputs() -> None:
     content = {"all": [{"pam": "MUT"}, {"any": [{"ctdna_c1": "POS"}, {"ctdna_baseline": "POS"}]}]}
     condition = resolve(content, DOCUMENT, DEFAULTS, "here")
-    assert list(condition.inputs()) == ["pam", "ctdna_c1", "ctdna_baseline"]
+    assert [name for name, _ in condition.asked()] == ["pam", "ctdna_c1", "ctdna_baseline"]
     known = {"pam": "MUT", "ctdna_c1": "NEG", "ctdna_baseline": "POS"}
     assert condition.holds(known)
     assert not condition.holds(known | {"pam": "WT"})
