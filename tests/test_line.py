@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,26 @@ def test_metrics_have_every_model_pooled_and_by_arm_with_intervals(artifacts: Pa
     assert metrics["chosen"]["n"]["value"] == sum(
         metrics[f"chosen@{arm}"]["n"]["value"] for arm in ("ADAPTIVE", "CONTROL_TCBHP")
     )
+
+
+def test_every_interval_of_every_results_file_holds_its_own_value(artifacts: Path) -> None:
+    intervals = [
+        (path.name, measure)
+        for path in sorted((artifacts / "results").glob("*.json"))
+        for measure in nested(read(path))
+        if measure.get("low") is not None and "value" in measure
+    ]
+    assert len(intervals) > 500
+    assert [item for item in intervals if not item[1]["low"] <= item[1]["value"] <= item[1]["high"]] == []
+
+
+def nested(document: Any) -> Iterator[dict[str, Any]]:
+    """Yield every mapping of a JSON document."""
+    if isinstance(document, dict):
+        yield document
+    for part in document.values() if isinstance(document, dict) else document:
+        if isinstance(part, dict | list):
+            yield from nested(part)
 
 
 def test_the_primary_comparison_stands_first_and_is_the_declared_one(artifacts: Path) -> None:

@@ -82,7 +82,8 @@ class DomainsPlan:
 class ValidationPlan(Sections):
     """The content of configs/validation.yaml.
 
-    Intervals are at `level`, from `bootstrap` samples of patients (smoothed calibration: `loess_bootstrap`).
+    Intervals are at `level`, from `bootstrap` samples of patients (band of the smoothed calibration curve and
+    the ICI of a perfect model: `loess_bootstrap`).
     Groups with fewer than `min_events` events or non-events are counted, not judged, and from a cohort with
     fewer no model is learned.
     """

@@ -19,7 +19,7 @@ from models.serving.serving import PcrModel
 
 MEASURES = (
     "auc", "brier", "brier_scaled", "log_loss", "calibration_intercept", "calibration_slope", "o_e",
-    "ici", "e50", "e90", "emax", "ici_null95",
+    "ici", "e50", "e90", "emax", "ici_mean0", "ici_null95",
 )  # fmt: skip
 Recalibration = Literal["none", "intercept", "logistic"]
 

@@ -10,13 +10,13 @@ from joblib import Parallel, delayed
 from models.configuration.plan import ValidationPlan
 from models.measures.common import MeasureError
 from models.measures.evaluate import by_repeat, evaluate, observed_minus_expected
-from models.measures.loess import LOESS_MEASURES, MIN_DISTINCT, distinct_predictions
+from models.measures.loess import LOESS_MEASURES, MIN_DISTINCT, PERFECT_MODEL, distinct_predictions
 from models.procedure.backends import workers
 
 MEASURES = (
     "auc", "brier", "brier_scaled", "log_loss", "calibration_intercept", "calibration_slope", "o_e",
 )  # fmt: skip
-SMOOTHED = (*LOESS_MEASURES, "ici_null95")
+SMOOTHED = (*LOESS_MEASURES, *PERFECT_MODEL)
 MODEL, RULES = "chosen", "rules"
 # Before recalibration: in all patients, and only how well it is calibrated.
 UNCALIBRATED = "_uncalibrated"

@@ -152,16 +152,3 @@ def percentile_interval(value: float, replicates: FloatArray, level: float) -> M
     kept = replicates[~np.isnan(replicates)]
     low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
     return Measure(value, float(low), float(high), replicates.size - kept.size)
-
-
-def basic_interval(value: float, replicates: FloatArray, level: float, floor: float | None = None) -> Measure:
-    """Return the value with the basic bootstrap interval ``2 value - quantiles`` (Davison and Hinkley 1997).
-
-    ``floor`` is the smallest value the measure can take; both ends are cut there. Replicates that are NaN
-    could not be computed; they are counted.
-    """
-    kept = replicates[~np.isnan(replicates)]
-    upper, lower = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
-    ends = [2 * value - float(lower), 2 * value - float(upper)]
-    low, high = ends if floor is None else [max(floor, end) for end in ends]
-    return Measure(value, low, high, replicates.size - kept.size)

@@ -23,7 +23,6 @@ from models.measures.common import (
     as_outcome,
     as_probability,
     as_repeats,
-    basic_interval,
     blocks,
     draw_patients,
     percentile_interval,
@@ -34,16 +33,17 @@ from models.measures.delong import auc_difference, auc_interval, auc_variance, p
 from models.measures.loess import (
     LOESS_MEASURES,
     MIN_DISTINCT,
-    calibration_error_replicates,
+    PERFECT_MODEL,
     calibration_errors,
     distinct_predictions,
-    ici_null95,
+    ici_of_perfect_model,
     smoothed_risk,
 )
 from models.measures.repeats import by_repeat
 
 __all__ = [
     "LOESS_MEASURES",
+    "PERFECT_MODEL",
     "Measure",
     "MeasureError",
     "auc",
@@ -59,7 +59,7 @@ __all__ = [
     "compare",
     "distinct_predictions",
     "evaluate",
-    "ici_null95",
+    "ici_of_perfect_model",
     "log_loss",
     "o_e",
     "observed_minus_expected",
@@ -132,7 +132,7 @@ def evaluate(
     bootstrap: int,
     rng: np.random.Generator,
     level: float = 0.95,
-    loess_bootstrap: int | None = None,
+    loess_bootstrap: int = 100,
 ) -> dict[str, Measure]:
     """Return each measure, averaged over repeats, with its interval.
 
@@ -141,10 +141,10 @@ def evaluate(
       ``net_benefit@t``, ``net_benefit_escalation@t`` and ``auc_bootstrap``: percentile bootstrap over
       patients. They are means, ratios of means or maximum-likelihood estimates, nearly unbiased at the sizes
       reported, so percentiles cover; nor do percentiles depend on the scale (O:E or log O:E).
-    - ``ici``, ``e50``, ``e90``, ``emax``: basic bootstrap interval cut at 0. A resample looks worse
-      calibrated than the sample, which percentiles would take for the truth; the basic interval subtracts
-      that bias. It may end below a point value that is itself mostly bias: read ``ici_null95`` beside it.
-    - ``ici_null95``: a reference value without interval.
+    - ``ici``, ``e50``, ``e90``, ``emax``: no interval. They are distances, at least 0 and above it for a
+      perfect model, and a resample looks worse calibrated than the sample: of basic bootstrap intervals one
+      in four did not hold its own value, and a perfect model's excluded 0 in 28 to 36 %.
+    - ``ici_mean0``, ``ici_null95``: what the ICI is read beside, mean and 95th centile of a perfect model's.
 
     Parameters
     ----------
@@ -155,13 +155,13 @@ def evaluate(
     measures : sequence of str
         Names as above.
     bootstrap : int
-        Samples of patients; also the outcomes drawn for ``ici_null95``.
+        Samples of patients.
     rng : Generator
         Source of the samples. The result does not depend on which other measures are asked for.
     level : float
         Confidence level.
-    loess_bootstrap : int, optional
-        Use only this many of the samples for the loess measures and ``ici_null95``, which cost the most.
+    loess_bootstrap : int
+        Outcomes drawn for ``ici_mean0`` and ``ici_null95``.
 
     Raises
     ------
@@ -170,20 +170,19 @@ def evaluate(
     """
     outcome = as_outcome(y)
     predictions = as_repeats(p, outcome.size)
-    loess_samples = bootstrap if loess_bootstrap is None else min(loess_bootstrap, bootstrap)
     values = _values(outcome, predictions, measures)
     counts = draw_patients(outcome.size, bootstrap, rng)
-    drawn = _replicates(outcome, predictions, measures, counts, loess_samples)
+    drawn = _replicates(outcome, predictions, measures, counts)
+    if set(measures) & set(PERFECT_MODEL):
+        values |= ici_of_perfect_model(predictions, loess_bootstrap, rng)
     result = {}
     for name in measures:
         if name == "auc":
             result[name] = auc_interval(outcome, predictions, level)
-        elif name == "ici_null95":
-            result[name] = Measure(ici_null95(predictions, loess_samples, rng), None, None)
-        elif name in LOESS_MEASURES:
-            result[name] = basic_interval(values[name], _kept(drawn, name), level, floor=0.0)
-        else:
+        elif name in drawn:
             result[name] = percentile_interval(values[name], _kept(drawn, name), level)
+        else:
+            result[name] = Measure(values[name], None, None)
     return result
 
 
@@ -196,12 +195,11 @@ def compare(
     bootstrap: int,
     rng: np.random.Generator,
     level: float = 0.95,
-    loess_bootstrap: int | None = None,
 ) -> dict[str, Measure]:
     """Return the paired difference a minus b of each measure, under the key ``delta_<measure>``.
 
     ``delta_auc`` has the paired DeLong interval, ``delta_auc_bootstrap`` and the other measures the
-    percentile bootstrap over patients, the loess measures the basic one. Both models see the same samples.
+    percentile bootstrap over patients. Both models see the same samples.
 
     Parameters
     ----------
@@ -210,8 +208,8 @@ def compare(
     p_a, p_b : array, shape (n,) or (repeats, n)
         Predicted probabilities of the two models for the same patients and, where there are repeats, the
         same folds.
-    measures, bootstrap, rng, level, loess_bootstrap
-        As in ``evaluate``; ``ici_null95`` has no difference.
+    measures, bootstrap, rng, level
+        As in ``evaluate``; measures without interval have no difference.
 
     Raises
     ------
@@ -222,52 +220,47 @@ def compare(
     a, b = as_repeats(p_a, outcome.size, "p_a"), as_repeats(p_b, outcome.size, "p_b")
     if a.shape != b.shape:
         raise MeasureError(f"p_a, p_b: must have the same number of repeats; got {len(a)} and {len(b)}")
-    if "ici_null95" in measures:
-        raise MeasureError("ici_null95: is a reference value and has no difference")
-    loess_samples = bootstrap if loess_bootstrap is None else min(loess_bootstrap, bootstrap)
+    smoothed = [name for name in measures if name in (*LOESS_MEASURES, *PERFECT_MODEL)]
+    if smoothed:
+        raise MeasureError(f"{', '.join(smoothed)}: has no interval and no difference")
     values_a, values_b = (_values(outcome, p, measures) for p in (a, b))
     counts = draw_patients(outcome.size, bootstrap, rng)
-    drawn_a, drawn_b = (_replicates(outcome, p, measures, counts, loess_samples) for p in (a, b))
+    drawn_a, drawn_b = (_replicates(outcome, p, measures, counts) for p in (a, b))
     result = {}
     for name in measures:
         key = f"delta_{name}"
         if name == "auc":
             result[key] = auc_difference(outcome, a, b, level)[0]
             continue
-        difference = values_a[name] - values_b[name]
         drawn = drawn_a[name] - drawn_b[name]
         share_failed_within(drawn, key)
-        interval = basic_interval if name in LOESS_MEASURES else percentile_interval
-        result[key] = interval(difference, drawn, level)
+        result[key] = percentile_interval(values_a[name] - values_b[name], drawn, level)
     return result
 
 
 def _values(y: FloatArray, p: FloatArray, measures: Sequence[str]) -> dict[str, float]:
-    """Return the point values of the measures that are bootstrapped."""
-    values: dict[str, float] = {name: point_value(name, y, p) for name in _other_than_loess(measures)}
+    """Return the point values of all measures but the AUC and those of a perfect model."""
+    values: dict[str, float] = {name: point_value(name, y, p) for name in _bootstrapped(measures)}
     if set(measures) & set(LOESS_MEASURES):
         per_repeat = [calibration_errors(y, row) for row in p]
         values |= {name: float(np.mean([each[name] for each in per_repeat])) for name in LOESS_MEASURES}
     return values
 
 
-def _other_than_loess(measures: Sequence[str]) -> list[str]:
-    return [name for name in measures if name not in {"auc", "ici_null95", *LOESS_MEASURES}]
+def _bootstrapped(measures: Sequence[str]) -> list[str]:
+    return [name for name in measures if name not in {"auc", *LOESS_MEASURES, *PERFECT_MODEL}]
 
 
 def _replicates(
-    y: FloatArray, p: FloatArray, measures: Sequence[str], counts: CountArray, loess_samples: int
+    y: FloatArray, p: FloatArray, measures: Sequence[str], counts: CountArray
 ) -> dict[str, FloatArray]:
     """Return each measure in every bootstrap sample, averaged over repeats, NaN where undefined."""
-    kernels = {name: definition(name).kernel for name in _other_than_loess(measures)}
+    kernels = {name: definition(name).kernel for name in _bootstrapped(measures)}
     drawn = {name: np.empty(len(counts)) for name in kernels}
     for block in blocks(*counts.shape):
         weights = counts[block].astype(np.float64)
         for name, kernel in kernels.items():
             drawn[name][block] = kernel(y, p, weights)
-    if set(measures) & set(LOESS_MEASURES):
-        errors = calibration_error_replicates(y, p, counts[:loess_samples])
-        drawn |= dict(zip(LOESS_MEASURES, errors.T, strict=True))
     return drawn
 
 

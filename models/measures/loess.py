@@ -9,7 +9,6 @@ import numpy.typing as npt
 from skmisc.loess import loess
 
 from models.measures.common import (
-    CountArray,
     FloatArray,
     MeasureError,
     as_outcome,
@@ -22,6 +21,8 @@ SPAN = 0.75
 # With fewer, observed minus expected per group says more than a curve through so few points.
 MIN_DISTINCT = 10
 LOESS_MEASURES = ("ici", "e50", "e90", "emax")
+PERFECT_MODEL = ("ici_mean0", "ici_null95")
+"""What the ICI is where every prediction is the true risk: its mean, and its 95th centile."""
 
 
 def distinct_predictions(p: npt.ArrayLike) -> int:
@@ -115,39 +116,16 @@ def _distance_or_nan(y: FloatArray, p: FloatArray) -> FloatArray:
         return np.full(p.size, np.nan)
 
 
-def calibration_error_replicates(y: FloatArray, p: FloatArray, counts: CountArray) -> FloatArray:
-    """Return the calibration errors of each bootstrap sample, averaged over repeats.
-
-    Parameters
-    ----------
-    y : array, shape (n,)
-    p : array, shape (repeats, n)
-    counts : array, shape (samples, n)
-        How often each patient is in each sample. Patients are repeated, not weighted: loess takes the nearest
-        three quarters of the *patients*.
-
-    Returns
-    -------
-    array, shape (samples, 4)
-        In the order of ``LOESS_MEASURES``; NaN where loess cannot be fitted to a sample.
-    """
-    drawn = [np.repeat(np.arange(y.size), count) for count in counts]
-    by_repeat = [
-        _summary(np.array([_distance_or_nan(y[sample], row[sample]) for sample in drawn])) for row in p
-    ]
-    return np.asarray(np.mean(by_repeat, axis=0))
-
-
-def ici_null95(p: npt.ArrayLike, simulations: int, rng: np.random.Generator) -> float:
-    """Return the 95th centile of the ICI of a perfect model with these predictions: y ~ Bernoulli(p).
+def ici_of_perfect_model(p: npt.ArrayLike, simulations: int, rng: np.random.Generator) -> dict[str, float]:
+    """Return the ICI of a perfect model, y ~ Bernoulli(p): mean ``ici_mean0``, 95th centile ``ici_null95``.
 
     The ICI is positive also where the predictions are the true risks (mean 0.033 at 500 patients), so an
-    observed ICI is read beside this value.
+    observed ICI is read beside these values.
 
     Parameters
     ----------
     p : array, shape (n,) or (repeats, n)
-        Predicted probability; the centile is computed per repeat and averaged.
+        Predicted probability; mean and centile are computed per repeat and averaged.
     simulations : int
         Outcomes drawn per repeat.
     rng : Generator
@@ -160,11 +138,11 @@ def ici_null95(p: npt.ArrayLike, simulations: int, rng: np.random.Generator) -> 
     """
     predictions = as_repeats(p, np.asarray(p).shape[-1])
     _refuse_few(predictions)
-    centiles = []
+    by_repeat = []
     for row in predictions:
-        drawn = (rng.random((simulations, row.size)) < row).astype(np.float64)
-        null = np.array([_distance_or_nan(outcome, row).mean() for outcome in drawn])
-        if np.isnan(null).any():
+        outcomes = (rng.random((simulations, row.size)) < row).astype(np.float64)
+        errors = np.array([_distance_or_nan(outcome, row).mean() for outcome in outcomes])
+        if np.isnan(errors).any():
             raise MeasureError("ici_null95: loess could not be fitted to the predictions")
-        centiles.append(np.quantile(null, 0.95))
-    return float(np.mean(centiles))
+        by_repeat.append((errors.mean(), np.quantile(errors, 0.95)))
+    return dict(zip(PERFECT_MODEL, map(float, np.mean(by_repeat, axis=0)), strict=True))

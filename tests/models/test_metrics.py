@@ -27,7 +27,7 @@ from models.measures.evaluate import (
     calibration_slope,
     compare,
     evaluate,
-    ici_null95,
+    ici_of_perfect_model,
     log_loss,
     o_e,
     observed_minus_expected,
@@ -366,7 +366,7 @@ def test_measures_are_averaged_over_repeats_and_predictions_are_not():
 
 def test_repeating_the_same_predictions_does_not_narrow_an_interval():
     y, p = simulated(200)
-    names = ["auc", "auc_bootstrap", *BOOTSTRAPPED, "net_benefit@0.4", *LOESS_MEASURES]
+    names = ["auc", "auc_bootstrap", *BOOTSTRAPPED, "net_benefit@0.4"]
     once = evaluate(y, p, names, bootstrap=40, rng=np.random.default_rng(1))
     thrice = evaluate(y, np.tile(p, (3, 1)), names, bootstrap=40, rng=np.random.default_rng(1))
     for name in names:
@@ -388,7 +388,7 @@ def test_delong_of_repeats_takes_the_variance_of_averaged_placements():
 def test_difference_is_that_of_the_point_values_and_zero_against_itself():
     y, p = simulated(200)
     other = expit(0.5 * logit(p) + 0.3)
-    names = ["auc", "auc_bootstrap", *BOOTSTRAPPED, "ici"]
+    names = ["auc", "auc_bootstrap", *BOOTSTRAPPED]
     rng = np.random.default_rng(1)
     same = compare(y, p, p, names, bootstrap=30, rng=rng)
     assert all(vars(same[f"delta_{n}"]) == {"value": 0, "low": 0, "high": 0, "failed": 0} for n in names)
@@ -419,19 +419,20 @@ def test_models_with_different_repeats_are_not_compared():
 # Smoothed calibration
 
 
-def test_ici_interval_is_the_basic_one_cut_at_zero():
+def test_smoothed_calibration_has_no_interval_and_no_difference():
     y, p = simulated(150)
-    ici = evaluate(y, p, ["ici"], bootstrap=200, rng=np.random.default_rng(1))["ici"]
-    assert ici.low == 0
-    counts = draw_patients(150, 200, np.random.default_rng(1))
-    redrawn = [calibration_errors(np.repeat(y, count), np.repeat(p, count))["ici"] for count in counts]
-    assert ici.high == pytest.approx(max(0, 2 * ici.value - np.quantile(redrawn, 0.025)), rel=1e-9)
+    found = evaluate(y, p, LOESS_MEASURES, bootstrap=20, rng=np.random.default_rng(1))
+    for name, value in calibration_errors(y, p).items():
+        assert vars(found[name]) == {"value": value, "low": None, "high": None, "failed": 0}
+    with pytest.raises(MeasureError, match="ici: has no interval and no difference"):
+        compare(y, p, p, ["brier", "ici"], bootstrap=20, rng=np.random.default_rng(1))
 
 
 def test_ici_of_a_perfect_model_is_far_from_zero():
     _, p = simulated(500)
-    null95 = ici_null95(p, 300, np.random.default_rng(1))
-    assert 0.035 < null95 < 0.08
+    perfect = ici_of_perfect_model(p, 300, np.random.default_rng(1))
+    assert perfect["ici_mean0"] == pytest.approx(0.033, abs=0.006), "as published for 500 patients"
+    assert 0.035 < perfect["ici_null95"] < 0.08
 
 
 def test_ici_of_a_miscalibrated_model_exceeds_its_null():
@@ -441,11 +442,12 @@ def test_ici_of_a_miscalibrated_model_exceeds_its_null():
     assert found["ici_null95"].low is None
 
 
-def test_loess_bootstrap_uses_only_the_first_samples():
+def test_loess_bootstrap_is_the_number_of_outcomes_of_the_perfect_model():
     y, p = simulated(150)
-    fewer = evaluate(y, p, ["ici"], bootstrap=80, rng=np.random.default_rng(1), loess_bootstrap=20)
-    alone = evaluate(y, p, ["ici"], bootstrap=20, rng=np.random.default_rng(1))
-    assert fewer == alone
+    found = evaluate(y, p, ["ici_null95"], bootstrap=5, rng=np.random.default_rng(1), loess_bootstrap=30)
+    after = np.random.default_rng(1)
+    draw_patients(150, 5, after)
+    assert found["ici_null95"].value == ici_of_perfect_model(p, 30, after)["ici_null95"]
 
 
 # Few distinct predictions
