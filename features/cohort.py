@@ -50,7 +50,7 @@ def build_cohort(
     study : Study
         Its visits, landmarks and outcome.
     criteria : sequence of Criterion
-        configs/eligibility.yaml.
+        The file in configs/eligibility that the study names.
     data_cut : Timestamp, optional
         Surgery after it is not due, and departures after it have not happened.
     outcome_needed : bool

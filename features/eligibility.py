@@ -1,6 +1,6 @@
-"""The eligibility criteria that data can check, read from configs/eligibility.yaml and judged per patient."""
+"""The eligibility criteria that data can check: a file of configs/eligibility, judged per patient."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from features.contract.specification import Contract
 from features.errors import UserError
-from features.keys import checked_fields, refuse_unknown_keys
+from features.keys import checked_fields, refuse_unknown_keys, unknown_name
 
 COMBINE = {"all": and_, "any": or_, "first_known": pd.Series.combine_first}
 """How the rules of a list are combined; ``first_known`` is the first that can be judged."""
@@ -57,7 +58,7 @@ class Criterion:
 
 
 def parse_eligibility(document: Mapping[str, Any], where: str = "eligibility.yaml") -> tuple[Criterion, ...]:
-    """Read the criteria of configs/eligibility.yaml.
+    """Read the criteria of a file in configs/eligibility.
 
     Raises
     ------
@@ -142,3 +143,54 @@ def _recorded(
         chosen = chosen.loc[chosen["unit"].isna() | (chosen["unit"] == rule.unit)]
     chosen = chosen.reindex(patients)
     return chosen["value"], chosen["uln"]
+
+
+def check_criteria(criteria: Sequence[Criterion], contract: Contract, where: str) -> None:
+    """Refuse criteria that no table of the contract could be judged by.
+
+    Raises
+    ------
+    UserError
+        One line for each fault: an unknown table, column or level, a table with several rows for a patient,
+        or a limit that is no number or of a column without numbers.
+    """
+    faults = [
+        f"{where}, criterion {criterion.id}: {fault}"
+        for criterion in criteria
+        for condition in _conditions(criterion.rule)
+        for fault in _condition_faults(condition, contract)
+    ]
+    if faults:
+        raise UserError("\n".join(faults))
+
+
+def _conditions(rule: Condition | Combination) -> Iterator[Condition]:
+    if isinstance(rule, Combination):
+        for part in rule.parts:
+            yield from _conditions(part)
+    else:
+        yield rule
+
+
+def _condition_faults(condition: Condition, contract: Contract) -> Iterator[str]:
+    limits = [name for name in _limits(condition) if name != "among"]
+    for name in limits:
+        if not isinstance(getattr(condition, name), int | float):
+            yield f"{name}: must be a number"
+    table, column = condition.table, condition.column
+    if condition.test is not None or table is None or column is None:
+        return
+    if table not in contract:
+        yield f"table {unknown_name(table, contract)}"
+        return
+    if column not in contract[table].columns:
+        yield f"{table}: column {unknown_name(column, contract[table].columns)}"
+        return
+    if contract[table].key != ("usubjid",):
+        yield f"{table}: has several rows for a patient; a criterion needs a table with one"
+    spec = contract[table].columns[column]
+    if limits and spec.type not in {"float", "integer"}:
+        yield f"{table}.{column}: has no numbers, so {', '.join(limits)} cannot judge it; use among"
+    for level in (*(condition.among or ()), *condition.unknown):
+        if spec.levels and level not in spec.levels:
+            yield f"{table}.{column}: level {unknown_name(str(level), spec.levels)}"

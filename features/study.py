@@ -18,8 +18,9 @@ NO_OUTCOME = "none"
 DATED_VISITS = "dates"
 DEFAULTS: Mapping[str, Any] = {
     "simulated": False, "simulations": [], "adaptive_arm": None, "strategies": [], "allocation": None,
-    "regimens": [], "rules": "none", "de_escalated_branches": [], "leakage_acknowledged": "",
-    "response_counts": "recorded", "waivers": [], "standards": [], "mapping": None,
+    "randomised": False, "regimens": [], "rules": "none", "eligibility": "none", "de_escalated_branches": [],
+    "leakage_acknowledged": "", "response_counts": "recorded", "waivers": [], "standards": [],
+    "mapping": None,
 }  # fmt: skip
 """Keys that a study file may leave out, and what they then say."""
 
@@ -179,6 +180,11 @@ class Study:
     def rules(self) -> str:
         """The decision table in configs/rules."""
         return str(self._entry("rules"))
+
+    @property
+    def eligibility(self) -> str:
+        """The file of eligibility criteria in configs/eligibility."""
+        return str(self._entry("eligibility"))
 
     @property
     def de_escalated_branches(self) -> tuple[str, ...]:

@@ -151,7 +151,7 @@ def study_of(odd: Odd, frame: pd.DataFrame) -> dict[str, Any]:
         "study": "odd", "title": "made up", "simulated": False, "source": "data/odd", "simulations": [],
         "response_counts": "recorded", "waivers": [], "standards": [], "arms": arms, "adaptive_arm": None,
         "strategies": arms[1:] if randomised else [],
-        "allocation": dict.fromkeys(arms, 0.5) if randomised else None,
+        "randomised": randomised, "allocation": dict.fromkeys(arms, 0.5) if randomised else None,
         "regimens": ["NAC"], "visits": ["baseline"], "landmarks": ["baseline"],
         "schedule": {"baseline": {
             "visits": ["baseline"], "cycles": None, "planned_day": None, "window_days": None,

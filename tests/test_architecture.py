@@ -67,6 +67,7 @@ FILLED_BY = {
     "study": ("${study}",),
     "source": ("${source}",),
     "rules": ("${rules}",),
+    "eligibility": ("${eligibility}",),
     "landmark": ("${item.landmark}", "${landmarks[0]}", "${primary.landmark}"),
     "strategy": ("${item.strategy}",),
 }

@@ -128,7 +128,7 @@ def outcome_definitions(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the primary comparison under every other definition of pCR that the study's data allow."""
     for name in study.outcome.sensitivity:
-        cohort = build_cohort(tables, study.with_outcome(name), criteria).frame
+        cohort = build_cohort(tables, study.with_outcome(name), criteria, outcome_needed=False).frame
         outcome = analysis.rows["usubjid"].map(cohort.set_index("usubjid")["outcome"])
         yield f"outcome: {name}", refitted(analysis, analysis.rows, outcome)
 
@@ -215,10 +215,14 @@ def multiple_imputation(analysis: Analysis, outcome: pd.Series, count: int) -> d
 def patient_sets(
     analysis: Analysis, outcome: pd.Series, eligible: pd.Series, predictions: pd.DataFrame
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the comparison in the eligible set (fitted again) and where all domains were evaluable."""
+    """Yield the comparison in the eligible set (fitted again) and where all domains were evaluable.
+
+    Where everybody is eligible there is nothing to compare.
+    """
     inside = analysis.rows["usubjid"].map(eligible).to_numpy(dtype=bool)
-    of_eligible = analysis.rows.loc[inside].reset_index(drop=True)
-    yield "eligible patients", refitted(analysis, of_eligible, outcome.loc[inside].reset_index(drop=True))
+    if not inside.all():
+        of_eligible = analysis.rows.loc[inside].reset_index(drop=True)
+        yield "eligible patients", refitted(analysis, of_eligible, outcome.loc[inside].reset_index(drop=True))
     evaluable = evaluable_domains(analysis.rows, analysis.features)
     if evaluable is not None:
         complete = analysis.rows.assign(evaluable=evaluable).set_index("usubjid")["evaluable"]

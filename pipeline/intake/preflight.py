@@ -7,6 +7,7 @@ import pandas as pd
 
 from features.cohort import build_cohort
 from features.contract.validation import ContractError
+from features.eligibility import check_criteria
 from features.errors import UserError
 from features.study import parse_study, with_defaults
 from models.configuration.plan import validation_plan
@@ -15,6 +16,7 @@ from pipeline.console import stderr
 from pipeline.intake.rehearsal import CheckSettings, Preparations, rehearse
 from pipeline.project import paths
 from pipeline.project.configs import (
+    chosen_file,
     read_contract,
     read_eligibility,
     read_feature_settings,
@@ -30,7 +32,7 @@ from pipeline.workspace.study import DATA, LOCK, StudyError, require_unedited_co
 
 CONTRACT = Path("configs/contract")
 IDENTIFIERS = Path("configs/identifiers.yaml")
-ELIGIBILITY = Path("configs/eligibility.yaml")
+ELIGIBILITY = Path("configs/eligibility")
 RULES = Path("configs/rules")
 GENES = RULES / "pam_genes.csv"
 FEATURES = Path("configs/features.yaml")
@@ -94,7 +96,7 @@ def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
     contract = read_contract(CONTRACT)
     contract = without_outcome(contract) if library else contract
     try:
-        rules = None if library else read_rules(RULES / f"{study.rules}.yaml", GENES)
+        rules = None if library else read_rules(chosen_file(RULES, study.rules, "rules"), GENES)
         raw = ingest(study, folder, contract, read_identifiers(IDENTIFIERS), rules, audit=audit)
     except ContractError as error:
         listed = ARTIFACTS / name / "refused.csv"
@@ -103,10 +105,10 @@ def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
         raise
     if library:
         return raw
-    criteria = read_eligibility(ELIGIBILITY)
+    file = chosen_file(ELIGIBILITY, study.eligibility, "eligibility")
+    criteria = read_eligibility(file)
+    check_criteria(criteria, contract, str(file))
     cohort = build_cohort(raw.tables, study, criteria)
-    for definition in study.outcome.sensitivity:
-        build_cohort(raw.tables, study.with_outcome(definition), criteria)
     by = Preparations(
         study,
         contract,

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from pydantic import Field
-from sklearn.metrics import roc_auc_score
 
 from features.assemble import Assembled, LeakageError, assemble
+from features.cohort import outcomes
 from features.contract.validation import PROBLEM_COLUMNS, Contract
 from features.feature import safe_names
 from features.settings import FeatureSettings
@@ -17,7 +17,8 @@ from features.study import Study
 from models.configuration.plan import ValidationPlan
 from models.configuration.settings import BoostingCandidate, ModelSettings
 from models.procedure.analysis_set import analysis_rows
-from models.procedure.landmark_features import landmark_features
+from models.procedure.landmark_features import LandmarkFeature, landmark_features
+from models.procedure.single_features import single_feature_aucs
 from models.sample_size.trial import too_small, trial_size
 from pipeline.project.settings import Settings
 
@@ -33,6 +34,7 @@ REHEARSAL_ADVICE = {
     "too_few_events": "read the description: no model is learned (`min_events` of configs/validation.yaml)",
     "cannot_learn": "leave the candidate out of configs/models.yaml, or lower its min_data_in_leaf",
     "nothing_to_learn": "map features that vary; as it is, the study can only be described",
+    "definition_not_judged": "nothing: the sensitivity run is counted; or leave the definition out",
     "one_class": "leave the landmark out, or define the outcome otherwise",
 }
 """Rule (the part before the colon) -> what to do."""
@@ -95,7 +97,7 @@ def rehearse(tables: Mapping[str, pd.DataFrame], cohort: pd.DataFrame, by: Prepa
     UserError
         If the features cannot be built.
     """
-    remarks = [*_lost_patients(tables, by), *_swapped_visits(tables, by)]
+    remarks = [*_lost_patients(tables, by), *_swapped_visits(tables, by), *_rare_definitions(tables, by)]
     for name in by.study.landmark_names:
         landmark = by.study.landmark(name)
         assembled = assemble(tables, cohort, landmark, by.study, by.features, by.contract)
@@ -108,33 +110,26 @@ def rehearse(tables: Mapping[str, pd.DataFrame], cohort: pd.DataFrame, by: Prepa
     return pd.DataFrame(found, columns=PROBLEM_COLUMNS).astype({"rows": "int64"})
 
 
-def single_aucs(rows: pd.DataFrame, y: np.ndarray, min_class: int) -> dict[str, float]:
+def single_aucs(
+    rows: pd.DataFrame, y: np.ndarray, features: Sequence[LandmarkFeature], min_class: int
+) -> dict[str, float]:
     """Return how well every feature alone separates the outcome: AUC in the better direction, 0.5 to 1.
 
-    Of text, the best of its levels counts; of features with missing values, also their being missing.
-    Features with fewer than `min_class` values in a class are left out.
+    Of features with missing values, also their being missing counts. Features with fewer than `min_class`
+    values in a class are left out.
     """
+    missing = rows[[feature.name for feature in features]].isna()
+    known = single_feature_aucs(rows, y, features)
+    gaps = single_feature_aucs(missing, y, features)
     aucs: dict[str, float] = {}
-    for name in rows.columns:
-        values, missing = rows[name], rows[name].isna()
-        scores = [missing] if min(missing.sum(), (~missing).sum()) >= min_class else []
-        if pd.api.types.is_numeric_dtype(values):
-            scores.append(values)
-        else:
-            scores += [(values == level).where(~missing) for level in values.dropna().unique()]
-        found = [_auc(score, y, min_class) for score in scores]
-        if judged := [auc for auc in found if auc is not None]:
-            aucs[str(name)] = max(judged)
+    for name in known:
+        n, events = known[name]["n"]["value"], known[name]["events"]["value"]
+        of_values = known[name] if min(events, n - events) >= min_class else {}
+        of_gaps = gaps[name] if min(n, len(y) - n) >= min_class else {}
+        judged = [found["auc"]["value"] for found in (of_values, of_gaps) if "value" in found.get("auc", {})]
+        if judged:
+            aucs[name] = max(judged)
     return aucs
-
-
-def _auc(score: pd.Series, y: np.ndarray, min_class: int) -> float | None:
-    filled = score.notna().to_numpy()
-    known = y[filled]
-    if min(known.sum(), len(known) - known.sum()) < min_class:
-        return None
-    auc = float(roc_auc_score(known, score[filled].astype("float64")))
-    return max(auc, 1 - auc)
 
 
 def _of_landmark(name: str, assembled: Assembled, cohort: pd.DataFrame, by: Preparations) -> Iterator[Remark]:
@@ -158,8 +153,8 @@ def _of_landmark(name: str, assembled: Assembled, cohort: pd.DataFrame, by: Prep
     if len(constant) == len(names):
         yield Remark(where, "", "nothing_to_learn: no feature varies")
         return
-    yield from _separating(where, rows[names], y, by)
     described = landmark_features(assembled.description(name))
+    yield from _separating(where, rows, y, [f for f in described if f.name in names], by)
     learned = trial_size(rows, y, described, by.models, by.plan)["development"]
     if "error" in learned:
         yield Remark(where, "", f"nothing_to_learn: {learned['error']}")
@@ -169,10 +164,12 @@ def _of_landmark(name: str, assembled: Assembled, cohort: pd.DataFrame, by: Prep
     yield from _idle_candidates(where, len(y), by)
 
 
-def _separating(where: str, rows: pd.DataFrame, y: np.ndarray, by: Preparations) -> Iterator[Remark]:
+def _separating(
+    where: str, rows: pd.DataFrame, y: np.ndarray, features: Sequence[LandmarkFeature], by: Preparations
+) -> Iterator[Remark]:
     """Yield features that alone separate the outcome nearly; refuse those that do so entirely."""
     limits = by.check.separation
-    aucs = single_aucs(rows, y, limits.min_class)
+    aucs = single_aucs(rows, y, features, limits.min_class)
     refused = {n: auc for n, auc in aucs.items() if auc >= limits.refused}
     if refused and not by.study.document.get("leakage_acknowledged"):
         listed = ", ".join(f"{n} (AUC {auc:.3f})" for n, auc in refused.items())
@@ -195,6 +192,15 @@ def _idle_candidates(where: str, n: int, by: Preparations) -> Iterator[Remark]:
             if training < 2 * leaf:
                 rule = f"{name}, as leaves of {leaf} patients cannot split the {training} of a fold"
                 yield Remark(where, "", f"cannot_learn: {rule}")
+
+
+def _rare_definitions(tables: Mapping[str, pd.DataFrame], by: Preparations) -> Iterator[Remark]:
+    """Yield definitions of the sensitivity runs by which there are too few events to judge anything."""
+    for definition in by.study.outcome.sensitivity:
+        y = outcomes(tables, by.study.with_outcome(definition).outcome)["outcome"].dropna().to_numpy()
+        if not by.plan.judges(y):
+            rule = f"definition_not_judged: {definition} gives {int(y.sum())} pCR of {len(y)} known outcomes"
+            yield Remark("surgery", "", rule)
 
 
 def _lost_patients(tables: Mapping[str, pd.DataFrame], by: Preparations) -> Iterator[Remark]:

@@ -8,6 +8,8 @@ import pandas as pd
 from features.contract.identifiers import IdentifierPatterns, parse_identifiers
 from features.contract.validation import Contract, parse_contract
 from features.eligibility import Criterion, parse_eligibility
+from features.errors import UserError
+from features.keys import unknown_name
 from features.settings import FeatureSettings, parse_feature_settings
 from features.study import Study, parse_study, with_defaults
 from pipeline.project.files import read_study, read_yaml
@@ -40,8 +42,22 @@ def read_feature_settings(settings: Path, genes: Path) -> FeatureSettings:
     return parse_feature_settings(content, str(settings))
 
 
+def chosen_file(folder: Path, name: str, key: str) -> Path:
+    """Return the YAML file of a folder that the study file names under `key`.
+
+    Raises
+    ------
+    UserError
+        If the folder has none of that name.
+    """
+    names = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in names:
+        raise UserError(f"study file, {key}: {unknown_name(name, names)} ({folder})")
+    return folder / f"{name}.yaml"
+
+
 def read_eligibility(path: Path) -> tuple[Criterion, ...]:
-    """Return the criteria of configs/eligibility.yaml."""
+    """Return the criteria of a file in configs/eligibility."""
     return parse_eligibility(read_yaml(path), str(path))
 
 

@@ -1,7 +1,7 @@
 """Every file's place, written once; dvc.yaml repeats what each stage declares of them, and a test compares.
 
 ``{study}`` is the study's name, ``{source}`` where its raw tables come from, ``{rules}`` its decision table,
-``{landmark}`` and ``{strategy}`` what the stage was asked for.
+``{eligibility}`` its eligibility criteria, ``{landmark}`` and ``{strategy}`` what the stage was asked for.
 """
 
 STUDY = "configs/study.yaml"
@@ -11,7 +11,7 @@ VALIDATION = "configs/validation.yaml"
 GATES = "configs/gates.yaml"
 RUNTIME = "configs/runtime.yaml"
 FEATURE_SETTINGS = "configs/features.yaml"
-ELIGIBILITY = "configs/eligibility.yaml"
+ELIGIBILITY = "configs/eligibility/{eligibility}.yaml"
 IDENTIFIERS = "configs/identifiers.yaml"
 TARGETS = "configs/simulation_targets.csv"
 REPORT_PAGES = "configs/report_pages.yaml"

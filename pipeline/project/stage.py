@@ -58,7 +58,9 @@ class Run:
         self.stage = stage
         self.root = root
         self.items = dict(items)
-        self._names = {name: str(study[name]) for name in ("study", "source", "rules")} | self.items
+        self._names = {
+            name: str(study[name]) for name in ("study", "source", "rules", "eligibility")
+        } | self.items
 
     @property
     def landmark(self) -> str:

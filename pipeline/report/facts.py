@@ -13,7 +13,7 @@ import pandas as pd
 from pipeline.project.estimates import Measures
 from pipeline.report.results import ALLOCATION, MODEL, RULES, Results
 
-NO_RULES = "none"
+NO_RULES = NO_CRITERIA = "none"
 UNDIVIDED = "ALL"
 """The branch of every patient at a landmark at which no rule decides."""
 
@@ -27,7 +27,7 @@ class Facts:
     simulated : bool
         No patients: made by a simulator.
     randomised : bool
-        The study file gives the odds of the randomisation.
+        The study file says that the patients were randomised to the arms.
     arms, centres : int
         How many arms and centres the patients are of; centres that the data do not name are none.
     entry_dates, decision_dates : bool
@@ -39,7 +39,7 @@ class Facts:
     ctdna, imaging : bool
         Whether the study has these domains.
     trial : str
-        The trial whose eligibility criteria are counted, if the study is of it; else empty.
+        The trial whose eligibility criteria are counted; empty where the study file names none.
     """
 
     simulated: bool
@@ -88,13 +88,14 @@ def study_facts(
     cohort : DataFrame
         cohort/cohort.parquet.
     trials : mapping, optional
-        The decision table of each trial whose eligibility criteria are counted -> the trial's name.
+        Names of trials by the files of their eligibility criteria; a file without one goes by its own.
     """
+    criteria = str(study["eligibility"])
     decisions = [f"decision_{landmark}" for landmark in study["landmarks"]]
     domains = study["features"]["domains"]
     return Facts(
         simulated=bool(study["simulated"]),
-        randomised=bool(study.get("allocation")),
+        randomised=bool(study["randomised"]),
         arms=int(cohort["arm"].nunique()),
         centres=int(cohort["siteid"].nunique()),
         entry_dates=bool(cohort["rand_date"].notna().any()),
@@ -103,7 +104,7 @@ def study_facts(
         adaptive_arm=study["adaptive_arm"] or "",
         ctdna="ctdna" in domains,
         imaging="imaging" in domains,
-        trial=(trials or {}).get(study["rules"], ""),
+        trial="" if criteria == NO_CRITERIA else (trials or {}).get(criteria, criteria),
     )
 
 

@@ -89,7 +89,7 @@ class ToxicitySettings(Settings):
 class PageSettings(Settings):
     """configs/report_pages.yaml.
 
-    `trials`: decision table -> the trial that it and configs/eligibility.yaml are of. `limits`: measure ->
+    `trials`: a file in configs/eligibility -> the trial that it is of. `limits`: measure ->
     the largest absolute value that is shown.
     """
 

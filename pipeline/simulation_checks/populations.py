@@ -16,7 +16,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from features.errors import UserError
-from features.study import Study, parse_study
+from features.study import Study, parse_study, with_defaults
 from models.procedure.backends import workers
 from pipeline.project.files import read_yaml
 from pipeline.sources.prepare import Preparation, prepare, read_preparation
@@ -49,7 +49,7 @@ def read_simulation_spec(study: Path, configs: Path) -> SimulationSpec:
     UserError
         If the study is not simulated.
     """
-    content = parse_study(read_yaml(study))
+    content = parse_study(with_defaults(read_yaml(study)))
     if not content.simulated:
         raise UserError(
             f"{study}: study {content.name} is not simulated, so there is no truth to check against"

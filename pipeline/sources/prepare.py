@@ -22,6 +22,7 @@ from models.rules.decisions import decisions, rule_rows
 from models.rules.document import RuleDocument
 from models.rules.table import RuleTable, rule_table
 from pipeline.project.configs import (
+    chosen_file,
     read_contract,
     read_eligibility,
     read_feature_settings,
@@ -68,9 +69,9 @@ def read_preparation(study: Study, configs: Path) -> Preparation:
         study,
         read_contract(configs / "contract"),
         read_identifiers(configs / "identifiers.yaml"),
-        read_eligibility(configs / "eligibility.yaml"),
+        read_eligibility(chosen_file(configs / "eligibility", study.eligibility, "eligibility")),
         read_feature_settings(configs / "features.yaml", genes),
-        read_rules(configs / "rules" / f"{study.rules}.yaml", genes),
+        read_rules(chosen_file(configs / "rules", study.rules, "rules"), genes),
     )
 
 

@@ -26,8 +26,8 @@ STAGE = Stage(
     writes=(paths.REPORTS,),
     params={
         paths.STUDY: (
-            "adaptive_arm", "allocation", "arms", "features", "landmarks", "outcome", "primary", "rules",
-            "schedule", "simulated", "study", "title", "visits",
+            "adaptive_arm", "arms", "eligibility", "features", "landmarks", "outcome", "primary",
+            "randomised", "rules", "schedule", "simulated", "study", "title", "visits",
         ),
     },
 )  # fmt: skip

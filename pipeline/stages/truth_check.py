@@ -33,8 +33,8 @@ STAGE = Stage(
     writes=(paths.TRUTH_CHECK,),
     params={
         paths.STUDY: (
-            "adaptive_arm", "allocation", "arms", "features", "landmarks", "outcome", "regimens", "rules",
-            "schedule", "simulated", "source", "strategies", "study", "visits",
+            "adaptive_arm", "allocation", "arms", "eligibility", "features", "landmarks", "outcome",
+            "regimens", "rules", "schedule", "simulated", "source", "strategies", "study", "visits",
         ),
         paths.MODELS: ("comparators", "encoding"),
         paths.VALIDATION: ("branch_shrinkage", "inner_folds", "population", "seed", "strategy"),

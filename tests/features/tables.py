@@ -26,7 +26,7 @@ CONTRACT = parse_contract(
     {p.name: _read(f"configs/contract/{p.name}") for p in sorted(ROOT.glob("configs/contract/*.yaml"))}
 )
 STUDY: dict[str, Any] = _read("configs/studies/nct07239271.yaml")
-ELIGIBILITY = parse_eligibility(_read("configs/eligibility.yaml"))
+ELIGIBILITY = parse_eligibility(_read("configs/eligibility/nct07239271.yaml"))
 SETTINGS_DOCUMENT: dict[str, Any] = _read("configs/features.yaml")
 SETTINGS_DOCUMENT["ctdna"]["gene_sets"]["pam"] = ["PIK3CA", "PTEN"]
 SETTINGS = parse_feature_settings(SETTINGS_DOCUMENT)

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from features.errors import UserError
 from features.study import DEFAULTS, parse_study, with_defaults
 from pipeline.intake.pages import advice_on
 from pipeline.intake.preflight import checked
-from pipeline.project.files import read_yaml
+from pipeline.project.files import read_yaml, write_text
 from pipeline.sources.ingest import Ingested
 from pipeline.sources.mapped import check_study_file
 from pipeline.sources.mapping.study_file import Study
+from pipeline.sources.prepare import prepare, read_preparation
 from pipeline.workspace.study import activate
 from tests.pipeline.formats import ROOT, taken_in
 
@@ -156,6 +158,31 @@ def test_names_that_differ_in_case_only_are_refused_before_a_run(project: Path) 
     shutil.copy(case / "twounits.yaml", "configs/studies")
     with pytest.raises(UserError, match="differ only in punctuation or case: ftv"):
         checked("twounits", case / "files")
+
+
+@pytest.mark.parametrize("key", ["eligibility", "rules"])
+def test_criteria_or_rules_that_do_not_exist_are_refused_with_those_that_do(project: Path, key: str) -> None:
+    del project
+    study = document("optional-keys") | {key: "nct0723927"}
+    write_text(Path("configs/studies/optkeys.yaml"), yaml.safe_dump(study))
+    with pytest.raises(UserError, match=f"{key}: nct0723927 is unknown, did you mean nct07239271"):
+        checked("optkeys", COHORTS / "optional-keys" / "files")
+
+
+def test_a_study_counts_the_criteria_that_its_file_names_and_none_by_itself(project: Path) -> None:
+    criterion = {"id": "old", "text": "Old", "excluding": True, "rule": {
+        "table": "subjects", "column": "age_years", "low": 50,
+    }}  # fmt: skip
+    write_text(project / "configs/eligibility/own.yaml", yaml.safe_dump({"criteria": [criterion]}))
+    study, folder = with_defaults(document("optional-keys")), COHORTS / "optional-keys" / "files"
+    tables = taken_in(study, folder).tables
+    flows = []
+    for name in (study["eligibility"], "own"):
+        by = read_preparation(parse_study(study | {"eligibility": name}), project / "configs")
+        flows.append(prepare(tables, by).cohort.flow)
+    assert [len(flow["criteria"]) for flow in flows] == [0, 1]
+    assert flows[0]["eligible"] == 80
+    assert flows[1]["eligible"] == (tables["subjects"]["age_years"] >= 50).sum() < 80
 
 
 def test_what_a_small_cohort_will_meet_is_said_by_the_check(project: Path) -> None:

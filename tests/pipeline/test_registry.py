@@ -50,7 +50,7 @@ ROOT = Path(__file__).parents[2]
 NAME = "pcr-made-up-c1"
 STUDY: dict[str, Any] = {
     "study": "made-up", "landmarks": ["c1"], "simulated": False, "rules": "made-up", "adaptive_arm": None,
-    "features": {"domains": ["clinical"]}, "allocation": {"A": 1.0},
+    "features": {"domains": ["clinical"]}, "randomised": True, "eligibility": "none",
 }  # fmt: skip
 ONE = {"value": 0.7, "low": 0.6, "high": 0.8}
 METRICS = {

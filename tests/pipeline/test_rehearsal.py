@@ -17,6 +17,7 @@ from models.configuration.settings import model_settings
 from pipeline.intake.rehearsal import CheckSettings, Preparations, rehearse, single_aucs
 from pipeline.project.files import read_yaml
 from pipeline.project.settings import read_settings
+from tests.patients import feature
 from tests.pipeline.formats import CONFIGS, CONTRACT, SETTINGS, STUDY
 
 N = 60
@@ -102,6 +103,22 @@ def test_too_few_events_to_learn_a_model_are_said() -> None:
     assert "too_few_events" not in told()
 
 
+def test_a_definition_of_pcr_without_events_is_said_to_be_counted_only() -> None:
+    ids = [f"P{i:02d}" for i in range(N)]
+    surgery = {"usubjid": ids, "performed": "Y", "pcr": ["Y", "N"] * (N // 2), "yp_t": "ypT1", "yp_n": "ypN0"}
+    by = BY._replace(
+        study=replace(
+            BY.study,
+            document=BY.study.document
+            | {"outcome": {"definition": "recorded", "sensitivity": ["ypT0_ypN0", "recorded"]}},
+        )
+    )
+    raw = tables(surgery=pd.DataFrame(surgery))
+    rules = rehearse(raw, build_cohort(raw, by.study, []).frame, by)["rule"]
+    (rule,) = [rule for rule in rules if rule.startswith("definition_not_judged")]
+    assert rule == "definition_not_judged: ypT0_ypN0 gives 0 pCR of 60 known outcomes"
+
+
 def test_a_cohort_in_which_nothing_varies_is_said_to_teach_nothing() -> None:
     assert told(age_years=40, bmi=25)["nothing_to_learn"] == "nothing_to_learn: no feature varies"
 
@@ -137,4 +154,6 @@ def test_sizes_that_grow_under_treatment_make_visits_suspect(factor: float, *, s
 def test_single_features_are_judged_in_both_directions_and_only_with_enough_patients() -> None:
     y = np.array([0, 0, 0, 1, 1, 1])
     rows = pd.DataFrame({"a": [3.0, 2, 1, 0, 0, 0], "b": [1.0, None, None, None, 2, None], "c": ["x"] * 6})
-    assert single_aucs(rows, y, 3) == {"a": 1.0, "c": 0.5}
+    features = [feature("a"), feature("b"), feature("c", ["x"])]
+    assert single_aucs(rows, y, features, 3) == {"a": 1.0}
+    assert single_aucs(rows, y, features, 1) == {"a": 1.0, "b": 1.0}

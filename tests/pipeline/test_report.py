@@ -38,7 +38,7 @@ FORBIDDEN = re.compile(
 ROOT = Path(__file__).parents[2]
 STUDY: dict[str, Any] = {
     "study": "toy", "title": "A toy study", "simulated": True, "arms": ["A", "B"], "adaptive_arm": "B",
-    "landmarks": ["baseline", "c2"], "rules": "toy",
+    "landmarks": ["baseline", "c2"], "rules": "toy", "eligibility": "toy", "randomised": True,
     "features": {"domains": ["clinical", "ctdna", "imaging"]},
     "schedule": {"baseline": {"visits": ["baseline"]}, "c2": {"visits": ["baseline", "c2"]}},
     "outcome": {"definition": "ypT0/is_ypN0", "counted_as_failure": ["death"]},

@@ -193,7 +193,9 @@ def test_treatment_follows_the_rules_or_says_why_not(
     checked: tuple[dict[str, pd.DataFrame], pd.DataFrame],
 ) -> None:
     tables, _ = checked
-    cohort = build_cohort(tables, parse_study(STUDY), read_eligibility(CONFIGS / "eligibility.yaml")).frame
+    cohort = build_cohort(
+        tables, parse_study(STUDY), read_eligibility(CONFIGS / "eligibility" / "nct07239271.yaml")
+    ).frame
     document = read_rules(CONFIGS / "rules" / "nct07239271.yaml", CONFIGS / "rules" / "pam_genes.csv")
     answers = decisions(tables, cohort, rule_table(document))
     decided = answers.loc[(answers["arm"] == "ADAPTIVE") & answers["node"].isin(["c2", "c4"])]

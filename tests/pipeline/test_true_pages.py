@@ -79,7 +79,7 @@ def study_of(made: Made) -> dict[str, Any]:
         "adaptive_arm": made.arms[-1] if made.adaptive else None, "landmarks": list(made.landmarks),
         "features": {"domains": list(made.domains)}, "visits": list(made.landmarks),
         "schedule": {name: {"visits": seen} for name, seen in visits.items()},
-        "allocation": dict.fromkeys(made.arms, 0.5) if made.randomised else None,
+        "randomised": made.randomised, "eligibility": made.rules if made.trial else "none",
         "primary": {
             "landmark": made.landmarks[-1], "arm": None, "metric": "log_loss", "model": "chosen",
             "against": "rules",
@@ -144,7 +144,7 @@ def results_of(made: Made) -> Results:
         ),
         subgroups={name: Subgroups({}, centres, pooled if many else Measures()) for name in made.landmarks},
         robustness=dict.fromkeys(made.landmarks, robust),
-        sensitivity=runs | {"eligible patients": runs["as in the run"]},
+        sensitivity=runs | ({"eligible patients": runs["as in the run"]} if made.trial else {}),
         size={}, learning={}, strategies={}, truth={}, true_strategies={},
         curves={last: {"calibration": calibration, "benefit": benefit}},
         review={},

@@ -10,13 +10,10 @@ from pipeline.report.study.common import Part, interval_row, of_model
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Table
 
-# The run in the patients who meet the trial's criteria; it says nothing in another study.
-ELIGIBLE = "eligible patients"
-
 
 def sensitivity_part(results: Results, facts: Facts) -> Part:
     """Return the primary comparison under every other definition."""
-    runs = {name: run for name, run in results.sensitivity.items() if facts.trial or name != ELIGIBLE}
+    runs = results.sensitivity
     rows, drawn = [], []
     if not runs:
         return {}, {}

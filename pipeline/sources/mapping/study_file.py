@@ -279,16 +279,19 @@ class Study(_Source):
 
     `simulated` studies have a simulator's settings for `source`, others a folder; `simulations` name those
     whose truth is kept. `adaptive_arm` follows the `rules`, a decision table of configs/rules (null and none
-    in a study without). `strategies` are arms whose value as a strategy for all is estimated, by the known
-    shares of the randomisation in `allocation`. `visits` stand in order of time; a landmark sees those of its
-    `schedule`. `de_escalated_branches` are a line of the decision curves. `leakage_acknowledged` says why a
-    model that looks too good is right, once somebody has looked.
+    in a study without). `eligibility` names criteria in configs/eligibility: patients who break one are
+    counted and analysed, and left out in a sensitivity run. `randomised` says whether chance decided on the
+    arm. `strategies` are arms whose value as a strategy for all is estimated, by the known shares of the
+    randomisation in `allocation`. `visits` stand in order of time; a landmark sees those of its `schedule`.
+    `de_escalated_branches` are a line of the decision curves. `leakage_acknowledged` says why a model that
+    looks too good is right, once somebody has looked.
     """
 
     simulated: bool = False
     simulations: list[str] = []
     arms: list[str] = Field(min_length=1)
     adaptive_arm: str | None = None
+    randomised: bool = False
     strategies: list[str] = []
     allocation: dict[str, float] | None = None
     regimens: list[str] = []
@@ -297,6 +300,7 @@ class Study(_Source):
     schedule: dict[str, LandmarkPlan]
     outcome: Outcome
     rules: str = "none"
+    eligibility: str = "none"
     de_escalated_branches: list[str] = []
     features: FeatureSettings
     primary: Primary
@@ -318,6 +322,8 @@ def _wrong_allocation(study: Study) -> Iterator[str]:
     shares = list(allocation.values())
     if shares and (any(share <= 0 for share in shares) or abs(sum(shares) - 1) > SHARES_ADD_UP):
         yield "allocation: the shares must be above 0 and add up to 1"
+    if shares and not study.randomised:
+        yield "`allocation` gives the shares of a randomisation, and `randomised` is false: write true"
     for arm in study.strategies:
         if arm not in allocation or len(allocation) != 2:
             yield f"strategies: {arm} needs an `allocation` to it and to one other arm"
