@@ -97,7 +97,8 @@ def outcomes(tables: Mapping[str, pd.DataFrame], rule: OutcomeRule) -> pd.DataFr
     before_surgery = ~(left["event_date"] > surgery["surgery_date"])
     failed = left["reason"].isin(rule.counted_as_failure) & before_surgery
     operated = surgery["performed"] == "Y"
-    found = pcr(surgery, patients["pre_nat_slnb"], rule.definition).where(operated)
+    nodes = patients["pre_nat_slnb"]
+    found = pcr(surgery, nodes, rule.definition, rule.node_removed_before).where(operated)
     frame = found.mask(failed, 0.0).to_frame("outcome").assign(outcome_status="missing")
     frame.loc[found.notna(), "outcome_status"] = "observed"
     frame.loc[surgery["performed"] == "not_due", "outcome_status"] = "not_due"

@@ -11,7 +11,15 @@ import pandas as pd
 
 from features.contract.affected_rows import AffectedRows
 from features.contract.validation import ADVICE, PROBLEM_COLUMNS, Contract
-from features.definitions import clear_of_tumour, her2_status, panel_covers, receptor_status
+from features.definitions import (
+    anatomic_stage,
+    clear_of_tumour,
+    her2_status,
+    measured_ish_status,
+    panel_covers,
+    receptor_status,
+    t_category_by_size,
+)
 from features.recist import categories_of
 
 RECORDED_PCR = "ypT0/is_ypN0"
@@ -49,7 +57,12 @@ CROSS_ADVICE = {
     "pathology_without_surgery": "correct `performed`, or empty yp_t and yp_n",
     "rcb_class_contradicts_index": "correct class or index",
     "her2_contradicts_ihc_ish": "correct her2, her2_ihc or ish",
+    "ish_contradicts_ratio_and_copies": "correct ish, ratio or copies; group 2 with IHC 2+ is negative, group 3 positive",
     "hr_contradicts_er_pr": "correct hr, er_pct or pr_pct; they may be fractions",
+    "foci_differ_in_her2": "nothing, if so; the receptors in pathology are those of the index focus",
+    "multifocal_contradicts_foci": "correct multifocal, or the quadrants of the foci",
+    "t_contradicts_size": "correct ct or tumour_size_mm; only T4 goes without the size",
+    "stage_contradicts_tnm": "correct ct, cn, cm or the stage (anatomic, AJCC 8)",
     "visits_out_of_order": "correct the dates, or the names of the visits",
 }
 """Rule (the part before the colon) -> what to do."""
@@ -101,6 +114,10 @@ def _findings(
         yield from _surgery(tables["surgery"])
     if "pathology" in tables:
         yield from _receptors(tables["pathology"])
+    if "subjects" in tables:
+        yield from _staging(tables["subjects"])
+    if "foci" in tables:
+        yield from _foci(tables["foci"], tables.get("subjects"))
     yield from _units_of_centres(tables, contract)
     for name, frame in tables.items():
         timing = contract[name].timing
@@ -232,9 +249,36 @@ def _receptors(pathology: pd.DataFrame) -> Iterator[Finding]:
     her2, measured = pathology["her2"], her2_status(pathology)
     wrong = her2.notna() & measured.notna() & (her2 != measured)
     yield Finding("pathology", "her2", "her2_contradicts_ihc_ish", wrong)
+    status = measured_ish_status(pathology)
+    recorded = pathology["ish"].map({"amplified": "pos", "not_amplified": "neg"})
+    wrong = recorded.notna() & status.isin(["pos", "neg"]) & (recorded != status)
+    yield Finding("pathology", "ish", "ish_contradicts_ratio_and_copies", wrong)
     status = receptor_status(pathology)
     wrong = pathology["hr"].notna() & status.notna() & (pathology["hr"] != status)
     yield Finding("pathology", "hr", "hr_contradicts_er_pr", wrong)
+
+
+def _staging(subjects: pd.DataFrame) -> Iterator[Finding]:
+    by_size = t_category_by_size(subjects["tumour_size_mm"])
+    wrong = subjects["ct"].isin(["T1", "T2", "T3"]) & by_size.notna() & (subjects["ct"] != by_size)
+    yield Finding("subjects", "ct", "t_contradicts_size", wrong)
+    group = anatomic_stage(subjects)
+    wrong = subjects["stage_group"].notna() & group.notna() & (subjects["stage_group"] != group)
+    yield Finding("subjects", "stage_group", "stage_contradicts_tnm", wrong)
+    wrong = subjects["stage"].notna() & group.notna() & (subjects["stage"] != group.str.rstrip("ABC"))
+    yield Finding("subjects", "stage", "stage_contradicts_tnm", wrong)
+
+
+def _foci(foci: pd.DataFrame, subjects: pd.DataFrame | None) -> Iterator[Finding]:
+    patient, her2 = foci["usubjid"], her2_status(foci)
+    differ = her2.groupby(patient).transform("nunique") > 1
+    yield Finding("foci", "her2_ihc", "foci_differ_in_her2", differ)
+    if subjects is None:
+        return
+    apart = foci.groupby("usubjid")["quadrant"].nunique() > 1
+    over_quadrants = subjects["usubjid"].isin(apart.index[apart])
+    wrong = over_quadrants & (subjects["multifocal"] == "N")
+    yield Finding("subjects", "multifocal", "multifocal_contradicts_foci", wrong)
 
 
 def _out_of_order(frame: pd.DataFrame, visit: str, date: str, visits: Sequence[str]) -> pd.Series:

@@ -25,6 +25,11 @@ NODAL_SITES = ("axillary", "other_node")
 
 HR_POSITIVE_FROM_PCT = 1.0
 """Stained nuclei from which on ER or PR is positive (ASCO/CAP; Allison 2020, J Clin Oncol 38:1346)."""
+ER_LOW_UP_TO_PCT = 10.0
+ISH_RATIO = 2.0
+ISH_LOW_COPIES, ISH_HIGH_COPIES = 4.0, 6.0
+T_UP_TO_MM = (20.0, 50.0)
+"""Largest diameters of T1 and T2."""
 
 CLEAR_BREAST = {
     "ypT0/is_ypN0": ("ypT0", "ypTis"),
@@ -36,6 +41,8 @@ CLEAR_NODES = "ypN0"
 BREAST_NOT_ASSESSED = "ypTX"
 NODES_NOT_ASSESSED = "ypNX"
 RCB_0_1 = ("0", "I")
+NODE_REMOVED_BEFORE = ("missing", "residual_is_failure")
+"""What the outcome is after a positive sentinel node was taken out before treatment."""
 
 
 class OutcomeError(UserError):
@@ -191,12 +198,24 @@ def clear_of_tumour(surgery: pd.DataFrame, definition: str) -> pd.Series:
     return clear.astype("float64").mask(unknown)
 
 
-def pcr(surgery: pd.DataFrame, pre_nat_slnb: pd.Series, definition: str) -> pd.Series:
+def residual_disease(surgery: pd.DataFrame, definition: str) -> pd.Series:
+    """Tell who has residual disease by `definition` in what was assessed, whatever was not; bool."""
+    if definition == "rcb_0_1":
+        return surgery["rcb_class"].notna() & ~surgery["rcb_class"].isin(RCB_0_1)
+    breast, nodes = surgery["yp_t"], surgery["yp_n"]
+    in_breast = breast.notna() & ~breast.isin([*CLEAR_BREAST[definition], BREAST_NOT_ASSESSED])
+    return in_breast | (nodes.notna() & ~nodes.isin([CLEAR_NODES, NODES_NOT_ASSESSED]))
+
+
+def pcr(
+    surgery: pd.DataFrame, pre_nat_slnb: pd.Series, definition: str, node_removed_before: str = "missing"
+) -> pd.Series:
     """Return pCR by `definition` for operated patients: 1.0, 0.0, or NaN where it cannot be told.
 
     Beside the definitions of `clear_of_tumour`: ``rcb_0_1``, residual cancer burden class 0 or I, and
     ``recorded``, as the study recorded it. Where a positive sentinel node was taken out before treatment, a
-    definition that needs the nodes gives NaN.
+    definition that needs the nodes gives NaN; with ``residual_is_failure`` it gives 0.0 where residual
+    disease was found.
 
     Parameters
     ----------
@@ -204,23 +223,35 @@ def pcr(surgery: pd.DataFrame, pre_nat_slnb: pd.Series, definition: str) -> pd.S
         Columns yp_t, yp_n, rcb_class, pcr, one row per patient.
     pre_nat_slnb : Series
         Sentinel node biopsy before treatment, same index.
+    node_removed_before : str
+        One of `NODE_REMOVED_BEFORE`.
 
     Raises
     ------
     OutcomeError
-        If the definition is none of the five.
+        If the definition, or what follows from a node removed before, is unknown.
     """
+    if node_removed_before not in NODE_REMOVED_BEFORE:
+        choices = ", ".join(NODE_REMOVED_BEFORE)
+        raise OutcomeError(
+            f"outcome.node_removed_before: {node_removed_before} is unknown; must be one of {choices}"
+        )
     if definition == "recorded":
         return surgery["pcr"].map({"Y": 1.0, "N": 0.0}).astype("float64")
-    nodes_removed = pre_nat_slnb == "positive"
     if definition == "rcb_0_1":
-        reached = surgery["rcb_class"].isin(RCB_0_1).astype("float64")
-        return reached.mask(surgery["rcb_class"].isna() | nodes_removed)
-    if definition not in CLEAR_BREAST:
+        reached = surgery["rcb_class"].isin(RCB_0_1).astype("float64").mask(surgery["rcb_class"].isna())
+    elif definition in CLEAR_BREAST:
+        reached = clear_of_tumour(surgery, definition)
+    else:
         choices = ", ".join([*CLEAR_BREAST, "rcb_0_1", "recorded"])
         raise OutcomeError(f"outcome.definition: {definition} is unknown; must be one of {choices}")
-    clear = clear_of_tumour(surgery, definition)
-    return clear if definition == BREAST_ONLY else clear.mask(nodes_removed)
+    if definition == BREAST_ONLY:
+        return reached
+    removed = pre_nat_slnb == "positive"
+    reached = reached.mask(removed)
+    if node_removed_before == "missing":
+        return reached
+    return reached.mask(removed & residual_disease(surgery, definition), 0.0)
 
 
 def receptor_status(pathology: pd.DataFrame) -> pd.Series:
@@ -242,20 +273,117 @@ def status_by_per_cent(per_cent: pd.Series) -> pd.Series:
     return choose(per_cent.index, cases, None)
 
 
-def her2_status(pathology: pd.DataFrame) -> pd.Series:
-    """Return HER2 status by IHC and ISH: pos, neg or NaN.
+def er_category(per_cent: pd.Series) -> pd.Series:
+    """Return the ER category by positive nuclei: negative (below 1 %), low (1 to 10 %), positive, or NaN.
 
-    Positive: IHC 3+, or 2+ with ISH amplified. Negative: IHC 0 or 1+, or 2+ with ISH not amplified, unless
-    ISH is amplified.
+    Low is a category of its own (ASCO/CAP; Allison 2020, J Clin Oncol 38:1346).
     """
-    ihc, ish = pathology["her2_ihc"], pathology["ish"]
-    equivocal = ihc == "2+"
-    negative = ihc.isin(["0", "1+"]) | (equivocal & (ish == "not_amplified"))
     cases = {
-        "pos": (ihc == "3+") | (equivocal & (ish == "amplified")),
-        "neg": negative & (ish != "amplified"),
+        "negative": per_cent < HR_POSITIVE_FROM_PCT,
+        "low": per_cent <= ER_LOW_UP_TO_PCT,
+        "positive": per_cent > ER_LOW_UP_TO_PCT,
+    }
+    return choose(per_cent.index, cases, None)
+
+
+def ish_group(pathology: pd.DataFrame) -> pd.Series:
+    """Return the dual-probe ISH group, 1 to 5 as text, by HER2/CEP17 ratio and HER2 copies per cell, or NaN.
+
+    =====  ===========  ======
+    group  copies       ratio
+    =====  ===========  ======
+    1      at least 4   at least 2
+    2      below 4      at least 2
+    3      at least 6   below 2
+    4      4 to below 6 below 2
+    5      below 4      below 2
+    =====  ===========  ======
+
+    ASCO/CAP (Wolff 2018, Arch Pathol Lab Med 142:1364; affirmed by Wolff 2023, J Clin Oncol 41:3867).
+    """
+    ratio, copies = pathology["her2_cep17"], pathology["her2_copies"]
+    cases = {
+        "1": (ratio >= ISH_RATIO) & (copies >= ISH_LOW_COPIES),
+        "2": (ratio >= ISH_RATIO) & (copies < ISH_LOW_COPIES),
+        "3": (ratio < ISH_RATIO) & (copies >= ISH_HIGH_COPIES),
+        "4": (ratio < ISH_RATIO) & (copies >= ISH_LOW_COPIES),
+        "5": (ratio < ISH_RATIO) & (copies < ISH_LOW_COPIES),
     }
     return choose(pathology.index, cases, None)
+
+
+def measured_ish_status(pathology: pd.DataFrame) -> pd.Series:
+    """Return ISH status by ratio, copies and IHC: pos, neg, equivocal, or NaN without ratio and copies.
+
+    Group 1 is positive and group 5 negative. Groups 2, 3 and 4 need IHC beside them: with 3+ they are
+    positive, with 0 or 1+ negative, and with 2+ group 3 is positive, groups 2 and 4 negative; without IHC
+    equivocal (Wolff 2018, figures 4 to 6).
+    """
+    group, ihc = ish_group(pathology), pathology["her2_ihc"]
+    by_ihc = group.isin(["2", "3", "4"])
+    cases = {
+        "pos": (group == "1") | (by_ihc & (ihc == "3+")) | ((group == "3") & (ihc == "2+")),
+        "neg": (group == "5") | (by_ihc & ihc.notna()),
+        "equivocal": by_ihc,
+    }
+    return choose(pathology.index, cases, None)
+
+
+def ish_status(pathology: pd.DataFrame) -> pd.Series:
+    """Return ISH status: pos, neg, equivocal, or NaN; as measured, without ratio and copies as recorded."""
+    recorded = pathology["ish"].map({"amplified": "pos", "not_amplified": "neg"})
+    return measured_ish_status(pathology).fillna(recorded)
+
+
+def her2_status(pathology: pd.DataFrame) -> pd.Series:
+    """Return HER2 status by IHC and ISH (`ish_status`): pos, neg or NaN.
+
+    Positive: IHC 3+, or 2+ with ISH positive. Negative: IHC 0 or 1+, or 2+ with ISH negative, unless ISH is
+    positive.
+    """
+    ihc, ish = pathology["her2_ihc"], ish_status(pathology)
+    equivocal = ihc == "2+"
+    negative = ihc.isin(["0", "1+"]) | (equivocal & (ish == "neg"))
+    cases = {
+        "pos": (ihc == "3+") | (equivocal & (ish == "pos")),
+        "neg": negative & (ish != "pos"),
+    }
+    return choose(pathology.index, cases, None)
+
+
+def residual_her2(surgery: pd.DataFrame) -> pd.Series:
+    """Return HER2 status of the residual invasive tumour: pos, neg or NaN."""
+    residual = pd.DataFrame({"her2_ihc": surgery["residual_her2_ihc"], "ish": surgery["residual_ish"]})
+    return her2_status(residual.assign(her2_cep17=np.nan, her2_copies=np.nan))
+
+
+def t_category_by_size(size_mm: pd.Series) -> pd.Series:
+    """Return T1, T2 or T3 by the largest diameter (AJCC 8: up to 20 mm, up to 50 mm, above), or NaN.
+
+    T4 goes by chest wall and skin, whatever the size.
+    """
+    t1, t2 = T_UP_TO_MM
+    cases = {"T1": size_mm <= t1, "T2": size_mm <= t2, "T3": size_mm > t2}
+    return choose(size_mm.index, cases, None)
+
+
+def anatomic_stage(subjects: pd.DataFrame) -> pd.Series:
+    """Return the anatomic stage group by clinical T, N and M (AJCC 8), IA to IIIC and IV, or NaN.
+
+    Micrometastases, which make stage IB, are no clinical category.
+    """
+    t, n, m = subjects["ct"], subjects["cn"], subjects["cm"]
+    local = m == "M0"
+    cases = {
+        "IV": m == "M1",
+        "IIIC": local & (n == "N3"),
+        "IIIB": local & (t == "T4") & n.notna(),
+        "IIIA": local & t.notna() & ((n == "N2") | ((t == "T3") & (n == "N1"))),
+        "IIB": local & (((t == "T3") & (n == "N0")) | ((t == "T2") & (n == "N1"))),
+        "IIA": local & (((t == "T2") & (n == "N0")) | (t.isin(["T0", "T1"]) & (n == "N1"))),
+        "IA": local & (t == "T1") & (n == "N0"),
+    }
+    return choose(subjects.index, cases, None)
 
 
 Dates = npt.NDArray[np.datetime64]

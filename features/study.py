@@ -45,11 +45,16 @@ class Landmark:
 
 @dataclass(frozen=True)
 class OutcomeRule:
-    """The definition of pCR, those of the sensitivity runs, and the departures that count as non-pCR."""
+    """The definition of pCR, those of the sensitivity runs, and the departures that count as non-pCR.
+
+    `node_removed_before`: what the outcome is after a positive sentinel node was taken out before treatment,
+    ``missing`` or ``residual_is_failure`` (`features.definitions.pcr`).
+    """
 
     definition: str
     sensitivity: tuple[str, ...] = ()
     counted_as_failure: tuple[str, ...] = ()
+    node_removed_before: str = "missing"
 
 
 @dataclass(frozen=True)
@@ -206,7 +211,7 @@ class Study:
         """The definition of pCR and what counts as failure."""
         entry = checked_fields(OutcomeRule, self._entry("outcome"), "study file, outcome")
         lists = {key: tuple(entry.get(key, ())) for key in ("sensitivity", "counted_as_failure")}
-        return OutcomeRule(entry["definition"], **lists)
+        return OutcomeRule(**entry | lists)
 
     @cached_property
     def features(self) -> FeaturePlan:

@@ -41,6 +41,18 @@ def test_pcr_follows_the_specification_under_every_definition(definition: str) -
     pd.testing.assert_series_equal(pcr(surgery, slnb, definition), expected, check_names=False)
 
 
+@pytest.mark.parametrize("definition", ["ypT0/is_ypN0", "ypT0_ypN0", "ypT0/is", "rcb_0_1"])
+def test_residual_disease_after_a_positive_node_was_removed_is_no_pcr_where_the_study_says_so(
+    definition: str,
+) -> None:
+    rows = spec_rows("features_pcr_node_removed.txt")
+    surgery = table("surgery", [row | {"rcb_class": row["rcb"]} for row in rows])
+    removed = pd.Series("positive", index=surgery.index)
+    found = pcr(surgery, removed, definition, "residual_is_failure")
+    expected = pd.Series([READ[row[definition]] for row in rows])
+    pd.testing.assert_series_equal(found, expected, check_names=False)
+
+
 @pytest.mark.parametrize(
     "row", spec_rows("features_outcome.txt"), ids=lambda r: " ".join(map(str, r.values()))
 )

@@ -37,6 +37,10 @@ NO_RCB = {"rcb_index": None, "rcb_class": None}
 RESIDUAL = {"yp_t": "ypT1", "pcr": "N"}
 RCB_WRONG = RESIDUAL | {"rcb_index": 1.37, "rcb_class": "I"}
 BIOPSY = {"usubjid": "P1", "hr": "pos", "er_pct": 90.0, "pr_pct": 0.0, "her2": "pos", "her2_ihc": "3+"}
+GROUP_2 = {"her2_ihc": "2+", "ish": "amplified", "her2_cep17": 2.2, "her2_copies": 3.4}
+GROUP_3 = {"her2_ihc": "2+", "ish": "not_amplified", "her2_cep17": 1.8, "her2_copies": 6.4}
+PATIENT = {"usubjid": "P1", "ct": "T2", "cn": "N1", "cm": "M0"}
+FOCUS = {"usubjid": "P1", "focus_id": "F1", "quadrant": "central", "her2_ihc": "3+"}
 SOUND: Rows = {
     "ctdna_samples": [SAMPLE, SECOND],
     "ctdna_variants": [CALL],
@@ -74,6 +78,13 @@ FAULTS: list[tuple[str, list[dict[str, Any]], str, str]] = [
     ("surgery", [OPERATED | {"pcr": "N", "yp_t": None}], "pcr", "pcr_contradicts_rcb"),
     ("surgery", [OPERATED | RESIDUAL | {"pcr": None}], "rcb_class", "rcb_contradicts_yp"),
     ("pathology", [BIOPSY | {"her2_ihc": "2+", "ish": "not_amplified"}], "her2", "her2_contradicts_ihc_ish"),
+    ("pathology", [BIOPSY | GROUP_2 | {"her2": "neg"}], "ish", "ish_contradicts_ratio_and_copies"),
+    ("pathology", [BIOPSY | GROUP_3], "ish", "ish_contradicts_ratio_and_copies"),
+    ("subjects", [PATIENT | {"ct": "T2", "tumour_size_mm": 80.0}], "ct", "t_contradicts_size"),
+    ("subjects", [PATIENT | {"ct": "T3", "tumour_size_mm": 50.0}], "ct", "t_contradicts_size"),
+    ("subjects", [PATIENT | {"stage": "II", "cn": "N2"}], "stage", "stage_contradicts_tnm"),
+    ("subjects", [PATIENT | {"stage_group": "IIIB", "cn": "N3"}], "stage_group", "stage_contradicts_tnm"),
+    ("subjects", [PATIENT | {"stage": "III", "cm": "M1"}], "stage", "stage_contradicts_tnm"),
     ("pathology", [BIOPSY | {"her2": "neg"}], "her2", "her2_contradicts_ihc_ish"),
     ("pathology", [BIOPSY | {"er_pct": 0.9}], "hr", "hr_contradicts_er_pr"),
     ("pathology", [BIOPSY | {"hr": "neg"}], "hr", "hr_contradicts_er_pr"),
@@ -93,11 +104,32 @@ def test_a_contradiction_is_found_in_its_row(
     assert found(name, *rows) == [(at, column, rule, 1)]
 
 
+def test_foci_of_different_her2_status_are_named() -> None:
+    rule = ("foci", "her2_ihc", "foci_differ_in_her2", 2)
+    assert found("foci", FOCUS, FOCUS | {"focus_id": "F2", "her2_ihc": "1+"}) == [rule]
+    assert found("foci", FOCUS, FOCUS | {"focus_id": "F2", "her2_ihc": "2+"}) == [], "open is not another"
+
+
+def test_a_tumour_over_quadrants_is_multifocal() -> None:
+    foci = table("foci", [FOCUS, FOCUS | {"focus_id": "F2", "quadrant": "upper_outer"}])
+    patients = [PATIENT | {"multifocal": "N"}, PATIENT | {"usubjid": "P2", "multifocal": "N"}]
+    tables = {"subjects": table("subjects", patients), "foci": foci}
+    problems = cross_problems(tables, CONTRACT, STUDY["visits"])
+    assert problems[["rule", "ids"]].to_numpy().tolist() == [["multifocal_contradicts_foci", "P1"]]
+
+
 CONSISTENT: list[tuple[str, dict[str, Any]]] = [
     ("surgery", OPERATED | NO_RCB | {"pcr": "N", "yp_n": "ypNX"}),
     ("surgery", OPERATED | RESIDUAL | {"rcb_index": 1.36, "rcb_class": "I"}),
     ("surgery", OPERATED | RESIDUAL | {"rcb_index": 3.29, "rcb_class": "III"}),
     ("pathology", BIOPSY | {"her2_ihc": "2+", "ish": "not_done"}),
+    ("pathology", BIOPSY | GROUP_2 | {"ish": "not_amplified", "her2": "neg"}),
+    ("pathology", BIOPSY | GROUP_3 | {"ish": "amplified"}),
+    ("pathology", BIOPSY | GROUP_2 | {"her2_ihc": None}),
+    ("subjects", PATIENT | {"ct": "T4", "tumour_size_mm": 15.0, "stage": "III"}),
+    ("subjects", PATIENT | {"tumour_size_mm": 50.0, "stage": "II", "stage_group": "IIB"}),
+    ("subjects", PATIENT | {"ct": None, "stage": "III", "tumour_size_mm": 10.0}),
+    ("foci", FOCUS),
     ("pathology", BIOPSY | {"er_pct": None, "pr_pct": None}),
     ("response", ANSWER | {"overall": "ND", "visit": "c4"}),
     ("ctdna_variants", CALL | {"t_alt_count": None}),

@@ -8,17 +8,24 @@ import pytest
 
 from features.ctdna import gene_status
 from features.definitions import (
+    anatomic_stage,
     clear_of_tumour,
+    er_category,
+    her2_status,
+    ish_group,
+    ish_status,
     known_dates,
     known_too_late,
     mutating_variants,
     mutation_status,
     panel_covers,
     receptor_status,
+    residual_her2,
     sample_states,
+    t_category_by_size,
     target_sums,
 )
-from tests.features.tables import table
+from tests.features.tables import spec_rows, table
 
 SAMPLE = {
     "usubjid": "P1", "sample_id": "S1", "visit": "c1", "qc": "pass", "result": "detected", "mean_vaf": 0.01,
@@ -148,3 +155,39 @@ def test_a_row_is_known_when_reported_else_when_performed_and_the_day_itself_is_
     assert known_too_late(rows, decision + np.timedelta64(1, "D"), "draw", "report").sum() == 0
     assert np.isnat(known_dates(rows, None, "report")).tolist() == [False, True, True, True]
     assert not known_too_late(rows, np.repeat(np.datetime64("NaT", "us"), 4), "draw", "report").any()
+
+
+def as_cells(values: pd.Series) -> list[str | None]:
+    """Return a column as a spec table has it."""
+    return [None if pd.isna(value) else str(value) for value in values]
+
+
+def test_her2_is_read_from_ihc_ish_ratio_and_copies_as_the_specification_says() -> None:
+    rows = spec_rows("features_her2.txt")
+    names = {"ihc": "her2_ihc", "ratio": "her2_cep17", "copies": "her2_copies"}
+    pathology = table("pathology", [{names.get(k, k): v for k, v in row.items()} for row in rows])
+    for name, found in {
+        "group": ish_group(pathology),
+        "ish_status": ish_status(pathology),
+        "her2": her2_status(pathology),
+    }.items():
+        assert as_cells(found) == [row[name] for row in rows], name
+
+
+def test_the_stage_group_follows_clinical_t_n_and_m() -> None:
+    rows = spec_rows("features_stage.txt")
+    subjects = table("subjects", [{k: v for k, v in row.items() if k != "stage"} for row in rows])
+    assert as_cells(anatomic_stage(subjects)) == [row["stage"] for row in rows]
+
+
+def test_size_gives_t_and_stained_nuclei_the_er_category() -> None:
+    rows = spec_rows("features_t_and_er.txt")
+    size, er = (pd.Series([row[name] for row in rows], dtype="float64") for name in ("size", "er"))
+    assert as_cells(t_category_by_size(size)) == [row["t"] for row in rows]
+    assert as_cells(er_category(er)) == [row["category"] for row in rows]
+
+
+def test_her2_of_the_residual_tumour_is_read_as_that_of_the_biopsy() -> None:
+    cells = [("3+", None), ("2+", "amplified"), ("2+", "not_done"), ("1+", None), (None, None)]
+    rows = [{"residual_her2_ihc": ihc, "residual_ish": ish} for ihc, ish in cells]
+    assert as_cells(residual_her2(table("surgery", rows))) == ["pos", "pos", None, "neg", None]

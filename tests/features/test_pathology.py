@@ -62,11 +62,11 @@ def test_two_scores_that_become_one_name_are_refused() -> None:
 
 
 def test_receptors_are_features_where_the_study_names_them_as_recorded_else_as_measured() -> None:
-    rows = pd.DataFrame(
-        {
-            "er": ["neg", None, None], "er_pct": [90.0, 1.0, 0.9],
-            "her2": [None, None, "neg"], "her2_ihc": ["3+", "2+", "3+"], "ish": [None, "not_amplified", None],
-        }
-    )  # fmt: skip
+    cells = [
+        {"er": "neg", "er_pct": 90.0, "her2_ihc": "3+"},
+        {"er_pct": 1.0, "her2_ihc": "2+", "ish": "not_amplified"},
+        {"er_pct": 0.9, "her2": "neg", "her2_ihc": "3+"},
+    ]
+    rows = table("pathology", cells)
     assert single_receptor(rows, "er").tolist() == ["neg", "pos", "neg"]
     assert her2(rows).tolist() == ["pos", "neg", "neg"]

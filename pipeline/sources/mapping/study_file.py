@@ -187,6 +187,7 @@ class Outcome(_Part):
     definition: Definition
     sensitivity: list[Definition] = []
     counted_as_failure: list[str] = []
+    node_removed_before: Literal["missing", "residual_is_failure"] = "missing"
 
 
 class FeatureSettings(_Part):
