@@ -16,10 +16,10 @@ from features.definitions import (
     clear_of_tumour,
     her2_status,
     measured_ish_status,
-    panel_covers,
     receptor_status,
     t_category_by_size,
 )
+from features.mutations import panel_covers
 from features.recist import categories_of
 
 RECORDED_PCR = "ypT0/is_ypN0"
@@ -57,7 +57,7 @@ CROSS_ADVICE = {
     "pathology_without_surgery": "correct `performed`, or empty yp_t and yp_n",
     "rcb_class_contradicts_index": "correct class or index",
     "her2_contradicts_ihc_ish": "correct her2, her2_ihc or ish",
-    "ish_contradicts_ratio_and_copies": "correct ish, ratio or copies; group 2 with IHC 2+ is negative, group 3 positive",
+    "ish_contradicts_ratio_and_copies": "correct ish, ratio or copies; groups 2 to 4 go by IHC, too",
     "hr_contradicts_er_pr": "correct hr, er_pct or pr_pct; they may be fractions",
     "foci_differ_in_her2": "nothing, if so; the receptors in pathology are those of the index focus",
     "multifocal_contradicts_foci": "correct multifocal, or the quadrants of the foci",
@@ -112,12 +112,7 @@ def _findings(
         yield Finding("response", "overall", RECIST_DIFFERS, recist_differs(tables, visits))
     if "surgery" in tables:
         yield from _surgery(tables["surgery"])
-    if "pathology" in tables:
-        yield from _receptors(tables["pathology"])
-    if "subjects" in tables:
-        yield from _staging(tables["subjects"])
-    if "foci" in tables:
-        yield from _foci(tables["foci"], tables.get("subjects"))
+    yield from _tumour(tables)
     yield from _units_of_centres(tables, contract)
     for name, frame in tables.items():
         timing = contract[name].timing
@@ -245,6 +240,16 @@ def _surgery(surgery: pd.DataFrame) -> Iterator[Finding]:
     )
 
 
+def _tumour(tables: Mapping[str, pd.DataFrame]) -> Iterator[Finding]:
+    """Yield the contradictions of the tumour before treatment."""
+    if "pathology" in tables:
+        yield from _receptors(tables["pathology"])
+    if "subjects" in tables:
+        yield from _staging(tables["subjects"])
+    if "foci" in tables:
+        yield from _foci(tables["foci"], tables.get("subjects"))
+
+
 def _receptors(pathology: pd.DataFrame) -> Iterator[Finding]:
     her2, measured = pathology["her2"], her2_status(pathology)
     wrong = her2.notna() & measured.notna() & (her2 != measured)
@@ -271,12 +276,12 @@ def _staging(subjects: pd.DataFrame) -> Iterator[Finding]:
 
 def _foci(foci: pd.DataFrame, subjects: pd.DataFrame | None) -> Iterator[Finding]:
     patient, her2 = foci["usubjid"], her2_status(foci)
-    differ = her2.groupby(patient).transform("nunique") > 1
+    differ = her2.groupby(patient).transform("nunique").gt(1)
     yield Finding("foci", "her2_ihc", "foci_differ_in_her2", differ)
     if subjects is None:
         return
-    apart = foci.groupby("usubjid")["quadrant"].nunique() > 1
-    over_quadrants = subjects["usubjid"].isin(apart.index[apart])
+    quadrants_differ = foci["quadrant"].groupby(patient).transform("nunique").gt(1)
+    over_quadrants = subjects["usubjid"].isin(patient[quadrants_differ])
     wrong = over_quadrants & (subjects["multifocal"] == "N")
     yield Finding("subjects", "multifocal", "multifocal_contradicts_foci", wrong)
 

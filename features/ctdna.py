@@ -10,16 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from features.definitions import (
-    DETECTED,
-    EVALUABLE,
-    MUTATED,
-    NOT_TAKEN,
-    UNKNOWN,
-    WILD_TYPE,
-    mutation_status,
-    sample_states,
-)
+from features.definitions import DETECTED, EVALUABLE, NOT_TAKEN, sample_states
 from features.feature import (
     BuildContext,
     Feature,
@@ -29,6 +20,7 @@ from features.feature import (
     collect,
     from_template,
 )
+from features.mutations import MUTATED, UNKNOWN, WILD_TYPE, mutation_status
 from features.settings import CtdnaSettings
 
 DOMAIN = "ctdna"
@@ -137,7 +129,7 @@ def _tumour_variants(samples: pd.DataFrame, variants: pd.DataFrame) -> pd.DataFr
 def gene_status(
     samples: pd.DataFrame, variants: pd.DataFrame | None, gene_sets: Mapping[str, Sequence[str]]
 ) -> pd.DataFrame:
-    """Return `definitions.mutation_status` per sample and gene set; unknown where it gives a reason."""
+    """Return `mutations.mutation_status` per sample and gene set; unknown where it gives a reason."""
     if variants is None:
         return pd.DataFrame(index=samples.index)
     status = {}

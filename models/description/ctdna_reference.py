@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from features.ctdna import gene_status, on_samples
-from features.definitions import DETECTED, panel_covers, sample_states
+from features.definitions import DETECTED, sample_states
+from features.mutations import panel_covers
 from models.description.cohort import proportion
 
 ALL = "all"

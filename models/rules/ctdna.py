@@ -10,19 +10,17 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from features.definitions import (
-    DETECTED,
+from features.definitions import DETECTED, EVALUABLE, sample_states
+from features.errors import PipelineFault
+from features.mutations import (
     DOUBTFUL_VARIANT,
-    EVALUABLE,
     MUTATED,
     TUMOUR_INFORMED,
     WILD_TYPE,
     mutating_variants,
     mutation_status,
     panel_covers,
-    sample_states,
 )
-from features.errors import PipelineFault
 from models.rules.document import CtdnaSource, MutationSource, RuleError
 from models.rules.table import RuleTable
 from models.rules.view import NO_RECORD, View, first_reason, first_usable, no_rows

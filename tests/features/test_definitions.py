@@ -16,15 +16,13 @@ from features.definitions import (
     ish_status,
     known_dates,
     known_too_late,
-    mutating_variants,
-    mutation_status,
-    panel_covers,
     receptor_status,
     residual_her2,
     sample_states,
     t_category_by_size,
     target_sums,
 )
+from features.mutations import mutating_variants, mutation_status, panel_covers
 from tests.features.tables import spec_rows, table
 
 SAMPLE = {
