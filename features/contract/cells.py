@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from pandas.api import types
 
 Dtype = Literal["str", "float64", "Int64", "datetime64[us]"]
@@ -16,6 +18,8 @@ DTYPES: dict[str, Dtype] = {
 }
 """Contract type -> dtype of the column in memory."""
 
+MIN_PLAIN, MAX_PLAIN, MAX_EXACT = 1e-4, 1e9, 2.0**53
+"""Between the first two, numbers are written without an exponent; below the third, whole ones are exact."""
 _DAY = r"^(\d{4}-\d{2}-\d{2})(?:[T ].*)?$"
 
 
@@ -28,9 +32,28 @@ def as_text(values: pd.Series) -> pd.Series:
         text = values.str.strip()
     elif types.is_integer_dtype(values.dtype) or types.is_bool_dtype(values.dtype):
         text = values.astype("str")
+    elif values.dtype == "float64":
+        text = _numbers_as_text(values)
     else:
         text = values.astype("object").map(_cell_text).astype("str")
     return text.where(text != "")
+
+
+def _numbers_as_text(values: pd.Series) -> pd.Series:
+    """Return numbers as Python writes them; the library's text is the same only in the middle of the range."""
+    numbers = values.to_numpy()
+    size = np.abs(numbers)
+    fraction = numbers != np.floor(numbers)
+    plain = fraction & (size >= MIN_PLAIN) & (size < MAX_PLAIN)
+    text = pd.array(pc.cast(pa.array(np.where(plain, numbers, np.nan)), pa.string()), dtype="str")
+    result = pd.Series(text, index=values.index).mask(np.isnan(numbers))
+    others = ~plain & ~np.isnan(numbers)
+    whole = others & ~fraction & (size < MAX_EXACT)
+    result = result.mask(
+        whole, pd.Series(np.where(whole, numbers, 0), values.index).astype("int64").astype("str")
+    )
+    rest = others & ~whole
+    return result.mask(rest, values[rest].astype("object").map(_cell_text)) if rest.any() else result
 
 
 def _cell_text(cell: Any) -> str | None:

@@ -461,6 +461,14 @@ def test_ids_read_the_same_from_numbers_and_from_text() -> None:
     assert as_text(pd.Series([7, 8])).tolist() == ["7", "8"]
 
 
+def test_a_number_becomes_the_text_that_python_writes_at_every_size() -> None:
+    rng = np.random.default_rng(7)
+    sizes = 10.0 ** rng.uniform(-12, 20, 20_000)
+    numbers = [*sizes, *-sizes[:99], *np.round(sizes, 2), 2.0**53 + 2, 1e9, 1e-4, -0.0, 1e22]
+    expected = [str(int(x)) if x.is_integer() else repr(x) for x in map(float, numbers)]
+    assert as_text(pd.Series(numbers)).tolist() == expected
+
+
 @pytest.mark.parametrize(
     "cells",
     [
