@@ -40,7 +40,7 @@ def as_text(values: pd.Series) -> pd.Series:
 
 
 def _numbers_as_text(values: pd.Series) -> pd.Series:
-    """Return numbers as Python writes them; the library's text is the same only in `MIN_PLAIN` to `MAX_PLAIN`."""
+    """Return numbers as Python writes them; Arrow does so only between `MIN_PLAIN` and `MAX_PLAIN`."""
     numbers = values.to_numpy()
     size = np.abs(numbers)
     fraction = numbers != np.floor(numbers)
