@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from features.errors import PipelineFault
+from features.study import parse_study
 from pipeline import wording
 from pipeline.project.estimates import Estimate, Measures, number_text
 from pipeline.report.artifacts import Feature, Study
@@ -34,7 +35,7 @@ def render(
 ) -> str:
     """Return a page of a study: `template` filled with `context`, and charts (spec by the id of its figure).
 
-    `facts` decide which sentences are said.
+    `facts` decide which sentences are said; templates see the study with what its file may leave out.
 
     `data` is what the page's script needs beside the charts. Equal input gives equal text.
     """
@@ -49,7 +50,7 @@ def render(
     page = environment.get_template(template)
     return page.render(
         **context,
-        study=study,
+        study=parse_study(study),
         facts=facts,
         pages=page_links(study),
         say=wording,

@@ -80,11 +80,9 @@ def study_of(made: Made) -> dict[str, Any]:
         "features": {"domains": list(made.domains)}, "visits": list(made.landmarks),
         "schedule": {name: {"visits": seen} for name, seen in visits.items()},
         "randomised": made.randomised, "eligibility": made.rules if made.trial else "none",
-        "primary": {
-            "landmark": made.landmarks[-1], "arm": None, "metric": "log_loss", "model": "chosen",
-            "against": "rules",
-        },
-        "outcome": {"definition": "ypT0/is_ypN0", "counted_as_failure": ["death"] if made.dates else []},
+        # What a study file may leave out is not there.
+        "primary": {"landmark": made.landmarks[-1]},
+        "outcome": {"definition": "ypT0/is_ypN0"} | ({"counted_as_failure": ["death"]} if made.dates else {}),
     }  # fmt: skip
 
 

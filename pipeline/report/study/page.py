@@ -9,6 +9,7 @@ from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
+from features.study import parse_study
 from pipeline.project.estimates import Measures
 from pipeline.report.artifacts import Description, FeatureList, Flow, Study
 from pipeline.report.drawing import Spec
@@ -99,7 +100,7 @@ def overview_page(given: Inputs, results: Results) -> str:
             points, f"Difference in {metric}, model minus {facts.named(declared.against)}", about
         )
     context = {
-        "study": study,
+        "study": parse_study(study),
         "flow": given.flow,
         "validation": given.validation,
         "models": given.models,
