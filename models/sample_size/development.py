@@ -1,5 +1,7 @@
 """Patients to develop a model: Riley's criteria."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy.special import log_expit, logit, ndtri
@@ -171,6 +173,22 @@ def supported_parameters(
         return 0
     # The other two criteria are proportional to the number of parameters.
     return int(n / max(one["shrinkage"], one["optimism"]))
+
+
+def unmet_criterion(learned: Mapping[str, float]) -> str:
+    """Return why not even one parameter is supported, in words; empty where one is.
+
+    `learned` has ``n``, ``parameters_supported`` and, by criterion, what it needs (needed_shrinkage ...). The
+    overall risk does not depend on the number of parameters; the other two criteria are proportional to
+    it.
+    """
+    if learned["parameters_supported"]:
+        return ""
+    overall_risk = learned["needed_overall_risk"]
+    if overall_risk > learned["n"]:
+        return f"the overall risk alone needs {overall_risk:.0f} patients"
+    name = max(("shrinkage", "optimism"), key=lambda each: learned[f"needed_{each}"])
+    return f"{name} asks for more patients even for one"
 
 
 def _null_log_likelihood(prevalence: float) -> float:

@@ -12,7 +12,7 @@ from models.measures.common import MeasureError
 from models.procedure.candidates import linear_terms
 from models.procedure.encoding import learn_encoding
 from models.procedure.landmark_features import LandmarkFeature, as_documents
-from models.sample_size.development import development_sample_size, supported_parameters
+from models.sample_size.development import development_sample_size, supported_parameters, unmet_criterion
 from models.sample_size.predictor import normal_predictor
 from models.sample_size.validation import validation_sample_size
 from models.serving.serving import PcrModel
@@ -83,8 +83,10 @@ def _or_error(compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def too_small(landmark: str, learned: Mapping[str, Any]) -> str:
     """Return the warning that the patients do not support the candidate parameters."""
+    unmet = unmet_criterion(learned)
+    supported = f"no candidate parameter ({unmet})" if unmet else f"about {learned['parameters_supported']}"
     return (
-        f"{landmark}: {learned['n']} patients support about {learned['parameters_supported']} candidate "
-        f"parameters by Riley's criteria; the linear candidate has {learned['parameters']}, which would need "
+        f"{landmark}: {learned['n']} patients support {supported}{'' if unmet else ' candidate parameters'} "
+        f"by Riley's criteria; the linear candidate has {learned['parameters']}, which would need "
         f"{learned['needed']} patients. Penalisation and calibration are relied on: see the slopes."
     )

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import pandas as pd
 
+from models.sample_size.development import unmet_criterion
 from pipeline.project.estimates import Estimate, Measures, parse_estimate, parse_measures
 from pipeline.project.files import read_json
 
@@ -90,12 +91,13 @@ class Subgroups:
 
 @dataclass(frozen=True)
 class SampleSize:
-    """Riley's criteria at a landmark, in patients and parameters."""
+    """Riley's criteria at a landmark, in patients and parameters; `unmet` says why none is supported."""
 
     patients: int
     parameters: int
     needed: int
     parameters_supported: int
+    unmet: str
     enough: bool
     to_validate: int
 
@@ -333,6 +335,7 @@ def _parse_size(content: Json) -> SampleSize:
         development["parameters"],
         development["needed"],
         development["parameters_supported"],
+        unmet_criterion(development),
         bool(development["enough"]),
         max(validation.values()),
     )

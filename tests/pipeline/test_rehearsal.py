@@ -92,7 +92,7 @@ def test_a_reason_in_the_study_file_lets_a_separating_feature_pass() -> None:
 def test_constant_features_and_a_study_that_is_too_small_are_named() -> None:
     rules = told(ecog=1)
     assert "ecog" in rules["constant"]
-    assert "60 patients support about" in rules["too_small"]
+    assert "60 patients support no candidate parameter (the overall risk alone needs" in rules["too_small"]
     assert "leaves of 30 patients cannot split the 38 of a fold" in rules["cannot_learn"]
 
 

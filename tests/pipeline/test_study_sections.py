@@ -135,7 +135,9 @@ def test_a_centre_that_is_left_out_alone_is_not_drawn_and_no_robustness_is_no_se
 
 
 def test_a_sample_that_is_too_small_says_so() -> None:
-    _, tables = size_part(results(size={"c2": SampleSize(1929, 96, 5893, 31, enough=False, to_validate=816)}))
+    _, tables = size_part(
+        results(size={"c2": SampleSize(1929, 96, 5893, 31, "", enough=False, to_validate=816)})
+    )
     row = tables["size"].rows[0]
     assert (row["needed"], row["enough"], row["validation"]) == ("5,893", "no", "816")
     assert size_part(results()) == ({}, {})

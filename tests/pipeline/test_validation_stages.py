@@ -282,6 +282,17 @@ def test_a_trial_too_small_for_its_parameters_says_so() -> None:
     assert development(5000, 0.6, 40, PLAN.sample_size, 0.95)["enough"] == 1
 
 
+def test_where_no_parameter_is_supported_the_criterion_that_is_not_met_is_named() -> None:
+    few, rare = (
+        development(60, 0.6, 5, PLAN.sample_size, 0.95),
+        development(100, 0.02, 5, PLAN.sample_size, 0.95),
+    )
+    said = "60 patients support no candidate parameter (the overall risk alone needs 369 patients) by Riley"
+    assert said in too_small("c2", few)
+    assert (few["needed_overall_risk"], rare["needed_overall_risk"]) == (369, 31)
+    assert "(shrinkage asks for more patients even for one)" in too_small("c2", rare)
+
+
 def test_the_committed_settings_are_the_default_profile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,7 +88,7 @@ def size_part(results: Results) -> Part:
             "n": count(size.patients),
             "parameters": count(size.parameters),
             "needed": count(size.needed),
-            "supported": count(size.parameters_supported),
+            "supported": f"none: {size.unmet}" if size.unmet else count(size.parameters_supported),
             "enough": "yes" if size.enough else "no",
             "validation": count(size.to_validate),
         }
