@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from features.definitions import BREAST_ONLY, pcr
-from features.eligibility import Criterion, criteria_met
+from features.eligibility import STATES, Criterion, criteria_states, eligible
 from features.errors import UserError
 from features.landmarks import decision_dates, next_cycle_start
 from features.study import Landmark, OutcomeRule, Study
@@ -26,8 +26,8 @@ class Cohort:
     `frame`: one row per randomised patient, sorted by usubjid, with usubjid, siteid, arm, rand_date, eligible
     (bool), outcome (1 = pCR, 0, NaN), outcome_status (observed, counted_as_failure, not_due, missing) and,
     per landmark, decision_<landmark> (datetime64) and at_risk_<landmark> (bool).
-    `flow`: counts, ready for JSON. `criteria`: index usubjid, per eligibility criterion whether it is met, NA
-    where it cannot be judged.
+    `flow`: counts, ready for JSON. `criteria`: index usubjid, one of
+    `features.eligibility.STATES` per criterion.
     """
 
     frame: pd.DataFrame
@@ -69,10 +69,9 @@ def build_cohort(
     outcome = outcomes(known, study.outcome)
     if outcome_needed:
         _require_two_classes(outcome, study.outcome.definition)
-    met = criteria_met(tables, criteria, study.visits[0])
-    excluding = [criterion.id for criterion in criteria if criterion.excluding]
+    states = criteria_states(tables, criteria, study.visits[0])
     frame = subjects[["siteid", "arm", "rand_date"]].copy()
-    frame["eligible"] = met[excluding].fillna(value=True).all(axis=1).astype(bool)
+    frame["eligible"] = eligible(states, criteria)
     frame[["outcome", "outcome_status"]] = outcome[["outcome", "outcome_status"]]
     at_risk = {}
     for landmark in study.landmarks.values():
@@ -80,8 +79,8 @@ def build_cohort(
         reason = not_at_risk(known, landmark, frame[f"decision_{landmark.name}"], data_cut)
         frame[f"at_risk_{landmark.name}"] = reason.isna()
         at_risk[landmark.name] = _at_risk_counts(reason, frame["arm"])
-    flow = _flow(frame, outcome, met, criteria) | {"landmarks": at_risk}
-    return Cohort(frame.reset_index(), flow, met)
+    flow = _flow(frame, outcome, states, criteria) | {"landmarks": at_risk}
+    return Cohort(frame.reset_index(), flow, states)
 
 
 def outcomes(tables: Mapping[str, pd.DataFrame], rule: OutcomeRule) -> pd.DataFrame:
@@ -176,7 +175,7 @@ def _at_risk_counts(reason: pd.Series, arm: pd.Series) -> dict[str, Any]:
 
 
 def _flow(
-    frame: pd.DataFrame, outcome: pd.DataFrame, met: pd.DataFrame, criteria: Sequence[Criterion]
+    frame: pd.DataFrame, outcome: pd.DataFrame, states: pd.DataFrame, criteria: Sequence[Criterion]
 ) -> dict[str, Any]:
     """Count the cohort from randomisation to outcome."""
     return {
@@ -187,8 +186,7 @@ def _flow(
                 "id": criterion.id,
                 "text": criterion.text,
                 "excluding": criterion.excluding,
-                "violated": int((~met[criterion.id]).sum()),
-                "not_assessable": int(met[criterion.id].isna().sum()),
+                **{state: int((states[criterion.id] == state).sum()) for state in STATES},
             }
             for criterion in criteria
         ],

@@ -234,17 +234,21 @@ def ish_group(pathology: pd.DataFrame) -> pd.Series:
 
 
 def measured_ish_status(pathology: pd.DataFrame) -> pd.Series:
-    """Return ISH status by ratio, copies and IHC: pos, neg, equivocal, or NaN without ratio and copies.
+    """Return ISH status by ratio, copies and IHC: pos, neg, equivocal, or NaN without copies.
 
     Group 1 is positive and group 5 negative. Groups 2, 3 and 4 need IHC beside them: with 3+ they are
     positive, with 0 or 1+ negative, and with 2+ group 3 is positive, groups 2 and 4 negative; without IHC
-    equivocal (Wolff 2018, figures 4 to 6).
+    equivocal (Wolff 2018, figures 4 to 6). Where the ratio is not known, copies of at least 6 with IHC 2+ or
+    3+ are positive (group 1 or 3), below 4 with IHC up to 2+ negative (group 2 or 5).
     """
-    group, ihc = ish_group(pathology), pathology["her2_ihc"]
+    group, ihc, copies = ish_group(pathology), pathology["her2_ihc"], pathology["her2_copies"]
     by_ihc = group.isin(["2", "3", "4"])
+    alone = copies.where(pathology["her2_cep17"].isna())
+    many = (alone >= ISH_HIGH_COPIES) & ihc.isin(["2+", "3+"])
+    few = (alone < ISH_LOW_COPIES) & ihc.isin(["0", "1+", "2+"])
     cases = {
-        "pos": (group == "1") | (by_ihc & (ihc == "3+")) | ((group == "3") & (ihc == "2+")),
-        "neg": (group == "5") | (by_ihc & ihc.notna()),
+        "pos": (group == "1") | (by_ihc & (ihc == "3+")) | ((group == "3") & (ihc == "2+")) | many,
+        "neg": (group == "5") | (by_ihc & ihc.notna()) | few,
         "equivocal": by_ihc,
     }
     return choose(pathology.index, cases, None)

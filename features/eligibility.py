@@ -8,12 +8,19 @@ from typing import Any
 
 import pandas as pd
 
-from features.contract.specification import Contract
+from features.contract.specification import ColumnSpec, Contract
 from features.errors import UserError
+from features.feature import choose
 from features.keys import checked_fields, refuse_unknown_keys, unknown_name
+
+MET, VIOLATED = "met", "violated"
+NOT_ASSESSABLE, NOT_APPLICABLE = "not_assessable", "not_applicable"
+STATES = (MET, VIOLATED, NOT_ASSESSABLE, NOT_APPLICABLE)
+"""What a criterion is for a patient: not assessable for want of data, not applicable where nobody asks."""
 
 COMBINE = {"all": and_, "any": or_, "first_known": pd.Series.combine_first}
 """How the rules of a list are combined; ``first_known`` is the first that can be judged."""
+MEASURES = ("value", "days_before_randomisation")
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,9 @@ class Condition:
 
     `among` are the levels that meet it; `low` and `high` are allowed, `above` and `below` are not; `high_uln`
     is in multiples of the upper limit of normal. `known`: a value is recorded. `unknown` lists values that
-    say nothing. With `unit`, a result in another unit cannot be judged.
+    say nothing; `missing_as` is what an empty cell stands for, where the criterion asks for a rare exception.
+    With `unit`, a result in another unit cannot be judged. With ``measure: days_before_randomisation`` a
+    date, or the date of the test, is judged by its distance.
     """
 
     table: str | None = None
@@ -37,6 +46,8 @@ class Condition:
     high_uln: float | None = None
     known: bool = False
     unknown: tuple[str, ...] = ()
+    missing_as: str | None = None
+    measure: str = "value"
 
 
 @dataclass(frozen=True)
@@ -49,12 +60,16 @@ class Combination:
 
 @dataclass(frozen=True)
 class Criterion:
-    """An eligibility criterion; breaking an `excluding` one takes the patient out of the eligible set."""
+    """An eligibility criterion; breaking an `excluding` one takes the patient out of the eligible set.
+
+    It is asked of patients for whom `applies_if` is not false; None = of all.
+    """
 
     id: str
     text: str
     excluding: bool
     rule: Condition | Combination
+    applies_if: Condition | Combination | None = None
 
 
 def parse_eligibility(document: Mapping[str, Any], where: str = "eligibility.yaml") -> tuple[Criterion, ...]:
@@ -65,20 +80,28 @@ def parse_eligibility(document: Mapping[str, Any], where: str = "eligibility.yam
     UserError
         If a key is unknown or missing, or a condition has nothing to judge or nothing to judge it by.
     """
-    refuse_unknown_keys(document, ("criteria",), where, required=("criteria",))
+    refuse_unknown_keys(document, ("settings", "criteria"), where, required=("criteria",))
+    settings = document.get("settings") or {}
     criteria = []
     for entry in document["criteria"]:
         name = entry.get("id", "(unnamed)") if isinstance(entry, Mapping) else "(unnamed)"
         at = f"{where}, criterion {name}"
         content = checked_fields(Criterion, entry, at)
-        criteria.append(Criterion(**content | {"rule": _parse_rule(content["rule"], at)}))
+        rules = {
+            key: _parse_rule(content[key], settings, at)
+            for key in ("rule", "applies_if")
+            if content.get(key) is not None
+        }
+        criteria.append(Criterion(**content | rules))
     return tuple(criteria)
 
 
-def _parse_rule(entry: Any, where: str) -> Condition | Combination:
+def _parse_rule(entry: Any, settings: Mapping[str, str], where: str) -> Condition | Combination:
+    if isinstance(entry, Mapping) and "by" in entry:
+        return _parse_rule(_chosen(entry, settings, where), settings, where)
     if isinstance(entry, Mapping) and len(entry) == 1 and next(iter(entry)) in COMBINE:
         [(kind, parts)] = entry.items()
-        return Combination(kind, tuple(_parse_rule(part, f"{where}, {kind}") for part in parts))
+        return Combination(kind, tuple(_parse_rule(part, settings, f"{where}, {kind}") for part in parts))
     content = checked_fields(Condition, entry, where)
     lists = {key: tuple(content[key]) for key in ("among", "unknown") if content.get(key) is not None}
     condition = Condition(**content | lists)
@@ -86,7 +109,20 @@ def _parse_rule(entry: Any, where: str) -> Condition | Combination:
         raise UserError(f"{where}: needs either `test`, or `table` and `column`")
     if condition.known == bool(_limits(condition)):
         raise UserError(f"{where}: needs either `known: true`, or what to judge by (among, low, high ...)")
+    if condition.measure not in MEASURES:
+        raise UserError(f"{where}: measure {unknown_name(condition.measure, MEASURES)}")
     return condition
+
+
+def _chosen(entry: Mapping[str, Any], settings: Mapping[str, str], where: str) -> Any:
+    """Return the rule under the setting that ``by`` names."""
+    name = str(entry["by"])
+    if name not in settings:
+        raise UserError(f"{where}: setting {unknown_name(name, list(settings))}")
+    choices = [str(key) for key in entry if key != "by"]
+    if settings[name] not in choices:
+        raise UserError(f"{where}, by {name}: {unknown_name(str(settings[name]), choices)}")
+    return entry[settings[name]]
 
 
 def _limits(condition: Condition) -> list[str]:
@@ -94,15 +130,29 @@ def _limits(condition: Condition) -> list[str]:
     return [name for name in names if getattr(condition, name) is not None]
 
 
-def criteria_met(
+def criteria_states(
     tables: Mapping[str, pd.DataFrame], criteria: Sequence[Criterion], visit: str
 ) -> pd.DataFrame:
-    """Judge every eligibility criterion: index usubjid (sorted), one nullable boolean column per criterion.
+    """Judge every eligibility criterion: index usubjid (sorted), one column of `STATES` per criterion.
 
-    NA = cannot be judged; ``all`` and ``any`` follow three-valued logic. Laboratory tests are of `visit`.
+    ``all`` and ``any`` follow three-valued logic. Laboratory tests are of `visit`.
     """
     patients = tables["subjects"].set_index("usubjid").sort_index().index
-    return pd.DataFrame({c.id: _met(c.rule, tables, patients, visit) for c in criteria}, index=patients)
+    states = {}
+    for criterion in criteria:
+        met = _met(criterion.rule, tables, patients, visit)
+        cases = {NOT_ASSESSABLE: met.isna(), MET: met.fillna(value=False)}
+        if criterion.applies_if is not None:
+            applies = _met(criterion.applies_if, tables, patients, visit)
+            cases = {NOT_APPLICABLE: ~applies.fillna(value=True)} | cases
+        states[criterion.id] = choose(patients, cases, VIOLATED)
+    return pd.DataFrame(states, index=patients)
+
+
+def eligible(states: pd.DataFrame, criteria: Sequence[Criterion]) -> pd.Series:
+    """Tell who breaks no excluding criterion, as far as can be judged; bool, index of `states`."""
+    excluding = [criterion.id for criterion in criteria if criterion.excluding]
+    return (states[excluding] != VIOLATED).all(axis=1)
 
 
 def _met(
@@ -112,6 +162,8 @@ def _met(
     if isinstance(rule, Combination):
         return reduce(COMBINE[rule.kind], [_met(part, tables, patients, visit) for part in rule.parts])
     value, limit = _recorded(rule, tables, patients, visit)
+    if rule.missing_as is not None:
+        value = value.astype("object").fillna(rule.missing_as)
     if rule.known:
         known = value.notna().astype("boolean")
         return known if value.notna().any() else known.mask(known.notna())
@@ -134,7 +186,8 @@ def _recorded(
     if rule.test is None:
         if rule.table is None or rule.table not in tables:
             return nothing, nothing
-        return tables[rule.table].set_index("usubjid")[rule.column].reindex(patients), nothing
+        value = tables[rule.table].set_index("usubjid")[rule.column].reindex(patients)
+        return _measured(rule, value, value, tables), nothing
     if "labs" not in tables:
         return nothing, nothing
     labs = tables["labs"]
@@ -142,7 +195,18 @@ def _recorded(
     if rule.unit is not None:
         chosen = chosen.loc[chosen["unit"].isna() | (chosen["unit"] == rule.unit)]
     chosen = chosen.reindex(patients)
-    return chosen["value"], chosen["uln"]
+    return _measured(rule, chosen["value"], chosen["lab_date"], tables), chosen["uln"]
+
+
+def _measured(
+    rule: Condition, value: pd.Series, date: pd.Series, tables: Mapping[str, pd.DataFrame]
+) -> pd.Series:
+    """Return what a condition judges: the value itself, or the days from its date to randomisation."""
+    if rule.measure == "value":
+        return value
+    randomised = tables["subjects"].set_index("usubjid")["rand_date"].reindex(value.index)
+    days: pd.Series = (randomised - date).dt.days.astype("float64")
+    return days
 
 
 def check_criteria(criteria: Sequence[Criterion], contract: Contract, where: str) -> None:
@@ -157,7 +221,8 @@ def check_criteria(criteria: Sequence[Criterion], contract: Contract, where: str
     faults = [
         f"{where}, criterion {criterion.id}: {fault}"
         for criterion in criteria
-        for condition in _conditions(criterion.rule)
+        for rule in (criterion.rule, criterion.applies_if)
+        for condition in (_conditions(rule) if rule is not None else ())
         for fault in _condition_faults(condition, contract)
     ]
     if faults:
@@ -188,9 +253,18 @@ def _condition_faults(condition: Condition, contract: Contract) -> Iterator[str]
         return
     if contract[table].key != ("usubjid",):
         yield f"{table}: has several rows for a patient; a criterion needs a table with one"
-    spec = contract[table].columns[column]
+    yield from _column_faults(condition, f"{table}.{column}", contract[table].columns[column])
+
+
+def _column_faults(condition: Condition, where: str, spec: ColumnSpec) -> Iterator[str]:
+    limits = [name for name in _limits(condition) if name != "among"]
+    if condition.measure != "value":
+        if spec.type != "date":
+            yield f"{where}: is no date, so {condition.measure} cannot be told"
+        return
     if limits and spec.type not in {"float", "integer"}:
-        yield f"{table}.{column}: has no numbers, so {', '.join(limits)} cannot judge it; use among"
-    for level in (*(condition.among or ()), *condition.unknown):
+        yield f"{where}: has no numbers, so {', '.join(limits)} cannot judge it; use among"
+    named = (*(condition.among or ()), *condition.unknown, condition.missing_as)
+    for level in (level for level in named if level is not None):
         if spec.levels and level not in spec.levels:
-            yield f"{table}.{column}: level {unknown_name(str(level), spec.levels)}"
+            yield f"{where}: level {unknown_name(str(level), spec.levels)}"

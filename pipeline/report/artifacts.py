@@ -47,6 +47,7 @@ class Criterion(TypedDict):
     excluding: bool
     violated: int
     not_assessable: int
+    not_applicable: NotRequired[int]
 
 
 class AtRisk(TypedDict):
