@@ -49,6 +49,10 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
+# A workspace compiles its copy of the project once, not in each of its processes.
+COMPILED_ONCE = {"PYTHONDONTWRITEBYTECODE": ""}
+
+
 class Workspace:
     """The copied project: run its commands, read and change its files."""
 
@@ -92,7 +96,7 @@ class Workspace:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         # Other tests of the same process may have named another tracking server.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-        own = {"COLUMNS": "200", "PATH": path, "PYTHONPATH": str(self.folder)}
+        own = {"COLUMNS": "200", "PATH": path, "PYTHONPATH": str(self.folder)} | COMPILED_ONCE
         done = subprocess.run(
             words,
             cwd=self.folder,

@@ -45,6 +45,8 @@ class BoostingCandidate:
 
 
 Candidate = LogisticCandidate | BoostingCandidate
+INTERCEPT = "intercept_only"
+"""The candidate that stands where no other can be learned: the prevalence for every patient."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from models.configuration.settings import ProcedureSettings
+from models.configuration.settings import INTERCEPT, ProcedureSettings
 from models.procedure.calibration import recalibrate
 from models.procedure.candidates import Design, Fit, fit_candidate, grid_points, intercept_only
 from models.procedure.encoding import NumericRows, encoding_of, read_numeric_rows
@@ -17,9 +17,6 @@ from models.procedure.errors import NotLearnableError
 from models.procedure.folds import stratified_folds
 from models.procedure.landmark_features import LandmarkFeature, as_documents
 from models.serving.serving import PcrModel
-
-INTERCEPT = "intercept_only"
-"""The candidate that stands where no other can be learned: the prevalence for every patient."""
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from features.cohort import build_cohort
-from features.contract.validation import ContractError
+from features.contract.validation import Contract, ContractError
 from features.eligibility import check_criteria
 from features.errors import UserError
-from features.study import parse_study, with_defaults
-from models.configuration.plan import validation_plan
-from models.configuration.settings import model_settings
+from features.study import Study, parse_study, with_defaults
 from pipeline.console import stderr
-from pipeline.intake.rehearsal import CheckSettings, Preparations, rehearse
 from pipeline.project import paths
 from pipeline.project.configs import (
     chosen_file,
@@ -24,7 +21,6 @@ from pipeline.project.configs import (
 )
 from pipeline.project.files import read_yaml, require_outcome, write_table
 from pipeline.project.rule_files import read_rules
-from pipeline.project.settings import read_settings
 from pipeline.sources.ingest import Ingested, ingest, without_outcome
 from pipeline.sources.mapped import check_study_file
 from pipeline.sources.tables import SourceTables
@@ -109,6 +105,19 @@ def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
     criteria = read_eligibility(file)
     check_criteria(criteria, contract, str(file))
     cohort = build_cohort(raw.tables, study, criteria)
+    told = _rehearsed(raw, cohort.frame, study, contract)
+    problems = [part for part in (raw.problems, told) if len(part)]
+    return replace(raw, problems=pd.concat(problems, ignore_index=True)) if problems else raw
+
+
+def _rehearsed(raw: Ingested, cohort: pd.DataFrame, study: Study, contract: Contract) -> pd.DataFrame:
+    """Return what a run would meet in tables that keep the contract."""
+    # scikit-learn and LightGBM take seconds to import, for which nothing that is refused before should wait.
+    from models.configuration.plan import validation_plan  # noqa: PLC0415
+    from models.configuration.settings import model_settings  # noqa: PLC0415
+    from pipeline.intake.rehearsal import CheckSettings, Preparations, rehearse  # noqa: PLC0415
+    from pipeline.project.settings import read_settings  # noqa: PLC0415
+
     by = Preparations(
         study,
         contract,
@@ -117,6 +126,4 @@ def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
         validation_plan(read_yaml(Path(paths.VALIDATION))),
         read_settings(CheckSettings, CHECK),
     )
-    told = rehearse(raw.tables, cohort.frame, by)
-    problems = [part for part in (raw.problems, told) if len(part)]
-    return replace(raw, problems=pd.concat(problems, ignore_index=True)) if problems else raw
+    return rehearse(raw.tables, cohort, by)

@@ -8,13 +8,15 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import yaml
 
 from features.errors import UserError
 from pipeline.console import hide_values_of_faults
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # libyaml, where PyYAML has it: ten times as fast.
 SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -93,8 +95,10 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
+def read_tables(folder: Path) -> "dict[str, pd.DataFrame]":
     """Return every Parquet table of a folder by its name."""
+    import pandas as pd  # noqa: PLC0415 - `pcr --help` and a refusal should not wait for pandas
+
     return {path.stem: pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
 
 
@@ -146,7 +150,7 @@ def write_json(path: Path, content: Any) -> None:
             new.write_text(text, encoding="utf-8")
 
 
-def write_table(path: Path, frame: pd.DataFrame) -> None:
+def write_table(path: Path, frame: "pd.DataFrame") -> None:
     """Write a Parquet or CSV file atomically."""
     with replacing(path) as new:
         if path.suffix == ".parquet":
@@ -155,7 +159,7 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
             frame.to_csv(new, index=False, lineterminator="\n")
 
 
-def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+def write_tables(folder: Path, tables: "Mapping[str, pd.DataFrame]") -> None:
     """Write every table as Parquet into `folder`, which is replaced as a whole."""
     with replacing(folder) as new:
         new.mkdir()

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models.procedure.response_model import INTERCEPT
+from models.configuration.settings import INTERCEPT
 from pipeline.project.estimates import Measures, estimate_text
 from pipeline.wording import IMPUTED, NOT_AN_ANSWER, NOTHING_CLINICAL, SIMULATED
 

@@ -10,13 +10,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from features.errors import PipelineFault
-from models.configuration.settings import EncodingSettings, ProcedureSettings
+from models.configuration.settings import INTERCEPT, EncodingSettings, ProcedureSettings
 from models.procedure.calibration import recalibrate
 from models.procedure.candidates import Design, fit_candidate, linear_terms, staged_margins
 from models.procedure.encoding import imputation_weights, learn_encoding, read_numeric_rows
 from models.procedure.folds import stratified_folds
 from models.procedure.landmark_features import as_documents
-from models.procedure.response_model import INTERCEPT, ResponseModel, choose
+from models.procedure.response_model import ResponseModel, choose
 from models.serving.serving import PcrModel
 from tests.patients import BOOSTING, FEATURES, LINEAR, SETTINGS, patients
 
