@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.workspace import Workspace
+from tests.workspace import Workspace, content
 
 pytestmark = pytest.mark.line
 Tables = dict[str, pd.DataFrame]
@@ -97,11 +97,11 @@ FAULTS: dict[str, tuple[Callable[[Tables], None], list[str]]] = {
 def refused(workspace: Workspace, folder: Path, *arguments: str) -> str:
     """Run, expect a refusal that changes nothing, and return the message."""
     before = workspace.state()
-    done = workspace.pcr("run", *(arguments or ("--study", "tiny", "--source", str(folder))), expect=1)
+    done = workspace.pcr_here("run", *(arguments or ("--study", "tiny", "--source", str(folder))), expect=1)
     assert "Traceback" not in done.stderr
     assert "Error:" in done.stderr
     assert workspace.state() == before
-    return done.stderr
+    return str(done.stderr)
 
 
 def written(tables: Tables, folder: Path) -> Path:
@@ -123,7 +123,7 @@ def test_a_fault_in_the_data_is_named_with_table_column_and_ids(
 
 
 def test_valid_data_pass_the_same_check(workspace: Workspace, tmp_path: Path) -> None:
-    done = workspace.pcr("check", "--study", "tiny", "--source", str(written(valid_tables(), tmp_path)))
+    done = workspace.pcr_here("check", "--study", "tiny", "--source", str(written(valid_tables(), tmp_path)))
     assert "no errors" in done.stdout
 
 
@@ -185,20 +185,15 @@ def test_a_study_without_its_files_is_told_to_give_them(workspace: Workspace, tm
 
 def test_an_edited_active_study_is_not_overwritten(workspace: Workspace, tmp_path: Path) -> None:
     active = workspace.folder / "configs/study.yaml"
-    original = active.read_text()
-    active.write_text(original.replace("landmark: c2", "landmark: c4"))
-    told = refused(workspace, written(valid_tables(), tmp_path))
+    with content(active, active.read_text().replace("landmark: c2", "landmark: c4")):
+        told = refused(workspace, written(valid_tables(), tmp_path))
     assert (
         "configs/study.yaml was edited, but configs/studies/nct07239271.yaml is the file that counts" in told
     )
     assert "-primary.landmark: c2\n+primary.landmark: c4" in told
     assert "To keep the edit: cp configs/study.yaml configs/studies/nct07239271.yaml" in told
-    active.write_text(original)
 
 
 def test_a_stage_that_fails_leaves_the_former_results(workspace: Workspace) -> None:
-    simulation = workspace.folder / "configs/simulation.yaml"
-    original = simulation.read_text()
-    simulation.write_text("seed: [")
-    assert "simulation.yaml" in refused(workspace, workspace.folder, "--study", "nct07239271")
-    simulation.write_text(original)
+    with content(workspace.folder / "configs/simulation.yaml", "seed: ["):
+        assert "simulation.yaml" in refused(workspace, workspace.folder, "--study", "nct07239271")

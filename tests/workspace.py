@@ -1,10 +1,12 @@
 """A copy of the project in a temporary folder, with its own git and DVC, where whole commands can be run."""
 
+import contextlib
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -114,6 +116,22 @@ class Workspace:
         """Run the command line `pcr`."""
         return self.call("pipeline.cli", *arguments, expect=expect, **environment)
 
+    def pcr_here(self, *arguments: str, expect: int = 0) -> Any:
+        """Run the command line `pcr` in this process, which has imported what it needs: seconds a command.
+
+        For commands that start no process of their own. The result has `stdout` and `stderr`.
+        """
+        from typer.testing import CliRunner  # noqa: PLC0415 - most workspaces are not asked in this way
+
+        from pipeline.cli import app  # noqa: PLC0415
+
+        own = {"COLUMNS": "200", "DVC_ROOT": None, "MLFLOW_TRACKING_URI": None}
+        with contextlib.chdir(self.folder):
+            done = CliRunner().invoke(app, arguments, env=own)
+        ended = done.exception is None or isinstance(done.exception, SystemExit)
+        assert ended and done.exit_code == expect, f"{arguments}\n{done.output}\n{done.exception!r}"
+        return done
+
     def commit(self) -> None:
         """Commit everything."""
         self.call("git", "add", "-A")
@@ -171,6 +189,17 @@ def simulated_line(folder: Path, **environment: str) -> tuple[Workspace, str]:
     printed = workspace.pcr("run", **environment).stdout
     workspace.commit()
     return workspace, printed
+
+
+@contextlib.contextmanager
+def content(path: Path, text: str) -> Iterator[None]:
+    """Give a file another content until the block ends, however it ends."""
+    original = path.read_bytes()
+    path.write_text(text, encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.write_bytes(original)
 
 
 def tracked(workspace: Workspace) -> dict[str, list[str]]:

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -14,6 +13,7 @@ import pytest
 from pipeline.commands import ctdna_reference, intake, registry, run
 from pipeline.workspace.root import user_path
 from tests.toy import A, B, ToyProject, made
+from tests.workspace import content
 
 # Stands for a disk on which nothing can be written any more, in the processes of one command.
 BROKEN_DISK = """
@@ -57,17 +57,6 @@ def broken_disk(folder: Path, scratch: Path, number: int) -> dict[str, str]:
     return {"PYTHONPATH": path, "BROKEN_FOLDER": str(folder), "BROKEN_ERRNO": str(number)}
 
 
-@contextmanager
-def content(path: Path, text: str) -> Iterator[None]:
-    """Give a file another content until the block ends."""
-    original = path.read_bytes()
-    path.write_text(text)
-    try:
-        yield
-    finally:
-        path.write_bytes(original)
-
-
 def told(text: str) -> str:
     return " ".join(text.split())
 
@@ -84,7 +73,7 @@ def test_an_edit_of_the_active_copy_is_shown_and_not_lost(unchanged: ToyProject)
     text = active.read_text().replace("log_loss", "brier")
     with content(active, text):
         for study in (A, B):
-            done = unchanged.pcr("run", "--study", study, expect=1)
+            done = unchanged.pcr_here("run", "--study", study, expect=1)
             assert "-primary.metric: log_loss +primary.metric: brier" in told(done.stderr)
             assert f"To drop it: cp configs/studies/{A}.yaml configs/study.yaml" in told(done.stderr)
             assert active.read_text() == text
@@ -109,7 +98,7 @@ def test_a_file_with_a_conflict_is_named_with_what_to_do(
     unchanged: ToyProject, file: str, text: str, message: str
 ) -> None:
     with content(unchanged.folder / file, text):
-        done = unchanged.pcr("run", expect=1)
+        done = unchanged.pcr_here("run", expect=1)
     assert message in told(done.stderr)
     assert "Traceback" not in done.stderr
 
