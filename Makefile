@@ -10,7 +10,7 @@ READY := .venv/.ready
 CHECKS := pipeline/simulation_checks/dvc.yaml
 
 .DEFAULT_GOAL := run
-.PHONY: help run test browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign coverage attainable targets bench latency lock reference
+.PHONY: help run test browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage attainable targets bench latency lock reference
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
@@ -50,6 +50,9 @@ kill-test: $(READY) ## kill the tracking stage at 50 random points: MLflow must 
 
 coverage: $(READY) ## do the intervals cover? 1,200 simulated trials (hours; resumable), into docs/
 	dvc repro --single-item $(CHECKS):coverage
+
+gate-check: $(READY) ## how often good and bad models pass the gates of promotion, into docs/ (ten minutes)
+	python -m pipeline.simulation_checks.gates
 
 attainable: $(READY) ## the best attainable AUC of the simulation, approximately, into docs/
 	python -m pipeline.simulation_checks.attainable --study configs/studies/nct07239271.yaml --configs configs \

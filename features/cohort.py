@@ -24,8 +24,9 @@ class Cohort:
     """The analysis cohort.
 
     `frame`: one row per randomised patient, sorted by usubjid, with usubjid, siteid, arm, rand_date, eligible
-    (bool), outcome (1 = pCR, 0, NaN), outcome_status (observed, counted_as_failure, not_due, missing) and,
-    per landmark, decision_<landmark> (datetime64) and at_risk_<landmark> (bool).
+    (bool), outcome (1 = pCR, 0, NaN), outcome_status (observed, counted_as_failure, not_due, missing),
+    outcome_date (datetime64: surgery, or leaving for a reason that counts as failure) and, per landmark,
+    decision_<landmark> (datetime64) and at_risk_<landmark> (bool).
     `flow`: counts, ready for JSON. `criteria`: index usubjid, one of
     `features.eligibility.STATES` per criterion.
     """
@@ -72,7 +73,8 @@ def build_cohort(
     states = criteria_states(tables, criteria, study.visits[0])
     frame = subjects[["siteid", "arm", "rand_date"]].copy()
     frame["eligible"] = eligible(states, criteria)
-    frame[["outcome", "outcome_status"]] = outcome[["outcome", "outcome_status"]]
+    told = ["outcome", "outcome_status", "outcome_date"]
+    frame[told] = outcome[told]
     at_risk = {}
     for landmark in study.landmarks.values():
         frame[f"decision_{landmark.name}"] = decision_dates(tables, landmark)
@@ -84,7 +86,7 @@ def build_cohort(
 
 
 def outcomes(tables: Mapping[str, pd.DataFrame], rule: OutcomeRule) -> pd.DataFrame:
-    """Return outcome, outcome_status and, for missing ones, the reason; index usubjid, sorted.
+    """Return outcome, outcome_status, outcome_date and, for missing ones, the reason; index usubjid, sorted.
 
     Composite: who left before surgery for a reason in ``counted_as_failure`` has outcome 0. Surgery not yet
     due is neither an event nor a missing outcome. Operated patients have the outcome their pathology shows,
@@ -102,6 +104,9 @@ def outcomes(tables: Mapping[str, pd.DataFrame], rule: OutcomeRule) -> pd.DataFr
     frame.loc[found.notna(), "outcome_status"] = "observed"
     frame.loc[surgery["performed"] == "not_due", "outcome_status"] = "not_due"
     frame.loc[failed, "outcome_status"] = "counted_as_failure"
+    frame["outcome_date"] = (
+        surgery["surgery_date"].mask(failed, left["event_date"]).where(found.notna() | failed)
+    )
     reason = left["reason"].fillna("not_operated").mask(operated, "pathology_not_evaluable")
     if rule.definition not in {BREAST_ONLY, "recorded"}:
         reason = reason.mask(operated & (patients["pre_nat_slnb"] == "positive"), SLNB)

@@ -25,7 +25,7 @@ from tests.in_process import CHECKED, run_study, write_study
 ALARM = "by a single feature"
 KINDS = ("full", "no clinical", "only biomarkers", "clinical alone")
 SETTINGS: dict[str, Any] = {
-    "configs/validation.yaml": {"resampling": {"bootstrap": 3, "centres_left_out_at": ["baseline"]}},
+    "configs/validation.yaml": {"resampling": {"bootstrap": 3, "leave_centres_out": False}},
     "configs/models.yaml": {"candidates": {"logistic": {"penalties": [0.001, 0.03, 0.3, 10.0]}}},
 }
 

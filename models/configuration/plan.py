@@ -60,14 +60,15 @@ class SampleSizePlan:
 
 @dataclass(frozen=True)
 class ResamplingPlan:
-    """The whole procedure on bootstrap samples, without each centre, and on the earlier patients.
+    """The whole procedure on bootstrap samples, without each centre, and on what was known at each origin.
 
+    An origin is the day on which this share of the patients had entered.
     `bootstrap` counts models; how often patients are drawn for an interval is `ValidationPlan.bootstrap`.
     """
 
     bootstrap: Count
-    centres_left_out_at: tuple[str, ...]
-    temporal_share: InnerShare
+    leave_centres_out: bool
+    origins: tuple[InnerShare, ...]
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ class ValidationPlan(Sections):
     file: ClassVar[str] = "configs/validation.yaml"
     renamed: ClassVar[Mapping[str, str]] = {
         "fewest_events": "min_events now",
+        "temporal_share": "origins now, a list",
+        "centres_left_out_at": "leave_centres_out now, for every landmark",
         "from": "min now",
         "to": "max now",
         "promotion": "in configs/gates.yaml now",

@@ -13,7 +13,7 @@ from models.evaluation.subgroups import as_document, pooled_document
 from models.measures.common import MAX_SHARE_FAILED, MeasureError
 from models.measures.definitions import point_value
 from models.measures.evaluate import evaluate
-from models.measures.heterogeneity import by_group, pool
+from models.measures.heterogeneity import by_group, log_o_e, pool, slope_and_error
 from models.measures.optimism import Corrected, optimism
 from models.measures.stability import (
     classification_instability,
@@ -28,7 +28,17 @@ CORRECTED = {
     "auc": "auc_bootstrap",
     **{name: name for name in ("brier", "log_loss", "calibration_slope", "calibration_intercept", "o_e")},
 }
-TEMPORAL = ("auc", "brier", "log_loss", "calibration_slope", "calibration_intercept", "o_e", "ici", "e90")
+TEMPORAL = (
+    "auc", "brier", "log_loss", "calibration_slope", "calibration_intercept", "o_e",
+    "ici", "e90", "ici_mean0", "ici_null95",
+)  # fmt: skip
+# Measures whose gate needs an interval at a level of its own: estimate and standard error on their scale.
+SCALED = {"calibration_slope": slope_and_error, "o_e": log_o_e}
+NOT_DATED = (
+    "not every patient with an outcome has a date of entry, or nobody entered after the first origin at "
+    "which an outcome was known"
+)
+ONE_CENTRE = "the patients are of one centre, or not all have one, or leaving centres out is switched off"
 
 
 def _measure(name: str, y: np.ndarray, p: np.ndarray) -> float:
@@ -95,7 +105,11 @@ def instability(
 
 
 def temporal_validation(rows: pd.DataFrame, plan: ValidationPlan) -> dict[str, Any]:
-    """Return the measures in later patients, whom the model was not learned from."""
+    """Return the measures in later patients: each is predicted for by the model of the origin before.
+
+    Slope and O:E carry estimate and standard error on the scale on which they are nearly normal (``scaled``,
+    ``scaled_se``: the slope, log O:E).
+    """
     y, p = rows["y"].to_numpy(dtype=float), rows["p"].to_numpy()
     counts: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
     if not plan.judges(y):
@@ -112,7 +126,12 @@ def temporal_validation(rows: pd.DataFrame, plan: ValidationPlan) -> dict[str, A
         )  # fmt: skip
         return {name: measure.as_dict() for name, measure in found.items()}
 
-    return counts | each_or_its_error(measured, TEMPORAL)
+    judged = counts | each_or_its_error(measured, TEMPORAL)
+    for name, estimator in SCALED.items():
+        if "value" in judged[name]:
+            scaled, error = estimator(y, p)
+            judged[name] |= {"scaled": scaled, "scaled_se": error}
+    return judged
 
 
 def left_out_centres(rows: pd.DataFrame, centre: pd.Series, plan: ValidationPlan) -> dict[str, Any]:
@@ -145,8 +164,10 @@ def robustness(
         "optimism_corrected": corrected_performance(of["apparent"], of["bootstrap"], level),
         "instability": unstable,
     }
-    if "temporal" in of:
-        found["temporal"] = temporal_validation(of["temporal"], plan)
-    if "centre" in of:
-        found["left_out_centres"] = left_out_centres(of["centre"], centre, plan)
+    found["temporal"] = (
+        temporal_validation(of["temporal"], plan) if "temporal" in of else {"error": NOT_DATED}
+    )
+    found["left_out_centres"] = (
+        left_out_centres(of["centre"], centre, plan) if "centre" in of else {"error": ONE_CENTRE}
+    )
     return found, points

@@ -37,7 +37,8 @@ VALUES = [f"{measure}{end}" for measure in SCALES for end in ("", "_low", "_high
 ON_SCALE = ["logit_auc", "logit_auc_se", "slope_se", "log_o_e", "log_o_e_se"]
 GROUP_COLUMNS = ["group", "n", "events", *VALUES, *ON_SCALE, "note"]
 INTERVALS = ["value", "low", "high", "prediction_low", "prediction_high"]
-POOLED_COLUMNS = ["measure", *INTERVALS, "tau2", "i2", "pooled", "counted_only", "note"]
+SCALED = ["scaled", "scaled_se"]
+POOLED_COLUMNS = ["measure", *INTERVALS, *SCALED, "tau2", "i2", "pooled", "counted_only", "note"]
 
 
 def by_group(
@@ -208,9 +209,10 @@ def pool(frame: pd.DataFrame, *, level: float) -> pd.DataFrame:
     -------
     DataFrame
         One row for each of auc, slope and o_e: measure; value, low, high, prediction_low, prediction_high on
-        the measure's own scale; tau2 on the pooled scale (logit AUC, slope, log O:E); i2 from 0 to 1; pooled
-        and counted_only (numbers of groups with and without the measure). Where a measure could not be
-        pooled its values are NaN, with the reason in ``note``.
+        the measure's own scale; scaled, scaled_se (Knapp-Hartung) and tau2 on the scale on which it is pooled
+        (logit AUC, slope, log O:E); i2 from 0 to 1; pooled and counted_only (numbers of groups with and
+        without the measure). Where a measure could not be pooled its values are NaN, with the reason in
+        ``note``.
 
     Raises
     ------
@@ -238,4 +240,5 @@ def _pool_measure(
     except MeasureError as error:
         return row | {"note": f"{measure}: {error}"}
     back = {name: scale.back(getattr(found, name)) for name in INTERVALS}
-    return row | back | {"tau2": found.tau2, "i2": found.i2}
+    scaled = {"scaled": found.value, "scaled_se": found.se}
+    return row | back | scaled | {"tau2": found.tau2, "i2": found.i2}

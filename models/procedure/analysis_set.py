@@ -30,9 +30,9 @@ def with_arm(features: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:
 def resampling_rows(
     features: pd.DataFrame, cohort: pd.DataFrame, rules: pd.DataFrame | None = None
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return `analysis_rows` with the centre and the date of randomisation, which divide patients."""
+    """Return `analysis_rows` with the centre and the dates of entry and outcome, which divide patients."""
     rows, y = analysis_rows(features, cohort, rules)
-    return rows.merge(cohort[["usubjid", "siteid", "rand_date"]], on="usubjid"), y
+    return rows.merge(cohort[["usubjid", "siteid", "rand_date", "outcome_date"]], on="usubjid"), y
 
 
 def randomised_rows(features: pd.DataFrame, cohort: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:

@@ -208,7 +208,7 @@ def cross_validate(
     X, y : DataFrame (n, columns) and array (n,)
         Patients in canonical order and their outcome, 0 or 1.
     splits : sequence of Split
-        From `stratified_splits`, `leave_one_out_splits`, `temporal_split` or `bootstrap_splits`.
+        From `stratified_splits`, `leave_one_out_splits`, `rolling_origin_splits` or `bootstrap_splits`.
     workers, backend, address
         See `Backend`; they decide the time, not the numbers.
     store : Store, optional

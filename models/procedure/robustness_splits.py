@@ -1,4 +1,4 @@
-"""The whole procedure on bootstrap samples, without each centre, and on the earlier patients."""
+"""The whole procedure on bootstrap samples, without each centre, and on what was known at each origin."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -23,35 +23,34 @@ from models.procedure.splits import (
     bootstrap_splits,
     leave_one_out_splits,
     outcome_strata,
-    temporal_split,
+    rolling_origin_splits,
 )
 
 MODELS = ("chosen", "rules")
 
 
-def schemes(
-    rows: pd.DataFrame, y: np.ndarray, settings: ResamplingPlan, landmark: str, seed: int
-) -> dict[str, list[Split]]:
-    """Return the splits of each scheme: apparent, bootstrap, temporal, and where configured centre.
+def schemes(rows: pd.DataFrame, y: np.ndarray, settings: ResamplingPlan, seed: int) -> dict[str, list[Split]]:
+    """Return the splits of each scheme: apparent, bootstrap, temporal (rolling origin) and centre.
 
     Parameters
     ----------
     rows : DataFrame
-        Analysis rows with siteid and rand_date; a study without dates has no temporal split, one with a
-        single centre none to leave out.
+        Analysis rows with siteid, rand_date and outcome_date; a study without dates has no temporal split,
+        one with a single centre none to leave out.
     """
     strata = outcome_strata(y, rows["arm"])
     found = {
         "apparent": [apparent_split(len(y), seed=seed)],
         "bootstrap": bootstrap_splits(len(y), samples=settings.bootstrap, seed=seed, strata=strata),
     }
-    dates = rows["rand_date"]
-    if dates.notna().all() and dates.max() > dates.quantile(settings.temporal_share, interpolation="higher"):
-        found["temporal"] = [temporal_split(dates, settings.temporal_share, seed=seed)]
+    if rows["rand_date"].notna().all():
+        found["temporal"] = rolling_origin_splits(
+            rows["rand_date"], rows["outcome_date"], settings.origins, seed=seed
+        )
     centres = rows["siteid"]
-    if landmark in settings.centres_left_out_at and centres.notna().all() and len(centres.unique()) > 1:
-        found["centre"] = leave_one_out_splits(rows["siteid"].to_numpy(dtype=object), seed=seed)
-    return found
+    if settings.leave_centres_out and centres.notna().all() and len(centres.unique()) > 1:
+        found["centre"] = leave_one_out_splits(centres.to_numpy(dtype=object), seed=seed)
+    return {scheme: splits for scheme, splits in found.items() if splits}
 
 
 def resampled(

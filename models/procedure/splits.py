@@ -1,6 +1,7 @@
 """How patients are divided: folds, left-out groups, an earlier part, bootstrap samples; a seed each."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,35 +73,44 @@ def leave_one_out_splits(groups: np.ndarray, *, seed: int) -> list[Split]:
     ]
 
 
-def temporal_split(dates: np.ndarray | pd.Series, share: float, *, seed: int) -> Split:
-    """Return one split: the earliest `share` of the patients trains, those randomised later are tested.
+def rolling_origin_splits(
+    entered: pd.Series, known: pd.Series, shares: Sequence[float], *, seed: int
+) -> list[Split]:
+    """Return a split for each origin: learn from what was known by then, test on who entered until the next.
 
-    Patients of the same date are not divided: all of the last training date are in the training part.
+    Rolling-origin validation (Tashman, International Journal of Forecasting 2000;16:437): nobody is tested
+    twice, and nobody is learned from whose outcome was not there yet. Patients who entered on the same day
+    are not divided. An origin after which nobody entered before the next, or at which no outcome was known,
+    gives no split.
 
     Parameters
     ----------
-    dates : array or Series, shape (n,)
-        Dates of randomisation, or days.
-    share : float in (0, 1)
-        Share of patients to train on, before ties.
+    entered, known : Series of dates, shape (n,)
+        When a patient was randomised, and when the outcome was known. A study that does not date its outcomes
+        has missing values in `known`: there all who had entered are learned from.
+    shares : sequence of float in (0, 1)
+        Each origin is the day on which this share of the patients had entered, in increasing order.
     seed : int
-        The task's seed.
+        Each split has a seed of its own.
 
     Raises
     ------
     UserError
-        If the share is not between 0 and 1, a date is missing, or no patient is later.
+        If a date of entry is missing.
     """
-    if not 0 < share < 1:
-        raise UserError(f"share is {share}; it must be between 0 and 1")
-    when = pd.Series(np.asarray(dates))
+    when, outcome = pd.Series(np.asarray(entered)), pd.Series(np.asarray(known))
     if (unknown := int(when.isna().sum())) > 0:
         raise UserError(f"dates has {unknown} missing values; every patient needs a date")
-    last = when.sort_values(ignore_index=True).iloc[max(int(np.ceil(share * len(when))) - 1, 0)]
-    late = (when > last).to_numpy()
-    if not late.any():
-        raise UserError(f"dates leaves no patient later than the earliest {share:.0%} of {len(when)}")
-    return Split(0, 0, np.flatnonzero(~late), np.flatnonzero(late), seed)
+    ordered = when.sort_values(ignore_index=True)
+    origins = [ordered.iloc[max(int(np.ceil(share * len(when))) - 1, 0)] for share in shares]
+    seeds = np.random.SeedSequence(seed).generate_state(len(origins))
+    splits = []
+    for fold, (origin, until) in enumerate(zip(origins, [*origins[1:], ordered.iloc[-1]], strict=True)):
+        train = np.flatnonzero((when <= origin) & ~(outcome > origin))
+        test = np.flatnonzero((when > origin) & (when <= until))
+        if len(train) and len(test):
+            splits.append(Split(0, fold, train, test, as_seed(seeds[fold])))
+    return splits
 
 
 def bootstrap_splits(

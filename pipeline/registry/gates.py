@@ -1,17 +1,21 @@
 """The gates of promotion: prespecified criteria on the numbers that the pipeline stored.
 
-A number that does not exist fails its gate: nothing is promoted without an evaluation.
+Calibration in other patients and differences from the rules are judged by interval: shown good, shown bad, or
+too few patients to tell. A number that does not exist fails its gate: nothing is promoted without an
+evaluation that the study allows.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from math import exp
 from typing import Literal
+
+from scipy.special import ndtri, stdtrit
 
 from pipeline.project.estimates import Estimate, Measures, bounds_text, number_text
 from pipeline.project.settings import Settings
 from pipeline.report.results import MODEL, RULES, Robustness, Truth
-
-Side = Literal["value", "low", "high"]
 
 
 class Bounds(Settings):
@@ -38,6 +42,7 @@ class NetBenefitBounds(Bounds):
 class Criteria(Settings):
     """configs/gates.yaml."""
 
+    level: float
     evaluations: list[Literal["temporal", "left_out_centres"]]
     calibration_slope: Bounds
     o_e: Bounds
@@ -49,17 +54,35 @@ class Criteria(Settings):
     truth_delta_log_loss: Bounds
 
 
+class Verdict(StrEnum):
+    """What the patients show of one criterion."""
+
+    GOOD = "shown good"
+    BAD = "shown bad"
+    TOO_FEW = "too few patients to tell"
+    NOT_EVALUATED = "not evaluated"
+    IMPOSSIBLE = "not possible in this study"
+
+
 @dataclass(frozen=True)
 class Gate:
-    """One criterion: the result, what it must be, and whether it holds."""
+    """One criterion: the result, what it must be, and what that shows.
+
+    What a study cannot show, because it lacks dates or centres, is said and does not hold a model back.
+    """
 
     name: str
     result: str
     must: str
-    passes: bool
+    verdict: Verdict
+
+    @property
+    def passes(self) -> bool:
+        """Whether the gate lets a model through."""
+        return self.verdict in {Verdict.GOOD, Verdict.IMPOSSIBLE}
 
     def __str__(self) -> str:
-        return f"{'pass' if self.passes else 'FAIL'}: {self.result} (must be {self.must})"
+        return f"{'pass' if self.passes else 'FAIL'}: {self.verdict}: {self.result} (must be {self.must})"
 
 
 @dataclass(frozen=True)
@@ -91,7 +114,7 @@ class Evidence:
 def gates(evidence: Evidence, criteria: Criteria, leakage_alarm_auc: float) -> list[Gate]:
     """Judge every gate."""
     return [
-        *_in_other_patients(evidence.robustness, criteria),
+        *calibration_gates(evidence.robustness, criteria),
         *_against_rules(evidence.difference, criteria),
         _gate(
             "instability",
@@ -104,24 +127,72 @@ def gates(evidence: Evidence, criteria: Criteria, leakage_alarm_auc: float) -> l
     ]
 
 
-def _in_other_patients(robustness: Robustness, criteria: Criteria) -> Iterator[Gate]:
+def calibration_gates(robustness: Robustness, criteria: Criteria) -> Iterator[Gate]:
     """Yield calibration in patients whom the model was not learned from: later ones, other centres."""
     parts = {"temporal": robustness.later, "left_out_centres": robustness.left_out_centres}
-    evaluated = [name for name in criteria.evaluations if parts[name]]
-    if not evaluated:
-        yield Gate("calibration", "no evaluation", f"one of {', '.join(criteria.evaluations)}", passes=False)
-    for name in evaluated:
-        yield _gate(
-            f"{name}.calibration_slope", parts[name].get("calibration_slope"), criteria.calibration_slope
-        )
-        yield _gate(f"{name}.o_e", parts[name].get("o_e"), criteria.o_e)
-    yield _gate("temporal.ici", robustness.later.get("ici"), criteria.ici)
+    limits = {"calibration_slope": criteria.calibration_slope, "o_e": criteria.o_e}
+    for evaluation in criteria.evaluations:
+        measures, reason = parts[evaluation], robustness.impossible.get(evaluation, "")
+        if reason:
+            yield Gate(f"{evaluation}.calibration", reason, "evaluated", Verdict.IMPOSSIBLE)
+            continue
+        for name, bounds in limits.items():
+            yield _calibration(f"{evaluation}.{name}", measures, name, bounds, criteria.level)
+        if evaluation == "temporal":
+            yield _smoothed("temporal.ici", measures, criteria.ici)
+
+
+def _calibration(gate: str, measures: Measures, name: str, bounds: Bounds, level: float) -> Gate:
+    """Judge a slope or an O:E by its interval: good inside the bounds, else bad if it excludes 1."""
+    must = f"{bounds}, its {level:.0%} interval"
+    if not measures:
+        return Gate(gate, "no such evaluation was run", must, Verdict.NOT_EVALUATED)
+    estimate = measures.get(name)
+    if estimate is None or estimate.value is None or "scaled_se" not in estimate.extra:
+        why = estimate.reason if estimate is not None and estimate.reason else "too few events or non-events"
+        return Gate(gate, why, must, Verdict.TOO_FEW)
+    groups = estimate.extra.get("pooled")
+    tail = (1 + level) / 2
+    quantile = float(stdtrit(groups - 1, tail) if groups else ndtri(tail))
+    half = quantile * estimate.extra["scaled_se"]
+    ends = [estimate.extra["scaled"] + side * half for side in (-1, 1)]
+    low, high = (exp(end) for end in ends) if name == "o_e" else ends
+    result = f"{number_text(estimate.value)}, {bounds_text(low, high)}"
+    return Gate(gate, result, must, _by_interval(low, high, bounds, ideal=1.0))
+
+
+def _by_interval(low: float, high: float, bounds: Bounds, ideal: float) -> Verdict:
+    if bounds.hold(low) and bounds.hold(high):
+        return Verdict.GOOD
+    return Verdict.TOO_FEW if low <= ideal <= high else Verdict.BAD
+
+
+def _smoothed(gate: str, measures: Measures, bounds: Bounds) -> Gate:
+    """Judge the ICI beside that of a perfect model: who may exceed the bound too, if patients are few."""
+    ici, null = measures.get("ici"), measures.get("ici_null95")
+    if ici is None or null is None or ici.value is None or null.value is None:
+        verdict = Verdict.TOO_FEW if measures else Verdict.NOT_EVALUATED
+        return Gate(gate, ici.reason if ici is not None and ici.reason else "no value", str(bounds), verdict)
+    result = f"{number_text(ici.value)}, a perfect model's below {number_text(null.value)}"
+    if bounds.hold(ici.value) and bounds.hold(null.value):
+        return Gate(gate, result, str(bounds), Verdict.GOOD)
+    bad = not bounds.hold(ici.value) and ici.value > null.value
+    return Gate(gate, result, str(bounds), Verdict.BAD if bad else Verdict.TOO_FEW)
 
 
 def _against_rules(difference: Measures, criteria: Criteria) -> Iterator[Gate]:
-    yield _gate("delta_log_loss", difference.get("delta_log_loss"), criteria.delta_log_loss, side="high")
-    benefit = criteria.delta_net_benefit
-    yield _gate(benefit.at, difference.get(benefit.at), benefit, side="low")
+    yield _difference("delta_log_loss", difference, criteria.delta_log_loss)
+    yield _difference(criteria.delta_net_benefit.at, difference, criteria.delta_net_benefit)
+
+
+def _difference(name: str, difference: Measures, bounds: Bounds) -> Gate:
+    """Judge a difference by its interval: good inside the bounds, bad outside them."""
+    must, estimate = f"{bounds}, its interval", difference.interval_of(name)
+    if estimate is None:
+        return Gate(name, "no interval", must, Verdict.NOT_EVALUATED)
+    low, high = estimate.interval
+    verdict = {2: Verdict.GOOD, 1: Verdict.TOO_FEW, 0: Verdict.BAD}[bounds.hold(low) + bounds.hold(high)]
+    return Gate(name, f"{number_text(estimate.point)}, {bounds_text(low, high)}", must, verdict)
 
 
 def _in_truth(truth: Truth, criteria: Criteria) -> Iterator[Gate]:
@@ -134,35 +205,33 @@ def _in_truth(truth: Truth, criteria: Criteria) -> Iterator[Gate]:
     yield _gate("truth.delta_log_loss", difference, criteria.truth_delta_log_loss)
 
 
-def _gate(name: str, estimate: Estimate | None, bounds: Bounds, side: Side = "value") -> Gate:
-    """Compare an estimate, or one of its limits, with its bounds."""
-    must = str(bounds) if side == "value" else f"{bounds}, {side} bound"
-    number = (
-        None
-        if estimate is None
-        else {"value": estimate.value, "low": estimate.low, "high": estimate.high}[side]
-    )
-    if estimate is None or estimate.value is None or number is None:
-        return Gate(name, "not evaluated", must, passes=False)
-    interval = f", {bounds_text(*estimate.interval)}" if estimate.has_interval else ""
-    return Gate(name, f"{number_text(estimate.value)}{interval}", must, passes=bounds.hold(number))
+def _gate(name: str, estimate: Estimate | None, bounds: Bounds) -> Gate:
+    """Compare a value with its bounds."""
+    if estimate is None or estimate.value is None:
+        return Gate(name, "no value", str(bounds), Verdict.NOT_EVALUATED)
+    return Gate(name, number_text(estimate.value), str(bounds), _verdict(passes=bounds.hold(estimate.value)))
+
+
+def _verdict(*, passes: bool) -> Verdict:
+    return Verdict.GOOD if passes else Verdict.BAD
 
 
 def _null(check: NullCheck | None) -> Gate:
     must = "at most 0.5 + 2 standard errors over permuted outcomes"
     if check is None:
-        return Gate("null_check", "not evaluated for this state: run `make null-check`", must, passes=False)
+        return Gate("null_check", "not of this state: run `make null-check`", must, Verdict.NOT_EVALUATED)
     result = f"mean AUC {check.mean:.4f}, {check.permutations} permutations, bound {check.bound:.4f}"
-    return Gate("null_check", result, must, passes=check.mean <= check.bound)
+    return Gate("null_check", result, must, _verdict(passes=check.mean <= check.bound))
 
 
 def _no_leak(performance: Mapping[str, Measures], alarm: float, acknowledged: str) -> Gate:
     """Judge the alarm: an AUC too good to be true, unless the study file explains it."""
+    must = f"AUC at most {alarm:g}"
     estimates = {name: measures["auc"].value for name, measures in performance.items() if "auc" in measures}
     aucs = {name: value for name, value in estimates.items() if value is not None}
     if not aucs:
-        return Gate("leakage", "not evaluated", f"AUC at most {alarm:g}", passes=False)
+        return Gate("leakage", "no AUC", must, Verdict.NOT_EVALUATED)
     worst = max(aucs, key=lambda name: aucs[name])
     note = ", acknowledged" if acknowledged and aucs[worst] > alarm else ""
-    passes = aucs[worst] <= alarm or bool(acknowledged)
-    return Gate("leakage", f"{aucs[worst]:.3f}{note} ({worst})", f"AUC at most {alarm:g}", passes=passes)
+    verdict = _verdict(passes=aucs[worst] <= alarm or bool(acknowledged))
+    return Gate("leakage", f"{aucs[worst]:.3f}{note} ({worst})", must, verdict)

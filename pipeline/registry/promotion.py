@@ -169,10 +169,11 @@ def outcome_text(name: str, number: str, failed: list[str], former: str | None, 
 def gate_table(judged: list[Gate], title: str) -> Table:
     """Return the gates as a table."""
     shown = Table(title=title, box=SIMPLE_HEAD)
-    for column in ("gate", "result", "must be", ""):
+    for column in ("gate", "result", "must be", "", "verdict"):
         shown.add_column(column)
     for gate in judged:
-        shown.add_row(gate.name, gate.result, gate.must, "pass" if gate.passes else "[bold red]FAIL[/]")
+        passes = "pass" if gate.passes else "[bold red]FAIL[/]"
+        shown.add_row(gate.name, gate.result, gate.must, passes, gate.verdict)
     return shown
 
 

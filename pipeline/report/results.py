@@ -71,13 +71,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Robustness:
-    """A landmark's model outside the patients that it learned from; parts that were not run are empty."""
+    """A landmark's model outside the patients that it learned from; parts that were not run are empty.
+
+    `impossible` says, by evaluation (temporal, left_out_centres), why the study does not allow it.
+    """
 
     optimism_corrected: Measures = field(default_factory=Measures)
     instability: Measures = field(default_factory=Measures)
     later: Measures = field(default_factory=Measures)
     left_out_centres: Measures = field(default_factory=Measures)
     centres: Mapping[str, Measures] = field(default_factory=dict)
+    impossible: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -221,8 +225,11 @@ def read_comparison(metrics: Path) -> Comparison:
 def read_robustness(results: Path, landmark: str) -> Robustness | None:
     """Return what was found outside the model's own patients at a landmark; None if that was not run."""
     content = _read(results / robustness_file(landmark))
-    if not content:
-        return None
+    return parse_robustness(content) if content else None
+
+
+def parse_robustness(content: Json) -> Robustness:
+    """Return what was found outside the model's own patients, as ``models.evaluation.robustness`` has it."""
     optimism, instability, later = (
         parse_measures(_part(content, name)) for name in ("optimism_corrected", "instability", "temporal")
     )
@@ -231,7 +238,12 @@ def read_robustness(results: Path, landmark: str) -> Robustness | None:
     if "slope" in pooled:
         pooled["calibration_slope"] = pooled["slope"]
     centres = _each(_part(left_out, "centres"), parse_measures)
-    return Robustness(optimism, instability, later, pooled, centres)
+    impossible = {
+        name: str(reason)
+        for name in ("temporal", "left_out_centres")
+        if (reason := _part(content, name).get("error"))
+    }
+    return Robustness(optimism, instability, later, pooled, centres, impossible)
 
 
 def read_subgroups(results: Path, landmark: str) -> Subgroups:
@@ -284,6 +296,7 @@ def robust_within_limits(found: Robustness, limits: Mapping[str, float]) -> Robu
         bounded(found.later, limits),
         bounded(found.left_out_centres, limits),
         {name: bounded(measures, limits) for name, measures in found.centres.items()},
+        found.impossible,
     )
 
 

@@ -48,7 +48,7 @@ def main(run: Run) -> None:
     )  # fmt: skip
     forecasts = tidy(results, rows["usubjid"].tolist(), y)
     write_table(run.path(paths.PREDICTIONS), tidied([candidates, forecasts]))
-    splits = schemes(rows, y, plan.resampling, run.landmark, plan.seed)
+    splits = schemes(rows, y, plan.resampling, plan.seed)
     rules = resampled(lambda _: [Rules(plan.branch_shrinkage)], rows, y, splits, backend)
     write_table(run.path(paths.RESAMPLED), beside(fits, rules))
 

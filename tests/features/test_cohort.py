@@ -98,7 +98,7 @@ def test_the_set_at_risk_follows_the_specification(row: dict[str, str]) -> None:
 def test_the_cohort_has_every_randomised_patient_sorted_with_the_promised_columns() -> None:
     frame = build(trial(1, 80)).frame
     landmarks = [f"{kind}_{name}" for name in STUDY["landmarks"] for kind in ("decision", "at_risk")]
-    base = ["usubjid", "siteid", "arm", "rand_date", "eligible", "outcome", "outcome_status"]
+    base = ["usubjid", "siteid", "arm", "rand_date", "eligible", "outcome", "outcome_status", "outcome_date"]
     assert frame.columns.tolist() == base + landmarks
     assert frame["usubjid"].tolist() == [f"P{i:05d}" for i in range(80)]
     assert frame["eligible"].dtype == bool

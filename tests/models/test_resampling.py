@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.errors import PipelineFault
+from features.errors import PipelineFault, UserError
 from models.procedure.backends import Backend
 from models.procedure.resampling import FoldResult, Procedure, TaskResult, cross_validate, run_tasks, tidy
 from models.procedure.response_model import ResponseModel
@@ -15,8 +15,8 @@ from models.procedure.splits import (
     bootstrap_splits,
     leave_one_out_splits,
     outcome_strata,
+    rolling_origin_splits,
     stratified_splits,
-    temporal_split,
 )
 from tests.patients import FEATURES, SETTINGS, patients
 
@@ -179,26 +179,33 @@ def test_centres_that_cannot_be_left_out_are_refused(centres: list[str | None], 
         leave_one_out_splits(np.array(centres, dtype=object), seed=1)
 
 
-def test_a_temporal_split_tests_later_patients_and_does_not_divide_a_day() -> None:
-    days = pd.to_datetime(["2025-03-01", "2025-01-01", "2025-02-01", "2025-02-01", "2025-04-01"])
-    split = temporal_split(days.to_series(), 0.4, seed=3)
-    assert split.train.tolist() == [1, 2, 3]
-    assert split.test.tolist() == [0, 4]
+DAYS = pd.Series(pd.to_datetime(["2025-03-01", "2025-01-01", "2025-02-01", "2025-02-01", "2025-04-01"]))
 
 
-@pytest.mark.parametrize(
-    ("days", "share", "reason"),
-    [
-        ([1.0, 2.0], 1.0, "between 0 and 1"),
-        ([1.0, np.nan], 0.5, "1 missing values"),
-        ([1.0, 1.0], 0.5, "no patient later"),
-    ],
-)
-def test_a_temporal_split_without_a_later_part_is_refused(
-    days: list[float], share: float, reason: str
-) -> None:
-    with pytest.raises(ValueError, match=reason):
-        temporal_split(np.array(days), share, seed=1)
+def test_an_origin_learns_from_outcomes_known_by_then_and_tests_who_enters_until_the_next() -> None:
+    known = DAYS + pd.to_timedelta([10, 10, 40, 0, 10], "D")
+    first, second = rolling_origin_splits(DAYS, known, [0.4, 0.8], seed=3)
+    assert first.train.tolist() == [1, 3], "the outcome of patient 2 came after the origin, 1 February"
+    assert first.test.tolist() == [0], "who entered on the day of the origin is not divided"
+    assert second.train.tolist() == [1, 3], "on 1 March the outcomes of 0 and 2 were not there yet"
+    assert second.test.tolist() == [4]
+    assert first.seed != second.seed
+
+
+def test_without_dates_of_outcome_all_who_had_entered_are_learned_from() -> None:
+    (split,) = rolling_origin_splits(DAYS, pd.Series([pd.NaT] * 5), [0.4], seed=3)
+    assert (split.train.tolist(), split.test.tolist()) == ([1, 2, 3], [0, 4])
+
+
+def test_an_origin_without_later_patients_or_known_outcomes_gives_no_split() -> None:
+    one_day = pd.Series([DAYS[0]] * 3)
+    assert rolling_origin_splits(one_day, one_day, [0.5, 0.8], seed=1) == []
+    assert rolling_origin_splits(DAYS, DAYS + pd.Timedelta(days=999), [0.5], seed=1) == []
+
+
+def test_a_missing_date_of_entry_is_refused() -> None:
+    with pytest.raises(UserError, match="1 missing values"):
+        rolling_origin_splits(DAYS.mask(DAYS.index == 2), DAYS, [0.5], seed=1)
 
 
 def test_bootstrap_samples_draw_as_many_patients_and_test_everyone() -> None:

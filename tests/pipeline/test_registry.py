@@ -19,7 +19,7 @@ from pipeline.commands.registry import app
 from pipeline.project.estimates import Estimate, Measures
 from pipeline.project.files import write_json
 from pipeline.registry.cards import model_card, shortened
-from pipeline.registry.gates import Gate
+from pipeline.registry.gates import Gate, Verdict
 from pipeline.registry.promotion import (
     PromotionError,
     gate_table,
@@ -63,7 +63,13 @@ DIFFERENCE = {
 }
 DECLARED = {"landmark": "c1", "arm": None, "metric": "log_loss", "model": "chosen", "against": "rules"}
 ROBUSTNESS = {
-    "temporal": {"calibration_slope": {"value": 1.0}, "o_e": {"value": 1.0}, "ici": {"value": 0.02}},
+    "temporal": {
+        "calibration_slope": {"value": 1.0, "scaled": 1.0, "scaled_se": 0.05},
+        "o_e": {"value": 1.0, "scaled": 0.0, "scaled_se": 0.03},
+        "ici": {"value": 0.02},
+        "ici_null95": {"value": 0.03},
+    },
+    "left_out_centres": {"error": "one centre"},
     "instability": {"mean_absolute_prediction_error": {"value": 0.03}},
 }
 
@@ -272,12 +278,13 @@ def test_a_promotion_says_what_it_did() -> None:
     assert outcome_text("m", "2", [], "2", "") == "m version 2 is the champion already."
     assert outcome_text("m", "2", ["ici"], None, "") == "Not promoted: ici. The champion is as before."
     assert "by override (why), although ici failed" in outcome_text("m", "2", ["ici"], None, "why")
-    columns = gate_table([Gate("ici", "0.1", "at most 0.05", passes=False)], "m").columns
+    columns = gate_table([Gate("ici", "0.1", "at most 0.05", Verdict.BAD)], "m").columns
     assert [next(iter(column.cells)) for column in columns] == [
         "ici",
         "0.1",
         "at most 0.05",
         "[bold red]FAIL[/]",
+        "shown bad",
     ]
 
 

@@ -268,10 +268,14 @@ def test_later_patients_and_left_out_centres_are_judged_or_only_counted() -> Non
     ids, y, p = outcomes()
     rows = tidy("chosen", ids, y, p, repeats=1)
     later = temporal_validation(rows, PLAN)
+    slope = later["calibration_slope"]
+    assert slope["scaled"] == pytest.approx(slope["value"])
+    assert slope["high"] - slope["low"] == pytest.approx(2 * 1.96 * slope["scaled_se"], rel=0.25)
     assert 0.7 < later["calibration_slope"]["value"] < 1.3
     assert set(temporal_validation(rows.head(12), PLAN)) == {"n", "events"}
     found = left_out_centres(rows, by_id([f"S{i % 5}" for i in range(len(ids))]), PLAN)
     assert found["pooled"]["slope"]["pooled"] == 5
+    assert found["pooled"]["o_e"]["scaled"] == pytest.approx(np.log(found["pooled"]["o_e"]["value"]))
     assert sum(each["n"]["value"] for each in found["centres"].values()) == len(ids)
 
 

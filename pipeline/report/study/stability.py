@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from pipeline.project.estimates import Estimate
+from pipeline.project.estimates import Estimate, Measures, number_text
 from pipeline.report.page import count, measure, measure_of
 from pipeline.report.results import MODEL, Results
 from pipeline.report.study.common import Part, counted, interval_row, of_model
@@ -25,10 +25,16 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
             {
                 "landmark": name,
                 "corrected": _approximate(optimism.get("auc")),
+                "left_out": _left_out(optimism.get("auc")),
                 "slope": _approximate(optimism.get("calibration_slope")),
                 "later": measure_of(robustness.later, "auc"),
+                "later_slope": measure_of(robustness.later, "calibration_slope", 2),
                 "later_oe": measure_of(robustness.later, "o_e", 2),
-                "centres": measure(left_out.get("auc")) if left_out else "not at this landmark",
+                "later_ici": _beside_perfect(robustness.later),
+                **{
+                    f"centres_{name}": measure(left_out.get(name), 3 if name == "auc" else 2)
+                    for name in ("auc", "calibration_slope", "o_e")
+                },
                 "instability": measure(robustness.instability.get("mean_absolute_prediction_error")),
             }
         )
@@ -37,17 +43,22 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
     columns = {
         "landmark": "Landmark",
         "corrected": "AUC, optimism-corrected",
+        "left_out": "AUC, patients left out of the samples",
         "slope": "Slope, optimism-corrected",
         "later": "AUC, later patients",
+        "later_slope": "Slope, later patients",
         "later_oe": "O:E, later patients",
-        "centres": "AUC, left-out centres",
+        "later_ici": "ICI, later patients (95 % of a perfect model's are below)",
+        "centres_auc": "AUC, left-out centres",
+        "centres_calibration_slope": "Slope, left-out centres",
+        "centres_o_e": "O:E, left-out centres",
         "instability": "Mean instability",
     }
     robust = [found for found in results.robustness.values() if found is not None]
     if not any(found.later for found in robust):
-        del columns["later"], columns["later_oe"]
+        columns = {name: label for name, label in columns.items() if not name.startswith("later")}
     if not any(found.left_out_centres for found in robust):
-        del columns["centres"]
+        columns = {name: label for name, label in columns.items() if not name.startswith("centres")}
     charts = {}
     curve = results.curves[landmark].get("instability")
     if curve is not None and not curve.empty:
@@ -78,6 +89,18 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
 
 def _approximate(estimate: Estimate | None) -> Markup:
     return measure(estimate.with_interval("approximate") if estimate else None, missing="not computed")
+
+
+def _left_out(estimate: Estimate | None) -> str:
+    """Return the mean over bootstrap samples in the patients that a sample left out."""
+    value = estimate.extra.get("left_out") if estimate else None
+    return "not computed" if value is None else number_text(value)
+
+
+def _beside_perfect(later: Measures) -> Markup:
+    null = later.get("ici_null95")
+    beside = "" if null is None or null.value is None else f" ({number_text(null.value)})"
+    return measure_of(later, "ici") + beside
 
 
 def size_part(results: Results) -> Part:
