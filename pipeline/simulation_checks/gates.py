@@ -122,12 +122,12 @@ def page(table: pd.DataFrame, settings: GateSimulation, criteria: Criteria) -> s
         f"({settings.centres}, whose log-odds differ with a standard deviation of {settings.centre_sd:g}) is "
         f"judged by {criteria.level:.0%} intervals: the slope must be {criteria.calibration_slope}, O:E "
         f"{criteria.o_e}, the ICI in later patients {criteria.ici}. {settings.trials:,} simulated trials for "
-        f"each row; the Monte Carlo error of a share is at most {error:.1f} points. Models are given by their "
+        f"each row; Monte Carlo error of a share at most {error:.1f} points. Models are given by their "
         "predictions: what fitting a procedure anew at every origin adds is not in these figures."
     )
     lines = [
         "# Gates of promotion: how often good and bad models pass",
-        "Written by `make gate-check`; its settings are in configs/gate_simulation.yaml.",
+        "Written by `make gate-check`, with the settings of configs/gate_simulation.yaml.",
         told,
         "| patients | model | passed | shown bad | too few to tell |\n|---|---|---|---|---|",
     ]
@@ -148,7 +148,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = read_settings(GateSimulation, arguments.settings)
     criteria = read_settings(Criteria, Path(paths.GATES))
-    # The gates read estimates and standard errors, not the bootstrap; the ICI of a perfect model needs few draws.
+    # The gates read estimates and standard errors, no bootstrap interval.
     plan = validation_plan(read_yaml(Path(paths.VALIDATION)))
     plan = replace(plan, bootstrap=20, loess_bootstrap=settings.perfect_models)
     table = characteristics(settings, plan, criteria, arguments.workers)

@@ -15,6 +15,36 @@ from pipeline.report.tables import Table
 
 def stability_part(results: Results, landmark: str, landmarks: Sequence[str], max_patients: int) -> Part:
     """Return optimism, later patients, left-out centres, and how far bootstrap models lie apart."""
+    table = _stability_table(results, landmarks)
+    if table is None:
+        return {}, {}
+    charts = {}
+    curve = results.curves[landmark].get("instability")
+    if curve is not None and not curve.empty:
+        step = max(1, len(curve) // max_patients)
+        sampling = "in fold: models of bootstrap samples"
+        about = of_model(results.landmarks[landmark][MODEL], "probability", sampling)
+        charts["instability"] = instability_chart(curve.iloc[::step], about)
+    at_landmark = results.robustness[landmark]
+    drawn = [
+        interval_row(counted(f"{name} left out", measures), auc)
+        for name, measures in (at_landmark.centres.items() if at_landmark else ())
+        if (auc := measures.interval_of("auc"))
+    ]
+    if len(drawn) > 1:
+        charts["left-out-centres"] = forest_chart(
+            pd.DataFrame(drawn),
+            f"AUC in each left-out centre at {landmark}",
+            of_model(
+                results.landmarks[landmark][MODEL], "AUC", "in centres that the model was not fitted to"
+            ),
+            None,
+        )
+    return charts, {"stability": table}
+
+
+def _stability_table(results: Results, landmarks: Sequence[str]) -> Table | None:
+    """Return the table by landmark, without columns on patients whom the study lacks; None if empty."""
     rows = []
     for name in landmarks:
         robustness = results.robustness[name]
@@ -39,7 +69,7 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
             }
         )
     if not rows:
-        return {}, {}
+        return None
     columns = {
         "landmark": "Landmark",
         "corrected": "AUC, optimism-corrected",
@@ -59,32 +89,7 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
         columns = {name: label for name, label in columns.items() if not name.startswith("later")}
     if not any(found.left_out_centres for found in robust):
         columns = {name: label for name, label in columns.items() if not name.startswith("centres")}
-    charts = {}
-    curve = results.curves[landmark].get("instability")
-    if curve is not None and not curve.empty:
-        step = max(1, len(curve) // max_patients)
-        sampling = "in fold: models of bootstrap samples"
-        about = of_model(results.landmarks[landmark][MODEL], "probability", sampling)
-        charts["instability"] = instability_chart(curve.iloc[::step], about)
-    tables = {
-        "stability": Table.of("stability-table", "The whole procedure in other patients", columns, rows)
-    }
-    at_landmark = results.robustness[landmark]
-    drawn = [
-        interval_row(counted(f"{name} left out", measures), auc)
-        for name, measures in (at_landmark.centres.items() if at_landmark else ())
-        if (auc := measures.interval_of("auc"))
-    ]
-    if len(drawn) > 1:
-        charts["left-out-centres"] = forest_chart(
-            pd.DataFrame(drawn),
-            f"AUC in each left-out centre at {landmark}",
-            of_model(
-                results.landmarks[landmark][MODEL], "AUC", "in centres that the model was not fitted to"
-            ),
-            None,
-        )
-    return charts, tables
+    return Table.of("stability-table", "The whole procedure in other patients", columns, rows)
 
 
 def _approximate(estimate: Estimate | None) -> Markup:
