@@ -1,12 +1,16 @@
 """Workbooks: what is shown is read and counted, and what has no value of its own is refused by its cell."""
 
 import datetime as dt
+import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pytest
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
 
 from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.source_file import SourceFile
@@ -125,3 +129,105 @@ def test_numbers_as_text_with_decimal_commas_stand_beside_real_numbers(
 def test_a_decimal_point_in_a_text_is_refused_where_decimals_are_commas(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"decimal point.*B2"):
         cells(book(tmp_path, put("B2", "1.250")), decimal=",")
+
+
+def rewritten(path: Path, change: Callable[[bytes], bytes]) -> None:
+    """Change every part of a workbook."""
+    with zipfile.ZipFile(path) as package:
+        parts = {name: package.read(name) for name in package.namelist()}
+    with zipfile.ZipFile(path, "w") as package:
+        for name, content in parts.items():
+            package.writestr(name, change(content))
+
+
+def strict(content: bytes) -> bytes:
+    """Return a part with the namespaces of the strict form (ISO/IEC 29500, part 1)."""
+    new = content.replace(
+        b"http://schemas.openxmlformats.org/spreadsheetml/2006", b"http://purl.oclc.org/ooxml/spreadsheetml"
+    )
+    return new.replace(
+        b"http://schemas.openxmlformats.org/officeDocument/2006", b"http://purl.oclc.org/ooxml/officeDocument"
+    )
+
+
+def prefixed(content: bytes) -> bytes:
+    """Return a sheet whose elements have a prefix, as some libraries write them."""
+    if b"<worksheet" not in content:
+        return content
+    tags = re.sub(rb"<(/?)([a-z])", rb"<\1x:\2", content)
+    return tags.replace(b"xmlns=", b"xmlns:x=").replace(b"<?x:xml", b"<?xml")
+
+
+@pytest.mark.parametrize("form", [strict, prefixed])
+def test_workbooks_in_other_forms_of_the_format_are_read_alike(
+    form: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    reader = book(tmp_path, put("B2", dt.date(2026, 3, 4)))
+    rewritten(tmp_path / "a.xlsx", form)
+    assert cells(reader) == ["2026-03-04", "20", "30"]
+
+
+def strike(sheet: Any) -> None:
+    sheet["B2"].font = openpyxl.styles.Font(strike=True)
+
+
+def comment(sheet: Any) -> None:
+    sheet["B3"].comment = openpyxl.comments.Comment("not measured", "reader")
+
+
+def hide_sheet(sheet: Any) -> None:
+    sheet.parent.create_sheet("Other")
+    sheet.sheet_state = "hidden"
+
+
+@pytest.mark.parametrize(
+    ("edit", "rule"),
+    [(strike, "struck_through"), (comment, "cell_comments"), (hide_sheet, "hidden_sheet")],
+)
+def test_what_is_said_beside_a_cell_is_counted(edit: Edit, rule: str, tmp_path: Path) -> None:
+    reader = book(tmp_path, edit)
+    assert cells(reader) == ["10", "20", "30"]
+    assert [r[2].partition(":")[0] for r in reader.repairs] == [rule]
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "read"),
+    [
+        (True, None, "True"),
+        (59, "yyyy-mm-dd", "1900-02-28"),
+        (61, "yyyy-mm-dd", "1900-03-01"),
+        (46085, "[$-411]ge.m.d", "2026-03-04"),
+        ("'0012", None, "'0012"),
+        ("a_x000D_b", None, "a\rb"),
+        (CellRichText("p.", TextBlock(InlineFont(b=True), "R175H")), None, "p.R175H"),
+    ],
+)
+def test_both_readers_read_kinds_of_cells_alike(
+    value: Any, form: str | None, read: str, tmp_path: Path
+) -> None:
+    assert cells(book(tmp_path, put("B2", value, form)))[0] == read
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "password"),
+        (b"<html><table></table></html>", "cannot be read"),
+    ],
+)
+def test_another_format_under_the_name_of_a_workbook_is_refused(
+    content: bytes, words: str, tmp_path: Path
+) -> None:
+    reader = book(tmp_path, lambda _: None)
+    (tmp_path / "a.xlsx").write_bytes(content)
+    with pytest.raises(SourceError, match=words):
+        cells(reader)
+
+
+def test_a_sheet_with_a_document_type_is_refused(tmp_path: Path) -> None:
+    reader = book(tmp_path, lambda _: None)
+    rewritten(
+        tmp_path / "a.xlsx", lambda c: c.replace(b"<worksheet", b'<!DOCTYPE x [<!ENTITY e "1">]><worksheet')
+    )
+    with pytest.raises(SourceError, match="document type"):
+        cells(reader)

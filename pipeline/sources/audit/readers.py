@@ -4,7 +4,7 @@ import csv
 import datetime as dt
 import gzip
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -66,8 +66,8 @@ def workbook_cells(path: Path, file: SourceFile, columns: Collection[str]) -> pd
     if file.header_rows > 1:
         for (top, left), (_, right) in merged:
             rows[top][left : right + 1] = [rows[top][left]] * (right + 1 - left)
-    texts = ([_text(cell) for cell in row] for row in rows[file.skip_rows :])
-    return _chosen(_one_header((row for row in texts if any(row)), file.header_rows), columns)
+    filled = (row for row in rows[file.skip_rows :] if any(cell != "" for cell in row))
+    return _chosen(_one_header(filled, file.header_rows), columns)
 
 
 def dataset_json_cells(path: Path, file: SourceFile, columns: Collection[str]) -> pd.DataFrame:
@@ -75,12 +75,12 @@ def dataset_json_cells(path: Path, file: SourceFile, columns: Collection[str]) -
     del file
     content = json.loads(path.read_text(encoding="utf-8-sig"))
     names = [column["name"] for column in content["columns"]]
-    return _chosen([names, *([_text(cell) for cell in row] for row in content.get("rows", []))], columns)
+    return _chosen([names, *content.get("rows", [])], columns)
 
 
 def xpt_cells(path: Path, file: SourceFile, columns: Collection[str]) -> pd.DataFrame:
     """Read a SAS transport file byte by byte (SAS technical note TS-140)."""
-    return _chosen(([_text(c) for c in row] for row in xpt_rows(path.read_bytes(), file.encoding)), columns)
+    return _chosen(xpt_rows(path.read_bytes(), file.encoding), columns)
 
 
 def parquet_cells(path: Path, file: SourceFile, columns: Collection[str]) -> pd.DataFrame:
@@ -90,33 +90,34 @@ def parquet_cells(path: Path, file: SourceFile, columns: Collection[str]) -> pd.
     del file
     table = pyarrow.parquet.read_table(path)
     rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
-    return _chosen([table.column_names, *([_text(cell) for cell in row] for row in rows)], columns)
+    return _chosen([table.column_names, *rows], columns)
 
 
-def _one_header(rows: Iterator[list[str]], n: int) -> Iterator[list[str]]:
+def _one_header(rows: Iterator[Sequence[Any]], n: int) -> Iterator[Sequence[Any]]:
     """Yield the rows, the first `n` as one header."""
     header = list(islice(rows, n))
     if header:
-        yield [
-            " ".join(filter(None, (cell.strip() for cell in cells))) for cells in zip(*header, strict=True)
-        ]
+        yield [" ".join(filter(None, map(_text, cells))) for cells in zip(*header, strict=True)]
     yield from rows
 
 
-def _chosen(rows: Iterable[list[str]], columns: Collection[str]) -> pd.DataFrame:
-    """Return the columns wanted of rows of text, the first of which is the header."""
+def _chosen(rows: Iterable[Sequence[Any]], columns: Collection[str]) -> pd.DataFrame:
+    """Return the columns wanted of rows of cells, the first of which is the header, as text."""
     iterator = iter(rows)
-    header = [name.strip() for name in next(iterator, [])]
-    at = {name: header.index(name) for name in sorted(set(columns)) if header.count(name) == 1}
+    names = [_text(name) for name in next(iterator, [])]
+    at = {name: names.index(name) for name in sorted(set(columns)) if names.count(name) == 1}
     cells: dict[str, list[str]] = {name: [] for name in at}
+    columns_at = [(cells[name].append, position) for name, position in at.items()]
     for row in iterator:
-        for name, position in at.items():
-            cells[name].append(row[position].strip() if position < len(row) else "")
+        for append, position in columns_at:
+            append(_text(row[position]) if position < len(row) else "")
     return pd.DataFrame(cells, dtype="object")
 
 
 def _text(cell: Any) -> str:
     """Return a cell as text: empty for none, whole numbers without a point, dates without midnight."""
+    if isinstance(cell, str):
+        return cell.strip()
     if cell is None or cell != cell:  # noqa: PLR0124 - NaN differs from itself
         return ""
     if isinstance(cell, float) and cell == int(cell) and abs(cell) < 10**15:

@@ -7,21 +7,20 @@ a doubt with its address; what is stored in another way than shown (per cent, le
 import datetime as dt
 import gc
 import re
-import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import openpyxl
 import pandas as pd
+from openpyxl.styles.numbers import is_date_format, is_timedelta_format
 from openpyxl.utils import get_column_letter
-from openpyxl.workbook import Workbook
+from openpyxl.utils.datetime import MAC_EPOCH, WINDOWS_EPOCH, from_excel, from_ISO8601
 
 from pipeline.sources.formats.grid import Doubt, Grid
+from pipeline.sources.formats.ooxml import Package, SheetCells, Stored, unescaped
 from pipeline.sources.formats.source_file import SourceFile
 
 MAX_EXACT_NUMBER = 10**15
@@ -29,7 +28,7 @@ MAX_EXACT_NUMBER = 10**15
 LITERALS = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]|_.|\*.')
 """Parts of a number format that are not digits: texts, escaped characters, colours, fillers."""
 UNIT = re.compile(r'"([^"]*\w[^"]*)"')
-NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 CELL_RULES = {
     "formula": "formulas without a result; open the workbook, save it",
     "error_cell": "errors of the workbook, such as #N/A or #REF!",
@@ -40,30 +39,15 @@ CELL_RULES = {
     "zeros_shown": "leading zeros that are shown, not stored",
     "numbers_as_text": "numbers stored as text, beside others",
     "unit_in_format": "a text is shown beside the number",
+    "struck_through": "cells are struck through and read like the others",
+    "cell_comments": "cells have a comment, which is not read",
     "hidden_column": "a hidden column",
     "hidden_rows": "hidden rows are read like the others",
+    "hidden_sheet": "the sheet is hidden",
 }  # fmt: skip
 REFUSED = ("formula", "error_cell", "long_number", "decimal_point", "merged")
-
-
-@dataclass
-class Book:
-    """A workbook; its formulas' results are loaded when one is met."""
-
-    path: Path
-    cells: Workbook
-    _results: list[Workbook] = field(default_factory=list)
-
-    def result(self, sheet: str, row: int, column: int) -> Any:
-        """Return the cell with the result of a formula."""
-        if not self._results:
-            self._results.append(_load(self.path, results=True))
-        return self._results[0][sheet].cell(row, column)
-
-    @property
-    def starts_1904(self) -> bool:
-        """Whether its days are counted from 1904, as old Macintosh workbooks do."""
-        return bool(self.cells.epoch.year == 1904)
+Row = tuple[int, Mapping[int, Stored]]
+"""A row's number, and its cells by column."""
 
 
 @contextmanager
@@ -78,141 +62,171 @@ def collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def open_book(path: Path) -> Book:
-    """Return a workbook.
-
-    Raises
-    ------
-    ValueError, OSError, LookupError, BadZipFile, ParseError
-        If it is damaged or no workbook.
-    """
-    try:
-        return Book(path, _load(path, results=False))
-    except (TypeError, AttributeError, EOFError) as error:
-        raise ValueError(f"a part of the workbook does not fit another: {error}") from error
-
-
-def _load(path: Path, *, results: bool) -> Workbook:
-    with path.open("rb") as stream, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="openpyxl")  # they are about styles and drop-down lists
-        return openpyxl.load_workbook(stream, data_only=results)
-
-
-def read_sheet(book: Book, file: SourceFile) -> Grid:
+def read_sheet(book: Package, file: SourceFile) -> Grid:
     """Return the cells of a sheet as text, as they are shown.
 
     Raises
     ------
     LookupError
         If the workbook has no such sheet, or it has no header.
+    ValueError, OSError, BadZipFile
+        If the sheet is damaged.
     """
-    names = [sheet.title for sheet in book.cells.worksheets]
-    if file.sheet not in names:
-        raise LookupError(f"it has the sheets {', '.join(names)}")
-    sheet = book.cells[str(file.sheet)]
-    rows = list(sheet.iter_rows(min_row=file.skip_rows + 1, min_col=1))
-    rows = rows[next((i for i, row in enumerate(rows) if _filled(row)), len(rows)) :]
-    if not rows:
+    if file.sheet not in book.sheets:
+        raise LookupError(f"it has the sheets {', '.join(book.sheets)}")
+    sheet = book.cells(str(file.sheet))
+    width = max((max(cells, default=0) for cells in sheet.rows.values()), default=0)
+    filled = [
+        (at, cells)
+        for at, cells in sorted(sheet.rows.items())
+        if at > file.skip_rows and any(cell.text is not None or cell.formula for cell in cells.values())
+    ]
+    if not filled:
         raise LookupError("it has no header")
-    top, header, below = rows[: file.header_rows - 1], rows[file.header_rows - 1], rows[file.header_rows :]
-    body = [row for row in below if _filled(row)]
-    empty = sum(not _filled(row) for row in below) - _trailing(rows)
+    header = filled[0][0] + file.header_rows - 1
+    body = [row for row in filled if row[0] > header]
+    empty = filled[-1][0] - header - len(body) if body else 0
     reader = _Cells(book, file)
-    groups = [_spread(sheet, row, reader) for row in top]
-    names = [reader.heading(cell) for cell in header]
-    headings = [" ".join(filter(None, parts)) for parts in zip(*groups, names, strict=True)]
-    columns = [[reader.text(row[at]) for row in body] for at in range(len(header))]
+    names = _headings(sheet, (filled[0][0], header), width, reader)
+    columns = [reader.column(at, body) for at in range(1, width + 1)]
     frames = [
         pd.DataFrame(dict(enumerate([c[i] for c in column] for column in columns)), dtype="str").set_axis(
-            headings, axis=1
+            names, axis=1
         )
         for i in (0, 1)
     ]
-    doubts = [*_frame_doubts(sheet, header, body, headings), *reader.doubts(headings, header, body)]
+    doubts = [*_frame_doubts(sheet, header, body, names), *reader.doubts(names)]
     if empty:
         doubts.append(Doubt(None, "empty_rows: without any cell, not read", empty))
+    if book.sheets[str(file.sheet)].hidden:
+        doubts.append(_doubt(None, "hidden_sheet", [], len(body)))
     return Grid(frames[0], tuple(doubts), frames[1])
 
 
-def _spread(sheet: Any, row: Sequence[Any], reader: "_Cells") -> list[str]:
-    """Return the names in a row above the header, each merged one over all of its columns."""
-    names = [reader.heading(cell) for cell in row]
-    for area in sheet.merged_cells.ranges:
-        if area.min_row <= row[0].row <= area.max_row:
-            width = area.max_col - area.min_col + 1
-            names[area.min_col - 1 : area.max_col] = [names[area.min_col - 1]] * width
-    return names
+def _headings(sheet: SheetCells, rows: tuple[int, int], width: int, reader: "_Cells") -> list[str]:
+    """Return the columns' names; a merged name in an upper row of the header is that of all its columns."""
+    parts = []
+    for at in range(rows[0], rows[1] + 1):
+        cells = sheet.rows.get(at, {})
+        names = [reader.heading(cells.get(column)) for column in range(1, width + 1)]
+        for merged in sheet.merged if at < rows[1] else ():
+            if merged.min_row <= at <= merged.max_row:
+                count = len(names[merged.min_col - 1 : merged.max_col])
+                names[merged.min_col - 1 : merged.max_col] = [names[merged.min_col - 1]] * count
+        parts.append(names)
+    return [" ".join(filter(None, names)) for names in zip(*parts, strict=True)]
 
 
-def _filled(row: Sequence[Any]) -> bool:
-    return any(cell.value is not None for cell in row)
+class Shown(NamedTuple):
+    """A cell as it is shown and as it is stored, both text, and the rules that were applied."""
+
+    shown: str
+    stored: str
+    rules: tuple[str, ...] = ()
+    is_number: bool = False
+
+    @property
+    def both(self) -> tuple[str, str]:
+        """The two texts."""
+        return self.shown, self.stored
 
 
-def _trailing(rows: Sequence[Sequence[Any]]) -> int:
-    """Return how many rows at the end are empty: a sheet's end is only where formats end."""
-    return next((i for i, row in enumerate(reversed(rows)) if _filled(row)), len(rows))
+EMPTY = Shown("", "")
+
+
+def _plain(text: str) -> Shown:
+    return Shown(text, text)
 
 
 @dataclass
 class _Cells:
-    """Turns cells into text; `marks` are rule -> column -> addresses."""
+    """Turns cells into text; `marks` are rule -> column -> addresses, `numeric` the columns with numbers."""
 
-    book: Book
+    book: Package
     file: SourceFile
     marks: dict[tuple[str, int], list[str]] = field(default_factory=lambda: defaultdict(list))
+    numeric: set[int] = field(default_factory=set)
+    _shown: dict[Stored, Shown] = field(default_factory=dict)
 
-    def heading(self, cell: Any) -> str:
+    def heading(self, cell: Stored | None) -> str:
         """Return a column's name."""
-        return "" if cell.value is None else self.text(cell)[1].strip()
+        return "" if cell is None else self._value(cell).stored.strip()
 
-    def text(self, cell: Any) -> tuple[str, str]:
-        """Return a cell as it is shown and as it is stored; both empty where it has no value."""
-        if cell.value is None:
-            return "", ""
-        if cell.data_type == "f":
-            result = self.book.result(cell.parent.title, cell.row, cell.column)
-            if result.value is None:
-                if result.data_type not in {"s", "str"}:
-                    self._mark("formula", cell)
-                return "", ""
-            return self._value(result)
-        return self._value(cell)
+    def column(self, column: int, rows: Sequence[Row]) -> list[tuple[str, str]]:
+        """Return a column's cells as they are shown and stored."""
+        result, known, letter = [], self._shown, get_column_letter(column)
+        for at, cells in rows:
+            cell = cells.get(column)
+            if cell is None:
+                result.append(EMPTY.both)
+                continue
+            shown = known.get(cell)
+            if shown is None:
+                shown = known[cell] = self._value(cell)
+            if shown.is_number:
+                self.numeric.add(column)
+            for rule in shown.rules:
+                self.marks[rule, column].append(f"{letter}{at}")
+            result.append(shown[:2])
+        return result
 
-    def _value(self, cell: Any) -> tuple[str, str]:
-        value = cell.value
-        if cell.data_type == "e":
-            if str(value) not in self.file.missing:
-                self._mark("error_cell", cell)
-            return str(value), ""  # the second reader has no text for errors
-        if isinstance(value, bool):
-            return str(value), str(value)
-        if isinstance(value, int | float):
-            stored = number_text(value)
-            return self._shown(cell, value, stored), stored
-        if isinstance(value, dt.date | dt.time | dt.timedelta):
-            return (moment_text(value),) * 2
-        text = str(value)
-        return self._number_of_text(cell, text), text
+    def _value(self, cell: Stored) -> Shown:
+        """Return what a cell shows; what it is stored as decides."""
+        if cell.text is None:
+            return Shown("", "", ("formula",)) if cell.formula and cell.kind != "str" else EMPTY
+        style = self.book.styles[cell.style]
+        shown = self._by_kind(cell, style.number_format)
+        return shown._replace(rules=(*shown.rules, "struck_through")) if style.struck else shown
 
-    def _shown(self, cell: Any, value: float, stored: str) -> str:
-        if abs(value) >= MAX_EXACT_NUMBER:
-            self._mark("long_number", cell)
-        if not cell.has_style:  # most cells have none, and to look for a format takes time
-            return stored
-        form = str(cell.number_format)
+    def _by_kind(self, cell: Stored, form: str) -> Shown:
+        text = str(cell.text)
+        if cell.kind == "n":
+            return self._number(text, form)
+        if cell.kind == "e":
+            return self._error(text)
+        if cell.kind == "b":
+            return _plain(str(text.strip() in {"1", "true"}))
+        if cell.kind == "d":
+            return _plain(moment_text(from_ISO8601(text)))
+        if cell.kind == "s":
+            if not (text.isascii() and text.isdigit()):
+                raise ValueError("a cell refers to no text of the workbook")
+            text = self.book.texts[int(text)]
+        elif cell.kind in {"str", "inlineStr"}:
+            text = unescaped(text)
+        else:
+            raise ValueError("a cell is of an unknown type")
+        return self._number_of_text(text)
+
+    def _error(self, text: str) -> Shown:
+        # The second reader has no text for errors.
+        return Shown(text, "", () if text in self.file.missing else ("error_cell",))
+
+    def _number(self, text: str, form: str) -> Shown:
+        if not NUMBER.fullmatch(text):
+            raise ValueError("a cell of numbers holds another text")
+        value = float(text) if set(text) & set(".eE") else int(text)
+        if is_date_format(form):
+            epoch = MAC_EPOCH if self.book.starts_1904 else WINDOWS_EPOCH
+            try:
+                moment = from_excel(value, epoch, timedelta=is_timedelta_format(form))
+            except (OverflowError, ValueError):
+                return self._error("#VALUE!")
+            return _plain(moment_text(moment))
+        stored = number_text(value)
+        rules: tuple[str, ...] = ("long_number",) if abs(value) >= MAX_EXACT_NUMBER else ()
         if "%" in LITERALS.sub("", form):
-            self._mark("per_cent", cell)
-            return f"{(Decimal(stored) * 100).normalize():f}%"
-        if re.fullmatch("0{2,}", form) and isinstance(value, int) and value >= 0:
+            shown = f"{(Decimal(stored) * 100).normalize():f}%"
+            return Shown(shown, stored, (*rules, "per_cent"), is_number=True)
+        if re.fullmatch("0{2,}", form) and stored.isdigit():
             padded = stored.zfill(len(form))
-            if padded != stored:
-                self._mark("zeros_shown", cell)
-            return padded
+            rules += ("zeros_shown",) if padded != stored else ()
+            return Shown(padded, stored, rules, is_number=True)
         if UNIT.search(form.split(";", maxsplit=1)[0]):
-            self._mark("unit_in_format", cell)
-        return stored
+            rules += ("unit_in_format",)
+        return Shown(stored, stored, rules, is_number=True)
 
-    def _number_of_text(self, cell: Any, text: str) -> str:
+    def _number_of_text(self, text: str) -> Shown:
         """Return a text; a number in it is written with a decimal point."""
         number = text.strip()
         if (
@@ -221,30 +235,21 @@ class _Cells:
             and "." in text
             and self.file.thousands != "."
         ):
-            self._mark("decimal_point", cell)
-            return text
+            return Shown(text, text, ("decimal_point",))
         if self.file.thousands is not None and is_grouped(number, self.file):
             number = number.replace(self.file.thousands, "")
         if self.file.decimal == ",":
             point = number.replace(",", ".")
             number = point if NUMBER.fullmatch(point) else number
         if NUMBER.fullmatch(number):
-            self.marks["numbers_as_text", cell.column].append(cell.coordinate)
-            return number
-        return text
+            return Shown(number, text, ("numbers_as_text",))
+        return _plain(text)
 
-    def _mark(self, rule: str, cell: Any) -> None:
-        self.marks[rule, cell.column].append(cell.coordinate)
-
-    def doubts(
-        self, headings: Sequence[str], header: Sequence[Any], body: Sequence[Sequence[Any]]
-    ) -> Iterator[Doubt]:
+    def doubts(self, headings: Sequence[str]) -> Iterator[Doubt]:
         """Yield the doubts of all columns; numbers as text are none in a column without other numbers."""
         for (rule, column), cells in self.marks.items():
-            at = column - header[0].column
-            numbers = any(row[at].data_type == "n" and row[at].value is not None for row in body)
-            if rule != "numbers_as_text" or numbers:
-                yield _doubt(headings[at], rule, cells)
+            if rule != "numbers_as_text" or column in self.numeric:
+                yield _doubt(headings[column - 1], rule, cells)
 
 
 def _doubt(column: str | None, rule: str, cells: Sequence[str], rows: int | None = None) -> Doubt:
@@ -253,27 +258,26 @@ def _doubt(column: str | None, rule: str, cells: Sequence[str], rows: int | None
 
 
 def _frame_doubts(
-    sheet: Any, header: Sequence[Any], body: Sequence[Sequence[Any]], headings: Sequence[str]
+    sheet: SheetCells, header: int, body: Sequence[Row], headings: Sequence[str]
 ) -> Iterator[Doubt]:
-    """Yield merged cells from the header on, hidden columns, and hidden rows."""
-    top = header[0].row
-    for area in sheet.merged_cells.ranges:
-        if area.max_row >= top and (area.max_row > top or area.max_col > area.min_col):
+    """Yield merged cells from the header on, hidden columns and rows, and comments."""
+    for area in sheet.merged:
+        if area.max_row >= header and (area.max_row > header or area.max_col > area.min_col):
             for column in range(area.min_col, min(area.max_col, len(headings)) + 1):
                 yield _doubt(headings[column - 1], "merged", [area.coord], area.max_row - area.min_row + 1)
-    hidden = {
-        column
-        for dimension in sheet.column_dimensions.values()
-        if dimension.hidden
-        for column in range(dimension.min or 0, (dimension.max or 0) + 1)
-    }
-    for column in sorted(hidden):
-        if 1 <= column <= len(headings):
+    for column in sorted(sheet.hidden_columns):
+        if column <= len(headings):
             yield _doubt(headings[column - 1], "hidden_column", [get_column_letter(column)], len(body))
-    hidden_rows = {at for at, dimension in sheet.row_dimensions.items() if dimension.hidden}
-    rows = [row[0].row for row in body if row[0].row in hidden_rows]
+    rows = [at for at, _ in body if at in sheet.hidden_rows]
     if rows:
         yield _doubt(None, "hidden_rows", [str(row) for row in rows])
+    for column, name in enumerate(headings, start=1):
+        letter = get_column_letter(column)
+        commented = [
+            c for c in sheet.commented if c.rstrip("0123456789") == letter and c != f"{letter}{header}"
+        ]
+        if commented:
+            yield _doubt(name, "cell_comments", commented)
 
 
 def number_text(value: float) -> str:

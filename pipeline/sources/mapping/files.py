@@ -23,6 +23,7 @@ from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.grid import Doubt, Grid
 from pipeline.sources.formats.maf import COUNTS as MAF_COUNTS
 from pipeline.sources.formats.maf import with_counts
+from pipeline.sources.formats.ooxml import Package, open_package
 from pipeline.sources.formats.redcap import STRUCTURE, decoded, read_dictionary
 from pipeline.sources.formats.sdtm import (
     continued,
@@ -34,7 +35,7 @@ from pipeline.sources.formats.sdtm import (
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.formats.text import read_text
 from pipeline.sources.formats.variants import called_origin, filtered
-from pipeline.sources.formats.workbook import Book, collection_paused, open_book, read_sheet
+from pipeline.sources.formats.workbook import collection_paused, read_sheet
 
 UNREADABLE = (
     OSError, ValueError, LookupError, ImportError, BadZipFile, ParseError, zlib.error, PyreadstatError,
@@ -83,7 +84,7 @@ class Reader:
     audits: dict[tuple[str, str], Audit] = field(default_factory=dict)
     _grids: dict[tuple[Any, ...], Grid] = field(default_factory=dict)
     _doubts: dict[tuple[Any, ...], tuple[Doubt, ...]] = field(default_factory=dict)
-    _books: dict[str, Book] = field(default_factory=dict)
+    _books: dict[str, Package] = field(default_factory=dict)
     warnings: Repairs = field(default_factory=list)
     panels: dict[str, frozenset[str]] = field(default_factory=dict)
     _raw: dict[tuple[Any, ...], pd.DataFrame] = field(default_factory=dict)
@@ -326,7 +327,7 @@ class Reader:
             return read_text(path, file, label)
         with collection_paused():
             if file.path not in self._books:
-                self._books[file.path] = open_book(path)
+                self._books[file.path] = open_package(path)
             return read_sheet(self._books[file.path], file)
 
     def _variants(self, file: SourceFile, columns: Collection[str]) -> pd.DataFrame | None:
