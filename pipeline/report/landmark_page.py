@@ -110,8 +110,9 @@ def landmark_page(
         "events": int(outcome.set_axis(first["usubjid"])[shown["usubjid"]].sum()),
     }
     view = settings.privacy.patient_view
+    points = swarm_points(shown, shown_values, top)
     if view:
-        charts["beeswarm"] = beeswarm_chart(swarm_points(shown, shown_values, top), drawn)
+        charts["beeswarm"] = beeswarm_chart(points, drawn)
     charts |= _open_charts(study, drawn)
     split = settings.explanation.split_by if summary["curves_by"] else None
     return render(
@@ -145,6 +146,7 @@ def landmark_page(
         late=here.description.get("late", []),
         ranked=drawing.ranked,
         drawn=len(shown),
+        shown_kinds=set(points["kind"]),
         shown_repeat=int(first["repeat"].iloc[0]) + 1,
         order=[row["feature"] for row in ranked],
         split=split,

@@ -136,7 +136,10 @@ def beeswarm_chart(points: pd.DataFrame, about: About) -> Spec:
     missing = base.transform_filter("datum.kind == 'missing'").mark_point(
         size=12, opacity=0.7, color=GREY, strokeWidth=0.8, filled=False
     )
-    chart = alt.layer(line_at(0), levels, missing, numeric).properties(data=data_of(points))
+    # A layer without points would have no extent, and the browser warns of it.
+    kinds = {"categorical": levels, "missing": missing, "numeric": numeric}
+    drawn = [layer for kind, layer in kinds.items() if (points["kind"] == kind).any()]
+    chart = alt.layer(line_at(0), *drawn).properties(data=data_of(points))
     description = f"Beeswarm: contribution of {len(order)} features for single patients, one row per feature."
     return spec_of(chart, description, SWARM_ROW * len(order), about, canvas=True)
 

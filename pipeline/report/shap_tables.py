@@ -146,9 +146,11 @@ def stability_table(summary: ContributionSummary, named: Mapping[str, Feature]) 
         "centres": "Lowest to highest centre",
         "top": f"In the top {summary['top']}",
     }
-    if not any(row["centres"] for row in rows):
+    caption = f"All features: interval over {summary['resamples']} resamples"
+    if any(row["centres"] for row in rows):
+        caption += ", range over centres"
+    else:
         del columns["centres"]
-    caption = f"All features: interval over {summary['resamples']} resamples, range over centres"
     return Table.of("stability", caption, columns, rows, text=("domain",))
 
 

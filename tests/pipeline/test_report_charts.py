@@ -117,11 +117,12 @@ def test_a_ranking_names_only_the_domains_that_it_shows() -> None:
     assert spec["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["clinical"]
 
 
-def test_the_swarm_tells_numbers_levels_and_missing_values_apart() -> None:
-    points = pd.DataFrame({"feature": ["hr"], "contribution": 0.1, "offset": 0.0, "kind": "missing"})
-    spec = beeswarm_chart(points.assign(rank=None, value="missing"), ABOUT)
-    kinds = [layer["transform"][0]["filter"] for layer in spec["layer"] if "transform" in layer]
-    assert kinds == [f"datum.kind == '{kind}'" for kind in ("categorical", "missing", "numeric")]
+@pytest.mark.parametrize("kinds", [("categorical", "missing", "numeric"), ("numeric",)])
+def test_the_swarm_tells_the_kinds_of_values_apart_that_there_are(kinds: tuple[str, ...]) -> None:
+    points = pd.DataFrame({"feature": "hr", "contribution": 0.1, "offset": 0.0, "kind": list(kinds)})
+    spec = beeswarm_chart(points.assign(rank=None, value="x"), ABOUT)
+    drawn = [layer["transform"][0]["filter"] for layer in spec["layer"] if "transform" in layer]
+    assert drawn == [f"datum.kind == '{kind}'" for kind in kinds]
 
 
 def test_parts_are_drawn_one_row_each() -> None:

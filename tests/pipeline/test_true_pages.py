@@ -208,6 +208,7 @@ SENTENCES: dict[str, Callable[[Made], bool]] = {
     "criteria of NCT07239271 that data can check": lambda made: made.trial,
     "A patient who violates an excluding criterion": lambda made: made.trial,
     "outside the eligible set": lambda made: made.trial,
+    "this study has one arm": lambda made: len(made.arms) == 1,
     "eligible patients": lambda made: made.trial,
     "AUC, rules": lambda made: made.rules != "none",
     "Model minus rules": lambda made: made.rules != "none",

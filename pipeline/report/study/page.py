@@ -70,11 +70,13 @@ def overview_page(given: Inputs, results: Results) -> str:
     privacy = Privacy(shown.min_cell_count, suppress=shown.suppress_small_cells)
     comparison = results.comparison
     declared = comparison.declared
+    # The only arm of a study is the same as all.
+    arms = study["arms"] if facts.arms > 1 else []
     landmark = declared.landmark
     differences = difference_rows(study, comparison, facts)
     threshold = shown_threshold(comparison)
     parts = {
-        "one": table_one_part(given.described, study["arms"], privacy),
+        "one": table_one_part(given.described, arms, privacy),
         "missing": missing_part(given.described, facts, privacy, late=bool(late)),
         "courses": courses_part(given.described, study["visits"]),
         "rules": rules_part(given.described, results.review, privacy) if facts.rules else ({}, {}),
@@ -104,6 +106,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         "flow": given.flow,
         "validation": given.validation,
         "models": given.models,
+        "features": {f["name"] for each in given.features.values() for f in each["features"]},
         "results": results,
         "problems": len(given.problems),
         "facts": facts,
@@ -126,7 +129,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         landmarks=landmark_rows(study, results.landmarks, given.features),
         differences=differences,
         unmodelled={name: each.reason for name, each in results.learning.items() if each.reason},
-        arms=study["arms"],
+        arms=arms,
         flow_rows=flow_rows(study, given.flow, facts),
         outcome=given.flow["outcome"],
         outcome_missing=given.flow["outcome_missing"],
