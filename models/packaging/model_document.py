@@ -29,8 +29,9 @@ def serving_part(
     settings: ModelSettings,
     branches: Mapping[str, Any],
     outcomes: Sequence[str],
+    eligibility: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return what `serving.RowScorer` reads: interval, support, refused columns, protocol branches."""
+    """Return what `serving.RowScorer` reads: interval, support, refused columns, eligibility, branches."""
     return {
         "required": list(settings.serving.required),
         "refused": {
@@ -40,6 +41,7 @@ def serving_part(
         "interval": {"method": "inductive Venn-Abers on inner out-of-fold predictions"}
         | venn_abers(fitted.tuned_[fitted.chosen_].score, y),
         **_support(fitted, rows, y, settings),
+        "eligibility": eligibility,
         "rules": branches,
     }
 

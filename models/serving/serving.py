@@ -19,7 +19,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ OUTPUTS = [
     "not_a_recommendation", "landmark", "model_version", "explanation",
 ]  # fmt: skip
 OK, MISSING, UNLIKE, REJECTED = "ok", "missing_inputs", "out_of_support", "rejected"
+INELIGIBLE = "ineligible"
 NO_DECISION, NOT_SUPPLIED = "no_decision_here", "inputs_not_supplied"
 _EMPTY = frozenset(("", "nan", "NaN", "None", "NA", "<NA>"))
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,60}")
@@ -297,8 +298,9 @@ class RowScorer:
 
     What the document's ``serving`` part may hold (made by `training_summary.py`): ``required`` inputs,
     ``refused`` columns (``outcome`` names, ``later`` visits), ``interval`` (steps of the Venn-Abers interval
-    on the calibrated log-odds), ``support`` (what training patients looked like) and ``rules`` (the protocol
-    branch of every combination of the rules' inputs). A document without it is answered without them.
+    on the calibrated log-odds), ``support`` (what training patients looked like), ``eligibility`` (the
+    study's criteria that a row can break, and the columns they ask for) and ``rules`` (the protocol branch of
+    every combination of the rules' inputs). A document without it is answered without them.
     """
 
     def __init__(self, model: PcrModel) -> None:
@@ -318,6 +320,7 @@ class RowScorer:
         self._support = _Support(model, serving["support"]) if "support" in serving else None
         steps = serving.get("interval")
         self._steps = steps and {name: np.asarray(steps[name]) for name in ("scores", "lower", "upper")}
+        self._eligibility = _Eligibility(serving.get("eligibility", {}), self._inputs)
         rules = serving.get("rules", {"inputs": {}, "answers": [], "index": []})
         self._rules = [
             _Input({"name": name, "kind": "categorical", "levels": levels}, {})
@@ -342,8 +345,9 @@ class RowScorer:
         Returns
         -------
         DataFrame
-            `OUTPUTS`. ``pcr_probability``, ``lower``, ``upper``: None where rejected. ``status``: ok,
-            missing_inputs, out_of_support (answered, but unlike the training patients), rejected.
+            `OUTPUTS`. ``pcr_probability``, ``lower``, ``upper``: None where rejected or ineligible.
+            ``status``: ok, missing_inputs, out_of_support (answered, but unlike the training patients),
+            ineligible (outside the study's eligibility: nothing is answered), rejected.
             ``protocol_branch``: what the adaptive rules say, where their inputs were supplied.
             ``explanation`` is empty unless asked for.
         """
@@ -353,8 +357,10 @@ class RowScorer:
             notes.add(np.ones(rows, dtype=bool), fault, rejects=True)
         values, given = self._read(columns, rows, notes)
         codes = [self._read_one(each, columns, rows, notes)[0] for each in self._rules]
+        further = [self._read_one(each, columns, rows, notes)[0] for each in self._eligibility.further]
         self._further(columns, rows, notes, values, given)
-        every = np.flatnonzero(~notes.rejected)
+        self._withhold(values, further, notes)
+        every = np.flatnonzero(~(notes.rejected | notes.withheld))
         answer = _Answer(rows)
         for first in range(0, len(every), _AT_ONCE):
             kept = every[first : first + _AT_ONCE]
@@ -373,11 +379,18 @@ class RowScorer:
             self._note_cell(each, fault, empty, notes)
         values = np.array([[cell[0]] for cell in cells])
         codes = [self._read_one(each, columns, 1, notes)[0] for each in self._rules]
+        further = [self._read_one(each, columns, 1, notes)[0] for each in self._eligibility.further]
         self._further(columns, 1, notes, values, {each.name for each in self._inputs if each.name in columns})
+        self._withhold(values, further, notes)
         answer = _Answer(1)
-        if not notes.rejected[0]:
+        if not (notes.rejected[0] or notes.withheld[0]):
             self._estimate(values, np.array([0]), notes, answer, explain=explain)
         return {name: column[0] for name, column in self._answered(answer, notes, codes).items()}
+
+    def _withhold(self, values: np.ndarray, further: list[np.ndarray], notes: _Notes) -> None:
+        """Withhold the answer of rows that break a criterion; what is not known breaks none."""
+        for name, text, broken in self._eligibility.broken(values, further):
+            notes.add(broken, f"outside the study's eligibility, {name}: {text}", withholds=True)
 
     def _note_cell(self, each: _Input, fault: str | None, empty: bool, notes: _Notes) -> None:
         if fault:
@@ -416,7 +429,7 @@ class RowScorer:
         self, columns: Mapping[str, Any], rows: int, notes: _Notes, values: np.ndarray, given: set[str]
     ) -> None:
         """Reject what must not be there, and rows with nothing to predict from; name what is not used."""
-        own = {each.name for each in self._rules}
+        own = {each.name for each in [*self._rules, *self._eligibility.further]}
         unused = []
         for name in columns:
             if name in self._place or name in own:
@@ -483,8 +496,9 @@ class RowScorer:
         rows = len(answer.p)
         status = np.where(notes.missing, MISSING, OK).astype(object)
         status[answer.unlike] = UNLIKE
+        status[notes.withheld] = INELIGIBLE
         status[notes.rejected] = REJECTED
-        branch, known = self._protocol(codes, notes.rejected)
+        branch, known = self._protocol(codes, notes)
         return {
             "pcr_probability": _or_none(answer.p),
             "lower": _or_none(answer.low),
@@ -507,14 +521,18 @@ class RowScorer:
             {k: pd.Series(v, dtype=object) if k in none else v for k, v in columns.items()}, columns=OUTPUTS
         )
 
-    def _protocol(self, codes: list[np.ndarray], rejected: np.ndarray) -> tuple[list[Any], list[str]]:
+    def _protocol(self, codes: list[np.ndarray], notes: _Notes) -> tuple[list[Any], list[str]]:
         """Return each row's branch by the adaptive rules and its status."""
-        row = np.zeros(len(rejected))
+        row = np.zeros(notes.rows)
         for each, code in zip(self._rules, codes, strict=True):
             row = row * len(each.levels) + code
-        unknown = np.isnan(row) | rejected if self._rules else np.ones(len(rejected), dtype=bool)
+        withheld = notes.withheld & ~notes.rejected
+        unknown = (
+            np.isnan(row) | notes.rejected | withheld if self._rules else np.ones(notes.rows, dtype=bool)
+        )
         answer = self._branch_index[np.where(unknown, -1, row).astype(int)]
-        return self._branch[answer].tolist(), self._branch_status[answer].tolist()
+        status = np.where(withheld, INELIGIBLE, self._branch_status[answer])
+        return self._branch[answer].tolist(), status.tolist()
 
 
 class _Answer:
@@ -533,12 +551,21 @@ class _Notes:
         self.rows = rows
         self.rejected = np.zeros(rows, dtype=bool)
         self.missing = np.zeros(rows, dtype=bool)
+        self.withheld = np.zeros(rows, dtype=bool)
         self.every = ""
         self._masks: list[np.ndarray] = []
         self._reasons: list[str] = []
         self._own: dict[int, str] = {}
 
-    def add(self, where: np.ndarray, reason: str, *, rejects: bool = False, missing: bool = False) -> None:
+    def add(
+        self,
+        where: np.ndarray,
+        reason: str,
+        *,
+        rejects: bool = False,
+        missing: bool = False,
+        withholds: bool = False,
+    ) -> None:
         """Note a reason for the rows where a mask holds."""
         if not where.any():
             return
@@ -548,6 +575,8 @@ class _Notes:
             self.rejected |= where
         if missing:
             self.missing |= where
+        if withholds:
+            self.withheld |= where
 
     def append(self, row: int, text: str) -> None:
         """Note a reason of one row only."""
@@ -684,6 +713,67 @@ def _by_fault(faults: Sequence[str | None], places: np.ndarray, rows: int) -> di
         if fault:
             found.setdefault(fault, np.zeros(rows, dtype=bool))[place] = True
     return found
+
+
+class _Eligibility:
+    """The study's eligibility, judged in three-valued logic: 1 met, 0 broken, NaN not known.
+
+    `further` are the columns that it asks for beside the model's inputs.
+    """
+
+    def __init__(self, document: Mapping[str, Any], inputs: Sequence[_Input]) -> None:
+        known = {each.name: each for each in inputs}
+        asked = document.get("inputs", ())
+        self.further = [_Input(entry, {}) for entry in asked if entry["name"] not in known]
+        self._named = known | {each.name: each for each in self.further}
+        self._place = {each.name: k for k, each in enumerate([*inputs, *self.further])}
+        self._criteria = document.get("criteria", ())
+
+    def broken(
+        self, values: np.ndarray, further: Sequence[np.ndarray]
+    ) -> Iterator[tuple[str, str, np.ndarray]]:
+        """Yield each criterion's name and text, and where it is broken."""
+        cells = [*values, *further]
+        for criterion in self._criteria:
+            yield criterion["id"], criterion["text"], self._judged(criterion["rule"], cells) == 0
+
+    def _judged(self, rule: Mapping[str, Any], cells: Sequence[np.ndarray]) -> np.ndarray:
+        for kind in ("all", "any", "first_known"):
+            if kind in rule:
+                return _combined(kind, np.array([self._judged(part, cells) for part in rule[kind]]))
+        return self._condition(rule, cells[self._place[rule["column"]]])
+
+    def _condition(self, rule: Mapping[str, Any], value: np.ndarray) -> np.ndarray:
+        codes = self._named[rule["column"]].codes
+        if "missing_as" in rule:
+            value = np.where(np.isnan(value), codes.get(rule["missing_as"], np.nan), value)
+        says_nothing = [codes.get(level, np.nan) for level in rule.get("unknown", ())]
+        value = np.where(np.isin(value, says_nothing), np.nan, value)
+        met = np.ones(len(value), dtype=bool)
+        if "among" in rule:
+            met &= np.isin(value, [codes.get(level, np.nan) for level in rule["among"]])
+        for name, holds in _COMPARISONS.items():
+            if name in rule:
+                met &= holds(value, rule[name])
+        return np.where(np.isnan(value), np.nan, met)
+
+
+_COMPARISONS = {
+    "low": np.greater_equal,
+    "high": np.less_equal,
+    "above": np.greater,
+    "below": np.less,
+}
+
+
+def _combined(kind: str, parts: np.ndarray) -> np.ndarray:
+    """Combine rules, shape (rules, n), each 1, 0 or NaN."""
+    unknown = np.isnan(parts)
+    if kind == "first_known":
+        return np.asarray(parts[np.argmin(unknown, axis=0), np.arange(parts.shape[1])])
+    decides = 0.0 if kind == "all" else 1.0
+    open_ = np.where(unknown.any(axis=0), np.nan, 1.0 - decides)
+    return np.where((parts == decides).any(axis=0), decides, open_)
 
 
 class _Support:

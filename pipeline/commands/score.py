@@ -4,6 +4,7 @@ Raw tables go through the same contract, cohort and features as in training (`fe
 that a landmark must not see reaches the model.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -111,7 +112,26 @@ def rows_of(folder: Path, model: PcrModel) -> pd.DataFrame:
     raw = _tables(folder, list(by.contract))
     raw.setdefault("surgery", _not_due(raw["subjects"]))
     prepared = prepare(by.checked(raw), by, outcome_needed=False)
-    return prepared.rows(str(model.document["landmark"])).drop(columns=BRANCH)
+    rows = prepared.rows(str(model.document["landmark"])).drop(columns=BRANCH)
+    return rows.join(eligibility_columns(prepared.tables, model, study.visits[0]), on=IDENTIFIER)
+
+
+def eligibility_columns(
+    tables: Mapping[str, pd.DataFrame], model: PcrModel, first_visit: str
+) -> pd.DataFrame:
+    """Return what a model asks for to judge eligibility, beside its inputs; index usubjid."""
+    asked = model.document.get("serving", {}).get("eligibility", {}).get("inputs", ())
+    columns = {}
+    for entry in (each for each in asked if each["name"] not in model.features):
+        name, table = str(entry["name"]), entry["table"]
+        if table is not None and table in tables:
+            columns[name] = tables[table].set_index(IDENTIFIER)[name]
+        if table is None and "labs" in tables:
+            labs = tables["labs"]
+            of_test = (labs["testcd"] == name) & (labs["visit"] == first_visit)
+            in_unit = labs["unit"].isna() | (labs["unit"] == entry["unit"]) | (entry["unit"] == "")
+            columns[name] = labs.loc[of_test & in_unit].set_index(IDENTIFIER)["value"]
+    return pd.DataFrame(columns, index=pd.Index(tables["subjects"][IDENTIFIER]))
 
 
 def _tables(folder: Path, names: list[str]) -> dict[str, pd.DataFrame]:

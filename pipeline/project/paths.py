@@ -34,6 +34,7 @@ PROBLEMS = f"{RAW}/problems.csv"
 TRUTH = f"{ARTIFACTS}/truth/truth.parquet"
 
 COHORT_FOLDER = f"{ARTIFACTS}/cohort"
+SERVED_ELIGIBILITY = f"{COHORT_FOLDER}/eligibility.json"
 COHORT = f"{COHORT_FOLDER}/cohort.parquet"
 FLOW = f"{COHORT_FOLDER}/flow.json"
 

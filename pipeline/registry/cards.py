@@ -150,6 +150,12 @@ def _limits(document: Mapping[str, Any]) -> Iterator[str]:
             "of held-out training patients lie within it), or a level was rare in training. The answer is "
             "given, and is an extrapolation."
         )
+    if criteria := serving.get("eligibility", {}).get("criteria"):
+        names = ", ".join(criterion["id"] for criterion in criteria)
+        yield (
+            f"- `ineligible`: the patient is outside the study's eligibility ({names}), as far as the row "
+            "tells. No probability, interval or branch is given."
+        )
     yield (
         f"- A row is rejected if {', '.join(serving['required'])} is missing, if it holds an outcome or a "
         "value of a later visit, or if a level or number is out of range or in another unit.\n"

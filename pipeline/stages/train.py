@@ -38,7 +38,8 @@ from pipeline.wording import ESTIMAND
 
 STAGE = Stage(
     reads=(
-        paths.FEATURES, paths.FEATURE_LIST, paths.COHORT, paths.BRANCH_TABLE, paths.CONTRACT
+        paths.FEATURES, paths.FEATURE_LIST, paths.COHORT, paths.BRANCH_TABLE, paths.CONTRACT,
+        paths.SERVED_ELIGIBILITY,
     ),
     writes=(paths.OUT_OF_FOLD, paths.FITS, paths.STORED_MODEL, paths.LEARNING),
     params={
@@ -99,7 +100,8 @@ def main(run: Run) -> None:
     write_json(run.path(paths.FITS), fold_fits(results, fitted.chosen_))
     outcomes = outcome_columns([read_yaml(path) for path in sorted(run.path(paths.CONTRACT).glob("*.yaml"))])
     branches = run.json(paths.BRANCH_TABLE)
-    served = serving_part(fitted, study, run.landmark, rows, y, settings, branches, outcomes)
+    eligibility = run.json(paths.SERVED_ELIGIBILITY)
+    served = serving_part(fitted, study, run.landmark, rows, y, settings, branches, outcomes, eligibility)
     document = model_document(fitted, study, run.landmark, rows, y, ESTIMAND, served)
     write_model(run.path(paths.STORED_MODEL), document, fitted.boosters_[fitted.chosen_])
     left_out = passed_over(results, fitted.passed_over_)

@@ -32,10 +32,28 @@ def served(name: str) -> PcrModel:
         "refused": {"outcome": ["pcr", "rcb_class"], "later": ["c2", "presurgery"]},
         "interval": venn_abers(fitted.tuned_[name].score, y),
         "support": support(fitted.models_[name], frame, y, HOW, min_level_patients=5, folds=3, seed=1),
+        "eligibility": ELIGIBILITY,
         "rules": RULES,
     }
     document = json.loads(json.dumps(fitted.documents_[name] | {"landmark": "c1", "serving": part}))
     return PcrModel(document, fitted.boosters_[name], version="abc")
+
+
+ELIGIBILITY = {
+    "inputs": [
+        {"name": "age_years", "table": "subjects", "kind": "numeric", "unit": "years", "levels": None,
+         "low": 18, "high": 100},
+        {"name": "cm", "table": "subjects", "kind": "categorical", "unit": "", "levels": ["M0", "M1"],
+         "low": None, "high": None},
+        {"name": "LVEF", "table": None, "kind": "numeric", "unit": "%", "levels": None, "low": 0,
+         "high": None},
+    ],
+    "criteria": [
+        {"id": "age", "text": "Age from 22 years", "rule": {"column": "age_years", "low": 22}},
+        {"id": "no_metastasis", "text": "M0", "rule": {"column": "cm", "among": ["M0"]}},
+        {"id": "lvef", "text": "LVEF at least 55 %", "rule": {"column": "LVEF", "low": 55}},
+    ],
+}  # fmt: skip
 
 
 MODELS = {name: served(name) for name in ("logistic", "lightgbm")}
@@ -235,3 +253,45 @@ def test_the_venn_abers_interval_is_calibrated_where_the_score_is_not() -> None:
 
 def test_later_visits_are_those_after_the_last_that_is_seen() -> None:
     assert later_visits(["baseline", "c1", "c2"], ["baseline", "c1"]) == ["c2"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "criterion"),
+    [({"age_years": 21.9}, "age"), ({"cm": "M1"}, "no_metastasis"), ({"LVEF": 54}, "lvef")],
+)
+def test_a_patient_outside_eligibility_gets_the_criterion_and_never_a_number(
+    model: PcrModel, changes: dict[str, Any], criterion: str
+) -> None:
+    row = GOOD | {"rule_ctdna": "POS", "rule_response": "PR"} | changes
+    answer = model.desk.answer(row, explain=True)
+    assert (answer["status"], answer["protocol_status"]) == ("ineligible", "ineligible")
+    assert answer["reasons"].startswith(f"outside the study's eligibility, {criterion}: ")
+    assert [answer[k] for k in ("pcr_probability", "lower", "upper", "protocol_branch")] == [None] * 4
+    assert answer["explanation"] == ""
+    both = model.predict([row, GOOD], {"explain": True})
+    assert both["status"].tolist() == ["ineligible", "ok"]
+    assert both["pcr_probability"].notna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("changes", [{"cm": "M0"}, {"cm": None}, {"LVEF": 55}])
+def test_what_is_met_or_not_known_withholds_nothing(model: PcrModel, changes: dict[str, Any]) -> None:
+    assert only(model, **changes)["status"] == "ok"
+    assert only(model, **changes)["reasons"] == ""
+
+
+def test_a_cell_of_eligibility_that_cannot_be_rejects_the_row(model: PcrModel) -> None:
+    answer = only(model, cm="liver", age_years=20)
+    assert answer["status"] == "rejected"
+    assert "cm: not one of M0, M1" in answer["reasons"]
+    assert "liver" not in answer["reasons"]
+
+
+def test_rules_of_eligibility_combine_in_three_valued_logic() -> None:
+    high, low = {"column": "til_pct", "high": 10}, {"column": "age_years", "low": 50}
+    cells = [{"til_pct": t, "age_years": a} for t in (5, 20, None) for a in (60, 40, None)]
+    for kind, broken in {"all": [1, 3, 4, 5, 7], "any": [4], "first_known": [3, 4, 5, 7]}.items():
+        document = MODELS["logistic"].document
+        part = {"inputs": [], "criteria": [{"id": "x", "text": "X", "rule": {kind: [high, low]}}]}
+        serving = document["serving"] | {"eligibility": part}
+        answers = PcrModel(document | {"serving": serving}).predict([GOOD | cell for cell in cells])
+        assert np.flatnonzero(answers["status"] == "ineligible").tolist() == broken, kind

@@ -1,0 +1,75 @@
+"""The study's eligibility as a served model asks for it: the same answer as in the cohort."""
+
+import json
+
+import pytest
+
+from features.eligibility import Condition, criteria_states
+from models.packaging.served_eligibility import served_eligibility
+from models.serving.serving import PcrModel
+from tests.features.tables import CONTRACT, ELIGIBILITY, spec_rows
+from tests.features.test_eligibility import patient
+
+SERVED = json.loads(json.dumps(served_eligibility(ELIGIBILITY, CONTRACT)))
+NAMES = [criterion["id"] for criterion in SERVED["criteria"]]
+
+
+def test_criteria_that_a_row_can_break_are_served_and_no_others() -> None:
+    left_out = {c.id for c in ELIGIBILITY if c.excluding} - set(NAMES)
+    assert left_out == {"consent", "receptors_known", "no_recent_surgery", "not_pregnant"}
+    assert not {c.id for c in ELIGIBILITY if not c.excluding} & set(NAMES)
+    assert {"her2_positive", "age", "ecog", "stage", "no_metastasis", "lvef"} <= set(NAMES)
+
+
+def test_inputs_have_the_levels_and_ranges_of_the_contract() -> None:
+    by_name = {entry["name"]: entry for entry in SERVED["inputs"]}
+    assert by_name["cm"]["levels"] == ["M0", "M1"]
+    assert (by_name["age_years"]["high"], by_name["age_years"]["unit"]) == (100, "years")
+    assert (by_name["LVEF"]["table"], by_name["LVEF"]["unit"]) == (None, "%")
+
+
+ROWS = [row for row in spec_rows("eligibility.txt") if row["criterion"] in NAMES]
+
+
+def served(change: str) -> dict[str, object]:
+    """Return the answer of a model without any input but those of eligibility, plus one to predict from."""
+    tables = patient(change)
+    row = {"x": 1.0}
+    for entry in SERVED["inputs"]:
+        if entry["table"] is None:
+            labs = tables["labs"].set_index("testcd")["value"]
+            row[entry["name"]] = labs.get(entry["name"])
+        else:
+            row[entry["name"]] = tables[entry["table"]].loc[0, entry["name"]]
+    encoding = {"columns": [{"feature": "x"}], "mean": [0.0], "scale": [1.0], "low": [0.0], "high": [9.0]}
+    document = {
+        "features": [{"name": "x", "kind": "numeric", "levels": None, "low": None, "high": None}],
+        "encoding": encoding | {"imputation": [[0.0]]},
+        "linear": {"intercept": 0.0, "terms": [{"columns": [0]}], "mean": [0.0], "scale": [1.0],
+                   "coefficients": [1.0]},
+        "calibration": {"intercept": 0.0, "slope": 1.0},
+        "serving": {"eligibility": SERVED},
+    }  # fmt: skip
+    return PcrModel(document).desk.answer(row)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["change"])
+def test_a_served_model_withholds_where_the_cohort_finds_a_violation(row: dict[str, str]) -> None:
+    answer = served(row["change"])
+    states = criteria_states(patient(row["change"]), ELIGIBILITY, "baseline").loc["P1"]
+    violated = [name for name in NAMES if states[name] == "violated"]
+    assert (answer["status"] == "ineligible") == bool(violated) == (answer["pcr_probability"] is None)
+    for name in violated:
+        assert f"eligibility, {name}: " in str(answer["reasons"])
+
+
+def test_every_kind_of_condition_that_is_served_has_been_tried() -> None:
+    tried = {key for criterion in SERVED["criteria"] for key in _keys(criterion["rule"])}
+    assert tried >= {"among", "low", "high", "above", "below", "unknown", "all", "any", "first_known"}
+    assert Condition.__dataclass_fields__.keys() >= tried - {"all", "any", "first_known", "column"}
+
+
+def _keys(rule: object) -> set[str]:
+    if isinstance(rule, dict):
+        return set(rule) | {key for value in rule.values() for key in _keys(value)}
+    return {key for part in rule for key in _keys(part)} if isinstance(rule, list) else set()
