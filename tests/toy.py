@@ -45,7 +45,7 @@ measures = {name: value for name in ("auc", "brier")} | {"n": {"value": 9}, "eve
 contents = {
     "metrics": {"title": title, "chosen": measures, "rules": measures},
     "comparison": {at: {"chosen-rules": {"delta_log_loss": value}} for at in ("baseline", "c2")},
-    "learning": {"chosen": "logistic", "passed_over": {}, "single_features": {}},
+    "learning": {"chosen": "logistic", "passed_over": {}, "single_features": {}, "suspicious": {}},
     "model": {"candidate": "logistic", "study": study, "title": title},
 }
 for out in outs:

@@ -109,6 +109,7 @@ class ValidationPlan(Sections):
     loess_bootstrap: Count
     branch_shrinkage: Annotated[float, Between(0)]
     leakage_alarm_auc: InnerShare
+    leakage_warning_auc: InnerShare
     permutations: Folds
     population: Count
     min_events: Count

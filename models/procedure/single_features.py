@@ -63,30 +63,47 @@ def _auc(values: pd.Series, y: np.ndarray, *, numeric: bool) -> float:
     return float(max(max(auc, 1 - auc) for auc in aucs))
 
 
-def check_single_features(
-    singles: Mapping[str, Mapping[str, Any]], limit: float, level: float, acknowledged: str
-) -> None:
-    """Raise if a feature alone tells the outcome better than `limit`, and better than chance lets one of all.
+def suspects(singles: Mapping[str, Mapping[str, Any]], limit: float, level: float) -> dict[str, float]:
+    """Return the features that alone tell the outcome better than `limit`, and than chance lets one of all.
 
     By chance, an AUC has the standard error sqrt((n + 1) / (12 events non-events)) (Mann-Whitney); the
     quantile is that of the largest of so many features, at `level` (Bonferroni).
+
+    Parameters
+    ----------
+    singles : mapping
+        As `single_feature_aucs` returns it.
+
+    Returns
+    -------
+    dict
+        The AUC by feature, the largest first.
+    """
+    quantile = ndtri(1 - (1 - level) / (2 * max(len(singles), 1)))
+    aucs = {}
+    for name, single in singles.items():
+        n, events, auc = single["n"]["value"], single["events"]["value"], single["auc"].get("value", 0.5)
+        if auc > limit and auc - 0.5 > quantile * np.sqrt((n + 1) / (12 * events * (n - events))):
+            aucs[name] = auc
+    return dict(sorted(aucs.items(), key=lambda item: (-item[1], item[0])))
+
+
+def check_single_features(
+    singles: Mapping[str, Mapping[str, Any]], limit: float, level: float, acknowledged: str
+) -> None:
+    """Raise if a feature is suspect (`suspects`), unless the study acknowledges it.
 
     Raises
     ------
     LeakageAlarmError
         Naming the features and what to do.
     """
-    quantile = ndtri(1 - (1 - level) / (2 * max(len(singles), 1)))
-    suspects = {}
-    for name, single in singles.items():
-        n, events, auc = single["n"]["value"], single["events"]["value"], single["auc"].get("value", 0.5)
-        if auc <= limit:
-            continue
-        by_chance = np.sqrt((n + 1) / (12 * events * (n - events)))
-        if auc - 0.5 > quantile * by_chance:
-            suspects[name] = auc
-    if suspects and not acknowledged:
-        named = sorted(suspects, key=lambda name: (-suspects[name], name))
-        told = ", ".join(f"{name} ({suspects[name]:.2f})" for name in named[:MAX_NAMED])
-        more = f" and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
-        raise LeakageAlarmError(f"AUC above {limit} by a single feature: {told}{more}: {LOOK}")
+    aucs = suspects(singles, limit, level)
+    if aucs and not acknowledged:
+        raise LeakageAlarmError(f"AUC above {limit} by a single feature: {listed(aucs)}: {LOOK}")
+
+
+def listed(aucs: Mapping[str, float]) -> str:
+    """Return the first few features with their AUC, in words."""
+    named = ", ".join(f"{name} ({auc:.2f})" for name, auc in list(aucs.items())[:MAX_NAMED])
+    return f"{named} and {len(aucs) - MAX_NAMED} more" if len(aucs) > MAX_NAMED else named

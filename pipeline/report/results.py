@@ -118,12 +118,16 @@ class PassedOver:
 
 @dataclass(frozen=True)
 class Learning:
-    """Which candidate a landmark's model is, or the `reason` why there is none; `singles`: features alone."""
+    """Which candidate a landmark's model is, or the `reason` why there is none; `singles`: features alone.
+
+    `suspicious` are the features whose AUC alone, given here, is above the limit of the warning.
+    """
 
     chosen: str = ""
     reason: str = ""
     passed_over: Mapping[str, PassedOver] = field(default_factory=dict)
     singles: Mapping[str, Measures] = field(default_factory=dict)
+    suspicious: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -206,7 +210,9 @@ def read_learning(results: Path, landmark: str) -> Learning:
         for name, noted in content["passed_over"].items()
     }
     singles = _each(content["single_features"], parse_measures)
-    return Learning(content.get("chosen", ""), content.get("error", ""), passed_over, singles)
+    return Learning(
+        content.get("chosen", ""), content.get("error", ""), passed_over, singles, content["suspicious"]
+    )
 
 
 def read_comparison(metrics: Path) -> Comparison:

@@ -24,7 +24,7 @@ from models.procedure.resampling import (
     tidy,
 )
 from models.procedure.response_model import ResponseModel
-from models.procedure.single_features import check_single_features, single_feature_aucs
+from models.procedure.single_features import check_single_features, listed, single_feature_aucs, suspects
 from models.procedure.splits import outer_splits
 from models.serving import serving
 from pipeline.console import progress, stderr
@@ -46,7 +46,8 @@ STAGE = Stage(
         paths.STUDY: ("leakage_acknowledged", "outcome", "schedule", "simulated", "study", "visits"),
         paths.MODELS: ("candidates", "encoding", "serving"),
         paths.VALIDATION: (
-            "folds", "inner_folds", "leakage_alarm_auc", "level", "min_events", "repeats", "seed",
+            "folds", "inner_folds", "leakage_alarm_auc", "leakage_warning_auc", "level", "min_events",
+            "repeats", "seed",
         ),
     },
     items=("landmark",),
@@ -64,12 +65,22 @@ def write_model(folder: Path, document: Mapping[str, Any], booster: str | None) 
         (new / "card.md").write_text(model_card(document), encoding="utf-8")
 
 
-def write_nothing_learned(run: Run, reason: str, singles: Mapping[str, Any]) -> None:
+def warn(message: str) -> None:
+    """Print a warning that does not stop the run."""
+    stderr().print(f"[yellow]Warning.[/] {message}", highlight=False)
+
+
+def write_nothing_learned(
+    run: Run, reason: str, singles: Mapping[str, Any], suspicious: Mapping[str, float]
+) -> None:
     """Write the outputs of a landmark at which no model is learned: empty, with the reason."""
-    stderr().print(f"[yellow]Warning.[/] {run.landmark}: {reason}", highlight=False)
+    warn(f"{run.landmark}: {reason}")
     write_table(run.path(paths.OUT_OF_FOLD), no_predictions())
     write_json(run.path(paths.FITS), {"error": reason, "fits": []})
-    write_json(run.path(paths.LEARNING), {"error": reason, "passed_over": {}, "single_features": singles})
+    learning = {
+        "error": reason, "passed_over": {}, "single_features": singles, "suspicious": suspicious
+    }  # fmt: skip
+    write_json(run.path(paths.LEARNING), learning)
     with replacing(run.path(paths.STORED_MODEL)) as new:
         new.mkdir()
         (new / "card.md").write_text(f"# No model at {run.landmark}\n\n{reason}\n", encoding="utf-8")
@@ -84,8 +95,14 @@ def main(run: Run) -> None:
     rows, y = analysis_rows(run.table(paths.FEATURES), run.table(paths.COHORT))
     singles = single_feature_aucs(rows, y, features)
     check_single_features(singles, plan.leakage_alarm_auc, plan.level, study.leakage_acknowledged)
+    suspicious = suspects(singles, plan.leakage_warning_auc, plan.level)
+    if suspicious:
+        warn(
+            f"{run.landmark}: alone, {listed(suspicious)} tells much of the outcome (AUC above "
+            f"{plan.leakage_warning_auc:g}); make sure that it was known by the landmark, without the outcome"
+        )
     if reason := plan.too_few(y):
-        write_nothing_learned(run, reason, singles)
+        write_nothing_learned(run, reason, singles, suspicious)
         return
     splits = outer_splits(y, rows["arm"], plan)
     store = task_store(
@@ -105,11 +122,12 @@ def main(run: Run) -> None:
     document = model_document(fitted, study, run.landmark, rows, y, ESTIMAND, served)
     write_model(run.path(paths.STORED_MODEL), document, fitted.boosters_[fitted.chosen_])
     left_out = passed_over(results, fitted.passed_over_)
-    learning = {"chosen": fitted.chosen_, "passed_over": left_out, "single_features": singles}
+    learning = {
+        "chosen": fitted.chosen_, "passed_over": left_out, "single_features": singles,
+        "suspicious": suspicious,
+    }  # fmt: skip
     for name, noted in left_out.items():
-        stderr().print(
-            f"[yellow]Warning.[/] {run.landmark}: {name} passed over: {noted['error']}", highlight=False
-        )
+        warn(f"{run.landmark}: {name} passed over: {noted['error']}")
     write_json(run.path(paths.LEARNING), learning)
     store.remove()
 

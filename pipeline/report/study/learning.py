@@ -37,6 +37,20 @@ def learning_part(results: Results) -> Part:
             passed,
             text=("candidate", "reason"),
         )
+    suspicious = [
+        {"landmark": landmark, "feature": feature, "auc": decimal(auc, 2)}
+        for landmark, learning in results.learning.items()
+        for feature, auc in learning.suspicious.items()
+    ]
+    if suspicious:
+        columns = {"landmark": "Landmark", "feature": "Feature", "auc": "AUC alone"}
+        tables["suspicious"] = Table.of(
+            "suspicious-features",
+            "Features that alone tell much of the outcome",
+            columns,
+            suspicious,
+            text=("feature",),
+        )
     singles = [
         {
             "landmark": landmark,
