@@ -40,17 +40,26 @@ Positive = Annotated[float, Between(0, inclusive=False)]
 class Sections:
     """A file whose sections may be absent: one that is needed and not there is refused when it is read.
 
-    A stage is given only those sections of a file on which it depends. `file` is the file's name; `renamed`
-    has the keys that are no longer valid and what has become of them.
+    A stage is given only those sections of a file on which it depends. `file` is the file's name, `files` the
+    names of others by the section that stands there; `renamed` has the keys that are no longer valid and what
+    has become of them.
     """
 
     file: ClassVar[str]
+    files: ClassVar[Mapping[str, str]] = {}
     renamed: ClassVar[Mapping[str, str]]
+
+    @classmethod
+    def file_of(cls, section: str) -> str:
+        """Return the name of the file in which a section stands."""
+        return cls.files.get(section, cls.file)
 
     def __getattr__(self, name: str) -> Any:
         # Called only where there is no such attribute.
         if name in {section.name for section in fields(self)}:
-            raise UserError(f"{self.file}: key {name} is missing, or not declared by the stage that reads it")
+            raise UserError(
+                f"{self.file_of(name)}: key {name} is missing, or not declared by the stage that reads it"
+            )
         raise AttributeError(name)
 
 
@@ -75,8 +84,8 @@ def parsed(kind: type[Value], document: Any, file: str) -> Value:
     return value
 
 
-def parsed_sections(kind: type[Document], document: Any) -> Document:
-    """Return a configuration file as `kind`, a dataclass of `Sections`.
+def parsed_sections(kind: type[Document], documents: Mapping[str, Any]) -> Document:
+    """Return configuration files, content by the file's name, as `kind`, a dataclass of `Sections`.
 
     Raises
     ------
@@ -84,11 +93,14 @@ def parsed_sections(kind: type[Document], document: Any) -> Document:
         If a key is unknown, or a value is not what it must be; the message names file, key, rule and value.
     """
     hints = get_type_hints(kind, include_extras=True)
-    _refuse_renamed(document, kind.file, kind.renamed)
-    refuse_unknown_keys(document, [section.name for section in fields(kind)], kind.file)
     sections = object.__new__(kind)
-    for name, value in document.items():
-        object.__setattr__(sections, name, _Parser(kind.file, kind.renamed).parsed(hints[name], value, name))
+    files = {section.name: kind.file_of(section.name) for section in fields(kind)}
+    for file, document in documents.items():
+        moved = {name: f"in {other} now" for name, other in files.items() if other != file}
+        _refuse_renamed(document, file, moved | dict(kind.renamed))
+        refuse_unknown_keys(document, [name for name, other in files.items() if other == file], file)
+        for name, value in document.items():
+            object.__setattr__(sections, name, _Parser(file, kind.renamed).parsed(hints[name], value, name))
     return sections
 
 

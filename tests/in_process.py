@@ -19,8 +19,10 @@ from tests.workspace import ROOT, SMALL, merged
 
 # In the order of what they need; `items` of a stage are filled from the study file.
 BEFORE = ("raw", "cohort", "rules", "review", "features")
-BY_LANDMARK = ("train", "resample", "comparators", "judge")
-AFTER = ("size", "domains", "sensitivity", "compare", "explain", "describe", "reports")
+FITTED = ("train", "resample")
+TOGETHER = ("package", "comparators")
+AFTER = ("size", "domains", "refit", "sensitivity", "compare", "explain", "describe", "reports")
+OF_THE_PRIMARY = ("refit", "sensitivity")
 CHECKED = "checked"
 """What a run prints once its input is found in order: whatever is refused later was computed before."""
 
@@ -31,7 +33,7 @@ def write_study(
     """Make a folder in which a study can be run: configurations, study file, and its raw files."""
     shutil.copytree(ROOT / "configs", folder / "configs")
     shutil.copy(ROOT / "requirements.lock", folder)
-    for path in ("configs/validation.yaml", "configs/models.yaml"):
+    for path in ("configs/validation.yaml", "configs/models.yaml", "configs/comparators.yaml"):
         content = merged(yaml.safe_load((folder / path).read_text()), SMALL[path])
         content = merged(content, (settings or {}).get(path, {}))
         (folder / path).write_text(yaml.safe_dump(content, sort_keys=False))
@@ -53,12 +55,14 @@ def stages(study: dict[str, Any]) -> list[tuple[str, dict[str, str]]]:
     """Return module and items of every stage of a study with files, in order."""
     landmarks = study["landmarks"]
     found: list[tuple[str, dict[str, str]]] = [(name, {}) for name in BEFORE]
-    found += [(name, {"landmark": landmark}) for landmark in landmarks for name in BY_LANDMARK]
+    found += [(name, {"landmark": landmark}) for landmark in landmarks for name in FITTED]
+    found += [(name, {}) for name in TOGETHER]
+    found += [("judge", {"landmark": landmark}) for landmark in landmarks]
     found += [
         ("strategy", {"landmark": landmarks[0], "strategy": strategy}) for strategy in study["strategies"]
     ]
-    primary = {"sensitivity": {"landmark": study["primary"]["landmark"]}}
-    return found + [(name, primary.get(name, {})) for name in AFTER]
+    primary = {"landmark": study["primary"]["landmark"]}
+    return found + [(name, primary if name in OF_THE_PRIMARY else {}) for name in AFTER]
 
 
 def main() -> None:

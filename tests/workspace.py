@@ -46,8 +46,8 @@ SMALL: dict[str, dict[str, Any]] = {
             "logistic": {"penalties": [0.01, 0.1]},
             "lightgbm": {"rounds": [10], "grid": {"num_leaves": [3]}},
         },
-        "comparators": {"rule_inputs": {"penalties": [0.1]}},
     },
+    "configs/comparators.yaml": {"rule_inputs": {"penalties": [0.1]}},
 }
 
 

@@ -1,4 +1,4 @@
-"""configs/validation.yaml as typed objects: what decides how models are judged, and so every figure."""
+"""configs/validation.yaml and configs/measures.yaml as typed objects: what decides how models are judged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ import numpy as np
 
 from features.parsing import Between, Count, InnerShare, Positive, Sections, parsed_sections
 
+MEASURES = "configs/measures.yaml"
 Folds = Annotated[int, Between(2)]
 
 
@@ -81,7 +82,7 @@ class DomainsPlan:
 
 @dataclass(frozen=True)
 class ValidationPlan(Sections):
-    """The content of configs/validation.yaml.
+    """The content of configs/validation.yaml and configs/measures.yaml.
 
     Intervals are at `level`, from `bootstrap` samples of patients (band of the smoothed calibration curve and
     the ICI of a perfect model: `loess_bootstrap`).
@@ -90,6 +91,7 @@ class ValidationPlan(Sections):
     """
 
     file: ClassVar[str] = "configs/validation.yaml"
+    files: ClassVar[Mapping[str, str]] = dict.fromkeys(("thresholds", "subgroups", "headline"), MEASURES)
     renamed: ClassVar[Mapping[str, str]] = {
         "fewest_events": "min_events now",
         "temporal_share": "origins now, a list",
@@ -141,12 +143,13 @@ class ValidationPlan(Sections):
         )
 
 
-def validation_plan(document: Any) -> ValidationPlan:
-    """Return configs/validation.yaml, or some of its sections, as a typed object.
+def validation_plan(document: Any, measures: Any = None) -> ValidationPlan:
+    """Return configs/validation.yaml and configs/measures.yaml, or some of their sections, as a typed object.
 
     Raises
     ------
     UserError
         If a key is unknown, or a value is not what it must be.
     """
-    return parsed_sections(ValidationPlan, document)
+    beside = {} if measures is None else {MEASURES: measures}
+    return parsed_sections(ValidationPlan, {ValidationPlan.file: document} | beside)

@@ -1,4 +1,4 @@
-"""configs/models.yaml as typed objects: what is learned, and the prespecified grid it is learned on."""
+"""What is learned, compared and served: configs/models.yaml, comparators.yaml and serving.yaml, typed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from features.errors import UserError
 from features.keys import unknown_name
-from features.parsing import Count, InnerShare, Positive, Sections, Share, parsed_sections
+from features.parsing import Count, InnerShare, Positive, Sections, Share, parsed, parsed_sections
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ INTERCEPT = "intercept_only"
 
 @dataclass(frozen=True)
 class ServingSettings:
-    """What a served model says of its training patients, and what a row must have to be answered."""
+    """configs/serving.yaml: what a served model says of its training patients, and what a row must have."""
 
     support_quantile: InnerShare
     unit_tolerance: Positive
@@ -67,6 +67,17 @@ class ProcedureSettings:
 
 
 @dataclass(frozen=True)
+class ComparatorSettings:
+    """configs/comparators.yaml: the comparator that is learned from the inputs of the rules."""
+
+    rule_inputs: Candidate
+
+    def procedure(self, encoding: EncodingSettings) -> ProcedureSettings:
+        """Return the procedure that learns it."""
+        return ProcedureSettings(encoding, {"rule_inputs": self.rule_inputs})
+
+
+@dataclass(frozen=True)
 class ModelSettings(Sections):
     """The content of configs/models.yaml; candidates from the simplest to the least simple."""
 
@@ -74,22 +85,17 @@ class ModelSettings(Sections):
     renamed: ClassVar[Mapping[str, str]] = {
         "rarest_level": "min_level_patients now",
         "most_missing": "max_missing_share now",
+        "comparators": "in configs/comparators.yaml now",
+        "serving": "in configs/serving.yaml now",
     }
 
     encoding: EncodingSettings
     candidates: dict[str, Candidate]
-    comparators: dict[str, Candidate]
-    serving: ServingSettings
 
     @property
     def procedure(self) -> ProcedureSettings:
         """The procedure that chooses between all candidates."""
         return ProcedureSettings(self.encoding, self.candidates)
-
-    @property
-    def rule_inputs(self) -> ProcedureSettings:
-        """The procedure of the comparator that is learned from the inputs of the rules."""
-        return ProcedureSettings(self.encoding, self.comparators)
 
     def alone(self, candidate: str) -> ProcedureSettings:
         """Return the procedure with one candidate only.
@@ -112,4 +118,14 @@ def model_settings(document: Any) -> ModelSettings:
     UserError
         If a key is unknown, or a value is not what it must be.
     """
-    return parsed_sections(ModelSettings, document)
+    return parsed_sections(ModelSettings, {ModelSettings.file: document})
+
+
+def comparator_settings(document: object) -> ComparatorSettings:
+    """Return configs/comparators.yaml as a typed object. Raises as `model_settings`."""
+    return parsed(ComparatorSettings, document, "configs/comparators.yaml")
+
+
+def serving_settings(document: object) -> ServingSettings:
+    """Return configs/serving.yaml as a typed object. Raises as `model_settings`."""
+    return parsed(ServingSettings, document, "configs/serving.yaml")

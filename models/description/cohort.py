@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from models.configuration.description import ToxicityPlan
 from models.procedure.landmark_features import LandmarkFeature
 
 ALL = "all"
@@ -140,21 +141,18 @@ def response_by_branch(decisions: pd.DataFrame, outcome: pd.Series, level: float
     return rows
 
 
-def events_of(
-    adverse: pd.DataFrame, patients: Sequence[str], settings: Mapping[str, Any]
-) -> dict[str, pd.Series]:
+def events_of(adverse: pd.DataFrame, patients: Sequence[str], plan: ToxicityPlan) -> dict[str, pd.Series]:
     """Return, per kind of adverse event, who of `patients` had one: boolean, index usubjid.
 
     Kinds: any event of the severe grade, serious, discontinuation, and the configured terms.
     """
-    severe = settings["severe"]
+    severe = plan.severe
     chosen = {
         f"Any event, grade {severe} or more": adverse["grade"] >= severe,
         "Serious event": adverse["serious"] == "Y",
-        "Event that stopped a drug or treatment": adverse["action"].isin(settings["stopped"]),
+        "Event that stopped a drug or treatment": adverse["action"].isin(plan.stopped),
     } | {
-        term["name"]: adverse["term"].isin(term["terms"]) & (adverse["grade"] >= term["grade"])
-        for term in settings["terms"]
+        term.name: adverse["term"].isin(term.terms) & (adverse["grade"] >= term.grade) for term in plan.terms
     }
     index = pd.Index(patients, name="usubjid")
     return {

@@ -8,6 +8,7 @@ import pandas as pd
 
 from features.feature import STATE_SUFFIX
 from features.study import Study
+from models.configuration.description import Course, DescriptionPlan, ToxicityPlan
 from models.description import cohort as describing
 from models.procedure.landmark_features import Landmark, LandmarkFeature
 
@@ -17,7 +18,7 @@ MOST_ARMS = 2
 
 def describe(
     study: Study,
-    settings: Mapping[str, Any],
+    plan: DescriptionPlan,
     raw: Mapping[str, pd.DataFrame],
     cohort: pd.DataFrame,
     decisions: pd.DataFrame,
@@ -28,8 +29,8 @@ def describe(
 
     Parameters
     ----------
-    settings : mapping
-        over_time and toxicity of configs/report_pages.yaml.
+    plan : DescriptionPlan
+        Courses and adverse events.
     raw : mapping of DataFrames
         The validated tables.
     cohort, decisions : DataFrame
@@ -66,11 +67,11 @@ def describe(
             for f in landmark.features
             if f.share_missing
         ],
-        "over_time": over_time(study, settings["over_time"], measured, people),
+        "over_time": over_time(study, plan.over_time, measured, people),
         "branches": describing.response_by_branch(adaptive, people["outcome"], level),
         "status": _counted(adaptive, ["node", "status"]),
         "conflicts": _counted(adaptive[adaptive["conflicts"] != ""], ["node", "rule", "conflicts"]),
-        "toxicity": toxicity(study, settings["toxicity"], raw, people, adaptive, level),
+        "toxicity": toxicity(study, plan.toxicity, raw, people, adaptive, level),
     }
 
 
@@ -135,7 +136,7 @@ def states(measured: Mapping[str, Measured], people: pd.DataFrame) -> list[dict[
 
 def over_time(
     study: Study,
-    families: list[dict[str, str]],
+    families: Sequence[Course],
     measured: Mapping[str, Measured],
     people: pd.DataFrame,
 ) -> list[dict[str, Any]]:
@@ -146,7 +147,7 @@ def over_time(
         groups = groups.assign(arm="all arms")
     groups = groups.assign(outcome=groups["outcome"].map({1.0: "pCR", 0.0: "no pCR"}))
     for family in families:
-        names = {visit: family["feature"].format(visit=visit) for visit in study.visits}
+        names = {visit: family.feature.format(visit=visit) for visit in study.visits}
         present = {visit: measured[name] for visit, name in names.items() if name in measured}
         if len(present) < 2:
             continue
@@ -158,14 +159,14 @@ def over_time(
             )
         ]
         found.append(
-            {"name": family["name"], "unit": next(iter(present.values())).feature.unit, "points": points}
+            {"name": family.name, "unit": next(iter(present.values())).feature.unit, "points": points}
         )
     return found
 
 
 def toxicity(
     study: Study,
-    settings: Mapping[str, Any],
+    plan: ToxicityPlan,
     raw: Mapping[str, pd.DataFrame],
     people: pd.DataFrame,
     adaptive: pd.DataFrame,
@@ -179,7 +180,7 @@ def toxicity(
         treated = treated[treated.isin(raw["exposure"]["usubjid"])]
     arms = people["arm"].reindex(treated)
     reference = next((a for a in study.arms if a != study.adaptive_arm), None) if study.adaptive_arm else None
-    events = describing.events_of(raw["adverse_events"], treated.tolist(), settings)
+    events = describing.events_of(raw["adverse_events"], treated.tolist(), plan)
     severe = next(iter(events.values()))
     # The branch after C2: later ones divide patients by what happened to them on treatment.
     node = adaptive[adaptive["node"] == adaptive["node"].min()]

@@ -1,41 +1,35 @@
 """The primary comparison under other definitions, missing data, sets of patients and readings of the rules.
 
 Predictions that a scenario does not change are those of the run; where the outcome or the patients change,
-the linear candidate and the rules are cross-validated again, once, and so is the reference beside them.
+they are those of `models.evaluation.refits`, and so is the reference beside them. Nothing is fitted here but
+the branch frequencies of the rules.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from features.cohort import build_cohort
-from features.eligibility import Criterion
-from features.study import Study
 from models.configuration.plan import ValidationPlan
-from models.configuration.settings import ModelSettings, ProcedureSettings
+from models.evaluation.refits import IMPUTED, REFERENCE, Refits, Refitted
 from models.evaluation.subgroups import evaluable_domains
 from models.measures.common import MeasureError, draw_patients, percentile_interval, share_failed_within
 from models.measures.definitions import definition
 from models.measures.evaluate import by_repeat
 from models.measures.heterogeneity import logit_auc
-from models.policy import StrategyModel
-from models.procedure.backends import workers
 from models.procedure.comparators import Rules
-from models.procedure.errors import NotLearnableError
-from models.procedure.imputation import ImputedModel, rubin
+from models.procedure.imputation import rubin
 from models.procedure.landmark_features import LandmarkFeature
-from models.procedure.resampling import Procedure, Progress, cross_validate, silently
-from models.procedure.response_model import ResponseModel, patient_loss
-from models.procedure.splits import outcome_strata, stratified_splits
+from models.procedure.response_model import patient_loss
 from models.rules.document import RuleDocument
 from models.rules.review import branches_under_alternatives
 from models.rules.table import BRANCH
 
 MODELS = ("chosen", "rules")
+MULTIPLE_IMPUTATION = "missing predictors: multiple imputation"
 
 
 @dataclass(frozen=True)
@@ -44,32 +38,24 @@ class Analysis:
 
     rows: pd.DataFrame
     features: Sequence[LandmarkFeature]
-    settings: ModelSettings
     plan: ValidationPlan
     arm: str | None
 
-    @property
-    def linear(self) -> ProcedureSettings:
-        """The procedure with the linear candidate alone."""
-        return self.settings.alone(self.plan.domains.candidate)
+    def rows_of(self, ids: pd.Index | pd.Series) -> pd.DataFrame:
+        """Return the rows of these patients, in their order."""
+        return self.rows.set_index("usubjid").loc[ids].reset_index()
 
-    def procedures(self, seed: int) -> list[Procedure]:
-        """Return the linear candidate and the rules, unfitted."""
-        folds = self.plan.inner_folds
-        model = ResponseModel(self.features, self.linear, folds, seed)
-        return [model, Rules(self.plan.branch_shrinkage)]
+    def inside(self, rows: pd.DataFrame) -> np.ndarray:
+        """Tell who is in the arm declared primary, shape (n,); everybody where there is none."""
+        return np.ones(len(rows), dtype=bool) if self.arm is None else (rows["arm"] == self.arm).to_numpy()
 
-    def predicted(self, rows: pd.DataFrame, y: np.ndarray, procedures: Any = None) -> dict[str, np.ndarray]:
-        """Return out-of-fold probabilities of model and rules, each (1, n), by one repeat of the folds."""
-        splits = stratified_splits(
-            outcome_strata(y, rows["arm"]),
-            folds=self.plan.folds, repeats=1, seed=self.plan.seed,
-        )  # fmt: skip
-        found: dict[str, np.ndarray] = {}
-        for result in cross_validate(procedures or self.procedures, rows, y, splits, workers=workers()):
-            for name, p in result.predictions.items():
-                found.setdefault(name, np.empty((1, len(y))))[0, result.split.test] = p
-        return found
+    def rules_forecast(self, rows: pd.DataFrame, y: np.ndarray, fold: np.ndarray) -> np.ndarray:
+        """Return the rules' forecast (n,) for each fold from the patients of the others."""
+        forecast = np.empty(len(y))
+        for test in (fold == number for number in np.unique(fold)):
+            rules = Rules(self.plan.branch_shrinkage).fit(rows.loc[~test], y[~test])
+            forecast[test] = rules.predictions(rows.loc[test])["rules"]
+        return forecast
 
 
 def scenario(
@@ -84,7 +70,7 @@ def scenario(
     Intervals by percentile bootstrap over patients; `weights` (n,) weight patients in all figures. What
     cannot be computed has ``error`` with the reason.
     """
-    inside = np.ones(len(y), dtype=bool) if analysis.arm is None else (rows["arm"] == analysis.arm).to_numpy()
+    inside = analysis.inside(rows)
     plan, y = analysis.plan, y[inside]
     found = _counts(y)
     if not plan.judges(y):
@@ -123,84 +109,40 @@ def _too_few(plan: ValidationPlan) -> str:
     return f"fewer than {plan.min_events} events or non-events"
 
 
-def outcome_definitions(
-    analysis: Analysis, tables: Mapping[str, pd.DataFrame], study: Study, criteria: Sequence[Criterion]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the primary comparison under every other definition of pCR that the study's data allow."""
-    for name in study.outcome.sensitivity:
-        cohort = build_cohort(tables, study.with_outcome(name), criteria, outcome_needed=False).frame
-        outcome = analysis.rows["usubjid"].map(cohort.set_index("usubjid")["outcome"])
-        yield f"outcome: {name}", refitted(analysis, analysis.rows, outcome)
+def refitted(analysis: Analysis, refits: Refits, run: Refitted) -> dict[str, Any]:
+    """Return the comparison on the patients and predictions of a refit, or why there are none."""
+    if run.error:
+        return {"n": {"value": run.n}, "events": {"value": run.events}} | _without_difference(run.error)
+    predicted = refits.at(run.scenario)
+    rows, y = analysis.rows_of(predicted["usubjid"]), predicted["y"].to_numpy()
+    rules = analysis.rules_forecast(rows, y, predicted["fold"].to_numpy())
+    p = {"chosen": predicted["p"].to_numpy()[None], "rules": rules[None]}
+    return scenario(analysis, rows, y, p, predicted["weight"].to_numpy())
 
 
-Refit = tuple[pd.DataFrame, np.ndarray, dict[str, np.ndarray]]
-
-
-def refit(analysis: Analysis, rows: pd.DataFrame, outcome: pd.Series) -> Refit:
-    """Return the patients whose outcome is known, their outcome, and predictions cross-validated on them."""
-    known = outcome.notna().to_numpy()
-    chosen, y = rows.loc[known].reset_index(drop=True), outcome[known].to_numpy(dtype=float)
-    return chosen, y, analysis.predicted(chosen, y)
-
-
-def refitted(analysis: Analysis, rows: pd.DataFrame, outcome: pd.Series) -> dict[str, Any]:
-    """Return the comparison cross-validated again on the patients whose outcome is known, or why not."""
-    y = outcome.dropna().to_numpy(dtype=float)
-    if not analysis.plan.judges(y):
-        return _counts(y) | _without_difference(_too_few(analysis.plan))
-    try:
-        return scenario(analysis, *refit(analysis, rows, outcome))
-    except NotLearnableError as error:
-        return _counts(y) | _without_difference(str(error))
-
-
-def observation_weights(analysis: Analysis, outcome: pd.Series) -> np.ndarray:
-    """Return 1 / P(outcome observed | features, arm) of every patient at risk, by ridge regression."""
-    arm = (analysis.rows["arm"] == analysis.rows["arm"].iloc[0]).to_numpy()
-    strategy = analysis.plan.strategy
-    own = [feature for feature in analysis.features if feature.name != "arm"]
-    model = StrategyModel(own, analysis.settings.encoding, strategy.penalty)
-    fitted = model.fit(analysis.rows, arm, outcome.to_numpy(dtype=float))
-    return 1 / fitted.observed(analysis.rows, arm)
-
-
-def missing_outcomes(
-    analysis: Analysis, outcome: pd.Series, reference: Refit
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the comparison weighted for missing outcomes, and with all of them pCR, or none.
-
-    Weights change no prediction: those of `reference`, the patients whose outcome is known, are weighted.
-    """
-    known = outcome.notna().to_numpy()
-    if known.all():
-        return
-    weights = observation_weights(analysis, outcome)[known]
-    yield "missing outcomes: weighted", scenario(analysis, *reference, weights)
-    yield "missing outcomes: all pCR", refitted(analysis, analysis.rows, outcome.fillna(1.0))
-    yield "missing outcomes: none pCR", refitted(analysis, analysis.rows, outcome.fillna(0.0))
-
-
-def multiple_imputation(analysis: Analysis, outcome: pd.Series, count: int) -> dict[str, Any]:
-    """Return the comparison with missing predictors drawn `count` times, combined by Rubin's rules."""
-    known = outcome.notna().to_numpy()
-    rows, y = analysis.rows.loc[known].reset_index(drop=True), outcome[known].to_numpy(dtype=float)
-    inside = np.ones(len(y), dtype=bool) if analysis.arm is None else (rows["arm"] == analysis.arm).to_numpy()
+def multiple_imputation(analysis: Analysis, refits: Refits) -> dict[str, Any]:
+    """Return the comparison with missing predictors drawn several times, combined by Rubin's rules."""
+    runs = [run for run in refits.scenarios if run.scenario.startswith(IMPUTED)]
+    first = refits.at(REFERENCE)
+    rows, y = analysis.rows_of(first["usubjid"]), first["y"].to_numpy()
+    rules = analysis.rules_forecast(rows, y, first["fold"].to_numpy()) if len(y) else y
+    inside = analysis.inside(rows)
     counts = _counts(y[inside])
     if not analysis.plan.judges(y[inside]):
         return counts | _without_difference(_too_few(analysis.plan))
-    folds = analysis.plan.inner_folds
     aucs, losses = [], []
-    for number in range(count):
-
-        def procedures(seed: int, imputation: int = number) -> list[Procedure]:
-            model = ImputedModel(analysis.features, analysis.linear, folds, seed, imputation)
-            return [model, Rules(analysis.plan.branch_shrinkage)]
-
-        p = {name: each[0, inside] for name, each in analysis.predicted(rows, y, procedures).items()}
+    for run in runs:
+        if run.error:
+            return counts | _without_difference(
+                f"{run.scenario.removeprefix('missing predictors: ')}: {run.error}"
+            )
+        p = {"chosen": refits.at(run.scenario)["p"].to_numpy()[inside], "rules": rules[inside]}
         try:
             aucs.append(logit_auc(y[inside], p["chosen"]))
         except MeasureError as error:
-            return counts | _without_difference(f"imputation {number + 1}: {error}")
+            return counts | _without_difference(
+                f"{run.scenario.removeprefix('missing predictors: ')}: {error}"
+            )
         margin = {name: np.log(each / (1 - each)) for name, each in p.items()}
         paired = patient_loss(margin["chosen"], y[inside]) - patient_loss(margin["rules"], y[inside])
         losses.append((paired.mean(), paired.var(ddof=1) / len(paired)))
@@ -209,29 +151,20 @@ def multiple_imputation(analysis: Analysis, outcome: pd.Series, count: int) -> d
     auc = {name: float(expit(value)) for name, value in rubin(logit, se**2, level).as_dict().items()}
     difference, variance = np.array(losses).T
     loss = rubin(difference, variance, level)
-    return counts | {"auc_chosen": auc, "delta_log_loss": loss.as_dict(), "imputations": {"value": count}}
+    return counts | {"auc_chosen": auc, "delta_log_loss": loss.as_dict(), "imputations": {"value": len(runs)}}
 
 
-def patient_sets(
-    analysis: Analysis, outcome: pd.Series, eligible: pd.Series, predictions: pd.DataFrame
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the comparison in the eligible set (fitted again) and where all domains were evaluable.
-
-    Where everybody is eligible there is nothing to compare.
-    """
-    inside = analysis.rows["usubjid"].map(eligible).to_numpy(dtype=bool)
-    if not inside.all():
-        of_eligible = analysis.rows.loc[inside].reset_index(drop=True)
-        yield "eligible patients", refitted(analysis, of_eligible, outcome.loc[inside].reset_index(drop=True))
+def evaluable_patients(analysis: Analysis, predictions: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the comparison where all domains were evaluable, by the predictions of the run."""
     evaluable = evaluable_domains(analysis.rows, analysis.features)
-    if evaluable is not None:
-        complete = analysis.rows.assign(evaluable=evaluable).set_index("usubjid")["evaluable"]
-        most = max(complete.unique(), key=lambda name: (name != "neither") * (1 + name.count(" and ")))
-        ids, y, p = by_repeat(predictions, MODELS)
-        chosen = complete.reindex(ids).eq(most).to_numpy()
-        rows = analysis.rows.set_index("usubjid").loc[ids[chosen]].reset_index()
-        of_chosen = {name: each[:, chosen] for name, each in p.items()}
-        yield f"evaluable: {most}", scenario(analysis, rows, y[chosen], of_chosen)
+    if evaluable is None:
+        return
+    complete = analysis.rows.assign(evaluable=evaluable).set_index("usubjid")["evaluable"]
+    most = max(complete.unique(), key=lambda name: (name != "neither") * (1 + name.count(" and ")))
+    ids, y, p = by_repeat(predictions, MODELS)
+    chosen = complete.reindex(ids).eq(most).to_numpy()
+    of_chosen = {name: each[:, chosen] for name, each in p.items()}
+    yield f"evaluable: {most}", scenario(analysis, analysis.rows_of(ids[chosen]), y[chosen], of_chosen)
 
 
 def rule_readings(
@@ -244,8 +177,7 @@ def rule_readings(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the comparison with the rules under each other reading; the model stays as it is."""
     ids, y, p = by_repeat(predictions, MODELS)
-    rows = analysis.rows.set_index("usubjid").loc[ids].reset_index()
-    shrinkage = analysis.plan.branch_shrinkage
+    rows = analysis.rows_of(ids)
     of_rules = predictions.loc[predictions["model"] == "rules"]
     folds = of_rules.pivot_table(index="repeat", columns="usubjid", values="fold")
     in_force = rows[BRANCH]
@@ -253,25 +185,18 @@ def rule_readings(
         other = rows.assign(**{BRANCH: branch.reindex(ids).to_numpy()})
         if other[BRANCH].equals(in_force):
             continue
-        forecast = np.empty_like(p["rules"])
-        for repeat, fold in enumerate(folds[ids].to_numpy()):
-            for test in (fold == number for number in np.unique(fold)):
-                rules = Rules(shrinkage).fit(other.loc[~test], y[~test])
-                forecast[repeat, test] = rules.predictions(other.loc[test])["rules"]
+        forecast = np.stack([analysis.rules_forecast(other, y, fold) for fold in folds[ids].to_numpy()])
         yield f"{setting}: {value}", scenario(analysis, rows, y, {"chosen": p["chosen"], "rules": forecast})
 
 
 def sensitivity_runs(
     analysis: Analysis,
+    refits: Refits,
     tables: Mapping[str, pd.DataFrame],
     cohort: pd.DataFrame,
     predictions: pd.DataFrame,
-    study: Study,
-    criteria: Sequence[Criterion],
     rules: RuleDocument,
     landmark: str,
-    *,
-    progress: Progress = silently,
 ) -> dict[str, Any]:
     """Return the comparison under every scenario by its name, that of the run first.
 
@@ -279,32 +204,21 @@ def sensitivity_runs(
     ----------
     analysis : Analysis
         Its rows: all patients at risk at the landmark, sorted by id, whether their outcome is known or not.
+    refits : Refits
+        What models predict that were fitted to other outcomes, patients or predictors.
     tables, cohort, predictions : DataFrames
         Raw tables, cohort and the run's out-of-fold predictions at the landmark.
-    rules : dict
+    rules : RuleDocument
         The document of the decision table.
     landmark : str
         Of the primary comparison.
     """
-    rows, by_patient = analysis.rows, cohort.set_index("usubjid")
-    outcome = rows["usubjid"].map(by_patient["outcome"].where(by_patient["outcome_status"] != "not_due"))
-    due = rows["usubjid"].map(by_patient["outcome_status"] != "not_due").to_numpy(dtype=bool)
     if predictions.empty:
-        known = outcome.dropna().to_numpy(dtype=float)
-        return {"as in the run": _counts(known) | _without_difference(_too_few(analysis.plan))}
+        return {"as in the run": refitted(analysis, refits, refits.scenarios[0])}
     ids, y, p = by_repeat(predictions, MODELS)
-    at = rows.set_index("usubjid").loc[ids].reset_index()
-    found = {"as in the run": scenario(analysis, at, y, p)}
-    reference = refit(analysis, rows, outcome)
-    found["reference: linear candidate, one repeat"] = scenario(analysis, *reference)
-    all_due = replace(analysis, rows=rows.loc[due].reset_index(drop=True))
-    parts: Sequence[Iterator[tuple[str, dict[str, Any]]]] = (
-        outcome_definitions(analysis, tables, study, criteria),
-        missing_outcomes(all_due, outcome[due].reset_index(drop=True), reference),
-        patient_sets(analysis, outcome, by_patient["eligible"], predictions),
-        rule_readings(analysis, tables, cohort, rules, landmark, predictions),
-    )
-    for part in progress(parts, len(parts)):
-        found |= dict(part)
-    drawn = multiple_imputation(analysis, outcome, analysis.plan.imputations)
-    return found | {"missing predictors: multiple imputation": drawn}
+    found = {"as in the run": scenario(analysis, analysis.rows_of(ids), y, p)}
+    again = [run for run in refits.scenarios if not run.scenario.startswith(IMPUTED)]
+    found |= {run.scenario: refitted(analysis, refits, run) for run in again}
+    found |= dict(evaluable_patients(analysis, predictions))
+    found |= dict(rule_readings(analysis, tables, cohort, rules, landmark, predictions))
+    return found | {MULTIPLE_IMPUTATION: multiple_imputation(analysis, refits)}

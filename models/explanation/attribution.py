@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
+from models.configuration.explanation import Expectation
 from models.procedure.landmark_features import LandmarkFeature
 from models.serving.serving import spline_basis
 
@@ -161,7 +162,7 @@ def directions(
     explained: pd.DataFrame,
     values: pd.DataFrame,
     features: Sequence[LandmarkFeature],
-    expected: Sequence[Mapping[str, Any]],
+    expected: Sequence[Expectation],
     weights: np.ndarray,
     level: float,
 ) -> list[dict[str, Any]]:
@@ -171,9 +172,8 @@ def directions(
     ----------
     values : DataFrame
         Feature values, rows as in `explained`.
-    expected : sequence of mappings
-        ``name``, ``features`` (patterns), ``expected`` (higher, lower, uncertain), and for categorical
-        features the levels ``of`` and ``against``; numbers: upper third against lower third.
+    expected : sequence of Expectation
+        Categorical features by their levels `of` and `against`; numbers: upper third against lower third.
 
     Returns
     -------
@@ -185,34 +185,36 @@ def directions(
     kinds = {feature.name: feature for feature in features}
     found = []
     for entry in expected:
-        for name in matching(features, entry["features"]):
+        for name in matching(features, entry.features):
             numeric = kinds[name].is_numeric
-            if numeric == ("of" in entry):
+            if numeric == (entry.of is not None):
                 continue
             if numeric:
                 upper, lower = thirds(values[name].to_numpy(dtype=float))
             else:
-                upper, lower = (values[name].isin(entry[side]).to_numpy() for side in ("of", "against"))
+                upper, lower = (
+                    values[name].isin(side or ()).to_numpy() for side in (entry.of, entry.against)
+                )
             if upper.any() and lower.any():
                 labels = (
                     ("upper third", "lower third")
                     if numeric
                     else tuple(
-                        ", ".join(v for v in entry[side] if v in set(values[name].dropna()))
-                        for side in ("of", "against")
+                        ", ".join(v for v in side or () if v in set(values[name].dropna()))
+                        for side in (entry.of, entry.against)
                     )
                 )
                 compared = _compare(explained[name].to_numpy(), upper, lower, weights, level)
                 found.append(
                     {
-                        "name": entry["name"],
+                        "name": entry.name,
                         "feature": name,
-                        "expected": entry["expected"],
-                        "source": entry["source"],
+                        "expected": entry.expected,
+                        "source": entry.source,
                         "of": labels[0],
                         "against": labels[1],
                         **compared,
-                        "verdict": _verdict(entry["expected"], compared),
+                        "verdict": _verdict(entry.expected, compared),
                     }
                 )
     return found

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from models.configuration.explanation import ExplanationPlan
 from models.explanation import attribution
 from models.explanation.interactions import interaction_strengths
 from models.explanation.out_of_fold import explain_out_of_fold
@@ -23,7 +24,7 @@ def explain(
     features: Sequence[LandmarkFeature],
     cohort: pd.DataFrame,
     rules: pd.DataFrame,
-    settings: Mapping[str, Any],
+    plan: ExplanationPlan,
     *,
     seed: int,
     level: float,
@@ -38,22 +39,21 @@ def explain(
         Feature values, out-of-fold predictions, cohort, and the branches of the rules, at the landmark.
     landmark, features : str, sequence of LandmarkFeature
         The landmark's name and features.
-    settings : mapping
-        configs/report_pages.yaml.
+    plan : ExplanationPlan
+        How they are summarised, and what is expected of them.
     """
     explained = explain_out_of_fold(
         fits["fits"], values, predictions, model=fits["model"], tolerance=TOLERANCE
     )
     branches = rules.set_index("usubjid")["protocol_branch"] if "protocol_branch" in rules else None
     summary = summarise(
-        explained, values, landmark, features, cohort, branches, settings,
+        explained, values, landmark, features, cohort, branches, plan,
         seed=seed, level=level,
     )  # fmt: skip
-    limits = settings["explanation"]
     strengths = interaction_strengths(
-        fits["fits"], values, predictions, model=fits["model"], patients=limits["interaction_patients"]
+        fits["fits"], values, predictions, model=fits["model"], patients=plan.interaction_patients
     )
-    return explained, summary | {"interactions": strengths[: limits["interactions"]]}
+    return explained, summary | {"interactions": strengths[: plan.interactions]}
 
 
 def summarise(
@@ -63,7 +63,7 @@ def summarise(
     features: Sequence[LandmarkFeature],
     cohort: pd.DataFrame,
     branches: pd.Series | None,
-    settings: Mapping[str, Any],
+    plan: ExplanationPlan,
     *,
     seed: int,
     level: float,
@@ -82,13 +82,12 @@ def summarise(
         usubjid, siteid, arm.
     branches : Series or None
         Protocol branch of each patient, index usubjid.
-    settings : mapping
-        configs/report_pages.yaml.
+    plan : ExplanationPlan
+        How they are summarised, and what is expected of them.
     """
-    of = settings["explanation"]
     people = cohort.set_index("usubjid")
     weights = attribution.resample_weights(
-        explained, people["siteid"], of["resamples"], np.random.default_rng(seed)
+        explained, people["siteid"], plan.resamples, np.random.default_rng(seed)
     )
     seen = values.set_index("usubjid").loc[explained["usubjid"]].reset_index(drop=True)
     first = (explained["repeat"] == explained["repeat"].min()).to_numpy()
@@ -96,10 +95,10 @@ def summarise(
         domain: [f.name for f in features if f.domain == domain]
         for domain in dict.fromkeys(f.domain for f in features)
     }
-    biology = {b["name"]: attribution.matching(features, b["features"]) for b in settings["biology"]}
+    biology = {theme.name: attribution.matching(features, theme.features) for theme in plan.biology}
     biology = {name: columns for name, columns in biology.items() if columns}
-    left_out = landmark in settings["allocated_at"] and branches is not None
-    expected = [e for e in settings["expected"] if not (left_out and e.get("allocates"))]
+    left_out = landmark in plan.allocated_at and branches is not None
+    expected = [e for e in plan.expected if not (left_out and e.allocates)]
     splits = {"arm": explained["usubjid"].map(people["arm"])}
     if branches is not None:
         splits["branch"] = explained["usubjid"].map(branches)
@@ -109,15 +108,15 @@ def summarise(
         people["siteid"],
         weights,
         level=level,
-        top=of["top"],
-        min_centre_patients=of["min_centre_patients"],
+        top=plan.top,
+        min_centre_patients=plan.min_centre_patients,
     )
     return {
-        "resamples": of["resamples"],
+        "resamples": plan.resamples,
         "level": level,
         "centres": int(people["siteid"].reindex(explained["usubjid"].unique()).nunique()),
-        "top": of["top"],
-        "min_centre_patients": of["min_centre_patients"],
+        "top": plan.top,
+        "min_centre_patients": plan.min_centre_patients,
         "domains": _records(attribution.group_importance(explained, domains, weights, level)),
         "features": _records(ranking),
         "biology": [
@@ -128,15 +127,15 @@ def summarise(
             name: _records(attribution.by_group(explained, domains, split, weights, level))
             for name, split in splits.items()
         },
-        "clusters": attribution.clusters(explained[first], seen[first], features, of["clustered_from"]),
-        "left_out": [e["name"] for e in settings["expected"] if left_out and e.get("allocates")],
+        "clusters": attribution.clusters(explained[first], seen[first], features, plan.clustered_from),
+        "left_out": [e.name for e in plan.expected if left_out and e.allocates],
         "directions": attribution.directions(explained, seen, features, expected, weights, level),
-        "curves": _curves(explained, seen, features, weights, of, level),
+        "curves": _curves(explained, seen, features, weights, plan, level),
         "curves_by": {
             part: _curves(
-                explained, seen, features, weights, of, level, (seen[of["split_by"]] == part).to_numpy()
+                explained, seen, features, weights, plan, level, (seen[plan.split_by] == part).to_numpy()
             )
-            for part in next((f.levels for f in features if f.name == of["split_by"]), [])
+            for part in next((f.levels for f in features if f.name == plan.split_by), [])
         },
     }
 
@@ -146,7 +145,7 @@ def _curves(
     seen: pd.DataFrame,
     features: Sequence[LandmarkFeature],
     weights: np.ndarray,
-    of: Mapping[str, Any],
+    plan: ExplanationPlan,
     level: float,
     rows: np.ndarray | None = None,
 ) -> dict[str, Any]:
@@ -159,9 +158,9 @@ def _curves(
             seen[f.name].iloc[chosen],
             inside,
             level=level,
-            knots=of["spline_knots"],
-            few=of["few_values"],
-            points=of["curve_points"],
+            knots=plan.spline_knots,
+            few=plan.few_values,
+            points=plan.curve_points,
         )
         for f in features
     }

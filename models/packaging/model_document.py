@@ -1,6 +1,7 @@
 """The document of a model that is served: what was fitted, and what a reader must know of it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -8,9 +9,20 @@ import numpy as np
 import pandas as pd
 
 from features.study import Study
-from models.configuration.settings import ModelSettings
+from models.configuration.plan import ValidationPlan
+from models.configuration.settings import EncodingSettings, ServingSettings
 from models.packaging.training_summary import later_visits, support, venn_abers
-from models.procedure.response_model import ResponseModel
+from models.procedure.learned import LearnedModel
+from models.serving.serving import PcrModel
+
+
+@dataclass(frozen=True)
+class PackagingSettings:
+    """What decides how training patients are told: of the plan, the inner folds and the seed."""
+
+    serving: ServingSettings
+    encoding: EncodingSettings
+    plan: ValidationPlan
 
 
 def outcome_columns(tables: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -21,12 +33,12 @@ def outcome_columns(tables: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def serving_part(
-    fitted: ResponseModel,
+    learned: LearnedModel,
     study: Study,
     landmark: str,
     rows: pd.DataFrame,
     y: np.ndarray,
-    settings: ModelSettings,
+    settings: PackagingSettings,
     branches: Mapping[str, Any],
     outcomes: Sequence[str],
     eligibility: Mapping[str, Any],
@@ -39,31 +51,30 @@ def serving_part(
             "later": later_visits(study.visits, study.visits_at(landmark)),
         },
         "interval": {"method": "inductive Venn-Abers on inner out-of-fold predictions"}
-        | venn_abers(fitted.tuned_[fitted.chosen_].score, y),
-        **_support(fitted, rows, y, settings),
+        | venn_abers(learned.score, y),
+        **_support(learned.model, rows, y, settings),
         "eligibility": eligibility,
         "rules": branches,
     }
 
 
 def _support(
-    fitted: ResponseModel, rows: pd.DataFrame, y: np.ndarray, settings: ModelSettings
+    model: PcrModel, rows: pd.DataFrame, y: np.ndarray, settings: PackagingSettings
 ) -> dict[str, Any]:
     """Return what training patients look like; nothing where no column tells them apart."""
-    model = fitted.models_[fitted.chosen_]
     if not model.document["encoding"]["columns"]:
         return {}
     of = support(
         model, rows, y, settings.serving,
         min_level_patients=settings.encoding.min_level_patients,
-        folds=fitted.inner_folds,
-        seed=fitted.seed,
+        folds=settings.plan.inner_folds,
+        seed=settings.plan.seed,
     )  # fmt: skip
     return {"support": of}
 
 
 def model_document(
-    fitted: ResponseModel,
+    learned: LearnedModel,
     study: Study,
     landmark: str,
     rows: pd.DataFrame,
@@ -71,8 +82,8 @@ def model_document(
     estimand: str,
     serving_document: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the content of model.json: the fitted document and what a reader must know of it."""
-    packages = ["numpy", "pandas", *(["lightgbm"] if fitted.boosters_[fitted.chosen_] else [])]
+    """Return the content of model.json: the learned document and what a reader must know of it."""
+    packages = ["numpy", "pandas", *(["lightgbm"] if learned.booster else [])]
     return {
         "model": f"pcr-{study.name}-{landmark}",
         "study": study.name,
@@ -82,8 +93,8 @@ def model_document(
         "outcome": study.outcome.definition,
         "training": {"patients": len(y), "events": int(y.sum()), "by_arm": _by_arm(rows, y)},
         "requirements": [f"{name}=={version(name)}" for name in packages],
-        **fitted.documents_[fitted.chosen_],
-        **({"passed_over": fitted.passed_over_} if fitted.passed_over_ else {}),
+        **learned.model.document,
+        **({"passed_over": learned.passed_over} if learned.passed_over else {}),
         "serving": serving_document,
     }
 

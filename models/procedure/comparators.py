@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from models.configuration.plan import ValidationPlan
-from models.configuration.settings import ModelSettings, ProcedureSettings
+from models.configuration.settings import ProcedureSettings
 from models.procedure.errors import NotLearnableError
 from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.response_model import ResponseModel
@@ -76,7 +76,7 @@ class RuleInputs:
     features : sequence of LandmarkFeature
         From `rule_input_features`.
     settings : ProcedureSettings
-        `ModelSettings.rule_inputs`.
+        From `ComparatorSettings.procedure`.
     inner_folds, seed : int
         As in `ResponseModel`.
     """
@@ -103,7 +103,7 @@ class RuleInputs:
 def comparators(
     features: Sequence[LandmarkFeature],
     rule_inputs: Sequence[LandmarkFeature],
-    settings: ModelSettings,
+    settings: ProcedureSettings,
     plan: ValidationPlan,
     seed: int,
 ) -> list[Rules | ArmAndReceptor | RuleInputs]:
@@ -114,7 +114,7 @@ def comparators(
     features, rule_inputs : sequences of LandmarkFeature
         The landmark's features, and the features of `RuleInputs`.
     settings, plan
-        configs/models.yaml and configs/validation.yaml.
+        The procedure of `RuleInputs`, and configs/validation.yaml.
     seed : int
         Seed of the inner folds.
     """
@@ -122,7 +122,7 @@ def comparators(
     return [
         Rules(plan.branch_shrinkage),
         ArmAndReceptor(plan.branch_shrinkage, receptor=receptor),
-        RuleInputs(rule_inputs, settings.rule_inputs, plan.inner_folds, seed),
+        RuleInputs(rule_inputs, settings, plan.inner_folds, seed),
     ]
 
 

@@ -46,7 +46,7 @@ def print_validation(
     if not raw.exists():
         raise ExternalError(f"{raw} does not exist: give the study's raw files, --source FOLDER")
     rows, y = cohort_rows(path, raw, landmark)
-    plan = validation_plan(read_yaml(Path(paths.VALIDATION)))
+    plan = validation_plan(*(read_yaml(Path(path)) for path in (paths.VALIDATION, paths.MEASURES_PLAN)))
     validation = validate_externally(opened, rows, y, plan, cast("Recalibration", recalibration))
     stdout().print(table(validation, f"{content['title']}, {landmark}", simulated=simulated))
     for line in remarks(validation):

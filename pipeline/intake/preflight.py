@@ -1,6 +1,8 @@
 """What is checked before any stage runs: DVC first removes a stage's outputs, so bad input must stop here."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +12,10 @@ from features.contract.validation import Contract, ContractError
 from features.eligibility import check_criteria
 from features.errors import UserError
 from features.study import Study, parse_study, with_defaults
+from models.configuration.description import description_plan
+from models.configuration.explanation import explanation_plan
+from models.configuration.plan import validation_plan
+from models.configuration.settings import comparator_settings, model_settings, serving_settings
 from pipeline.console import stderr
 from pipeline.project import paths
 from pipeline.project.configs import (
@@ -35,6 +41,16 @@ FEATURES = Path("configs/features.yaml")
 CHECK = Path("configs/check.yaml")
 ARTIFACTS = Path("artifacts")
 DVC_FILES = (Path("dvc.yaml"), LOCK)
+SETTINGS: dict[str, Callable[[object], object]] = {
+    paths.MODELS: model_settings,
+    paths.COMPARATORS: comparator_settings,
+    paths.SERVING: serving_settings,
+    paths.EXPLANATION: explanation_plan,
+    paths.DESCRIPTION_PLAN: description_plan,
+    paths.VALIDATION: validation_plan,
+    paths.MEASURES_PLAN: partial(validation_plan, {}),
+}
+"""Files that only later stages read: what is wrong in them is said before the first one runs."""
 
 
 def preflight(name: str, source: Path | None) -> None:
@@ -50,6 +66,8 @@ def preflight(name: str, source: Path | None) -> None:
     require_unedited_copy()
     for path in DVC_FILES:
         _require_dvc_file(path)
+    for file, parse in SETTINGS.items():
+        parse(read_yaml(Path(file)))
     checked(name, source)
 
 
@@ -113,8 +131,6 @@ def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
 def _rehearsed(raw: Ingested, cohort: pd.DataFrame, study: Study, contract: Contract) -> pd.DataFrame:
     """Return what a run would meet in tables that keep the contract."""
     # scikit-learn and LightGBM take seconds to import, for which nothing that is refused before should wait.
-    from models.configuration.plan import validation_plan  # noqa: PLC0415
-    from models.configuration.settings import model_settings  # noqa: PLC0415
     from pipeline.intake.rehearsal import CheckSettings, Preparations, rehearse  # noqa: PLC0415
     from pipeline.project.settings import read_settings  # noqa: PLC0415
 
@@ -123,7 +139,7 @@ def _rehearsed(raw: Ingested, cohort: pd.DataFrame, study: Study, contract: Cont
         contract,
         read_feature_settings(FEATURES, GENES),
         model_settings(read_yaml(Path(paths.MODELS))),
-        validation_plan(read_yaml(Path(paths.VALIDATION))),
+        validation_plan(*(read_yaml(Path(path)) for path in (paths.VALIDATION, paths.MEASURES_PLAN))),
         read_settings(CheckSettings, CHECK),
     )
     return rehearse(raw.tables, cohort, by)

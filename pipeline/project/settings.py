@@ -1,7 +1,7 @@
 """Configuration files as typed settings: an unknown key is refused, and the nearest valid one is named."""
 
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -13,8 +13,12 @@ UNKNOWN = "extra_forbidden"
 
 
 class Settings(BaseModel):
-    """A part of a configuration file; it takes no key that it does not know, and cannot be changed."""
+    """A part of a configuration file; it takes no key that it does not know, and cannot be changed.
 
+    `moved` has the keys that stand in another file now, and which.
+    """
+
+    moved: ClassVar[dict[str, str]] = {}
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -42,10 +46,12 @@ def parse_settings(kind: type[Kind], document: object, file: str) -> Kind:
         raise UserError("\n".join(lines)) from None
 
 
-def _told(kind: type[BaseModel], location: tuple[int | str, ...], fault: str, message: str) -> str:
+def _told(kind: type[Settings], location: tuple[int | str, ...], fault: str, message: str) -> str:
     key = ".".join(map(str, location)) or "the file"
     if fault != UNKNOWN:
         return f"{key}: {message.removeprefix('Value error, ')}"
+    if key in kind.moved:
+        return f"key {key} is in {kind.moved[key]} now"
     section = ".".join(map(str, location[:-1]))
     place = f"{section}: key " if section else "key "
     return place + unknown_name(str(location[-1]), _valid_keys(kind, location[:-1]))

@@ -104,4 +104,5 @@ class Run:
 
     def study(self) -> Study:
         """Return the active study with the declared keys; any other is missing when it is asked for."""
-        return parse_study(self.params(paths.STUDY))
+        whole = paths.STUDY in self.stage.reads
+        return parse_study(self.yaml(paths.STUDY) if whole else self.params(paths.STUDY))

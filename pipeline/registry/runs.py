@@ -36,7 +36,7 @@ from pipeline.report.results import (
 )
 from pipeline.report.settings import PageSettings
 
-LANDMARK_STAGES = ("train@{}", "judge@{}", "explain", "reports")
+LANDMARK_STAGES = ("package", "judge@{}", "explain", "reports")
 MAX_PARAM_CHARACTERS = 500
 # PostgreSQL takes no more in a version's description.
 MAX_DESCRIPTION_CHARACTERS = 5000

@@ -132,7 +132,7 @@ class RunFacts:
 
 
 def run_facts(results: Results, validation: Mapping[str, Any]) -> RunFacts:
-    """Return which analyses a run holds; `validation` is configs/validation.yaml."""
+    """Return which analyses a run holds; `validation` also has configs/measures.yaml."""
     robust = [found for found in results.robustness.values() if found is not None]
     pooled = [
         estimate

@@ -60,6 +60,8 @@ def landmark_page(
     branches: pd.Series | None,
     performance: Mapping[str, Measures],
     domains_added: Mapping[str, Measures],
+    *,
+    split_by: str,
 ) -> str:
     """Return the HTML page of one landmark.
 
@@ -79,6 +81,8 @@ def landmark_page(
         Measures of every model at the landmark, out of fold.
     domains_added : mapping
         Differences between sets of domains at the landmark, by pair of sets.
+    split_by : str
+        The feature by whose levels the contributions are drawn, too, where the summary has them.
 
     Raises
     ------
@@ -114,7 +118,7 @@ def landmark_page(
     if view:
         charts["beeswarm"] = beeswarm_chart(points, drawn)
     charts |= _open_charts(study, drawn)
-    split = settings.explanation.split_by if summary["curves_by"] else None
+    split = split_by if summary["curves_by"] else None
     return render(
         "landmark.html.j2",
         study,

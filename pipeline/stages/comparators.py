@@ -1,10 +1,13 @@
 """Stage comparators: the rules and two simpler forecasts, on the folds and samples of the candidates.
 
-Writes the predictions of candidates and comparators together. A changed comparator refits no candidate.
+Writes the predictions of candidates and comparators together, of every landmark. A changed comparator refits
+no candidate.
 """
 
+import pandas as pd
+
 from models.configuration.plan import validation_plan
-from models.configuration.settings import model_settings
+from models.configuration.settings import comparator_settings, model_settings
 from models.procedure.analysis_set import resampling_rows
 from models.procedure.comparators import Rules, comparators, rule_input_features
 from models.procedure.landmark_features import landmark_features
@@ -12,45 +15,58 @@ from models.procedure.resampling import cross_validated, tidied, tidy
 from models.procedure.robustness_splits import beside, resampled, schemes
 from models.procedure.splits import outer_splits
 from pipeline.project import paths
-from pipeline.project.files import write_table
+from pipeline.project.files import write_tables
 from pipeline.project.runtime import read_backend
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(
     reads=(
-        paths.FEATURES, paths.FEATURE_LIST, paths.COHORT, paths.BRANCHES, paths.RULE_INPUTS,
-        paths.OUT_OF_FOLD, paths.RESAMPLED_FITS,
+        paths.FEATURES_FOLDER, paths.COHORT, paths.RULES, paths.OUT_OF_FOLD_FOLDER,
+        paths.RESAMPLED_FITS_FOLDER,
     ),
-    writes=(paths.PREDICTIONS, paths.RESAMPLED),
+    writes=(paths.PREDICTIONS_FOLDER, paths.RESAMPLED_FOLDER),
     params={
-        paths.MODELS: ("comparators", "encoding"),
+        paths.STUDY: ("landmarks",),
+        paths.MODELS: ("encoding",),
+        paths.COMPARATORS: ("rule_inputs",),
         paths.VALIDATION: ("branch_shrinkage", "folds", "inner_folds", "repeats", "resampling", "seed"),
     },
-    items=("landmark",),
 )  # fmt: skip
 
 
-def main(run: Run) -> None:
-    """Read, forecast, write beside what the candidates predict."""
-    settings, plan = model_settings(run.params(paths.MODELS)), validation_plan(run.params(paths.VALIDATION))
-    features = landmark_features(run.json(paths.FEATURE_LIST))
-    rule_inputs = rule_input_features(features, run.json(paths.RULE_INPUTS))
-    candidates, fits = run.table(paths.OUT_OF_FOLD), run.table(paths.RESAMPLED_FITS)
+def compared(run: Run, landmark: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return what candidates and comparators predict at a landmark: out of fold, and resampled."""
+    plan = validation_plan(run.params(paths.VALIDATION))
+    candidates = run.table(paths.OUT_OF_FOLD, landmark=landmark)
+    fits = run.table(paths.RESAMPLED_FITS, landmark=landmark)
     if candidates.empty:
-        write_table(run.path(paths.PREDICTIONS), candidates)
-        write_table(run.path(paths.RESAMPLED), fits)
-        return
-    rows, y = resampling_rows(run.table(paths.FEATURES), run.table(paths.COHORT), run.table(paths.BRANCHES))
+        return candidates, fits
+    settings = comparator_settings(run.params(paths.COMPARATORS))
+    procedure = settings.procedure(model_settings(run.params(paths.MODELS)).encoding)
+    features = landmark_features(run.json(paths.FEATURE_LIST, landmark=landmark))
+    rule_inputs = rule_input_features(features, run.json(paths.RULE_INPUTS, landmark=landmark))
+    rows, y = resampling_rows(
+        run.table(paths.FEATURES, landmark=landmark),
+        run.table(paths.COHORT),
+        run.table(paths.BRANCHES, landmark=landmark),
+    )
     backend = read_backend()
     results = cross_validated(
-        lambda seed: comparators(features, rule_inputs, settings, plan, seed),
+        lambda seed: comparators(features, rule_inputs, procedure, plan, seed),
         rows, y, outer_splits(y, rows["arm"], plan), backend,
     )  # fmt: skip
     forecasts = tidy(results, rows["usubjid"].tolist(), y)
-    write_table(run.path(paths.PREDICTIONS), tidied([candidates, forecasts]))
     splits = schemes(rows, y, plan.resampling, plan.seed)
     rules = resampled(lambda _: [Rules(plan.branch_shrinkage)], rows, y, splits, backend)
-    write_table(run.path(paths.RESAMPLED), beside(fits, rules))
+    return tidied([candidates, forecasts]), beside(fits, rules)
+
+
+def main(run: Run) -> None:
+    """Read, forecast at every landmark, write beside what the candidates predict."""
+    landmarks = run.study().landmark_names
+    every = {landmark: compared(run, landmark) for landmark in landmarks}
+    write_tables(run.path(paths.PREDICTIONS_FOLDER), {name: each for name, (each, _) in every.items()})
+    write_tables(run.path(paths.RESAMPLED_FOLDER), {name: each for name, (_, each) in every.items()})
 
 
 if __name__ == "__main__":

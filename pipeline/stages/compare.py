@@ -21,14 +21,16 @@ STAGE = Stage(
     writes=(paths.COMPARISON,),
     params={
         paths.STUDY: ("landmarks", "primary"),
-        paths.VALIDATION: ("bootstrap", "level", "min_events", "seed", "thresholds"),
+        paths.VALIDATION: ("bootstrap", "level", "min_events", "seed"),
+        paths.MEASURES_PLAN: ("thresholds",),
     },
 )
 
 
 def main(run: Run) -> None:
     """Read all predictions, compare, write."""
-    study, plan = run.study(), validation_plan(run.params(paths.VALIDATION))
+    study = run.study()
+    plan = validation_plan(run.params(paths.VALIDATION), run.params(paths.MEASURES_PLAN))
     arm = run.table(paths.COHORT).set_index("usubjid")["arm"]
 
     def at_landmarks(place: str) -> dict[str, pd.DataFrame]:

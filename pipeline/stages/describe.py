@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from models.configuration.description import description_plan
 from models.description.study import describe
 from models.procedure.landmark_features import Landmark, landmark_features
 from pipeline.project import paths
@@ -12,11 +13,17 @@ from pipeline.project.files import rounded, write_json
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(
-    reads=(paths.RAW, paths.COHORT, paths.DECISIONS, paths.FEATURES_FOLDER, paths.ENVIRONMENT),
+    reads=(
+        paths.RAW,
+        paths.COHORT,
+        paths.DECISIONS,
+        paths.FEATURES_FOLDER,
+        paths.ENVIRONMENT,
+        paths.DESCRIPTION_PLAN,
+    ),
     writes=(paths.DESCRIPTION,),
     params={
         paths.STUDY: ("adaptive_arm", "arms", "landmarks", "visits"),
-        paths.REPORT_PAGES: ("over_time", "toxicity"),
         paths.VALIDATION: ("level",),
     },
 )
@@ -49,7 +56,7 @@ def main(run: Run) -> None:
     ]
     description = describe(
         study,
-        run.params(paths.REPORT_PAGES),
+        description_plan(run.yaml(paths.DESCRIPTION_PLAN)),
         run.tables(paths.RAW),
         run.table(paths.COHORT),
         run.table(paths.DECISIONS),

@@ -12,11 +12,10 @@ from pipeline.project.files import write_tables
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(
-    reads=(paths.FEATURES_FOLDER, paths.COHORT),
+    reads=(paths.FEATURES_FOLDER, paths.COHORT, paths.MODELS),
     writes=(paths.DOMAINS,),
     params={
         paths.STUDY: ("landmarks",),
-        paths.MODELS: ("candidates", "encoding"),
         paths.VALIDATION: ("domains", "folds", "inner_folds", "min_events", "seed"),
     },
 )
@@ -24,7 +23,7 @@ STAGE = Stage(
 
 def main(run: Run) -> None:
     """Read, cross-validate every set at every landmark, write."""
-    settings, plan = model_settings(run.params(paths.MODELS)), validation_plan(run.params(paths.VALIDATION))
+    settings, plan = model_settings(run.yaml(paths.MODELS)), validation_plan(run.params(paths.VALIDATION))
     found = {}
     for landmark in run.study().landmark_names:
         rows, y = analysis_rows(run.table(paths.FEATURES, landmark=landmark), run.table(paths.COHORT))

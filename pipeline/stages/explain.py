@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 from joblib import Parallel, delayed
 
+from models.configuration.explanation import explanation_plan
 from models.configuration.plan import validation_plan
 from models.explanation.out_of_fold import KEYS
 from models.explanation.summary import explain
@@ -17,11 +18,11 @@ from pipeline.project.stage import Run, Stage
 STAGE = Stage(
     reads=(
         paths.FEATURES_FOLDER, paths.FITS_FOLDER, paths.OUT_OF_FOLD_FOLDER, paths.COHORT, paths.RULES,
+        paths.EXPLANATION,
     ),
     writes=(paths.SHAP,),
     params={
         paths.STUDY: ("landmarks",),
-        paths.REPORT_PAGES: ("allocated_at", "biology", "expected", "explanation"),
         paths.VALIDATION: ("level", "seed"),
     },
 )  # fmt: skip
@@ -42,7 +43,7 @@ def explained_landmark(run: Run, landmark: str) -> tuple[pd.DataFrame, dict[str,
         features,
         run.table(paths.COHORT),
         run.table(paths.BRANCHES, landmark=landmark),
-        run.params(paths.REPORT_PAGES),
+        explanation_plan(run.yaml(paths.EXPLANATION)),
         seed=plan.seed,
         level=plan.level,
     )

@@ -20,6 +20,7 @@ from pipeline.project.stage import Run, Stage
 STAGE = Stage(
     reads=(
         paths.FEATURES, paths.FEATURE_LIST, paths.COHORT, paths.BRANCHES, paths.PREDICTIONS, paths.RESAMPLED,
+        paths.MEASURES_PLAN,
     ),
     writes=(
         paths.METRICS, paths.MEASURES, paths.SUBGROUPS, paths.ROBUSTNESS,
@@ -28,8 +29,7 @@ STAGE = Stage(
     params={
         paths.STUDY: ("de_escalated_branches", "leakage_acknowledged"),
         paths.VALIDATION: (
-            "bootstrap", "headline", "leakage_alarm_auc", "level", "loess_bootstrap", "min_events", "seed",
-            "subgroups", "thresholds",
+            "bootstrap", "leakage_alarm_auc", "level", "loess_bootstrap", "min_events", "seed",
         ),
     },
     items=("landmark",),
@@ -59,7 +59,8 @@ def write_not_judged(run: Run, plan: ValidationPlan, y: np.ndarray) -> None:
 
 def main(run: Run) -> None:
     """Read predictions, judge them, sound the alarm, write the measures and the curves."""
-    study, plan = run.study(), validation_plan(run.params(paths.VALIDATION))
+    study = run.study()
+    plan = validation_plan(run.params(paths.VALIDATION), run.yaml(paths.MEASURES_PLAN))
     patients = run.table(paths.COHORT).set_index("usubjid")
     branch = run.table(paths.BRANCHES).set_index("usubjid")[BRANCH]
     predictions = run.table(paths.PREDICTIONS)

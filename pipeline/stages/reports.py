@@ -5,6 +5,7 @@ from hashlib import sha256
 import pandas as pd
 from joblib import Parallel, delayed
 
+from models.configuration.explanation import explanation_plan
 from models.procedure.backends import workers
 from pipeline.project import paths
 from pipeline.project.files import replacing, write_text
@@ -21,15 +22,9 @@ STAGE = Stage(
         paths.COHORT, paths.FLOW, paths.METRICS_FOLDER, paths.RESULTS, paths.CURVES, paths.REVIEW,
         paths.RULES, paths.FEATURES_FOLDER, paths.PREDICTIONS_FOLDER, paths.SHAP, paths.STORED_MODELS,
         paths.DESCRIPTION, paths.PROBLEMS, paths.MODELS, paths.VALIDATION, paths.CHECKLISTS,
-        paths.REPORT_PAGES,
+        paths.REPORT_PAGES, paths.MEASURES_PLAN, paths.EXPLANATION, paths.STUDY,
     ),
     writes=(paths.REPORTS,),
-    params={
-        paths.STUDY: (
-            "adaptive_arm", "arms", "eligibility", "features", "landmarks", "outcome", "primary",
-            "randomised", "rules", "schedule", "simulated", "study", "title", "visits",
-        ),
-    },
 )  # fmt: skip
 
 
@@ -41,14 +36,14 @@ def model_content(run: Run, landmark: str) -> str:
 
 def study_report(run: Run) -> str:
     """Return index.html."""
-    study, description = run.params(paths.STUDY), run.json(paths.DESCRIPTION)
+    study, description = run.yaml(paths.STUDY), run.json(paths.DESCRIPTION)
     landmarks = study["landmarks"]
     settings = read_settings(PageSettings, run.path(paths.REPORT_PAGES))
     branches = {name: read_branches(run.path(paths.BRANCHES, landmark=name)) for name in landmarks}
     inputs = Inputs(
         study=study,
         settings=settings,
-        validation=run.yaml(paths.VALIDATION),
+        validation=run.yaml(paths.VALIDATION) | run.yaml(paths.MEASURES_PLAN),
         models=run.yaml(paths.MODELS),
         items=read_settings(Checklists, run.path(paths.CHECKLISTS)),
         flow=run.json(paths.FLOW),
@@ -73,7 +68,7 @@ def study_report(run: Run) -> str:
 
 def shap_page(run: Run, landmark: str) -> str:
     """Return shap-<landmark>.html."""
-    study = run.params(paths.STUDY)
+    study = run.yaml(paths.STUDY)
     summary = run.json(f"{paths.SHAP}/{{landmark}}.json", landmark=landmark)
     if "error" in summary:
         trials = read_settings(PageSettings, run.path(paths.REPORT_PAGES)).trials
@@ -91,12 +86,13 @@ def shap_page(run: Run, landmark: str) -> str:
         read_branches(run.path(paths.BRANCHES, landmark=landmark)),
         read_performance(run.path(paths.RESULTS), landmark),
         read_comparison(run.path(paths.METRICS_FOLDER)).domains.get(landmark, {}),
+        split_by=explanation_plan(run.yaml(paths.EXPLANATION)).split_by,
     )
 
 
 def main(run: Run) -> None:
     """Make every page in a process of its own, write."""
-    landmarks = run.params(paths.STUDY)["landmarks"]
+    landmarks = run.yaml(paths.STUDY)["landmarks"]
     tasks = [delayed(study_report)(run), *(delayed(shap_page)(run, name) for name in landmarks)]
     pages = Parallel(n_jobs=workers())(tasks)
     with replacing(run.path(paths.REPORTS)) as new:

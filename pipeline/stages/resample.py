@@ -17,10 +17,9 @@ from pipeline.project.runtime import read_backend
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(
-    reads=(paths.FEATURES, paths.FEATURE_LIST, paths.COHORT),
+    reads=(paths.FEATURES, paths.FEATURE_LIST, paths.COHORT, paths.MODELS),
     writes=(paths.RESAMPLED_FITS,),
     params={
-        paths.MODELS: ("candidates", "encoding"),
         paths.VALIDATION: ("inner_folds", "min_events", "resampling", "seed"),
     },
     items=("landmark",),
@@ -29,7 +28,7 @@ STAGE = Stage(
 
 def main(run: Run) -> None:
     """Read, resample, write."""
-    models, validation = run.params(paths.MODELS), run.params(paths.VALIDATION)
+    models, validation = run.yaml(paths.MODELS), run.params(paths.VALIDATION)
     settings, plan = model_settings(models).procedure, validation_plan(validation)
     features = landmark_features(run.json(paths.FEATURE_LIST))
     rows, y = resampling_rows(run.table(paths.FEATURES), run.table(paths.COHORT))

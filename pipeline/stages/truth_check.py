@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from models.configuration.plan import validation_plan
-from models.configuration.settings import model_settings
+from models.configuration.settings import comparator_settings, model_settings
 from models.evaluation.truth import forecasts, in_population, true_values
 from models.policy import arms_of, strategy_model
 from models.procedure.analysis_set import analysis_rows, randomised_rows
@@ -28,15 +28,12 @@ STAGE = Stage(
     reads=(
         paths.FEATURES_FOLDER, paths.STORED_MODELS, paths.RULES, paths.COHORT, paths.SOURCE, paths.CONTRACT,
         paths.IDENTIFIERS, paths.ELIGIBILITY, paths.FEATURE_SETTINGS, paths.RULES_TABLE, paths.GENES,
-        paths.ATTAINABLE, paths.SIMULATION_TABLES,
+        paths.ATTAINABLE, paths.SIMULATION_TABLES, paths.STUDY,
     ),
     writes=(paths.TRUTH_CHECK,),
     params={
-        paths.STUDY: (
-            "adaptive_arm", "allocation", "arms", "eligibility", "features", "landmarks", "outcome",
-            "regimens", "rules", "schedule", "simulated", "source", "strategies", "study", "visits",
-        ),
-        paths.MODELS: ("comparators", "encoding"),
+        paths.MODELS: ("encoding",),
+        paths.COMPARATORS: ("rule_inputs",),
         paths.VALIDATION: ("branch_shrinkage", "inner_folds", "population", "seed", "strategy"),
     },
 )  # fmt: skip
@@ -72,7 +69,8 @@ def strategies(run: Run, rows: pd.DataFrame) -> dict[str, Any]:
 
 def landmark_truth(run: Run, landmark: str, rows: pd.DataFrame) -> dict[str, Any]:
     """Return n, true events and every model's values among the population's patients with an outcome."""
-    settings, plan = model_settings(run.params(paths.MODELS)), validation_plan(run.params(paths.VALIDATION))
+    plan, learned = validation_plan(run.params(paths.VALIDATION)), model_settings(run.params(paths.MODELS))
+    settings = comparator_settings(run.params(paths.COMPARATORS)).procedure(learned.encoding)
     with_outcome = rows.loc[rows["outcome"].notna()].reset_index(drop=True)
     visible, truth = split_truth(with_outcome)
     features = landmark_features(run.json(paths.FEATURE_LIST, landmark=landmark))

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.configuration.explanation import Expectation
 from models.explanation import attribution
 from tests.patients import feature
 
@@ -11,11 +12,10 @@ FEATURES = [
     feature("age"),
 ]
 EXPECTED = [
-    {"name": "HR negative", "features": ["hr"], "expected": "higher", "source": ""}
-    | {"of": ["neg"], "against": ["pos"]},
-    {"name": "Ki-67", "features": ["ki*"], "expected": "lower", "source": ""},
-    {"name": "Age", "features": ["age"], "expected": "uncertain", "source": ""},
-]  # fmt: skip
+    Expectation("HR negative", ("hr",), "higher", "", of=("neg",), against=("pos",)),
+    Expectation("Ki-67", ("ki*",), "lower", ""),
+    Expectation("Age", ("age",), "uncertain", ""),
+]
 
 
 def rows(n: int = 300, repeats: int = 2) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from models.configuration.plan import validation_plan
-from models.configuration.settings import model_settings
+from models.configuration.settings import comparator_settings, model_settings
 from models.procedure.comparators import ArmAndReceptor, RuleInputs, Rules, comparators, rule_input_features
 from models.rules.decisions import decisions, input_levels, known_inputs
 from models.rules.document import parse_rules
@@ -13,11 +13,9 @@ from models.rules.table import BRANCH, INPUT, rule_table
 from tests.models.rule_tables import ISPY2, cohort, response, rules, sample, tables
 from tests.patients import feature
 
-SETTINGS = model_settings(
-    {
-        "encoding": {"min_level_patients": 1, "max_missing_share": 0.9, "imputation_shrinkage": 0.2},
-        "comparators": {"rule_inputs": {"kind": "logistic", "penalties": [0.1, 1.0]}},
-    }
+ENCODING = {"min_level_patients": 1, "max_missing_share": 0.9, "imputation_shrinkage": 0.2}
+SETTINGS = comparator_settings({"rule_inputs": {"kind": "logistic", "penalties": [0.1, 1.0]}}).procedure(
+    model_settings({"encoding": ENCODING}).encoding
 )
 PLAN = validation_plan({"branch_shrinkage": 5, "inner_folds": 3})
 FEATURES = [feature("arm", ["A", "B"]), feature("hr", ["pos", "neg"]), feature("age")]
@@ -62,7 +60,7 @@ def test_without_receptor_status_the_prevalence_is_that_of_the_arm() -> None:
 
 def test_rule_inputs_that_do_not_vary_forecast_the_prevalence() -> None:
     X, y = patients()
-    found = RuleInputs([], SETTINGS.rule_inputs, 3, 1).fit(X, y).predictions(X)["rule_inputs"]
+    found = RuleInputs([], SETTINGS, 3, 1).fit(X, y).predictions(X)["rule_inputs"]
     assert found == pytest.approx(np.full(len(y), y.mean()))
 
 
@@ -70,12 +68,8 @@ def test_the_rule_inputs_model_sees_nothing_but_arm_receptor_and_inputs() -> Non
     X, y = patients()
     features = rule_input_features(FEATURES, LEVELS)
     assert [each.name for each in features] == ["arm", "hr", "rule_ctdna_c1"]
-    before = RuleInputs(features, SETTINGS.rule_inputs, 3, 1).fit(X, y).predictions(X)["rule_inputs"]
-    after = (
-        RuleInputs(features, SETTINGS.rule_inputs, 3, 1)
-        .fit(X.assign(age=0.0), y)
-        .predictions(X.assign(age=0.0))
-    )
+    before = RuleInputs(features, SETTINGS, 3, 1).fit(X, y).predictions(X)["rule_inputs"]
+    after = RuleInputs(features, SETTINGS, 3, 1).fit(X.assign(age=0.0), y).predictions(X.assign(age=0.0))
     assert np.array_equal(before, after["rule_inputs"])
     positive, negative = before[X["rule_ctdna_c1"] == "POS"], before[X["rule_ctdna_c1"] == "NEG"]
     assert positive.mean() < negative.mean() - 0.15

@@ -1,5 +1,6 @@
 """Configuration files as typed objects: what is wrong is refused with file, key, rule and value."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,17 +8,26 @@ import pytest
 import yaml
 
 from features.errors import UserError
+from models.configuration.description import description_plan
+from models.configuration.explanation import explanation_plan
 from models.configuration.plan import validation_plan
-from models.configuration.settings import BoostingCandidate, LogisticCandidate, model_settings
+from models.configuration.settings import (
+    BoostingCandidate,
+    LogisticCandidate,
+    comparator_settings,
+    model_settings,
+    serving_settings,
+)
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PLAN: dict[str, Any] = yaml.safe_load((CONFIGS / "validation.yaml").read_text(encoding="utf-8"))
+MEASURES: dict[str, Any] = yaml.safe_load((CONFIGS / "measures.yaml").read_text(encoding="utf-8"))
 MODELS: dict[str, Any] = yaml.safe_load((CONFIGS / "models.yaml").read_text(encoding="utf-8"))
 RIDGE = {"kind": "logistic", "penalties": [0.1]}
 
 
 def test_the_committed_files_are_what_they_must_be() -> None:
-    plan, settings = validation_plan(PLAN), model_settings(MODELS)
+    plan, settings = validation_plan(PLAN, MEASURES), model_settings(MODELS)
     assert plan.resampling.bootstrap == PLAN["resampling"]["bootstrap"]
     assert plan.subgroups["age"].cuts == (50,)
     assert isinstance(settings.candidates["logistic"], LogisticCandidate)
@@ -36,15 +46,58 @@ def test_the_committed_files_are_what_they_must_be() -> None:
         ({"bootstrap": True}, "validation.yaml, bootstrap: must be a whole number; got True"),
         ({"fewest_events": 10}, "validation.yaml: key fewest_events is min_events now"),
         ({"promotion": {}}, "validation.yaml: key promotion is in configs/gates.yaml now"),
-        ({"thresholds": {"escalation": {"from": 0.1}}}, "thresholds.escalation: key from is min now"),
-        ({"thresholds": {"stopping": {}}}, "name: must be one of de_escalation, escalation; got 'stopping'"),
-        ({"subgroups": {"age": {"features": "age_years"}}}, "subgroups.age.features: must be a list"),
+        ({"headline": {}}, "validation.yaml: key headline is in configs/measures.yaml now"),
         ([], "validation.yaml: must have the keys seed, folds"),
     ],
 )  # fmt: skip
 def test_a_plan_that_is_not_valid_is_refused(sections: Any, message: str) -> None:
     with pytest.raises(UserError, match=message.replace("(", r"\(")):
         validation_plan(sections)
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"thresholds": {"escalation": {"from": 0.1}}}, "thresholds.escalation: key from is min now"),
+        ({"thresholds": {"stopping": {}}}, "name: must be one of de_escalation, escalation; got 'stopping'"),
+        ({"subgroups": {"age": {"features": "age_years"}}}, "subgroups.age.features: must be a list"),
+        ({"headlines": {}}, "measures.yaml: key headlines is unknown, did you mean headline"),
+        ({"seed": 1}, "measures.yaml: key seed is in configs/validation.yaml now"),
+    ],
+)
+def test_measures_that_are_not_valid_are_refused_by_their_own_file(sections: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        validation_plan({}, sections)
+
+
+@pytest.mark.parametrize(
+    ("parse", "file", "change", "message"),
+    [
+        (comparator_settings, "comparators", {"rules": {}}, "comparators.yaml: key rules is unknown"),
+        (serving_settings, "serving", {"unit_tolerance": 0}, "serving.yaml, unit_tolerance: must be above 0"),
+        (explanation_plan, "explanation", {"clustered_from": 1.2}, "clustered_from: must be from 0 to 1"),
+        (
+            explanation_plan,
+            "explanation",
+            {"biology": [{"name": "x"}]},
+            "biology, item 1: key features is missing",
+        ),
+        (description_plan, "description", {"toxicity": {"severe": 6}}, "toxicity: key stopped is missing"),
+    ],
+)
+def test_each_file_is_valid_and_a_change_for_the_worse_is_refused(
+    parse: Callable[[object], Any], file: str, change: dict[str, Any], message: str
+) -> None:
+    document = yaml.safe_load((CONFIGS / f"{file}.yaml").read_text(encoding="utf-8"))
+    assert parse(document) == parse(document)
+    with pytest.raises(UserError, match=message):
+        parse(document | change)
+
+
+@pytest.mark.parametrize("key", ["comparators", "serving"])
+def test_a_section_that_is_a_file_of_its_own_now_is_refused_with_that_file(key: str) -> None:
+    with pytest.raises(UserError, match=f"models.yaml: key {key} is in configs/{key}.yaml now"):
+        model_settings(MODELS | {key: {}})
 
 
 @pytest.mark.parametrize(
@@ -85,5 +138,5 @@ def test_a_candidate_that_is_asked_for_and_unknown_is_refused_with_the_nearest_o
 
 def test_the_thresholds_of_a_curve_go_from_the_smallest_to_the_largest() -> None:
     plan = {"min": 0.1, "max": 0.3, "step": 0.1, "shown": [0.2]}
-    grid = validation_plan({"thresholds": {"escalation": plan}}).thresholds["escalation"].grid()
+    grid = validation_plan({}, {"thresholds": {"escalation": plan}}).thresholds["escalation"].grid()
     assert grid.tolist() == [0.1, 0.2, 0.3]

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from features.study import parse_study
+from models.configuration.description import Course, ToxicityPlan
 from models.description.study import Measured, coverage, over_time, toxicity, visit_features
 from models.procedure.landmark_features import Landmark
 from tests.patients import feature
@@ -31,7 +32,7 @@ def test_a_feature_is_described_as_the_first_landmark_that_has_it_knew_it() -> N
 def test_a_course_needs_two_visits_and_leaves_out_patients_without_outcome() -> None:
     values = pd.Series([1.0, 2.0, 3.0, 4.0], index=PEOPLE.index)
     measured = {f"vaf_{visit}": Measured(VAF[visit], visit, values) for visit in VAF}
-    families = [{"name": "VAF", "feature": "vaf_{visit}"}, {"name": "MTM", "feature": "mtm_{visit}"}]
+    families = [Course("VAF", "vaf_{visit}"), Course("MTM", "mtm_{visit}")]
     (course,) = over_time(STUDY, families, measured, PEOPLE)
     assert course["name"] == "VAF"
     assert [(p["visit"], p["arm"], p["outcome"], p["median"]) for p in course["points"]] == [
@@ -57,7 +58,7 @@ def test_coverage_counts_patients_by_visit_and_variants_by_the_patient_of_their_
 
 
 def test_adverse_events_are_of_treated_patients_against_the_arm_without_rules() -> None:
-    settings = {"severe": 3, "stopped": ["stop_drug"], "terms": []}
+    settings = ToxicityPlan(severe=3, stopped=("stop_drug",), terms=())
     event = {"usubjid": ["P1"], "term": "x", "grade": 4, "serious": "N", "action": "none"}
     raw = {"adverse_events": pd.DataFrame(event), "exposure": pd.DataFrame({"usubjid": ["P1", "P3", "P4"]})}
     decided = pd.DataFrame({"usubjid": ["P3"], "node": "c2", "branch": "R1"})

@@ -134,14 +134,14 @@ def record_checks(home: Path) -> None:
 def lock_outputs(home: Path) -> None:
     """Write dvc.yaml, and a dvc.lock that names what is there now."""
     folders = {
-        "train@c1": "models/c1", "judge@c1": "results", "compare": "metrics", "explain": "shap",
+        "package": "models/c1", "judge@c1": "results", "compare": "metrics", "explain": "shap",
         "reports": "reports",
     }  # fmt: skip
     stages: dict[str, Any] = {}
     for stage, folder in folders.items():
         files = sorted(p for p in (home / "artifacts/made-up" / folder).rglob("*") if p.is_file())
         outs = [{"path": p.relative_to(home).as_posix(), "md5": digest(p)} for p in files]
-        params = {"configs/models.yaml": {"seed": 1}} if stage == "train@c1" else {}
+        params = {"configs/models.yaml": {"seed": 1}} if stage == "package" else {}
         stages[stage] = {"cmd": stage, "deps": [], "params": params, "outs": outs}
     (home / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
     (home / "dvc.yaml").write_text(

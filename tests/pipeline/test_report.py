@@ -15,6 +15,7 @@ from hypothesis import example, settings
 from hypothesis import given as given_by_hypothesis
 from hypothesis import strategies as st
 
+from models.configuration.explanation import explanation_plan
 from models.explanation.out_of_fold import rank_scale
 from models.explanation.summary import summarise
 from models.procedure.landmark_features import landmark_features
@@ -124,6 +125,7 @@ def artifacts(n: int = 40, repeats: int = 2) -> tuple[pd.DataFrame, pd.DataFrame
 
 DOCUMENT: dict[str, Any] = read_yaml(ROOT / "configs/report_pages.yaml")
 SETTINGS = parse_settings(PageSettings, DOCUMENT, "report_pages.yaml")
+EXPLANATION = explanation_plan(read_yaml(ROOT / "configs/explanation.yaml"))
 
 
 def private(**changes: bool) -> PageSettings:
@@ -151,7 +153,7 @@ def given(n: int = 40, described: dict[str, Any] | None = None, **changed: Any) 
     about, people = described or description(), cohort(n)
     branches = pd.Series(["R1" if i % 2 else "R2" for i in range(n)], index=people["usubjid"])
     summary = summarise(
-        explained, values, about["landmark"], landmark_features(about), people, branches, DOCUMENT,
+        explained, values, about["landmark"], landmark_features(about), people, branches, EXPLANATION,
         seed=1, level=0.95,
     )  # fmt: skip
     landmark = Landmark(about, values, explained, predictions)
@@ -159,7 +161,7 @@ def given(n: int = 40, described: dict[str, Any] | None = None, **changed: Any) 
         "study": STUDY, "settings": SETTINGS, "landmarks": {about["landmark"]: landmark},
         "name": about["landmark"], "summary": summary | {"interactions": []},
         "cohort": people, "branches": branches,
-        "performance": PERFORMANCE, "domains_added": {},
+        "performance": PERFORMANCE, "domains_added": {}, "split_by": EXPLANATION.split_by,
     } | changed  # fmt: skip
 
 

@@ -156,3 +156,12 @@ def test_every_path_of_the_command_line_is_parsed_so() -> None:
                     parsers[command.callback, name] = get_args(hint)[1].parser
     assert len(parsers) > 10
     assert set(parsers.values()) == {user_path}
+
+
+def test_a_settings_file_of_a_later_stage_is_checked_before_the_first_one(unchanged: ToyProject) -> None:
+    path = unchanged.folder / "configs/serving.yaml"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(before.replace("unit_tolerance", "unit_tolerence"), encoding="utf-8")
+    done = unchanged.pcr("run", "--study", B, expect=1)
+    path.write_text(before, encoding="utf-8")
+    assert "configs/serving.yaml: key unit_tolerence is unknown, did you mean unit_tolerance" in done.stderr

@@ -28,11 +28,17 @@ def test_the_checklists_have_their_items_and_some_are_left_to_the_authors() -> N
     assert all(item.where for item in items.tripod if item.answer)
 
 
-def test_every_domain_and_theme_of_the_pages_is_read() -> None:
+def test_every_domain_of_the_pages_is_read() -> None:
     pages = read_settings(PageSettings, CONFIGS / "report_pages.yaml")
     assert pages.domains == ["clinical", "pathology", "ctdna", "imaging"]
-    assert len(pages.biology) == len(PAGES["biology"])
-    assert {expectation.expected for expectation in pages.expected} == {"higher", "lower", "uncertain"}
+
+
+@pytest.mark.parametrize(
+    ("key", "file"),
+    [("biology", "configs/explanation.yaml"), ("toxicity", "configs/description.yaml")],
+)
+def test_a_key_that_stands_in_another_file_now_is_refused_with_that_file(key: str, file: str) -> None:
+    assert refusal(PAGES | {key: []}) == f"configs/report_pages.yaml: key {key} is in {file} now"
 
 
 def test_a_misspelt_key_is_named_with_its_section_and_the_key_that_was_meant() -> None:
@@ -47,18 +53,16 @@ def test_a_misspelt_key_is_named_with_its_section_and_the_key_that_was_meant() -
 
 
 def test_a_key_in_a_list_of_sections_is_judged_by_that_section() -> None:
-    document = deepcopy(PAGES)
-    document["expected"][0]["direction"] = "up"
-    assert "expected.0: key direction is unknown" in refusal(document)
-    assert "allocates" in refusal(document)
+    document = read_yaml(CONFIGS / "reporting_checklists.yaml")
+    document["tripod"][0]["answr"] = "yes"
+    with pytest.raises(UserError, match=r"tripod.0: key answr is unknown, did you mean answer\?"):
+        parse_settings(Checklists, document, "configs/reporting_checklists.yaml")
 
 
 @pytest.mark.parametrize(
     ("section", "key", "value"),
     [
         ("privacy", "min_cell_count", 0),
-        ("explanation", "clustered_from", 1.2),
-        ("toxicity", "severe", 6),
         ("drawing", "ranked", "many"),
     ],
 )

@@ -34,7 +34,8 @@ from tests.pipeline.test_report import STUDY, Reader, description, given
 ROOT = Path(__file__).parents[2]
 SETTINGS = read_settings(PageSettings, ROOT / "configs/report_pages.yaml")
 ITEMS = read_settings(Checklists, ROOT / "configs/reporting_checklists.yaml")
-VALIDATION, MODELS = (read_yaml(ROOT / f"configs/{name}.yaml") for name in ("validation", "models"))
+MODELS = read_yaml(ROOT / "configs/models.yaml")
+VALIDATION = read_yaml(ROOT / "configs/validation.yaml") | read_yaml(ROOT / "configs/measures.yaml")
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ from tests.patients import feature
 
 ROOT = Path(__file__).parents[2]
 PLAN = validation_plan(
-    read_yaml(ROOT / "configs/validation.yaml") | {"bootstrap": 200, "loess_bootstrap": 20}
+    read_yaml(ROOT / "configs/validation.yaml") | {"bootstrap": 200, "loess_bootstrap": 20},
+    read_yaml(ROOT / "configs/measures.yaml"),
 )
 FEATURES = [
     feature("arm", ["A", "B"]),

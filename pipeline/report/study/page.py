@@ -36,7 +36,7 @@ from pipeline.wording import ESTIMAND
 HIGHER_IS_BETTER = ("auc",)
 AUTHORS = "to be written by the authors"
 Configuration = Mapping[str, Any]
-"""configs/models.yaml or configs/validation.yaml, which the templates of the checklists quote."""
+"""configs/models.yaml, or validation.yaml and measures.yaml, which the templates of the checklists quote."""
 
 
 @dataclass(frozen=True)
