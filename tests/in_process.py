@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from features.study import with_defaults
 from pipeline.console import TRACEBACK, tell
 from pipeline.intake.preflight import checked
 from pipeline.project.stage import Run
@@ -37,8 +38,10 @@ def write_study(
         content = merged(yaml.safe_load((folder / path).read_text()), SMALL[path])
         content = merged(content, (settings or {}).get(path, {}))
         (folder / path).write_text(yaml.safe_dump(content, sort_keys=False))
-    for path in (folder / "configs/study.yaml", folder / "configs/studies" / f"{study['study']}.yaml"):
-        path.write_text(yaml.safe_dump(study, sort_keys=False))
+    written = folder / "configs/studies" / f"{study['study']}.yaml"
+    written.write_text(yaml.safe_dump(study, sort_keys=False))
+    # The active copy has every key, as `pcr run` makes it.
+    (folder / "configs/study.yaml").write_text(yaml.safe_dump(with_defaults(study), sort_keys=False))
     shutil.copytree(files, folder / "data" / study["study"])
 
 
