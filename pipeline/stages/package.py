@@ -63,7 +63,10 @@ def packed(run: Run, landmark: str, learned: LearnedModel) -> dict[str, Any]:
     )
     rows, y = analysis_rows(run.table(paths.FEATURES, landmark=landmark), run.table(paths.COHORT))
     outcomes = outcome_columns([read_yaml(path) for path in sorted(run.path(paths.CONTRACT).glob("*.yaml"))])
-    branches, eligibility = run.json(paths.BRANCH_TABLE, landmark=landmark), run.json(paths.SERVED_ELIGIBILITY)
+    branches, eligibility = (
+        run.json(paths.BRANCH_TABLE, landmark=landmark),
+        run.json(paths.SERVED_ELIGIBILITY),
+    )
     study = run.study()
     served = serving_part(learned, study, landmark, rows, y, settings, branches, outcomes, eligibility)
     return model_document(learned, study, landmark, rows, y, ESTIMAND, served)
