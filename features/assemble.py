@@ -9,11 +9,11 @@ import pandas as pd
 from features import clinical, ctdna, imaging, pathology
 from features.contract.validation import Contract
 from features.definitions import NOT_TAKEN
+from features.documents.feature import Feature, FeatureList
 from features.errors import UserError
 from features.feature import (
     STATE_SUFFIX,
     BuildContext,
-    Feature,
     FeatureError,
     contract_columns,
     without_missing_levels,
@@ -54,19 +54,21 @@ class Assembled:
     absent_domains: tuple[str, ...]
     absent: tuple[str, ...]
 
-    def description(self, landmark: str) -> dict[str, Any]:
+    def description(self, landmark: str) -> FeatureList:
         """Return every feature with its share of missing values, what is absent, what came late, as JSON."""
         missing = self.frame.isna().mean()
-        features = [
-            feature.as_dict() | {"share_missing": float(missing[feature.name])} for feature in self.features
-        ]
         return {
             "landmark": landmark,
             "patients": len(self.frame),
-            "features": features,
+            "features": [
+                {**feature.entry, "share_missing": float(missing[feature.name])} for feature in self.features
+            ],
             "absent_domains": list(self.absent_domains),
             "absent_features": list(self.absent),
-            "late": self.late.to_dict("records"),
+            "late": [
+                {"table": table, "visit": visit, "reason": reason, "rows": rows}
+                for table, visit, reason, rows in self.late.itertuples(index=False, name=None)
+            ],
         }
 
 

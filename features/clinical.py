@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from features.feature import BuildContext, Feature, as_they_stand, collect, from_template, one_per_patient
+from features.documents.feature import Feature
+from features.feature import BuildContext, as_they_stand, collect, from_template, one_per_patient
 from features.settings import ClinicalSettings
 
 DOMAIN = "clinical"

@@ -2,12 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from features.definitions import BREAST_ONLY, pcr
-from features.eligibility import STATES, Criterion, criteria_states, eligible
+from features.documents.flow import AtRisk, CriterionCount, Flow
+from features.eligibility import (
+    MET,
+    NOT_APPLICABLE,
+    NOT_ASSESSABLE,
+    VIOLATED,
+    Criterion,
+    criteria_states,
+    eligible,
+)
 from features.errors import UserError
 from features.landmarks import decision_dates, next_cycle_start
 from features.study import Landmark, OutcomeRule, Study
@@ -32,7 +40,7 @@ class Cohort:
     """
 
     frame: pd.DataFrame
-    flow: dict[str, Any]
+    flow: Flow
     criteria: pd.DataFrame
 
 
@@ -81,7 +89,7 @@ def build_cohort(
         reason = not_at_risk(known, landmark, frame[f"decision_{landmark.name}"], data_cut)
         frame[f"at_risk_{landmark.name}"] = reason.isna()
         at_risk[landmark.name] = _at_risk_counts(reason, frame["arm"])
-    flow = _flow(frame, outcome, states, criteria) | {"landmarks": at_risk}
+    flow = _flow(frame, outcome, states, criteria, at_risk)
     return Cohort(frame.reset_index(), flow, states)
 
 
@@ -171,7 +179,7 @@ def _require_two_classes(outcome: pd.DataFrame, definition: str) -> None:
         raise CohortError(f"surgery: by definition {definition} all {len(known)} known outcomes are {kind}")
 
 
-def _at_risk_counts(reason: pd.Series, arm: pd.Series) -> dict[str, Any]:
+def _at_risk_counts(reason: pd.Series, arm: pd.Series) -> AtRisk:
     return {
         "at_risk": int(reason.isna().sum()),
         "by_arm": _counts(arm[reason.isna()]),
@@ -180,27 +188,36 @@ def _at_risk_counts(reason: pd.Series, arm: pd.Series) -> dict[str, Any]:
 
 
 def _flow(
-    frame: pd.DataFrame, outcome: pd.DataFrame, states: pd.DataFrame, criteria: Sequence[Criterion]
-) -> dict[str, Any]:
+    frame: pd.DataFrame,
+    outcome: pd.DataFrame,
+    states: pd.DataFrame,
+    criteria: Sequence[Criterion],
+    landmarks: dict[str, AtRisk],
+) -> Flow:
     """Count the cohort from randomisation to outcome."""
     return {
         "randomised": len(frame),
         "by_arm": _counts(frame["arm"]),
-        "criteria": [
-            {
-                "id": criterion.id,
-                "text": criterion.text,
-                "excluding": criterion.excluding,
-                **{state: int((states[criterion.id] == state).sum()) for state in STATES},
-            }
-            for criterion in criteria
-        ],
+        "criteria": [_criterion_count(criterion, states[criterion.id]) for criterion in criteria],
         "eligible": int(frame["eligible"].sum()),
         "eligible_by_arm": _counts(frame.loc[frame["eligible"], "arm"]),
         "outcome": _counts(frame["outcome_status"]),
         "outcome_missing": _counts(outcome["missing_reason"]),
         "pcr": int((frame["outcome"] == 1).sum()),
         "pcr_by_arm": _counts(frame.loc[frame["outcome"] == 1, "arm"]),
+        "landmarks": landmarks,
+    }
+
+
+def _criterion_count(criterion: Criterion, state: pd.Series) -> CriterionCount:
+    return {
+        "id": criterion.id,
+        "text": criterion.text,
+        "excluding": criterion.excluding,
+        "met": int((state == MET).sum()),
+        "violated": int((state == VIOLATED).sum()),
+        "not_assessable": int((state == NOT_ASSESSABLE).sum()),
+        "not_applicable": int((state == NOT_APPLICABLE).sum()),
     }
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from features.definitions import DETECTED, EVALUABLE, NOT_TAKEN, sample_states
+from features.documents.feature import Feature
 from features.feature import (
     BuildContext,
-    Feature,
     FeatureError,
     NamedSeries,
     choose,

@@ -1,14 +1,14 @@
-"""What a feature is, and how its description is read from the contract or from configs/features.yaml."""
+"""How a feature's description is read from the contract or from configs/features.yaml, and columns bound."""
 
 import re
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from features.contract.validation import Contract
+from features.documents.feature import Feature
 from features.errors import UserError
 from features.settings import Template
 
@@ -18,29 +18,6 @@ STATE_SUFFIX = "_state"
 
 class FeatureError(UserError):
     """Settings or tables from which a feature cannot be built."""
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One column of the assembled frame.
-
-    `kind` is ``numeric`` (float64) or ``categorical`` (str, one of `levels`); `known_at` is the visit from
-    which the value can be known; `low` and `high` are in `unit`, None where there is no limit.
-    """
-
-    name: str
-    domain: str
-    kind: str
-    unit: str
-    known_at: str
-    levels: tuple[str, ...]
-    low: float | None
-    high: float | None
-    description: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the feature as JSON would have it."""
-        return asdict(self) | {"levels": list(self.levels)}
 
 
 NamedSeries = tuple[Feature, pd.Series]

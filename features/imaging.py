@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from features.definitions import target_sums
+from features.documents.feature import Feature
 from features.feature import (
     BuildContext,
-    Feature,
     FeatureError,
     NamedSeries,
     choose,

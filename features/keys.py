@@ -47,12 +47,24 @@ def refuse_unknown_keys(
     UserError
         If the document is no mapping, or a key is unknown or missing: one line for each fault.
     """
-    if not isinstance(document, Mapping):
-        raise UserError(f"{where}: must have the keys {', '.join(valid)}, but is no mapping")
-    faults = [f"{where}: key {unknown_name(str(key), valid)}" for key in document if key not in valid]
-    faults += [f"{where}: key {key} is missing" for key in required if key not in document]
+    faults = key_faults(document, valid, where, required)
     if faults:
         raise UserError("\n".join(faults))
+
+
+def key_faults(
+    document: Any, valid: Collection[str], where: str, required: Collection[str] = ()
+) -> list[str]:
+    """Return what `refuse_unknown_keys` refuses, a message for each fault."""
+    if not isinstance(document, Mapping):
+        return [f"{where}: must have the keys {', '.join(valid)}, but is no mapping"]
+    faults = [f"{where}: key {unknown_name(str(key), valid)}" for key in document if key not in valid]
+    return faults + [f"{where}: key {key} is missing" for key in required if key not in document]
+
+
+def required_fields(kind: type) -> list[str]:
+    """Return the names of a dataclass's fields without a default."""
+    return [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
 
 
 def checked_fields(kind: type, document: Any, where: str) -> dict[str, Any]:
@@ -63,7 +75,5 @@ def checked_fields(kind: type, document: Any, where: str) -> dict[str, Any]:
     UserError
         As `refuse_unknown_keys`.
     """
-    valid = [field.name for field in fields(kind)]
-    required = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
-    refuse_unknown_keys(document, valid, where, required)
+    refuse_unknown_keys(document, [field.name for field in fields(kind)], where, required_fields(kind))
     return dict(document)

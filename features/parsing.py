@@ -1,12 +1,12 @@
 """Configuration documents become typed objects: every key is known, every value of its kind and in range."""
 
 import types
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from features.errors import UserError
-from features.keys import checked_fields, refuse_unknown_keys
+from features.keys import key_faults, required_fields
 
 Value = TypeVar("Value")
 
@@ -69,6 +69,9 @@ Document = TypeVar("Document", bound=Sections)
 def parsed(kind: type[Value], document: Any, file: str) -> Value:
     """Return a document, or a part of one, as the dataclass `kind`; content annotated `Any` stays as it is.
 
+    Keys of the attribute `renamed` of `kind`, if it has one, are not valid any more: it says what became of
+    them.
+
     Parameters
     ----------
     file : str
@@ -77,10 +80,12 @@ def parsed(kind: type[Value], document: Any, file: str) -> Value:
     Raises
     ------
     UserError
-        If a key is unknown or missing, or a value is not what it must be; the message names file, key, rule
-        and value.
+        If keys are unknown or missing, or values are not what they must be: a line for each fault, with file,
+        key, rule and value.
     """
-    value: Value = _Parser(file, {}).parsed(kind, document, "")
+    parser = _Parser(file, getattr(kind, "renamed", {}))
+    value: Value = parser.parsed(kind, document, "")
+    _refuse(parser.faults)
     return value
 
 
@@ -90,26 +95,54 @@ def parsed_sections(kind: type[Document], documents: Mapping[str, Any]) -> Docum
     Raises
     ------
     UserError
-        If a key is unknown, or a value is not what it must be; the message names file, key, rule and value.
+        If a key is unknown, or a value is not what it must be: a line for each fault, as `parsed`.
     """
     hints = get_type_hints(kind, include_extras=True)
-    sections = object.__new__(kind)
     files = {section.name: kind.file_of(section.name) for section in fields(kind)}
+    values: dict[str, Any] = {}
+    faults: list[str] = []
     for file, document in documents.items():
         moved = {name: f"in {other} now" for name, other in files.items() if other != file}
-        _refuse_renamed(document, file, moved | dict(kind.renamed))
-        refuse_unknown_keys(document, [name for name, other in files.items() if other == file], file)
-        for name, value in document.items():
-            object.__setattr__(sections, name, _Parser(file, kind.renamed).parsed(hints[name], value, name))
+        top = _Parser(file, moved | dict(kind.renamed), faults)
+        content = top.known_keys(document, file, [name for name, other in files.items() if other == file])
+        parser = _Parser(file, kind.renamed, faults)
+        values |= {name: parser.parsed(hints[name], value, name) for name, value in content.items()}
+    _refuse(faults)
+    sections = object.__new__(kind)
+    for name, value in values.items():
+        object.__setattr__(sections, name, value)
     return sections
+
+
+def _refuse(faults: Sequence[str]) -> None:
+    """Raise the faults as one UserError, if there are any."""
+    if faults:
+        raise UserError("\n".join(faults))
 
 
 @dataclass(frozen=True)
 class _Parser:
-    """Turns the values of one file into what their annotations say."""
+    """Turns the values of one file into what their annotations say, and collects the faults.
+
+    What is returned for a faulty value is of no use: nothing may be used if there are any.
+    """
 
     file: str
-    renamed: Mapping[str, str]
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    def known_keys(
+        self, document: Any, where: str, valid: Sequence[str], required: Sequence[str] = ()
+    ) -> Mapping[str, Any]:
+        """Return the entries with a valid key; all others, and missing ones, are faults."""
+        if not isinstance(document, Mapping):
+            self.faults.extend(key_faults(document, valid, where))
+            return {}
+        renamed = [key for key in document if key in self.renamed]
+        self.faults.extend(f"{where}: key {key} is {self.renamed[key]}" for key in renamed)
+        others = {key: value for key, value in document.items() if key not in renamed}
+        self.faults.extend(key_faults(others, valid, where, () if renamed else required))
+        return {key: value for key, value in others.items() if key in valid}
 
     def parsed(self, hint: Any, value: Any, key: str) -> Any:
         origin, arguments = get_origin(hint), get_args(hint)
@@ -122,29 +155,35 @@ class _Parser:
         if origin in {Union, types.UnionType}:
             return self._union(arguments, value, key)
         if origin is Annotated:
+            before = len(self.faults)
             number = self.parsed(arguments[0], value, key)
-            return self._require(number in arguments[1], number, key, str(arguments[1]))
+            if len(self.faults) == before:
+                self._require(number in arguments[1], number, key, str(arguments[1]))
+            return number
         return self._scalar(hint, value, key)
 
     def _dataclass(self, kind: type, value: Any, key: str) -> Any:
         where, prefix = (f"{self.file}, {key}", f"{key}.") if key else (self.file, "")
-        _refuse_renamed(value, where, self.renamed)
         hints = get_type_hints(kind, include_extras=True)
-        content = checked_fields(kind, value, where)
-        return kind(
-            **{name: self.parsed(hints[name], item, f"{prefix}{name}") for name, item in content.items()}
-        )
+        before = len(self.faults)
+        valid = [one.name for one in fields(kind)]
+        content = self.known_keys(value, where, valid, required_fields(kind))
+        parts = {name: self.parsed(hints[name], item, f"{prefix}{name}") for name, item in content.items()}
+        return kind(**parts) if len(self.faults) == before else None
 
     def _tuple(self, kinds: tuple[Any, ...], value: Any, key: str) -> tuple[Any, ...]:
-        self._require(isinstance(value, list | tuple), value, key, "a list")
+        if not self._require(isinstance(value, list | tuple), value, key, "a list"):
+            return ()
         if kinds[-1] is Ellipsis:
             kinds = (kinds[0],) * len(value)
-        self._require(len(kinds) == len(value), value, key, f"a list of {len(kinds)}")
+        if not self._require(len(kinds) == len(value), value, key, f"a list of {len(kinds)}"):
+            return ()
         items = enumerate(zip(kinds, value, strict=True), start=1)
         return tuple(self.parsed(kind, item, f"{key}, item {number}") for number, (kind, item) in items)
 
     def _mapping(self, kinds: tuple[Any, ...], value: Any, key: str) -> dict[Any, Any]:
-        self._require(isinstance(value, Mapping), value, key, "a mapping of names")
+        if not self._require(isinstance(value, Mapping), value, key, "a mapping of names"):
+            return {}
         return {
             self.parsed(kinds[0], name, f"{key}, name"): self.parsed(kinds[1], item, f"{key}.{name}")
             for name, item in value.items()
@@ -159,7 +198,8 @@ class _Parser:
         if all(is_dataclass(kind) for kind in kinds):
             by_name = {get_args(get_type_hints(kind)["kind"])[0]: kind for kind in kinds}
             name = value.get("kind") if isinstance(value, Mapping) else None
-            self._require(name in by_name, name, f"{key}.kind", f"one of {', '.join(by_name)}")
+            if not self._require(name in by_name, name, f"{key}.kind", f"one of {', '.join(by_name)}"):
+                return None
             return self.parsed(by_name[str(name)], value, key)
         # A whole number stays one where both kinds of numbers are allowed.
         return self.parsed(type(value) if type(value) in kinds else kinds[-1], value, key)
@@ -169,7 +209,8 @@ class _Parser:
             return value
         if get_origin(hint) is Literal:
             valid = get_args(hint)
-            return self._require(value in valid, value, key, f"one of {', '.join(map(str, valid))}")
+            self._require(value in valid, value, key, f"one of {', '.join(map(str, valid))}")
+            return value
         kinds = {
             float: (int | float, "a number"),
             int: (int, "a whole number"),
@@ -178,16 +219,10 @@ class _Parser:
         }
         accepted, name = kinds[hint]
         fits = isinstance(value, accepted) and isinstance(value, bool) == (hint is bool)
-        self._require(fits, value, key, name)
-        return hint(value)
+        return hint(value) if self._require(fits, value, key, name) else value
 
-    def _require(self, fits: bool, value: Value, key: str, rule: str) -> Value:
+    def _require(self, fits: bool, value: Any, key: str, rule: str) -> bool:
+        """Note a fault where a value does not fit; return whether it does."""
         if not fits:
-            raise UserError(f"{self.file}, {key}: must be {rule}; got {value!r}")
-        return value
-
-
-def _refuse_renamed(document: Any, where: str, renamed: Mapping[str, str]) -> None:
-    for key in document if isinstance(document, Mapping) else ():
-        if key in renamed:
-            raise UserError(f"{where}: key {key} is {renamed[key]}")
+            self.faults.append(f"{self.file}, {key}: must be {rule}; got {value!r}")
+        return fits

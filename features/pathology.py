@@ -6,9 +6,9 @@ from functools import partial
 import pandas as pd
 
 from features.definitions import her2_status, receptor_status, status_by_per_cent
+from features.documents.feature import Feature
 from features.feature import (
     BuildContext,
-    Feature,
     NamedSeries,
     as_they_stand,
     collect,

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from features.documents.study import OutcomeEntry, StudyDocument
 from features.errors import UserError
 from features.keys import checked_fields, unknown_name
 
 ADAPTIVE_ONLY = "adaptive_arm"
 NO_OUTCOME = "none"
 DATED_VISITS = "dates"
-DEFAULTS: Mapping[str, Any] = {
+DEFAULTS: StudyDocument = {
     "simulated": False, "simulations": [], "adaptive_arm": None, "strategies": [], "allocation": None,
     "randomised": False, "regimens": [], "rules": "none", "eligibility": "none", "de_escalated_branches": [],
     "leakage_acknowledged": "", "response_counts": "recorded", "waivers": [], "standards": [],
@@ -115,12 +116,12 @@ class Study:
         By any attribute whose key the document does not have.
     """
 
-    document: Mapping[str, Any] = field(repr=False)
+    document: StudyDocument = field(repr=False)
 
     def _entry(self, key: str) -> Any:
         if key not in self.document:
             raise UserError(f"study file: key {key} is missing")
-        return self.document[key]
+        return self.document.get(key)
 
     def _names(self, key: str) -> tuple[str, ...]:
         return tuple(self._entry(key))
@@ -239,7 +240,11 @@ class Study:
     @property
     def vocabulary(self) -> dict[str, tuple[str, ...]]:
         """Levels that the contract leaves to the study; empty where the study does not list them."""
-        return {name: tuple(self.document.get(name) or ()) for name in ("visits", "arms", "regimens")}
+        return {
+            "visits": tuple(self.document.get("visits") or ()),
+            "arms": tuple(self.document.get("arms") or ()),
+            "regimens": tuple(self.document.get("regimens") or ()),
+        }
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
@@ -311,14 +316,19 @@ class Study:
 
     def with_outcome(self, definition: str) -> "Study":
         """Return the study with another definition of pCR."""
-        return Study({**self.document, "outcome": {**self.document["outcome"], "definition": definition}})
+        outcome: OutcomeEntry = {
+            "definition": definition,
+            "sensitivity": list(self.outcome.sensitivity),
+            "counted_as_failure": list(self.outcome.counted_as_failure),
+        }
+        return Study({**self.document, "outcome": outcome})
 
     def with_visits(self, visits: Sequence[str]) -> "Study":
         """Return the study with these visits in order of time."""
         return Study({**self.document, "visits": list(visits)})
 
 
-def with_defaults(document: Mapping[str, Any]) -> dict[str, Any]:
+def with_defaults(document: StudyDocument) -> StudyDocument:
     """Return a study file with all its keys: those that it leaves out follow behind, as `DEFAULTS` says.
 
     A study without outcome is never run, and has fewer keys; it stays as it is.
@@ -329,11 +339,11 @@ def with_defaults(document: Mapping[str, Any]) -> dict[str, Any]:
     ('mine', 'none')
     """
     if document.get("outcome") == NO_OUTCOME:
-        return dict(document)
-    return {**document, **{key: value for key, value in DEFAULTS.items() if key not in document}}
+        return document.copy()
+    return {**document, **DEFAULTS, **document}
 
 
-def parse_study(document: Mapping[str, Any]) -> Study:
+def parse_study(document: StudyDocument) -> Study:
     """Return a study file with types.
 
     Raises

@@ -1,19 +1,30 @@
 """Who the patients are, what was measured, what happened to them: counts, proportions and quartiles."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
 from models.configuration.description import ToxicityPlan
+from models.description.documents import (
+    Branch,
+    CoursePoint,
+    Difference,
+    EventInArm,
+    Proportion,
+    Quartiles,
+    ResponseByEvent,
+    StateCount,
+    Summary,
+    TableOneRow,
+)
 from models.procedure.landmark_features import LandmarkFeature
 
 ALL = "all"
 
 
-def proportion(events: int, n: int, level: float) -> dict[str, Any]:
+def proportion(events: int, n: int, level: float) -> Proportion:
     """Return a proportion with Wilson's score interval; without patients only the counts.
 
     Wilson, J Am Stat Assoc 1927;22:209. Keys: n, events, value, low, high.
@@ -30,7 +41,7 @@ def proportion(events: int, n: int, level: float) -> dict[str, Any]:
     }
 
 
-def difference(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, float]:
+def difference(first: Proportion, second: Proportion) -> Difference:
     """Return first minus second proportion with Newcombe's interval (method 10 of Stat Med 1998;17:873).
 
     Both are results of `proportion` at the same level; empty where one of them has no patients.
@@ -45,7 +56,7 @@ def difference(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str,
 
 def table_one(
     values: pd.DataFrame, features: Sequence[LandmarkFeature], groups: pd.Series
-) -> list[dict[str, Any]]:
+) -> list[TableOneRow]:
     """Return one row per number and per level of a category, for all and for each group.
 
     Parameters
@@ -57,37 +68,39 @@ def table_one(
 
     Returns
     -------
-    list of dict
+    list of TableOneRow
         feature, description, unit, domain, level (None for a number), cells: by group name (and ``all``) n
         (patients with a known value), missing, and count (of a level) or median, q25, q75.
     """
-    rows = []
+    rows: list[TableOneRow] = []
     members = {
         ALL: values.index,
         **{g: values.index[groups.reindex(values.index) == g] for g in groups.unique()},
     }
     for feature in features:
         parts = {name: values.loc[ids, feature.name] for name, ids in members.items()}
-        about: dict[str, Any] = {
-            "description": feature.description,
-            "unit": feature.unit,
-            "domain": feature.domain,
-            "feature": feature.name,
-        }
-        counts: dict[str, dict[str, float]] = {
-            n: {"n": int(p.notna().sum()), "missing": int(p.isna().sum())} for n, p in parts.items()
-        }
         if feature.is_numeric:
-            cells = {n: counts[n] | quartiles(p) for n, p in parts.items()}
-            rows.append(about | {"level": None, "cells": cells})
+            cells: dict[str, Summary] = {n: {**_counts(p), **quartiles(p)} for n, p in parts.items()}
+            rows.append(_table_one_row(feature, None, cells))
             continue
         for level in feature.levels:
-            cells = {n: counts[n] | {"count": int((p == level).sum())} for n, p in parts.items()}
-            rows.append(about | {"level": level, "cells": cells})
+            cells = {n: {**_counts(p), "count": int((p == level).sum())} for n, p in parts.items()}
+            rows.append(_table_one_row(feature, level, cells))
     return rows
 
 
-def quartiles(values: pd.Series) -> dict[str, float]:
+def _counts(values: pd.Series) -> Summary:
+    return {"n": int(values.notna().sum()), "missing": int(values.isna().sum())}
+
+
+def _table_one_row(feature: LandmarkFeature, level: str | None, cells: dict[str, Summary]) -> TableOneRow:
+    return {
+        "description": feature.description, "unit": feature.unit, "domain": feature.domain,
+        "feature": feature.name, "level": level, "cells": cells,
+    }  # fmt: skip
+
+
+def quartiles(values: pd.Series) -> Quartiles:
     """Return median, q25 and q75 of the known values; empty where there are none."""
     known = values.dropna()
     if known.empty:
@@ -96,7 +109,7 @@ def quartiles(values: pd.Series) -> dict[str, float]:
     return {"median": float(median), "q25": float(q25), "q75": float(q75)}
 
 
-def level_counts(values: pd.Series, levels: Sequence[str], groups: pd.Series) -> list[dict[str, Any]]:
+def level_counts(values: pd.Series, levels: Sequence[str], groups: pd.Series) -> list[StateCount]:
     """Return how many patients of each group (and of all) have each level; missing is one where it occurs.
 
     Keys: group, level, n, of (patients of the group).
@@ -113,30 +126,33 @@ def level_counts(values: pd.Series, levels: Sequence[str], groups: pd.Series) ->
     ]
 
 
-def courses(values: pd.Series, groups: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the quartiles of a number in every combination of the columns of `groups`, with n and of."""
-    rows = []
+def courses(values: pd.Series, groups: pd.DataFrame, visit: str) -> list[CoursePoint]:
+    """Return the quartiles of a number at a visit in every group: the columns arm and outcome of `groups`."""
     joined = groups.assign(value=values.reindex(groups.index))
-    for key, part in joined.groupby(list(groups.columns), sort=True):
-        rows.append(
-            dict(zip(groups.columns, key, strict=True))
-            | {"n": int(part["value"].notna().sum()), "of": len(part)}
-            | quartiles(part["value"])
-        )
-    return rows
+    return [
+        {
+            "visit": visit, "arm": str(arm), "outcome": str(outcome),
+            "n": int(part["value"].notna().sum()), "of": len(part), **quartiles(part["value"]),
+        }
+        for (arm, outcome), part in joined.groupby(["arm", "outcome"], sort=True)
+    ]  # fmt: skip
 
 
-def response_by_branch(decisions: pd.DataFrame, outcome: pd.Series, level: float) -> list[dict[str, Any]]:
+def response_by_branch(decisions: pd.DataFrame, outcome: pd.Series, level: float) -> list[Branch]:
     """Return pCR in each protocol branch of each node: descriptive, branches are chosen by prognosis.
 
     Keys: node, branch, patients, and n, events, value, low, high among those whose outcome is known.
     """
-    rows = []
+    rows: list[Branch] = []
     for (node, branch), part in decisions.groupby(["node", "branch"], sort=True):
         known = outcome.reindex(part["usubjid"]).dropna()
         rows.append(
-            {"node": node, "branch": branch, "patients": len(part)}
-            | proportion(int(known.sum()), len(known), level)
+            {
+                "node": str(node),
+                "branch": str(branch),
+                "patients": len(part),
+                **proportion(int(known.sum()), len(known), level),
+            }
         )
     return rows
 
@@ -150,7 +166,7 @@ def events_of(adverse: pd.DataFrame, patients: Sequence[str], plan: ToxicityPlan
     chosen = {
         f"Any event, grade {severe} or more": adverse["grade"] >= severe,
         "Serious event": adverse["serious"] == "Y",
-        "Event that stopped a drug or treatment": adverse["action"].isin(plan.stopped),
+        "Event that stopped a drug or treatment": adverse["action"].isin(list(plan.stopped)),
     } | {
         term.name: adverse["term"].isin(term.terms) & (adverse["grade"] >= term.grade) for term in plan.terms
     }
@@ -163,13 +179,13 @@ def events_of(adverse: pd.DataFrame, patients: Sequence[str], plan: ToxicityPlan
 
 def toxicity_by_arm(
     events: Mapping[str, pd.Series], arms: pd.Series, reference: str | None, level: float
-) -> list[dict[str, Any]]:
+) -> list[EventInArm]:
     """Return each kind of event by arm, with the difference to the reference arm (randomised comparison).
 
     Keys: event, arm, n, events, value, low, high, difference (value, low, high; empty for the
     reference arm, and where there is none).
     """
-    rows = []
+    rows: list[EventInArm] = []
     for name, had in events.items():
         by_arm = {
             str(arm): proportion(
@@ -180,22 +196,23 @@ def toxicity_by_arm(
             for arm in sorted(arms.unique())
         }
         rows += [
-            {"event": name, "arm": arm}
-            | found
-            | {"difference": difference(found, by_arm[reference]) if reference and arm != reference else {}}
-            for arm, found in by_arm.items()
-        ]
+            {
+                "event": name, "arm": arm, **share,
+                "difference": difference(share, by_arm[reference]) if reference and arm != reference else {},
+            }
+            for arm, share in by_arm.items()
+        ]  # fmt: skip
     return rows
 
 
-def response_by_toxicity(severe: pd.Series, outcome: pd.Series, arms: pd.Series) -> list[dict[str, Any]]:
+def response_by_toxicity(severe: pd.Series, outcome: pd.Series, arms: pd.Series) -> list[ResponseByEvent]:
     """Return the four cells of pCR by severe toxicity, by arm, among patients whose outcome is known.
 
     Keys: arm, n, pcr_without, pcr_with, no_pcr_without, no_pcr_with (with or without a severe event).
     """
     known = outcome.dropna().astype(bool).reindex(severe.index.intersection(outcome.dropna().index))
     had = severe.reindex(known.index)
-    rows = []
+    rows: list[ResponseByEvent] = []
     for arm in sorted(arms.unique()):
         inside = arms.reindex(known.index) == arm
         pcr, event = known[inside], had[inside]

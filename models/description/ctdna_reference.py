@@ -6,7 +6,6 @@ Pearson's are wider than they need be (Brown, Cai and DasGupta, Stat Sci 2001;16
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,8 @@ from features.ctdna import gene_status, on_samples
 from features.definitions import DETECTED, sample_states
 from features.mutations import panel_covers
 from models.description.cohort import proportion
+from models.description.documents import Proportion
+from models.description.library_documents import AssayLimits, GenesCovered, MutationShare, Range
 
 ALL = "all"
 HR_GROUPS = {"pos": "HR+", "neg": "HR-"}
@@ -72,24 +73,24 @@ def carriers(
     return patient_status(samples, counted, {gene: [gene] for gene in genes}), judged
 
 
-def mutation_shares(status: pd.DataFrame, hr: pd.Series, level: float) -> list[dict[str, Any]]:
+def mutation_shares(status: pd.DataFrame, hr: pd.Series, level: float) -> list[MutationShare]:
     """Return one row per gene set and HR group: patients, known (n), mutated (events), their share."""
-    rows = []
+    rows: list[MutationShare] = []
     status = status.reindex(hr.index).fillna(NOT_COVERED)
     for name in status:
         for group in (ALL, *HR_GROUPS.values(), HR_UNKNOWN):
-            of_group = status[name] if group == ALL else status[name][hr == group]
-            if group == HR_UNKNOWN and of_group.empty:
+            members = status[name] if group == ALL else status[name][hr == group]
+            if group == HR_UNKNOWN and members.empty:
                 continue
-            known = of_group[of_group != NOT_COVERED]
-            found = proportion(int((known == "mutated").sum()), len(known), level)
-            rows.append({"genes": str(name), "group": group, "patients": len(of_group)} | found)
+            known = members[members != NOT_COVERED]
+            share = proportion(int((known == "mutated").sum()), len(known), level)
+            rows.append({"genes": str(name), "group": group, "patients": len(members), **share})
     return rows
 
 
 def haematopoiesis(
     samples: pd.DataFrame, variants: pd.DataFrame, gene: str, level: float
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Proportion]:
     """Return how many have clonal haematopoiesis in plasma, of patients with white cells sequenced.
 
     ``any``: any variant of that origin, of all such patients. ``gene``: of the patients with a variant of
@@ -128,16 +129,16 @@ def haematopoiesis_at_50(
     for gene, slope in slopes.items():
         covered = with_blood[panel_covers(with_blood["panel_genes"], [gene])]
         age = ages.reindex(covered["usubjid"].unique()).dropna()
-        own = covered.loc[covered["usubjid"].isin(age.index), "sample_id"]
-        found = variants[(variants["gene"] == gene) & (variants["origin"] == "ch")]
-        found = found[found["sample_id"].isin(own)]
-        carrying = samples.loc[samples["sample_id"].isin(found["sample_id"]), "usubjid"].nunique()
+        looked_at = covered.loc[covered["usubjid"].isin(age.index), "sample_id"]
+        calls = variants[(variants["gene"] == gene) & (variants["origin"] == "ch")]
+        calls = calls[calls["sample_id"].isin(looked_at)]
+        carrying = samples.loc[samples["sample_id"].isin(calls["sample_id"]), "usubjid"].nunique()
         expected = float(np.exp(slope * (age - 50) / 10).sum())
         rows.append((gene, len(age), carrying, carrying / expected if expected else np.nan))
     return pd.DataFrame(rows, columns=["gene", "patients", "carriers", "share_at_50"])
 
 
-def assay_limits(samples: pd.DataFrame, variants: pd.DataFrame | None) -> list[dict[str, Any]]:
+def assay_limits(samples: pd.DataFrame, variants: pd.DataFrame | None) -> list[AssayLimits]:
     """Return one row per assay: samples by quality and result, limit of detection, reads, genes covered.
 
     Medians with lowest and highest. `genes` is the number of genes that every listed panel of the assay
@@ -146,14 +147,14 @@ def assay_limits(samples: pd.DataFrame, variants: pd.DataFrame | None) -> list[d
     named = samples.assign(
         assay=samples["assay_id"].fillna("not named"), kind=samples["assay_type"].fillna("unknown")
     )
-    rows = []
+    rows: list[AssayLimits] = []
     for (assay, kind), part in named.groupby(["assay", "kind"], sort=True):
-        own = variants[variants["sample_id"].isin(part["sample_id"])] if variants is not None else None
+        calls = variants[variants["sample_id"].isin(part["sample_id"])] if variants is not None else None
         panels = [set(p.split(";")) for p in part["panel_genes"].dropna().unique()]
         rows.append(
             {
-                "assay": assay,
-                "kind": kind,
+                "assay": str(assay),
+                "kind": str(kind),
                 "patients": int(part["usubjid"].nunique()),
                 "samples": len(part),
                 "failed": int((part["qc"] == "fail").sum()),
@@ -162,8 +163,8 @@ def assay_limits(samples: pd.DataFrame, variants: pd.DataFrame | None) -> list[d
                 "negative": int((part["state"] == "negative").sum()),
                 "lod_vaf": _spread(part["lod_vaf"]),
                 "plasma_ml": _spread(part["plasma_ml"]),
-                "depth": _spread(own["t_depth"]) if own is not None else None,
-                "alt_reads": _spread(own["t_alt_count"]) if own is not None else None,
+                "depth": _spread(calls["t_depth"]) if calls is not None else None,
+                "alt_reads": _spread(calls["t_alt_count"]) if calls is not None else None,
                 "white_cells": int((part["wbc_sequenced"] == "Y").sum()),
                 "genes": len(set.intersection(*panels)) if panels else None,
                 "panel_not_listed": int(part["panel_genes"].isna().sum()),
@@ -172,17 +173,17 @@ def assay_limits(samples: pd.DataFrame, variants: pd.DataFrame | None) -> list[d
     return rows
 
 
-def _spread(values: pd.Series) -> dict[str, float] | None:
+def _spread(values: pd.Series) -> Range | None:
     values = values.dropna().astype("float64")
     if values.empty:
         return None
     return {"median": float(values.median()), "low": float(values.min()), "high": float(values.max())}
 
 
-def coverage(samples: pd.DataFrame, sets: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+def coverage(samples: pd.DataFrame, sets: Mapping[str, Sequence[str]]) -> list[GenesCovered]:
     """Return, per gene set, the sampled whose widest panel covers all, some, none, or is unlisted."""
     taken = samples[samples["qc"] != "not_done"]
-    rows = []
+    rows: list[GenesCovered] = []
     for name, genes in sets.items():
         number = sum(panel_covers(taken["panel_genes"], [gene]).astype(int) for gene in genes)
         best = (

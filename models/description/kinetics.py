@@ -1,7 +1,5 @@
 """How the allele fraction in plasma changes between dated draws; below the limit it is censored, not zero."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
@@ -9,6 +7,7 @@ from scipy.stats import norm
 
 from features.definitions import DETECTED, EVALUABLE
 from models.description.cohort import proportion
+from models.description.library_documents import Kinetics, MonthlyChange
 
 COURSES = {
     (True, True): "persistent",
@@ -16,7 +15,7 @@ COURSES = {
     (False, True): "new",
     (False, False): "never_detected",
 }
-FEWEST_PAIRS = 5
+MIN_PAIRS = 5
 """Fewer changes do not give a mean and a spread."""
 
 
@@ -59,7 +58,7 @@ def draw_pairs(samples: pd.DataFrame, month_days: float) -> pd.DataFrame:
     return pairs.astype({"days": "int64"}).reset_index(drop=True)
 
 
-def summary(pairs: pd.DataFrame, level: float) -> dict[str, Any]:
+def summary(pairs: pd.DataFrame, level: float) -> Kinetics:
     """Return what the first pair of each patient shows, and the counts of all pairs.
 
     ``cleared``: of those detected at first, who had cleared by the second draw. ``change``: `monthly_change`.
@@ -77,17 +76,17 @@ def summary(pairs: pd.DataFrame, level: float) -> dict[str, Any]:
     }
 
 
-def monthly_change(pairs: pd.DataFrame, level: float) -> dict[str, Any]:
+def monthly_change(pairs: pd.DataFrame, level: float) -> MonthlyChange:
     """Return mean and standard deviation of the monthly change of log10 VAF among those detected at first.
 
     Normal, cleared pairs left-censored at the limit of detection (Tobin, Econometrica 1958;26:24), by maximum
     likelihood; the interval of the mean is Wald's. Without the censored pairs the fall would look smaller
-    than it is. Fewer than `FEWEST_PAIRS` pairs, or fewer than two that are not censored: only the counts.
+    than it is. Fewer than `MIN_PAIRS` pairs, or fewer than two that are not censored: only the counts.
     """
     known = pairs.dropna(subset="per_month")
     change, censored = known["per_month"].to_numpy(dtype=float), known["censored"].to_numpy(dtype=bool)
-    counts = {"pairs": len(change), "censored": int(censored.sum())}
-    if len(change) < FEWEST_PAIRS or (~censored).sum() < 2 or np.ptp(change[~censored]) == 0:
+    counts: MonthlyChange = {"pairs": len(change), "censored": int(censored.sum())}
+    if len(change) < MIN_PAIRS or (~censored).sum() < 2 or np.ptp(change[~censored]) == 0:
         return counts
 
     def loss(parameters: np.ndarray) -> float:
@@ -99,7 +98,7 @@ def monthly_change(pairs: pd.DataFrame, level: float) -> dict[str, Any]:
     fit = minimize(loss, start, method="BFGS", options={"gtol": 1e-6})
     mean, sd = float(fit.x[0]), float(np.exp(fit.x[1]))
     half = float(norm.ppf(0.5 + level / 2) * _standard_error(change, censored, mean, sd))
-    return counts | {"mean": mean, "low": mean - half, "high": mean + half, "sd": sd}
+    return {**counts, "mean": mean, "low": mean - half, "high": mean + half, "sd": sd}
 
 
 def _standard_error(change: np.ndarray, censored: np.ndarray, mean: float, sd: float) -> float:

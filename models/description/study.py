@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -10,10 +9,20 @@ from features.feature import STATE_SUFFIX
 from features.study import Study
 from models.configuration.description import Course, DescriptionPlan, ToxicityPlan
 from models.description import cohort as describing
+from models.description.documents import (
+    Conflict,
+    Coverage,
+    Described,
+    EventInBranch,
+    OverTime,
+    States,
+    Status,
+    Toxicity,
+)
 from models.procedure.landmark_features import Landmark, LandmarkFeature
 
 # Courses are drawn by arm where there are no more arms than this.
-MOST_ARMS = 2
+MAX_ARMS = 2
 
 
 def describe(
@@ -24,7 +33,7 @@ def describe(
     decisions: pd.DataFrame,
     landmarks: Sequence[Landmark],
     level: float,
-) -> dict[str, Any]:
+) -> Described:
     """Return everything the study report says of patients and data, apart from models.
 
     Parameters
@@ -47,7 +56,10 @@ def describe(
         "table_one": {
             "landmark": first.name,
             "patients": len(values),
-            "by_arm": people["arm"].reindex(values.index).value_counts().sort_index().to_dict(),
+            "by_arm": {
+                str(arm): int(n)
+                for arm, n in people["arm"].reindex(values.index).value_counts().sort_index().items()
+            },
             "rows": describing.table_one(
                 values, [f for f in first.features if f.name != "arm"], people["arm"]
             ),
@@ -69,16 +81,25 @@ def describe(
         ],
         "over_time": over_time(study, plan.over_time, measured, people),
         "branches": describing.response_by_branch(adaptive, people["outcome"], level),
-        "status": _counted(adaptive, ["node", "status"]),
-        "conflicts": _counted(adaptive[adaptive["conflicts"] != ""], ["node", "rule", "conflicts"]),
+        "status": _status(adaptive),
+        "conflicts": _conflicts(adaptive[adaptive["conflicts"] != ""]),
         "toxicity": toxicity(study, plan.toxicity, raw, people, adaptive, level),
     }
 
 
-def _counted(decisions: pd.DataFrame, columns: list[str]) -> list[dict[str, Any]]:
-    """Return the combinations of the columns, sorted, and their numbers of patients."""
-    counts = decisions.groupby(columns).size().reset_index(name="patients")
-    return [{str(name): value for name, value in row.items()} for row in counts.to_dict("records")]
+def _status(decisions: pd.DataFrame) -> list[Status]:
+    """Return the numbers of patients by node and status, sorted."""
+    groups = decisions.groupby(["node", "status"])
+    return [{"node": str(node), "status": str(s), "patients": len(part)} for (node, s), part in groups]
+
+
+def _conflicts(decisions: pd.DataFrame) -> list[Conflict]:
+    """Return the numbers of patients by node, rule and the other rules that apply, sorted."""
+    groups = decisions.groupby(["node", "rule", "conflicts"])
+    return [
+        {"node": str(node), "rule": str(rule), "conflicts": str(others), "patients": len(part)}
+        for (node, rule, others), part in groups
+    ]
 
 
 @dataclass(frozen=True)
@@ -92,18 +113,18 @@ class Measured:
 
 def visit_features(landmarks: Sequence[Landmark]) -> dict[str, Measured]:
     """Return every feature by its name, as the first landmark that has it knew it."""
-    found: dict[str, Measured] = {}
+    by_name: dict[str, Measured] = {}
     for landmark in landmarks:
         for feature in landmark.features:
             measured = Measured(feature, landmark.name, landmark.frame[feature.name])
-            found.setdefault(feature.name, measured)
-    return found
+            by_name.setdefault(feature.name, measured)
+    return by_name
 
 
-def coverage(raw: Mapping[str, pd.DataFrame], people: pd.DataFrame) -> list[dict[str, Any]]:
+def coverage(raw: Mapping[str, pd.DataFrame], people: pd.DataFrame) -> list[Coverage]:
     """Return how many randomised patients have a row in each raw table, by visit where it has visits."""
     sample = raw.get("ctdna_samples")
-    rows = []
+    rows: list[Coverage] = []
     for name, table in raw.items():
         if "usubjid" not in table and "sample_id" in table and sample is not None:
             table = table.merge(sample[["sample_id", "usubjid", "visit"]], on="sample_id")  # noqa: PLW2901
@@ -117,19 +138,19 @@ def coverage(raw: Mapping[str, pd.DataFrame], people: pd.DataFrame) -> list[dict
     return rows
 
 
-def states(measured: Mapping[str, Measured], people: pd.DataFrame) -> list[dict[str, Any]]:
+def states(measured: Mapping[str, Measured], people: pd.DataFrame) -> list[States]:
     """Return the states of every domain and visit, by arm and by centre, among the patients at risk."""
     return [
         {
             "feature": name,
-            "domain": each.feature.domain,
-            "visit": each.feature.known_at,
-            "landmark": each.landmark,
-            "levels": list(each.feature.levels),
-            "by_arm": describing.level_counts(each.series, each.feature.levels, people["arm"]),
-            "by_centre": describing.level_counts(each.series, each.feature.levels, people["siteid"]),
+            "domain": state.feature.domain,
+            "visit": state.feature.known_at,
+            "landmark": state.landmark,
+            "levels": list(state.feature.levels),
+            "by_arm": describing.level_counts(state.series, state.feature.levels, people["arm"]),
+            "by_centre": describing.level_counts(state.series, state.feature.levels, people["siteid"]),
         }
-        for name, each in measured.items()
+        for name, state in measured.items()
         if name.endswith(STATE_SUFFIX)
     ]
 
@@ -139,11 +160,11 @@ def over_time(
     families: Sequence[Course],
     measured: Mapping[str, Measured],
     people: pd.DataFrame,
-) -> list[dict[str, Any]]:
+) -> list[OverTime]:
     """Return quartiles along the visits, by arm and outcome, of families that are measured twice or more."""
-    found = []
+    drawn: list[OverTime] = []
     groups = people[["arm", "outcome"]].dropna()
-    if groups["arm"].nunique() > MOST_ARMS:
+    if groups["arm"].nunique() > MAX_ARMS:
         groups = groups.assign(arm="all arms")
     groups = groups.assign(outcome=groups["outcome"].map({1.0: "pCR", 0.0: "no pCR"}))
     for family in families:
@@ -152,16 +173,15 @@ def over_time(
         if len(present) < 2:
             continue
         points = [
-            {"visit": visit} | row
-            for visit, each in present.items()
-            for row in describing.courses(
-                each.series, groups.loc[groups.index.intersection(each.series.index)]
+            point
+            for visit, course in present.items()
+            for point in describing.courses(
+                course.series, groups.loc[groups.index.intersection(course.series.index)], visit
             )
         ]
-        found.append(
-            {"name": family.name, "unit": next(iter(present.values())).feature.unit, "points": points}
-        )
-    return found
+        unit = next(iter(present.values())).feature.unit
+        drawn.append({"name": family.name, "unit": unit, "points": points})
+    return drawn
 
 
 def toxicity(
@@ -171,7 +191,7 @@ def toxicity(
     people: pd.DataFrame,
     adaptive: pd.DataFrame,
     level: float,
-) -> dict[str, Any] | None:
+) -> Toxicity | None:
     """Return adverse events by arm and branch, and pCR by severe event; None without records."""
     if "adverse_events" not in raw or raw["adverse_events"].empty:
         return None
@@ -185,11 +205,14 @@ def toxicity(
     # The branch after C2: later ones divide patients by what happened to them on treatment.
     node = adaptive[adaptive["node"] == adaptive["node"].min()]
     branch = node.set_index("usubjid")["branch"].reindex(treated).dropna()
-    by_branch = [
-        {"branch": name, "event": event} | describing.proportion(int(had.reindex(ids).sum()), len(ids), level)
+    by_branch: list[EventInBranch] = [
+        {
+            "branch": name, "event": event,
+            **describing.proportion(int(had.reindex(ids).sum()), len(ids), level),
+        }
         for name, ids in branch.groupby(branch).groups.items()
         for event, had in events.items()
-    ]
+    ]  # fmt: skip
     return {
         "treated": len(treated),
         "reference": reference,

@@ -7,7 +7,7 @@ intervals are narrower than those of models refitted on new patients would be.
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from models.configuration.explanation import Expectation
+from models.explanation.documents import Cluster, CurvePoint, Direction
 from models.procedure.landmark_features import LandmarkFeature
 from models.serving.serving import spline_basis
 
@@ -165,7 +166,7 @@ def directions(
     expected: Sequence[Expectation],
     weights: np.ndarray,
     level: float,
-) -> list[dict[str, Any]]:
+) -> list[Direction]:
     """Return the direction found for every expectation and feature, with its interval and stability.
 
     Parameters
@@ -173,80 +174,87 @@ def directions(
     values : DataFrame
         Feature values, rows as in `explained`.
     expected : sequence of Expectation
-        Categorical features by their levels `of` and `against`; numbers: upper third against lower third.
+        With levels for categorical features, without for numbers: upper third against lower third.
 
     Returns
     -------
-    list of dict
+    list of Direction
         name, feature, expected, source, of, against, difference (mean contribution of the one group minus the
         other, log-odds), low, high, stability (share of resamples with the sign found), found (higher, lower
         or none), verdict.
     """
     kinds = {feature.name: feature for feature in features}
-    found = []
-    for entry in expected:
-        for name in matching(features, entry.features):
-            numeric = kinds[name].is_numeric
-            if numeric == (entry.of is not None):
+    observed: list[Direction] = []
+    for expectation in expected:
+        for name in matching(features, expectation.features):
+            levels = expectation.of, expectation.against
+            if kinds[name].is_numeric == (expectation.of is not None):
                 continue
-            if numeric:
+            if kinds[name].is_numeric:
+                labels = ["upper third", "lower third"]
                 upper, lower = thirds(values[name].to_numpy(dtype=float))
             else:
-                upper, lower = (
-                    values[name].isin(side or ()).to_numpy() for side in (entry.of, entry.against)
-                )
+                occurring = set(values[name].dropna())
+                labels = [", ".join(v for v in side or () if v in occurring) for side in levels]
+                upper, lower = (values[name].isin(list(side or ())).to_numpy() for side in levels)
             if upper.any() and lower.any():
-                labels = (
-                    ("upper third", "lower third")
-                    if numeric
-                    else tuple(
-                        ", ".join(v for v in side or () if v in set(values[name].dropna()))
-                        for side in (entry.of, entry.against)
-                    )
-                )
                 compared = _compare(explained[name].to_numpy(), upper, lower, weights, level)
-                found.append(
+                observed.append(
                     {
-                        "name": entry.name,
+                        "name": expectation.name,
                         "feature": name,
-                        "expected": entry.expected,
-                        "source": entry.source,
+                        "expected": expectation.expected,
+                        "source": expectation.source,
                         "of": labels[0],
                         "against": labels[1],
-                        **compared,
-                        "verdict": _verdict(entry.expected, compared),
+                        "difference": compared.difference,
+                        "low": compared.low,
+                        "high": compared.high,
+                        "stability": compared.stability,
+                        "found": compared.direction,
+                        "verdict": _verdict(expectation.expected, compared),
                     }
                 )
-    return found
+    return observed
+
+
+class _Compared(NamedTuple):
+    """A difference with its interval, the share of resamples with its sign, and its direction."""
+
+    difference: float
+    low: float
+    high: float
+    stability: float
+    direction: str
 
 
 def _compare(
     contribution: np.ndarray, upper: np.ndarray, lower: np.ndarray, weights: np.ndarray, level: float
-) -> dict[str, Any]:
+) -> _Compared:
     """Return the difference of the mean contributions of two groups, its interval and its stability."""
     difference = float(contribution[upper].mean() - contribution[lower].mean())
     means = [weighted_means(weights[:, group], contribution[group, None])[:, 0] for group in (upper, lower)]
     drawn = means[0] - means[1]
     drawn = drawn[~np.isnan(drawn)]
     low, high = bounds(drawn[:, None], level)
-    return {
-        "difference": difference,
-        "low": float(low[0]),
-        "high": float(high[0]),
-        "stability": float((np.sign(drawn) == np.sign(difference)).mean()),
-        "found": "none" if difference == 0 else "higher" if difference > 0 else "lower",
-    }
+    return _Compared(
+        difference,
+        float(low[0]),
+        float(high[0]),
+        stability=float((np.sign(drawn) == np.sign(difference)).mean()),
+        direction="none" if difference == 0 else "higher" if difference > 0 else "lower",
+    )
 
 
-def _verdict(expected: str, compared: Mapping[str, Any]) -> str:
+def _verdict(expected: str, compared: _Compared) -> str:
     """Judge a direction: a disagreement needs an interval that excludes zero, and an expectation."""
-    if compared["difference"] == compared["low"] == compared["high"] == 0:
+    if compared.difference == compared.low == compared.high == 0:
         return UNUSED
     if expected == UNCERTAIN:
         return UNCERTAIN
-    if compared["low"] <= 0 <= compared["high"]:
+    if compared.low <= 0 <= compared.high:
         return OPEN
-    return AGREES if compared["found"] == expected else DISAGREES
+    return AGREES if compared.direction == expected else DISAGREES
 
 
 def dependence(
@@ -258,7 +266,7 @@ def dependence(
     knots: int,
     few: int,
     points: int,
-) -> list[dict[str, Any]]:
+) -> list[CurvePoint]:
     """Return the mean contribution along a feature's values, with a band over the resamples.
 
     Numbers with more than `few` distinct values: a restricted cubic spline, at `points` values from the 1st
@@ -298,8 +306,8 @@ def dependence(
 
 
 def _mean_at(
-    value: Any, rows: np.ndarray, y: np.ndarray, weights: np.ndarray, level: float
-) -> dict[str, Any]:
+    value: str | float, rows: np.ndarray, y: np.ndarray, weights: np.ndarray, level: float
+) -> CurvePoint:
     low, high = bounds(weighted_means(weights[:, rows], y[rows, None]), level)
     x = value if isinstance(value, str) else float(value)
     return {
@@ -348,7 +356,7 @@ def clusters(
     values: pd.DataFrame,
     features: Sequence[LandmarkFeature],
     from_correlation: float,
-) -> list[dict[str, Any]]:
+) -> list[Cluster]:
     """Return the groups of features that carry the same information, the most moving first.
 
     Levels are scored by their mean contribution; Spearman correlation on patients who have both values;
@@ -373,18 +381,18 @@ def clusters(
     rho = correlation.abs().fillna(0.0).clip(0.0, 1.0).to_numpy(copy=True)
     np.fill_diagonal(rho, 1.0)
     labels = fcluster(linkage(squareform(1 - rho, checks=False), "average"), 1 - from_correlation, "distance")
-    found = []
+    groups: list[Cluster] = []
     for label in sorted(set(labels)):
         inside = np.flatnonzero(labels == label)
         if len(inside) > 1:
             columns = explained[[names[i] for i in inside]]
             pairs = rho[np.ix_(inside, inside)][np.triu_indices(len(inside), 1)]
-            found.append(
+            groups.append(
                 {
-                    "features": list(columns.columns),
+                    "features": [str(name) for name in columns.columns],
                     "correlation": float(pairs.mean()),
                     "together": float(columns.sum(axis=1).abs().mean()),
                     "apart": float(columns.abs().mean().sum()),
                 }
             )
-    return sorted(found, key=lambda cluster: (-cluster["together"], cluster["features"]))
+    return sorted(groups, key=lambda cluster: (-cluster["together"], cluster["features"]))

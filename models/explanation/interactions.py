@@ -1,23 +1,24 @@
 """How strongly pairs of features act together in a model, out of fold."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from models.explanation.documents import Interaction
+from models.procedure.fold_fits import FoldFit
 from models.serving.serving import PcrModel
 
 
 def interaction_strengths(
-    fits: Sequence[Mapping[str, Any]],
+    fits: Sequence[FoldFit],
     features: pd.DataFrame,
     predictions: pd.DataFrame,
     *,
     model: str,
     patients: int,
-) -> list[dict[str, Any]]:
+) -> list[Interaction]:
     """Return the mean absolute interaction (calibrated log-odds) of the pairs of features that interact.
 
     Linear models: a product term w a b has the interaction w (a - E a)(b - E b), for all out-of-fold
@@ -25,7 +26,7 @@ def interaction_strengths(
 
     Returns
     -------
-    list of dict
+    list of Interaction
         first, second (in the model's order), mean_abs, patients (predictions it is a mean of); largest first.
     """
     by_id = features.set_index("usubjid")
@@ -41,12 +42,12 @@ def interaction_strengths(
         count += n
         for pair, values in pairs.items():
             total[pair] += float(np.abs(values).sum())
-    found = [
+    strengths: list[Interaction] = [
         {"first": a, "second": b, "mean_abs": value / count, "patients": count}
         for (a, b), value in total.items()
         if value > 0
     ]
-    return sorted(found, key=lambda pair: (-pair["mean_abs"], pair["first"], pair["second"]))
+    return sorted(strengths, key=lambda pair: (-pair["mean_abs"], pair["first"], pair["second"]))
 
 
 def _linear(model: PcrModel, frame: pd.DataFrame, _: int) -> tuple[dict[tuple[str, str], np.ndarray], int]:

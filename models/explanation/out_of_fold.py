@@ -1,13 +1,13 @@
 """Out-of-fold SHAP values on the calibrated log-odds, and what a reader wants to know of them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.special import logit
 
 from features.errors import PipelineFault
+from models.procedure.fold_fits import FoldFit
 from models.serving.serving import PcrModel
 
 KEYS = ["usubjid", "repeat", "fold", "model", "base"]
@@ -18,7 +18,7 @@ class AdditivityError(PipelineFault):
 
 
 def explain_out_of_fold(
-    fits: Sequence[Mapping[str, Any]],
+    fits: Sequence[FoldFit],
     features: pd.DataFrame,
     predictions: pd.DataFrame,
     *,
@@ -29,8 +29,8 @@ def explain_out_of_fold(
 
     Parameters
     ----------
-    fits : sequence of mappings
-        ``repeat``, ``fold``, ``document`` and ``booster`` of every outer fold.
+    fits : sequence of FoldFit
+        Of every outer fold.
     features : DataFrame
         One row per patient at the landmark, with ``usubjid``.
     predictions : DataFrame

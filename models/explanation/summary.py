@@ -1,23 +1,35 @@
 """What the SHAP values of a landmark say as a whole."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeVar, get_type_hints
 
 import numpy as np
 import pandas as pd
 
+from features.errors import PipelineFault
 from models.configuration.explanation import ExplanationPlan
 from models.explanation import attribution
+from models.explanation.documents import (
+    Attributions,
+    ContributionSummary,
+    CurvePoint,
+    FeatureContribution,
+    GroupContribution,
+    PartContribution,
+)
 from models.explanation.interactions import interaction_strengths
 from models.explanation.out_of_fold import explain_out_of_fold
+from models.procedure.fold_fits import FoldFit
 from models.procedure.landmark_features import LandmarkFeature
 
 TOLERANCE = 1e-9
 """Largest difference between the sum of a row's SHAP values and its log-odds."""
+Row = TypeVar("Row")
 
 
 def explain(
-    fits: Mapping[str, Any],
+    model: str,
+    fits: Sequence[FoldFit],
     values: pd.DataFrame,
     predictions: pd.DataFrame,
     landmark: str,
@@ -28,12 +40,12 @@ def explain(
     *,
     seed: int,
     level: float,
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+) -> tuple[pd.DataFrame, ContributionSummary]:
     """Return the out-of-fold contributions at a landmark, and what they say as a whole.
 
     Parameters
     ----------
-    fits : mapping
+    model, fits : str, sequence of FoldFit
         The chosen model's name and its fit in every fold (`models.procedure.resampling.fold_fits`).
     values, predictions, cohort, rules : DataFrame
         Feature values, out-of-fold predictions, cohort, and the branches of the rules, at the landmark.
@@ -42,18 +54,16 @@ def explain(
     plan : ExplanationPlan
         How they are summarised, and what is expected of them.
     """
-    explained = explain_out_of_fold(
-        fits["fits"], values, predictions, model=fits["model"], tolerance=TOLERANCE
-    )
+    explained = explain_out_of_fold(fits, values, predictions, model=model, tolerance=TOLERANCE)
     branches = rules.set_index("usubjid")["protocol_branch"] if "protocol_branch" in rules else None
     summary = summarise(
         explained, values, landmark, features, cohort, branches, plan,
         seed=seed, level=level,
     )  # fmt: skip
     strengths = interaction_strengths(
-        fits["fits"], values, predictions, model=fits["model"], patients=plan.interaction_patients
+        fits, values, predictions, model=model, patients=plan.interaction_patients
     )
-    return explained, summary | {"interactions": strengths[: plan.interactions]}
+    return explained, {**summary, "interactions": strengths[: plan.interactions]}
 
 
 def summarise(
@@ -67,7 +77,7 @@ def summarise(
     *,
     seed: int,
     level: float,
-) -> dict[str, Any]:
+) -> Attributions:
     """Return what the SHAP values of a landmark say as a whole, with intervals over resamples.
 
     Parameters
@@ -117,14 +127,18 @@ def summarise(
         "centres": int(people["siteid"].reindex(explained["usubjid"].unique()).nunique()),
         "top": plan.top,
         "min_centre_patients": plan.min_centre_patients,
-        "domains": _records(attribution.group_importance(explained, domains, weights, level)),
-        "features": _records(ranking),
+        "domains": _records(
+            GroupContribution, attribution.group_importance(explained, domains, weights, level)
+        ),
+        "features": _records(FeatureContribution, ranking),
         "biology": [
-            row | {"members": biology[row["group"]]}
-            for row in _records(attribution.group_importance(explained, biology, weights, level))
+            {**row, "members": biology[row["group"]]}
+            for row in _records(
+                GroupContribution, attribution.group_importance(explained, biology, weights, level)
+            )
         ],
         "splits": {
-            name: _records(attribution.by_group(explained, domains, split, weights, level))
+            name: _records(PartContribution, attribution.by_group(explained, domains, split, weights, level))
             for name, split in splits.items()
         },
         "clusters": attribution.clusters(explained[first], seen[first], features, plan.clustered_from),
@@ -148,7 +162,7 @@ def _curves(
     plan: ExplanationPlan,
     level: float,
     rows: np.ndarray | None = None,
-) -> dict[str, Any]:
+) -> dict[str, list[CurvePoint]]:
     """Return each feature's mean contribution along its values, for all or for some rows."""
     chosen = slice(None) if rows is None else np.flatnonzero(rows)
     inside = weights[:, chosen]
@@ -166,9 +180,17 @@ def _curves(
     }
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows as JSON has them: NaN becomes null."""
+def _records(kind: type[Row], frame: pd.DataFrame) -> list[Row]:
+    """Return rows as JSON has them, NaN as null; the columns are the keys of the document `kind`.
+
+    Raises
+    ------
+    PipelineFault
+        If the columns are others.
+    """
+    if set(frame.columns) != set(get_type_hints(kind)):
+        raise PipelineFault(f"{kind.__name__} has not the columns {', '.join(map(str, frame.columns))}")
     return [
-        {str(k): None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}
+        kind(**{str(k): None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()})
         for row in frame.astype(object).to_dict("records")
     ]

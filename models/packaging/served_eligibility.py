@@ -1,16 +1,15 @@
 """The study's eligibility as a served model asks for it: the criteria that a row of inputs can break."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from features.contract.specification import Contract
 from features.eligibility import Combination, Condition, Criterion
+from models.serving.serving import EligibilityDocument, EligibilityInput, RuleDocument
 
 NUMERIC = ("float", "integer")
-LIMITS = ("low", "high", "above", "below")
 
 
-def served_eligibility(criteria: Sequence[Criterion], contract: Contract) -> dict[str, Any]:
+def served_eligibility(criteria: Sequence[Criterion], contract: Contract) -> EligibilityDocument:
     """Return the excluding criteria that can be judged by single values, as plain data.
 
     Left out are those that ask whether something is recorded, for a date, for a limit of normal, or of some
@@ -24,7 +23,7 @@ def served_eligibility(criteria: Sequence[Criterion], contract: Contract) -> dic
 
     Returns
     -------
-    dict
+    EligibilityDocument
         `inputs`: columns that are asked for, each with name, table (None = laboratory test), kind, unit,
         levels, low and high. `criteria`: id, text and rule, which is ``{kind: [rules]}`` for the kinds of
         `features.eligibility.COMBINE`, or a condition on a column.
@@ -60,10 +59,12 @@ def _name(condition: Condition) -> str:
     return str(condition.test or condition.column)
 
 
-def _input(condition: Condition, contract: Contract) -> dict[str, Any]:
+def _input(condition: Condition, contract: Contract) -> EligibilityInput:
     if condition.table is None or condition.column is None:
-        plain: dict[str, Any] = {"kind": "numeric", "levels": None, "low": 0, "high": None}
-        return {"name": _name(condition), "table": None, "unit": condition.unit or "", **plain}
+        return {
+            "name": _name(condition), "table": None, "unit": condition.unit or "", "kind": "numeric",
+            "levels": None, "low": 0, "high": None,
+        }  # fmt: skip
     spec = contract[condition.table].columns[condition.column]
     return {
         "name": spec.name,
@@ -76,11 +77,31 @@ def _input(condition: Condition, contract: Contract) -> dict[str, Any]:
     }
 
 
-def _document(rule: Condition | Combination) -> dict[str, Any]:
-    if isinstance(rule, Combination):
-        return {rule.kind: [_document(part) for part in rule.parts]}
-    lists = {"among": rule.among, "unknown": rule.unknown or None}
-    values: dict[str, Any] = {"column": _name(rule), "missing_as": rule.missing_as}
-    values |= {name: list(levels) for name, levels in lists.items() if levels is not None}
-    values |= {name: getattr(rule, name) for name in LIMITS}
-    return {name: value for name, value in values.items() if value is not None}
+def _document(rule: Condition | Combination) -> RuleDocument:
+    return _combination(rule) if isinstance(rule, Combination) else _condition(rule)
+
+
+def _combination(rule: Combination) -> RuleDocument:
+    parts = [_document(part) for part in rule.parts]
+    if rule.kind == "all":
+        return {"all": parts}
+    return {"any": parts} if rule.kind == "any" else {"first_known": parts}
+
+
+def _condition(rule: Condition) -> RuleDocument:
+    document: RuleDocument = {"column": _name(rule)}
+    if rule.missing_as is not None:
+        document["missing_as"] = rule.missing_as
+    if rule.among is not None:
+        document["among"] = list(rule.among)
+    if rule.unknown:
+        document["unknown"] = list(rule.unknown)
+    if rule.low is not None:
+        document["low"] = rule.low
+    if rule.high is not None:
+        document["high"] = rule.high
+    if rule.above is not None:
+        document["above"] = rule.above
+    if rule.below is not None:
+        document["below"] = rule.below
+    return document

@@ -7,9 +7,9 @@ the choice between candidates are in `models.procedure.response_model`.
 
 import itertools
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import lightgbm
 import numpy as np
@@ -19,7 +19,13 @@ from sklearn.linear_model import LogisticRegression
 
 from models.configuration.settings import BoostingCandidate, Candidate, LogisticCandidate
 from models.procedure.errors import NotLearnableError
-from models.serving.serving import PcrModel
+from models.serving.serving import (
+    ColumnDocument,
+    EncodingDocument,
+    LinearDocument,
+    TermDocument,
+    linear_design,
+)
 
 # LightGBM's own default of min_data_in_leaf.
 LEAST_IN_LEAF = 20
@@ -31,10 +37,17 @@ KNOT_CENTILES = {3: (10, 50, 90), 4: (5, 35, 65, 95), 5: (5, 27.5, 50, 72.5, 95)
 class Design:
     """Completed columns of the training part and, in the same encoding, of the patients to predict."""
 
-    encoding: Mapping[str, Any]
+    encoding: EncodingDocument
     train: np.ndarray
     y: np.ndarray
     test: np.ndarray
+
+
+class FittedPart(TypedDict, total=False):
+    """The part of a model document that a candidate fits: one of the two."""
+
+    linear: LinearDocument
+    boosting: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,7 @@ class Fit:
     """One grid point fitted: its name, its part of the model document, LightGBM's text, test log-odds."""
 
     point: str
-    document: dict[str, Any]
+    document: FittedPart
     booster: str | None
     margin: np.ndarray
 
@@ -79,21 +92,22 @@ def grid_points(candidate: Candidate) -> list[str]:
 def intercept_only(y: np.ndarray) -> Fit:
     """Return the forecast that stands where nothing can be learned: the prevalence, for every patient."""
     intercept = float(logit(y.mean()))
-    nothing: list[float] = []
-    linear = {"terms": [], "mean": nothing, "scale": nothing, "intercept": intercept, "coefficients": nothing}
+    linear: LinearDocument = {
+        "terms": [], "mean": [], "scale": [], "intercept": intercept, "coefficients": [],
+    }  # fmt: skip
     return Fit("prevalence", {"linear": linear}, None, np.full(len(y), intercept))
 
 
 def linear_terms(
-    encoding: Mapping[str, Any], completed: np.ndarray, candidate: LogisticCandidate
-) -> list[dict[str, Any]]:
+    encoding: EncodingDocument, completed: np.ndarray, candidate: LogisticCandidate
+) -> list[TermDocument]:
     """Return the terms of the linear predictor: every column, the spline terms, the prespecified products.
 
     Spline knots stand at Harrell's centiles of the completed training column; a column with too few distinct
     values for its knots stays linear. Products are between the columns of the two features named.
     """
     columns = encoding["columns"]
-    terms: list[dict[str, Any]] = [{"columns": [index]} for index in range(len(columns))]
+    terms: list[TermDocument] = [{"columns": [index]} for index in range(len(columns))]
     for name in candidate.splines:
         for index in _of_feature(columns, name):
             knots = np.unique(np.percentile(completed[:, index], KNOT_CENTILES[candidate.spline_knots]))
@@ -107,7 +121,7 @@ def linear_terms(
     return terms
 
 
-def _of_feature(columns: Sequence[Mapping[str, str]], name: str) -> list[int]:
+def _of_feature(columns: Sequence[ColumnDocument], name: str) -> list[int]:
     return [index for index, column in enumerate(columns) if column["feature"] == name]
 
 
@@ -115,10 +129,16 @@ def _fit_logistic(
     design: Design, candidate: LogisticCandidate, points: Sequence[str] | None
 ) -> Iterator[Fit]:
     """Ridge logistic regression on standardised terms, one fit per penalty, each started from the last."""
-    linear: dict[str, Any] = {"terms": linear_terms(design.encoding, design.train, candidate)}
-    raw = _matrix(design, linear, design.train)
-    linear |= {"mean": raw.mean(axis=0).tolist(), "scale": _scales(raw).tolist()}
-    train, test = _matrix(design, linear, design.train), _matrix(design, linear, design.test)
+    terms = linear_terms(design.encoding, design.train, candidate)
+    unit: LinearDocument = {
+        "terms": terms, "mean": [0.0] * len(terms), "scale": [1.0] * len(terms), "intercept": 0.0,
+        "coefficients": [0.0] * len(terms),
+    }  # fmt: skip
+    raw = linear_design(unit, design.train)
+    linear: LinearDocument = {
+        **unit, "mean": raw.mean(axis=0).tolist(), "scale": _scales(raw).tolist(),
+    }  # fmt: skip
+    train, test = linear_design(linear, design.train), linear_design(linear, design.test)
     model = LogisticRegression(solver="newton-cholesky", warm_start=True, tol=1e-9, max_iter=200)
     for penalty in candidate.penalties:
         point = f"C={penalty}"
@@ -127,8 +147,12 @@ def _fit_logistic(
         model.set_params(C=penalty)
         if not _converges(model, train, design.y):
             continue
-        fitted = {"intercept": float(model.intercept_[0]), "coefficients": model.coef_[0].tolist()}
-        yield Fit(point, {"linear": linear | fitted}, None, model.intercept_[0] + test @ model.coef_[0])
+        fitted: LinearDocument = {
+            **linear,
+            "intercept": float(model.intercept_[0]),
+            "coefficients": model.coef_[0].tolist(),
+        }
+        yield Fit(point, {"linear": fitted}, None, model.intercept_[0] + test @ model.coef_[0])
 
 
 def _converges(model: LogisticRegression, train: np.ndarray, y: np.ndarray) -> bool:
@@ -143,15 +167,6 @@ def _converges(model: LogisticRegression, train: np.ndarray, y: np.ndarray) -> b
                 continue
         return True
     return False
-
-
-def _matrix(design: Design, linear: Mapping[str, Any], columns: np.ndarray) -> np.ndarray:
-    """Evaluate the terms with the serving code (not yet standardised while mean and scale are not known)."""
-    count = len(linear["terms"])
-    neutral = {"mean": [0.0] * count, "scale": [1.0] * count, "intercept": 0.0, "coefficients": [0.0] * count}
-    features = [{"name": name} for name in dict.fromkeys(c["feature"] for c in design.encoding["columns"])]
-    document = {"features": features, "encoding": design.encoding, "linear": neutral | dict(linear)}
-    return PcrModel(document).terms(columns)
 
 
 def _scales(raw: np.ndarray) -> np.ndarray:
@@ -194,7 +209,7 @@ def _fit_lightgbm(
         booster = lightgbm.train(fixed | grid, data, num_boost_round=most, keep_training_booster=True)
         margins = staged_margins(booster, design.test, list(wanted.values()))
         for (point, rounds), margin in zip(wanted.items(), margins, strict=True):
-            document = {"boosting": {"rounds": rounds, **grid, **candidate.fixed}}
+            document: FittedPart = {"boosting": {"rounds": rounds, **grid, **candidate.fixed}}
             # The text is needed for the chosen point only, which is asked for by name.
             text = booster.model_to_string(num_iteration=rounds) if points is not None else None
             yield Fit(point, document, text, margin)

@@ -4,16 +4,16 @@ Everything here is learned from the training part, without the outcome, and kept
 `models.serving.serving` applies it, so that training and serving cannot drift apart.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
 
 from models.configuration.settings import EncodingSettings
 from models.procedure.landmark_features import LandmarkFeature, as_documents
-from models.serving.serving import PcrModel
+from models.serving.serving import ColumnDocument, EncodingDocument, PcrModel
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class NumericRows:
     """
 
     features: Sequence[LandmarkFeature]
-    columns: list[dict[str, str]]
+    columns: list[ColumnDocument]
     values: np.ndarray  # (n, columns), NaN where the feature is missing
 
     def rows(self, positions: np.ndarray) -> Self:
         """Return the rows at `positions`, in that order."""
         return type(self)(self.features, self.columns, self.values[positions])
 
-    def encoded(self, columns: Sequence[Mapping[str, str]]) -> np.ndarray:
+    def encoded(self, columns: Sequence[ColumnDocument]) -> np.ndarray:
         """Return the chosen columns, shape (n, columns), as `PcrModel.encode` gives them."""
         places = {_name(column): place for place, column in enumerate(self.columns)}
         return np.ascontiguousarray(self.values[:, [places[_name(column)] for column in columns]])
@@ -47,7 +47,7 @@ def learn_encoding(
     frame: pd.DataFrame,
     features: Sequence[LandmarkFeature],
     settings: EncodingSettings,
-) -> dict[str, Any]:
+) -> EncodingDocument:
     """Return the ``encoding`` of a model document, learned from the rows of `frame` (n, >= features).
 
     All else is as in `encoding_of`.
@@ -55,7 +55,7 @@ def learn_encoding(
     return encoding_of(read_numeric_rows(frame, features), settings)
 
 
-def encoding_of(inputs: NumericRows, settings: EncodingSettings) -> dict[str, Any]:
+def encoding_of(inputs: NumericRows, settings: EncodingSettings) -> EncodingDocument:
     """Return the ``encoding`` of a model document, learned from the rows of `inputs`.
 
     A numeric feature is one column. A categorical feature has one column per level that at least
@@ -72,7 +72,7 @@ def encoding_of(inputs: NumericRows, settings: EncodingSettings) -> dict[str, An
 
     Returns
     -------
-    dict
+    EncodingDocument
         ``columns`` and, per column, ``mean``, ``scale``, ``low``, ``high`` of the observed values, and
         ``imputation``, shape (columns, columns): see `imputation_weights`.
 
@@ -126,22 +126,22 @@ def imputation_weights(standard: np.ndarray, shrinkage: float) -> np.ndarray:
     return np.asarray(weights)
 
 
-def _name(column: Mapping[str, str]) -> tuple[str, str | None]:
+def _name(column: ColumnDocument) -> tuple[str, str | None]:
     return column["feature"], column.get("level")
 
 
-def _all_columns(feature: LandmarkFeature) -> list[dict[str, str]]:
+def _all_columns(feature: LandmarkFeature) -> list[ColumnDocument]:
     name = feature.name
     if feature.is_numeric:
         return [{"feature": name}]
     return [{"feature": name, "level": level} for level in feature.levels]
 
 
-def _used_columns(inputs: NumericRows, settings: EncodingSettings) -> list[dict[str, str]]:
+def _used_columns(inputs: NumericRows, settings: EncodingSettings) -> list[ColumnDocument]:
     """Return the columns of features known often enough, without rare levels and the most frequent one."""
     counts = np.nansum(inputs.values, axis=0)
     missing = np.isnan(inputs.values).mean(axis=0)
-    used: list[dict[str, str]] = []
+    used: list[ColumnDocument] = []
     places: dict[str, list[int]] = {feature.name: [] for feature in inputs.features}
     for place, column in enumerate(inputs.columns):
         places[column["feature"]].append(place)
@@ -158,11 +158,10 @@ def _used_columns(inputs: NumericRows, settings: EncodingSettings) -> list[dict[
 
 
 def _encode(
-    frame: pd.DataFrame, features: Sequence[LandmarkFeature], columns: list[dict[str, str]]
+    frame: pd.DataFrame, features: Sequence[LandmarkFeature], columns: list[ColumnDocument]
 ) -> np.ndarray:
     """Encode with the serving code, from a document that has columns and nothing learned yet."""
-    blank: list[float] = []
-    learned = dict.fromkeys(("mean", "scale", "low", "high", "imputation"), blank)
-    return PcrModel({"features": as_documents(features), "encoding": {"columns": columns, **learned}}).encode(
-        frame
-    )
+    encoding: EncodingDocument = {
+        "columns": columns, "mean": [], "scale": [], "low": [], "high": [], "imputation": [],
+    }  # fmt: skip
+    return PcrModel({"features": as_documents(features), "encoding": encoding}).encode(frame)

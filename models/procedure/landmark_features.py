@@ -1,43 +1,26 @@
 """The features of a landmark, as features/<landmark>.json describes them.
 
-What is learned depends on the description, not on the code that builds features (`features.feature.Feature`).
+What is learned depends on the description, not on the code that builds features (`features.feature`).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
+from features.documents.feature import Feature, FeatureList, LandmarkFeatureEntry
+
 
 @dataclass(frozen=True)
-class LandmarkFeature:
-    """A feature at a landmark.
+class LandmarkFeature(Feature):
+    """A feature at a landmark; `share_missing` is that of the patients at risk."""
 
-    `kind` is ``numeric`` or ``categorical`` (one of `levels`); `known_at` is the visit from which the value
-    can be known; `low` and `high` are in `unit`, None where there is no limit; `share_missing` is that of the
-    patients at risk.
-    """
-
-    name: str
-    domain: str
-    kind: str
-    unit: str
-    known_at: str
-    levels: tuple[str, ...]
-    low: float | None
-    high: float | None
-    description: str
     share_missing: float | None = None
 
     @property
-    def is_numeric(self) -> bool:
-        """Whether the feature is a number; else it is one of its levels."""
-        return self.kind == "numeric"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the feature as a model document has it."""
-        return asdict(self) | {"levels": list(self.levels)}
+    def document(self) -> LandmarkFeatureEntry:
+        """The feature as a model document has it."""
+        return {**self.entry, "share_missing": self.share_missing}
 
 
 @dataclass(frozen=True)
@@ -49,13 +32,25 @@ class Landmark:
     frame: pd.DataFrame
 
 
-def landmark_features(description: Mapping[str, Any]) -> list[LandmarkFeature]:
+def landmark_features(description: FeatureList) -> list[LandmarkFeature]:
     """Return the features that features/<landmark>.json describes, in the order of the model's inputs."""
     return [
-        LandmarkFeature(**entry | {"levels": tuple(entry["levels"])}) for entry in description["features"]
+        LandmarkFeature(
+            name=entry["name"],
+            domain=entry["domain"],
+            kind=entry["kind"],
+            unit=entry["unit"],
+            known_at=entry["known_at"],
+            levels=tuple(entry["levels"]),
+            low=entry["low"],
+            high=entry["high"],
+            description=entry["description"],
+            share_missing=entry.get("share_missing"),
+        )
+        for entry in description["features"]
     ]
 
 
-def as_documents(features: Sequence[LandmarkFeature]) -> list[dict[str, Any]]:
+def as_documents(features: Sequence[LandmarkFeature]) -> list[LandmarkFeatureEntry]:
     """Return features as a model document has them."""
-    return [feature.as_dict() for feature in features]
+    return [feature.document for feature in features]

@@ -7,7 +7,7 @@ number of workers, or how often a run was interrupted.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypedDict, TypeVar, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ import pandas as pd
 from features.errors import PipelineFault
 from models.procedure.backends import Backend, completed
 from models.procedure.errors import NotLearnableError
+from models.procedure.fold_fits import CandidateFit, FoldFit, FoldFits
 from models.procedure.splits import Split
 
 Task = TypeVar("Task")
@@ -48,7 +49,7 @@ class Procedure(Protocol):
 class Documented(Protocol):
     """A procedure whose fitted models are plain data."""
 
-    def fits(self) -> dict[str, dict[str, Any]]:
+    def fits(self) -> dict[str, CandidateFit]:
         """Return every model's ``document`` and ``booster``."""
 
 
@@ -62,6 +63,15 @@ class TaskResult:
     document: dict[str, Any]
     arrays: dict[str, np.ndarray]
     kept: tuple[Any, ...] = ()
+
+
+class PassedOver(TypedDict):
+    """A candidate, or a point of its grid, that was not learned: why (`error`), and in how many splits."""
+
+    error: str
+    splits: int
+    of: int
+    in_all_patients: bool
 
 
 class Store(Protocol):
@@ -86,7 +96,7 @@ class FoldResult:
     split: Split
     predictions: dict[str, np.ndarray]
     fitted: tuple[Procedure, ...] = ()
-    fits: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fits: dict[str, CandidateFit] = field(default_factory=dict)
     passed_over: dict[str, str] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
 
@@ -168,7 +178,7 @@ def fit_split(work: _SplitTask, split: Split) -> TaskResult:
     """
     fitted: list[Procedure] = []
     predictions: dict[str, np.ndarray] = {}
-    fits: dict[str, dict[str, Any]] = {}
+    fits: dict[str, CandidateFit] = {}
     passed_over: dict[str, str] = {}
     failed: list[str] = []
     copies = len(np.unique(split.train)) < len(split.train)
@@ -309,22 +319,26 @@ def in_every_split(results: Sequence[FoldResult]) -> list[FoldResult]:
     ]
 
 
-def fold_fits(results: Sequence[FoldResult], candidate: str) -> dict[str, Any]:
+def fold_fits(results: Sequence[FoldResult], candidate: str) -> FoldFits:
     """Return the fits of one candidate in every outer fold, as plain data.
 
     Where a fold has no prediction of the candidate, the fits of the procedure's own choice in every fold.
     """
     everywhere = all(candidate in result.predictions for result in results)
-    fits = []
+    fits: list[FoldFit] = []
     for result in results:
         chosen = candidate if everywhere else next(n for n, fit in result.fits.items() if fit["chosen"])
-        place = {"repeat": result.split.repeat, "fold": result.split.fold}
         fit = result.fits[chosen]
-        fits.append(place | {"document": fit["document"], "booster": fit["booster"]})
+        fits.append(
+            {
+                "repeat": result.split.repeat, "fold": result.split.fold,
+                "document": fit["document"], "booster": fit["booster"],
+            }
+        )  # fmt: skip
     return {"model": candidate if everywhere else "chosen", "fits": fits}
 
 
-def passed_over(results: Sequence[FoldResult], in_all_patients: Mapping[str, str]) -> dict[str, Any]:
+def passed_over(results: Sequence[FoldResult], in_all_patients: Mapping[str, str]) -> dict[str, PassedOver]:
     """Return, by candidate, why it was passed over, in how many splits, and whether in all patients."""
     reasons: dict[str, str] = dict(in_all_patients)
     for result in results:

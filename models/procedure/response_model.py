@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +13,10 @@ from models.procedure.calibration import recalibrate
 from models.procedure.candidates import Design, Fit, fit_candidate, grid_points, intercept_only
 from models.procedure.encoding import NumericRows, encoding_of, read_numeric_rows
 from models.procedure.errors import NotLearnableError
+from models.procedure.fold_fits import CandidateFit
 from models.procedure.folds import stratified_folds
 from models.procedure.landmark_features import LandmarkFeature, as_documents
-from models.serving.serving import PcrModel
+from models.serving.serving import CalibrationDocument, EncodingDocument, ModelDocument, PcrModel
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Tuned:
     """A candidate after tuning: best grid point, calibration; calibrated log-odds and loss, inner folds."""
 
     point: str
-    calibration: dict[str, float]
+    calibration: CalibrationDocument
     score: np.ndarray
     loss: np.ndarray
 
@@ -148,7 +148,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         # Where nothing can be learned, the prevalence is no candidate of its own.
         return {name: p for name, p in every.items() if name != INTERCEPT} | before | chosen
 
-    def fits(self) -> dict[str, dict[str, Any]]:
+    def fits(self) -> dict[str, CandidateFit]:
         """Return every candidate as plain data: ``document``, ``booster`` (text, or None), if ``chosen``."""
         check_is_fitted(self)
         return {
@@ -166,7 +166,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         completed = [coder.complete(part.encoded(encoding["columns"])) for part in (train, test)]
         return Design(encoding, completed[0], y, completed[1])
 
-    def _learned_coder(self, train: NumericRows) -> tuple[dict[str, Any], PcrModel]:
+    def _learned_coder(self, train: NumericRows) -> tuple[EncodingDocument, PcrModel]:
         """Learn encoding and imputation from the training part; return them, and what applies them."""
         encoding = encoding_of(train, self.settings.encoding)
         return encoding, PcrModel({"features": as_documents(self.features), "encoding": encoding})
@@ -221,15 +221,19 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
                 self.passed_over_[name] = f"{each.point} did not converge in all patients"
         return found
 
-    def _document(self, name: str, design: Design, fit: Fit, tuned: Tuned) -> dict[str, Any]:
-        return {
+    def _document(self, name: str, design: Design, fit: Fit, tuned: Tuned) -> ModelDocument:
+        document: ModelDocument = {
             "candidate": name,
             "tuned": tuned.point,
             "features": as_documents(self.features),
             "encoding": design.encoding,
-            **fit.document,
-            "calibration": tuned.calibration,
         }
+        if "linear" in fit.document:
+            document["linear"] = fit.document["linear"]
+        else:
+            document["boosting"] = fit.document["boosting"]
+        document["calibration"] = tuned.calibration
+        return document
 
 
 def _probability(margin: np.ndarray) -> np.ndarray:

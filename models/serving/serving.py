@@ -20,9 +20,10 @@ import math
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, Required, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,212 @@ _AT_ONCE = 2048
 _HERE = np.ones(1, dtype=bool)
 _CONTRIBUTIONS = 5
 
+Column = np.ndarray | pd.Series | list[Any]
+"""The cells of a column as a stranger sends them, one for each row."""
+
+
+class FeatureDocument(TypedDict):
+    """An input: `kind` is numeric or categorical (one of `levels`); `low` and `high` are in `unit`."""
+
+    name: str
+    domain: str
+    kind: str
+    unit: str
+    known_at: str
+    levels: list[str]
+    low: float | None
+    high: float | None
+    description: str
+    share_missing: float | None
+
+
+class ColumnDocument(TypedDict):
+    """An encoded column: a numeric feature, or one level of a categorical one."""
+
+    feature: str
+    level: NotRequired[str]
+
+
+class EncodingDocument(TypedDict):
+    """The columns and, for each, what was learned of it; `imputation`: (columns, columns), a row a column."""
+
+    columns: list[ColumnDocument]
+    mean: list[float]
+    scale: list[float]
+    low: list[float]
+    high: list[float]
+    imputation: list[list[float]]
+
+
+class TermDocument(TypedDict):
+    """A term: one column by its place, one of its spline terms, or the product of two columns."""
+
+    columns: list[int]
+    knots: NotRequired[list[float]]
+    spline: NotRequired[int]
+
+
+class LinearDocument(TypedDict):
+    """A linear model: its terms, how they are standardised, and their coefficients."""
+
+    terms: list[TermDocument]
+    mean: list[float]
+    scale: list[float]
+    intercept: float
+    coefficients: list[float]
+
+
+class CalibrationDocument(TypedDict):
+    """The recalibration on the log-odds."""
+
+    intercept: float
+    slope: float
+
+
+class IntervalDocument(TypedDict):
+    """Steps of the Venn-Abers interval: `scores` (k), and `lower`, `upper` (k + 1)."""
+
+    method: NotRequired[str]
+    scores: list[float]
+    lower: list[float]
+    upper: list[float]
+
+
+class RefusedDocument(TypedDict):
+    """Columns that no row may have: names of the outcome's, and visits after the landmark."""
+
+    outcome: list[str]
+    later: list[str]
+
+
+class SupportDocument(TypedDict):
+    """What training patients looked like; `seen`: feature -> smallest and largest, `rare`: its levels."""
+
+    root: list[list[float]]
+    limit: float
+    quantile: float
+    unit_tolerance: float
+    seen: dict[str, list[float]]
+    rare: dict[str, list[str]]
+
+
+class RulesDocument(TypedDict):
+    """The protocol branch of every combination of the rules' inputs: `index` into ``[branch, status]``."""
+
+    inputs: dict[str, list[str]]
+    answers: list[list[str | None]]
+    index: list[int]
+
+
+class EligibilityInput(TypedDict):
+    """A column that eligibility asks for; `table` is None for a laboratory test."""
+
+    name: str
+    table: str | None
+    kind: str
+    unit: str
+    levels: list[str] | None
+    low: float | None
+    high: float | None
+
+
+class RuleDocument(TypedDict, total=False):
+    """A combination of rules (`all`, `any` or `first_known`), or a condition on a column."""
+
+    all: list[RuleDocument]
+    any: list[RuleDocument]
+    first_known: list[RuleDocument]
+    column: str
+    missing_as: str
+    among: list[str]
+    unknown: list[str]
+    low: float
+    high: float
+    above: float
+    below: float
+
+
+class CriterionDocument(TypedDict):
+    """A criterion of eligibility, and what must hold."""
+
+    id: str
+    text: str
+    rule: RuleDocument
+
+
+class EligibilityDocument(TypedDict):
+    """The study's eligibility, as far as a row of inputs can break it."""
+
+    inputs: list[EligibilityInput]
+    criteria: list[CriterionDocument]
+
+
+class ServingDocument(TypedDict, total=False):
+    """What is read of rows from outside; a part that is not there is not checked or answered."""
+
+    required: list[str]
+    refused: RefusedDocument
+    interval: IntervalDocument
+    support: SupportDocument
+    eligibility: EligibilityDocument
+    rules: RulesDocument
+
+
+class PatientCount(TypedDict):
+    """Patients, and how many of them had the event."""
+
+    patients: int
+    events: int
+
+
+class TrainingDocument(PatientCount):
+    """The training patients, and those of each arm."""
+
+    by_arm: dict[str, PatientCount]
+
+
+class ModelDocument(TypedDict, total=False):
+    """The content of model.json: ``features``, ``encoding``, and a linear or boosted model of the columns."""
+
+    model: str
+    study: str
+    simulated: bool
+    landmark: str
+    estimand: str
+    outcome: str
+    training: TrainingDocument
+    requirements: list[str]
+    candidate: str
+    tuned: str
+    features: Required[list[FeatureDocument]]
+    encoding: Required[EncodingDocument]
+    linear: LinearDocument
+    boosting: dict[str, float]
+    calibration: CalibrationDocument
+    passed_over: dict[str, str]
+    serving: ServingDocument
+
+
+_NOTHING_REFUSED: RefusedDocument = {"outcome": [], "later": []}
+_NO_ELIGIBILITY: EligibilityDocument = {"inputs": [], "criteria": []}
+_NO_RULES: RulesDocument = {"inputs": {}, "answers": [], "index": []}
+
+
+class Answer(TypedDict):
+    """The answer to one row; see `RowScorer.answers`."""
+
+    pcr_probability: float | None
+    lower: float | None
+    upper: float | None
+    status: str
+    reasons: str
+    protocol_branch: str | None
+    protocol_status: str
+    not_a_recommendation: bool
+    landmark: str
+    model_version: str
+    explanation: str
+
 
 def model_digest(folder: Path) -> str:
     """Return the sha256 over names and contents of the three files that make a model."""
@@ -63,13 +270,13 @@ def read_model(folder: Path, digest: str | None = None) -> PcrModel:
     ValueError
         If a `digest` is expected and the files have another one: they were altered after registration.
     """
-    found = model_digest(folder)
-    if digest is not None and found != digest:
+    actual = model_digest(folder)
+    if digest is not None and actual != digest:
         raise ValueError("the model's files are not those that were registered: fetch the version again")
     document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     booster = folder / "booster.txt"
     text = booster.read_text(encoding="utf-8") if booster.exists() else None
-    return PcrModel(document, text, version=found[:12])
+    return PcrModel(document, text, version=actual[:12])
 
 
 def spline_basis(x: np.ndarray, knots: Sequence[float]) -> np.ndarray:
@@ -89,12 +296,68 @@ def spline_basis(x: np.ndarray, knots: Sequence[float]) -> np.ndarray:
     return np.asarray(np.column_stack(terms) / (last - k[0]) ** 2)
 
 
+@dataclass(frozen=True)
+class LinearTerms:
+    """The terms of a linear model as arrays; those of a kind are computed together.
+
+    `plain` (2, terms): place of the term, column. `products` (3, terms): place, and both columns. `splines`:
+    column, knots, places of the terms, and which of its spline terms they are.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    coefficients: np.ndarray
+    plain: np.ndarray
+    products: np.ndarray
+    splines: Sequence[tuple[int, tuple[float, ...], np.ndarray, np.ndarray]]
+
+    def design(self, columns: np.ndarray) -> np.ndarray:
+        """Return the standardised terms of completed columns (n, columns), shape (n, terms)."""
+        design = np.empty((len(columns), len(self.mean)))
+        design[:, self.plain[0]] = columns[:, self.plain[1]]
+        design[:, self.products[0]] = columns[:, self.products[1]] * columns[:, self.products[2]]
+        for column, knots, places, which in self.splines:
+            design[:, places] = spline_basis(columns[:, column], knots)[:, which]
+        design -= self.mean
+        design /= self.scale
+        return design
+
+
+def _linear_terms(linear: LinearDocument) -> LinearTerms:
+    """Return the terms of a linear model as arrays."""
+    plain, products = [], []
+    splines: dict[tuple[int, tuple[float, ...]], list[tuple[int, int]]] = {}
+    for place, term in enumerate(linear["terms"]):
+        if len(term["columns"]) == 2:
+            products.append((place, *term["columns"]))
+        elif "knots" in term:
+            key = (term["columns"][0], tuple(term["knots"]))
+            splines.setdefault(key, []).append((place, term["spline"]))
+        else:
+            plain.append((place, term["columns"][0]))
+    return LinearTerms(
+        mean=np.asarray(linear["mean"], dtype=float),
+        scale=np.asarray(linear["scale"], dtype=float),
+        coefficients=np.asarray(linear["coefficients"], dtype=float),
+        plain=np.array(plain, dtype=int).reshape(-1, 2).T,
+        products=np.array(products, dtype=int).reshape(-1, 3).T,
+        splines=[
+            (column, knots, *np.array(numbers, dtype=int).T) for (column, knots), numbers in splines.items()
+        ],
+    )
+
+
+def linear_design(linear: LinearDocument, columns: np.ndarray) -> np.ndarray:
+    """Return the standardised terms of completed columns (n, columns), shape (n, terms)."""
+    return _linear_terms(linear).design(columns)
+
+
 class PcrModel:
     """A fitted model as data: encode, impute, predict on the log-odds, calibrate, explain.
 
     Parameters
     ----------
-    document : dict
+    document : ModelDocument
         The content of model.json: ``features`` (inputs with levels and ranges), ``encoding`` (columns, means,
         scales, limits, imputation weights), ``linear`` or ``boosting``, and ``calibration``.
     booster_text : str, optional
@@ -108,17 +371,17 @@ class PcrModel:
         If the document asks for a booster and none is given.
     """
 
-    def __init__(
-        self, document: Mapping[str, Any], booster_text: str | None = None, version: str = ""
-    ) -> None:
+    def __init__(self, document: ModelDocument, booster_text: str | None = None, version: str = "") -> None:
         self.document = document
         self.version = version
         self.features = [feature["name"] for feature in document["features"]]
-        self._encoding = {
-            key: np.asarray(document["encoding"][key], dtype=float)
-            for key in ("mean", "scale", "low", "high", "imputation")
-        }
-        self._columns = document["encoding"]["columns"]
+        encoding = document["encoding"]
+        self._mean = np.asarray(encoding["mean"], dtype=float)
+        self._scale = np.asarray(encoding["scale"], dtype=float)
+        self._low = np.asarray(encoding["low"], dtype=float)
+        self._high = np.asarray(encoding["high"], dtype=float)
+        self._imputation = np.asarray(encoding["imputation"], dtype=float)
+        self._columns = encoding["columns"]
         self._owner = np.array(
             [self.features.index(column["feature"]) for column in self._columns], dtype=int
         )
@@ -163,15 +426,14 @@ class PcrModel:
         The regressions were learned without the outcome in the training part; a predictor that is itself
         missing stands at its mean, and an imputed value stays inside the range seen in training.
         """
-        learned = self._encoding
         # In place: on many rows, new arrays cost more than the arithmetic.
-        standard = encoded - learned["mean"]
-        standard /= learned["scale"]
+        standard = encoded - self._mean
+        standard /= self._scale
         standard[np.isnan(standard)] = 0.0
-        expected = np.asarray(standard @ learned["imputation"].T)
-        expected *= learned["scale"]
-        expected += learned["mean"]
-        return np.asarray(np.clip(expected, learned["low"], learned["high"], out=expected))
+        expected = np.asarray(standard @ self._imputation.T)
+        expected *= self._scale
+        expected += self._mean
+        return np.asarray(np.clip(expected, self._low, self._high, out=expected))
 
     def log_odds(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the calibrated log-odds of pCR, shape (n,)."""
@@ -181,7 +443,7 @@ class PcrModel:
         """Return the calibrated log-odds of completed columns, shape (n,)."""
         if self.booster is None:
             intercept = self.document["linear"]["intercept"]
-            margin = intercept + self.terms(columns) @ self._plan["coefficients"]
+            margin = intercept + self.terms(columns) @ self._terms.coefficients
         else:
             margin = self.booster.predict(columns, raw_score=True, num_threads=1)
         calibration = self.document["calibration"]
@@ -220,40 +482,11 @@ class PcrModel:
 
     def terms(self, columns: np.ndarray) -> np.ndarray:
         """Return the standardised design of a linear model, shape (n, terms)."""
-        linear = self.document["linear"]
-        plan = self._plan
-        design = np.empty((len(columns), len(linear["terms"])))
-        design[:, plan["plain"][0]] = columns[:, plan["plain"][1]]
-        design[:, plan["product"][0]] = columns[:, plan["product"][1]] * columns[:, plan["product"][2]]
-        for column, knots, places, which in plan["splines"]:
-            design[:, places] = spline_basis(columns[:, column], knots)[:, which]
-        design -= plan["mean"]
-        design /= plan["scale"]
-        return design
+        return self._terms.design(columns)
 
     @cached_property
-    def _plan(self) -> dict[str, Any]:
-        """What linear terms need, as arrays; terms of a kind are computed together."""
-        plain, product = [], []
-        splines: dict[tuple[int, tuple[float, ...]], list[tuple[int, int]]] = {}
-        for place, term in enumerate(self.document["linear"]["terms"]):
-            if len(term["columns"]) == 2:
-                product.append((place, *term["columns"]))
-            elif "knots" in term:
-                key = (term["columns"][0], tuple(term["knots"]))
-                splines.setdefault(key, []).append((place, term["spline"]))
-            else:
-                plain.append((place, term["columns"][0]))
-        return {
-            "mean": np.asarray(self.document["linear"]["mean"]),
-            "scale": np.asarray(self.document["linear"]["scale"]),
-            "coefficients": np.asarray(self.document["linear"]["coefficients"]),
-            "plain": np.array(plain, dtype=int).reshape(-1, 2).T,
-            "product": np.array(product, dtype=int).reshape(-1, 3).T,
-            "splines": [
-                (column, knots, *np.array(found, dtype=int).T) for (column, knots), found in splines.items()
-            ],
-        }
+    def _terms(self) -> LinearTerms:
+        return _linear_terms(self.document["linear"])
 
     def _linear_contributions(self, columns: np.ndarray) -> tuple[np.ndarray, float]:
         linear = self.document["linear"]
@@ -268,7 +501,7 @@ class PcrModel:
                 continue
             second = term["columns"][1]
             a, b = columns[:, first], columns[:, second]
-            mean_a, mean_b = self._encoding["mean"][first], self._encoding["mean"][second]
+            mean_a, mean_b = self._mean[first], self._mean[second]
             values[:, first] += weight * (a * mean_b - mean + a * b - mean_a * b) / 2
             values[:, second] += weight * (b * mean_a - mean + a * b - mean_b * a) / 2
         return values, float(linear["intercept"])
@@ -283,7 +516,7 @@ class PcrModel:
         return self.desk.answers(data, explain=bool(params and params.get("explain")))
 
 
-def _term(columns: np.ndarray, term: Mapping[str, Any]) -> np.ndarray:
+def _term(columns: np.ndarray, term: TermDocument) -> np.ndarray:
     """Return one term of a linear model: a column, one of its spline terms, or the product of two columns."""
     first = columns[:, term["columns"][0]]
     if len(term["columns"]) == 2:
@@ -306,26 +539,28 @@ class RowScorer:
     def __init__(self, model: PcrModel) -> None:
         self.model = model
         self.landmark = model.document.get("landmark", "")
-        serving = model.document.get("serving", {})
+        serving: ServingDocument = model.document.get("serving", {})
         self._inputs = [_Input(feature, serving) for feature in model.document["features"]]
-        self._place = {each.name: k for k, each in enumerate(self._inputs)}
+        self._place = {entry.name: k for k, entry in enumerate(self._inputs)}
         columns = model.document["encoding"]["columns"]
         self._owner = np.array([self._place[column["feature"]] for column in columns], dtype=int)
         level = np.array([self._inputs[o].code(c) for o, c in zip(self._owner, columns, strict=True)])
         self._is_level = ~np.isnan(level)
         self._level = level[self._is_level][:, None]
         self._used = sorted(set(self._owner.tolist()))
-        self._outcome = {name.lower() for name in serving.get("refused", {}).get("outcome", ())}
-        self._later = {visit.lower() for visit in serving.get("refused", {}).get("later", ())}
+        refused = serving.get("refused", _NOTHING_REFUSED)
+        self._outcome = {name.lower() for name in refused["outcome"]}
+        self._later = {visit.lower() for visit in refused["later"]}
         self._support = _Support(model, serving["support"]) if "support" in serving else None
         steps = serving.get("interval")
-        self._steps = steps and {name: np.asarray(steps[name]) for name in ("scores", "lower", "upper")}
-        self._eligibility = _Eligibility(serving.get("eligibility", {}), self._inputs)
-        rules = serving.get("rules", {"inputs": {}, "answers": [], "index": []})
-        self._rules = [
-            _Input({"name": name, "kind": "categorical", "levels": levels}, {})
-            for name, levels in rules["inputs"].items()
-        ]
+        self._steps = steps and {
+            "scores": np.asarray(steps["scores"]),
+            "lower": np.asarray(steps["lower"]),
+            "upper": np.asarray(steps["upper"]),
+        }
+        self._eligibility = _Eligibility(serving.get("eligibility", _NO_ELIGIBILITY), self._inputs)
+        rules = serving.get("rules", _NO_RULES)
+        self._rules = [_Input(_rule_input(name, levels), {}) for name, levels in rules["inputs"].items()]
         # The last answer is that of a row whose combination is not known.
         answers = [*map(tuple, rules["answers"]), (None, NOT_SUPPLIED if self._rules else NO_DECISION)]
         self._branch, self._branch_status = (_objects(part) for part in zip(*answers, strict=True))
@@ -355,10 +590,10 @@ class RowScorer:
         notes = _Notes(rows)
         if fault:
             notes.add(np.ones(rows, dtype=bool), fault, rejects=True)
-        values, given = self._read(columns, rows, notes)
-        codes = [self._read_one(each, columns, rows, notes)[0] for each in self._rules]
-        further = [self._read_one(each, columns, rows, notes)[0] for each in self._eligibility.further]
-        self._further(columns, rows, notes, values, given)
+        values, supplied = self._read(columns, rows, notes)
+        codes = [self._read_one(rule, columns, rows, notes)[0] for rule in self._rules]
+        further = [self._read_one(entry, columns, rows, notes)[0] for entry in self._eligibility.further]
+        self._further(columns, rows, notes, values, supplied)
         self._withhold(values, further, notes)
         every = np.flatnonzero(~(notes.rejected | notes.withheld))
         answer = _Answer(rows)
@@ -367,72 +602,89 @@ class RowScorer:
             self._estimate(values[:, kept], kept, notes, answer, explain=explain)
         return self._frame(answer, notes, codes)
 
-    def answer(self, row: Mapping[str, Any], *, explain: bool = False) -> dict[str, Any]:
+    def answer(self, row: Mapping[str, Any], *, explain: bool = False) -> Answer:
         """Answer one row as a dict: the direct path, without a frame; the same as `answers` of that row."""
-        columns: dict[str, Any] = {str(name): [value] for name, value in row.items()}
+        columns: dict[str, Column] = {str(name): [value] for name, value in row.items()}
         if len(columns) < len(row):
             columns = {}
         notes = _Notes(1)
-        cells = [each.read(columns[each.name][0]) if each.name in columns else (math.nan, None, True)
-                 for each in self._inputs]  # fmt: skip
-        for each, (_, fault, empty) in zip(self._inputs, cells, strict=True):
-            self._note_cell(each, fault, empty, notes)
+        cells = [entry.read(columns[entry.name][0]) if entry.name in columns else (math.nan, None, True)
+                 for entry in self._inputs]  # fmt: skip
+        for entry, (_, fault, empty) in zip(self._inputs, cells, strict=True):
+            self._note_cell(entry, fault, empty, notes)
         values = np.array([[cell[0]] for cell in cells])
-        codes = [self._read_one(each, columns, 1, notes)[0] for each in self._rules]
-        further = [self._read_one(each, columns, 1, notes)[0] for each in self._eligibility.further]
-        self._further(columns, 1, notes, values, {each.name for each in self._inputs if each.name in columns})
+        codes = [self._read_one(rule, columns, 1, notes)[0] for rule in self._rules]
+        further = [self._read_one(entry, columns, 1, notes)[0] for entry in self._eligibility.further]
+        self._further(columns, 1, notes, values, self._supplied(columns))
         self._withhold(values, further, notes)
         answer = _Answer(1)
         if not (notes.rejected[0] or notes.withheld[0]):
             self._estimate(values, np.array([0]), notes, answer, explain=explain)
-        return {name: column[0] for name, column in self._answered(answer, notes, codes).items()}
+        answered = self._answered(answer, notes, codes)
+        return {
+            "pcr_probability": answered.pcr_probability[0],
+            "lower": answered.lower[0],
+            "upper": answered.upper[0],
+            "status": answered.status[0],
+            "reasons": answered.reasons[0],
+            "protocol_branch": answered.protocol_branch[0],
+            "protocol_status": answered.protocol_status[0],
+            "not_a_recommendation": True,
+            "landmark": self.landmark,
+            "model_version": self.model.version,
+            "explanation": answered.explanation[0],
+        }
 
     def _withhold(self, values: np.ndarray, further: list[np.ndarray], notes: _Notes) -> None:
         """Withhold the answer of rows that break a criterion; what is not known breaks none."""
         for name, text, broken in self._eligibility.broken(values, further):
             notes.add(broken, f"outside the study's eligibility, {name}: {text}", withholds=True)
 
-    def _note_cell(self, each: _Input, fault: str | None, empty: bool, notes: _Notes) -> None:
-        if fault:
-            notes.add(_HERE, f"{each.name}: {fault}", rejects=True)
-        if empty and (each.required or self._place[each.name] in self._used):
-            notes.add(_HERE, f"{each.name}: missing", rejects=each.required, missing=True)
+    def _supplied(self, columns: Mapping[str, Column]) -> set[str]:
+        """Return the names of the inputs that were supplied."""
+        return self._place.keys() & columns.keys()
 
-    def _read(self, columns: Mapping[str, Any], rows: int, notes: _Notes) -> tuple[np.ndarray, set[str]]:
+    def _note_cell(self, entry: _Input, fault: str | None, empty: bool, notes: _Notes) -> None:
+        if fault:
+            notes.add(_HERE, f"{entry.name}: {fault}", rejects=True)
+        if empty and (entry.required or self._place[entry.name] in self._used):
+            notes.add(_HERE, f"{entry.name}: missing", rejects=entry.required, missing=True)
+
+    def _read(self, columns: Mapping[str, Column], rows: int, notes: _Notes) -> tuple[np.ndarray, set[str]]:
         """Return inputs as numbers (levels by position), shape (inputs, rows), and which were supplied."""
         values = np.empty((len(self._inputs), rows))
-        for place, each in enumerate(self._inputs):
-            values[place], empty = self._read_one(each, columns, rows, notes)
+        for place, entry in enumerate(self._inputs):
+            values[place], empty = self._read_one(entry, columns, rows, notes)
             # What the model does not use is not missed.
-            if each.required or place in self._used:
-                notes.add(empty, f"{each.name}: missing", rejects=each.required, missing=True)
-        return values, {each.name for each in self._inputs if each.name in columns}
+            if entry.required or place in self._used:
+                notes.add(empty, f"{entry.name}: missing", rejects=entry.required, missing=True)
+        return values, self._supplied(columns)
 
     @staticmethod
     def _read_one(
-        each: _Input, columns: Mapping[str, Any], rows: int, notes: _Notes
+        entry: _Input, columns: Mapping[str, Column], rows: int, notes: _Notes
     ) -> tuple[np.ndarray, np.ndarray]:
-        if each.name not in columns:
+        if entry.name not in columns:
             return np.full(rows, np.nan), np.ones(rows, dtype=bool)
         if rows == 1:
-            single = columns[each.name]
-            value, fault, blank = each.read(single.iloc[0] if isinstance(single, pd.Series) else single[0])
+            single = columns[entry.name]
+            value, fault, blank = entry.read(single.iloc[0] if isinstance(single, pd.Series) else single[0])
             if fault:
-                notes.add(_HERE, f"{each.name}: {fault}", rejects=True)
+                notes.add(_HERE, f"{entry.name}: {fault}", rejects=True)
             return np.array([value]), np.array([blank])
-        number, empty, faults = each.read_column(columns[each.name])
+        number, empty, faults = entry.read_column(columns[entry.name])
         for fault, where in faults.items():
-            notes.add(where, f"{each.name}: {fault}", rejects=True)
+            notes.add(where, f"{entry.name}: {fault}", rejects=True)
         return number, empty
 
     def _further(
-        self, columns: Mapping[str, Any], rows: int, notes: _Notes, values: np.ndarray, given: set[str]
+        self, columns: Mapping[str, Column], rows: int, notes: _Notes, values: np.ndarray, supplied: set[str]
     ) -> None:
         """Reject what must not be there, and rows with nothing to predict from; name what is not used."""
-        own = {each.name for each in [*self._rules, *self._eligibility.further]}
+        further = {entry.name for entry in [*self._rules, *self._eligibility.further]}
         unused = []
         for name in columns:
-            if name in self._place or name in own:
+            if name in self._place or name in further:
                 continue
             kind = self._forbidden(name)
             if kind is None:
@@ -440,7 +692,7 @@ class RowScorer:
                 continue
             there = np.array([not _is_empty(value) for value in columns[name]], dtype=bool)
             notes.add(there, f"{name}: {kind}, must not be supplied", rejects=True)
-        for name in own & set(columns):
+        for name in further & set(columns):
             if (kind := self._forbidden(name)) is not None:
                 notes.add(np.ones(rows, dtype=bool), f"{name}: {kind}, must not be supplied", rejects=True)
         nothing = np.ones(rows, dtype=bool)
@@ -449,7 +701,7 @@ class RowScorer:
                 nothing &= np.isnan(values[place])
         notes.add(nothing, "no input to predict from", rejects=True)
         if unused:
-            notes.every = _not_used(unused, given)
+            notes.every = _not_used(unused, supplied)
 
     def _forbidden(self, name: str) -> str | None:
         """Return why a column must not be supplied: it is the outcome's, or of a later visit."""
@@ -492,40 +744,42 @@ class RowScorer:
                 rest = float(row.sum() - row[best].sum())
                 answer.explanation[position] = json.dumps({"base": base, "all_others": rest} | named)
 
-    def _answered(self, answer: _Answer, notes: _Notes, codes: list[np.ndarray]) -> dict[str, list[Any]]:
-        rows = len(answer.p)
+    def _answered(self, answer: _Answer, notes: _Notes, codes: list[np.ndarray]) -> _Answered:
         status = np.where(notes.missing, MISSING, OK).astype(object)
         status[answer.unlike] = UNLIKE
         status[notes.withheld] = INELIGIBLE
         status[notes.rejected] = REJECTED
-        branch, known = self._protocol(codes, notes)
-        return {
-            "pcr_probability": _or_none(answer.p),
-            "lower": _or_none(answer.low),
-            "upper": _or_none(answer.high),
-            "status": status.tolist(),
-            "reasons": notes.texts(),
-            "protocol_branch": branch,
-            "protocol_status": known,
-            "not_a_recommendation": [True] * rows,
-            "landmark": [self.landmark] * rows,
-            "model_version": [self.model.version] * rows,
-            "explanation": answer.explanation,
-        }
+        branch, branch_status = self._protocol(codes, notes)
+        return _Answered(
+            _or_none(answer.p), _or_none(answer.low), _or_none(answer.high), status.tolist(), notes.texts(),
+            branch, branch_status, answer.explanation,
+        )  # fmt: skip
 
     def _frame(self, answer: _Answer, notes: _Notes, codes: list[np.ndarray]) -> pd.DataFrame:
-        columns = self._answered(answer, notes, codes)
+        answered, rows = self._answered(answer, notes, codes), len(answer.p)
         # None and not NaN: JSON has no NaN.
-        none = ("pcr_probability", "lower", "upper", "protocol_branch")
         return pd.DataFrame(
-            {k: pd.Series(v, dtype=object) if k in none else v for k, v in columns.items()}, columns=OUTPUTS
+            {
+                "pcr_probability": pd.Series(answered.pcr_probability, dtype=object),
+                "lower": pd.Series(answered.lower, dtype=object),
+                "upper": pd.Series(answered.upper, dtype=object),
+                "status": answered.status,
+                "reasons": answered.reasons,
+                "protocol_branch": pd.Series(answered.protocol_branch, dtype=object),
+                "protocol_status": answered.protocol_status,
+                "not_a_recommendation": [True] * rows,
+                "landmark": [self.landmark] * rows,
+                "model_version": [self.model.version] * rows,
+                "explanation": answered.explanation,
+            },
+            columns=OUTPUTS,
         )
 
     def _protocol(self, codes: list[np.ndarray], notes: _Notes) -> tuple[list[Any], list[str]]:
         """Return each row's branch by the adaptive rules and its status."""
         row = np.zeros(notes.rows)
-        for each, code in zip(self._rules, codes, strict=True):
-            row = row * len(each.levels) + code
+        for rule, code in zip(self._rules, codes, strict=True):
+            row = row * len(rule.levels) + code
         withheld = notes.withheld & ~notes.rejected
         unknown = (
             np.isnan(row) | notes.rejected | withheld if self._rules else np.ones(notes.rows, dtype=bool)
@@ -533,6 +787,28 @@ class RowScorer:
         answer = self._branch_index[np.where(unknown, -1, row).astype(int)]
         status = np.where(withheld, INELIGIBLE, self._branch_status[answer])
         return self._branch[answer].tolist(), status.tolist()
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """The columns of the answers that differ between rows."""
+
+    pcr_probability: list[float | None]
+    lower: list[float | None]
+    upper: list[float | None]
+    status: list[str]
+    reasons: list[str]
+    protocol_branch: list[str | None]
+    protocol_status: list[str]
+    explanation: list[str]
+
+
+def _rule_input(name: str, levels: list[str]) -> FeatureDocument:
+    """Describe an input of the rules, which may be supplied beside the model's."""
+    return {
+        "name": name, "domain": "rules", "kind": "categorical", "unit": "", "known_at": "", "levels": levels,
+        "low": None, "high": None, "description": "", "share_missing": None,
+    }  # fmt: skip
 
 
 class _Answer:
@@ -608,7 +884,7 @@ class _Notes:
 class _Input:
     """One input as the document describes it, and how a cell becomes a number."""
 
-    def __init__(self, feature: Mapping[str, Any], serving: Mapping[str, Any]) -> None:
+    def __init__(self, feature: FeatureDocument | EligibilityInput, serving: ServingDocument) -> None:
         self.name = feature["name"]
         self.numeric = feature["kind"] == "numeric"
         self.levels = list(feature.get("levels") or [])
@@ -619,9 +895,9 @@ class _Input:
         self.low = -math.inf if low is None else float(low)
         self.high = math.inf if high is None else float(high)
         self._limits = f"outside {_bound(low)} to {_bound(high)} {self.unit}".strip()
-        support = serving.get("support", {})
-        self.seen = support.get("seen", {}).get(self.name)
-        tolerance = float(support.get("unit_tolerance", math.inf))
+        support = serving.get("support")
+        self.seen = support["seen"].get(self.name) if support else None
+        tolerance = float(support["unit_tolerance"]) if support else math.inf
         self._usual: tuple[float, float] | None = None
         # Where training patients span orders of magnitude, another unit cannot be told.
         if self.seen is not None and self.seen[0] > 0 and self.seen[1] <= 10 * tolerance * self.seen[0]:
@@ -632,7 +908,7 @@ class _Input:
         self._sound = (max(self.low, least, -finite), min(self.high, most, finite))
         self._sound_levels = {k: code for k, code in self.codes.items() if k == k.strip() not in _EMPTY}
 
-    def code(self, column: Mapping[str, Any]) -> float:
+    def code(self, column: ColumnDocument) -> float:
         """Return the position of an encoded column's level; NaN for a column that is the number itself."""
         return self.codes[column["level"]] if "level" in column else math.nan
 
@@ -680,7 +956,7 @@ class _Input:
             others += [number / 12] if self.unit == "years" else []
         return any(self.seen[0] <= other <= self.seen[1] for other in others)
 
-    def read_column(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    def read_column(self, values: Column) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         """Return a column's numbers, where it is empty, and where it is faulty by kind of fault.
 
         Cell by cell the same as `read`; what is plainly in order is read at once.
@@ -708,11 +984,11 @@ class _Input:
 
 def _by_fault(faults: Sequence[str | None], places: np.ndarray, rows: int) -> dict[str, np.ndarray]:
     """Return where each kind of fault is, as masks of the rows."""
-    found: dict[str, np.ndarray] = {}
+    masks: dict[str, np.ndarray] = {}
     for place, fault in zip(places, faults, strict=True):
         if fault:
-            found.setdefault(fault, np.zeros(rows, dtype=bool))[place] = True
-    return found
+            masks.setdefault(fault, np.zeros(rows, dtype=bool))[place] = True
+    return masks
 
 
 class _Eligibility:
@@ -721,13 +997,12 @@ class _Eligibility:
     `further` are the columns that it asks for beside the model's inputs.
     """
 
-    def __init__(self, document: Mapping[str, Any], inputs: Sequence[_Input]) -> None:
-        known = {each.name: each for each in inputs}
-        asked = document.get("inputs", ())
-        self.further = [_Input(entry, {}) for entry in asked if entry["name"] not in known]
-        self._named = known | {each.name: each for each in self.further}
-        self._place = {each.name: k for k, each in enumerate([*inputs, *self.further])}
-        self._criteria = document.get("criteria", ())
+    def __init__(self, document: EligibilityDocument, inputs: Sequence[_Input]) -> None:
+        names = {entry.name for entry in inputs}
+        self.further = [_Input(entry, {}) for entry in document["inputs"] if entry["name"] not in names]
+        self._named = {entry.name: entry for entry in [*inputs, *self.further]}
+        self._place = {name: k for k, name in enumerate(self._named)}
+        self._criteria = document["criteria"]
 
     def broken(
         self, values: np.ndarray, further: Sequence[np.ndarray]
@@ -737,13 +1012,18 @@ class _Eligibility:
         for criterion in self._criteria:
             yield criterion["id"], criterion["text"], self._judged(criterion["rule"], cells) == 0
 
-    def _judged(self, rule: Mapping[str, Any], cells: Sequence[np.ndarray]) -> np.ndarray:
-        for kind in ("all", "any", "first_known"):
-            if kind in rule:
-                return _combined(kind, np.array([self._judged(part, cells) for part in rule[kind]]))
+    def _judged(self, rule: RuleDocument, cells: Sequence[np.ndarray]) -> np.ndarray:
+        combined = (
+            ("all", rule.get("all")),
+            ("any", rule.get("any")),
+            ("first_known", rule.get("first_known")),
+        )
+        for kind, parts in combined:
+            if parts is not None:
+                return _combined(kind, np.array([self._judged(part, cells) for part in parts]))
         return self._condition(rule, cells[self._place[rule["column"]]])
 
-    def _condition(self, rule: Mapping[str, Any], value: np.ndarray) -> np.ndarray:
+    def _condition(self, rule: RuleDocument, value: np.ndarray) -> np.ndarray:
         codes = self._named[rule["column"]].codes
         if "missing_as" in rule:
             value = np.where(np.isnan(value), codes.get(rule["missing_as"], np.nan), value)
@@ -752,18 +1032,15 @@ class _Eligibility:
         met = np.ones(len(value), dtype=bool)
         if "among" in rule:
             met &= np.isin(value, [codes.get(level, np.nan) for level in rule["among"]])
-        for name, holds in _COMPARISONS.items():
-            if name in rule:
-                met &= holds(value, rule[name])
+        if "low" in rule:
+            met &= value >= rule["low"]
+        if "high" in rule:
+            met &= value <= rule["high"]
+        if "above" in rule:
+            met &= value > rule["above"]
+        if "below" in rule:
+            met &= value < rule["below"]
         return np.where(np.isnan(value), np.nan, met)
-
-
-_COMPARISONS = {
-    "low": np.greater_equal,
-    "high": np.less_equal,
-    "above": np.greater,
-    "below": np.less,
-}
 
 
 def _combined(kind: str, parts: np.ndarray) -> np.ndarray:
@@ -783,7 +1060,7 @@ class _Support:
     learned on held-out training patients; a level that next to no training patient had is named, too.
     """
 
-    def __init__(self, model: PcrModel, support: Mapping[str, Any]) -> None:
+    def __init__(self, model: PcrModel, support: SupportDocument) -> None:
         encoding = model.document["encoding"]
         self._mean = np.asarray(encoding["mean"], dtype=float)
         self._scale = np.asarray(encoding["scale"], dtype=float)
@@ -812,19 +1089,19 @@ class _Support:
         standard = completed - self._mean
         standard /= self._scale
         white = standard @ self._root
-        found: dict[int, list[str]] = {}
+        reasons: dict[int, list[str]] = {}
         for row in np.flatnonzero(np.einsum("ij,ij->i", white, white) > self._limit**2):
             share = standard[row] * (self._root @ white[row])
             names = [self._owner[k] for k in np.argsort(-share, kind="stable")[:3]]
-            found[int(row)] = [f"unlike the training patients, most in {', '.join(dict.fromkeys(names))}"]
+            reasons[int(row)] = [f"unlike the training patients, most in {', '.join(dict.fromkeys(names))}"]
         rare = values[self._rare_place] == self._rare_code
         for row, place in zip(*np.nonzero(rare.T), strict=True):
             text = f"{self._rare_name[place]}: a level that hardly any training patient had"
-            found.setdefault(int(row), []).append(text)
-        return {row: "; ".join(texts) for row, texts in found.items()}
+            reasons.setdefault(int(row), []).append(text)
+        return {row: "; ".join(texts) for row, texts in reasons.items()}
 
 
-def _columns_of(data: Any) -> tuple[dict[str, Any], int, str]:
+def _columns_of(data: Any) -> tuple[dict[str, Column], int, str]:
     """Return columns by name, the number of rows, and what is wrong with the whole, if anything."""
     if isinstance(data, pd.DataFrame):
         names = [str(name) for name in data.columns]
@@ -844,7 +1121,7 @@ def _columns_of(data: Any) -> tuple[dict[str, Any], int, str]:
     return {name: _objects([row.get(name) for row in named]) for name in every}, len(rows), ""
 
 
-def _columns_of_mapping(data: Mapping[Any, Any]) -> tuple[dict[str, Any], int, str]:
+def _columns_of_mapping(data: Mapping[Any, Any]) -> tuple[dict[str, Column], int, str]:
     """Return the columns of one row, or of columns, by name."""
     held = [_is_column(value) for value in data.values()]
     if not any(held):
@@ -931,12 +1208,12 @@ def _or_none(values: np.ndarray) -> list[float | None]:
     return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 - NaN
 
 
-def _not_used(names: Sequence[str], given: set[str]) -> str:
+def _not_used(names: Sequence[str], supplied: set[str]) -> str:
     """Return the note on columns that are no inputs; what does not look like a name is only counted.
 
     A table without its heading has patients' values in the place of names: then nothing is repeated.
     """
-    shown = [name for name in names if _NAME.fullmatch(name)][:_NAMES_SHOWN] if given else []
+    shown = [name for name in names if _NAME.fullmatch(name)][:_NAMES_SHOWN] if supplied else []
     more = len(names) - len(shown)
     listed = [*shown, *([f"{more} more"] if more and shown else [f"{more} columns"] if more else [])]
     return f"not used: {', '.join(listed)}"

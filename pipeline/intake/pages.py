@@ -1,8 +1,8 @@
 """The problems page and the data dictionary: one self-contained HTML page, and the same rows as CSV."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -17,6 +17,30 @@ TEMPLATES = Path(__file__).parent / "templates"
 LEFT_OUT = "rows left out"
 READING_NOTE = "Columns that the study uses, of every file; cells compared were read by a second reader, too."
 EXAMPLES_NOTE = "The first different cells of every mapped column, and the values that they became."
+
+
+class Bar(TypedDict):
+    """A cell that is drawn as a bar: a value with its interval, 0 to 100."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Cells(TypedDict):
+    """A row of a table; `kind` colours it."""
+
+    kind: str
+    cells: list[Any]
+
+
+class Section(TypedDict):
+    """A table of a page."""
+
+    name: str
+    note: str
+    columns: list[str]
+    rows: list[Cells]
 
 
 def advice_on(rule: str) -> str:
@@ -124,22 +148,21 @@ def write_dictionary(path: Path, contract: Contract) -> None:
 
 def section(
     name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], note: str, kinds: Sequence[str] = ()
-) -> dict[str, Any]:
+) -> Section:
     """Return a table of a page; cells with value, low, high (0 to 100) are drawn, `kinds` colour the rows."""
     kinds = kinds or [""] * len(rows)
-    cells = [{"kind": kind, "cells": list(row)} for kind, row in zip(kinds, rows, strict=True)]
+    cells: list[Cells] = [{"kind": kind, "cells": list(row)} for kind, row in zip(kinds, rows, strict=True)]
     return {"name": name, "note": note, "columns": list(columns), "rows": cells}
 
 
-def page(title: str, note: str, sections: Sequence[Mapping[str, Any]]) -> str:
+def page(title: str, note: str, sections: Sequence[Section]) -> str:
     """Return a self-contained page of tables without scripts."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    content: Mapping[str, Any] = {"title": title, "note": note, "sections": sections}
-    return environment.get_template("table.html.j2").render(content)
+    return environment.get_template("table.html.j2").render(title=title, note=note, sections=sections)
 
 
-def _of_frame(name: str, rows: pd.DataFrame, note: str) -> dict[str, Any]:
+def _of_frame(name: str, rows: pd.DataFrame, note: str) -> Section:
     kinds = rows["severity"].astype("str").tolist() if "severity" in rows else []
     return section(name, list(rows.columns), rows.astype("object").to_numpy().tolist(), note, kinds)

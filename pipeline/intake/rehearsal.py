@@ -1,17 +1,18 @@
 """The dress rehearsal: what would stop, degrade or mislead a run, said before anything is computed."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from features.assemble import Assembled, LeakageError, assemble
 from features.cohort import outcomes
 from features.contract.validation import PROBLEM_COLUMNS, Contract
 from features.feature import safe_names
+from features.parsing import Between, Count, Share
 from features.settings import FeatureSettings
 from features.study import Study
 from models.configuration.plan import ValidationPlan
@@ -20,7 +21,6 @@ from models.procedure.analysis_set import analysis_rows
 from models.procedure.landmark_features import LandmarkFeature, landmark_features
 from models.procedure.single_features import single_feature_aucs
 from models.sample_size.trial import too_small, trial_size
-from pipeline.project.settings import Settings
 
 REHEARSAL_ADVICE = {
     "separates_outcome": "make sure that it was known before the outcome; if it was, say so in "
@@ -40,28 +40,34 @@ REHEARSAL_ADVICE = {
 """Rule (the part before the colon) -> what to do."""
 
 
-class Separation(Settings):
+UpperHalf = Annotated[float, Between(0.5, 1)]
+
+
+@dataclass(frozen=True)
+class Separation:
     """AUC of a single feature from which on it is named, and refused."""
 
-    named: float = Field(gt=0.5, le=1)
-    refused: float = Field(gt=0.5, le=1)
-    min_class: int = Field(ge=1)
+    named: UpperHalf
+    refused: UpperHalf
+    min_class: Count
 
 
-class Growth(Settings):
+@dataclass(frozen=True)
+class Growth:
     """When sizes that grow make visits suspect."""
 
-    share: float = Field(gt=0.5, le=1)
-    min_patients: int = Field(ge=1)
-    features: list[str]
+    share: UpperHalf
+    min_patients: Count
+    features: tuple[str, ...]
 
 
-class CheckSettings(Settings):
+@dataclass(frozen=True)
+class CheckSettings:
     """The content of configs/check.yaml."""
 
     separation: Separation
-    max_share_without_row: float = Field(ge=0, le=1)
-    twin_min_features: int = Field(ge=2)
+    max_share_without_row: Share
+    twin_min_features: Annotated[int, Between(2)]
     growth: Growth
 
 

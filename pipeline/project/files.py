@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from features.documents.study import StudyDocument
 from features.errors import UserError
+from features.study import NO_OUTCOME
 from pipeline.console import hide_values_of_faults
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def read_yaml(path: Path) -> Any:
 
     Raises
     ------
-    ValueError
+    UserError
         If the file is not YAML; the message names file and line.
     """
     try:
@@ -64,22 +66,28 @@ def _conflict_line(path: Path) -> int | None:
     return next((number for number, line in enumerate(lines, start=1) if line.startswith("<<<<<<< ")), None)
 
 
-def read_study(path: Path) -> dict[str, Any]:
+def read_study(path: Path) -> StudyDocument:
     """Return a study file for the stages that predict pCR.
 
     Raises
     ------
-    ValueError
+    UserError
         If it is not YAML, or the study has no outcome.
     """
-    study: dict[str, Any] = read_yaml(path)
+    study: StudyDocument = read_yaml(path)
     require_outcome(study)
     return study
 
 
-def require_outcome(study: Mapping[str, Any] | None) -> None:
-    """Refuse a study without an outcome: it is never pooled with models of pCR."""
-    if study and study.get("outcome") == "none":
+def require_outcome(study: StudyDocument | None) -> None:
+    """Refuse a study without an outcome: it is never pooled with models of pCR.
+
+    Raises
+    ------
+    UserError
+        If the study file says ``outcome: none``.
+    """
+    if study and study.get("outcome") == NO_OUTCOME:
         name = study.get("study")
         raise UserError(
             f"study {name} has no outcome (outcome: none): no model of pCR is trained or judged on it; "

@@ -97,8 +97,8 @@ class Run:
         """Return the content of a YAML file that the stage reads as a whole."""
         return read_yaml(self.path(template))
 
-    def params(self, file: str) -> dict[str, Any]:
-        """Return the declared keys of a configuration file; a key that the file does not have is left out."""
+    def params(self, file: str) -> Any:
+        """Return the declared keys of a configuration file, for its parser; an absent key is left out."""
         content = read_yaml(self.root / file)
         return {key: content[key] for key in self.stage.params[file] if key in content}
 

@@ -13,12 +13,13 @@ from typing import Literal
 
 from scipy.special import ndtri, stdtrit
 
+from features.parsing import InnerShare
 from pipeline.project.estimates import Estimate, Measures, bounds_text, number_text
-from pipeline.project.settings import Settings
 from pipeline.report.results import MODEL, RULES, Robustness, Truth
 
 
-class Bounds(Settings):
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
     """What a number must be: at least `min`, at most `max`."""
 
     min: float | None = None
@@ -33,17 +34,19 @@ class Bounds(Settings):
         return " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
 
 
+@dataclass(frozen=True, kw_only=True)
 class NetBenefitBounds(Bounds):
     """Bounds of the difference in net benefit at one threshold, such as ``delta_net_benefit@0.65``."""
 
     at: str
 
 
-class Criteria(Settings):
+@dataclass(frozen=True)
+class Criteria:
     """configs/gates.yaml."""
 
-    level: float
-    evaluations: list[Literal["temporal", "left_out_centres"]]
+    level: InnerShare
+    evaluations: tuple[Literal["temporal", "left_out_centres"], ...]
     calibration_slope: Bounds
     o_e: Bounds
     ici: Bounds

@@ -1,9 +1,10 @@
 """What the stages' JSON files hold, as the pages read them."""
 
-from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
-Study = Mapping[str, Any]
+from features.documents.study import StudyDocument
+
+Study = StudyDocument
 """A study file; the stages check it before anything is computed."""
 
 

@@ -1,15 +1,14 @@
 """What the pages show, as typed settings: configs/report_pages.yaml and configs/reporting_checklists.yaml."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from pydantic import Field
-
-from pipeline.project.settings import Settings
-
-Count = Annotated[int, Field(ge=1)]
+from features.parsing import Between, Count, Positive
 
 
-class PrivacySettings(Settings):
+@dataclass(frozen=True)
+class PrivacySettings:
     """Which counts are hidden, and whether single patients are shown."""
 
     min_cell_count: Count
@@ -17,33 +16,36 @@ class PrivacySettings(Settings):
     patient_view: bool
 
 
-class DrawingSettings(Settings):
+@dataclass(frozen=True)
+class DrawingSettings:
     """How many features and patients are drawn."""
 
     ranked: Count
     swarmed: Count
-    max_patients_drawn: Annotated[int, Field(ge=2)]
+    max_patients_drawn: Annotated[int, Between(2)]
 
 
-class PageSettings(Settings):
+@dataclass(frozen=True)
+class PageSettings:
     """configs/report_pages.yaml.
 
     `trials`: a file in configs/eligibility -> the trial that it is of. `limits`: measure ->
     the largest absolute value that is shown.
     """
 
-    moved: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("explanation", "biology", "allocated_at", "expected"), "configs/explanation.yaml"
-    ) | dict.fromkeys(("over_time", "toxicity"), "configs/description.yaml")
+    renamed: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("explanation", "biology", "allocated_at", "expected"), "in configs/explanation.yaml now"
+    ) | dict.fromkeys(("over_time", "toxicity"), "in configs/description.yaml now")
 
     privacy: PrivacySettings
     trials: dict[str, str]
-    limits: dict[str, Annotated[float, Field(gt=0)]]
-    domains: list[str]
+    limits: dict[str, Positive]
+    domains: tuple[str, ...]
     drawing: DrawingSettings
 
 
-class ChecklistItem(Settings):
+@dataclass(frozen=True)
+class ChecklistItem:
     """A reporting item; `answer` is a template filled from the run, `where` a section of the study report."""
 
     item: str
@@ -53,8 +55,9 @@ class ChecklistItem(Settings):
     where: str = ""
 
 
-class Checklists(Settings):
+@dataclass(frozen=True)
+class Checklists:
     """configs/reporting_checklists.yaml."""
 
-    tripod: list[ChecklistItem]
-    probast: list[ChecklistItem]
+    tripod: tuple[ChecklistItem, ...]
+    probast: tuple[ChecklistItem, ...]

@@ -9,7 +9,7 @@ uncertainty, which these figures do not have.
 
 import argparse
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +23,13 @@ from models.evaluation.robustness import left_out_centres, temporal_validation
 from pipeline.console import progress
 from pipeline.project import paths
 from pipeline.project.files import read_yaml, write_json, write_text
-from pipeline.project.settings import Settings, read_settings
+from pipeline.project.settings import read_settings
 from pipeline.registry.gates import Criteria, Verdict, calibration_gates
 from pipeline.report.results import parse_robustness
 
 
-class Model(Settings):
+@dataclass(frozen=True)
+class Model:
     """What is wrong with a model: the slope of the outcome on its log-odds, and observed over expected."""
 
     name: str
@@ -36,19 +37,20 @@ class Model(Settings):
     o_e: float
 
 
-class GateSimulation(Settings):
+@dataclass(frozen=True)
+class GateSimulation:
     """configs/gate_simulation.yaml: trials, patients, and the models whose fate is counted."""
 
     seed: int
     trials: int
-    patients: list[int]
+    patients: tuple[int, ...]
     later_share: float
     centres: int
     centre_sd: float
     perfect_models: int
     log_odds_mean: float
     log_odds_sd: float
-    models: list[Model]
+    models: tuple[Model, ...]
 
 
 def trial(settings: GateSimulation, model: Model, patients: int, seed: int) -> tuple[pd.DataFrame, pd.Series]:

@@ -5,7 +5,6 @@ What is exported can be read again by the same mapping and gives the same tables
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ import pandas as pd
 from features.contract.cells import as_text
 from features.contract.specification import TableSpec
 from features.contract.validation import Contract
+from features.documents.study import StudyDocument
 from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.redcap import (
     CHOICES,
@@ -34,9 +34,7 @@ from pipeline.sources.mapping.study_file import Block, ColumnRule, SourceMapping
 Pieces = dict[str, list[pd.DataFrame]]
 
 
-def export(
-    tables: Mapping[str, pd.DataFrame], study: Mapping[str, Any], contract: Contract, out: Path
-) -> None:
+def export(tables: Mapping[str, pd.DataFrame], study: StudyDocument, contract: Contract, out: Path) -> None:
     """Write contract tables as the files that a study's mapping reads.
 
     Parameters

@@ -12,6 +12,8 @@ import pandas as pd
 from pydantic import ValidationError
 
 from features.contract.validation import PROBLEM_COLUMNS, Contract
+from features.documents.study import FileEntry, MappingEntry, StudyDocument
+from features.keys import unknown_name
 from pipeline.project.files import read_yaml
 from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.mapping.beside import Use, columns_beside, uses, with_units
@@ -56,7 +58,7 @@ UNITS = Path(__file__).parents[2] / "configs" / "units.yaml"
 
 
 def read_study(
-    study: Mapping[str, Any], folder: Path, contract: Contract, *, audit: bool = False
+    study: StudyDocument, folder: Path, contract: Contract, *, audit: bool = False
 ) -> SourceTables:
     """Read a study's files into contract tables; with `audit`, large files too are read a second time.
 
@@ -214,7 +216,7 @@ def _read_several_times(mapping: SourceMapping) -> dict[str, set[tuple[str, str]
     }
 
 
-def source_files(study: Mapping[str, Any], folder: Path | None = None) -> list[str]:
+def source_files(study: StudyDocument, folder: Path | None = None) -> list[str]:
     """Return the paths, inside the source folder, of the files that a study reads, sorted.
 
     With `folder`, patterns are replaced by the files that they mean there, and optional files that are not
@@ -240,7 +242,7 @@ def source_files(study: Mapping[str, Any], folder: Path | None = None) -> list[s
     return sorted(paths)
 
 
-def check_study_file(study: Mapping[str, Any] | None) -> Study | Library:
+def check_study_file(study: StudyDocument | None) -> Study | Library:
     """Check a study file with the ready mappings that it names; see `mapping.study_file.check_study_file`.
 
     Raises
@@ -251,7 +253,7 @@ def check_study_file(study: Mapping[str, Any] | None) -> Study | Library:
     return _check(None if study is None else with_standards(study))
 
 
-def mapping_of(study: Mapping[str, Any]) -> SourceMapping:
+def mapping_of(study: StudyDocument) -> SourceMapping:
     """Return how a study's files become tables; of a study file, only this part need be there.
 
     Raises
@@ -270,40 +272,52 @@ def mapping_of(study: Mapping[str, Any]) -> SourceMapping:
         raise
 
 
-def with_standards(study: Mapping[str, Any]) -> dict[str, Any]:
+def with_standards(study: StudyDocument) -> StudyDocument:
     """Return the study file with the mappings that it names under its own; later ones win, part by part.
 
     The ready mappings' surgery table is left out where the study has no outcome.
+
+    Raises
+    ------
+    StudyFileError
+        If it names a mapping that configs/mappings does not have.
     """
-    merged: dict[str, Any] = {}
     names = study.get("standards") or []
-    own = study.get("mapping")
+    if not names:
+        return study.copy()
+    merged: MappingEntry = {}
     for name in names if isinstance(names, list) else []:
         path = MAPPINGS / f"{name}.yaml"
         if not path.is_file():
-            known = ", ".join(sorted(p.stem for p in MAPPINGS.glob("*.yaml")))
-            raise StudyFileError(f"study file, standards: {name} is none of {known}")
+            standards = sorted(p.stem for p in MAPPINGS.glob("*.yaml"))
+            raise StudyFileError(f"study file, standards: {unknown_name(str(name), standards)}")
         merged = _laid_over(merged, read_yaml(path))
-    if names and study.get("outcome") == NO_OUTCOME:
+    if study.get("outcome") == NO_OUTCOME and "tables" in merged:
         merged["tables"] = {t: blocks for t, blocks in merged["tables"].items() if t != "surgery"}
-    if names and isinstance(own, Mapping):
-        merged = _laid_over(merged, own)
-    return dict(study) | ({"mapping": merged} if names else {})
+    stated = study.get("mapping")
+    if isinstance(stated, Mapping):
+        merged = _laid_over(merged, stated)
+    return {**study, "mapping": merged}
 
 
-def _laid_over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _laid_over(below: MappingEntry, above: MappingEntry) -> MappingEntry:
     """Return one mapping over another: files and tables by name, ``file_suffix`` renames files below."""
-    result = below | {k: v for k, v in above.items() if k not in {"files", "tables", "file_suffix"}}
-    for part in ("files", "tables"):
-        result[part] = below.get(part, {}) | (above.get(part) or {})
-    for old, new in (above.get("file_suffix") or {}).items():
+    suffixes = above.get("file_suffix") or {}
+    result: MappingEntry = {
+        **below,
+        **above,
+        "files": below.get("files", {}) | (above.get("files") or {}),
+        "tables": below.get("tables", {}) | (above.get("tables") or {}),
+    }
+    result.pop("file_suffix", None)
+    for old, new in suffixes.items():
         result["files"] = {name: _renamed(file, old, new) for name, file in result["files"].items()}
     return result
 
 
-def _renamed(file: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
-    renamed = dict(file) | {"path": str(file["path"]).replace(old, new)}
-    if file.get("supplement"):
-        extra = file["supplement"]
-        renamed["supplement"] = dict(extra) | {"path": str(extra["path"]).replace(old, new)}
+def _renamed(file: FileEntry, old: str, new: str) -> FileEntry:
+    renamed: FileEntry = {**file, "path": str(file["path"]).replace(old, new)}
+    supplement = file.get("supplement")
+    if supplement:
+        renamed["supplement"] = {**supplement, "path": str(supplement["path"]).replace(old, new)}
     return renamed

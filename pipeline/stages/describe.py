@@ -3,9 +3,9 @@
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from models.configuration.description import description_plan
+from models.description.documents import Used
 from models.description.study import describe
 from models.procedure.landmark_features import Landmark, landmark_features
 from pipeline.project import paths
@@ -32,7 +32,7 @@ STAGE = Stage(
 PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "shap", "mlflow", "dvc", "altair")
 
 
-def material(files: list[Path]) -> dict[str, Any]:
+def material(files: list[Path]) -> Used:
     """Return what the results were made from: digests of files, versions of software.
 
     ``key`` is the sha256 over all of them: equal keys, equal material.

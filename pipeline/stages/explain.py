@@ -1,15 +1,15 @@
 """Stage explain: out-of-fold SHAP values of every landmark, checked for additivity; how stable they are."""
 
-from typing import Any
-
 import pandas as pd
 from joblib import Parallel, delayed
 
 from models.configuration.explanation import explanation_plan
 from models.configuration.plan import validation_plan
+from models.explanation.documents import ContributionSummary, NothingExplained
 from models.explanation.out_of_fold import KEYS
 from models.explanation.summary import explain
 from models.procedure.backends import workers
+from models.procedure.fold_fits import FoldFits
 from models.procedure.landmark_features import landmark_features
 from pipeline.project import paths
 from pipeline.project.files import replacing, rounded, write_json, write_table
@@ -28,15 +28,19 @@ STAGE = Stage(
 )  # fmt: skip
 
 
-def explained_landmark(run: Run, landmark: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+def explained_landmark(
+    run: Run, landmark: str
+) -> tuple[pd.DataFrame, ContributionSummary | NothingExplained]:
     """Return the contributions at a landmark, and what they say as a whole."""
-    plan, fits = validation_plan(run.params(paths.VALIDATION)), run.json(paths.FITS, landmark=landmark)
+    plan = validation_plan(run.params(paths.VALIDATION))
+    fits: FoldFits = run.json(paths.FITS, landmark=landmark)
     features = landmark_features(run.json(paths.FEATURE_LIST, landmark=landmark))
     if not fits["fits"]:
         columns = [*KEYS, *(feature.name for feature in features)]
         return pd.DataFrame(columns=columns), {"error": fits["error"]}
     return explain(
-        fits,
+        fits["model"],
+        fits["fits"],
         run.table(paths.FEATURES, landmark=landmark),
         run.table(paths.OUT_OF_FOLD, landmark=landmark),
         landmark,

@@ -58,3 +58,20 @@ def test_nothing_is_a_value_only_where_the_annotation_says_so() -> None:
 def test_what_is_not_valid_is_refused_by_file_key_and_rule(change: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         parsed(Toy, {"name": "a"} | change, "toy.yaml")
+
+
+def test_every_fault_of_a_document_has_a_line_of_its_own() -> None:
+    document = {
+        "nmae": "a",
+        "share": 2,
+        "sources": {"x": {"kind": "draw"}, "y": {"kind": "scan", "cycle": "1"}},
+    }
+    with pytest.raises(UserError) as refusal:
+        parsed(Toy, document, "toy.yaml")
+    assert str(refusal.value).splitlines() == [
+        "toy.yaml: key nmae is unknown, did you mean name? must be one of name, sources, share, strict, rest",
+        "toy.yaml: key name is missing",
+        "toy.yaml, share: must be strictly between 0 and 1; got 2.0",
+        "toy.yaml, sources.x: key visits is missing",
+        "toy.yaml, sources.y.cycle: must be a whole number; got '1'",
+    ]

@@ -2,14 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.configuration.description import AdverseEvent, ToxicityPlan
 from models.description import cohort as description
 from tests.patients import feature
 
-SETTINGS = {
-    "severe": 3,
-    "stopped": ["stop_drug"],
-    "terms": [{"name": "Diarrhoea", "terms": ["Diarrhoea"], "grade": 3}],
-}
+PLAN = ToxicityPlan(3, ("stop_drug",), (AdverseEvent("Diarrhoea", ("Diarrhoea",), 3),))
 
 
 def test_wilson_and_newcombe_give_the_published_intervals() -> None:
@@ -68,7 +65,7 @@ def adverse() -> pd.DataFrame:
 
 
 def test_patients_are_counted_once_per_kind_of_event_and_only_those_treated() -> None:
-    found = {k: v.to_dict() for k, v in description.events_of(adverse(), ["a", "b", "c"], SETTINGS).items()}
+    found = {k: v.to_dict() for k, v in description.events_of(adverse(), ["a", "b", "c"], PLAN).items()}
     assert found["Any event, grade 3 or more"] == {"a": True, "b": False, "c": False}
     assert found["Serious event"] == {"a": False, "b": True, "c": False}
     assert found["Event that stopped a drug or treatment"] == {"a": False, "b": True, "c": False}
@@ -76,7 +73,7 @@ def test_patients_are_counted_once_per_kind_of_event_and_only_those_treated() ->
 
 
 def test_toxicity_is_compared_with_the_reference_arm_and_crossed_with_the_outcome() -> None:
-    events = description.events_of(adverse(), ["a", "b", "c"], SETTINGS)
+    events = description.events_of(adverse(), ["a", "b", "c"], PLAN)
     arms = pd.Series({"a": "NEW", "b": "OLD", "c": "OLD"})
     rows = {(r["event"], r["arm"]): r for r in description.toxicity_by_arm(events, arms, "OLD", 0.95)}
     assert rows["Diarrhoea", "NEW"]["difference"]["value"] == 1

@@ -29,7 +29,7 @@ PLAN = replace(validation_plan(read_yaml(CONFIGS / "validation.yaml")), bootstra
 
 
 def test_the_outcome_has_the_slope_and_the_o_e_that_the_model_lacks() -> None:
-    alike = SETTINGS.model_copy(update={"centre_sd": 0.0})
+    alike = replace(SETTINGS, centre_sd=0.0)
     rows, centre = trial(alike, Model(name="bad", slope=0.7, o_e=1.2), 100_000, 1)
     y, p = rows["y"].to_numpy(float), rows["p"].to_numpy()
     assert point_value("calibration_slope", y, p[None]) == pytest.approx(0.7, abs=0.02)
@@ -45,9 +45,7 @@ def test_a_trial_passes_if_every_gate_does_and_is_bad_if_any_shows_it() -> None:
 
 
 def test_shares_add_up_and_a_grossly_bad_model_never_passes() -> None:
-    few = SETTINGS.model_copy(
-        update={"trials": 3, "patients": [600], "models": [Model(name="bad", slope=0.3, o_e=1.0)]}
-    )
+    few = replace(SETTINGS, trials=3, patients=(600,), models=(Model(name="bad", slope=0.3, o_e=1.0),))
     table = characteristics(few, PLAN, CRITERIA, workers=1)
     assert table["passed"].tolist() == [0.0]
     shares = table.drop(columns=["patients", "model"])
@@ -56,6 +54,6 @@ def test_shares_add_up_and_a_grossly_bad_model_never_passes() -> None:
 
 
 def test_the_same_settings_give_the_same_table_with_any_number_of_workers() -> None:
-    few = SETTINGS.model_copy(update={"trials": 2, "patients": [300], "models": SETTINGS.models[:1]})
+    few = replace(SETTINGS, trials=2, patients=(300,), models=SETTINGS.models[:1])
     one, two = (characteristics(few, PLAN, CRITERIA, workers=workers) for workers in (1, 2))
     pd.testing.assert_frame_equal(one, two)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from features.errors import UserError
+from features.parsing import parsed
 from pipeline.project.estimates import Estimate, Measures
 from pipeline.project.files import read_yaml
-from pipeline.project.settings import parse_settings, read_settings
+from pipeline.project.settings import read_settings
 from pipeline.registry.gates import Criteria, Evidence, Gate, NullCheck, Verdict, gates
 from pipeline.report.results import Robustness, Truth
 
@@ -182,7 +183,7 @@ def test_a_misspelt_criterion_is_refused_with_file_key_and_the_nearest_valid_key
     document["calibration_slope"] = {"minimum": 0.8}
     document["instabilty"] = document.pop("instability")
     with pytest.raises(UserError) as refusal:
-        parse_settings(Criteria, document, "configs/gates.yaml")
+        parsed(Criteria, document, "configs/gates.yaml")
     message = str(refusal.value)
     assert "configs/gates.yaml: key instabilty is unknown, did you mean instability?" in message
-    assert "configs/gates.yaml: calibration_slope: key minimum is unknown, did you mean min?" in message
+    assert "configs/gates.yaml, calibration_slope: key minimum is unknown, did you mean min?" in message

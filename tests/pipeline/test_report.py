@@ -1,6 +1,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -15,6 +16,7 @@ from hypothesis import example, settings
 from hypothesis import given as given_by_hypothesis
 from hypothesis import strategies as st
 
+from features.parsing import parsed
 from models.configuration.explanation import explanation_plan
 from models.explanation.out_of_fold import rank_scale
 from models.explanation.summary import summarise
@@ -22,7 +24,6 @@ from models.procedure.landmark_features import landmark_features
 from pipeline.commands.patient_report import PatientViewError, print_patient
 from pipeline.project.estimates import Estimate, Measures, parse_estimate
 from pipeline.project.files import read_yaml
-from pipeline.project.settings import parse_settings
 from pipeline.report.facts import study_facts
 from pipeline.report.landmark_page import Landmark, MismatchError, landmark_page
 from pipeline.report.page import measure, measure_of
@@ -124,13 +125,13 @@ def artifacts(n: int = 40, repeats: int = 2) -> tuple[pd.DataFrame, pd.DataFrame
 
 
 DOCUMENT: dict[str, Any] = read_yaml(ROOT / "configs/report_pages.yaml")
-SETTINGS = parse_settings(PageSettings, DOCUMENT, "report_pages.yaml")
+SETTINGS = parsed(PageSettings, DOCUMENT, "report_pages.yaml")
 EXPLANATION = explanation_plan(read_yaml(ROOT / "configs/explanation.yaml"))
 
 
 def private(**changes: bool) -> PageSettings:
     """Return the settings with another privacy."""
-    return SETTINGS.model_copy(update={"privacy": SETTINGS.privacy.model_copy(update=changes)})
+    return replace(SETTINGS, privacy=replace(SETTINGS.privacy, **changes))
 
 
 def cohort(n: int) -> pd.DataFrame:

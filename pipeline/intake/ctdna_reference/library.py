@@ -2,12 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import pandas as pd
 
+from features.parsing import Between, Count, InnerShare, Positive
 from features.settings import CtdnaSettings
 from pipeline.sources.ingest import Ingested
+
+
+@dataclass(frozen=True)
+class LibrarySettings:
+    """configs/library.yaml.
+
+    Intervals are at `level`. A share of at least `min_patients` is handed to the simulator, with so many
+    `decimals`. Changes of the allele fraction are given per month of `month_days`. The share of
+    `haematopoietic_gene` that comes from blood is reported on its own.
+    """
+
+    level: InnerShare
+    min_patients: Count
+    month_days: Positive
+    haematopoietic_gene: str
+    decimals: Annotated[int, Between(0)]
 
 
 @dataclass(frozen=True)
@@ -16,7 +33,7 @@ class Library:
 
     raw: Ingested
     samples: pd.DataFrame
-    settings: Mapping[str, Any]
+    settings: LibrarySettings
     ctdna: CtdnaSettings
     sets: Mapping[str, Sequence[str]]
 

@@ -1,9 +1,10 @@
 """The page of a ctDNA library: one self-contained HTML file without scripts."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from pipeline.intake.pages import page, section
+from models.description.documents import Proportion
+from models.description.library_documents import LibraryFigures, Range
+from pipeline.intake.pages import Bar, Section, page, section
 
 Row = list[Any]
 COURSE_NAMES = {
@@ -14,44 +15,46 @@ COURSE_NAMES = {
 }
 
 
-def library_page(found: Mapping[str, Any]) -> str:
+def library_page(figures: LibraryFigures) -> str:
     """Return the page of `pipeline.intake.ctdna_reference.report.figures`."""
-    level = f"{100 * found['level']:g}\N{NO-BREAK SPACE}%"
-    groups = ", ".join(f"{n} {group}" for group, n in found["by_hr"].items())
+    level = f"{100 * figures['level']:g}\N{NO-BREAK SPACE}%"
+    groups = ", ".join(f"{n} {group}" for group, n in figures["by_hr"].items())
     note = (
-        f"{found['title']}. {found['patients']} patients ({groups}), {found['samples']} plasma samples of "
-        f"{found['sampled']} patients, {found['dated']} of them "
-        f"dated. A study without outcome: its patients are in no "
+        f"{figures['title']}. {figures['patients']} patients ({groups}), {figures['samples']} plasma "
+        f"samples of {figures['sampled']} patients, {figures['dated']} of them dated. "
+        "A study without outcome: its patients are in no "
         f"model of pCR. Intervals: {level}, Wilson's, with the patient as the unit."
     )
     sections = [
-        _mutations(found),
-        _coverage(found),
-        _haematopoiesis(found),
-        _kinetics(found, level),
-        _assays(found),
+        _mutations(figures),
+        _coverage(figures),
+        _haematopoiesis(figures),
+        _kinetics(figures, level),
+        _assays(figures),
         section(
             "Files",
             ["file", "SHA-256 (start)"],
-            [[*pair] for pair in found["files"].items()],
+            [[*pair] for pair in figures["files"].items()],
             "What was read.",
         ),
     ]
-    return page(f"ctDNA library {found['study']}", note, sections)
+    return page(f"ctDNA library {figures['study']}", note, sections)
 
 
-def percent(share: Mapping[str, Any]) -> str:
+def percent(share: Proportion) -> str:
     """Return a share with its interval; without patients a dash."""
     if not share["n"]:
         return "-"
     return f"{100 * share['value']:.1f} % ({100 * share['low']:.1f} to {100 * share['high']:.1f})"
 
 
-def _bar(share: Mapping[str, Any]) -> Any:
-    return {name: 100 * share[name] for name in ("value", "low", "high")} if share["n"] else ""
+def _bar(share: Proportion) -> Bar | str:
+    if not share["n"]:
+        return ""
+    return {"value": 100 * share["value"], "low": 100 * share["low"], "high": 100 * share["high"]}
 
 
-def _mutations(found: Mapping[str, Any]) -> dict[str, Any]:
+def _mutations(figures: LibraryFigures) -> Section:
     rows = [
         [
             r["genes"],
@@ -63,9 +66,9 @@ def _mutations(found: Mapping[str, Any]) -> dict[str, Any]:
             _bar(r),
             r["patients"] - r["n"],
         ]
-        for r in found["mutations"]
+        for r in figures["mutations"]
     ]
-    pathway = ", ".join(found["gene_sets"]["PAM pathway"])
+    pathway = ", ".join(figures["gene_sets"]["PAM pathway"])
     note = (
         f"PAM pathway: {pathway} (set core of "
         f"configs/rules/pam_genes.csv). Mutated: ctDNA detected and a pathogenic "
@@ -83,23 +86,23 @@ def _mutations(found: Mapping[str, Any]) -> dict[str, Any]:
     return section("Mutation frequency by hormone receptor status", columns, rows, note)
 
 
-def _coverage(found: Mapping[str, Any]) -> dict[str, Any]:
-    rows = [[r["genes"], r["all"], r["some"], r["none"], r["not_listed"]] for r in found["coverage"]]
+def _coverage(figures: LibraryFigures) -> Section:
+    rows = [[r["genes"], r["all"], r["some"], r["none"], r["not_listed"]] for r in figures["coverage"]]
     columns = ["genes", "all covered", "some covered", "none covered", "panel not listed"]
     return section(
         "Genes covered", columns, rows, "Patients by the widest panel that any of their samples had."
     )
 
 
-def _haematopoiesis(found: Mapping[str, Any]) -> dict[str, Any]:
-    gene = found["haematopoietic_gene"]
+def _haematopoiesis(figures: LibraryFigures) -> Section:
+    gene = figures["haematopoietic_gene"]
     rows = []
-    if found["haematopoiesis"]:
+    if figures["haematopoiesis"]:
         about = {
             "any": "any variant from blood, of all with white cells sequenced",
             gene: f"{gene} from blood, of those with a {gene} variant of tumour or blood",
         }
-        shares = found["haematopoiesis"]
+        shares = figures["haematopoiesis"]
         rows = [
             [text, shares[k]["n"], shares[k]["events"], percent(shares[k]), _bar(shares[k])]
             for k, text in about.items()
@@ -113,8 +116,8 @@ def _haematopoiesis(found: Mapping[str, Any]) -> dict[str, Any]:
     return section("Clonal haematopoiesis", columns, rows, note)
 
 
-def _kinetics(found: Mapping[str, Any], level: str) -> dict[str, Any]:
-    kinetics = found["kinetics"]
+def _kinetics(figures: LibraryFigures, level: str) -> Section:
+    kinetics = figures["kinetics"]
     rows: list[Row] = [
         [COURSE_NAMES[name], n, kinetics["all_courses"][name]] for name, n in kinetics["courses"].items()
     ]
@@ -126,7 +129,7 @@ def _kinetics(found: Mapping[str, Any], level: str) -> dict[str, Any]:
         said.append(f"Of {cleared['n']} detected at first, cleared at the second draw: {percent(cleared)}")
     if "mean" in change:
         said.append(
-            f"Change of log10 VAF per month of {found['month_days']:g} "
+            f"Change of log10 VAF per month of {figures['month_days']:g} "
             f"days: mean {change['mean']:+.3f} ({level} "
             f"{change['low']:+.3f} to {change['high']:+.3f}), standard "
             f"deviation {change['sd']:.3f}, of {change['pairs']} "
@@ -139,14 +142,14 @@ def _kinetics(found: Mapping[str, Any], level: str) -> dict[str, Any]:
     return section("Kinetics between dated draws", columns, rows, ". ".join(said) + ".")
 
 
-def _spread(value: Mapping[str, float] | None, factor: float = 1.0) -> str:
+def _spread(value: Range | None, factor: float = 1.0) -> str:
     if value is None:
         return "unknown"
-    median, low, high = (f"{value[name] * factor:.4g}" for name in ("median", "low", "high"))
+    median, low, high = (f"{x * factor:.4g}" for x in (value["median"], value["low"], value["high"]))
     return f"{median} ({low} to {high})"
 
 
-def _assays(found: Mapping[str, Any]) -> dict[str, Any]:
+def _assays(figures: LibraryFigures) -> Section:
     rows = [
         [
             r["assay"], r["kind"], r["patients"], r["samples"], r["failed"], r["not_done"], r["detected"],
@@ -154,7 +157,7 @@ def _assays(found: Mapping[str, Any]) -> dict[str, Any]:
             _spread(r["lod_vaf"], 100), _spread(r["depth"]), _spread(r["alt_reads"]), _spread(r["plasma_ml"]),
             r["white_cells"], "unknown" if r["genes"] is None else r["genes"], r["panel_not_listed"],
         ]
-        for r in found["assays"]
+        for r in figures["assays"]
     ]  # fmt: skip
     columns = [
         "assay", "kind", "patients", "samples", "failed", "not taken", "detected", "negative",

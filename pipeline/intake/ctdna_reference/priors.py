@@ -18,7 +18,8 @@ from models.description.ctdna_reference import (
     hr_groups,
     mutation_shares,
 )
-from pipeline.intake.ctdna_reference.library import Library
+from models.description.library_documents import LibraryFigures
+from pipeline.intake.ctdna_reference.library import Library, LibrarySettings
 from pipeline.project.files import read_yaml, write_text
 from pipeline.sources.simulation.patient_parameters import Genome
 from pipeline.sources.simulation.settings import Settings, read_settings
@@ -41,7 +42,7 @@ class PriorsError(UserError):
     """A piece that cannot be put into the simulator's settings."""
 
 
-def priors_piece(library: Library, figures: Mapping[str, Any], simulation: Settings) -> str:
+def priors_piece(library: Library, figures: LibraryFigures, simulation: Settings) -> str:
     """Return the piece as YAML with a comment on every value; only what rests on enough patients is in it.
 
     Genes are those that the simulator draws. Kinetics stand in `ctdna.clearance`: the whole curve of the
@@ -70,18 +71,16 @@ def _tumour_lines(library: Library, simulation: Settings) -> Iterator[str]:
     genes = list(simulation.genome.tumor)
     status, judged = carriers(library.samples, library.variants, genes)
     settings = library.settings
-    shares = pd.DataFrame(mutation_shares(status, hr_groups(library.raw.tables), settings["level"]))
-    of_gene = {
-        name: row
-        for name, row in judged.to_dict("index").items()
-        if row["variants"] >= settings["min_patients"]
+    shares = pd.DataFrame(mutation_shares(status, hr_groups(library.raw.tables), settings.level))
+    judged_genes = {
+        name: row for name, row in judged.to_dict("index").items() if row["variants"] >= settings.min_patients
     }
     for gene in genes:
         by_group = shares[shares["genes"] == gene].set_index("group").to_dict("index")
         known = {
             key: by_group[group]
             for key, group in HR_KEYS.items()
-            if by_group[group]["n"] >= settings["min_patients"]
+            if by_group[group]["n"] >= settings.min_patients
         }
         if not known:
             continue
@@ -89,8 +88,8 @@ def _tumour_lines(library: Library, simulation: Settings) -> Iterator[str]:
         for key, row in known.items():
             counts = f"{row['events']} of {row['n']}, {row['low']:.3f} to {row['high']:.3f}"
             yield f"      {key}: {_number(float(row['value']), settings)}  # {counts}"
-        if gene in of_gene:
-            share, variants = float(of_gene[gene]["vus"]), of_gene[gene]["variants"]
+        if gene in judged_genes:
+            share, variants = float(judged_genes[gene]["vus"]), judged_genes[gene]["variants"]
             yield f"      vus_share: {_number(share, settings)}  # of {variants} variants"
 
 
@@ -101,7 +100,7 @@ def _blood_lines(library: Library, simulation: Settings) -> Iterator[str]:
     slopes = {name: gene.log_per_decade for name, gene in simulation.genome.ch.items()}
     ages = library.raw.tables["subjects"].set_index("usubjid")["age_years"]
     found = haematopoiesis_at_50(library.samples, variants, ages, slopes)
-    found = found[found["patients"] >= settings["min_patients"]]
+    found = found[found["patients"] >= settings.min_patients]
     if len(found):
         yield "  ch:"
     for gene, patients, carrying, share in found.itertuples(index=False, name=None):
@@ -109,12 +108,12 @@ def _blood_lines(library: Library, simulation: Settings) -> Iterator[str]:
         yield f"      share_at_50: {_number(share, settings)}  # {carrying} of {patients}"
     own = variants["sample_id"].isin(blood_sequenced(library.samples, variants)["sample_id"])
     log = np.log(variants.loc[own & (variants["origin"] == "ch") & (variants["wbc_vaf"] > 0), "wbc_vaf"])
-    if len(log) >= settings["min_patients"]:
+    if len(log) >= settings.min_patients:
         yield f"  ch_vaf_median: {_number(float(np.exp(log.median())), settings)}  # {len(log)} variants"
         yield f"  ch_vaf_log_sd: {_number(float(log.std()), settings)}  # {len(log)} variants"
 
 
-def _kinetics_lines(figures: Mapping[str, Any], simulation: Settings) -> list[str]:
+def _kinetics_lines(figures: LibraryFigures, simulation: Settings) -> list[str]:
     change = figures["kinetics"]["change"]
     if change.get("mean", 0.0) >= 0:
         return []
@@ -131,8 +130,8 @@ def _kinetics_lines(figures: Mapping[str, Any], simulation: Settings) -> list[st
     ]
 
 
-def _number(value: float, settings: Mapping[str, Any]) -> str:
-    return f"{value:.{settings['decimals']}f}"
+def _number(value: float, settings: LibrarySettings) -> str:
+    return f"{value:.{settings.decimals}f}"
 
 
 def apply_priors(piece: Path, base: Path, out: Path, *, kinetics: bool) -> list[str]:

@@ -1,14 +1,15 @@
 """The report of a ctDNA library: figures, features of every draw, the page, the simulator's piece."""
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from features.ctdna import build
+from features.documents.feature import FeatureEntry
+from features.documents.study import StudyDocument
 from features.feature import BuildContext
+from features.parsing import parsed
 from models.description.ctdna_reference import (
     assay_limits,
     coverage,
@@ -19,7 +20,8 @@ from models.description.ctdna_reference import (
     patient_status,
 )
 from models.description.kinetics import draw_pairs, summary
-from pipeline.intake.ctdna_reference.library import Library
+from models.description.library_documents import LibraryFigures
+from pipeline.intake.ctdna_reference.library import Library, LibrarySettings
 from pipeline.intake.ctdna_reference.page import library_page
 from pipeline.intake.ctdna_reference.priors import priors_piece
 from pipeline.intake.pages import write_problems
@@ -37,7 +39,7 @@ FEATURES = Path("configs/features.yaml")
 SIMULATION = Path("configs/simulation.yaml")
 
 
-def make_library_report(name: str, source: Path | None, out: Path) -> dict[str, Any]:
+def make_library_report(name: str, source: Path | None, out: Path) -> LibraryFigures:
     """Read and check a study without outcome, and write its report into the folder `out`; return the figures.
 
     library.json (all figures), mutations.csv, pairs.csv (draw by draw), features.parquet with features.json,
@@ -48,7 +50,7 @@ def make_library_report(name: str, source: Path | None, out: Path) -> dict[str, 
     UserError
         If the study has an outcome, is not valid, or has no ctDNA samples; nothing is written then.
     """
-    study = read_yaml(study_file(name))
+    study: StudyDocument | None = read_yaml(study_file(name))
     if not isinstance(study, dict) or study.get("outcome") != NO_OUTCOME:
         raise StudyError(
             f"study {name} has an outcome: pcr run --study {name}; `pcr library` is for `outcome: none`"
@@ -59,9 +61,8 @@ def make_library_report(name: str, source: Path | None, out: Path) -> dict[str, 
             f"study {name}: a library needs rows in ctdna_samples; map them in {study_file(name)}"
         )
     library = opened(raw, study)
-    files = fingerprints(study, source if source is not None else DATA / name)
-    found = figures(library, study) | {"files": files}
-    pairs = draw_pairs(library.samples, library.settings["month_days"])
+    found = figures(library, study, fingerprints(study, source if source is not None else DATA / name))
+    pairs = draw_pairs(library.samples, library.settings.month_days)
     frame, described = draw_features(library, study)
     with replacing(out) as new:
         new.mkdir()
@@ -76,7 +77,7 @@ def make_library_report(name: str, source: Path | None, out: Path) -> dict[str, 
     return found
 
 
-def opened(raw: Ingested, study: Mapping[str, Any]) -> Library:
+def opened(raw: Ingested, study: StudyDocument) -> Library:
     """Return the library with its samples in order and the settings that its figures need."""
     ctdna = read_feature_settings(FEATURES, GENES).ctdna
     pam = ctdna.gene_sets["pam"]
@@ -84,15 +85,16 @@ def opened(raw: Ingested, study: Mapping[str, Any]) -> Library:
     sets = {"PAM pathway": pam, "TP53": tp53, **{gene: [gene] for gene in pam}}
     dates = sorted(raw.tables["ctdna_samples"]["visit"].dropna().unique())
     visits = dates if study["visits"] == "dates" else study["visits"]
-    return Library(raw, library_samples(raw.tables, visits), read_yaml(SETTINGS), ctdna, sets)
+    settings = parsed(LibrarySettings, read_yaml(SETTINGS), str(SETTINGS))
+    return Library(raw, library_samples(raw.tables, visits), settings, ctdna, sets)
 
 
-def figures(library: Library, study: Mapping[str, Any]) -> dict[str, Any]:
-    """Return everything that the report says, ready for JSON."""
-    samples, variants, level = library.samples, library.variants, library.settings["level"]
+def figures(library: Library, study: StudyDocument, files: dict[str, str]) -> LibraryFigures:
+    """Return everything that the report says; `files`: path -> start of its SHA-256."""
+    samples, variants, level = library.samples, library.variants, library.settings.level
     hr = hr_groups(library.raw.tables)
-    gene = library.settings["haematopoietic_gene"]
-    months = library.settings["month_days"]
+    gene = library.settings.haematopoietic_gene
+    months = library.settings.month_days
     status = None if variants is None else patient_status(samples, variants, library.sets)
     return {
         "study": study["study"],
@@ -111,10 +113,11 @@ def figures(library: Library, study: Mapping[str, Any]) -> dict[str, Any]:
         "haematopoiesis": {} if variants is None else haematopoiesis(samples, variants, gene, level),
         "kinetics": summary(draw_pairs(samples, months), level),
         "assays": assay_limits(samples, variants),
+        "files": files,
     }
 
 
-def draw_features(library: Library, study: Mapping[str, Any]) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+def draw_features(library: Library, study: StudyDocument) -> tuple[pd.DataFrame, list[FeatureEntry]]:
     """Return the ctDNA features, one row per patient; with dates for visits the draws are draw1, draw2 ..."""
     samples = library.samples.drop(columns="state")
     visits = study["visits"]
@@ -128,10 +131,10 @@ def draw_features(library: Library, study: Mapping[str, Any]) -> tuple[pd.DataFr
     patients = library.raw.tables["subjects"]["usubjid"].sort_values()
     index = pd.Index(patients, name="usubjid", dtype="str")
     frame, features = build(tables, index, library.ctdna, BuildContext(tuple(visits)))
-    return frame.reset_index(), [feature.as_dict() for feature in features]
+    return frame.reset_index(), [feature.entry for feature in features]
 
 
-def fingerprints(study: Mapping[str, Any], folder: Path) -> dict[str, str]:
+def fingerprints(study: StudyDocument, folder: Path) -> dict[str, str]:
     """Return the files that were read and the start of their SHA-256."""
     return {
         path: hashlib.sha256((folder / path).read_bytes()).hexdigest()[:16]

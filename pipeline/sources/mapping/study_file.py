@@ -3,12 +3,13 @@
 The models below are the reference of the format; a key that is not here is refused.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from features.documents.study import StudyDocument
 from features.errors import UserError
 from pipeline.sources.formats.source_file import STRICT, Calls, Keep, Origin, Pivot, SourceFile
 
@@ -380,7 +381,7 @@ def _fault_lines(error: ValidationError) -> Iterator[str]:
         )
 
 
-def check_study_file(study: Mapping[str, Any] | None) -> Study | Library:
+def check_study_file(study: StudyDocument | None) -> Study | Library:
     """Check what a study file says (None where it is empty), and return it with types.
 
     Raises

@@ -1,0 +1,83 @@
+"""What a feature is: its name, domain, unit, levels and range, as code and as its JSON has it."""
+
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict
+
+
+class FeatureEntry(TypedDict):
+    """A feature as JSON has it."""
+
+    name: str
+    domain: str
+    kind: str
+    unit: str
+    known_at: str
+    levels: list[str]
+    low: float | None
+    high: float | None
+    description: str
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of the assembled frame.
+
+    `kind` is ``numeric`` (float64) or ``categorical`` (str, one of `levels`); `known_at` is the visit from
+    which the value can be known; `low` and `high` are in `unit`, None where there is no limit.
+    """
+
+    name: str
+    domain: str
+    kind: str
+    unit: str
+    known_at: str
+    levels: tuple[str, ...]
+    low: float | None
+    high: float | None
+    description: str
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the feature is a number; else it is one of its levels."""
+        return self.kind == "numeric"
+
+    @property
+    def entry(self) -> FeatureEntry:
+        """The feature as JSON has it."""
+        return {
+            "name": self.name,
+            "domain": self.domain,
+            "kind": self.kind,
+            "unit": self.unit,
+            "known_at": self.known_at,
+            "levels": list(self.levels),
+            "low": self.low,
+            "high": self.high,
+            "description": self.description,
+        }
+
+
+class LandmarkFeatureEntry(FeatureEntry):
+    """A feature at a landmark, and the share of the patients at risk without a value."""
+
+    share_missing: float | None
+
+
+class HiddenRows(TypedDict):
+    """Rows of a table that a landmark does not see, or judges by another date, and why."""
+
+    table: str
+    visit: str
+    reason: str
+    rows: int
+
+
+class FeatureList(TypedDict):
+    """features/<landmark>.json."""
+
+    landmark: str
+    patients: int
+    features: list[LandmarkFeatureEntry]
+    absent_domains: list[str]
+    absent_features: NotRequired[list[str]]
+    late: NotRequired[list[HiddenRows]]
