@@ -28,7 +28,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, SplineTransformer, StandardScaler
 
-from models.serving.registry import Record, Store, ensure_run, ensure_version, finish_run, loaded_model
+from models.serving.records import Record
+from models.serving.registry import (
+    Release,
+    Store,
+    download_version,
+    ensure_run,
+    ensure_version,
+    find_version,
+    finish_run,
+    load_package,
+)
 from models.serving.serving import read_model
 from pipeline.registry.runs import input_example
 
@@ -61,13 +71,11 @@ def registered(folder: Path, features: Path, home: Path) -> Any:
     store = Store(f"sqlite:///{home / 'mlflow.db'}", "bench", home / "mlartifacts")
     with store.locked() as client:
         run, _ = ensure_run(client, store, Record("k", "run", {}, {}, {}))
-        example, needed = (
-            input_example(pd.read_parquet(features), document["features"]),
-            document["requirements"],
-        )
-        ensure_version(client, run, "bench", folder, tags={}, example=example, requirements=needed)
+        example = input_example(pd.read_parquet(features), document["features"])
+        ensure_version(client, run, Release("bench", folder, {}, example))
         finish_run(client, run, "k")
-    return loaded_model(store, "models:/bench@candidate")
+        version = find_version(client, store, "models:/bench@candidate")
+        return load_package(download_version(version, home))
 
 
 def pickled(

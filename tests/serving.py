@@ -21,7 +21,8 @@ from models.configuration.settings import ServingSettings
 from models.packaging.training_summary import support, venn_abers
 from models.procedure.response_model import ResponseModel
 from models.serving import serving
-from models.serving.registry import Record, Store, ensure_run, ensure_version, finish_run
+from models.serving.records import Record
+from models.serving.registry import Release, Store, ensure_run, ensure_version, finish_run
 from tests.malformed import GOOD
 from tests.patients import FEATURES, SETTINGS, patients
 
@@ -68,6 +69,7 @@ def registered(home: Path) -> Registered:
     """Register a model as the pipeline does."""
     (home / "configs").mkdir(parents=True)
     (home / "configs" / "study.yaml").write_text("study: made-up\n")
+    shutil.copy(ROOT / "configs" / "trust.yaml", home / "configs")
     write_served_model(home / "model")
     uri = f"sqlite:///{home / 'mlflow.db'}"
     register(Store(uri, "pcr-made-up", home / "mlartifacts"), NAME, home / "model")
@@ -78,9 +80,7 @@ def register(store: Store, name: str, folder: Path) -> str:
     """Make a version of a model from its files, with a run of its own, and return its number."""
     with store.locked() as client:
         run, _ = ensure_run(client, store, Record("k", "run", {}, {}, {}))
-        version, _ = ensure_version(
-            client, run, name, folder, tags={}, example=GOOD, requirements=REQUIREMENTS
-        )
+        version, _ = ensure_version(client, run, Release(name, folder, tags={}, example=GOOD))
         finish_run(client, run, "k")
     return version
 

@@ -9,6 +9,7 @@ from typing import cast
 KNOWN = {
     "axe-playwright-python": "MIT, not said in its metadata; of the tests",
     "pygit2": "GPL-2.0 with linking exception; of DVC",
+    "sigstore-models": "MIT, not said in its metadata; of model-signing",
     "huey": "MIT, not said in its metadata; of MLflow",
 }
 COPYLEFT = re.compile(r"(?<!L)GPL|Affero|SSPL", re.IGNORECASE)

@@ -20,14 +20,15 @@ pytestmark = pytest.mark.filterwarnings(
 TRACK = """
 import sys
 from pathlib import Path
-from models.serving.registry import Record, Store, ensure_run, ensure_version, finish_run
+from models.serving.records import Record
+from models.serving.registry import Release, Store, ensure_run, ensure_version, finish_run
 from tests.malformed import GOOD
 uri, home, key = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 store = Store(uri, "pcr-made-up", home)
 with store.locked() as client:
     parent, made = ensure_run(client, store, Record(key, "state", {"a": "1"}, {"auc": 0.7}, {}))
     name, folder, card = sys.argv[4], Path(sys.argv[5]), "x" * 5000
-    ensure_version(client, parent, name, folder, tags={}, example=GOOD, requirements=["numpy"], card=card)
+    ensure_version(client, parent, Release(name, folder, {}, GOOD, card, card))
     if made:
         finish_run(client, parent, key)
 """

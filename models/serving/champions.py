@@ -13,43 +13,55 @@ GATE_TAG, VERDICT_TAG, OVERRIDE_TAG = "gate.", "gates", "gates.override"
 MOST_TAG_CHARACTERS = 500
 
 
-def write_gates(client: Any, name: str, version: str, gates: Mapping[str, str], verdict: str) -> None:
-    """Write every gate with what was found on the version, where the registry's page shows it.
+def gate_tags(gates: Mapping[str, str], verdict: str, override: str = "") -> dict[str, str]:
+    """Return the tags that show what the gates of a version said, and why a failure was overridden."""
+    tags = {GATE_TAG + gate.replace("@", ".at."): text for gate, text in gates.items()}
+    tags |= {VERDICT_TAG: verdict} | ({OVERRIDE_TAG: override} if override else {})
+    return {tag: text[:MOST_TAG_CHARACTERS] for tag, text in tags.items()}
+
+
+def is_gate_tag(tag: str) -> bool:
+    """Tell whether a tag is one of `gate_tags`."""
+    return tag.startswith(GATE_TAG) or tag in {VERDICT_TAG, OVERRIDE_TAG}
+
+
+def write_gates(client: Any, name: str, version: str, tags: Mapping[str, str]) -> None:
+    """Write `gate_tags` on the version, where the registry's page shows them.
 
     Gates of an earlier evaluation that are no longer asked for are taken off.
     """
-    before = client.get_model_version(name, version).tags
-    wanted = {_tag(gate): text[:MOST_TAG_CHARACTERS] for gate, text in gates.items()}
-    for tag in before:
-        if tag.startswith(GATE_TAG) and tag not in wanted:
+    for tag in client.get_model_version(name, version).tags:
+        if is_gate_tag(tag) and tag not in tags:
             client.delete_model_version_tag(name, version, tag)
-    for tag, text in (wanted | {VERDICT_TAG: verdict[:MOST_TAG_CHARACTERS]}).items():
+    for tag, text in tags.items():
         client.set_model_version_tag(name, version, tag, text)
-
-
-def _tag(gate: str) -> str:
-    return GATE_TAG + gate.replace("@", ".at.")
 
 
 def champion(client: Any, name: str) -> str | None:
     """Return the version that is champion, or None."""
-    return _aliases(client, name).get(CHAMPION)
+    return aliases_of(client, name).get(CHAMPION)
 
 
-def promote(client: Any, name: str, version: str, override: str = "") -> str | None:
+def promote(client: Any, name: str, version: str) -> str | None:
     """Make a version the champion, keep the former one as `previous`, and return that one.
 
     The alias `previous` is written first: an interruption leaves a champion in place.
     """
     former = champion(client, name)
-    if override:
-        client.set_model_version_tag(name, version, OVERRIDE_TAG, override[:MOST_TAG_CHARACTERS])
     if former == version:
         return former
     if former is not None:
         client.set_registered_model_alias(name, PREVIOUS, former)
     client.set_registered_model_alias(name, CHAMPION, version)
     return former
+
+
+def previous_champion(client: Any, name: str) -> str:
+    """Return the version that is the previous champion. Raises UserError if there is none."""
+    aliases = aliases_of(client, name)
+    if PREVIOUS not in aliases:
+        raise UserError(f"{name} has no previous champion to go back to")
+    return aliases[PREVIOUS]
 
 
 def rollback(client: Any, name: str) -> tuple[str | None, str]:
@@ -60,14 +72,12 @@ def rollback(client: Any, name: str) -> tuple[str | None, str]:
     UserError
         If there is no previous champion.
     """
-    aliases = _aliases(client, name)
-    if PREVIOUS not in aliases:
-        raise UserError(f"{name} has no previous champion to go back to")
-    left, back = aliases.get(CHAMPION), aliases[PREVIOUS]
+    left, back = champion(client, name), previous_champion(client, name)
     client.set_registered_model_alias(name, CHAMPION, back)
     client.delete_registered_model_alias(name, PREVIOUS)
     return left, back
 
 
-def _aliases(client: Any, name: str) -> dict[str, str]:
+def aliases_of(client: Any, name: str) -> dict[str, str]:
+    """Return the version of every alias."""
     return {alias: str(version) for alias, version in client.get_registered_model(name).aliases.items()}

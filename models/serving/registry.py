@@ -6,47 +6,47 @@ next time. No other module imports mlflow.
 """
 
 import contextlib
+import json
 import logging
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import mlflow
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
-from mlflow.models import ModelSignature
+from mlflow.entities import LoggedModelOutput, Metric, Param, RunTag
+from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from sqlalchemy import create_engine, text
 
 from features.errors import UserError
+from models.serving.manifest import write_manifest
+from models.serving.records import Record
 from models.serving.serving import MODEL_FILES, model_digest
 
 # MLflow takes no more parameters in one request.
 MAX_BATCH_PARAMS = 100
 KEY_TAG = "pcr.key"
 PENDING_TAG = "pcr.pending"
+RECORD_TAG = "pcr.record"
+"""The sha256 of what was recorded in a run (`Record.digest`)."""
 DIGEST_TAG = "pcr.model_digest"
+MANIFEST_TAG = "pcr.manifest"
+"""The sha256 of the manifest of a version's files (`models.serving.manifest`)."""
+SIGNED_TAG = "pcr.signature"
+"""The sha256 of a version's signature, where it has one."""
+PROVENANCE = "provenance.json"
+"""The version's tags, with the digests of the data, as they were at registration."""
 PARENT_TAG = "mlflow.parentRunId"
 CANDIDATE = "candidate"
 # Any number that no other application on the database uses.
 ADVISORY_KEY = 7239271
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a pipeline state, or one landmark of it (below `parent`, a run id), leaves in MLflow."""
-
-    key: str
-    name: str
-    params: Mapping[str, str]
-    metrics: Mapping[str, float]
-    tags: Mapping[str, str]
-    artifacts: Mapping[str, Path] = field(default_factory=dict)
-    parent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,10 @@ def ensure_run(client: MlflowClient, store: Store, record: Record) -> tuple[str,
     client.log_batch(
         run_id,
         metrics=[Metric(name, value, run.info.start_time, 0) for name, value in record.metrics.items()],
-        tags=[RunTag(name, value) for name, value in (dict(record.tags) | tags).items()],
+        tags=[
+            RunTag(name, value)
+            for name, value in (dict(record.tags) | tags | {RECORD_TAG: record.digest}).items()
+        ],
     )
     for folder, path in record.artifacts.items():
         log = client.log_artifacts if path.is_dir() else client.log_artifact
@@ -151,114 +154,175 @@ def finish_run(client: MlflowClient, run_id: str, key: str) -> None:
     client.delete_tag(run_id, PENDING_TAG)
 
 
-def ensure_version(
-    client: MlflowClient,
-    run_id: str,
-    name: str,
-    folder: Path,
-    *,
-    tags: Mapping[str, str],
-    example: Mapping[str, object],
-    requirements: Sequence[str],
-    card: str = "",
-) -> tuple[str, bool]:
-    """Return the version of registered model `name` with the content of `folder`, and whether it is new.
+@dataclass(frozen=True)
+class Release:
+    """What becomes one version of a registered model.
 
-    The alias ``candidate`` moves to it either way. A model is stored as its three files and loaded as "models
-    from code": nothing is pickled.
-
-    Parameters
-    ----------
-    folder : Path
-        model.json, serving.py and, for a boosted model, booster.txt.
-    example : mapping
-        One row of inputs in contract names and units.
-    requirements : sequence of str
-        Pinned packages that serving needs.
-    card : str
-        The model card, Markdown: the version's description.
+    `folder` holds model.json, serving.py and, for a boosted model, booster.txt; `example` is one row of
+    inputs in contract names and units; `card` travels with the files, `description` is what the registry's
+    page shows of it.
     """
-    digest = model_digest(folder)
+
+    name: str
+    folder: Path
+    tags: Mapping[str, str]
+    example: Mapping[str, object]
+    card: str = ""
+    description: str = ""
+
+
+def ensure_version(client: MlflowClient, run_id: str, release: Release) -> tuple[str, bool]:
+    """Return the version with the content of a release, and whether it is new.
+
+    The alias ``candidate`` moves to it either way. A model is stored as its files and loaded as "models from
+    code": nothing is pickled. A version without a manifest is of an earlier release of this project, and
+    counts for none.
+    """
+    name, digest = release.name, model_digest(release.folder)
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
-    for version in client.search_model_versions(f"name = '{name}'"):
-        if version.tags.get(DIGEST_TAG) == digest:
+    versions = client.search_model_versions(f"name = '{name}'")
+    for version in versions:
+        if version.tags.get(DIGEST_TAG) == digest and MANIFEST_TAG in version.tags:
             client.set_registered_model_alias(name, CANDIDATE, version.version)
             return str(version.version), False
-    experiment = client.get_run(run_id).info.experiment_id
-    for left in client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
+    run = client.get_run(run_id)
+    used = {stored_id(version) for version in versions}
+    for left in client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run_id}'"):
         # Of an interruption between storing the files and making the version.
-        client.delete_logged_model(left.model_id)
-    model_id = _log_model(run_id, folder, example, requirements)
+        if left.model_id not in used:
+            client.delete_logged_model(left.model_id)
+    model = client.create_logged_model(run.info.experiment_id, name="model", source_run_id=run_id)
+    manifest = _upload(client, release, run, model.model_id)
+    client.finalize_logged_model(model.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     version = client.create_model_version(
         name,
-        source=f"models:/{model_id}",
+        source=f"models:/{model.model_id}",
         run_id=run_id,
-        tags=dict(tags) | {DIGEST_TAG: digest},
-        description=card,
-        model_id=model_id,
+        tags=dict(release.tags) | {DIGEST_TAG: digest, MANIFEST_TAG: manifest},
+        description=release.description,
+        model_id=model.model_id,
     )
     client.set_registered_model_alias(name, CANDIDATE, version.version)
     return str(version.version), True
 
 
-def fetch_model(store: Store, uri: str, folder: Path) -> Path:
-    """Download a registered model (``models:/name@alias`` or ``models:/name/version``) and return its files.
+def _upload(client: MlflowClient, release: Release, run: Any, model_id: str) -> str:
+    with tempfile.TemporaryDirectory() as scratch:
+        manifest = write_package(release, Path(scratch) / "model", run, model_id)
+        client.log_model_artifacts(model_id, str(Path(scratch) / "model"))
+    return manifest
+
+
+def write_package(release: Release, out: Path, run: Any, model_id: str) -> str:
+    """Write the folder that MLflow stores for a release, and return the sha256 of its manifest.
+
+    In one environment the same release, run and id make the same bytes: files that were lost or altered can
+    be made again.
+    """
+    files = {p.stem: p.resolve() for p in sorted(release.folder.iterdir()) if p.name in MODEL_FILES}
+    digest = model_digest(release.folder)
+    requirements = json.loads(files["model"].read_text(encoding="utf-8"))["requirements"]
+    model = Model(
+        artifact_path="model", run_id=run.info.run_id, model_id=model_id, model_uuid=model_id,
+        utc_time_created=str(datetime.fromtimestamp(run.info.start_time / 1000, UTC)),
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as scratch, _inside(Path(scratch)):
+        mlflow.pyfunc.save_model(
+            str(out),
+            python_model=str(files["serving"]),
+            artifacts={name: str(path) for name, path in files.items()},
+            signature=signature(),
+            input_example=dict(release.example),
+            pip_requirements=list(requirements),
+            # Comes back when the model is loaded, which refuses files that were altered.
+            model_config={"model_digest": digest},
+            mlflow_model=model,
+        )
+    flavor = model.flavors["python_function"]
+    # MLflow writes where the files came from: paths of this computer.
+    flavor["model_code_path"] = "serving.py"
+    for artifact in flavor["artifacts"].values():
+        artifact["uri"] = artifact["path"]
+    model.save(str(out / "MLmodel"))
+    for compiled in out.rglob("__pycache__"):
+        shutil.rmtree(compiled)
+    (out / "card.md").write_text(release.card, encoding="utf-8")
+    provenance = json.dumps(dict(release.tags), indent=1, sort_keys=True) + "\n"
+    (out / PROVENANCE).write_text(provenance, encoding="utf-8")
+    return write_manifest(out)
+
+
+def stored_id(version: Any) -> str:
+    """Return the id of a version's files: its source, as databases tell no `model_id`."""
+    return str(version.source).removeprefix("models:/")
+
+
+def download_version(version: Any, folder: Path) -> Path:
+    """Download the files of a version as they are stored, and return where they are.
+
+    Nothing of them is read or run here. To be called inside `Store.locked`.
+
+    Raises
+    ------
+    UserError
+        If they are gone.
+    """
+    uri = f"models:/{version.name}/{version.version}"
+    try:
+        return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+    except (mlflow.MlflowException, OSError) as error:
+        raise UserError(f"the files of {uri} are missing: `pcr sync` makes them again") from error
+
+
+def download_run_artifacts(run_id: str, folder: Path) -> Path:
+    """Download all artifacts of a run. To be called inside `Store.locked`; raises UserError if it cannot."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return Path(mlflow.artifacts.download_artifacts(run_id=run_id, dst_path=str(folder)))
+    except (mlflow.MlflowException, OSError) as error:
+        raise UserError(f"the artifacts of run {run_id} are missing") from error
+
+
+def store_files(client: MlflowClient, version: Any, folder: Path) -> None:
+    """Store the files of a folder in the place of a version's, such as those that were lost or altered."""
+    client.log_model_artifacts(stored_id(version), str(folder))
+
+
+def store_signature(client: MlflowClient, version: Any, file: Path, digest: str) -> None:
+    """Store a signature beside the files of a version that it is of, and its digest on the version."""
+    client.log_model_artifact(stored_id(version), str(file))
+    client.set_model_version_tag(version.name, version.version, SIGNED_TAG, digest)
+
+
+def load_package(folder: Path) -> Any:
+    """Return the model of a folder as MLflow loads it, with pickle forbidden; the folder was checked before.
+
+    Raises
+    ------
+    UserError
+        If serving.py refuses its files.
+    """
+    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    try:
+        return mlflow.pyfunc.load_model(str(folder))
+    except ValueError as error:  # serving.py's own, which imports nothing of the project
+        raise UserError(f"the model is not loaded: {error}") from error
+
+
+def find_version(client: MlflowClient, store: Store, uri: str) -> Any:
+    """Return the version that ``models:/name@alias`` or ``models:/name/version`` names.
 
     Raises
     ------
     UserError
         If the store has no such model.
     """
-    with store.locked():
-        try:
-            downloaded = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
-        except mlflow.MlflowException as error:
-            raise _absent(store, uri) from error
-    return next(downloaded.rglob("model.json")).parent
-
-
-def stored_model(name: str, version: str, folder: Path) -> str | None:
-    """Return the digest of a version's stored files, downloaded to `folder`; None where they are gone.
-
-    The code that MLflow would run must be the file that the digest covers: otherwise the digest is of none.
-    """
-    with contextlib.suppress(mlflow.MlflowException, OSError):
-        root = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(folder)))
-        found = next(root.rglob("model.json"), None)
-        if found is None:
-            return None
-        code = root / "serving.py"
-        same = code.is_file() and code.read_bytes() == (found.parent / "serving.py").read_bytes()
-        return model_digest(found.parent) if same else ""
-    return None
-
-
-def loaded_model(store: Store, uri: str) -> Any:
-    """Return a registered model as MLflow loads it, with pickle forbidden, and its digest checked.
-
-    Raises
-    ------
-    UserError
-        If the store has no such model, or its files are not those that were registered.
-    """
-    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-    with store.locked() as client:
-        try:
-            version = version_of(client, uri)
-            model = mlflow.pyfunc.load_model(f"models:/{version.name}/{version.version}")
-        except mlflow.MlflowException as error:
-            raise _absent(store, uri) from error
-        except ValueError as error:  # serving.py's own, which imports nothing of the project
-            raise UserError(f"{uri}: {error}") from error
-        expected = (model.model_config or {}).get("model_digest")
-    if version.tags.get(DIGEST_TAG) != expected:
-        raise UserError(f"{uri}: its files are not those that were registered; see `pcr verify`")
-    return model
-
-
-def _absent(store: Store, uri: str) -> UserError:
-    return UserError(f"{store.uri} has no model {uri}: `mlflow ui` lists those there are")
+    try:
+        return version_of(client, uri)
+    except mlflow.MlflowException as error:
+        raise UserError(f"{store.uri} has no model {uri}: `mlflow ui` lists those there are") from error
 
 
 def version_of(client: MlflowClient, uri: str) -> Any:
@@ -298,27 +362,6 @@ def signature() -> ModelSignature:
     return ModelSignature(
         outputs=Schema(outputs), params=ParamSchema([ParamSpec("explain", "boolean", default=False)])
     )
-
-
-def _log_model(run_id: str, folder: Path, example: Mapping[str, object], requirements: Sequence[str]) -> str:
-    files = {path.stem: str(path.resolve()) for path in sorted(folder.iterdir()) if path.name in MODEL_FILES}
-    code, digest = files["serving"], model_digest(folder)
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        _inside(Path(scratch)),
-        mlflow.start_run(run_id=run_id),
-    ):
-        info = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=code,
-            artifacts=files,
-            signature=signature(),
-            input_example=dict(example),
-            pip_requirements=list(requirements),
-            # Comes back when the model is loaded, which refuses files that were altered.
-            model_config={"model_digest": digest},
-        )
-    return str(info.model_id)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Commands of `pcr` for the registry: score, serve, validate, promote, rollback, sync, verify."""
+"""Commands of `pcr` for the registry, from score and serve to promote, sign and verify."""
 
 from pathlib import Path
 from typing import Annotated
@@ -113,15 +113,48 @@ def promote(
 
 
 @app.command()
-def rollback(name: Name) -> None:
+def rollback(
+    name: Name, reason: Annotated[str, typer.Option(help="Why; kept in the promotion history.")] = ""
+) -> None:
     """Make the previous champion of a model the champion again.
 
-    For example: `pcr rollback pcr-nct07239271-c2`.
+    For example: `pcr rollback pcr-nct07239271-c2 --reason "calibration drifted"`.
     """
     from pipeline.registry.promotion import rollback_model  # noqa: PLC0415
 
     with reported_errors():
-        rollback_model(name)
+        rollback_model(name, reason.strip())
+
+
+@app.command()
+def history(name: Name) -> None:
+    """Show who made which version of a model champion, when and why.
+
+    For example: `pcr history pcr-nct07239271-c2`.
+    """
+    from pipeline.registry.promotion import history_table  # noqa: PLC0415
+
+    with reported_errors():
+        stdout().print(history_table(name))
+
+
+@app.command()
+def sign(
+    model: Model,
+    key: Annotated[
+        Path, typer.Option(help="Private key on an elliptic curve, a PEM file.", parser=user_path)
+    ],
+) -> None:
+    """Sign all files of a registered model, so that others can check whom they come from (docs/registry.md).
+
+    For example: `pcr sign --model models:/pcr-nct07239271-c2@candidate --key private.pem`.
+    PCR_SIGNING_PASSWORD holds the key's password, if it has one.
+    """
+    from pipeline.registry.signing import sign_model  # noqa: PLC0415
+
+    with reported_errors():
+        told = sign_model(model, key)
+    stdout().print(told, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -137,7 +170,7 @@ def sync(
     """
     from pipeline.registry.runs import track_state  # noqa: PLC0415
     from pipeline.registry.state import workspace_state  # noqa: PLC0415
-    from pipeline.registry.verify import check_out, track_revision  # noqa: PLC0415
+    from pipeline.registry.verify import check_out, repair, track_revision  # noqa: PLC0415
 
     with reported_errors():
         if rev:
@@ -145,16 +178,19 @@ def sync(
             return
         study = active_study()
         with run_lock(study, wait=False):
+            state = workspace_state(study)
+            done = repair(state)
             check_out()
-            added = track_state(workspace_state(study))
-    stdout().print(added.told)
+            added = track_state(state)
+    for line in (*done, added.told):
+        stdout().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
 def verify() -> None:
-    """List MLflow runs and versions that are missing, duplicate, orphan or altered; exit with 1 if any is.
+    """List what in MLflow, the workspace and DVC's cache is missing, corrupt or altered; then exit with 1.
 
-    For example: `pcr verify`. What is missing, `pcr sync` makes.
+    For example: `pcr verify`. What is missing, `pcr sync` makes, and what is corrupt it repairs where it can.
     """
     from pipeline.registry.state import workspace_state  # noqa: PLC0415
     from pipeline.registry.verify import problems  # noqa: PLC0415

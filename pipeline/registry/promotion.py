@@ -1,23 +1,37 @@
 """`pcr promote` and `pcr rollback`: who is champion, decided by the gates on the stored artifacts."""
 
+import getpass
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from features.errors import UserError
-from models.serving.champions import promote, rollback, write_gates
-from models.serving.registry import DIGEST_TAG, version_of
+from models.serving.champions import (
+    champion,
+    gate_tags,
+    previous_champion,
+    promote,
+    rollback,
+    write_gates,
+)
+from models.serving.history import Action, Decision, append, read_history
+from models.serving.registry import MANIFEST_TAG, SIGNED_TAG
 from models.serving.serving import model_digest
 from pipeline.console import stdout
 from pipeline.project import paths
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.settings import read_settings
+from pipeline.registry.contents import contradictions, require_computed
 from pipeline.registry.gates import Criteria, Evidence, Gate, NullCheck, gates
 from pipeline.registry.runs import tracking_store
-from pipeline.registry.state import LOCK, data_digests, is_current
+from pipeline.registry.state import LOCK, PIPELINE, data_digests, is_current, read_state
+from pipeline.registry.trust import CheckedVersion, checked_version, read_trust
 from pipeline.report.results import (
     COMPARISON,
     TRUTH,
@@ -116,38 +130,81 @@ def _require_computed(files: list[Path]) -> None:
 def promote_model(name: str, override: str = "") -> bool:
     """Judge the gates of the candidate, record them, and move the champion if they hold; tell whether it did.
 
-    An `override` moves it although a gate failed, and is recorded. No override makes a model of simulated
-    patients the champion of a real study, or takes files for a version that they are not.
+    What was decided, by whom, when and why is added to the promotion history before an alias moves. An
+    `override` moves it although a gate failed. No override makes a model of simulated patients the champion
+    of a real study, or takes files for a version that they are not.
 
     Raises
     ------
     PromotionError
         If the stored artifacts are not those of the candidate, or it may not be champion at all.
+    UserError
+        If files of the candidate or of the workspace were altered, or the history was.
     """
     subject = read_subject(name)
-    store = tracking_store(subject.study)
+    store, trust = tracking_store(subject.study), read_trust()
     with store.locked() as client:
-        version = version_of(client, f"models:/{name}@candidate")
-        _require_promotable(subject, version.tags.get(DIGEST_TAG))
+        with checked_version(client, store, f"models:/{name}@candidate", trust) as checked:
+            _require_promotable(subject, checked)
+            version = checked.version
+        if not (trust.signed == "nothing" or version.tags.get(SIGNED_TAG)):
+            raise PromotionError(f"{name} version {version.version} is not signed: `pcr sign` comes first")
         alarm = read_yaml(Path(paths.VALIDATION))["leakage_alarm_auc"]
         judged = gates(read_evidence(subject), read_settings(Criteria, Path(paths.GATES)), alarm)
         failed = [gate.name for gate in judged if not gate.passes]
-        verdict = f"failed: {', '.join(failed)}" if failed else "all passed"
         number = str(version.version)
-        write_gates(client, name, number, {gate.name: str(gate) for gate in judged}, verdict)
-        moved = not failed or bool(override)
-        former = promote(client, name, number, override if failed else "") if moved else None
+        decision = Decision(
+            action=_action(failed, override),
+            version=number,
+            manifest=version.tags[MANIFEST_TAG],
+            former=champion(client, name) or "",
+            verdict=f"failed: {', '.join(failed)}" if failed else "all passed",
+            gates={gate.name: str(gate) for gate in judged},
+            reason=override if failed else "",
+            user=user_name(),
+        )
+        _record(client, name, decision)
+        former = promote(client, name, number) if decision.makes_champion else None
     stdout().print(gate_table(judged, f"{name} version {number}"))
     stdout().print(outcome_text(name, number, failed, former, override), markup=False, highlight=False)
-    return moved
+    return decision.makes_champion
 
 
-def _require_promotable(subject: Subject, digest: str | None) -> None:
+def _action(failed: list[str], override: str) -> Action:
+    if not failed:
+        return "promoted"
+    return "promoted by override" if override else "not promoted"
+
+
+def _record(client: Any, name: str, decision: Decision) -> None:
+    """Add a decision to the history unless it is there already, and show its gates on the version."""
+    newest = read_history(client, name).newest(decision.version)
+    same = newest is not None and all(
+        getattr(newest, part) == getattr(decision, part)
+        for part in ("action", "manifest", "verdict", "gates", "reason")
+    )
+    if not same or newest != read_history(client, name).last:
+        append(client, name, decision)
+    write_gates(
+        client, name, decision.version, gate_tags(decision.gates, decision.verdict, decision.override)
+    )
+
+
+def user_name() -> str:
+    """Return who is at work: MLflow's user where there is one, else the one of this computer."""
+    return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
+
+
+def _require_promotable(subject: Subject, checked: CheckedVersion) -> None:
     """Refuse a candidate that is not what is stored here, or that may not be champion of its study."""
-    if digest != model_digest(subject.folder):
+    if model_digest(checked.model) != model_digest(subject.folder):
         raise PromotionError(
             f"{subject.folder} is not the candidate of {subject.name}: run `pcr run`, or `pcr sync`"
         )
+    stages = read_state(Path(paths.STUDY), PIPELINE, LOCK, subject.artifacts).stages
+    require_computed(stages)
+    if others := list(contradictions(stages)):
+        raise PromotionError(f"the figures are not those of this model: {'; '.join(others)}. Run `pcr run`")
     document = read_json(subject.folder / "model.json")
     if document["simulated"] and not read_yaml(study_file(subject.study)).get("simulated"):
         raise PromotionError(
@@ -177,14 +234,45 @@ def gate_table(judged: list[Gate], title: str) -> Table:
     return shown
 
 
-def rollback_model(name: str) -> None:
-    """Make the previous champion of a model the champion again.
+def rollback_model(name: str, reason: str = "") -> None:
+    """Make the previous champion of a model the champion again, and record who did it and why.
 
     Raises
     ------
     UserError
-        If there is none.
+        If there is none, or it is not what was registered.
     """
-    with tracking_store(read_subject(name).study).locked() as client:
+    store, trust = tracking_store(read_subject(name).study), read_trust()
+    with store.locked() as client:
+        back = previous_champion(client, name)
+        with checked_version(client, store, f"models:/{name}/{back}", trust) as checked:
+            manifest = checked.version.tags[MANIFEST_TAG]
+        judged = read_history(client, name).newest(back)
+        decision = Decision(
+            action="rolled back",
+            version=back,
+            manifest=manifest,
+            former=champion(client, name) or "",
+            verdict=judged.verdict if judged else "",
+            gates=judged.gates if judged else {},
+            reason=reason,
+            user=user_name(),
+        )
+        append(client, name, decision)
         left, back = rollback(client, name)
     stdout().print(f"{name}: version {back} is champion again, version {left} no longer.", highlight=False)
+
+
+def history_table(name: str) -> Table:
+    """Return the promotion history of a model as a table. Raises UserError if it was altered."""
+    with tracking_store(read_subject(name).study).locked() as client:
+        history = read_history(client, name)
+    shown = Table(title=f"{name}: who is champion, and why", box=SIMPLE_HEAD)
+    for column in ("", "time (UTC)", "user", "version", "decision", "gates", "reason", "entry"):
+        shown.add_column(column)
+    for entry in history.entries:
+        shown.add_row(
+            str(entry.number), entry.time, escape(entry.user), entry.version, entry.action, entry.verdict,
+            escape(entry.reason), entry.digest[:12],
+        )  # fmt: skip
+    return shown

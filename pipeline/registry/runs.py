@@ -12,13 +12,15 @@ from typing import Any
 
 import pandas as pd
 
-from models.serving.registry import Record, Store, ensure_run, ensure_version, finish_run
+from models.serving.records import Record
+from models.serving.registry import Release, Store, ensure_run, ensure_version, finish_run
 from models.serving.serving import model_digest
 from pipeline.project import paths
 from pipeline.project.estimates import Measures
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.settings import read_settings
 from pipeline.registry.cards import Evaluation, shortened, version_card
+from pipeline.registry.contents import require_computed
 from pipeline.registry.state import STUDY, State, data_digests, parameters, upstream
 from pipeline.report.facts import study_facts
 from pipeline.report.results import (
@@ -57,7 +59,14 @@ class Added:
 
 
 def track_state(state: State) -> Added:
-    """Add to MLflow what it lacks of a state: a run for it and each landmark, a version for each model."""
+    """Add to MLflow what it lacks of a state: a run for it and each landmark, a version for each model.
+
+    Raises
+    ------
+    CorruptionError
+        If an artifact is not the one in dvc.lock: nothing of it is registered.
+    """
+    require_computed(state.stages)
     store = tracking_store(state.study)
     runs = versions = 0
     with store.locked() as client:
@@ -77,29 +86,40 @@ def _track_landmark(client: Any, store: Store, state: State, landmark: str, pare
     """Add a landmark's run and its model's version; tell which of the two was new."""
     child = landmark_record(state, landmark, parent)
     run_id, new_run = ensure_run(client, store, child)
-    folder = state.artifacts / "models" / landmark
-    if not (folder / "model.json").is_file():
-        if new_run:
-            client.log_text(run_id, (folder / "card.md").read_text(encoding="utf-8"), "card/card.md")
-            finish_run(client, run_id, child.key)
-        return new_run, False
-    document = read_json(folder / "model.json")
-    card = landmark_card(state, landmark)
-    features = pd.read_parquet(state.artifacts / "features" / f"{landmark}.parquet")
-    _, new_version = ensure_version(
-        client,
-        run_id,
-        document["model"],
-        folder,
-        tags=child.tags,
-        example=input_example(features, document["features"]),
-        requirements=document["requirements"],
-        card=shortened(card, MAX_DESCRIPTION_CHARACTERS),
-    )
+    new_version = False
+    if _has_model(state, landmark):
+        _, new_version = ensure_version(client, run_id, landmark_release(state, landmark))
     if new_run:
-        client.log_text(run_id, card, "card/card.md")
+        client.log_text(run_id, card_text(state, landmark), "card/card.md")
         finish_run(client, run_id, child.key)
     return new_run, new_version
+
+
+def _has_model(state: State, landmark: str) -> bool:
+    return (state.artifacts / "models" / landmark / "model.json").is_file()
+
+
+def card_text(state: State, landmark: str) -> str:
+    """Return the card in a landmark's run: that of its model, or why there is none."""
+    if _has_model(state, landmark):
+        return landmark_card(state, landmark)
+    return (state.artifacts / "models" / landmark / "card.md").read_text(encoding="utf-8")
+
+
+def landmark_release(state: State, landmark: str) -> Release:
+    """Return what becomes a version of a landmark's model."""
+    folder = state.artifacts / "models" / landmark
+    document = read_json(folder / "model.json")
+    features = pd.read_parquet(state.artifacts / "features" / f"{landmark}.parquet")
+    card = landmark_card(state, landmark)
+    return Release(
+        name=document["model"],
+        folder=folder,
+        tags=landmark_tags(state, landmark),
+        example=input_example(features, document["features"]),
+        card=card,
+        description=shortened(card, MAX_DESCRIPTION_CHARACTERS),
+    )
 
 
 def tracking_store(study: str) -> Store:
@@ -129,18 +149,13 @@ def state_record(state: State) -> Record:
 def landmark_record(state: State, landmark: str, parent: str) -> Record:
     """Return the run of one landmark: key, parameters, metrics with bounds, digests, code, artifacts."""
     artifacts = state.artifacts
-    names = upstream(state.stages, [stage.format(landmark) for stage in LANDMARK_STAGES])
+    names = _landmark_stages(state, landmark)
     return Record(
         key=state.landmark_key(landmark),
         name=f"{state.study} {landmark}",
         params=dict(_text_params(state, names)),
         metrics=flat_metrics(read_performance(artifacts / "results", landmark)),
-        tags={
-            **_tags(state),
-            "landmark": landmark,
-            "model_digest": model_digest(artifacts / "models" / landmark),
-            **{f"data.{path}": digest for path, digest in data_digests(state.stages, names).items()},
-        },
+        tags=landmark_tags(state, landmark),
         artifacts={
             "metrics": artifacts / "results" / performance_file(landmark),
             "predictions": artifacts / "predictions" / f"{landmark}.parquet",
@@ -149,6 +164,21 @@ def landmark_record(state: State, landmark: str, parent: str) -> Record:
         },
         parent=parent,
     )
+
+
+def landmark_tags(state: State, landmark: str) -> dict[str, str]:
+    """Return the tags of a landmark's run and version: study, state, commit, digests of model and data."""
+    data = data_digests(state.stages, _landmark_stages(state, landmark))
+    return {
+        **_tags(state),
+        "landmark": landmark,
+        "model_digest": model_digest(state.artifacts / "models" / landmark),
+        **{f"data.{path}": digest for path, digest in data.items()},
+    }
+
+
+def _landmark_stages(state: State, landmark: str) -> list[str]:
+    return upstream(state.stages, [stage.format(landmark) for stage in LANDMARK_STAGES])
 
 
 def _tags(state: State) -> dict[str, str]:

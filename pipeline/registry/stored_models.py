@@ -1,11 +1,19 @@
-"""How a stored or registered model is opened, for `pcr score`, `pcr validate` and `pcr serve`."""
+"""How a stored or registered model is opened, for `pcr score`, `pcr validate` and `pcr serve`.
 
-import tempfile
+Its files are checked first: a registered model by its manifest (`pipeline.registry.trust`), the model of a
+study of this checkout by dvc.lock.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from features.errors import UserError
 from models.serving.serving import PcrModel, read_model
+from pipeline.project.files import read_yaml
+from pipeline.registry.contents import content_digest, outputs
+from pipeline.registry.state import LOCK
 from pipeline.workspace.study import active_study
 
 REGISTERED = "models:/"
@@ -17,27 +25,48 @@ def open_model(name: str) -> PcrModel:
     Raises
     ------
     UserError
-        If the folder holds no valid model, or the store has no such model.
+        If the folder holds no valid model, the store has no such model, or files were altered.
     """
     if not name.startswith(REGISTERED):
-        if not (Path(name) / "model.json").is_file():
-            raise UserError(
-                f"{name} has no model.json: give the folder of a stored model, or {REGISTERED}..."
-            )
-        try:
-            return read_model(Path(name))
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{name}/model.json is not a model of this pipeline: train it again") from error
-    from models.serving.registry import fetch_model  # noqa: PLC0415 - a stored folder needs no MLflow
-    from pipeline.registry.runs import tracking_store  # noqa: PLC0415
+        return _open_folder(Path(name))
+    with _checked(name) as checked:
+        return read_model(checked.model)
 
-    with tempfile.TemporaryDirectory() as scratch:
-        return read_model(fetch_model(tracking_store(active_study()), name, Path(scratch)))
+
+def _open_folder(folder: Path) -> PcrModel:
+    if not (folder / "model.json").is_file():
+        raise UserError(f"{folder} has no model.json: give the folder of a stored model, or {REGISTERED}...")
+    _require_as_computed(folder)
+    try:
+        return read_model(folder)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder}/model.json is not a model of this pipeline: train it again") from error
+
+
+def _require_as_computed(folder: Path) -> None:
+    """Refuse a model of this checkout that is not the one in dvc.lock; of other folders nothing is known."""
+    if not LOCK.is_file() or not folder.resolve().is_relative_to(Path.cwd().resolve()):
+        return
+    path = folder.resolve().relative_to(Path.cwd().resolve()).as_posix()
+    expected = outputs(read_yaml(LOCK)["stages"]).get(path)
+    if expected is not None and content_digest(folder) != expected:
+        raise UserError(f"{path} was changed after dvc.lock was written: `pcr sync` or `pcr run` mends it")
 
 
 def served_model(name: str) -> Any:
-    """Return a registered model as MLflow loads it, its files checked. Raises UserError if it is unknown."""
-    from models.serving.registry import loaded_model  # noqa: PLC0415 - slow to import
-    from pipeline.registry.runs import tracking_store  # noqa: PLC0415
+    """Return a registered model as MLflow loads it, its files checked before. Raises as `open_model`."""
+    from models.serving.registry import load_package  # noqa: PLC0415 - slow to import
 
-    return loaded_model(tracking_store(active_study()), name)
+    with _checked(name) as checked:
+        return load_package(checked.folder)
+
+
+@contextmanager
+def _checked(name: str) -> Iterator[Any]:
+    # A stored folder needs no MLflow.
+    from pipeline.registry.runs import tracking_store  # noqa: PLC0415
+    from pipeline.registry.trust import checked_version, read_trust  # noqa: PLC0415
+
+    store, trust = tracking_store(active_study()), read_trust()
+    with store.locked() as client, checked_version(client, store, name, trust) as checked:
+        yield checked

@@ -1,21 +1,21 @@
-"""`pcr sync` and `pcr verify`: MLflow should hold exactly what was computed, once, and unaltered."""
+"""`pcr sync` and `pcr verify`: MLflow, DVC's cache and workspace hold what was computed, unaltered."""
 
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from features.errors import UserError
-from models.serving.registry import DIGEST_TAG, KEY_TAG, PENDING_TAG, stored_model
-from models.serving.serving import model_digest
-from pipeline.project.files import read_json, read_yaml
+from pipeline.project.files import read_yaml
+from pipeline.registry.contents import altered_outputs, outputs, read_cache, repair_workspace
+from pipeline.registry.recorded import run_problems
 from pipeline.registry.runs import tracking_store
 from pipeline.registry.state import LOCK, State
+from pipeline.registry.versions import modelled, repair_versions, version_problems
 
 
 def check_out(folder: Path = Path()) -> None:
@@ -72,17 +72,34 @@ def _run(words: list[str], folder: Path, **environment: str) -> str:
 
 
 def problems(state: State) -> list[str]:
-    """Return what is missing, duplicate, orphan or altered in MLflow, a line each.
+    """Return what is missing, duplicate, orphan, corrupt or altered, a line each.
 
     missing: a run of the state or a landmark, or a version of a model, that the artifacts here call for.
     duplicate: two runs with one key, two versions of a model with one content. orphan: a run that was never
-    finished, a version whose run is gone. altered: a version whose files are not those it was made from.
+    finished, a version whose run is gone. corrupt: a file of the workspace or of DVC's cache that is not the
+    one in dvc.lock; with such a workspace MLflow is not compared. altered: what MLflow holds is not what was
+    registered, recorded or decided.
     """
+    cached = [
+        f"corrupt: {path} in DVC's cache is not the content of its digest {digest[:8]}"
+        for path, digest in read_cache().corrupt(state.stages)
+    ]
+    if broken := list(workspace_problems(state)):
+        return [*broken, *cached]
     store = tracking_store(state.study)
     with store.locked() as client:
         experiment = client.get_experiment_by_name(store.experiment).experiment_id
         runs = _all_runs(client, experiment)
-        return [*_of_runs(state, runs), *_of_versions(state, client, runs)]
+        return [*cached, *run_problems(state, runs), *version_problems(state, client, runs)]
+
+
+def workspace_problems(state: State) -> Iterator[str]:
+    """Yield what in the workspace is not the content that dvc.lock names."""
+    for path in outputs(state.stages):
+        if not Path(path).exists():
+            yield f"missing: {path}; `pcr sync` brings it back from DVC's cache"
+    for path in altered_outputs(state.stages):
+        yield f"corrupt: {path} is not the one in dvc.lock"
 
 
 def _all_runs(client: Any, experiment: str) -> list[Any]:
@@ -95,50 +112,12 @@ def _all_runs(client: Any, experiment: str) -> list[Any]:
             return runs
 
 
-def _of_runs(state: State, runs: list[Any]) -> Iterator[str]:
-    keys = Counter(run.data.tags[KEY_TAG] for run in runs if KEY_TAG in run.data.tags)
-    wanted = {"the state": state.key} | {
-        landmark: state.landmark_key(landmark) for landmark in state.landmarks
-    }
-    for name, key in wanted.items():
-        if key not in keys:
-            yield f"missing: the run of {name} ({key[:8]})"
-    for key, count in sorted(keys.items()):
-        if count > 1:
-            yield f"duplicate: {count} runs have the key {key[:8]}"
-    for run in runs:
-        if KEY_TAG not in run.data.tags:
-            kind = "was never finished" if PENDING_TAG in run.data.tags else "was not made by the pipeline"
-            yield f"orphan: run {run.info.run_id} {kind}"
-
-
-def _of_versions(state: State, client: Any, runs: list[Any]) -> Iterator[str]:
-    alive = {run.info.run_id for run in runs}
-    for landmark in state.landmarks:
-        folder = state.artifacts / "models" / landmark
-        if not (folder / "model.json").is_file():
-            # No model was learned from so few events.
-            continue
-        name = read_json(folder / "model.json")["model"]
-        versions = client.search_model_versions(f"name = '{name}'")
-        digests = Counter(version.tags.get(DIGEST_TAG) for version in versions)
-        if model_digest(folder) not in digests:
-            yield f"missing: a version of {name} with the content of {folder}"
-        for digest, count in digests.items():
-            if digest is None:
-                yield f"orphan: {count} versions of {name} have no digest"
-            elif count > 1:
-                yield f"duplicate: {count} versions of {name} have the content {digest[:8]}"
-        for version in versions:
-            if version.run_id not in alive:
-                yield f"orphan: the run of {name} version {version.version} is gone"
-            yield from _altered(name, version)
-
-
-def _altered(name: str, version: Any) -> Iterator[str]:
-    with tempfile.TemporaryDirectory() as scratch:
-        digest = stored_model(name, str(version.version), Path(scratch))
-    if digest is None:
-        yield f"missing: the files of {name} version {version.version}"
-    elif digest != version.tags.get(DIGEST_TAG):
-        yield f"altered: the files of {name} version {version.version} are not those that were registered"
+def repair(state: State) -> list[str]:
+    """Repair workspace, DVC's cache and registry from each other; return what was done, a line each."""
+    cache = read_cache()
+    done = [*cache.repair(state.stages), *repair_workspace(state.stages, cache)]
+    store = tracking_store(state.study)
+    with store.locked() as client:
+        for landmark in modelled(state):
+            done += repair_versions(client, state, landmark)
+    return done

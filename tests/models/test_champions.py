@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from models.serving.champions import champion, promote, rollback, write_gates
+from models.serving.champions import champion, gate_tags, promote, rollback, write_gates
 from models.serving.registry import Store
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -39,12 +39,10 @@ def test_the_former_champion_is_kept_and_comes_back_once(client: Any) -> None:
 
 
 def test_gates_are_tags_and_those_no_longer_asked_for_go(client: Any) -> None:
-    write_gates(client, NAME, "3", {"o_e": "pass: 1", "net@0.65": "FAIL: 0"}, "failed: net@0.65")
-    write_gates(client, NAME, "3", {"o_e": "FAIL: 2"}, "failed: o_e")
+    first = {"o_e": "pass: 1", "net@0.65": "FAIL: 0"}
+    write_gates(client, NAME, "3", gate_tags(first, "failed: net@0.65", "the board decided"))
+    shown = client.get_model_version(NAME, "3").tags
+    assert (shown["gate.net.at.0.65"], shown["gates.override"]) == ("FAIL: 0", "the board decided")
+    write_gates(client, NAME, "3", gate_tags({"o_e": "FAIL: 2"}, "failed: o_e"))
     tags = client.get_model_version(NAME, "3").tags
     assert tags == {"gate.o_e": "FAIL: 2", "gates": "failed: o_e"}
-
-
-def test_an_override_is_recorded(client: Any) -> None:
-    promote(client, NAME, "3", "the board decided")
-    assert client.get_model_version(NAME, "3").tags["gates.override"] == "the board decided"

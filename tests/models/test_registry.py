@@ -10,11 +10,12 @@ import pytest
 
 from models.procedure.response_model import ResponseModel
 from models.serving import serving
+from models.serving.records import Record
 from models.serving.registry import (
     CANDIDATE,
     KEY_TAG,
     PENDING_TAG,
-    Record,
+    Release,
     Store,
     ensure_run,
     ensure_version,
@@ -86,10 +87,7 @@ def test_identical_content_is_one_version_and_it_predicts_like_the_pipeline_with
     with store.locked() as client:
         for key in ("k1", "k2"):
             run, _ = ensure_run(client, store, record(key))
-            version, new = ensure_version(
-                client, run, "pcr-test-c2", folder, tags={"study": "test"}, example=ROW,
-                requirements=["numpy", "pandas", "lightgbm"],
-            )  # fmt: skip
+            version, new = ensure_version(client, run, Release("pcr-test-c2", folder, {"study": "test"}, ROW))
             finish_run(client, run, key)
         versions = client.search_model_versions("name = 'pcr-test-c2'")
     assert (version, new, len(versions)) == ("1", False, 1)

@@ -1,0 +1,132 @@
+"""The manifest of a registered model: the sha256 of every file that MLflow runs, reads or installs from.
+
+It lies in the model's folder in the format of ``sha256sum``, so that ``sha256sum --check manifest.sha256``
+needs nothing of this project; its own sha256 is a tag of the version. Files are checked before any is run.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from features.errors import UserError
+from models.serving.serving import MODEL_FILES, model_digest
+
+MANIFEST, SIGNATURE = "manifest.sha256", "model.sig"
+# Written by MLflow's client into the folder that it downloads to; nothing reads it.
+DOWNLOAD_NOTE = "registered_model_meta"
+NOT_LISTED = {MANIFEST, SIGNATURE, DOWNLOAD_NOTE}
+ARTIFACTS = "artifacts"
+_LINE = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>[A-Za-z0-9_.][A-Za-z0-9_./-]*)")
+# What MLflow is told to do with the folder; anything else in MLmodel could run other code, or unpickle.
+_FIXED: dict[str, Any] = {
+    "code": None,
+    "loader_module": "mlflow.pyfunc.loaders.code_model",
+    "model_code_path": "serving.py",
+    "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
+}
+_FREE = {"artifacts", "cloudpickle_version", "config", "python_version", "streamable"}
+
+
+class IntegrityError(UserError):
+    """Files of a registered model that are not those that were registered."""
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """Return the sha256 of every file below a folder by its path there; a link has none, and is named so."""
+    files = sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return {path.relative_to(folder).as_posix(): _digest(path) for path in files}
+
+
+def _digest(path: Path) -> str:
+    if path.is_symlink() or not path.is_file():
+        return "not a file"
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_manifest(folder: Path) -> str:
+    """Write the manifest of all that is in a folder, and return the manifest's own sha256."""
+    digests = {name: digest for name, digest in file_digests(folder).items() if name not in NOT_LISTED}
+    text = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def listed_digests(folder: Path) -> dict[str, str]:
+    """Return the sha256 of every file in a folder's manifest by its path."""
+    lines = (folder / MANIFEST).read_text(encoding="utf-8").splitlines()
+    return {match["name"]: match["digest"] for line in lines if (match := _LINE.fullmatch(line))}
+
+
+def manifest_faults(folder: Path, expected: str | None) -> list[str]:
+    """Return what differs from the manifest with the sha256 `expected`, a phrase for each file."""
+    digests = file_digests(folder)
+    if MANIFEST not in digests:
+        return [f"{MANIFEST} is missing"]
+    if digests[MANIFEST] != expected:
+        return [f"{MANIFEST} is altered"]
+    listed = listed_digests(folder)
+    there = {name: digest for name, digest in digests.items() if name not in NOT_LISTED}
+    return [
+        *(f"{name} is missing" for name in listed if name not in there),
+        *(f"{name} is altered" for name in listed if name in there and there[name] != listed[name]),
+        *(f"{name} was added" for name in there if name not in listed),
+    ]
+
+
+def package_faults(folder: Path) -> list[str]:
+    """Return what MLflow would do with a folder that a registered model does not ask for.
+
+    The code that MLflow runs must be the file that the model's digest covers, nothing may be unpickled or
+    imported from elsewhere, and nothing installed that the model does not name.
+    """
+    try:
+        return [*_mlmodel_faults(folder), *_code_faults(folder), *_requirement_faults(folder)]
+    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+        return [f"the folder is not a model of this pipeline ({type(error).__name__})"]
+
+
+def _mlmodel_faults(folder: Path) -> Iterator[str]:
+    flavors = _yaml(folder / "MLmodel")["flavors"]
+    flavor = flavors["python_function"]
+    if set(flavors) != {"python_function"} or not set(flavor) <= {*_FIXED, *_FREE}:
+        yield "MLmodel names another way to load the model"
+    for key, value in _FIXED.items():
+        if flavor[key] != value:
+            yield f"MLmodel: {key} is not {value}"
+    if flavor["config"] != {"model_digest": model_digest(folder / ARTIFACTS)}:
+        yield "MLmodel: config does not hold the digest of the model's files"
+    paths = {content["path"] for content in flavor["artifacts"].values()}
+    if not paths <= {f"{ARTIFACTS}/{name}" for name in MODEL_FILES}:
+        yield "MLmodel names artifacts that are no file of the model"
+
+
+def _code_faults(folder: Path) -> Iterator[str]:
+    if (folder / "serving.py").read_bytes() != (folder / ARTIFACTS / "serving.py").read_bytes():
+        yield "serving.py, which MLflow runs, is not the model's own"
+    for path in folder.rglob("*.py"):
+        if path.name != "serving.py":
+            yield f"{path.relative_to(folder)} is code that no model has"
+
+
+def _requirement_faults(folder: Path) -> Iterator[str]:
+    """Yield where more would be installed than the model and MLflow need."""
+    document = yaml.safe_load((folder / ARTIFACTS / "model.json").read_text(encoding="utf-8"))
+    listed = (folder / "requirements.txt").read_text(encoding="utf-8").split("\n")
+    others = set(listed) - set(document["requirements"])
+    if len(others) != 1 or not re.fullmatch(r"mlflow(-skinny)?==[0-9.]+", others.pop()):
+        yield "requirements.txt lists other packages than the model"
+    conda = _yaml(folder / "conda.yaml")["dependencies"]
+    pip = next(entry["pip"] for entry in conda if isinstance(entry, dict))
+    if set(pip) != set(listed):
+        yield "conda.yaml lists other packages than requirements.txt"
+    environment = _yaml(folder / "python_env.yaml")
+    if environment["dependencies"] != ["-r requirements.txt"]:
+        yield "python_env.yaml installs more than requirements.txt"
+
+
+def _yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
