@@ -11,8 +11,10 @@ policy here is learned and described as a whole; it is no statement on any one p
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
 from sklearn.linear_model import LogisticRegression
@@ -91,7 +93,7 @@ class FittedStrategy:
 class StrategyModel:
     """What is fitted: baseline features without the arm, the encoding's settings, and the ridge penalty.
 
-    `penalty` is scikit-learn's C (small = strong) on standardised columns.
+    `penalty` is per patient, on standardised columns.
     """
 
     features: Sequence[LandmarkFeature]
@@ -105,8 +107,8 @@ class StrategyModel:
         coder = PcrModel({"features": as_documents(self.features), "encoding": learned})
         mean, scale = np.array(learned["mean"]), np.array(learned["scale"])
         design = _with_products(coder, mean, scale, X, treated)
-        outcome = _ridge(self.penalty).fit(design[known], y[known])
-        observation = None if known.all() else _ridge(self.penalty).fit(design, known)
+        outcome = _ridge(self.penalty, design[known], y[known])
+        observation = None if known.all() else _ridge(self.penalty, design, known)
         return FittedStrategy(coder, mean, scale, outcome, observation)
 
 
@@ -126,8 +128,10 @@ def _with_products(
     return np.hstack([arm, columns, arm * columns])
 
 
-def _ridge(penalty: float) -> LogisticRegression:
-    return LogisticRegression(C=penalty, solver="newton-cholesky", tol=1e-8, max_iter=200)
+def _ridge(penalty: float, design: FloatArray, y: npt.NDArray[Any]) -> LogisticRegression:
+    model = LogisticRegression(C=1 / (penalty * len(y)), solver="newton-cholesky", tol=1e-8, max_iter=200)
+    model.fit(design, y)
+    return model
 
 
 def refuse_later_features(features: Sequence[LandmarkFeature], baseline: str) -> None:
@@ -259,4 +263,4 @@ def strategy_model(
     """Return the outcome model of the strategies; PolicyError if a feature was not known at `baseline`."""
     refuse_later_features(features, baseline)
     own = [feature for feature in features if feature.name != "arm"]
-    return StrategyModel(own, settings.encoding, plan.strategy.penalty)
+    return StrategyModel(own, settings.encoding, plan.strategy.penalty_per_patient)

@@ -26,7 +26,7 @@ ALARM = "by a single feature"
 KINDS = ("full", "no clinical", "only biomarkers", "clinical alone")
 SETTINGS: dict[str, Any] = {
     "configs/validation.yaml": {"resampling": {"bootstrap": 3, "leave_centres_out": False}},
-    "configs/models.yaml": {"candidates": {"logistic": {"penalties": [0.001, 0.03, 0.3, 10.0]}}},
+    "configs/models.yaml": {"candidates": {"logistic": {"penalties_per_patient": [2.0, 0.1, 0.01, 0.0003]}}},
 }
 
 

@@ -39,7 +39,7 @@ FEATURES = [
 ]
 NAMES = [each.name for each in FEATURES]
 LINEAR = LogisticCandidate(
-    "logistic", (0.01, 0.1, 1.0), spline_knots=4, splines=("age_years",), interactions=(("arm", "til_pct"),)
+    "logistic", (0.1, 0.01, 0.001), spline_knots=4, splines=("age_years",), interactions=(("arm", "til_pct"),)
 )
 BOOSTING = BoostingCandidate(
     "lightgbm",

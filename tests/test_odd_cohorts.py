@@ -14,7 +14,7 @@ from tests.workspace import ROOT
 
 CASES = ROOT / ".." / "shared" / "cases"
 SETTINGS: dict[str, Any] = {
-    "configs/models.yaml": {"candidates": {"logistic": {"penalties": [0.001, 0.03, 0.3]}}},
+    "configs/models.yaml": {"candidates": {"logistic": {"penalties_per_patient": [2.0, 0.1, 0.01]}}},
     "configs/validation.yaml": {"resampling": {"bootstrap": 3}},
 }
 pytestmark = pytest.mark.line

@@ -43,11 +43,11 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "configs/models.yaml": {
         "candidates": {
-            "logistic": {"penalties": [0.01, 0.1]},
+            "logistic": {"penalties_per_patient": [0.2, 0.02]},
             "lightgbm": {"rounds": [10], "grid": {"num_leaves": [3]}},
         },
     },
-    "configs/comparators.yaml": {"rule_inputs": {"penalties": [0.1]}},
+    "configs/comparators.yaml": {"rule_inputs": {"penalties_per_patient": [0.02]}},
 }
 
 

@@ -14,10 +14,13 @@ Folds = Annotated[int, Between(2)]
 
 @dataclass(frozen=True)
 class StrategyPlan:
-    """Strategies: folds of the cross-fitting, ridge penalty, and the gain above which a policy treats."""
+    """Strategies: folds of the cross-fitting, ridge penalty, and the gain above which a policy treats.
+
+    The penalty is per patient, as that of `models.configuration.settings.LogisticCandidate`.
+    """
 
     folds: Folds
-    penalty: Positive
+    penalty_per_patient: Positive
     delta: Annotated[float, Between(-1, 1)]
 
 
@@ -94,6 +97,7 @@ class ValidationPlan(Sections):
     files: ClassVar[Mapping[str, str]] = dict.fromkeys(("thresholds", "subgroups", "headline"), MEASURES)
     renamed: ClassVar[Mapping[str, str]] = {
         "fewest_events": "min_events now",
+        "penalty": "penalty_per_patient now: 1 / (C n) of the C that stood there",
         "temporal_share": "origins now, a list",
         "centres_left_out_at": "leave_centres_out now, for every landmark",
         "from": "min now",

@@ -25,10 +25,15 @@ class EncodingSettings:
 
 @dataclass(frozen=True)
 class LogisticCandidate:
-    """Ridge logistic regression: penalties are scikit-learn's C, knots stand at Harrell's centiles."""
+    """Ridge logistic regression; knots of splines stand at Harrell's centiles.
+
+    What is minimised is the mean log loss plus half the penalty times the squared coefficients of
+    standardised terms (glmnet's lambda with alpha 0): a penalty shrinks as much in few patients as in many.
+    It is 1 / (C n) with scikit-learn's C.
+    """
 
     kind: Literal["logistic"]
-    penalties: tuple[Positive, ...]
+    penalties_per_patient: tuple[Positive, ...]
     spline_knots: Literal[3, 4, 5] = 4
     splines: tuple[str, ...] = ()
     interactions: tuple[tuple[str, str], ...] = ()
@@ -83,6 +88,7 @@ class ModelSettings(Sections):
 
     file: ClassVar[str] = "configs/models.yaml"
     renamed: ClassVar[Mapping[str, str]] = {
+        "penalties": "penalties_per_patient now: 1 / (C n) of the C that stood there",
         "rarest_level": "min_level_patients now",
         "most_missing": "max_missing_share now",
         "comparators": "in configs/comparators.yaml now",

@@ -138,7 +138,7 @@ class Refitter:
         """Return 1 / P(outcome observed | features, arm) of every patient at risk, by ridge regression."""
         arm = (population.rows["arm"] == population.rows["arm"].iloc[0]).to_numpy()
         inputs = [feature for feature in self.features if feature.name != "arm"]
-        model = StrategyModel(inputs, self.settings.encoding, self.plan.strategy.penalty)
+        model = StrategyModel(inputs, self.settings.encoding, self.plan.strategy.penalty_per_patient)
         fitted = model.fit(population.rows, arm, population.outcome.to_numpy(dtype=float))
         return 1 / fitted.observed(population.rows, arm)
 

@@ -85,7 +85,7 @@ def fit_candidate(
 def grid_points(candidate: Candidate) -> list[str]:
     """Return the names of the points of a candidate's grid, in the order in which they are fitted."""
     if isinstance(candidate, LogisticCandidate):
-        return [f"C={penalty}" for penalty in candidate.penalties]
+        return [_ridge_point(penalty) for penalty in candidate.penalties_per_patient]
     return [f"{label},rounds={n}" for label, _ in _boosting_grid(candidate) for n in candidate.rounds]
 
 
@@ -140,11 +140,11 @@ def _fit_logistic(
     }  # fmt: skip
     train, test = linear_design(linear, design.train), linear_design(linear, design.test)
     model = LogisticRegression(solver="newton-cholesky", warm_start=True, tol=1e-9, max_iter=200)
-    for penalty in candidate.penalties:
-        point = f"C={penalty}"
+    for penalty in candidate.penalties_per_patient:
+        point = _ridge_point(penalty)
         if points is not None and point not in points:
             continue
-        model.set_params(C=penalty)
+        model.set_params(C=1 / (penalty * len(design.y)))
         if not _converges(model, train, design.y):
             continue
         fitted: LinearDocument = {
@@ -153,6 +153,10 @@ def _fit_logistic(
             "coefficients": model.coef_[0].tolist(),
         }
         yield Fit(point, {"linear": fitted}, None, model.intercept_[0] + test @ model.coef_[0])
+
+
+def _ridge_point(penalty: float) -> str:
+    return f"penalty={penalty}"
 
 
 def _converges(model: LogisticRegression, train: np.ndarray, y: np.ndarray) -> bool:

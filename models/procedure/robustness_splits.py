@@ -22,14 +22,13 @@ from models.procedure.splits import (
     apparent_split,
     bootstrap_splits,
     leave_one_out_splits,
-    outcome_strata,
     rolling_origin_splits,
 )
 
 MODELS = ("chosen", "rules")
 
 
-def schemes(rows: pd.DataFrame, y: np.ndarray, settings: ResamplingPlan, seed: int) -> dict[str, list[Split]]:
+def schemes(rows: pd.DataFrame, settings: ResamplingPlan, seed: int) -> dict[str, list[Split]]:
     """Return the splits of each scheme: apparent, bootstrap, temporal (rolling origin) and centre.
 
     Parameters
@@ -38,10 +37,9 @@ def schemes(rows: pd.DataFrame, y: np.ndarray, settings: ResamplingPlan, seed: i
         Analysis rows with siteid, rand_date and outcome_date; a study without dates has no temporal split,
         one with a single centre none to leave out.
     """
-    strata = outcome_strata(y, rows["arm"])
     found = {
-        "apparent": [apparent_split(len(y), seed=seed)],
-        "bootstrap": bootstrap_splits(len(y), samples=settings.bootstrap, seed=seed, strata=strata),
+        "apparent": [apparent_split(len(rows), seed=seed)],
+        "bootstrap": bootstrap_splits(len(rows), samples=settings.bootstrap, seed=seed),
     }
     if rows["rand_date"].notna().all():
         found["temporal"] = rolling_origin_splits(

@@ -113,12 +113,11 @@ def rolling_origin_splits(
     return splits
 
 
-def bootstrap_splits(
-    patients: int, *, samples: int, seed: int, strata: np.ndarray | None = None
-) -> list[Split]:
+def bootstrap_splits(patients: int, *, samples: int, seed: int) -> list[Split]:
     """Return bootstrap samples: train on n positions drawn with replacement, sorted; test on everyone.
 
     The first samples are the same whatever their number, so that more can be added to those already fitted.
+    They are not stratified by outcome: the prevalence must vary, or O:E has too narrow an interval.
 
     Parameters
     ----------
@@ -128,16 +127,12 @@ def bootstrap_splits(
         Bootstrap samples, each a repeat.
     seed : int
         Seed; each sample has a sequence of its own.
-    strata : array, shape (n,), optional
-        Draw within strata, which keep their sizes; else from everyone.
     """
-    labels = np.zeros(patients) if strata is None else np.asarray(strata)
-    members = [np.flatnonzero(labels == level) for level in np.unique(labels)]
     splits = []
     for sample, sequence in enumerate(np.random.SeedSequence(seed).spawn(samples)):
         draw, task = sequence.spawn(2)
         rng = np.random.default_rng(draw)
-        train = np.concatenate([rng.choice(part, len(part)) for part in members])
+        train = rng.choice(patients, patients)
         splits.append(
             Split(sample, 0, np.sort(train), np.arange(patients), as_seed(task.generate_state(1)[0]))
         )

@@ -56,7 +56,7 @@ def compared(run: Run, landmark: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         rows, y, outer_splits(y, rows["arm"], plan), backend,
     )  # fmt: skip
     forecasts = tidy(results, rows["usubjid"].tolist(), y)
-    splits = schemes(rows, y, plan.resampling, plan.seed)
+    splits = schemes(rows, plan.resampling, plan.seed)
     rules = resampled(lambda _: [Rules(plan.branch_shrinkage)], rows, y, splits, backend)
     return tidied([candidates, forecasts]), beside(fits, rules)
 

@@ -35,7 +35,7 @@ def main(run: Run) -> None:
     if plan.too_few(y):
         write_table(run.path(paths.RESAMPLED_FITS), nothing_resampled())
         return
-    splits = schemes(rows, y, plan.resampling, plan.seed)
+    splits = schemes(rows, plan.resampling, plan.seed)
     store = task_store(
         "resample", rows=rows, y=y, features=as_documents(features), models=models, validation=validation
     )

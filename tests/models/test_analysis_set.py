@@ -12,6 +12,7 @@ COHORT = pd.DataFrame(
         "usubjid": ["P1", "P2", "P3", "P4"],
         "siteid": ["S1", "S1", "S2", "S2"],
         "rand_date": pd.Timestamp("2026-01-01"),
+        "outcome_date": pd.Timestamp("2026-07-01"),
         "outcome": [1.0, np.nan, 0.0, 1.0],
         "outcome_status": ["known", "missing", "known", "not_due"],
     }
@@ -27,7 +28,15 @@ def test_patients_at_risk_with_an_outcome_are_analysed_sorted_and_the_outcome_is
 def test_columns_of_the_rules_and_of_resampling_stand_beside_the_features() -> None:
     rules = pd.DataFrame({"usubjid": ["P1", "P3"], "protocol_branch": ["R1", "R2"]})
     rows, y = resampling_rows(FEATURES, COHORT, rules)
-    assert list(rows) == ["usubjid", "age_years", "arm", "protocol_branch", "siteid", "rand_date"]
+    assert list(rows) == [
+        "usubjid",
+        "age_years",
+        "arm",
+        "protocol_branch",
+        "siteid",
+        "rand_date",
+        "outcome_date",
+    ]
     assert (rows["siteid"].tolist(), y.tolist()) == (["S1", "S2"], [1.0, 0.0])
 
 

@@ -14,9 +14,9 @@ from tests.models.rule_tables import ISPY2, cohort, response, rules, sample, tab
 from tests.patients import feature
 
 ENCODING = {"min_level_patients": 1, "max_missing_share": 0.9, "imputation_shrinkage": 0.2}
-SETTINGS = comparator_settings({"rule_inputs": {"kind": "logistic", "penalties": [0.1, 1.0]}}).procedure(
-    model_settings({"encoding": ENCODING}).encoding
-)
+SETTINGS = comparator_settings(
+    {"rule_inputs": {"kind": "logistic", "penalties_per_patient": [0.05, 0.005]}}
+).procedure(model_settings({"encoding": ENCODING}).encoding)
 PLAN = validation_plan({"branch_shrinkage": 5, "inner_folds": 3})
 FEATURES = [feature("arm", ["A", "B"]), feature("hr", ["pos", "neg"]), feature("age")]
 LEVELS = {"rule_ctdna_c1": ["POS", "NEG", "NE"]}

@@ -23,7 +23,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 PLAN: dict[str, Any] = yaml.safe_load((CONFIGS / "validation.yaml").read_text(encoding="utf-8"))
 MEASURES: dict[str, Any] = yaml.safe_load((CONFIGS / "measures.yaml").read_text(encoding="utf-8"))
 MODELS: dict[str, Any] = yaml.safe_load((CONFIGS / "models.yaml").read_text(encoding="utf-8"))
-RIDGE = {"kind": "logistic", "penalties": [0.1]}
+RIDGE = {"kind": "logistic", "penalties_per_patient": [0.1]}
 
 
 def test_the_committed_files_are_what_they_must_be() -> None:
@@ -38,12 +38,13 @@ def test_the_committed_files_are_what_they_must_be() -> None:
     ("sections", "message"),
     [
         ({"bootstrp": 5}, "validation.yaml: key bootstrp is unknown, did you mean bootstrap"),
-        ({"strategy": {"folds": 5, "penalti": 1, "delta": 0}}, "penalti is unknown, did you mean penalty"),
-        ({"strategy": {"folds": 5, "delta": 0}}, "validation.yaml, strategy: key penalty is missing"),
+        ({"strategy": {"folds": 5, "penalty_per_patent": 1}}, "did you mean penalty_per_patient"),
+        ({"strategy": {"folds": 5, "delta": 0}}, "strategy: key penalty_per_patient is missing"),
         ({"level": 1}, "validation.yaml, level: must be strictly between 0 and 1; got 1.0"),
         ({"bootstrap": 0}, "validation.yaml, bootstrap: must be at least 1; got 0"),
         ({"bootstrap": "1000"}, "validation.yaml, bootstrap: must be a whole number; got '1000'"),
         ({"bootstrap": True}, "validation.yaml, bootstrap: must be a whole number; got True"),
+        ({"strategy": {"penalty": 0.1}}, "key penalty is penalty_per_patient now"),
         ({"fewest_events": 10}, "validation.yaml: key fewest_events is min_events now"),
         ({"promotion": {}}, "validation.yaml: key promotion is in configs/gates.yaml now"),
         ({"headline": {}}, "validation.yaml: key headline is in configs/measures.yaml now"),
@@ -104,7 +105,11 @@ def test_a_section_that_is_a_file_of_its_own_now_is_refused_with_that_file(key: 
     ("candidate", "message"),
     [
         ({"kind": "forest"}, "candidates.one.kind: must be one of logistic, lightgbm; got 'forest'"),
-        (RIDGE | {"penalties": [0.1, 0]}, "penalties, item 2: must be above 0; got 0.0"),
+        (
+            RIDGE | {"penalties_per_patient": [0.1, 0]},
+            "penalties_per_patient, item 2: must be above 0; got 0.0",
+        ),
+        ({"kind": "logistic", "penalties": [0.1]}, "key penalties is penalties_per_patient now"),
         (RIDGE | {"interactions": [["arm"]]}, "interactions, item 1: must be a list of 2"),
         (RIDGE | {"spline_knots": 6}, "spline_knots: must be one of 3, 4, 5; got 6"),
     ],

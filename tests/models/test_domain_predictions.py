@@ -13,7 +13,7 @@ from tests.patients import FEATURES, LINEAR, SETTINGS, patients
 PLAN = validation_plan(
     {"folds": 3, "inner_folds": 3, "seed": 4, "domains": {"candidate": "logistic", "repeats": 1}}
 )
-RIDGE = replace(LINEAR, penalties=(0.1,), splines=(), interactions=())
+RIDGE = replace(LINEAR, penalties_per_patient=(0.03,), splines=(), interactions=())
 MODELS = ModelSettings(SETTINGS.encoding, {"logistic": RIDGE}, {}, ServingSettings(0.9, 2.0, ()))
 
 

@@ -14,7 +14,7 @@ from tests.patients import feature
 
 FEATURES = [feature("a"), feature("b")]
 SETTINGS = ProcedureSettings(
-    EncodingSettings(1, 0.9, 0.1), {"logistic": LogisticCandidate("logistic", (0.1, 1.0))}
+    EncodingSettings(1, 0.9, 0.1), {"logistic": LogisticCandidate("logistic", (0.05, 0.005))}
 )
 
 

@@ -89,14 +89,14 @@ def test_a_point_that_does_not_converge_is_passed_over_and_the_others_stand(
     fit = LogisticRegression.fit
 
     def stalls(self: LogisticRegression, X: np.ndarray, y: np.ndarray) -> LogisticRegression:
-        if SETTINGS.candidates["logistic"].penalties[-1] == self.C:
+        if np.isclose(1 / (self.C * len(y)), SETTINGS.candidates["logistic"].penalties_per_patient[-1]):
             warnings.warn("it stalls", ConvergenceWarning, stacklevel=1)
         return fit(self, X, y)
 
     monkeypatch.setattr(LogisticRegression, "fit", stalls)
     frame, y = patients()
     model = ResponseModel(FEATURES, SETTINGS, inner_folds=3, seed=7).fit(frame, y)
-    last = f"logistic, C={SETTINGS.candidates['logistic'].penalties[-1]}"
+    last = f"logistic, penalty={SETTINGS.candidates['logistic'].penalties_per_patient[-1]}"
     assert model.passed_over_ == {last: "did not converge"}
     assert "logistic" in model.models_
 
@@ -126,15 +126,24 @@ def test_an_imputed_value_stays_in_the_range_seen_and_follows_its_neighbours() -
     assert filled.max() <= encoding["high"][column]
 
 
+def test_a_penalty_shrinks_as_much_when_every_patient_stands_twice() -> None:
+    design, y = encoded()
+    twice = replace(design, train=np.vstack([design.train] * 2), y=np.concatenate([y, y]))
+    for once, doubled in zip(fit_candidate(design, LINEAR, 0), fit_candidate(twice, LINEAR, 0), strict=True):
+        assert doubled.document["linear"]["coefficients"] == pytest.approx(
+            once.document["linear"]["coefficients"], abs=1e-7
+        )
+
+
 def test_the_stored_ridge_fit_is_the_minimum_of_the_penalised_likelihood() -> None:
     design, y = encoded()
     fits = list(fit_candidate(design, LINEAR, 0))
-    assert [fit.point for fit in fits] == ["C=0.01", "C=0.1", "C=1.0"]
+    assert [fit.point for fit in fits] == ["penalty=0.1", "penalty=0.01", "penalty=0.001"]
     linear = fits[1].document["linear"]
     model = PcrModel({"features": as_documents(FEATURES), "encoding": design.encoding, **fits[1].document})
     terms = model.terms(design.train)
     p = 1 / (1 + np.exp(-(linear["intercept"] + terms @ np.array(linear["coefficients"]))))
-    gradient = 0.1 * terms.T @ (y - p) - np.array(linear["coefficients"])
+    gradient = terms.T @ (y - p) / len(y) - 0.01 * np.array(linear["coefficients"])
     assert gradient == pytest.approx(0, abs=1e-6)
     assert (y - p).sum() == pytest.approx(0, abs=1e-6)
 

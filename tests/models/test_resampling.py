@@ -221,10 +221,10 @@ def test_more_bootstrap_samples_begin_with_the_same_ones() -> None:
     assert [s.key for s in many[:2]] == [s.key for s in few]
 
 
-def test_bootstrap_samples_within_strata_keep_their_sizes() -> None:
-    strata = np.array(["a"] * 30 + ["b"] * 10)
-    for split in bootstrap_splits(40, samples=5, seed=4, strata=strata):
-        assert (strata[split.train] == "b").sum() == 10
+def test_the_prevalence_varies_from_bootstrap_sample_to_sample() -> None:
+    y = np.repeat([0.0, 1.0], 20)
+    prevalences = [y[split.train].mean() for split in bootstrap_splits(40, samples=20, seed=4)]
+    assert np.std(prevalences) == pytest.approx(0.5 / np.sqrt(40), rel=0.5)
 
 
 def test_a_procedure_that_cannot_be_told_who_is_who_is_not_fitted_to_a_bootstrap_sample() -> None:

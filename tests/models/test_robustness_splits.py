@@ -2,14 +2,12 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from models.configuration.plan import ResamplingPlan
 from models.procedure.robustness_splits import schemes
 
 PLAN = ResamplingPlan(bootstrap=3, leave_centres_out=True, origins=(0.5, 0.75))
-Y = np.array([0.0, 1.0] * 4)
 ROWS = pd.DataFrame(
     {
         "arm": "A",
@@ -21,7 +19,7 @@ ROWS = pd.DataFrame(
 
 
 def test_every_scheme_has_its_splits() -> None:
-    splits = schemes(ROWS, Y, PLAN, 1)
+    splits = schemes(ROWS, PLAN, 1)
     assert {name: len(some) for name, some in splits.items()} == {
         "apparent": 1, "bootstrap": 3, "temporal": 2, "centre": 2,
     }  # fmt: skip
@@ -30,5 +28,5 @@ def test_every_scheme_has_its_splits() -> None:
 
 def test_a_trial_without_dates_or_with_one_centre_has_no_such_scheme() -> None:
     undated = ROWS.assign(rand_date=pd.NaT, siteid="S1")
-    assert list(schemes(undated, Y, PLAN, 1)) == ["apparent", "bootstrap"]
-    assert "centre" not in schemes(ROWS, Y, replace(PLAN, leave_centres_out=False), 1)
+    assert list(schemes(undated, PLAN, 1)) == ["apparent", "bootstrap"]
+    assert "centre" not in schemes(ROWS, replace(PLAN, leave_centres_out=False), 1)

@@ -31,7 +31,7 @@ KINDS: tuple[Recalibration, ...] = ("none", "intercept", "logistic")
 ISPY2 = ROOT / "configs/studies/ispy2.yaml"
 FEATURES = [feature("hr", ["pos", "neg"]), feature("age_years"), feature("tumour_size_mm")]
 SETTINGS = ProcedureSettings(
-    EncodingSettings(1, 0.99, 0.2), {"logistic": LogisticCandidate("logistic", (1.0,))}
+    EncodingSettings(1, 0.99, 0.2), {"logistic": LogisticCandidate("logistic", (0.005,))}
 )
 
 

@@ -182,7 +182,7 @@ def test_a_coverage_study_goes_on_where_it_stopped_and_gives_the_same(
     validation = read_yaml(CONFIGS / "validation.yaml") | {"bootstrap": 20, "folds": 2, "inner_folds": 2}
     (tmp_path / "configs/validation.yaml").write_text(json.dumps(validation), encoding="utf-8")
     models = read_yaml(CONFIGS / "models.yaml")
-    models["candidates"] = {"logistic": {"kind": "logistic", "penalties": [0.01]}}
+    models["candidates"] = {"logistic": {"kind": "logistic", "penalties_per_patient": [0.1]}}
     (tmp_path / "configs/models.yaml").write_text(json.dumps(models), encoding="utf-8")
     features = tmp_path / "features"
     features.mkdir()
