@@ -5,14 +5,14 @@ that the cohort does not have are imputed by the model's own rule and are named.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from features.errors import UserError
 from models.configuration.plan import ValidationPlan
-from models.measures.common import MeasureError
+from models.measures.common import MeasureDocument, MeasureError
 from models.measures.evaluate import calibration_intercept, evaluate
 from models.procedure.calibration import recalibrate
 from models.serving.serving import PcrModel
@@ -43,12 +43,12 @@ class ExternalValidation:
     absent: list[str]
     unknown_levels: dict[str, int]
     recalibration: dict[str, float]
-    measures: dict[str, dict[str, float | str]]
+    measures: dict[str, MeasureDocument]
 
 
 def model_inputs(rows: pd.DataFrame, model: PcrModel) -> tuple[pd.DataFrame, list[str], dict[str, int]]:
     """Return the model's features of a cohort, which are absent, and by feature rows of an unknown level."""
-    columns: dict[str, Any] = {}
+    columns: dict[str, pd.Series | np.ndarray] = {}
     absent, unknown = [], {}
     for feature in model.document["features"]:
         name = feature["name"]
@@ -113,9 +113,9 @@ def validate_externally(
     )  # fmt: skip
 
 
-def measured(y: np.ndarray, p: np.ndarray, plan: ValidationPlan) -> dict[str, dict[str, float | str]]:
+def measured(y: np.ndarray, p: np.ndarray, plan: ValidationPlan) -> dict[str, MeasureDocument]:
     """Return every measure with its interval, or under ``error`` why it could not be computed."""
-    measures: dict[str, dict[str, float | str]] = {}
+    measures: dict[str, MeasureDocument] = {}
     for name in MEASURES:
         # Each measure draws the same bootstrap samples, whichever others are asked for.
         rng = plan.generator()
@@ -124,7 +124,7 @@ def measured(y: np.ndarray, p: np.ndarray, plan: ValidationPlan) -> dict[str, di
                 y, p, [name], rng=rng, bootstrap=plan.bootstrap, level=plan.level,
                 loess_bootstrap=plan.loess_bootstrap,
             )[name]  # fmt: skip
-            measures[name] = dict(estimate.as_dict())
+            measures[name] = estimate.as_dict()
         except MeasureError as error:
             measures[name] = {"error": str(error)}
     return measures

@@ -1,14 +1,15 @@
 """The headline: the few figures of a landmark that are committed, and that a difference of metrics shows."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from models.measures.common import NUMBERS, MeasureDocument
 
 DIGITS = 6
 
 
 def headline(
-    measures: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Sequence[str]]
-) -> dict[str, dict[str, Any]]:
+    measures: Mapping[str, Mapping[str, MeasureDocument]], wanted: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, MeasureDocument]]:
     """Return the wanted measures of the wanted models, to six significant digits.
 
     Parameters
@@ -25,8 +26,10 @@ def headline(
     }
 
 
-def _rounded(measure: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        part: float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
-        for part, value in measure.items()
-    }
+def _rounded(measure: MeasureDocument) -> MeasureDocument:
+    rounded = measure.copy()
+    for name in NUMBERS:
+        number = measure.get(name)
+        if isinstance(number, float):
+            rounded[name] = float(f"{number:.{DIGITS}g}")
+    return rounded

@@ -1,14 +1,13 @@
 """Every measure of every model at one landmark, pooled and by arm, out of fold."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
 from models.configuration.plan import ValidationPlan
-from models.measures.common import MeasureError
+from models.measures.common import MeasureDocument, MeasureError, counted
 from models.measures.evaluate import by_repeat, evaluate, observed_minus_expected
 from models.measures.loess import LOESS_MEASURES, MIN_DISTINCT, PERFECT_MODEL, distinct_predictions
 from models.procedure.backends import workers
@@ -42,7 +41,7 @@ def judged_models(predictions: pd.DataFrame) -> list[str]:
 
 def judge(
     predictions: pd.DataFrame, arm: pd.Series, branch: pd.Series, plan: ValidationPlan
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, MeasureDocument]]:
     """Return ``{model: {measure: {value, low, high}}}``; a model within an arm is named ``model@ARM``.
 
     Each also has ``n`` and ``events``. Groups with too few events or non-events are counted, not judged. A
@@ -69,16 +68,19 @@ def judge(
         delayed(_judge_group)(y[inside], p[:, inside], plan, smooth=smooth)
         for (_, _, smooth), (inside, p) in distinct.items()
     )
-    of = dict(zip(distinct, judged, strict=True))
-    found = {name: dict(of[p.tobytes(), inside.tobytes(), smoothed(name)]) for name, inside, p in groups}
+    by_predictions = dict(zip(distinct, judged, strict=True))
+    by_group = {
+        name: dict(by_predictions[p.tobytes(), inside.tobytes(), smoothed(name)])
+        for name, inside, p in groups
+    }
     before = sorted(set(predictions["model"]) - set(by_model))
     for name, p in by_repeat(predictions, before)[2].items() if before else ():
-        found[name] = _measured(y, p, plan, CALIBRATION)
+        by_group[name] = _judged(y, p, plan, CALIBRATION)
     if RULES in by_model:
         known = branch.reindex(ids).fillna("none").to_numpy(dtype=object).astype(str)
         for name, inside in arm_groups(RULES, arms).items():
-            found[name] |= _by_branch(y[inside], by_model[RULES][:, inside], known[inside], plan)
-    return found
+            by_group[name] |= _by_branch(y[inside], by_model[RULES][:, inside], known[inside], plan)
+    return by_group
 
 
 def arm_groups(model: str, arms: np.ndarray) -> dict[str, np.ndarray]:
@@ -96,27 +98,37 @@ def smoothed(name: str) -> bool:
     return model == MODEL or not (within or model in FREQUENCIES)
 
 
-def _judge_group(y: np.ndarray, p: np.ndarray, plan: ValidationPlan, *, smooth: bool) -> dict[str, Any]:
+def _judge_group(
+    y: np.ndarray, p: np.ndarray, plan: ValidationPlan, *, smooth: bool
+) -> dict[str, MeasureDocument]:
     curve = SMOOTHED if smooth and distinct_predictions(p) >= MIN_DISTINCT else ()
-    return _measured(y, p, plan, [*MEASURES, *curve, *shown_thresholds(plan)])
+    return _judged(y, p, plan, [*MEASURES, *curve, *shown_thresholds(plan)])
 
 
-def _measured(y: np.ndarray, p: np.ndarray, plan: ValidationPlan, names: Sequence[str]) -> dict[str, Any]:
-    judged: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
-    if not plan.judges(y):
-        return judged
+def _judged(
+    y: np.ndarray, p: np.ndarray, plan: ValidationPlan, names: Sequence[str]
+) -> dict[str, MeasureDocument]:
+    return counted(y) | (measured(y, p, plan, names) if plan.judges(y) else {})
 
-    def measured(names: Sequence[str]) -> dict[str, Any]:
-        found = evaluate(
+
+def measured(
+    y: np.ndarray, p: np.ndarray, plan: ValidationPlan, names: Sequence[str]
+) -> dict[str, MeasureDocument]:
+    """Return the measures of predictions (n,) or (repeats, n), each with its interval or its error."""
+
+    def compute(names: Sequence[str]) -> dict[str, MeasureDocument]:
+        measures = evaluate(
             y, p, names, bootstrap=plan.bootstrap, rng=plan.generator(), level=plan.level,
             loess_bootstrap=plan.loess_bootstrap,
         )  # fmt: skip
-        return {name: measure.as_dict() for name, measure in found.items()}
+        return {name: measure.as_dict() for name, measure in measures.items()}
 
-    return judged | each_or_its_error(measured, names)
+    return each_or_its_error(compute, names)
 
 
-def _by_branch(y: np.ndarray, p: np.ndarray, branch: np.ndarray, plan: ValidationPlan) -> dict[str, Any]:
+def _by_branch(
+    y: np.ndarray, p: np.ndarray, branch: np.ndarray, plan: ValidationPlan
+) -> dict[str, MeasureDocument]:
     """Return observed minus expected pCR in every branch with enough patients for its interval."""
     counts = pd.Series(branch).value_counts()
     enough = np.isin(branch, counts.index[counts >= plan.min_events])
@@ -132,15 +144,16 @@ def _by_branch(y: np.ndarray, p: np.ndarray, branch: np.ndarray, plan: Validatio
         return {"observed_minus_expected": {"error": str(error)}}
     return {
         f"observed_minus_expected@{row['group']}": {
-            name: float(row[name]) for name in ("value", "low", "high", "n", "events", "expected")
+            "value": float(row["value"]), "low": float(row["low"]), "high": float(row["high"]),
+            "n": float(row["n"]), "events": float(row["events"]), "expected": float(row["expected"]),
         }
         for row in table.to_dict("records")
-    }
+    }  # fmt: skip
 
 
 def each_or_its_error(
-    compute: Callable[[Sequence[str]], dict[str, Any]], names: Sequence[str], prefix: str = ""
-) -> dict[str, Any]:
+    compute: Callable[[Sequence[str]], dict[str, MeasureDocument]], names: Sequence[str], prefix: str = ""
+) -> dict[str, MeasureDocument]:
     """Compute all measures at once; where that fails, one by one, with ``{error: reason}`` where one cannot.
 
     The bootstrap samples follow from the seed, so both ways give the same numbers.
@@ -150,7 +163,7 @@ def each_or_its_error(
     except MeasureError as error:
         if len(names) == 1:
             return {f"{prefix}{names[0]}": {"error": str(error)}}
-    found: dict[str, Any] = {}
+    by_name: dict[str, MeasureDocument] = {}
     for name in names:
-        found |= each_or_its_error(compute, [name], prefix)
-    return found
+        by_name |= each_or_its_error(compute, [name], prefix)
+    return by_name

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 
 from models.configuration.plan import ValidationPlan
-from models.evaluation.performance import each_or_its_error
-from models.evaluation.subgroups import as_document, pooled_document
-from models.measures.common import MAX_SHARE_FAILED, MeasureError
+from models.evaluation.performance import each_or_its_error, measured
+from models.evaluation.subgroups import GroupDocument, as_document, pooled_document
+from models.measures.common import (
+    MAX_SHARE_FAILED,
+    MeasureDocument,
+    MeasureError,
+    counted,
+    finite_numbers,
+)
 from models.measures.definitions import point_value
-from models.measures.evaluate import evaluate
 from models.measures.heterogeneity import by_group, log_o_e, pool, slope_and_error
 from models.measures.optimism import Corrected, optimism
 from models.measures.stability import (
@@ -41,11 +46,35 @@ NOT_DATED = (
 ONE_CENTRE = "the patients are of one centre, or not all have one, or leaving centres out is switched off"
 
 
+class NotMade(TypedDict):
+    """Why a part of the evaluation was not made."""
+
+    error: str
+
+
+class LeftOutCentres(TypedDict, total=False):
+    """Each centre by the model that did not see it, and pooled; empty where no model was learned."""
+
+    pooled: dict[str, MeasureDocument]
+    centres: dict[str, GroupDocument]
+
+
+class RobustnessDocument(TypedDict):
+    """results/robustness-<landmark>.json."""
+
+    optimism_corrected: dict[str, MeasureDocument]
+    instability: dict[str, MeasureDocument]
+    temporal: dict[str, MeasureDocument] | NotMade
+    left_out_centres: LeftOutCentres | NotMade
+
+
 def _measure(name: str, y: np.ndarray, p: np.ndarray) -> float:
     return point_value(name, y, p[None])
 
 
-def corrected_performance(apparent: pd.DataFrame, bootstrap: pd.DataFrame, level: float) -> dict[str, Any]:
+def corrected_performance(
+    apparent: pd.DataFrame, bootstrap: pd.DataFrame, level: float
+) -> dict[str, MeasureDocument]:
     """Return optimism-corrected measures, or why not; the intervals are approximate (`measures.optimism`).
 
     Samples from which no model could be learned (p NaN) count as failed.
@@ -59,33 +88,38 @@ def corrected_performance(apparent: pd.DataFrame, bootstrap: pd.DataFrame, level
         samples.append((drawn, aligned["p"].to_numpy()))
     known = [(drawn, predicted) for drawn, predicted in samples if not np.isnan(predicted).any()]
     measures: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
-        name: partial(_measure, of) for name, of in CORRECTED.items()
+        name: partial(_measure, kernel) for name, kernel in CORRECTED.items()
     }
 
-    def corrected(names: Sequence[str]) -> dict[str, Any]:
+    def corrected(names: Sequence[str]) -> dict[str, MeasureDocument]:
         if len(samples) - len(known) > MAX_SHARE_FAILED * len(samples):
             raise MeasureError(
                 f"no model could be learned from {len(samples) - len(known)} of {len(samples)} samples"
             )
-        of = optimism(y, p, known, {name: measures[name] for name in names}, level=level)
-        return {name: _as_document(each, len(samples)) for name, each in of.items()}
+        by_name = optimism(y, p, known, {name: measures[name] for name in names}, level=level)
+        return {name: _as_document(one, len(samples)) for name, one in by_name.items()}
 
     return each_or_its_error(corrected, list(measures))
 
 
-def _as_document(each: Corrected, samples: int) -> dict[str, float]:
-    found = {
-            "value": each.corrected, "approximate_low": each.approximate_low,
-            "approximate_high": each.approximate_high, "apparent": each.apparent, "optimism": each.optimism,
-            "left_out": each.left_out, "monte_carlo_error": each.optimism_error, "samples": each.samples,
-    }  # fmt: skip
-    failed = {"failed": samples - each.samples} if each.samples < samples else {}
-    return {key: value for key, value in found.items() if np.isfinite(value)} | failed
+def _as_document(corrected: Corrected, samples: int) -> MeasureDocument:
+    document = finite_numbers(
+        {
+            "value": corrected.corrected, "approximate_low": corrected.approximate_low,
+            "approximate_high": corrected.approximate_high, "apparent": corrected.apparent,
+            "optimism": corrected.optimism, "left_out": corrected.left_out,
+            "monte_carlo_error": corrected.optimism_error,
+        }
+    )  # fmt: skip
+    document["samples"] = corrected.samples
+    if corrected.samples < samples:
+        document["failed"] = samples - corrected.samples
+    return document
 
 
 def instability(
     apparent: pd.DataFrame, bootstrap: pd.DataFrame, thresholds: Sequence[float]
-) -> tuple[dict[str, Any], pd.DataFrame]:
+) -> tuple[dict[str, MeasureDocument], pd.DataFrame]:
     """Return how far the bootstrap models lie apart for the same patients, and points to draw."""
     original = apparent.sort_values("usubjid")["p"].to_numpy()
     replicates = bootstrap.pivot_table(index="repeat", columns="usubjid", values="p").to_numpy()
@@ -93,48 +127,39 @@ def instability(
         return {
             "mean_absolute_prediction_error": {"error": "no model could be learned from a bootstrap sample"}
         }, pd.DataFrame(columns=["original", "prediction"])
-    found: dict[str, Any] = {
+    unstable: dict[str, MeasureDocument] = {
         "mean_absolute_prediction_error": {"value": mean_absolute_prediction_error(original, replicates)}
     }
     for threshold in thresholds:
         changed = classification_instability(original, replicates, threshold=threshold)
-        found[f"classified_differently@{threshold:g}"] = {"value": float(changed.mean())}
+        unstable[f"classified_differently@{threshold:g}"] = {"value": float(changed.mean())}
     few = np.unique(np.linspace(0, len(original) - 1, DRAWN_PATIENTS).astype(int))
     points = replicate_frame(original[few], replicates[:, few])
-    return found, points[["original", "prediction"]].round(6)
+    return unstable, points[["original", "prediction"]].round(6)
 
 
-def temporal_validation(rows: pd.DataFrame, plan: ValidationPlan) -> dict[str, Any]:
+def temporal_validation(rows: pd.DataFrame, plan: ValidationPlan) -> dict[str, MeasureDocument]:
     """Return the measures in later patients: each is predicted for by the model of the origin before.
 
     Slope and O:E carry estimate and standard error on the scale on which they are nearly normal (``scaled``,
     ``scaled_se``: the slope, log O:E).
     """
     y, p = rows["y"].to_numpy(dtype=float), rows["p"].to_numpy()
-    counts: dict[str, Any] = {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
     if not plan.judges(y):
-        return counts
+        return counted(y)
     if np.isnan(p).any():
         reason = "no model could be learned from the earlier patients"
-        return counts | {name: {"error": reason} for name in TEMPORAL}
-
-    def measured(names: Sequence[str]) -> dict[str, Any]:
-        found = evaluate(
-            y, p, names,
-            bootstrap=plan.bootstrap, rng=plan.generator(),
-            level=plan.level, loess_bootstrap=plan.loess_bootstrap,
-        )  # fmt: skip
-        return {name: measure.as_dict() for name, measure in found.items()}
-
-    judged = counts | each_or_its_error(measured, TEMPORAL)
+        unavailable: dict[str, MeasureDocument] = {name: {"error": reason} for name in TEMPORAL}
+        return counted(y) | unavailable
+    judged = counted(y) | measured(y, p, plan, TEMPORAL)
     for name, estimator in SCALED.items():
         if "value" in judged[name]:
             scaled, error = estimator(y, p)
-            judged[name] |= {"scaled": scaled, "scaled_se": error}
+            judged[name].update({"scaled": scaled, "scaled_se": error})
     return judged
 
 
-def left_out_centres(rows: pd.DataFrame, centre: pd.Series, plan: ValidationPlan) -> dict[str, Any]:
+def left_out_centres(rows: pd.DataFrame, centre: pd.Series, plan: ValidationPlan) -> LeftOutCentres:
     """Return each centre's measures by the model that did not see it, and what to expect in a new centre."""
     rows = rows[rows["p"].notna()]
     groups = rows["usubjid"].map(centre).to_numpy(dtype=object).astype(str)
@@ -147,7 +172,7 @@ def left_out_centres(rows: pd.DataFrame, centre: pd.Series, plan: ValidationPlan
 
 def robustness(
     resampled: pd.DataFrame, centre: pd.Series, plan: ValidationPlan
-) -> tuple[dict[str, Any], pd.DataFrame]:
+) -> tuple[RobustnessDocument, pd.DataFrame]:
     """Return what the resampled models tell, and points of the instability plot.
 
     Parameters
@@ -157,17 +182,19 @@ def robustness(
     centre : Series
         Centre by usubjid.
     """
-    of = {str(scheme): rows for scheme, rows in resampled.loc[resampled["model"] == MODEL].groupby("scheme")}
-    level, thresholds = plan.level, plan.thresholds["de_escalation"].shown
-    unstable, points = instability(of["apparent"], of["bootstrap"], thresholds)
-    found = {
-        "optimism_corrected": corrected_performance(of["apparent"], of["bootstrap"], level),
-        "instability": unstable,
+    by_scheme = {
+        str(scheme): rows for scheme, rows in resampled.loc[resampled["model"] == MODEL].groupby("scheme")
     }
-    found["temporal"] = (
-        temporal_validation(of["temporal"], plan) if "temporal" in of else {"error": NOT_DATED}
-    )
-    found["left_out_centres"] = (
-        left_out_centres(of["centre"], centre, plan) if "centre" in of else {"error": ONE_CENTRE}
-    )
-    return found, points
+    level, thresholds = plan.level, plan.thresholds["de_escalation"].shown
+    apparent, bootstrap = by_scheme["apparent"], by_scheme["bootstrap"]
+    unstable, points = instability(apparent, bootstrap, thresholds)
+    later, centres = by_scheme.get("temporal"), by_scheme.get("centre")
+    document: RobustnessDocument = {
+        "optimism_corrected": corrected_performance(apparent, bootstrap, level),
+        "instability": unstable,
+        "temporal": {"error": NOT_DATED} if later is None else temporal_validation(later, plan),
+        "left_out_centres": (
+            {"error": ONE_CENTRE} if centres is None else left_out_centres(centres, centre, plan)
+        ),
+    }
+    return document, points

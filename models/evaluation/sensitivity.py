@@ -5,9 +5,9 @@ they are those of `models.evaluation.refits`, and so is the reference beside the
 the branch frequencies of the rules.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,16 @@ from scipy.special import expit
 from models.configuration.plan import ValidationPlan
 from models.evaluation.refits import IMPUTED, REFERENCE, Refits, Refitted
 from models.evaluation.subgroups import evaluable_domains
-from models.measures.common import MeasureError, draw_patients, percentile_interval, share_failed_within
-from models.measures.definitions import definition
+from models.measures.common import (
+    MeasureDocument,
+    MeasureError,
+    counted,
+    draw_patients,
+    finite_numbers,
+    percentile_interval,
+    share_failed_within,
+)
+from models.measures.definitions import Kernel, definition
 from models.measures.evaluate import by_repeat
 from models.measures.heterogeneity import logit_auc
 from models.procedure.comparators import Rules
@@ -64,7 +72,7 @@ def scenario(
     y: np.ndarray,
     p: Mapping[str, np.ndarray],
     weights: np.ndarray | None = None,
-) -> dict[str, Any]:
+) -> dict[str, MeasureDocument]:
     """Return n, events, AUC of model and rules, and the difference in log loss, in the arm declared primary.
 
     Intervals by percentile bootstrap over patients; `weights` (n,) weight patients in all figures. What
@@ -72,16 +80,15 @@ def scenario(
     """
     inside = analysis.inside(rows)
     plan, y = analysis.plan, y[inside]
-    found = _counts(y)
     if not plan.judges(y):
-        return found | _without_difference(_too_few(plan))
-    given = np.ones(len(y)) if weights is None else weights[inside]
+        return counted(y) | _without_difference(_too_few(plan))
+    weight = np.ones(len(y)) if weights is None else weights[inside]
     rng = plan.generator()
-    counts = draw_patients(len(y), plan.bootstrap, rng) * given
-    of = {name: each[:, inside] for name, each in p.items()}
+    counts = draw_patients(len(y), plan.bootstrap, rng) * weight
+    by_model = {name: forecast[:, inside] for name, forecast in p.items()}
 
-    def measured(name: str, kernel: Any) -> dict[str, Any]:
-        value, drawn = float(kernel(given[None])[0]), kernel(counts)
+    def measured(name: str, kernel: Callable[[np.ndarray], np.ndarray]) -> MeasureDocument:
+        value, drawn = float(kernel(weight[None])[0]), kernel(counts)
         drawn = np.where(np.isfinite(drawn), drawn, np.nan)
         try:
             share_failed_within(drawn, name)
@@ -91,17 +98,20 @@ def scenario(
 
     auc = definition("auc_bootstrap").kernel
     loss = definition("log_loss").kernel
-    for name in MODELS:
-        found[f"auc_{name}"] = measured(f"auc_{name}", lambda w, each=of[name]: auc(y, each, w))
-    difference = measured("delta_log_loss", lambda w: loss(y, of["chosen"], w) - loss(y, of["rules"], w))
-    return found | {"delta_log_loss": difference}
+    figures = counted(y)
+    for name, forecast in by_model.items():
+        figures[f"auc_{name}"] = measured(f"auc_{name}", partial(_weighted_by, auc, y, forecast))
+    figures["delta_log_loss"] = measured(
+        "delta_log_loss", lambda w: loss(y, by_model["chosen"], w) - loss(y, by_model["rules"], w)
+    )
+    return figures
 
 
-def _counts(y: np.ndarray) -> dict[str, Any]:
-    return {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
+def _weighted_by(kernel: Kernel, y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return kernel(y, p, weights)
 
 
-def _without_difference(reason: str) -> dict[str, Any]:
+def _without_difference(reason: str) -> dict[str, MeasureDocument]:
     return {"delta_log_loss": {"error": reason}}
 
 
@@ -109,10 +119,12 @@ def _too_few(plan: ValidationPlan) -> str:
     return f"fewer than {plan.min_events} events or non-events"
 
 
-def refitted(analysis: Analysis, refits: Refits, run: Refitted) -> dict[str, Any]:
+def refitted(analysis: Analysis, refits: Refits, run: Refitted) -> dict[str, MeasureDocument]:
     """Return the comparison on the patients and predictions of a refit, or why there are none."""
     if run.error:
-        return {"n": {"value": run.n}, "events": {"value": run.events}} | _without_difference(run.error)
+        return {
+            "n": {"value": run.n}, "events": {"value": run.events}, **_without_difference(run.error)
+        }  # fmt: skip
     predicted = refits.at(run.scenario)
     rows, y = analysis.rows_of(predicted["usubjid"]), predicted["y"].to_numpy()
     rules = analysis.rules_forecast(rows, y, predicted["fold"].to_numpy())
@@ -120,14 +132,14 @@ def refitted(analysis: Analysis, refits: Refits, run: Refitted) -> dict[str, Any
     return scenario(analysis, rows, y, p, predicted["weight"].to_numpy())
 
 
-def multiple_imputation(analysis: Analysis, refits: Refits) -> dict[str, Any]:
+def multiple_imputation(analysis: Analysis, refits: Refits) -> dict[str, MeasureDocument]:
     """Return the comparison with missing predictors drawn several times, combined by Rubin's rules."""
     runs = [run for run in refits.scenarios if run.scenario.startswith(IMPUTED)]
     first = refits.at(REFERENCE)
     rows, y = analysis.rows_of(first["usubjid"]), first["y"].to_numpy()
     rules = analysis.rules_forecast(rows, y, first["fold"].to_numpy()) if len(y) else y
     inside = analysis.inside(rows)
-    counts = _counts(y[inside])
+    counts = counted(y[inside])
     if not analysis.plan.judges(y[inside]):
         return counts | _without_difference(_too_few(analysis.plan))
     aucs, losses = [], []
@@ -143,28 +155,39 @@ def multiple_imputation(analysis: Analysis, refits: Refits) -> dict[str, Any]:
             return counts | _without_difference(
                 f"{run.scenario.removeprefix('missing predictors: ')}: {error}"
             )
-        margin = {name: np.log(each / (1 - each)) for name, each in p.items()}
+        margin = {name: np.log(forecast / (1 - forecast)) for name, forecast in p.items()}
         paired = patient_loss(margin["chosen"], y[inside]) - patient_loss(margin["rules"], y[inside])
         losses.append((paired.mean(), paired.var(ddof=1) / len(paired)))
     level = analysis.plan.level
     logit, se = np.array(aucs).T
-    auc = {name: float(expit(value)) for name, value in rubin(logit, se**2, level).as_dict().items()}
+    logit_auc_mean = rubin(logit, se**2, level)
+    auc = finite_numbers(
+        {
+            "value": float(expit(logit_auc_mean.value)),
+            "low": float(expit(logit_auc_mean.low)),
+            "high": float(expit(logit_auc_mean.high)),
+        }
+    )
     difference, variance = np.array(losses).T
     loss = rubin(difference, variance, level)
-    return counts | {"auc_chosen": auc, "delta_log_loss": loss.as_dict(), "imputations": {"value": len(runs)}}
+    return {
+        **counts, "auc_chosen": auc, "delta_log_loss": loss.as_dict(), "imputations": {"value": len(runs)},
+    }  # fmt: skip
 
 
-def evaluable_patients(analysis: Analysis, predictions: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any]]]:
+def evaluable_patients(
+    analysis: Analysis, predictions: pd.DataFrame
+) -> Iterator[tuple[str, dict[str, MeasureDocument]]]:
     """Yield the comparison where all domains were evaluable, by the predictions of the run."""
     evaluable = evaluable_domains(analysis.rows, analysis.features)
     if evaluable is None:
         return
     complete = analysis.rows.assign(evaluable=evaluable).set_index("usubjid")["evaluable"]
-    most = max(complete.unique(), key=lambda name: (name != "neither") * (1 + name.count(" and ")))
+    every = max(complete.unique(), key=lambda name: (name != "neither") * (1 + name.count(" and ")))
     ids, y, p = by_repeat(predictions, MODELS)
-    chosen = complete.reindex(ids).eq(most).to_numpy()
-    of_chosen = {name: each[:, chosen] for name, each in p.items()}
-    yield f"evaluable: {most}", scenario(analysis, analysis.rows_of(ids[chosen]), y[chosen], of_chosen)
+    inside = complete.reindex(ids).eq(every).to_numpy()
+    forecasts = {name: forecast[:, inside] for name, forecast in p.items()}
+    yield f"evaluable: {every}", scenario(analysis, analysis.rows_of(ids[inside]), y[inside], forecasts)
 
 
 def rule_readings(
@@ -174,7 +197,7 @@ def rule_readings(
     document: RuleDocument,
     landmark: str,
     predictions: pd.DataFrame,
-) -> Iterator[tuple[str, dict[str, Any]]]:
+) -> Iterator[tuple[str, dict[str, MeasureDocument]]]:
     """Yield the comparison with the rules under each other reading; the model stays as it is."""
     ids, y, p = by_repeat(predictions, MODELS)
     rows = analysis.rows_of(ids)
@@ -197,7 +220,7 @@ def sensitivity_runs(
     predictions: pd.DataFrame,
     rules: RuleDocument,
     landmark: str,
-) -> dict[str, Any]:
+) -> dict[str, dict[str, MeasureDocument]]:
     """Return the comparison under every scenario by its name, that of the run first.
 
     Parameters
@@ -216,9 +239,9 @@ def sensitivity_runs(
     if predictions.empty:
         return {"as in the run": refitted(analysis, refits, refits.scenarios[0])}
     ids, y, p = by_repeat(predictions, MODELS)
-    found = {"as in the run": scenario(analysis, analysis.rows_of(ids), y, p)}
+    runs = {"as in the run": scenario(analysis, analysis.rows_of(ids), y, p)}
     again = [run for run in refits.scenarios if not run.scenario.startswith(IMPUTED)]
-    found |= {run.scenario: refitted(analysis, refits, run) for run in again}
-    found |= dict(evaluable_patients(analysis, predictions))
-    found |= dict(rule_readings(analysis, tables, cohort, rules, landmark, predictions))
-    return found | {MULTIPLE_IMPUTATION: multiple_imputation(analysis, refits)}
+    runs |= {run.scenario: refitted(analysis, refits, run) for run in again}
+    runs |= dict(evaluable_patients(analysis, predictions))
+    runs |= dict(rule_readings(analysis, tables, cohort, rules, landmark, predictions))
+    return runs | {MULTIPLE_IMPUTATION: multiple_imputation(analysis, refits)}

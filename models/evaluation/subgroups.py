@@ -1,18 +1,23 @@
 """A landmark's model in subgroups, by centre, and by what was evaluable; out of fold."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
 
 from features.feature import STATE_SUFFIX
 from models.configuration.plan import SubgroupPlan, ValidationPlan
+from models.measures.common import MeasureDocument, Number, finite_numbers
 from models.measures.evaluate import by_repeat
 from models.measures.heterogeneity import by_group, pool
 from models.procedure.landmark_features import LandmarkFeature
 
 MODEL = "chosen"
+GROUP_MEASURES: tuple[Literal["auc", "slope", "o_e"], ...] = ("auc", "slope", "o_e")
+POOLED_NUMBERS: tuple[Number, ...] = (
+    "value", "low", "high", "prediction_low", "prediction_high", "scaled", "scaled_se", "tau2", "i2",
+)  # fmt: skip
 SEEN = {"done", "positive", "negative", "below_lod"}
 """States of a visit that gave a result."""
 
@@ -63,26 +68,46 @@ def groupings(
     }
 
 
-def as_document(frame: pd.DataFrame) -> dict[str, Any]:
+class GroupDocument(TypedDict):
+    """A group's patients, events and measures; `note` says why some are missing."""
+
+    n: MeasureDocument
+    events: MeasureDocument
+    auc: NotRequired[MeasureDocument]
+    slope: NotRequired[MeasureDocument]
+    o_e: NotRequired[MeasureDocument]
+    note: NotRequired[str]
+
+
+def as_document(frame: pd.DataFrame) -> dict[str, GroupDocument]:
     """Return the rows of `by_group` as ``{group: {n, events, measure: {value, low, high}}}``."""
-    document = {}
+    documents: dict[str, GroupDocument] = {}
     for row in frame.to_dict("records"):
-        found: dict[str, Any] = {name: {"value": int(row[name])} for name in ("n", "events")}
-        for measure in ("auc", "slope", "o_e"):
+        document: GroupDocument = {
+            "n": {"value": int(row["n"])},
+            "events": {"value": int(row["events"])},
+        }
+        for measure in GROUP_MEASURES:
             if pd.notna(row[measure]):
-                ends = {"low": row[f"{measure}_low"], "high": row[f"{measure}_high"]}
-                found[measure] = {"value": row[measure], **ends}
-        document[str(row["group"])] = found | ({"note": row["note"]} if row["note"] else {})
-    return document
+                document[measure] = {
+                    "value": row[measure], "low": row[f"{measure}_low"], "high": row[f"{measure}_high"],
+                }  # fmt: skip
+        if row["note"]:
+            document["note"] = row["note"]
+        documents[str(row["group"])] = document
+    return documents
 
 
-def pooled_document(frame: pd.DataFrame) -> dict[str, Any]:
+def pooled_document(frame: pd.DataFrame) -> dict[str, MeasureDocument]:
     """Return the rows of `pool` as ``{measure: {value, low, high, prediction_low, ...}}``."""
-    rows = frame.set_index("measure").to_dict("index")
-    return {
-        str(measure): {name: value for name, value in row.items() if pd.notna(value) and value != ""}
-        for measure, row in rows.items()
-    }
+    documents: dict[str, MeasureDocument] = {}
+    for row in frame.to_dict("records"):
+        document = finite_numbers({name: float(row[name]) for name in POOLED_NUMBERS})
+        document["pooled"], document["counted_only"] = int(row["pooled"]), int(row["counted_only"])
+        if row["note"]:
+            document["note"] = row["note"]
+        documents[str(row["measure"])] = document
+    return documents
 
 
 def heterogeneity(
@@ -90,7 +115,7 @@ def heterogeneity(
     frame: pd.DataFrame,
     features: Sequence[LandmarkFeature],
     plan: ValidationPlan,
-) -> dict[str, Any]:
+) -> dict[str, dict[str, GroupDocument] | dict[str, MeasureDocument]]:
     """Return the measures in every group of every grouping, and over centres their random-effects summary.
 
     Parameters
@@ -102,7 +127,7 @@ def heterogeneity(
     """
     ids, y, by_model = by_repeat(predictions, [MODEL])
     p, aligned = by_model[MODEL], frame.set_index("usubjid").loc[ids]
-    document: dict[str, Any] = {}
+    document: dict[str, dict[str, GroupDocument] | dict[str, MeasureDocument]] = {}
     for name, groups in groupings(aligned, features, plan.subgroups).items():
         known = groups.notna().to_numpy()
         judged = by_group(

@@ -1,7 +1,8 @@
 """What every performance measure shares: value and interval, error, checks of the input, resampling."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypedDict, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,64 @@ class MeasureError(UserError):
     """A measure that cannot be computed from these outcomes and predictions, and why."""
 
 
+class MeasureDocument(TypedDict, total=False):
+    """A measure as JSON holds it: its value with its interval, or in `error` why there is none.
+
+    `failed`: bootstrap samples in which it could not be computed. `scaled`, `scaled_se`: on the scale on
+    which it is nearly normal. Optimism-corrected: `approximate_low`, `approximate_high`, `apparent`,
+    `optimism`, `left_out`, `monte_carlo_error`, `samples`. Pooled over groups: `prediction_low`,
+    `prediction_high`, `tau2`, `i2`, `pooled`, `counted_only`, `note`. In a branch: `n`, `events`, `expected`.
+    """
+
+    value: float
+    low: float
+    high: float
+    failed: int
+    error: str
+    scaled: float
+    scaled_se: float
+    approximate_low: float
+    approximate_high: float
+    apparent: float
+    optimism: float
+    left_out: float
+    monte_carlo_error: float
+    samples: int
+    prediction_low: float
+    prediction_high: float
+    tau2: float
+    i2: float
+    pooled: int
+    counted_only: int
+    note: str
+    n: float
+    events: float
+    expected: float
+
+
+Number = Literal[
+    "value", "low", "high", "scaled", "scaled_se", "approximate_low", "approximate_high", "apparent",
+    "optimism", "left_out", "monte_carlo_error", "prediction_low", "prediction_high", "tau2", "i2", "n",
+    "events", "expected",
+]  # fmt: skip
+NUMBERS: tuple[Number, ...] = get_args(Number)
+"""The keys of a measure's document that are real numbers."""
+
+
+def finite_numbers(numbers: Mapping[Number, float]) -> MeasureDocument:
+    """Return the numbers of a measure that could be computed."""
+    document: MeasureDocument = {}
+    for name, number in numbers.items():
+        if np.isfinite(number):
+            document[name] = number
+    return document
+
+
+def counted(y: FloatArray) -> dict[str, MeasureDocument]:
+    """Return the patients and events of the outcomes `y` (n,), as they stand beside measures."""
+    return {"n": {"value": len(y)}, "events": {"value": int(y.sum())}}
+
+
 @dataclass(frozen=True)
 class Measure:
     """A point value and its interval; ``low`` and ``high`` are None where a measure has no interval.
@@ -29,10 +88,16 @@ class Measure:
     high: float | None
     failed: int = 0
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> MeasureDocument:
         """Return value, low and high, as far as there are any, and how many samples failed, if any did."""
-        interval = {"low": self.low, "high": self.high, "failed": self.failed or None}
-        return {"value": self.value, **{name: x for name, x in interval.items() if x is not None}}
+        document: MeasureDocument = {"value": self.value}
+        if self.low is not None:
+            document["low"] = self.low
+        if self.high is not None:
+            document["high"] = self.high
+        if self.failed:
+            document["failed"] = self.failed
+        return document
 
 
 def as_outcome(y: npt.ArrayLike) -> FloatArray:

@@ -1,7 +1,7 @@
 """What single features tell of the outcome, before any model: a feature that tells it all knows it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -18,13 +18,34 @@ LOOK = (
 MAX_NAMED = 5
 
 
+class Count(TypedDict):
+    """A number of patients."""
+
+    value: int
+
+
+class SingleAuc(TypedDict, total=False):
+    """The AUC of a feature alone, or why there is none."""
+
+    value: float
+    error: str
+
+
+class SingleFeature(TypedDict):
+    """What a feature alone tells, among the patients in whom it is known."""
+
+    n: Count
+    events: Count
+    auc: SingleAuc
+
+
 class LeakageAlarmError(UserError):
     """A performance that is too good to be true."""
 
 
 def single_feature_aucs(
     rows: pd.DataFrame, y: np.ndarray, features: Sequence[LandmarkFeature]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, SingleFeature]:
     """Return by feature how well it alone tells the outcome, among the patients in whom it is known.
 
     Each has ``n``, ``events`` and ``auc``, from 0.5: the larger of AUC and 1 - AUC of a number, and of a
@@ -37,19 +58,20 @@ def single_feature_aucs(
     y : array, shape (n,)
         Outcome, 0 or 1.
     """
-    found = {}
+    singles: dict[str, SingleFeature] = {}
     for feature in features:
         known = rows[feature.name].notna().to_numpy()
         values, outcome = rows.loc[known, feature.name], y[known]
-        counts = {"n": {"value": int(known.sum())}, "events": {"value": int(outcome.sum())}}
         if len(np.unique(outcome)) < 2:
-            auc: dict[str, Any] = {"error": "known in patients of one outcome only, or in none"}
+            auc: SingleAuc = {"error": "known in patients of one outcome only, or in none"}
         elif values.nunique() < 2:
             auc = {"error": "does not vary"}
         else:
             auc = {"value": _auc(values, outcome, numeric=feature.is_numeric)}
-        found[feature.name] = counts | {"auc": auc}
-    return found
+        singles[feature.name] = {
+            "n": {"value": int(known.sum())}, "events": {"value": int(outcome.sum())}, "auc": auc,
+        }  # fmt: skip
+    return singles
 
 
 def _auc(values: pd.Series, y: np.ndarray, *, numeric: bool) -> float:
@@ -63,7 +85,7 @@ def _auc(values: pd.Series, y: np.ndarray, *, numeric: bool) -> float:
     return float(max(max(auc, 1 - auc) for auc in aucs))
 
 
-def suspects(singles: Mapping[str, Mapping[str, Any]], limit: float, level: float) -> dict[str, float]:
+def suspects(singles: Mapping[str, SingleFeature], limit: float, level: float) -> dict[str, float]:
     """Return the features that alone tell the outcome better than `limit`, and than chance lets one of all.
 
     By chance, an AUC has the standard error sqrt((n + 1) / (12 events non-events)) (Mann-Whitney); the
@@ -89,7 +111,7 @@ def suspects(singles: Mapping[str, Mapping[str, Any]], limit: float, level: floa
 
 
 def check_single_features(
-    singles: Mapping[str, Mapping[str, Any]], limit: float, level: float, acknowledged: str
+    singles: Mapping[str, SingleFeature], limit: float, level: float, acknowledged: str
 ) -> None:
     """Raise if a feature is suspect (`suspects`), unless the study acknowledges it.
 

@@ -1,12 +1,11 @@
 """Patients to develop a model: Riley's criteria."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from scipy.special import log_expit, logit, ndtri
 
 from models.measures.common import FloatArray, MeasureError
+from models.sample_size.documents import DevelopmentSize
 from models.sample_size.normal import normal_mean, quantile, refuse_outside, rounded_up
 
 
@@ -175,7 +174,7 @@ def supported_parameters(
     return int(n / max(one["shrinkage"], one["optimism"]))
 
 
-def unmet_criterion(learned: Mapping[str, float]) -> str:
+def unmet_criterion(learned: DevelopmentSize) -> str:
     """Return why not even one parameter is supported, in words; empty where one is.
 
     `learned` has ``n``, ``parameters_supported`` and, by criterion, what it needs (needed_shrinkage ...). The
@@ -187,7 +186,7 @@ def unmet_criterion(learned: Mapping[str, float]) -> str:
     overall_risk = learned["needed_overall_risk"]
     if overall_risk > learned["n"]:
         return f"the overall risk alone needs {overall_risk:.0f} patients"
-    name = max(("shrinkage", "optimism"), key=lambda each: learned[f"needed_{each}"])
+    name = "shrinkage" if learned["needed_shrinkage"] >= learned["needed_optimism"] else "optimism"
     return f"{name} asks for more patients even for one"
 
 

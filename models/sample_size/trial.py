@@ -1,7 +1,6 @@
 """Whether a trial is large enough to learn a model of its candidate parameters, and to validate one."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,12 @@ from models.measures.common import MeasureError
 from models.procedure.candidates import linear_terms
 from models.procedure.encoding import learn_encoding
 from models.procedure.landmark_features import LandmarkFeature, as_documents
-from models.sample_size.development import development_sample_size, supported_parameters, unmet_criterion
+from models.sample_size.development import (
+    development_sample_size,
+    supported_parameters,
+    unmet_criterion,
+)
+from models.sample_size.documents import DevelopmentSize, NotComputed, TrialSize, ValidationSize
 from models.sample_size.predictor import normal_predictor
 from models.sample_size.validation import validation_sample_size
 from models.serving.serving import PcrModel
@@ -24,13 +28,13 @@ def candidate_parameters(
     """Return the parameters of the linear candidate before any selection: columns, splines, products."""
     encoding = learn_encoding(rows, features, settings.encoding)
     coder = PcrModel({"features": as_documents(features), "encoding": encoding})
-    (linear,) = [each for each in settings.candidates.values() if isinstance(each, LogisticCandidate)]
+    (linear,) = [one for one in settings.candidates.values() if isinstance(one, LogisticCandidate)]
     return len(linear_terms(encoding, coder.complete(coder.encode(rows)), linear))
 
 
 def development(
     n: int, prevalence: float, parameters: int, criteria: SampleSizePlan, level: float
-) -> dict[str, Any]:
+) -> DevelopmentSize:
     """Return the criteria for developing a model, what they ask for, and what the patients support."""
     limits = {
         "shrinkage": criteria.shrinkage, "optimism": criteria.optimism, "margin": criteria.margin,
@@ -38,12 +42,21 @@ def development(
     }  # fmt: skip
     needed = development_sample_size(parameters, prevalence, criteria.c_statistic, **limits)
     supported = supported_parameters(n, prevalence, criteria.c_statistic, **limits)
-    found = {"n": n, "prevalence": prevalence, "parameters": parameters, "needed": int(needed["n"].max())}
-    found |= {f"needed_{name}": int(n) for name, n in zip(needed["criterion"], needed["n"], strict=True)}
-    return found | {"parameters_supported": supported, "enough": int(found["needed"] <= n)}
+    largest, by_criterion = int(needed["n"].max()), needed.set_index("criterion")["n"]
+    return {
+        "n": n,
+        "prevalence": prevalence,
+        "parameters": parameters,
+        "needed": largest,
+        "needed_shrinkage": int(by_criterion["shrinkage"]),
+        "needed_optimism": int(by_criterion["optimism"]),
+        "needed_overall_risk": int(by_criterion["overall_risk"]),
+        "parameters_supported": supported,
+        "enough": int(largest <= n),
+    }
 
 
-def validation_size(prevalence: float, criteria: SampleSizePlan, level: float) -> dict[str, int]:
+def validation_size(prevalence: float, criteria: SampleSizePlan, level: float) -> ValidationSize:
     """Return the patients that an external validation needs for intervals of the configured widths."""
     mean, sd = normal_predictor(prevalence, criteria.c_statistic)
     needed = validation_sample_size(
@@ -51,7 +64,13 @@ def validation_size(prevalence: float, criteria: SampleSizePlan, level: float) -
         c_statistic_width=criteria.c_statistic_width, threshold=criteria.threshold,
         net_benefit_width=criteria.net_benefit_width, level=level,
     )  # fmt: skip
-    return {f"needed_{name}": int(n) for name, n in zip(needed["measure"], needed["n"], strict=True)}
+    by_measure = needed.set_index("measure")["n"]
+    return {
+        "needed_o_e": int(by_measure["o_e"]),
+        "needed_slope": int(by_measure["slope"]),
+        "needed_c_statistic": int(by_measure["c_statistic"]),
+        "needed_net_benefit": int(by_measure["net_benefit"]),
+    }
 
 
 def trial_size(
@@ -60,7 +79,7 @@ def trial_size(
     features: Sequence[LandmarkFeature],
     settings: ModelSettings,
     plan: ValidationPlan,
-) -> dict[str, Any]:
+) -> TrialSize:
     """Return what the criteria ask for at a landmark, to learn a model and to validate one.
 
     `rows` (n, >= features) and `y` (n,) are the landmark's analysis rows and outcome. A part that cannot be
@@ -68,20 +87,20 @@ def trial_size(
     """
     criteria, level, prevalence = plan.sample_size, plan.level, float(y.mean()) if len(y) else 0.0
     parameters = candidate_parameters(rows, features, settings)
-    return {
-        "development": _or_error(lambda: development(len(y), prevalence, parameters, criteria, level)),
-        "validation": _or_error(lambda: validation_size(prevalence, criteria, level)),
-    }
-
-
-def _or_error(compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    learned: DevelopmentSize | NotComputed
+    validated: ValidationSize | NotComputed
     try:
-        return compute()
+        learned = development(len(y), prevalence, parameters, criteria, level)
     except MeasureError as error:
-        return {"error": str(error)}
+        learned = {"error": str(error)}
+    try:
+        validated = validation_size(prevalence, criteria, level)
+    except MeasureError as error:
+        validated = {"error": str(error)}
+    return {"development": learned, "validation": validated}
 
 
-def too_small(landmark: str, learned: Mapping[str, Any]) -> str:
+def too_small(landmark: str, learned: DevelopmentSize) -> str:
     """Return the warning that the patients do not support the candidate parameters."""
     unmet = unmet_criterion(learned)
     supported = f"no candidate parameter ({unmet})" if unmet else f"about {learned['parameters_supported']}"

@@ -19,7 +19,7 @@ from models.configuration.plan import ValidationPlan
 from models.configuration.settings import BoostingCandidate, ModelSettings
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.landmark_features import LandmarkFeature, landmark_features
-from models.procedure.single_features import single_feature_aucs
+from models.procedure.single_features import SingleAuc, single_feature_aucs
 from models.sample_size.trial import too_small, trial_size
 
 REHEARSAL_ADVICE = {
@@ -130,9 +130,9 @@ def single_aucs(
     aucs: dict[str, float] = {}
     for name in known:
         n, events = known[name]["n"]["value"], known[name]["events"]["value"]
-        of_values = known[name] if min(events, n - events) >= min_class else {}
-        of_gaps = gaps[name] if min(n, len(y) - n) >= min_class else {}
-        judged = [found["auc"]["value"] for found in (of_values, of_gaps) if "value" in found.get("auc", {})]
+        by_values: SingleAuc = known[name]["auc"] if min(events, n - events) >= min_class else {}
+        by_gaps: SingleAuc = gaps[name]["auc"] if min(n, len(y) - n) >= min_class else {}
+        judged = [auc["value"] for auc in (by_values, by_gaps) if "value" in auc]
         if judged:
             aucs[name] = max(judged)
     return aucs
@@ -165,7 +165,7 @@ def _of_landmark(name: str, assembled: Assembled, cohort: pd.DataFrame, by: Prep
     if "error" in learned:
         yield Remark(where, "", f"nothing_to_learn: {learned['error']}")
         return
-    if not learned.get("enough", True):
+    if not learned["enough"]:
         yield Remark(where, "", f"too_small: {too_small(name, learned)}")
     yield from _idle_candidates(where, len(y), by)
 

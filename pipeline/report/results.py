@@ -8,6 +8,7 @@ from typing import TypeVar
 import pandas as pd
 
 from models.sample_size.development import unmet_criterion
+from models.sample_size.documents import TrialSize
 from pipeline.project.estimates import Estimate, Measures, parse_estimate, parse_measures
 from pipeline.project.files import read_json
 
@@ -177,7 +178,7 @@ def read_results(
         subgroups={name: read_subgroups(results, name) for name in landmarks},
         robustness={name: read_robustness(results, name) for name in landmarks},
         sensitivity=_each(_read(results / "sensitivity.json"), parse_measures),
-        size=_each(_computed(_read(results / "size.json")), _parse_size),
+        size=read_sizes(results / "size.json"),
         strategies={
             pair: measures
             for path in sorted(results.glob("strategy-*.json"))
@@ -340,34 +341,22 @@ def _parse_truth(content: Json) -> Truth:
     return Truth(numbers.patients, numbers.get("attainable_auc"), _each(models, parse_measures))
 
 
-def _parse_size(content: Json) -> SampleSize:
-    development, validation = (
-        {
-            name: int(number)
-            for name, number in _part(content, part).items()
-            if isinstance(number, int | float)
-        }
-        for part in ("development", "validation")
-    )
-    return SampleSize(
-        development["n"],
-        development["parameters"],
-        development["needed"],
-        development["parameters_supported"],
-        unmet_criterion(development),
-        bool(development["enough"]),
-        max(validation.values()),
-    )
-
-
-def _computed(sizes: Json) -> Json:
-    """Return the landmarks of which both sample sizes could be computed."""
-    parts = ("development", "validation")
-    return {
-        name: size
-        for name, size in sizes.items()
-        if isinstance(size, Mapping) and not any("error" in _part(size, part) for part in parts)
-    }
+def read_sizes(path: Path) -> dict[str, SampleSize]:
+    """Return the sample sizes of the landmarks of which both could be computed; empty without the file."""
+    sizes: dict[str, TrialSize] = read_json(path) if path.is_file() else {}
+    by_landmark = {}
+    for landmark, size in sizes.items():
+        learned, validated = size["development"], size["validation"]
+        if "error" not in learned and "error" not in validated:
+            needed = (
+                validated["needed_o_e"], validated["needed_slope"], validated["needed_c_statistic"],
+                validated["needed_net_benefit"],
+            )  # fmt: skip
+            by_landmark[landmark] = SampleSize(
+                learned["n"], learned["parameters"], learned["needed"], learned["parameters_supported"],
+                unmet_criterion(learned), bool(learned["enough"]), max(needed),
+            )  # fmt: skip
+    return by_landmark
 
 
 def _nested(content: Json) -> bool:

@@ -10,6 +10,7 @@ from models.evaluation.leakage import check_leakage
 from models.evaluation.performance import MEASURES, MODEL, SMOOTHED, judge
 from models.evaluation.robustness import robustness
 from models.evaluation.subgroups import heterogeneity
+from models.measures.common import MeasureDocument, counted
 from models.procedure.analysis_set import analysis_rows, with_arm
 from models.procedure.landmark_features import landmark_features
 from models.rules.table import BRANCH
@@ -47,8 +48,8 @@ CURVE_COLUMNS = {
 def write_not_judged(run: Run, plan: ValidationPlan, y: np.ndarray) -> None:
     """Write the results of a landmark at which no model was learned: counts, the reason, and no curves."""
     reason = plan.too_few(y)
-    nothing = {name: {"error": reason} for name in (*MEASURES, *SMOOTHED)}
-    measures = {MODEL: {"n": {"value": len(y)}, "events": {"value": int(y.sum())}} | nothing}
+    nothing: dict[str, MeasureDocument] = {name: {"error": reason} for name in (*MEASURES, *SMOOTHED)}
+    measures = {MODEL: counted(y) | nothing}
     write_json(run.path(paths.METRICS), headline(measures, plan.headline))
     write_json(run.path(paths.MEASURES), measures)
     for place in (paths.SUBGROUPS, paths.ROBUSTNESS):

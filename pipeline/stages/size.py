@@ -30,7 +30,7 @@ def main(run: Run) -> None:
         features = landmark_features(run.json(paths.FEATURE_LIST, landmark=landmark))
         found[landmark] = trial_size(rows, y, features, settings, plan)
         learned = found[landmark]["development"]
-        if not learned.get("enough", True):
+        if "error" not in learned and not learned["enough"]:
             stderr().print(f"[yellow]Warning.[/] {too_small(landmark, learned)}", highlight=False)
     write_json(run.path(paths.SIZE), found)
 

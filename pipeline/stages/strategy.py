@@ -1,9 +1,8 @@
 """Stage strategy: the value of each strategy for all and of a policy by baseline features, as randomised."""
 
-from typing import Any
-
 from models.configuration.plan import validation_plan
 from models.configuration.settings import model_settings
+from models.measures.common import MeasureDocument
 from models.policy import VALUES, PolicyError, arms_of, strategy_model, strategy_values
 from models.procedure.analysis_set import randomised_rows
 from models.procedure.landmark_features import landmark_features
@@ -46,10 +45,13 @@ def main(run: Run) -> None:
             level=plan.level,
         )
     except PolicyError as error:
-        measures: dict[str, Any] = {name: {"error": str(error)} for name in VALUES}
+        measures: dict[str, MeasureDocument] = {name: {"error": str(error)} for name in VALUES}
     else:
         measures = {name: measure.as_dict() for name, measure in found.measures.items()}
-    counts = {"n": {"value": len(rows)}, "outcome_missing": {"value": int(outcome.isna().sum())}}
+    counts: dict[str, MeasureDocument] = {
+        "n": {"value": len(rows)},
+        "outcome_missing": {"value": int(outcome.isna().sum())},
+    }
     write_json(run.path(paths.STRATEGY), {f"{arms.treated}-{arms.reference}": counts | measures})
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from models.sample_size.documents import DevelopmentSize, TrialSize, ValidationSize
 from pipeline.project.estimates import Estimate
 from pipeline.project.files import write_json
 from pipeline.report.results import (
@@ -77,8 +78,14 @@ def test_the_truth_has_models_by_landmark_and_strategies_apart(tmp_path: Path) -
 def test_sizes_curves_and_reviews_are_read_where_they_are(tmp_path: Path) -> None:
     write_json(tmp_path / "comparison.json", COMPARISON)
     write_json(tmp_path / "c2.json", {"chosen": GROUP})
-    development = {"n": 40, "parameters": 9, "needed": 300, "parameters_supported": 2, "enough": 0}
-    size = {"development": development, "validation": {"needed_o_e": 90, "needed_slope": 120}}
+    development: DevelopmentSize = {
+        "n": 40, "prevalence": 0.5, "parameters": 9, "needed": 300, "needed_shrinkage": 300,
+        "needed_optimism": 200, "needed_overall_risk": 30, "parameters_supported": 2, "enough": 0,
+    }  # fmt: skip
+    validation: ValidationSize = {
+        "needed_o_e": 90, "needed_slope": 120, "needed_c_statistic": 80, "needed_net_benefit": 70,
+    }  # fmt: skip
+    size: TrialSize = {"development": development, "validation": validation}
     write_json(tmp_path / "size.json", {"c2": size})
     write_json(tmp_path / "strategy-B.json", {"B-A": {"n": {"value": 40}}})
     pd.DataFrame({"x": [1]}).to_csv(tmp_path / "c2-benefit.csv", index=False)
