@@ -101,12 +101,7 @@ def summarise(
     )
     seen = values.set_index("usubjid").loc[explained["usubjid"]].reset_index(drop=True)
     first = (explained["repeat"] == explained["repeat"].min()).to_numpy()
-    domains = {
-        domain: [f.name for f in features if f.domain == domain]
-        for domain in dict.fromkeys(f.domain for f in features)
-    }
-    biology = {theme.name: attribution.matching(features, theme.features) for theme in plan.biology}
-    biology = {name: columns for name, columns in biology.items() if columns}
+    domains, biology = _domains(features), _biology(features, plan)
     left_out = landmark in plan.allocated_at and branches is not None
     expected = [e for e in plan.expected if not (left_out and e.allocates)]
     splits = {"arm": explained["usubjid"].map(people["arm"])}
@@ -152,6 +147,18 @@ def summarise(
             for part in next((f.levels for f in features if f.name == plan.split_by), [])
         },
     }
+
+
+def _domains(features: Sequence[LandmarkFeature]) -> dict[str, list[str]]:
+    """Return the names of the features by domain."""
+    names = dict.fromkeys(feature.domain for feature in features)
+    return {domain: [f.name for f in features if f.domain == domain] for domain in names}
+
+
+def _biology(features: Sequence[LandmarkFeature], plan: ExplanationPlan) -> dict[str, list[str]]:
+    """Return the names of the features by theme, of themes that the landmark has."""
+    themes = {theme.name: attribution.matching(features, theme.features) for theme in plan.biology}
+    return {name: columns for name, columns in themes.items() if columns}
 
 
 def _curves(
