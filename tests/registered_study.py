@@ -113,9 +113,11 @@ def lock_outputs(home: Path) -> None:
         params = {"configs/models.yaml": {"seed": 1}} if stage == "package" else {}
         stages[stage] = {"cmd": stage, "deps": [], "params": params, "outs": outs}
     (home / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
-    (home / "dvc.yaml").write_text(
-        yaml.safe_dump({"stages": {n.partition("@")[0]: {"cmd": n} for n in stages}})
-    )
+    declared = {
+        name.partition("@")[0]: {"cmd": name} | ({"matrix": {"landmark": ["c1"]}} if "@" in name else {})
+        for name in stages
+    }
+    (home / "dvc.yaml").write_text(yaml.safe_dump({"stages": declared}))
 
 
 def digest(path: Path) -> str:

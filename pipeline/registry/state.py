@@ -4,7 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
@@ -85,21 +85,29 @@ def workspace_state(study: str) -> State:
     return read_state(STUDY, PIPELINE, LOCK, Path("artifacts") / study)
 
 
-def current_stages(lock: Stages, declared: Iterable[str], landmarks: Iterable[str]) -> dict[str, Stage]:
-    """Return the stages of dvc.lock that dvc.yaml still has; entries of former landmarks are stale.
+def current_stages(
+    lock: Stages, declared: Mapping[str, Container[str]], landmarks: Iterable[str]
+) -> dict[str, Stage]:
+    """Return the stages of dvc.lock that dvc.yaml still has.
+
+    Entries of former landmarks are stale, and so are those of a stage that was once a stage for each.
 
     Parameters
     ----------
     lock : mapping
         The stages of dvc.lock by name.
-    declared : iterable of str
-        Stage names in dvc.yaml.
+    declared : mapping
+        The stages of dvc.yaml by name.
     landmarks : iterable of str
         The study's landmarks: the values of the matrix.
     """
-    names, items = set(declared), {"", *landmarks}
+    items = set(landmarks)
     parts = {name: name.partition("@") for name in lock}
-    return {name: lock[name] for name, (base, _, item) in parts.items() if base in names and item in items}
+    return {
+        name: lock[name]
+        for name, (base, _, item) in parts.items()
+        if base in declared and (item in items if "matrix" in declared[base] else not item)
+    }
 
 
 def upstream(stages: Stages, roots: Iterable[str]) -> list[str]:

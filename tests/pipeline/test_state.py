@@ -25,13 +25,21 @@ LOCK: dict[str, Any] = {
 }
 
 
+DECLARED = {"raw": {"cmd"}, "train": {"matrix", "cmd"}, "compare": {"cmd"}}
+
+
 def stages() -> dict[str, Any]:
-    return current_stages(LOCK["stages"], ["raw", "train", "compare"], ["c1"])
+    return current_stages(LOCK["stages"], DECLARED, ["c1"])
 
 
 def test_entries_of_former_landmarks_and_stages_are_stale() -> None:
     assert set(stages()) == {"raw", "train@c1", "compare"}
-    assert set(current_stages(LOCK["stages"], ["raw"], ["c1"])) == {"raw"}
+    assert set(current_stages(LOCK["stages"], {"raw": {"cmd"}}, ["c1"])) == {"raw"}
+
+
+def test_entries_of_a_stage_that_is_one_for_all_landmarks_now_are_stale() -> None:
+    together = DECLARED | {"train": {"cmd"}}
+    assert set(current_stages(LOCK["stages"], together, ["c1"])) == {"raw", "compare"}
 
 
 def test_upstream_follows_files_and_the_folders_that_hold_them() -> None:
