@@ -104,9 +104,6 @@ def summarise(
     domains, biology = _domains(features), _biology(features, plan)
     left_out = landmark in plan.allocated_at and branches is not None
     expected = [e for e in plan.expected if not (left_out and e.allocates)]
-    splits = {"arm": explained["usubjid"].map(people["arm"])}
-    if branches is not None:
-        splits["branch"] = explained["usubjid"].map(branches)
     ranking = attribution.importance(
         explained,
         features,
@@ -134,7 +131,7 @@ def summarise(
         ],
         "splits": {
             name: _records(PartContribution, attribution.by_group(explained, domains, split, weights, level))
-            for name, split in splits.items()
+            for name, split in _splits(explained, people["arm"], branches).items()
         },
         "clusters": attribution.clusters(explained[first], seen[first], features, plan.clustered_from),
         "left_out": [e.name for e in plan.expected if left_out and e.allocates],
@@ -147,6 +144,12 @@ def summarise(
             for part in next((f.levels for f in features if f.name == plan.split_by), [])
         },
     }
+
+
+def _splits(explained: pd.DataFrame, arm: pd.Series, branches: pd.Series | None) -> dict[str, pd.Series]:
+    """Return arm and, where there are rules, branch of every row of `explained`."""
+    by = {"arm": arm} | ({} if branches is None else {"branch": branches})
+    return {name: explained["usubjid"].map(of_patient) for name, of_patient in by.items()}
 
 
 def _domains(features: Sequence[LandmarkFeature]) -> dict[str, list[str]]:
