@@ -20,7 +20,7 @@ from features.definitions import (
     t_category_by_size,
 )
 from features.mutations import panel_covers
-from features.recist import categories_of
+from features.recist import categories_of, overall_response, unfit_targets
 
 RECORDED_PCR = "ypT0/is_ypN0"
 """The definition that the column pcr is held against."""
@@ -50,6 +50,9 @@ CROSS_ADVICE = {
     "value_though_not_done": "correct the status, or empty the value",
     "response_without_lesions": "add the lesions of the visit, if they were measured",
     "recist_differs": "correct diameters or category, or set `response_counts` in the study file",
+    "target_too_small": "record the lesion as a non-target, if it was none of RECIST's",
+    "too_many_targets": "record the smallest as non-targets",
+    "overall_contradicts_parts": "correct overall, or the response of target, non-target and new lesions",
     "lesions_count": "nothing: `response_counts: lesions` in the study file",
     "pcr_contradicts_yp": "correct pcr, yp_t or yp_n",
     "pcr_contradicts_rcb": "correct pcr, rcb_class or rcb_index",
@@ -107,9 +110,7 @@ def _findings(
             value = "diameter_mm" if name == "lesions" else "value"
             undone = tables[name]["status"] != "done"
             yield Finding(name, value, "value_though_not_done", undone & tables[name][value].notna())
-    if "response" in tables and "lesions" in tables:
-        yield _responses(tables["response"], tables["lesions"])
-        yield Finding("response", "overall", RECIST_DIFFERS, recist_differs(tables, visits))
+    yield from _recist(tables, visits)
     if "surgery" in tables:
         yield from _surgery(tables["surgery"])
     yield from _tumour(tables)
@@ -202,6 +203,24 @@ def _off_panel(samples: pd.DataFrame, variants: pd.DataFrame) -> pd.Series:
     called = (sample >= 0) & (gene >= 0)
     off[called] = ~covers[panel[sample[called]], gene[called]]
     return off
+
+
+def _recist(tables: Mapping[str, pd.DataFrame], visits: Sequence[str]) -> Iterator[Finding]:
+    if "lesions" in tables and len(visits):
+        small, many = unfit_targets(tables["lesions"], visits[0])
+        yield Finding("lesions", "diameter_mm", "target_too_small: 10 mm, nodes 15 mm in short axis", small)
+        yield Finding("lesions", "target", "too_many_targets: five, and two in an organ", many)
+    if "response" not in tables:
+        return
+    response = tables["response"]
+    parts = overall_response(response)
+    wrong = (
+        parts.notna() & response["overall"].isin(["CR", "PR", "SD", "PD"]) & (response["overall"] != parts)
+    )
+    yield Finding("response", "overall", "overall_contradicts_parts", wrong)
+    if "lesions" in tables:
+        yield _responses(response, tables["lesions"])
+        yield Finding("response", "overall", RECIST_DIFFERS, recist_differs(tables, visits))
 
 
 def _responses(response: pd.DataFrame, lesions: pd.DataFrame) -> Finding:

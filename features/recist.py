@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.definitions import NODAL_SITES, measured_lesions, target_sums
+from features.feature import choose
 
 SCAN = ["usubjid", "reader", "visit", "method"]
 COURSE = ["usubjid", "reader"]
@@ -17,6 +18,11 @@ NORMAL_NODE_MM = 10.0
 PARTIAL_SHARE = 0.30
 PROGRESSION_SHARE = 0.20
 PROGRESSION_MM = 5.0
+MEASURABLE_MM, MEASURABLE_NODE_MM = 10.0, 15.0
+"""Smallest longest diameter, and short axis of a node, of a target (Eisenhauer 2009, 3.1.1)."""
+MAX_TARGETS, MAX_TARGETS_PER_ORGAN = 5, 2
+RECIST, RECIST_LIKE = "RECIST 1.1", "RECIST-like"
+RECIST_METHODS = ("MRI", "CT")
 
 
 def recist_categories(lesions: pd.DataFrame, visits: Sequence[str]) -> pd.DataFrame:
@@ -24,8 +30,10 @@ def recist_categories(lesions: pd.DataFrame, visits: Sequence[str]) -> pd.DataFr
 
     ========  =======================================================================================
     ND        no lesion was assessed: every row says not_done
-    PD        a new lesion; or the sum of targets at least 20 % and 5 mm above the smallest so far
-    NE        a target not measured, another method than at the first visit, or no target at first
+    PD        a new lesion; a non-target that progressed unequivocally, as recorded; or the sum of targets at
+              least 20 % and 5 mm above the smallest so far, which those measured may reach alone
+    NE        a target not measured, another method than at the first visit, no target at first, or a
+              non-target that grew as much and of which nobody says whether it progressed
     CR        every target and non-target gone, nodes below 10 mm in short axis
     PR        the sum at least 30 % below the first; also targets gone while a non-target is not
     SD        all else
@@ -41,9 +49,11 @@ def recist_categories(lesions: pd.DataFrame, visits: Sequence[str]) -> pd.DataFr
     Returns
     -------
     DataFrame
-        usubjid, reader, visit, method, category, sum_mm; sorted by these keys.
+        usubjid, reader, visit, method, category, sum_mm, criteria (`criteria_of`); sorted by these keys.
     """
-    rows = lesions[lesions["visit"].isin(visits)].sort_values([*SCAN, "lesion_id"])
+    order = {name: i for i, name in enumerate(visits)}
+    rows = lesions[lesions["visit"].isin(visits)]
+    rows = rows.assign(order=rows["visit"].map(order)).sort_values([*COURSE, "order", "method", "lesion_id"])
     node, measured = rows["site"].isin(NODAL_SITES), measured_lesions(rows)
     present = measured & np.where(node, rows["diameter_mm"] >= NORMAL_NODE_MM, rows["diameter_mm"] > 0)
     target, other = rows["target"] == "target", rows["target"] == "nontarget"
@@ -51,14 +61,72 @@ def recist_categories(lesions: pd.DataFrame, visits: Sequence[str]) -> pd.DataFr
         target_left=target & present,
         other_left=other & (present | ~measured),
         new=(rows["target"] == "new") & (rows["status"] == "done"),
+        other_progressed=other & (rows["progressed"] == "Y"),
+        other_unsaid=other & rows["progressed"].isna() & _grown(rows),
         undone=rows["status"] != "not_done",
     )
     scans = parts.groupby(SCAN).sum().join(target_sums(rows, SCAN)).reset_index()
-    scans = scans.assign(order=scans["visit"].map({name: i for i, name in enumerate(visits)}))
+    scans = scans.assign(order=scans["visit"].map(order))
     scans = scans.sort_values([*COURSE, "order", "method"], ignore_index=True)
+    scans["seen_mm"] = scans["sum_mm"]
     scans["sum_mm"] = scans["sum_mm"].where((scans["measured"] > 0) & (scans["missed"] == 0))
-    judged = _judged(scans)
-    return judged[[*SCAN, "category", "sum_mm"]].sort_values(SCAN, ignore_index=True)
+    judged = _judged(scans).assign(criteria=lambda frame: criteria_of(frame["method"]))
+    return judged[[*SCAN, "category", "sum_mm", "criteria"]].sort_values(SCAN, ignore_index=True)
+
+
+def criteria_of(method: pd.Series) -> pd.Series:
+    """Return by which criteria a method's categories are: RECIST 1.1, or RECIST-like.
+
+    Ultrasound and mammography are no measuring methods of RECIST 1.1 (Eisenhauer 2009, 4.1 and appendix II);
+    the same limits are applied to them.
+    """
+    return choose(method.index, {RECIST: method.isin(RECIST_METHODS)}, RECIST_LIKE)
+
+
+def overall_response(response: pd.DataFrame) -> pd.Series:
+    """Return the overall response that the recorded parts give (Eisenhauer 2009, table 1), or NaN.
+
+    An empty `nontarget_response` says that there are no non-target lesions, an empty `new_lesion` that there
+    is none; without `target_response` nothing is said.
+    """
+    target, other = response["target_response"], response["nontarget_response"]
+    cases = {
+        "PD": (target == "PD") | (other == "PD") | (response["new_lesion"] == "Y"),
+        "CR": (target == "CR") & (other.isna() | (other == "CR")),
+        "PR": target.isin(["CR", "PR"]),
+        "SD": target == "SD",
+        "NE": target == "NE",
+    }
+    return choose(response.index, cases, None).where(target.notna())
+
+
+def _grown(rows: pd.DataFrame) -> pd.Series:
+    """Tell which lesions measure at least 20 % and 5 mm more than at their smallest so far; bool.
+
+    `rows` are in order of time within a lesion, reader and method.
+    """
+    size = rows["diameter_mm"].where(measured_lesions(rows))
+    lesion = [rows[name] for name in (*COURSE, "method", "lesion_id")]
+    smallest = size.groupby(lesion).cummin().groupby(lesion).ffill().groupby(lesion).shift()
+    growth = size - smallest
+    return (growth >= PROGRESSION_SHARE * smallest) & (growth >= PROGRESSION_MM)
+
+
+def unfit_targets(lesions: pd.DataFrame, first_visit: str) -> tuple[pd.Series, pd.Series]:
+    """Tell which target lesions at the first visit are too small to be one, and which are too many.
+
+    At least 10 mm, nodes 15 mm in short axis; at most five, and two in an organ. All nodes are one organ.
+    """
+    target = (lesions["target"] == "target") & (lesions["visit"] == first_visit)
+    node = lesions["site"].isin(NODAL_SITES)
+    limit = np.where(node, MEASURABLE_NODE_MM, MEASURABLE_MM)
+    small = target & measured_lesions(lesions) & (lesions["diameter_mm"] < limit)
+    organ = lesions["site"].mask(node, "node").fillna("")
+    scan = [lesions[name] for name in (*COURSE, "method")]
+    counted = target.astype("int64")
+    many = counted.groupby(scan).transform("sum").gt(MAX_TARGETS)
+    many |= counted.groupby([*scan, organ]).transform("sum").gt(MAX_TARGETS_PER_ORGAN)
+    return small, target & many
 
 
 def categories_of(response: pd.DataFrame, lesions: pd.DataFrame, visits: Sequence[str]) -> pd.Series:
@@ -73,18 +141,20 @@ def _judged(scans: pd.DataFrame) -> pd.DataFrame:
     first = scans[scans["sum_mm"].notna() & (scans["order"] == 0)].drop_duplicates(COURSE)
     base = scans[COURSE].merge(first, on=COURSE, how="left")
     same = scans["method"] == base["method"]
-    sums = scans["sum_mm"].where(same)
+    complete = same & (scans["measured"] >= base["measured"]) & scans["sum_mm"].notna()
+    sums = scans["sum_mm"].where(complete)
     course = [scans[name] for name in COURSE]
     smallest = sums.groupby(course).cummin().groupby(course).ffill().groupby(course).shift()
-    growth = sums - smallest
+    # What was not measured could only add to the sum.
+    growth = scans["seen_mm"].where(same) - smallest
     grown = (growth >= PROGRESSION_SHARE * smallest) & (growth >= PROGRESSION_MM)
-    complete = (scans["measured"] >= base["measured"]) & sums.notna()
+    progressed = (scans["new"] > 0) | (scans["other_progressed"] > 0) | grown
     gone = scans["target_left"] == 0
     category = np.select(
         [
             scans["undone"] == 0,
-            (base["measured"] > 0) & (scans["new"] > 0) | (complete & grown),
-            ~complete,
+            (base["measured"] > 0) & progressed,
+            ~complete | (scans["other_unsaid"] > 0),
             gone & (scans["other_left"] == 0),
             gone | (sums <= (1 - PARTIAL_SHARE) * base["sum_mm"] + 1e-9),
         ],

@@ -828,6 +828,7 @@ class _Notes:
         self.rejected = np.zeros(rows, dtype=bool)
         self.missing = np.zeros(rows, dtype=bool)
         self.withheld = np.zeros(rows, dtype=bool)
+        self._withholding = 0
         self.every = ""
         self._masks: list[np.ndarray] = []
         self._reasons: list[str] = []
@@ -845,8 +846,11 @@ class _Notes:
         """Note a reason for the rows where a mask holds."""
         if not where.any():
             return
-        self._masks.append(where)
-        self._reasons.append(reason)
+        # Why nothing is answered stands before what is missing.
+        place = self._withholding if withholds else len(self._masks)
+        self._withholding += withholds
+        self._masks.insert(place, where)
+        self._reasons.insert(place, reason)
         if rejects:
             self.rejected |= where
         if missing:

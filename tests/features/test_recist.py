@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from features.cross_checks import cross_problems
-from features.recist import recist_categories
+from features.recist import criteria_of, overall_response, recist_categories, unfit_targets
 from pipeline.sources.ingest import judged_by_lesions
 from tests.features.tables import CONTRACT, STUDY, spec_rows, table
 
@@ -23,13 +23,14 @@ CASES = spec_rows("features_recist.txt")
 def lesions(case: dict[str, str | None]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for visit in ("baseline", "c2", "c4"):
-        for kind, size, ultrasound in re.findall(r"([TANW])([\d.]+|\?|!)(u?)", case[visit] or ""):
+        for kind, size, mark in re.findall(r"([TANW])([\d.]+|\?|!)([u+-]?)", case[visit] or ""):
             target, site, axis = KINDS[kind]
             status = {"?": "not_evaluable", "!": "not_done"}.get(size, "done")
             rows.append(
                 {
                     "usubjid": "P1", "lesion_id": kind, "visit": visit, "reader": "INVESTIGATOR",
-                    "method": "US" if ultrasound else "MRI", "target": target, "site": site, "axis": axis,
+                    "method": "US" if mark == "u" else "MRI", "target": target, "site": site, "axis": axis,
+                    "progressed": {"+": "Y", "-": "N"}.get(mark),
                     "status": status, "diameter_mm": float(size) if status == "done" else None,
                 }
             )  # fmt: skip
@@ -59,3 +60,47 @@ def test_a_recorded_category_that_the_lesions_contradict_is_reported_and_can_giv
     assert problems[["column", "rows", "ids"]].to_numpy().tolist() == [["overall", 1, "P1"]]
     assert problems["rule"].str.startswith("recist_differs").all()
     assert judged_by_lesions(response, rows, STUDY["visits"])["overall"].tolist() == ["SD", "PR"]
+
+
+def test_the_overall_response_follows_from_its_parts() -> None:
+    rows = spec_rows("features_overall_response.txt")
+    names = {"target": "target_response", "nontarget": "nontarget_response", "new": "new_lesion"}
+    response = table("response", [{names[k]: row[k] for k in names} for row in rows])
+    found = overall_response(response)
+    assert [None if pd.isna(value) else value for value in found] == [row["overall"] for row in rows]
+
+
+def test_a_recorded_response_that_its_parts_contradict_is_reported() -> None:
+    parts = {"usubjid": "P1", "visit": "c2", "target_response": "PR", "nontarget_response": "PD"}
+    for overall, rows in {"PR": 1, "PD": 0, "NE": 0}.items():
+        response = table("response", [parts | {"overall": overall}])
+        problems = cross_problems({"response": response}, CONTRACT, STUDY["visits"])
+        assert problems["rule"].tolist() == ["overall_contradicts_parts"] * rows, overall
+
+
+def test_ultrasound_and_mammography_are_recist_like() -> None:
+    methods = pd.Series(["MRI", "CT", "US", "MAMMO", "PET"])
+    assert criteria_of(methods).tolist() == ["RECIST 1.1"] * 2 + ["RECIST-like"] * 3
+
+
+@pytest.mark.parametrize(
+    ("scan", "small", "many"),
+    [
+        ("T10 A15", 0, 0),
+        ("T9.9 A15", 1, 0),
+        ("T10 A14.9", 1, 0),
+        ("T30 T20", 0, 0),
+        ("T30 T20 T12", 0, 3),
+        ("T30 A20 A16 A15", 0, 3),
+        ("T? A?", 0, 0),
+        ("N8 T30", 0, 0),
+    ],
+)
+def test_targets_that_recist_does_not_allow_are_found(scan: str, small: int, many: int) -> None:
+    rows = lesions({"baseline": scan, "c2": "T5 T5 T5", "c4": None})
+    rows["lesion_id"] = [f"L{i}" for i in range(len(rows))]
+    found = unfit_targets(rows, "baseline")
+    assert [mask.sum() for mask in found] == [small, many]
+    problems = cross_problems({"lesions": rows}, CONTRACT, STUDY["visits"])
+    rules = problems["rule"].str.split(":").str[0]
+    assert sorted(rules) == ["target_too_small"] * (small > 0) + ["too_many_targets"] * (many > 0)

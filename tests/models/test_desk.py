@@ -262,7 +262,7 @@ def test_later_visits_are_those_after_the_last_that_is_seen() -> None:
 def test_a_patient_outside_eligibility_gets_the_criterion_and_never_a_number(
     model: PcrModel, changes: dict[str, Any], criterion: str
 ) -> None:
-    row = GOOD | {"rule_ctdna": "POS", "rule_response": "PR"} | changes
+    row = GOOD | {"rule_ctdna": "POS", "rule_response": "PR", "til_pct": None} | changes
     answer = model.desk.answer(row, explain=True)
     assert (answer["status"], answer["protocol_status"]) == ("ineligible", "ineligible")
     assert answer["reasons"].startswith(f"outside the study's eligibility, {criterion}: ")
