@@ -4,7 +4,7 @@ A sample that was not planned, not taken, not evaluable, detected below the limi
 positive are six states, never one number. Allele fractions of different kinds of assay never share a column.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -20,10 +20,12 @@ from features.feature import (
     collect,
     from_template,
 )
+from features.gene_rules import GeneRules
 from features.mutations import MUTATED, UNKNOWN, WILD_TYPE, mutation_status
 from features.settings import CtdnaSettings
 
 DOMAIN = "ctdna"
+CALL_COLUMNS = ["sample_id", "gene", "hgvsp", "classification", "origin", "pathogenic", "vaf"]
 
 
 def build(
@@ -105,10 +107,10 @@ def sample_quantities(
 def on_samples(variants: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
     """Return the variants of `samples`, with the position of the sample as index.
 
-    Columns: sample_id, gene, origin, pathogenic, vaf.
+    Columns: `CALL_COLUMNS`.
     """
     position = pd.Index(samples["sample_id"]).get_indexer(pd.Index(variants["sample_id"]))
-    called: pd.DataFrame = variants.loc[position >= 0, ["sample_id", "gene", "origin", "pathogenic", "vaf"]]
+    called: pd.DataFrame = variants.loc[position >= 0, CALL_COLUMNS]
     return called.set_axis(position[position >= 0])
 
 
@@ -127,7 +129,7 @@ def _tumour_variants(samples: pd.DataFrame, variants: pd.DataFrame) -> pd.DataFr
 
 
 def gene_status(
-    samples: pd.DataFrame, variants: pd.DataFrame | None, gene_sets: Mapping[str, Sequence[str]]
+    samples: pd.DataFrame, variants: pd.DataFrame | None, gene_sets: Mapping[str, GeneRules]
 ) -> pd.DataFrame:
     """Return `mutations.mutation_status` per sample and gene set; unknown where it gives a reason."""
     if variants is None:

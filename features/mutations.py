@@ -5,6 +5,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from features.feature import choose
+from features.gene_rules import GeneRules
 
 FIXED_PANEL = "fixed_panel"
 TUMOUR_INFORMED = "tumor_informed"
@@ -12,6 +13,15 @@ MUTATED = "mutated"
 WILD_TYPE = "wild_type"
 UNKNOWN = "unknown"
 DOUBTFUL_VARIANT = "doubtful_variant"
+TISSUE_STATES = (MUTATED, DOUBTFUL_VARIANT, WILD_TYPE, "genes_not_covered", "not_evaluable", "not_done")
+"""What tissue may say, the strongest first."""
+
+TRUNCATING = (
+    "Nonsense_Mutation", "Frame_Shift_Del", "Frame_Shift_Ins", "Splice_Site", "Translation_Start_Site",
+)  # fmt: skip
+"""MAF classifications that leave no whole protein."""
+COPY_NUMBER = ("homozygous_deletion", "heterozygous_deletion", "amplification")
+"""Alterations that are no sequence variants; both copies of a gene are gone in the first."""
 
 
 def panel_covers(panels: pd.Series, genes: Collection[str]) -> pd.Series:
@@ -22,35 +32,57 @@ def panel_covers(panels: pd.Series, genes: Collection[str]) -> pd.Series:
 
 
 def mutating_variants(
-    variants: pd.DataFrame, genes: Collection[str], origin: pd.Series | None = None
+    variants: pd.DataFrame, genes: GeneRules, origin: pd.Series | None = None
 ) -> tuple[pd.Series, pd.Series]:
     """Tell which variants are mutations of `genes`, and which others might be, for what is not known of them.
 
-    A mutation is pathogenic and of tumour origin. Variants of unknown significance, germline variants and
-    clonal haematopoiesis never count. A variant whose pathogenicity is not recorded, or a pathogenic one of
-    unknown origin, might be one.
+    A mutation is pathogenic by the gene's rule and of tumour origin. Variants of unknown significance,
+    germline variants and clonal haematopoiesis never count, nor does an amplification. A variant whose
+    pathogenicity neither is recorded nor follows from the rule, or a pathogenic one of unknown origin, might
+    be one.
 
     Parameters
     ----------
     variants : DataFrame
-        Columns gene, pathogenic, and origin unless it is given.
+        Columns gene, hgvsp, classification, pathogenic, and origin unless it is given; alteration if copy
+        number was called (empty = a sequence variant).
+    genes : mapping of str to GeneRule
     origin : Series, optional
-        Origin of each variant, where the table has none (tissue: tumor).
+        Origin of each variant, where it is not that of the table.
     """
     origin = variants["origin"] if origin is None else origin
-    of_genes = variants["gene"].isin(list(genes)) & origin.isin(["tumor", "unknown"])
-    possible = of_genes & ~variants["pathogenic"].isin(["N", "VUS"])
-    mutations = possible & (origin == "tumor") & (variants["pathogenic"] == "Y")
+    rule = variants["gene"].map({gene: how.rule for gene, how in genes.items()})
+    pairs = {(gene, change) for gene, how in genes.items() for change in how.changes}
+    listed = pd.Series(
+        [pair in pairs for pair in zip(variants["gene"], variants["hgvsp"], strict=True)],
+        index=variants.index,
+        dtype=bool,
+    )
+    truncated = variants["classification"].isin(TRUNCATING)
+    loses = rule == "loss_of_function"
+    # Loss is asked of these; in the others a truncation does not activate.
+    against = truncated & rule.isin(["hotspot", "activating"])
+    implied = listed | (truncated & loses)
+    elsewhere = (rule == "hotspot") & ~listed
+    if "alteration" in variants:
+        copies = variants["alteration"].isin(COPY_NUMBER)
+        deleted = (variants["alteration"] == "homozygous_deletion") & loses
+        against, implied, elsewhere = against | (copies & ~deleted), implied | deleted, elsewhere & ~copies
+    possible = rule.notna() & origin.isin(["tumor", "unknown"]) & ~against
+    possible &= ~variants["pathogenic"].isin(["N", "VUS"])
+    pathogenic = (variants["pathogenic"] == "Y") | (variants["pathogenic"].isna() & implied)
+    mutations = possible & (origin == "tumor") & pathogenic & ~elsewhere
     return mutations, possible & ~mutations
 
 
 def mutation_status(
-    samples: pd.DataFrame, detected: pd.Series, variants: pd.DataFrame | None, genes: Collection[str]
+    samples: pd.DataFrame, detected: pd.Series, variants: pd.DataFrame | None, genes: GeneRules
 ) -> pd.Series:
     """Return, for each plasma sample, mutated, wild_type, or why neither can be said.
 
-    Wild type needs evidence: detected ctDNA, not below the limit of detection, by a panel that covers every
-    gene, and no variant that might count. A sample without detected ctDNA says nothing.
+    Wild type stands for "no sequence variant reported", and needs evidence: detected ctDNA, not below the
+    limit of detection, by a panel that covers every gene, and no variant that might count. A sample without
+    detected ctDNA says nothing. Copy number is not read from plasma.
 
     Parameters
     ----------
@@ -60,7 +92,7 @@ def mutation_status(
         True where ctDNA was called detected in an evaluable sample.
     variants : DataFrame or None
         Rows of ctdna_variants; None in a study without the table.
-    genes : collection of str
+    genes : mapping of str to GeneRule
 
     Returns
     -------
@@ -84,3 +116,53 @@ def mutation_status(
         "no_variants": pd.Series(data=variants is None, index=samples.index),
     }
     return choose(samples.index, cases, WILD_TYPE)
+
+
+def tissue_status(
+    tested: pd.DataFrame | None, variants: pd.DataFrame | None, genes: GeneRules, patients: pd.Index
+) -> pd.Series:
+    """Return, for each patient, mutated, wild_type, or why neither can be said, by the diagnostic tissue.
+
+    Mutated: a mutation of tumour origin, the deletion of both copies of a gene whose loss counts, or loss of
+    PTEN by immunohistochemistry. Wild type ("no sequence variant reported"): tissue was tested, with passed
+    quality control, by a panel that covers every gene. Germline never counts. A variant without origin, as
+    laboratories report that sequence the tumour alone, is taken to be the tumour's.
+
+    Parameters
+    ----------
+    tested : DataFrame or None
+        Rows of tissue_samples; None in a study without the table.
+    variants : DataFrame or None
+        Rows of tissue_variants.
+    patients : Index
+
+    Returns
+    -------
+    Series
+        dtype object, index `patients`; missing where there is no row of the patient.
+    """
+    said: list[pd.DataFrame] = []
+    if tested is not None:
+        cases = {
+            MUTATED: (tested["pten_ihc"] == "lost") & ("PTEN" in genes),
+            "not_done": tested["status"] == "not_done",
+            "not_evaluable": (tested["status"] == "failed") | (tested["qc"] == "fail"),
+            WILD_TYPE: panel_covers(tested["panel_genes"], genes),
+        }
+        state = choose(tested.index, cases, "genes_not_covered")
+        said.append(pd.DataFrame({"usubjid": tested["usubjid"], "state": state}))
+    if variants is not None:
+        mutations, possible = mutating_variants(variants, genes, variants["origin"].fillna("tumor"))
+        cases = {MUTATED: mutations, DOUBTFUL_VARIANT: possible}
+        cases[WILD_TYPE] = panel_covers(variants["panel_genes"], genes)
+        state = choose(variants.index, cases, "genes_not_covered")
+        # Where the test has a row of its own, that says what was tested.
+        own_row = variants["usubjid"].isin([] if tested is None else tested["usubjid"])
+        counted = ~own_row | state.isin([MUTATED, DOUBTFUL_VARIANT])
+        said.append(pd.DataFrame({"usubjid": variants["usubjid"], "state": state})[counted])
+    if not said:
+        return pd.Series(index=patients, dtype="object")
+    rows = pd.concat(said)
+    rank = rows["state"].map({state: i for i, state in enumerate(TISSUE_STATES)})
+    strongest = rows.assign(rank=rank).sort_values("rank", kind="stable").drop_duplicates("usubjid")
+    return strongest.set_index("usubjid")["state"].reindex(patients).astype("object")

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from features.errors import UserError
+from features.gene_rules import GeneRule, GeneRules, any_pathogenic
 from features.keys import checked_fields, refuse_unknown_keys, unknown_name
+from features.parsing import parsed
 
 SCALES = ("as_is", "log1p", "log10")
 CHANGES = ("relative", "difference")
@@ -71,7 +73,7 @@ class CtdnaSettings:
     missing_levels: tuple[str, ...]
     assays: Mapping[str, Assay]
     mtm_floor: float
-    gene_sets: Mapping[str, tuple[str, ...]]
+    gene_sets: Mapping[str, GeneRules]
     state: Template
     quantities: Mapping[str, Template]
     changes: Mapping[str, Template]
@@ -142,7 +144,7 @@ def parse_feature_settings(document: Any, where: str = "features.yaml") -> Featu
         _template,
     )  # fmt: skip
     readers: dict[str, Reader] = templates | {
-        "missing_levels": _names, "columns": _lists, "gene_sets": _lists, "assays": _assays,
+        "missing_levels": _names, "columns": _lists, "gene_sets": _gene_sets, "assays": _assays,
         "quantities": _templates(QUANTITIES), "changes": _templates(CHANGING), "scales": _scales,
         "method_priority": _names, "feature_method_priority": _names,
     }  # fmt: skip
@@ -171,6 +173,18 @@ def _lists(content: Any, where: str) -> Mapping[str, tuple[str, ...]]:
     if not isinstance(content, Mapping):
         raise UserError(f"{where}: must be a mapping of names to lists")
     return {name: _names(values or (), f"{where}, {name}") for name, values in content.items()}
+
+
+def _gene_sets(content: Any, where: str) -> Mapping[str, GeneRules]:
+    """Return gene sets: genes whose every pathogenic variant counts, or each with its rule."""
+    if not isinstance(content, Mapping):
+        raise UserError(f"{where}: must be a mapping of names to genes")
+    return {
+        name: parsed(dict[str, GeneRule], genes, f"{where}, {name}")
+        if isinstance(genes, Mapping)
+        else any_pathogenic(_names(genes or (), f"{where}, {name}"))
+        for name, genes in content.items()
+    }
 
 
 def _template(content: Any, where: str) -> Template:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from features.ctdna import gene_status, on_samples
 from features.definitions import DETECTED, sample_states
+from features.gene_rules import GeneRules, any_pathogenic
 from features.mutations import panel_covers
 from models.description.cohort import proportion
 from models.description.documents import Proportion
@@ -44,7 +45,7 @@ def hr_groups(tables: Mapping[str, pd.DataFrame]) -> pd.Series:
 def patient_status(
     samples: pd.DataFrame,
     variants: pd.DataFrame,
-    sets: Mapping[str, Sequence[str]],
+    sets: Mapping[str, GeneRules],
 ) -> pd.DataFrame:
     """Return, per patient and gene set, mutated, wild_type or unknown: of the first sample that tells.
 
@@ -70,7 +71,7 @@ def carriers(
     judged = (known["pathogenic"] == "VUS").groupby(known["gene"]).agg(["count", "mean"])
     judged = judged.rename(columns={"count": "variants", "mean": "vus"})
     counted = tumour.assign(pathogenic="Y")
-    return patient_status(samples, counted, {gene: [gene] for gene in genes}), judged
+    return patient_status(samples, counted, {gene: any_pathogenic([gene]) for gene in genes}), judged
 
 
 def mutation_shares(status: pd.DataFrame, hr: pd.Series, level: float) -> list[MutationShare]:
@@ -180,7 +181,7 @@ def _spread(values: pd.Series) -> Range | None:
     return {"median": float(values.median()), "low": float(values.min()), "high": float(values.max())}
 
 
-def coverage(samples: pd.DataFrame, sets: Mapping[str, Sequence[str]]) -> list[GenesCovered]:
+def coverage(samples: pd.DataFrame, sets: Mapping[str, GeneRules]) -> list[GenesCovered]:
     """Return, per gene set, the sampled whose widest panel covers all, some, none, or is unlisted."""
     taken = samples[samples["qc"] != "not_done"]
     rows: list[GenesCovered] = []

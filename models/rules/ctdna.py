@@ -1,9 +1,9 @@
 """The ctDNA call and the mutation status as inputs of a decision table.
 
-A variant counts when it is pathogenic, of tumour origin, and in a gene of the set in force. Germline
-variants, clonal haematopoiesis and variants of unknown significance never count. "Wild type" needs evidence:
-a sample that was called positive, not below the limit of detection, passed quality control, and whose panel
-covers every gene of the set. Else the status is unknown.
+A variant counts when it is pathogenic by its gene's rule, of tumour origin, and in a gene of the set in
+force. Germline variants, clonal haematopoiesis and variants of unknown significance never count. WT stands
+for "no sequence variant reported" and needs evidence: a sample that was called positive, not below the limit
+of detection, passed quality control, and whose panel covers every gene. Else the status is unknown.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ import pandas as pd
 
 from features.definitions import DETECTED, EVALUABLE, sample_states
 from features.errors import PipelineFault
+from features.gene_rules import GeneRules
 from features.mutations import (
     DOUBTFUL_VARIANT,
     MUTATED,
     TUMOUR_INFORMED,
     WILD_TYPE,
-    mutating_variants,
     mutation_status,
-    panel_covers,
+    tissue_status,
 )
 from models.rules.document import CtdnaSource, MutationSource, RuleError
 from models.rules.table import RuleTable
@@ -136,24 +136,21 @@ def mutation(view: View, source: MutationSource) -> pd.DataFrame:
     return pd.DataFrame({"value": value, "reason": plasma["reason"].where(value.isna())})
 
 
-def genes_of_set(rules: RuleTable, chosen: str) -> frozenset[str]:
-    """Return the genes of the chosen set, core or extended; the extended set contains the core.
+def genes_of_set(rules: RuleTable, chosen: str) -> GeneRules:
+    """Return the genes of the chosen set with their rules; the extended set contains the core.
 
     Raises
     ------
     RuleError
-        If the table carries no genes, or a gene has a rule other than any_pathogenic.
+        If the table carries no genes.
     """
     if rules.pam_genes is None:
         raise RuleError(f"rules {rules.name}: pam_genes is empty; fill it with the rows of pam_genes.csv")
-    other = sorted({row.rule for row in rules.pam_genes} - {"any_pathogenic"})
-    if other:
-        raise RuleError(f"rules {rules.name}, pam_genes: rule {', '.join(other)} must be any_pathogenic")
     sets = {"core"} if chosen == "core" else {"core", "extended"}
-    return frozenset(row.gene for row in rules.pam_genes if row.set in sets)
+    return {row.gene: row.how for row in rules.pam_genes if row.set in sets}
 
 
-def _plasma(view: View, names: Sequence[str], genes: frozenset[str]) -> pd.DataFrame:
+def _plasma(view: View, names: Sequence[str], genes: GeneRules) -> pd.DataFrame:
     """Read the positive plasma samples that ``pam_time`` names; a mutation in any of them counts."""
     parts = []
     for order, name in enumerate(names):
@@ -175,7 +172,7 @@ def _plasma(view: View, names: Sequence[str], genes: frozenset[str]) -> pd.DataF
     return _value_or_reason(by_patient.reindex(view.patients), "no_positive_sample")
 
 
-def _sample_states(view: View, rows: pd.DataFrame, genes: frozenset[str]) -> pd.Series:
+def _sample_states(view: View, rows: pd.DataFrame, genes: GeneRules) -> pd.Series:
     """Return mutated, wild_type, or why neither can be said, for positive samples."""
     if rows.empty:
         return pd.Series(index=rows.index, dtype="str")
@@ -198,24 +195,18 @@ def _as_none_reported(view: View, status: pd.Series) -> pd.Series:
     return status.mask(status.isin(NONE_REPORTED[view.setting("pam_none_reported")]), WILD_TYPE)
 
 
-def _tissue(view: View, genes: frozenset[str]) -> pd.DataFrame:
+def _tissue(view: View, genes: GeneRules) -> pd.DataFrame:
     """Read the diagnostic tissue. A patient without any row is not known to have been tested."""
-    rows = view.rows("tissue_variants")
-    state = pd.Series(index=view.patients, dtype="object")
-    if rows.empty:
-        return _value_or_reason(state, NO_RECORD)
-    late = view.reported_late(rows, performed=None)
-    state = state.mask(state.index.isin(rows.loc[late, "usubjid"]), "reported_late")
-    rows = rows.loc[~late]
-    mutations, possible = mutating_variants(rows, genes, pd.Series("tumor", index=rows.index))
-    covered = panel_covers(rows["panel_genes"], genes)
-    for label, which in (
-        ("genes_not_covered", ~covered),
-        (WILD_TYPE, covered),
-        (DOUBTFUL_VARIANT, possible),
-        (MUTATED, mutations),
-    ):
-        state = state.mask(state.index.isin(rows.loc[which, "usubjid"]), label)
+    known, late = {}, []
+    for name in ("tissue_samples", "tissue_variants"):
+        rows = view.tables.get(name)
+        if rows is None:
+            continue
+        after = view.reported_late(rows, performed=None)
+        known[name] = rows.loc[~after]
+        late.extend(rows.loc[after, "usubjid"])
+    state = tissue_status(known.get("tissue_samples"), known.get("tissue_variants"), genes, view.patients)
+    state = state.mask(state.isna() & state.index.isin(late), "reported_late")
     return _value_or_reason(_as_none_reported(view, state), NO_RECORD)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from features.errors import UserError
+from features.gene_rules import GeneRule
 from features.keys import unknown_name
 from features.parsing import Count, Positive, parsed
 
@@ -135,12 +136,21 @@ class Parameters:
 
 @dataclass(frozen=True)
 class PamGene:
-    """A gene of the PI3K/AKT/mTOR pathway: the set that it is in, and which of its variants count."""
+    """A gene of the PI3K/AKT/mTOR pathway: the set that it is in, and which of its variants count.
+
+    `rule` and `changes` (separated by semicolons) are those of `features.gene_rules.GeneRule`.
+    """
 
     gene: str
     set: str
-    rule: str
+    rule: Literal["any_pathogenic", "hotspot", "loss_of_function", "activating"]
+    changes: str = ""
     source: str = ""
+
+    @property
+    def how(self) -> GeneRule:
+        """Which variants count."""
+        return GeneRule(self.rule, tuple(change for change in self.changes.split(";") if change))
 
 
 @dataclass(frozen=True)

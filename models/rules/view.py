@@ -16,6 +16,7 @@ NO_RECORD = "no_record"
 SOURCE_TABLES = (
     "ctdna_samples",
     "ctdna_variants",
+    "tissue_samples",
     "tissue_variants",
     "lesions",
     "response",

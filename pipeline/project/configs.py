@@ -35,8 +35,11 @@ def read_feature_settings(settings: Path, genes: Path) -> FeatureSettings:
         If a key is unknown or missing.
     """
     content = read_yaml(settings)
-    pam = pd.read_csv(genes)
-    core = sorted(set(pam.loc[pam["set"] == "core", "gene"]))
+    pam = pd.read_csv(genes, keep_default_na=False)
+    core = {
+        row["gene"]: {"rule": row["rule"], "changes": list(filter(None, row["changes"].split(";")))}
+        for row in pam.loc[pam["set"] == "core"].sort_values("gene").to_dict("records")
+    }
     with contextlib.suppress(KeyError, TypeError):  # a missing section is named by the parser
         content["ctdna"]["gene_sets"]["pam"] = core
     return parse_feature_settings(content, str(settings))

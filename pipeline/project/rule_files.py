@@ -22,5 +22,5 @@ def read_rules(table: Path, genes: Path) -> RuleDocument:
     """
     content = read_yaml(table)
     if isinstance(content, Mapping):
-        content = {**content, "pam_genes": pd.read_csv(genes).to_dict("records")}
+        content = {**content, "pam_genes": pd.read_csv(genes, keep_default_na=False).to_dict("records")}
     return parse_rules(content, str(table))

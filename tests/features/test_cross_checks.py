@@ -188,7 +188,7 @@ def at_centres(name: str, column: str, values: dict[str, list[float]]) -> pd.Dat
         rows = [FIRST | row for row in rows]
     tables = {"subjects": table("subjects", people), name: table(name, rows)}
     problems = cross_problems(tables, CONTRACT, ["baseline"])
-    return problems[~problems["rule"].str.startswith("target_too_small")]
+    return problems[~problems["rule"].str.startswith("target_too_small")].reset_index(drop=True)
 
 
 @pytest.mark.parametrize(

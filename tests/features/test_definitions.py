@@ -22,14 +22,15 @@ from features.definitions import (
     t_category_by_size,
     target_sums,
 )
-from features.mutations import mutating_variants, mutation_status, panel_covers
+from features.gene_rules import any_pathogenic
+from features.mutations import mutation_status, panel_covers
 from tests.features.tables import spec_rows, table
 
 SAMPLE = {
     "usubjid": "P1", "sample_id": "S1", "visit": "c1", "qc": "pass", "result": "detected", "mean_vaf": 0.01,
     "lod_vaf": 0.001, "assay_type": "fixed_panel", "panel_genes": "PIK3CA; PTEN",
 }  # fmt: skip
-GENES = ("PIK3CA", "PTEN")
+GENES = any_pathogenic(["PIK3CA", "PTEN"])
 HIT = {"sample_id": "S1", "gene": "PTEN", "origin": "tumor", "pathogenic": "Y", "hgvsp": "p.X1Y", "vaf": 0.1}
 
 
@@ -75,12 +76,6 @@ def test_the_features_call_unknown_whatever_the_reason() -> None:
     samples["state"] = sample_states(samples)
     variants = table("ctdna_variants", [HIT])
     assert gene_status(samples, variants, {"pam": GENES})["pam"].tolist() == ["mutated", "unknown"]
-
-
-def test_in_tissue_every_variant_is_of_the_tumour() -> None:
-    variants = table("tissue_variants", [{"gene": "PTEN", "pathogenic": p} for p in ("Y", None, "VUS")])
-    mutations, possible = mutating_variants(variants, GENES, pd.Series("tumor", index=variants.index))
-    assert (mutations.tolist(), possible.tolist()) == ([True, False, False], [False, True, False])
 
 
 def test_a_panel_covers_genes_only_if_it_lists_them_all() -> None:

@@ -12,7 +12,9 @@ from models.rules.table import RuleTable, rule_table
 from tests.features.tables import ROOT, spec_rows, table
 
 RULES: dict[str, Any] = yaml.safe_load((ROOT / "configs/rules/nct07239271.yaml").read_text(encoding="utf-8"))
-RULES["pam_genes"] = pd.read_csv(ROOT / "configs/rules/pam_genes.csv").to_dict("records")
+RULES["pam_genes"] = pd.read_csv(ROOT / "configs/rules/pam_genes.csv", keep_default_na=False).to_dict(
+    "records"
+)
 ISPY2: dict[str, Any] = yaml.safe_load((ROOT / "configs/rules/ispy2.yaml").read_text(encoding="utf-8"))
 
 CORE = "PIK3CA;AKT1;PTEN;MTOR;TSC1;TSC2"
@@ -21,6 +23,7 @@ DECISIONS = {"baseline": STARTS[1], "c1": STARTS[2], "c2": STARTS[3], "c4": STAR
 DRAWS = {"baseline": "2026-01-05", "c1": "2026-01-25"}
 SCANS = {"c2": "2026-02-15", "c4": "2026-03-30"}
 ID = {"usubjid": "P1"}
+CHANGES = {"PIK3CA": "p.H1047R", "AKT1": "p.E17K"}
 
 
 @cache
@@ -45,7 +48,8 @@ def sample(visit: str, result: str | None = "detected", **more: Any) -> dict[str
 
 def variant(visit: str, gene: str, **more: Any) -> dict[str, Any]:
     """Return a pathogenic variant of tumour origin in the sample of `visit`."""
-    usual = {"sample_id": f"S-{visit}", "hgvsp": "p.X1Y", "classification": "Missense_Mutation", "vaf": 0.02}
+    usual = {"sample_id": f"S-{visit}", "hgvsp": CHANGES.get(gene, "p.X1Y"), "vaf": 0.02}
+    usual |= {"classification": "Missense_Mutation"}
     return usual | {"gene": gene, "origin": "tumor", "pathogenic": "Y"} | more
 
 

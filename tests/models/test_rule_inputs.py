@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from features.cohort import build_cohort
+from features.errors import UserError
 from features.landmarks import visible
 from features.study import parse_study
 from models.rules.ctdna import discordant_calls
@@ -244,9 +245,9 @@ def test_discordant_calls_are_listed_per_sample() -> None:
 def test_mutations_cannot_be_read_without_a_list_of_genes() -> None:
     with pytest.raises(RuleError, match="pam_genes is empty"):
         inputs_from_tables({}, cohort(), rule_table(parse_rules(RULES | {"pam_genes": None})))
-    genes = [{"gene": "AKT1", "set": "core", "rule": "hotspot"}]
-    with pytest.raises(RuleError, match="rule hotspot must be any_pathogenic"):
-        inputs_from_tables({}, cohort(), rule_table(parse_rules(RULES | {"pam_genes": genes})))
+    genes = [{"gene": "AKT1", "set": "core", "rule": "hotspt"}]
+    with pytest.raises(UserError, match="rule: must be one of any_pathogenic, hotspot"):
+        parse_rules(RULES | {"pam_genes": genes})
 
 
 @pytest.mark.parametrize(

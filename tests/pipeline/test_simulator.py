@@ -80,7 +80,7 @@ def test_the_contract_has_nothing_to_say_against_the_tables(
 ) -> None:
     tables, problems = checked
     assert problems.empty, problems.to_string()
-    assert set(read_contract(CONFIGS / "contract")) - set(tables) == {"biomarkers", "foci"}
+    assert set(read_contract(CONFIGS / "contract")) - set(tables) == {"biomarkers", "foci", "tissue_samples"}
 
 
 def test_no_raw_table_holds_the_truth(cohort: Simulated) -> None:

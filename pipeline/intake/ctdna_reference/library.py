@@ -1,11 +1,12 @@
 """A study without outcome, as its report reads it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 import pandas as pd
 
+from features.gene_rules import GeneRules
 from features.parsing import Between, Count, InnerShare, Positive
 from features.settings import CtdnaSettings
 from pipeline.sources.ingest import Ingested
@@ -35,7 +36,7 @@ class Library:
     samples: pd.DataFrame
     settings: LibrarySettings
     ctdna: CtdnaSettings
-    sets: Mapping[str, Sequence[str]]
+    sets: Mapping[str, GeneRules]
 
     @property
     def variants(self) -> pd.DataFrame | None:

@@ -82,7 +82,7 @@ def opened(raw: Ingested, study: StudyDocument) -> Library:
     ctdna = read_feature_settings(FEATURES, GENES).ctdna
     pam = ctdna.gene_sets["pam"]
     tp53 = ctdna.gene_sets["tp53"]
-    sets = {"PAM pathway": pam, "TP53": tp53, **{gene: [gene] for gene in pam}}
+    sets = {"PAM pathway": pam, "TP53": tp53, **{gene: {gene: how} for gene, how in pam.items()}}
     dates = sorted(raw.tables["ctdna_samples"]["visit"].dropna().unique())
     visits = dates if study["visits"] == "dates" else study["visits"]
     settings = parsed(LibrarySettings, read_yaml(SETTINGS), str(SETTINGS))
