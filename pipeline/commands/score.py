@@ -113,16 +113,16 @@ def rows_of(folder: Path, model: PcrModel) -> pd.DataFrame:
     raw.setdefault("surgery", _not_due(raw["subjects"]))
     prepared = prepare(by.checked(raw), by, outcome_needed=False)
     rows = prepared.rows(str(model.document["landmark"])).drop(columns=BRANCH)
-    return rows.join(eligibility_columns(prepared.tables, model, study.visits[0]), on=IDENTIFIER)
+    return with_eligibility(rows, prepared.tables, model, study.visits[0])
 
 
-def eligibility_columns(
-    tables: Mapping[str, pd.DataFrame], model: PcrModel, first_visit: str
+def with_eligibility(
+    rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame], model: PcrModel, first_visit: str
 ) -> pd.DataFrame:
-    """Return what a model asks for to judge eligibility, beside its inputs; index usubjid."""
+    """Return rows with what a model asks for to judge eligibility beside its inputs."""
     asked = model.document.get("serving", {}).get("eligibility", {}).get("inputs", ())
     columns = {}
-    for entry in (each for each in asked if each["name"] not in model.features):
+    for entry in (each for each in asked if each["name"] not in rows):
         name, table = str(entry["name"]), entry["table"]
         if table is not None and table in tables:
             columns[name] = tables[table].set_index(IDENTIFIER)[name]
@@ -131,7 +131,8 @@ def eligibility_columns(
             of_test = (labs["testcd"] == name) & (labs["visit"] == first_visit)
             in_unit = labs["unit"].isna() | (labs["unit"] == entry["unit"]) | (entry["unit"] == "")
             columns[name] = labs.loc[of_test & in_unit].set_index(IDENTIFIER)["value"]
-    return pd.DataFrame(columns, index=pd.Index(tables["subjects"][IDENTIFIER]))
+    further = pd.DataFrame(columns, index=pd.Index(tables["subjects"][IDENTIFIER]))
+    return rows.join(further, on=IDENTIFIER)
 
 
 def _tables(folder: Path, names: list[str]) -> dict[str, pd.DataFrame]:
