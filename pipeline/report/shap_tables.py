@@ -18,6 +18,8 @@ from pipeline.report.tables import Table
 
 # Units of a number without dimension.
 NO_UNIT = ("", "1")
+NOT_EXPECTED = "none"
+"""What is printed of a feature on which no direction was published."""
 
 
 def described(feature: Feature) -> Markup:
@@ -124,7 +126,8 @@ def domains_table(
 
 
 def stability_table(summary: ContributionSummary, named: Mapping[str, Feature]) -> Table:
-    """Return every feature's mean |contribution| with interval, range over centres and top share."""
+    """Return every feature's mean |contribution| with interval, range over centres, and expectation."""
+    expected = expectations(summary["directions"])
     rows = [
         {
             "feature": described(named[row["feature"]]),
@@ -135,6 +138,7 @@ def stability_table(summary: ContributionSummary, named: Mapping[str, Feature]) 
             else UNUSED,
             "centres": _centres(row) if row["mean_abs"] else "",
             "top": percent(row["top"]) if row["mean_abs"] else "",
+            "expected": expected.get(row["feature"], NOT_EXPECTED),
         }
         for row in summary["features"]
     ]
@@ -145,13 +149,25 @@ def stability_table(summary: ContributionSummary, named: Mapping[str, Feature]) 
         "mean": "Mean |contribution|",
         "centres": "Lowest to highest centre",
         "top": f"In the top {summary['top']}",
+        "expected": "Expected of it",
     }
     caption = f"All features: interval over {summary['resamples']} resamples"
     if any(row["centres"] for row in rows):
         caption += ", range over centres"
     else:
         del columns["centres"]
-    return Table.of("stability", caption, columns, rows, text=("domain",))
+    if summary["left_out"]:
+        caption += f"; no expectation is held against {', '.join(summary['left_out'])} here"
+    return Table.of("stability", caption, columns, rows, text=("domain", "expected"))
+
+
+def expectations(directions: Sequence[Direction]) -> dict[str, str]:
+    """Return what published results let expect of each feature, in words; a feature of none is not there."""
+    words: dict[str, list[str]] = {}
+    for row in directions:
+        compared = row["of"] if row["of"] == "upper third" else f"{row['of']} against {row['against']}"
+        words.setdefault(row["feature"], []).append(f"{row['expected']} ({compared})")
+    return {feature: "; ".join(each) for feature, each in words.items()}
 
 
 def _centres(row: FeatureContribution) -> str:

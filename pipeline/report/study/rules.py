@@ -91,7 +91,8 @@ def overlap_sentences(
         total, of = (sum(row["patients"] for row in part) for part in (rows, assigned))
         patients = f"{count(total)} of the {count(of)} patients" if told else "Some of the patients"
         sentences.append(
-            f"At {node}, {patients} assigned by {rule} also match {others}: {rule} takes precedence."
+            f"At {node}, {patients} assigned by {rule} also match {others}: under the reading in force "
+            f"{rule} takes precedence, and they have its regimen in place of that of {others}."
         )
     return sentences
 

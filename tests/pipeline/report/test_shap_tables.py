@@ -22,6 +22,9 @@ DIRECTION: Direction = {
 }  # fmt: skip
 
 
+NOTHING: dict[str, Any] = {"directions": [], "left_out": []}
+
+
 def test_names_and_descriptions_are_escaped_and_a_long_name_may_break() -> None:
     link = described(FEATURE)
     assert "<b>" not in link
@@ -35,15 +38,24 @@ def test_names_and_descriptions_are_escaped_and_a_long_name_may_break() -> None:
 def test_the_range_over_centres_is_a_column_only_where_there_are_centres(
     change: dict[str, Any], has_centres: bool
 ) -> None:
-    summary: Any = {"features": [CONTRIBUTION | change], "top": 10, "resamples": 25}
+    summary: Any = {"features": [CONTRIBUTION | change], "top": 10, "resamples": 25} | NOTHING
     table = stability_table(summary, {"til": FEATURE})
     assert ("centres" in table.columns) is has_centres
 
 
 def test_a_feature_that_the_model_does_not_use_has_no_interval() -> None:
-    summary: Any = {"features": [CONTRIBUTION | {"mean_abs": 0}], "top": 10, "resamples": 25}
+    summary: Any = {"features": [CONTRIBUTION | {"mean_abs": 0}], "top": 10, "resamples": 25} | NOTHING
     (row,) = stability_table(summary, {"til": FEATURE}).rows
     assert (row["top"], row["centres"]) == ("", "")
+
+
+def test_every_ranked_feature_has_its_expectation_none_included() -> None:
+    second = CONTRIBUTION | {"feature": "age", "rank": 2}
+    told = {"directions": [DIRECTION, DIRECTION | {"of": "pos", "against": "neg"}], "left_out": ["PAM"]}
+    summary: Any = {"features": [CONTRIBUTION, second], "top": 10, "resamples": 25} | told
+    table = stability_table(summary, {"til": FEATURE, "age": FEATURE})
+    assert [row["expected"] for row in table.rows] == ["up (upper third); up (pos against neg)", "none"]
+    assert table.caption.endswith("no expectation is held against PAM here")
 
 
 def test_a_direction_against_the_expectation_is_marked() -> None:
