@@ -221,8 +221,10 @@ CONFLICTS: Any = [{"node": "c2", "rule": "R4", "conflicts": "R1; R2", "patients"
 
 def test_a_branch_table_says_how_many_patients_match_another_rule() -> None:
     assert overlap_sentences(BRANCHES, CONFLICTS, STRICT) == [
-        "At c2, 12 of the 30 patients assigned by R4 also match R1 or R2: under the reading in force "
-        "R4 takes precedence, and they have its regimen in place of that of R1 or R2."
+        (
+            "At c2, 12 of the 30 patients assigned by R4 also match R1 or R2: under the reading in force "
+            "R4 takes precedence, and they have its regimen in place of that of R1 or R2."
+        )
     ]
     few = [CONFLICTS[0] | {"patients": 3}]
     assert "Some of the patients" in overlap_sentences(BRANCHES, few, STRICT)[0]
