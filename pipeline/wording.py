@@ -17,7 +17,7 @@ LOG_ODDS = "calibrated log-odds of pCR"
 IMPUTED = "Missing inputs are imputed by regression on the others, and named in the answer."
 NARROW_INTERVALS = "Out-of-fold intervals are slightly too narrow."
 SLOPE_NEAR_ONE = (
-    "The slope of out-of-fold predictions is near 1 by construction (stratified folds, tuned shrinkage, "
+    "The slope of out-of-fold predictions tends to 1 by construction (stratified folds, tuned shrinkage, "
     "recalibration) and is no evidence of calibration in other patients."
 )
 LOWER_LOSS = "Below 0 the model predicts better."

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from features.errors import PipelineFault
-from features.study import Study, parse_study
+from features.study import Study, parse_study, with_defaults
 from pipeline.console import hide_values_of_faults, reported_errors
 from pipeline.project import paths
 from pipeline.project.files import read_json, read_tables, read_yaml
@@ -54,7 +54,7 @@ class Run:
     """A stage at work in the active study: the files and parameters that it has declared."""
 
     def __init__(self, stage: Stage, items: Mapping[str, str], root: Path = Path()) -> None:
-        study = read_yaml(root / paths.STUDY)
+        study = with_defaults(read_yaml(root / paths.STUDY))
         self.stage = stage
         self.root = root
         self.items = dict(items)

@@ -113,7 +113,7 @@ def _training(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _performance(evaluation: Evaluation) -> Iterator[str]:
     yield "## Performance\n"
-    yield "Of the whole procedure, out of fold, with intervals (slope and O:E are near 1 by construction):\n"
+    yield "Of the whole procedure, out of fold, with intervals (slope and O:E tend to 1 by construction):\n"
     judged = {"model": evaluation.model} | ({"rules": evaluation.rules} if evaluation.rules else {})
     yield from _measures_table(judged, PERFORMANCE)
     if evaluation.difference:
