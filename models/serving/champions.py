@@ -70,7 +70,7 @@ def rollback(client: Any, name: str) -> tuple[str | None, str]:
     Raises
     ------
     UserError
-        If there is no previous champion.
+        If the model is not registered, or there is no previous champion.
     """
     left, back = champion(client, name), previous_champion(client, name)
     client.set_registered_model_alias(name, CHAMPION, back)
@@ -79,5 +79,7 @@ def rollback(client: Any, name: str) -> tuple[str | None, str]:
 
 
 def aliases_of(client: Any, name: str) -> dict[str, str]:
-    """Return the version of every alias."""
+    """Return the version of every alias. Raises UserError if the model is not registered."""
+    if not client.search_registered_models(f"name = '{name}'"):
+        raise UserError(f"{name} is not registered: run `pcr run`, or `pcr sync`")
     return {alias: str(version) for alias, version in client.get_registered_model(name).aliases.items()}

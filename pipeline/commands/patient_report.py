@@ -13,6 +13,7 @@ from pipeline.console import stdout
 from pipeline.project import paths
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.settings import read_settings
+from pipeline.registry.stored_models import require_model
 from pipeline.report.artifacts import Feature
 from pipeline.report.facts import study_facts, told_branches
 from pipeline.report.landmark_page import read_branches
@@ -40,6 +41,8 @@ def print_patient(artifacts: Path, landmark: str, patient: str, top: int) -> Non
         If the study has no such landmark, or the landmark has no prediction of the patient.
     PatientViewError
         If configs/report_pages.yaml leaves the view of single patients out.
+    UserError
+        If no model was learned at the landmark.
     """
     study = read_yaml(ACTIVE)
     if not read_settings(PageSettings, REPORTS).privacy.patient_view:
@@ -50,6 +53,7 @@ def print_patient(artifacts: Path, landmark: str, patient: str, top: int) -> Non
         raise UnknownPatientError(
             f"--landmark: {landmark} is unknown; must be one of {', '.join(study['landmarks'])}"
         )
+    require_model(artifacts / "models" / landmark)
     explained = pd.read_parquet(artifacts / "shap" / f"{landmark}.parquet")
     rows = explained[explained["usubjid"] == patient].sort_values("repeat")
     if rows.empty:

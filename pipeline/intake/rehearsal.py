@@ -19,7 +19,7 @@ from models.configuration.plan import ValidationPlan
 from models.configuration.settings import BoostingCandidate, ModelSettings
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.landmark_features import LandmarkFeature, landmark_features
-from models.procedure.single_features import SingleAuc, single_feature_aucs
+from models.procedure.single_features import SingleAuc, check_single_features, single_feature_aucs
 from models.sample_size.trial import too_small, trial_size
 
 REHEARSAL_ADVICE = {
@@ -177,13 +177,18 @@ def _separating(
     limits = by.check.separation
     aucs = single_aucs(rows, y, features, limits.min_class)
     refused = {n: auc for n, auc in aucs.items() if auc >= limits.refused}
-    if refused and not by.study.document.get("leakage_acknowledged"):
+    acknowledged = by.study.leakage_acknowledged
+    if refused and not acknowledged:
         listed = ", ".join(f"{n} (AUC {auc:.3f})" for n, auc in refused.items())
         raise LeakageError(
             f"{where}: alone, {listed} separates those with pCR from those without, so it is probably the "
             f"outcome itself or was known after it; unmap it, or, if it is right, say why in "
             f"`leakage_acknowledged` in the study file"
         )
+    if by.plan.judges(y):
+        # The alarm that would stop the run when it begins to learn.
+        singles = single_feature_aucs(rows, y, features)
+        check_single_features(singles, by.plan.leakage_alarm_auc, by.plan.level, acknowledged)
     for name, auc in aucs.items():
         if auc >= limits.named:
             yield Remark(where, name, f"separates_outcome: alone with an AUC of {auc:.3f}")

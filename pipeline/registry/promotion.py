@@ -31,6 +31,7 @@ from pipeline.registry.contents import contradictions, require_computed
 from pipeline.registry.gates import Criteria, Evidence, Gate, NullCheck, gates
 from pipeline.registry.runs import tracking_store
 from pipeline.registry.state import LOCK, PIPELINE, data_digests, is_current, read_state
+from pipeline.registry.stored_models import require_model
 from pipeline.registry.trust import CheckedVersion, checked_version, read_trust
 from pipeline.report.results import (
     COMPARISON,
@@ -139,9 +140,11 @@ def promote_model(name: str, override: str = "") -> bool:
     PromotionError
         If the stored artifacts are not those of the candidate, or it may not be champion at all.
     UserError
-        If files of the candidate or of the workspace were altered, or the history was.
+        If there is no model, stored or registered, or its files, those of the workspace, or the history
+        were altered.
     """
     subject = read_subject(name)
+    require_model(subject.folder)
     store, trust = tracking_store(subject.study), read_trust()
     with store.locked() as client:
         with checked_version(client, store, f"models:/{name}@candidate", trust) as checked:

@@ -14,6 +14,7 @@ from models.serving.serving import PcrModel, read_model
 from pipeline.project.files import read_yaml
 from pipeline.registry.contents import content_digest, outputs
 from pipeline.registry.state import LOCK
+from pipeline.wording import NO_MODEL
 from pipeline.workspace.study import active_study
 
 REGISTERED = "models:/"
@@ -34,13 +35,29 @@ def open_model(name: str) -> PcrModel:
 
 
 def _open_folder(folder: Path) -> PcrModel:
-    if not (folder / "model.json").is_file():
-        raise UserError(f"{folder} has no model.json: give the folder of a stored model, or {REGISTERED}...")
+    require_model(folder)
     _require_as_computed(folder)
     try:
         return read_model(folder)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder}/model.json is not a model of this pipeline: train it again") from error
+
+
+def require_model(folder: Path) -> None:
+    """Refuse a folder without a model; where none could be learned, with the reason that its card gives.
+
+    Raises
+    ------
+    UserError
+        If the folder has no model.json.
+    """
+    if (folder / "model.json").is_file():
+        return
+    card = folder / "card.md"
+    heading, _, reason = card.read_text(encoding="utf-8").partition("\n") if card.is_file() else ("", "", "")
+    if heading.startswith(NO_MODEL):
+        raise UserError(f"{folder} has no model: {reason.strip()}")
+    raise UserError(f"{folder} has no model.json: give the folder of a stored model, or {REGISTERED}...")
 
 
 def _require_as_computed(folder: Path) -> None:

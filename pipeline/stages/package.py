@@ -24,7 +24,7 @@ from pipeline.project import paths
 from pipeline.project.files import read_yaml, replacing, write_json
 from pipeline.project.stage import Run, Stage
 from pipeline.registry.cards import model_card
-from pipeline.wording import ESTIMAND
+from pipeline.wording import ESTIMAND, NO_MODEL
 
 STAGE = Stage(
     reads=(
@@ -51,7 +51,7 @@ def write_model(folder: Path, document: Mapping[str, Any], booster: str | None) 
 
 def write_no_model(folder: Path, landmark: str, reason: str) -> None:
     """Write card.md, which says why no model was learned."""
-    (folder / "card.md").write_text(f"# No model at {landmark}\n\n{reason}\n", encoding="utf-8")
+    (folder / "card.md").write_text(f"{NO_MODEL}{landmark}\n\n{reason}\n", encoding="utf-8")
 
 
 def packed(run: Run, landmark: str, learned: LearnedModel) -> dict[str, Any]:

@@ -72,7 +72,6 @@ def main(run: Run) -> None:
     features = landmark_features(run.json(paths.FEATURE_LIST))
     rows, y = analysis_rows(run.table(paths.FEATURES), run.table(paths.COHORT))
     singles = single_feature_aucs(rows, y, features)
-    check_single_features(singles, plan.leakage_alarm_auc, plan.level, run.study().leakage_acknowledged)
     suspicious = suspects(singles, plan.leakage_warning_auc, plan.level)
     if suspicious:
         warn(
@@ -82,6 +81,7 @@ def main(run: Run) -> None:
     if reason := plan.too_few(y):
         write_nothing_learned(run, reason, singles, suspicious)
         return
+    check_single_features(singles, plan.leakage_alarm_auc, plan.level, run.study().leakage_acknowledged)
     splits = outer_splits(y, rows["arm"], plan)
     store = task_store(
         "train", rows=rows, y=y, features=as_documents(features), models=models, validation=validation

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from features.errors import UserError
 from models.serving.champions import champion, gate_tags, promote, rollback, write_gates
 from models.serving.registry import Store
 
@@ -36,6 +37,11 @@ def test_the_former_champion_is_kept_and_comes_back_once(client: Any) -> None:
     with pytest.raises(ValueError, match="no previous champion"):
         rollback(client, NAME)
     assert champion(client, NAME) == "1"
+
+
+def test_a_model_that_nobody_registered_has_no_champion_to_go_back_to(client: Any) -> None:
+    with pytest.raises(UserError, match="pcr-test-c9 is not registered: run `pcr run`"):
+        rollback(client, "pcr-test-c9")
 
 
 def test_gates_are_tags_and_those_no_longer_asked_for_go(client: Any) -> None:

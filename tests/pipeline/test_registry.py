@@ -34,6 +34,7 @@ from pipeline.registry.runs import (
 from pipeline.registry.state import State, read_state, workspace_state
 from pipeline.registry.stored_models import open_model, served_model
 from pipeline.registry.verify import problems
+from pipeline.stages.package import write_no_model
 from tests.malformed import GOOD
 from tests.registered_study import METRICS, NAME, ROBUSTNESS, lock_outputs, write_study
 
@@ -192,6 +193,12 @@ def test_a_model_opens_from_its_folder_and_from_the_registry_alike(state: State,
 def test_a_folder_that_holds_no_model_of_the_pipeline_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text("{}")
     with pytest.raises(UserError, match="is not a model of this pipeline"):
+        open_model(str(tmp_path))
+
+
+def test_a_landmark_without_a_model_is_refused_with_the_reason_of_its_card(tmp_path: Path) -> None:
+    write_no_model(tmp_path, "c1", "40 patients, 2 events: too few")
+    with pytest.raises(UserError, match="has no model: 40 patients, 2 events: too few"):
         open_model(str(tmp_path))
 
 

@@ -14,6 +14,7 @@ from features.contract.validation import validate
 from features.study import parse_study
 from models.configuration.plan import validation_plan
 from models.configuration.settings import model_settings
+from models.procedure.single_features import LeakageAlarmError
 from pipeline.intake.rehearsal import CheckSettings, Preparations, rehearse, single_aucs
 from pipeline.project.files import read_yaml
 from pipeline.project.settings import read_settings
@@ -72,6 +73,20 @@ def test_a_level_or_a_gap_that_separates_the_outcome_is_refused_too() -> None:
         told(menopause=["pre", "post"] * (N // 2))
     with pytest.raises(LeakageError, match="ecog"):
         told(ecog=[1, None] * (N // 2))
+
+
+def test_what_would_raise_the_alarm_of_a_run_is_refused_by_the_check() -> None:
+    bmi = np.array([20.0, 30.0] * (N // 2)) + np.arange(N) / 100
+    bmi[:4] = [30, 20, 30, 20]
+    with pytest.raises(LeakageAlarmError, match=r"AUC above 0.9 by a single feature: bmi \(0\.9"):
+        told(bmi=bmi)
+    few = np.zeros(N)
+    few[:5] = 1
+    ids = [f"P{i:02d}" for i in range(N)]
+    surgery = {"usubjid": ids, "performed": "Y", "pcr": np.where(few == 1, "Y", "N")}
+    near = 20 + 5.4 * few + np.arange(N) / 10
+    # From five nothing is learned, so there is no alarm.
+    assert "separates_outcome" in told(bmi=near, surgery=pd.DataFrame(surgery))
 
 
 def test_a_feature_that_nearly_separates_is_named_and_goes_on() -> None:
