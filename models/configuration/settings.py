@@ -49,6 +49,7 @@ class BoostingCandidate:
     fixed: dict[str, int | float]
 
 
+RENAMED_PENALTIES = {"penalties": "penalties_per_patient now: 1 / (C n) of the C that stood there"}
 Candidate = LogisticCandidate | BoostingCandidate
 INTERCEPT = "intercept_only"
 """The candidate that stands where no other can be learned: the prevalence for every patient."""
@@ -75,6 +76,7 @@ class ProcedureSettings:
 class ComparatorSettings:
     """configs/comparators.yaml: the comparator that is learned from the inputs of the rules."""
 
+    renamed: ClassVar[Mapping[str, str]] = RENAMED_PENALTIES
     rule_inputs: Candidate
 
     def procedure(self, encoding: EncodingSettings) -> ProcedureSettings:
@@ -88,7 +90,7 @@ class ModelSettings(Sections):
 
     file: ClassVar[str] = "configs/models.yaml"
     renamed: ClassVar[Mapping[str, str]] = {
-        "penalties": "penalties_per_patient now: 1 / (C n) of the C that stood there",
+        **RENAMED_PENALTIES,
         "rarest_level": "min_level_patients now",
         "most_missing": "max_missing_share now",
         "comparators": "in configs/comparators.yaml now",

@@ -145,3 +145,8 @@ def test_the_thresholds_of_a_curve_go_from_the_smallest_to_the_largest() -> None
     plan = {"min": 0.1, "max": 0.3, "step": 0.1, "shown": [0.2]}
     grid = validation_plan({}, {"thresholds": {"escalation": plan}}).thresholds["escalation"].grid()
     assert grid.tolist() == [0.1, 0.2, 0.3]
+
+
+def test_the_former_penalties_of_the_comparator_are_refused_with_their_new_name() -> None:
+    with pytest.raises(UserError, match="rule_inputs: key penalties is penalties_per_patient now"):
+        comparator_settings({"rule_inputs": {"kind": "logistic", "penalties": [0.1]}})
