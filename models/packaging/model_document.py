@@ -1,9 +1,9 @@
 """The document of a model that is served: what was fitted, and what a reader must know of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,13 @@ from models.configuration.plan import ValidationPlan
 from models.configuration.settings import EncodingSettings, ServingSettings
 from models.packaging.training_summary import later_visits, support, venn_abers
 from models.procedure.learned import LearnedModel
-from models.serving.serving import PcrModel
+from models.serving.serving import (
+    EligibilityDocument,
+    ModelDocument,
+    PatientCount,
+    RulesDocument,
+    ServingDocument,
+)
 
 
 @dataclass(frozen=True)
@@ -25,11 +31,26 @@ class PackagingSettings:
     plan: ValidationPlan
 
 
-def outcome_columns(tables: Sequence[Mapping[str, Any]]) -> list[str]:
+class TimingEntry(TypedDict):
+    """When a table's values are known; of its keys, the one that is read here."""
+
+    known_at: str
+
+
+class TableEntry(TypedDict):
+    """A file of configs/contract; of its keys, those that are read here."""
+
+    timing: TimingEntry
+    columns: Iterable[str]
+
+
+def outcome_columns(tables: Sequence[TableEntry]) -> list[str]:
     """Return the columns that only the outcome's tables of a data contract have, sorted."""
-    known = {late: {c for t in tables if (t["timing"]["known_at"] == "outcome") is late for c in t["columns"]}
-             for late in (True, False)}  # fmt: skip
-    return sorted({"outcome", "y", *(known[True] - known[False])})
+    late, early = (
+        {column for t in tables if (t["timing"]["known_at"] == "outcome") is late for column in t["columns"]}
+        for late in (True, False)
+    )
+    return sorted({"outcome", "y", *(late - early)})
 
 
 def serving_part(
@@ -39,38 +60,33 @@ def serving_part(
     rows: pd.DataFrame,
     y: np.ndarray,
     settings: PackagingSettings,
-    branches: Mapping[str, Any],
+    branches: RulesDocument,
     outcomes: Sequence[str],
-    eligibility: Mapping[str, Any],
-) -> dict[str, Any]:
+    eligibility: EligibilityDocument,
+) -> ServingDocument:
     """Return what `serving.RowScorer` reads: interval, support, refused columns, eligibility, branches."""
-    return {
+    document: ServingDocument = {
         "required": list(settings.serving.required),
         "refused": {
             "outcome": list(outcomes),
             "later": later_visits(study.visits, study.visits_at(landmark)),
         },
-        "interval": {"method": "inductive Venn-Abers on inner out-of-fold predictions"}
-        | venn_abers(learned.score, y),
-        **_support(learned.model, rows, y, settings),
-        "eligibility": eligibility,
-        "rules": branches,
+        "interval": {
+            "method": "inductive Venn-Abers on inner out-of-fold predictions",
+            **venn_abers(learned.score, y),
+        },
     }
-
-
-def _support(
-    model: PcrModel, rows: pd.DataFrame, y: np.ndarray, settings: PackagingSettings
-) -> dict[str, Any]:
-    """Return what training patients look like; nothing where no column tells them apart."""
-    if not model.document["encoding"]["columns"]:
-        return {}
-    of = support(
-        model, rows, y, settings.serving,
-        min_level_patients=settings.encoding.min_level_patients,
-        folds=settings.plan.inner_folds,
-        seed=settings.plan.seed,
-    )  # fmt: skip
-    return {"support": of}
+    # Where no column tells patients apart, there is nothing that they look like.
+    if learned.model.document["encoding"]["columns"]:
+        document["support"] = support(
+            learned.model, rows, y, settings.serving,
+            min_level_patients=settings.encoding.min_level_patients,
+            folds=settings.plan.inner_folds,
+            seed=settings.plan.seed,
+        )  # fmt: skip
+    document["eligibility"] = eligibility
+    document["rules"] = branches
+    return document
 
 
 def model_document(
@@ -80,11 +96,11 @@ def model_document(
     rows: pd.DataFrame,
     y: np.ndarray,
     estimand: str,
-    serving_document: Mapping[str, Any],
-) -> dict[str, Any]:
+    serving_document: ServingDocument,
+) -> ModelDocument:
     """Return the content of model.json: the learned document and what a reader must know of it."""
     packages = ["numpy", "pandas", *(["lightgbm"] if learned.booster else [])]
-    return {
+    document: ModelDocument = {
         "model": f"pcr-{study.name}-{landmark}",
         "study": study.name,
         "simulated": study.simulated,
@@ -94,11 +110,13 @@ def model_document(
         "training": {"patients": len(y), "events": int(y.sum()), "by_arm": _by_arm(rows, y)},
         "requirements": [f"{name}=={version(name)}" for name in packages],
         **learned.model.document,
-        **({"passed_over": learned.passed_over} if learned.passed_over else {}),
-        "serving": serving_document,
     }
+    if learned.passed_over:
+        document["passed_over"] = dict(learned.passed_over)
+    document["serving"] = serving_document
+    return document
 
 
-def _by_arm(rows: pd.DataFrame, y: np.ndarray) -> dict[str, dict[str, int]]:
+def _by_arm(rows: pd.DataFrame, y: np.ndarray) -> dict[str, PatientCount]:
     groups = pd.Series(y).groupby(rows["arm"].to_numpy())
     return {str(arm): {"patients": len(group), "events": int(group.sum())} for arm, group in groups}

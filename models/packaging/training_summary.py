@@ -4,8 +4,7 @@ Made once for the model that is served, from what its fit left behind; no model 
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +15,10 @@ from sklearn.isotonic import isotonic_regression
 
 from models.configuration.settings import ServingSettings
 from models.procedure.folds import stratified_folds
-from models.serving.serving import PcrModel
-
-Steps = dict[str, list[float]]
+from models.serving.serving import FeatureDocument, IntervalDocument, PcrModel, SupportDocument
 
 
-def venn_abers(score: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Steps:
+def venn_abers(score: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> IntervalDocument:
     """Return the inductive Venn-Abers interval as steps of the score.
 
     For a new score, isotonic regression of the outcome on the calibration scores is fitted with the new
@@ -37,7 +34,7 @@ def venn_abers(score: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> St
 
     Returns
     -------
-    dict
+    IntervalDocument
         `scores`, increasing (k), and `lower`, `upper` (k + 1): a new score s has the values at
         ``searchsorted(scores, s, side="right")``.
 
@@ -90,7 +87,7 @@ def support(
     min_level_patients: int,
     folds: int,
     seed: int,
-) -> dict[str, Any]:
+) -> SupportDocument:
     """Return what rows like the training patients look like.
 
     Parameters
@@ -108,7 +105,7 @@ def support(
 
     Returns
     -------
-    dict
+    SupportDocument
         `root` R (columns, columns): the distance of standardised columns z is ``|R' z|``, Mahalanobis with a
         covariance shrunken by Ledoit and Wolf (2004). `limit`: the quantile of the distances of patients held
         out of the covariance. `seen`: smallest and largest value of each numeric input used. `rare`: levels
@@ -145,9 +142,9 @@ def _root(standard: np.ndarray) -> np.ndarray:
     return np.asarray(cholesky(np.linalg.inv(covariance), lower=True))
 
 
-def _rare(rows: pd.DataFrame, feature: Mapping[str, Any], fewest: int) -> list[str]:
+def _rare(rows: pd.DataFrame, feature: FeatureDocument, min_patients: int) -> list[str]:
     counts = rows[feature["name"]].value_counts()
-    return [level for level in feature.get("levels") or [] if counts.get(level, 0) < fewest]
+    return [level for level in feature["levels"] if counts.get(level, 0) < min_patients]
 
 
 def later_visits(visits: Sequence[str], known: Iterable[str]) -> list[str]:

@@ -2,12 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self, TypedDict
 
 import numpy as np
 
 from models.procedure.response_model import ResponseModel
-from models.serving.serving import PcrModel
+from models.serving.serving import ModelDocument, PcrModel
+
+
+class LearnedDocument(TypedDict):
+    """learned/<landmark>.json.gz."""
+
+    document: ModelDocument
+    booster: str | None
+    score: list[float]
+    passed_over: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -32,12 +41,12 @@ class LearnedModel:
         return cls(fitted.models_[name], fitted.boosters_[name], score, fitted.passed_over_)
 
     @classmethod
-    def read(cls, stored: Mapping[str, Any]) -> Self:
+    def read(cls, stored: LearnedDocument) -> Self:
         """Return what `stored` wrote; numbers are the same to the last bit."""
         model = PcrModel(stored["document"], stored["booster"])
         return cls(model, stored["booster"], np.array(stored["score"]), stored["passed_over"])
 
-    def stored(self) -> dict[str, object]:
+    def stored(self) -> LearnedDocument:
         """Return it as JSON can hold it."""
         return {
             "document": self.model.document,

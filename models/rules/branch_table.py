@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,15 @@ from models.rules.document import DecidedSource
 from models.rules.table import RuleTable
 
 
-def branch_table(rules: RuleTable, landmarks: Sequence[str], prefix: str = "") -> dict[str, Any]:
+class BranchTable(TypedDict):
+    """rules/<landmark>-branches.json."""
+
+    inputs: dict[str, list[str]]
+    answers: list[list[str | None]]
+    index: list[int]
+
+
+def branch_table(rules: RuleTable, landmarks: Sequence[str], prefix: str = "") -> BranchTable:
     """Return what the rules answer at the last of `landmarks` for every combination of inputs.
 
     An input without a node in its name is taken to have had the same reading at every node up to the
@@ -28,7 +36,7 @@ def branch_table(rules: RuleTable, landmarks: Sequence[str], prefix: str = "") -
 
     Returns
     -------
-    dict
+    BranchTable
         `inputs`: levels by name, "not known" last. `answers`: distinct ``[branch, status]``. `index`: the
         answer of each combination, in the order of ``itertools.product`` over the inputs. Without inputs
         (nothing is decided by then), all empty.
@@ -43,13 +51,13 @@ def branch_table(rules: RuleTable, landmarks: Sequence[str], prefix: str = "") -
     inputs = pd.concat([_at_node(rules, node, rows) for node in rules.nodes]).reset_index()
     decided = decide_nodes(inputs, {}, cohort, rules)
     at = decided.loc[decided["node"] == landmarks[-1]].set_index("usubjid").reindex(rows.index)
-    found = pd.DataFrame({"branch": branches(decided, landmarks[-1]), "status": at["status"]})
-    pairs = list(zip(found["branch"], found["status"], strict=True))
+    last = pd.DataFrame({"branch": branches(decided, landmarks[-1]), "status": at["status"]})
+    pairs = list(zip(last["branch"], last["status"], strict=True))
     pairs = [(None if pd.isna(branch) else str(branch), str(status)) for branch, status in pairs]
     answers = list(dict.fromkeys(pairs))
     places = {pair: k for k, pair in enumerate(answers)}
     return {
-        "inputs": {f"{prefix}{name}": found for name, found in levels.items()},
+        "inputs": {f"{prefix}{name}": list(values) for name, values in levels.items()},
         "answers": [list(pair) for pair in answers],
         "index": [places[pair] for pair in pairs],
     }
@@ -66,7 +74,11 @@ def _inputs(rules: RuleTable, landmarks: Sequence[str]) -> list[str]:
 
 def _at_node(rules: RuleTable, node: str, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the inputs as a node sees them, index usubjid; what is not known yet has its word for it."""
-    columns: dict[str, Any] = {"node": node, "arm": rules.arm, "missing_reasons": ""}
+    columns: dict[str, str | pd.Series | np.ndarray | None] = {
+        "node": node,
+        "arm": rules.arm,
+        "missing_reasons": "",
+    }
     deferred = rules.nodes[node].entry.deferred
     for name, spec in rules.inputs.items():
         if isinstance(spec.source, DecidedSource):

@@ -6,9 +6,9 @@ the registered version and adds how the model was judged. What both say is writt
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from models.configuration.settings import INTERCEPT
+from models.serving.serving import ModelDocument
 from pipeline.project.estimates import Measures, estimate_text
 from pipeline.wording import IMPUTED, NOT_AN_ANSWER, NOTHING_CLINICAL, SIMULATED
 
@@ -38,7 +38,7 @@ class Evaluation:
     subgroups: Mapping[str, Measures]
 
 
-def model_card(document: Mapping[str, Any]) -> str:
+def model_card(document: ModelDocument) -> str:
     """Return card.md of a model's folder; `document` is the content of model.json."""
     performance = (
         "Performance is in the run's `metrics`, from out-of-fold predictions of the same procedure. Inputs "
@@ -48,12 +48,12 @@ def model_card(document: Mapping[str, Any]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def version_card(document: Mapping[str, Any], evaluation: Evaluation, *, key: str, commit: str) -> str:
+def version_card(document: ModelDocument, evaluation: Evaluation, *, key: str, commit: str) -> str:
     """Return the card as Markdown: the summary first, the inputs last (a description may cut them off).
 
     Parameters
     ----------
-    document : mapping
+    document : ModelDocument
         The content of model.json.
     key, commit : str
         Content key of the landmark's run, and git commit.
@@ -75,7 +75,7 @@ def version_card(document: Mapping[str, Any], evaluation: Evaluation, *, key: st
     return "\n".join(parts) + "\n"
 
 
-def _head(document: Mapping[str, Any]) -> Iterator[str]:
+def _head(document: ModelDocument) -> Iterator[str]:
     yield f"# {document['model']}\n"
     if document["simulated"]:
         yield f"**{SIMULATED}.** {NOTHING_CLINICAL}\n"
@@ -85,7 +85,7 @@ def _head(document: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _procedure(document: Mapping[str, Any]) -> Iterator[str]:
+def _procedure(document: ModelDocument) -> Iterator[str]:
     yield "## How it was made\n"
     candidate = f"{document['candidate']} ({document['tuned']})"
     yield f"Candidate: {candidate}, chosen, tuned and calibrated by nested resampling.\n"
@@ -96,14 +96,14 @@ def _procedure(document: Mapping[str, Any]) -> Iterator[str]:
         yield "Passed over: " + "; ".join(f"{name} ({why})" for name, why in passed_over.items()) + ".\n"
 
 
-def _patients(document: Mapping[str, Any], evaluation: Evaluation) -> Iterator[str]:
+def _patients(document: ModelDocument, evaluation: Evaluation) -> Iterator[str]:
     yield "## Patients\n"
     known = f"{document['training']['patients']} with a known outcome"
     whole = f"{evaluation.patients} {evaluation.everybody}"
     yield f"{whole}, {evaluation.at_risk} at risk at the landmark; {known}.\n"
 
 
-def _training(document: Mapping[str, Any]) -> Iterator[str]:
+def _training(document: ModelDocument) -> Iterator[str]:
     training = document["training"]
     yield "| arm | patients | pCR |\n|---|---|---|"
     for arm, count in training["by_arm"].items():
@@ -135,7 +135,7 @@ def _text(measures: Measures, name: str) -> str:
     return estimate_text(measures.get(name))
 
 
-def _limits(document: Mapping[str, Any]) -> Iterator[str]:
+def _limits(document: ModelDocument) -> Iterator[str]:
     serving = document["serving"]
     yield "\n## Limits\n"
     yield (
@@ -173,7 +173,7 @@ def _subgroups(subgroups: Mapping[str, Measures]) -> Iterator[str]:
     yield ""
 
 
-def _inputs(document: Mapping[str, Any]) -> Iterator[str]:
+def _inputs(document: ModelDocument) -> Iterator[str]:
     yield "## Inputs\n"
     yield "| name | domain | unit or levels | known at |\n|---|---|---|---|"
     for feature in document["features"]:

@@ -5,9 +5,7 @@ its card. A landmark at which no model was learned has a folder with the reason.
 """
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from models.configuration.plan import validation_plan
 from models.configuration.settings import model_settings, serving_settings
@@ -40,7 +38,7 @@ STAGE = Stage(
 )  # fmt: skip
 
 
-def write_model(folder: Path, document: Mapping[str, Any], booster: str | None) -> None:
+def write_model(folder: Path, document: serving.ModelDocument, booster: str | None) -> None:
     """Write model.json, serving.py, card.md and, for a boosted model, booster.txt."""
     write_json(folder / "model.json", document)
     if booster is not None:
@@ -54,7 +52,7 @@ def write_no_model(folder: Path, landmark: str, reason: str) -> None:
     (folder / "card.md").write_text(f"{NO_MODEL}{landmark}\n\n{reason}\n", encoding="utf-8")
 
 
-def packed(run: Run, landmark: str, learned: LearnedModel) -> dict[str, Any]:
+def packed(run: Run, landmark: str, learned: LearnedModel) -> serving.ModelDocument:
     """Return the document of a landmark's model."""
     settings = PackagingSettings(
         serving_settings(run.params(paths.SERVING)),

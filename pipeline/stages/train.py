@@ -7,7 +7,6 @@ Nothing that is only said of a model is read here: stage package says it.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from models.configuration.plan import validation_plan
 from models.configuration.settings import model_settings
@@ -23,7 +22,13 @@ from models.procedure.resampling import (
     tidy,
 )
 from models.procedure.response_model import ResponseModel
-from models.procedure.single_features import check_single_features, listed, single_feature_aucs, suspects
+from models.procedure.single_features import (
+    SingleFeature,
+    check_single_features,
+    listed,
+    single_feature_aucs,
+    suspects,
+)
 from models.procedure.splits import outer_splits
 from pipeline.console import progress, stderr
 from pipeline.project import paths
@@ -52,7 +57,7 @@ def warn(message: str) -> None:
 
 
 def write_nothing_learned(
-    run: Run, reason: str, singles: Mapping[str, Any], suspicious: Mapping[str, float]
+    run: Run, reason: str, singles: Mapping[str, SingleFeature], suspicious: Mapping[str, float]
 ) -> None:
     """Write the outputs of a landmark at which no model is learned: empty, with the reason."""
     warn(f"{run.landmark}: {reason}")
