@@ -1,6 +1,7 @@
 """Cohorts on which a run once stopped: what cannot be computed is an error with its reason."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,23 @@ def test_boosting_on_fifty_patients_is_passed_over_and_the_reason_is_on_the_page
     assert (passed["splits"], passed["of"], passed["in_all_patients"]) == (6, 6, True)
     assert passed["error"] in done.page()
     assert "lightgbm" not in done.result("baseline")
+
+
+def test_a_page_says_only_what_is_true_of_a_cohort_without_dates_randomisation_centres_or_rules(
+    tmp_path: Path,
+) -> None:
+    done = Finished("cohorts/pages-wrong-claims", tmp_path)
+    assert done.code == 0, done.said
+    said = " ".join(re.sub(r"<script.*?</script>|<[^>]+>", " ", done.page(), flags=re.DOTALL).split())
+    untrue = (
+        "randomised patients", "eligible", "AUC, rules", "minus rules", "later patients apart", "Trial data",
+        "No measurement was repeated", "Yes by time", "prediction interval", "prespecified around",
+    )  # fmt: skip
+    assert [words for words in untrue if words in said] == []
+    assert "the data do not date the patients' entry" in said
+    slopes = re.findall(r"not computable \(its (?:value|interval), (-?[0-9.]+), lies beyond", said)
+    assert slopes, "a slope of -66.92 is no result"
+    assert all(abs(float(value)) > 10 for value in slopes)
 
 
 def test_a_copy_of_the_outcome_is_refused_by_its_name_before_anything_is_computed(tmp_path: Path) -> None:

@@ -117,9 +117,11 @@ def measured(
     """Return the measures of predictions (n,) or (repeats, n), each with its interval or its error."""
 
     def compute(names: Sequence[str]) -> dict[str, MeasureDocument]:
+        # A stage that smooths nothing need not know how many samples the smoothing takes.
+        smoothing = plan.loess_bootstrap if set(SMOOTHED) & set(names) else 0
         measures = evaluate(
             y, p, names, bootstrap=plan.bootstrap, rng=plan.generator(), level=plan.level,
-            loess_bootstrap=plan.loess_bootstrap,
+            loess_bootstrap=smoothing,
         )  # fmt: skip
         return {name: measure.as_dict() for name, measure in measures.items()}
 

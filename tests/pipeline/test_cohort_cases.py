@@ -68,6 +68,16 @@ def test_what_a_study_file_leaves_out_is_filled_in_behind_it_when_it_becomes_the
     assert not activate("optkeys")
 
 
+def test_an_edit_of_the_study_file_is_used_by_the_next_run(project: Path) -> None:
+    (project / ".pcr").mkdir()
+    shutil.copy(COHORTS / "stale-study-file" / "stale.yaml", project / "configs/studies")
+    assert activate("stale")
+    text = (project / "configs/studies/stale.yaml").read_text(encoding="utf-8")
+    write_text(project / "configs/studies/stale.yaml", text.replace("title: ", "title: edited, "))
+    activate("stale")
+    assert read_yaml(project / "configs/study.yaml")["title"].startswith("edited, ")
+
+
 def test_the_defaults_of_the_stages_are_those_of_the_documented_study_file() -> None:
     fields = Study.model_fields
     optional = {name: field for name, field in fields.items() if not field.is_required()}
