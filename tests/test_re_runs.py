@@ -124,3 +124,11 @@ def test_neither_the_console_nor_the_back_end_nor_a_gate_re_runs_anything() -> N
 
 def test_a_grid_of_the_candidates_re_runs_all_that_fits_them() -> None:
     assert direct("configs/models.yaml:candidates") >= FITTING
+
+
+@pytest.mark.parametrize("name", ["models", "comparators", "serving"])
+def test_every_key_of_what_is_learned_is_a_parameter_of_a_stage_and_so_in_mlflow(name: str) -> None:
+    file = f"configs/{name}.yaml"
+    entries = [entry for stage in STAGES.values() for entry in stage.get("params", []) if file in entry]
+    keys = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
+    assert set(keys) == {key for entry in entries for key in entry[file]}

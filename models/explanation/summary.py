@@ -96,9 +96,8 @@ def summarise(
         How they are summarised, and what is expected of them.
     """
     people = cohort.set_index("usubjid")
-    weights = attribution.resample_weights(
-        explained, people["siteid"], plan.resamples, np.random.default_rng(seed)
-    )
+    rng = np.random.default_rng(seed)
+    weights = attribution.resample_weights(explained, people["siteid"], plan.resamples, rng)
     seen = values.set_index("usubjid").loc[explained["usubjid"]].reset_index(drop=True)
     first = (explained["repeat"] == explained["repeat"].min()).to_numpy()
     domains, biology = _domains(features), _biology(features, plan)

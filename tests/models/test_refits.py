@@ -28,13 +28,13 @@ from tests.patients import FEATURES, patients
 SETTINGS: ModelSettings = model_settings(
     {
         "encoding": {"min_level_patients": 5, "max_missing_share": 0.8, "imputation_shrinkage": 0.2},
-        "candidates": {"logistic": {"kind": "logistic", "penalties": [0.1]}},
+        "candidates": {"logistic": {"kind": "logistic", "penalties_per_patient": [0.1]}},
     }
 )
 DOCUMENT: dict[str, Any] = {
     "seed": 1, "folds": 3, "inner_folds": 3, "min_events": 5, "level": 0.95, "bootstrap": 50,
     "imputations": 2, "branch_shrinkage": 20, "domains": {"candidate": "logistic", "repeats": 1},
-    "strategy": {"folds": 3, "penalty": 0.1, "delta": 0.0},
+    "strategy": {"folds": 3, "penalty_per_patient": 0.1, "delta": 0.0},
 }  # fmt: skip
 PLAN: ValidationPlan = validation_plan(DOCUMENT)
 REFITTER = Refitter(FEATURES, SETTINGS, PLAN)
