@@ -20,6 +20,8 @@ DTYPES: dict[str, Dtype] = {
 
 MIN_PLAIN, MAX_PLAIN, MAX_EXACT = 1e-4, 1e9, 2.0**53
 """Between the first two, numbers are written without an exponent; below the third, whole ones are exact."""
+MIN_YEAR, MAX_YEAR = 1900, 2100
+"""No patient's date lies outside; 9999-12-31 and 0001-01-01 stand for no date in some databases."""
 _DAY = r"^(\d{4}-\d{2}-\d{2})(?:[T ].*)?$"
 
 
@@ -92,15 +94,31 @@ def as_type(values: pd.Series, kind: str) -> tuple[pd.Series, pd.Series]:
     return read.astype(DTYPES[kind]), filled & read.isna()
 
 
+MISSING = "texts that often mean missing, see `missing` in docs/study-file.md"
+MISSING_TEXTS = r"(?i:n/?a|n\.?d\.?|n\.a\.|nan|null|none|missing|unknown|unk|not done|#n/a|[-–.?]+)"
+NUMBER = r"-?\d+(?:[.,]\d+)?"
+DAY = r"(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+MONTH = r"[-. /]?[A-Za-z]{3,9}[-. /,]*"
+GROUPED = r"-?\d{1,3}(?:[.,' ]\d{3})+(?:[.,]\d+)?"
 LOOKS = {
     "date": {
         "serial numbers of a workbook": r"\d{5}(?:\.\d+)?",
         "another order of day and month": r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}",
         "partial dates": r"\d{4}(?:-\d{2})?",
+        "years before 1900 or after 2100": rf"\d{{4}}-{DAY}(?:[T ].*)?",
+        "no hyphens, see `date_format` in docs/study-file.md": r"\d{8}|\d{4}[./-]\d{1,2}[./-]\d{1,2}",
+        "names of months, see `date_format` in docs/study-file.md": rf"\d{{1,2}}{MONTH}\d{{2,4}}",
+        "parts that are not known": r"(?i:unk?|\d{2})-(?i:unk?|[a-z]{3}|\d{2})-\d{4}",
+        MISSING: MISSING_TEXTS,
     },
     "float": {
         "decimal commas": r"-?\d+,\d+",
-        "limits such as <1, see `censored` in docs/study-file.md": r"[<>≤≥]=?\s*-?\d+(?:\.\d+)?\s*%?",
+        "limits such as <1, see `censored` in docs/study-file.md": rf"[<>≤≥]=?\s*{NUMBER}\s*%?",
+        "marks between digits, see `thousands` in docs/study-file.md": GROUPED,
+        "units beside the numbers": rf"{NUMBER}\s*[A-Za-zµμ%‰][A-Za-zµμ/%‰]*",
+        "ranges or approximate numbers": rf"[~≈]\s*{NUMBER}|{NUMBER}\s*(?:-|–|to|±)\s*{NUMBER}",
+        "numbers that a spreadsheet was to keep as text": r"=\"[^\"]*\"|'.*",
+        MISSING: MISSING_TEXTS,
     },
 }
 
@@ -129,4 +147,5 @@ def _dates(values: pd.Series) -> pd.Series:
     if types.is_datetime64_any_dtype(values.dtype):
         return pd.Series(values.dt.tz_localize(None).dt.normalize().astype("datetime64[us]"))
     day = as_text(values).str.extract(_DAY, expand=False)
-    return pd.to_datetime(day, format="%Y-%m-%d", errors="coerce").astype("datetime64[us]")
+    dates = pd.to_datetime(day, format="%Y-%m-%d", errors="coerce").astype("datetime64[us]")
+    return dates.where(dates.dt.year.between(MIN_YEAR, MAX_YEAR))

@@ -38,7 +38,8 @@ def reading_report(
     rows = []
     for label in dict.fromkeys(label for label, _ in reader.readings):
         columns = [reading for (file, _), reading in reader.readings.items() if file == label]
-        audits = [audit for (file, _), audit in reader.audits.items() if file == label]
+        names = reader.parts_read.get(label, {label})
+        audits = [audit for (file, _), audit in reader.audits.items() if file in names]
         repaired, left_out = rules.get(label, {}), lost.get(label, {})
         rows.append(
             (

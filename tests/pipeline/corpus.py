@@ -4,6 +4,7 @@
 """
 # ruff: noqa: E501, ARG005, S105 - a table with a fault on each line
 
+import gzip
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ import cyvcf2
 import numpy as np
 import openpyxl
 import pandas as pd
+from openpyxl.comments import Comment
+from openpyxl.styles import Font
 
 from pipeline.sources.formats.sdtm import read_dataset_json, read_xpt, write_dataset
 from pipeline.sources.mapped import with_standards
@@ -22,6 +25,7 @@ from tests.pipeline.formats import FORMATS, study_of
 
 Change = Callable[[Path], None]
 Edit = Callable[[pd.DataFrame], pd.DataFrame]
+TextEdit = Callable[[str], str]
 SECRET = "zq-marker"
 """Stands in wrong cells; no message may repeat it."""
 
@@ -324,6 +328,24 @@ def _dated(sheet: Any) -> None:
     sheet.cell(2, _column_of(sheet, "Lesion")).value = date(2026, 5, 3)
 
 
+def _hidden_sheet(sheet: Any) -> None:
+    sheet.parent.create_sheet("Other")
+    sheet.sheet_state = "hidden"
+
+
+def _last_row(first: str) -> TextEdit:
+    return lambda text: text + first + "," * text.split("\n")[0].count(",") + "\n"
+
+
+def _units_row(text: str) -> str:
+    header, rows = text.split("\n", 1)
+    return "\n".join([header, ",".join("mm" * (name == "Diameter") for name in header.split(",")), rows])
+
+
+def _doubled_column(text: str) -> str:
+    return "".join(f"{line},{line.split(',')[0]}\n" for line in text.splitlines())
+
+
 def _swallowing(text: str) -> str:
     lines = text.split("\n")
     lines[2] = lines[2][: lines[2].rindex(",") + 1] + '"begins'
@@ -435,6 +457,7 @@ def _own() -> list[Fault]:
     maf = "ctdna.maf"
     vcf = "vcf/*.vcf"
     gz = "vcf/*.vcf.gz"
+    csv_ = own_places(workbook=False)
     listed = [
         ("SDTM XPT", "no DM", removed("dm.xpt"), "refused", ("dm.xpt", "no such file")),
         ("SDTM XPT", "a file cut off within a row", bytes_of("dm.xpt", lambda b: b[:-400]), "refused", ("dm.xpt", "truncated")),
@@ -485,6 +508,55 @@ def _own() -> list[Fault]:
         ("CSV", "rows without any cell at the end", text_of("surgery.csv", lambda t: t + ",,,,\n\n"), "repaired", ("surgery.csv", "empty_rows")),
         ("CSV", "lines that end as on old Macintoshes", text_of("surgery.csv", lambda t: t.replace("\n", "\r")), "same", ()),
         ("CSV", "a number with a sign of per cent", cell(own_places(workbook=False)["vaf"], "2%"), "repaired", ("ctdna_samples.csv", "per_cent")),
+        ("CSV", "two files joined, each with its header", text_of("surgery.csv", lambda t: t + t.split("\n")[0] + "\n"), "refused", ("surgery.csv", "repeat the header", "row 25")),
+        ("CSV", "a row of totals at the end", text_of("lesions.csv", _last_row("Total")), "left out", ("patient not in",)),
+        ("CSV", "a footnote below the table", text_of("subjects.csv", lambda t: t + "* age at consent\n"), "refused", ("subjects.csv", "line 26 has 1")),
+        ("CSV", "a row of units below the header", text_of("lesions.csv", _units_row), "left out", ("patient not in",)),
+        ("CSV", "separators at the end of rows alone", text_of("surgery.csv", lambda t: t.replace("\n", ",\n").replace(",\n", "\n", 1)), "refused", ("surgery.csv", "line 2 has 6, the header 5")),
+        ("CSV", "separators at the end of all lines", text_of("surgery.csv", lambda t: t.replace("\n", ",\n")), "same", ()),
+        ("CSV", "lines that end in two ways", text_of("surgery.csv", lambda t: t.replace("\n", "\r\n", 5)), "same", ()),
+        ("CSV", "a line for a spreadsheet above the header", text_of("surgery.csv", lambda t: "sep=,\n" + t), "refused", ("surgery.csv", "sep=,", "skip_rows: 1")),
+        ("CSV", "semicolons where commas are meant", text_of("surgery.csv", lambda t: t.replace(",", ";")), "refused", ("surgery.csv", "';'", "separator")),
+        ("CSV", "a web page in place of the table", bytes_of("surgery.csv", lambda b: b"<html><body>Session expired</body></html>\n"), "refused", ("surgery.csv", "web page")),
+        ("CSV", "a workbook named .csv", bytes_of("surgery.csv", lambda b: b"PK\x03\x04" + b), "refused", ("surgery.csv", "a workbook")),
+        ("CSV", "a gzipped file named .csv", bytes_of("surgery.csv", gzip.compress), "refused", ("surgery.csv", "gzipped")),
+        ("CSV", "the same column twice", text_of("surgery.csv", _doubled_column), "refused", ("surgery.csv", "2 of its 6 columns")),
+        ("CSV", "an id with a space of no width", on_file("surgery.csv", lambda f: f.assign(ID=f["ID"] + "\u200b")), "repaired", ("surgery.csv", "characters")),
+        ("CSV", "a byte order mark within an id", on_file("surgery.csv", lambda f: f.assign(ID="\ufeff" + f["ID"])), "repaired", ("surgery.csv", "characters")),
+        ("CSV", "typographic hyphens in ids", on_file("surgery.csv", lambda f: f.assign(ID=f["ID"].str.replace("-", "\u2011"))), "repaired", ("surgery.csv", "characters")),
+        ("CSV", "a space that does not break around a level", on_file("subjects.csv", lambda f: f.assign(Arm=f["Arm"] + "\u00a0")), "repaired", ("subjects.csv", "spaces_removed")),
+        ("CSV", "an accent as a character of its own", cell(("subjects.csv", "Site", every), "Zu\u0308rich"), "repaired", ("subjects.csv", "characters")),
+        ("CSV", "a typographic minus", cell(csv_["diameter"], "\u221212"), "refused", ("lesions.csv", "range: 0 to 300 mm")),
+        ("CSV", "full-width digits", cell(csv_["diameter"], "\uff12\uff13"), "repaired", ("lesions.csv", "digits")),
+        ("CSV", "Arabic digits", cell(csv_["diameter"], "\u0662\u0663"), "repaired", ("lesions.csv", "digits")),
+        ("CSV", "a full-width sign of per cent", cell(csv_["vaf"], "2\uff05"), "repaired", ("ctdna_samples.csv", "per_cent")),
+        ("CSV", "thin spaces between digits", cell(csv_["diameter"], "1\u2009234"), "refused", ("lesions.csv", "thousands")),
+        ("CSV", "1.234,5 in a file with decimal points", cell(csv_["diameter"], "1.234,5"), "refused", ("lesions.csv", "thousands")),
+        ("CSV", "1,234.5 in a file with decimal points", cell(csv_["diameter"], "1,234.5"), "refused", ("lesions.csv", "thousands")),
+        ("CSV", "a unit beside a number", cell(csv_["diameter"], "20 mm"), "refused", ("lesions.csv", "units beside")),
+        ("CSV", "a range in place of a number", cell(csv_["diameter"], "20-25"), "refused", ("lesions.csv", "ranges")),
+        ("CSV", "a number with its error", cell(csv_["diameter"], "20±2"), "refused", ("lesions.csv", "ranges")),
+        ("CSV", "at least a number", cell(csv_["diameter"], "≥ 20"), "refused", ("lesions.csv", "censored")),
+        ("CSV", "a number kept as text for a spreadsheet", cell(csv_["diameter"], '="23"'), "refused", ("lesions.csv", "spreadsheet")),
+        ("CSV", "n.d. in a column of numbers", cell(csv_["diameter"], "n.d."), "refused", ("lesions.csv", "`missing`")),
+        ("CSV", "a hyphen in a column of numbers", cell(csv_["diameter"], "-"), "refused", ("lesions.csv", "`missing`")),
+        ("CSV", "a code such as 999 for missing", cell(csv_["diameter"], "999"), "refused", ("lesions.csv", "range: 0 to 300 mm")),
+        ("CSV", "an infinite number", cell(csv_["diameter"], "inf"), "refused", ("lesions.csv", "type: float")),
+        ("CSV", "a hexadecimal number", cell(csv_["diameter"], "0x1A"), "refused", ("lesions.csv", "type: float")),
+        ("CSV", "NULL in a column of words", cell(("subjects.csv", "Site", every), "NULL"), "warned", ("subjects.csv", "missing_as_text")),
+        ("CSV", "a date of two-digit parts", cell(csv_["surgery"], "01/02/03"), "refused", ("surgery.csv", "another order")),
+        ("CSV", "a date with slashes, the year first", cell(csv_["surgery"], "2026/03/04"), "refused", ("surgery.csv", "date_format")),
+        ("CSV", "a date without hyphens", cell(csv_["surgery"], "20260304"), "refused", ("surgery.csv", "date_format")),
+        ("CSV", "a date with a name of a month", cell(csv_["surgery"], "04-MAR-2026"), "refused", ("surgery.csv", "names of months")),
+        ("CSV", "a date with unknown parts", cell(csv_["surgery"], "UN-UNK-2026"), "refused", ("surgery.csv", "parts that are not known")),
+        ("CSV", "a date that stands for none", cell(csv_["surgery"], "9999-12-31"), "refused", ("surgery.csv", "years before 1900")),
+        ("CSV", "a date of zeros", cell(csv_["surgery"], "0000-00-00"), "refused", ("surgery.csv", "type: date")),
+        ("Excel", "two tables joined, each with its header", sheet_of("surgery.xlsx", lambda s: s.append([c.value for c in s[1]])), "refused", ("surgery.xlsx", "repeat the header")),
+        ("Excel", "a cell that is struck through", sheet_of("surgery.xlsx", lambda s: setattr(s["C2"], "font", Font(strike=True))), "repaired", ("surgery.xlsx", "struck_through")),
+        ("Excel", "a comment on a cell", sheet_of("surgery.xlsx", lambda s: setattr(s["C2"], "comment", Comment("?", "x"))), "repaired", ("surgery.xlsx", "cell_comments")),
+        ("Excel", "a hidden sheet", sheet_of("surgery.xlsx", _hidden_sheet), "repaired", ("surgery.xlsx", "hidden_sheet")),
+        ("Excel", "a workbook with a password", bytes_of("surgery.xlsx", lambda b: b"\xd0\xcf\x11\xe0" + b), "refused", ("surgery.xlsx", "password")),
+        ("Excel", "another table below, after an empty row", sheet_of("surgery.xlsx", lambda s: [s.append([]), s.append(["Sites", 3])]), "repaired", ("surgery.xlsx", "empty_rows")),
         ("Excel", "a formula without a result", sheet_of("surgery.xlsx", _put("=1+1")), "refused", ("surgery.xlsx", "formulas without a result", "C2")),
         ("Excel", "an error in a cell", sheet_of("surgery.xlsx", _put("#REF!")), "refused", ("surgery.xlsx", "errors", "C2")),
         ("Excel", "merged cells", sheet_of("surgery.xlsx", lambda s: s.merge_cells("C2:C4")), "refused", ("surgery.xlsx", "merged", "C2:C4")),
@@ -537,6 +609,12 @@ def _own() -> list[Fault]:
         ("VCF", "white cells without plasma", text_of(vcf, lambda t: t.replace("\tFORMAT\t", "\tFORMAT\tother-WBC\t", 1).replace("\tAD:DP:AF\t", "\tAD:DP:AF\t.:.:.\t")), "refused", ("vcf/", "white-cell")),
         ("VCF", "the same sample in two columns", text_of(vcf, lambda t: "\n".join(f"{x}\t{x.split(chr(9))[9]}" if x[:2] != "##" else x for x in t.splitlines()) + "\n"), "refused", ("vcf/",)),
         ("VCF", "more supporting reads than depth", text_of(vcf, _column(9, "1,900:50:.")), "refused", ("vcf", "vaf")),
+        ("VCF", "a second header within the file", text_of(vcf, lambda t: t + t), "refused", ("vcf/", "a second header")),
+        ("VCF", "a byte order mark", bytes_of(vcf, lambda b: b"\xef\xbb\xbf" + b), "refused", ("vcf/", "byte order mark")),
+        ("VCF", "a BCF named .vcf", bytes_of(vcf, lambda b: b"BCF\2\2" + b), "refused", ("vcf/", "bcftools view")),
+        ("VCF", "a field of INFO twice", text_of(vcf, lambda t: t.replace("GENE=", "GENE=X;GENE=")), "refused", ("vcf/", "GENE stands twice")),
+        ("VCF", "an empty line at the end", text_of(vcf, lambda t: t + "\n"), "same", ()),
+        ("VCF", "the next version of the format", text_of(vcf, lambda t: t.replace("VCFv4.2", "VCFv4.5")), "same", ()),
         ("bgzipped VCF", "0 bytes", bytes_of(gz, lambda b: b""), "refused", ("vcf/", "0 bytes")),
         ("bgzipped VCF", "a file cut off", bytes_of(gz, lambda b: b[:-30]), "refused", ("vcf/", "cut off")),
         ("bgzipped VCF", "plain text named .vcf.gz", bytes_of(gz, lambda b: b"##fileformat=VCFv4.2\n"), "refused", ("vcf/", "bgzip")),

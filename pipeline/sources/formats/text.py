@@ -7,6 +7,7 @@ bytes are checked first, and every row has as many cells as the header, or the f
 import csv
 import gzip
 import io
+import re
 import zlib
 from pathlib import Path
 
@@ -20,6 +21,16 @@ from pipeline.sources.formats.source_file import SourceFile
 
 EMPTY_ROWS = "empty_rows: without any cell, not read"
 LINE_END, QUOTE, COMMENT, NUL = 10, 34, b"#", b"\0"
+OTHER_KINDS = {
+    b"PK\x03\x04": "a workbook or an archive",
+    b"\xd0\xcf\x11\xe0": "an old workbook (.xls)",
+    b"%PDF": "a PDF",
+    b"\x1f\x8b": "gzipped",
+    b"PAR1": "a Parquet file",
+    b"SQLite format": "a database",
+}
+"""First bytes of files that are sometimes given under the name of a text file."""
+SEPARATOR_LINE = re.compile(rb"(?:sep|SEP)=[^\n]?\n")
 SINGLE_BYTE = ("latin", "iso8859", "iso-8859", "cp125", "windows-125", "mac")
 """Encodings in which any bytes can be read, so that a wrong one is not noticed by decoding."""
 
@@ -33,7 +44,9 @@ def read_text(path: Path, file: SourceFile, label: str) -> Grid:
         If the encoding is another one, a row has more or fewer cells than the header, a quoted cell swallows
         rows, or the file ends within a line.
     """
-    content, above = table_part(text_bytes(path, file.encoding, label), file)
+    content = text_bytes(path, file.encoding, label)
+    _refuse_other_kinds(content, file, label)
+    content, above = table_part(content, file)
     if not content.strip():
         raise SourceError(f"{label}: it has no header; check the file, and skip_rows in the study file")
     content = _ended(content, file, label)
@@ -52,6 +65,19 @@ def read_text(path: Path, file: SourceFile, label: str) -> Grid:
     return Grid(frame[~empty], (Doubt(None, EMPTY_ROWS, int(empty.sum())),))
 
 
+def _refuse_other_kinds(content: bytes, file: SourceFile, label: str) -> None:
+    """Refuse content that is no table: by how it begins."""
+    start = content[:200].lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<?xml")):
+        raise SourceError(f"{label}: it is a web page or XML, as a failed download is; get the table again")
+    stated = SEPARATOR_LINE.match(content)
+    if stated and file.skip_rows == 0:
+        raise SourceError(
+            f"{label}: its first line, {stated[0].decode().strip()}, is for a spreadsheet; say skip_rows: 1, "
+            f"and that separator, in the study file"
+        )
+
+
 def text_bytes(path: Path, encoding: str, label: str) -> bytes:
     """Return a text file in UTF-8, lines ending in a line feed, without byte order mark.
 
@@ -68,6 +94,11 @@ def text_bytes(path: Path, encoding: str, label: str) -> bytes:
             raise SourceError(f"{label}: not a whole gzip file ({error}); copy it again") from error
     if not content:
         raise SourceError(f"{label}: the file is empty, 0 bytes; copy it again")
+    kind = next((name for start, name in OTHER_KINDS.items() if content.startswith(start)), None)
+    if kind is not None:
+        raise SourceError(
+            f"{label}: it is {kind}, not text; give the file its own ending, or save it as text"
+        )
     content = _as_utf8(content, encoding, label)
     at = content.find(NUL)
     if at >= 0:

@@ -1,6 +1,7 @@
 """Variant calls of a VCF, plain or bgzipped: plasma samples, each beside its matched white cells."""
 
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from pipeline.sources.formats.read_counts import FORMAT_FIELDS, Allele, Reads, r
 from pipeline.sources.formats.source_file import Calls
 from pipeline.sources.formats.variants import PASSED
 from pipeline.sources.formats.vcf_header import Field, declared_fields
+from pipeline.sources.formats.vcf_lines import refuse_other_kinds, require_plain_lines
 
 BGZF_START = b"\x1f\x8b\x08\x04"
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
@@ -81,9 +83,14 @@ def read_vcf(
         If the file is empty, damaged or has no sample, or a record has several alternative alleles, a call
         without counts and fraction, or annotations that do not say which gene is meant.
     """
-    _require_whole(path, label)
+    content = path.read_bytes()
+    _require_whole(path, content, label)
     result = VcfCalls()
     columns = sorted(c for c in wanted if "/" in c)
+    try:
+        require_plain_lines(content, label, columns)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceError(f"{label}: its compression is damaged ({error}); copy it again") from error
     try:
         rows = list(_rows(path, label, columns, settings, panels or {}, result))
     except SourceError:
@@ -96,11 +103,12 @@ def read_vcf(
     return result
 
 
-def _require_whole(path: Path, label: str) -> None:
+def _require_whole(path: Path, content: bytes, label: str) -> None:
     """Refuse empty and cut-off files: htslib only warns of them, and returns the records before."""
-    content = path.read_bytes()
     if not content:
         raise SourceError(f"{label}: the file is empty (0 bytes); copy it again")
+    if path.suffix == ".vcf":
+        refuse_other_kinds(content, label)
     blocked = content[:4] == BGZF_START
     if (blocked and not content.endswith(BGZF_END)) or (path.suffix == ".vcf" and content[-1:] != b"\n"):
         raise SourceError(f"{label}: the file is cut off at its end; copy it again")
@@ -130,6 +138,8 @@ def _rows(
         label, plasma, formats, columns, annotations, panel, settings.passing, single=len(reader.samples) == 1
     )
     for variant in reader:
+        if not variant.CHROM:  # an empty line
+            continue
         yield from _calls(variant, file, result)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from features.contract.specification import TableSpec
 from pipeline.sources.formats.errors import SourceError, ids_of, named_ids
+from pipeline.sources.formats.plain_text import plain_id, replaced
 from pipeline.sources.formats.source_file import Keep, Pivot, SourceFile
 from pipeline.sources.formats.variants import read_panel
 from pipeline.sources.mapping.convert import Origin, converted
@@ -67,6 +68,11 @@ def load(name: str, file: SourceFile, cells: pd.DataFrame, reader: Reader, dropp
     SourceError
         If no row is left of a file that is not optional.
     """
+    if file.id is not None:
+        ids, rows = replaced(cells[file.id.column], plain_id)
+        told = "characters: invisible, or of another form"
+        reader.note(file.label, file.id.column, told, int(rows.sum()), ids_of(ids, rows))
+        cells = cells.assign(**{file.id.column: ids})
     loaded = _filtered(Loaded(name, file, cells, _ids(file, cells)), file.keep, "", dropped)
     reader.use(name, file, cells, loaded.cells.index)
     if file.accepted is not None:

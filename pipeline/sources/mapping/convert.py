@@ -9,6 +9,7 @@ import pandas as pd
 
 from features.contract.specification import ColumnSpec
 from pipeline.sources.formats.errors import SourceError, ids_of, named_ids
+from pipeline.sources.formats.plain_text import plain_number, plain_words, replaced
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.study_file import ColumnRule
@@ -19,6 +20,7 @@ SHOWN_DATE = r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}:\d{2})?"
 """How the reader of workbooks writes a cell that is formatted as a date."""
 PER_CENT = r"[+-]?\d+(?:\.\d+)?\s*%"
 CENSORED = r"^[<>≤≥]=?\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\s*%?)$"
+OFTEN_MISSING = ("na", "n/a", "nan", "null", "missing", "n.d.", "nd", "n.a.", "#n/a", ".", "-", "?")
 PARTIAL = r"\d{4}(?:-\d{2})?"
 
 
@@ -42,6 +44,10 @@ def converted(
     values: pd.Series, rule: ColumnRule, column: ColumnSpec, origin: Origin, reader: Reader
 ) -> pd.Series:
     """Read dates, convert units; what cannot be read stays as it is, for the contract to refuse."""
+    words = column.type not in {"date", "float", "integer"}
+    values, rows = replaced(values, plain_words if words else plain_number)
+    told = "characters: invisible, or of another form" if words else "digits: of another script or form"
+    reader.note(origin.file.label, origin.column, told, int(rows.sum()), ids_of(origin.ids, rows))
     if column.type == "date":
         return _dates(values, rule, origin.file, origin.column, reader)
     if column.type not in {"float", "integer"}:
@@ -49,6 +55,12 @@ def converted(
             origin.refuse(
                 values.str.fullmatch(SHOWN_DATE, na=False),
                 "hold a date where a text belongs; format the cells as text and enter them again",
+            )
+        if rule.recode is None and not (column.levels or column.listed_as):
+            unsaid = values.str.casefold().isin(OFTEN_MISSING)
+            told = "missing_as_text: texts that often mean missing, read as they stand"
+            reader.doubt(
+                origin.file.label, origin.column, told, int(unsaid.sum()), ids_of(origin.ids, unsaid)
             )
         return values
     values = _pointed(values, origin, reader)

@@ -4,7 +4,6 @@ import zlib
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -36,6 +35,7 @@ from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.formats.text import read_text
 from pipeline.sources.formats.variants import called_origin, filtered
 from pipeline.sources.formats.workbook import collection_paused, read_sheet
+from pipeline.sources.mapping.headers import require_columns, require_one_header
 
 UNREADABLE = (
     OSError, ValueError, LookupError, ImportError, BadZipFile, ParseError, zlib.error, PyreadstatError,
@@ -73,7 +73,7 @@ class Reader:
 
     Files below `MAX_BYTES_ALWAYS`, and all with `audit`, are read by a second reader, too.
     `warnings` are cells that look wrong and are read as they stand. `panels`: sample -> genes that its
-    panel lists; of a variant that several genes share, those count first.
+    panel lists; of a variant that several genes share, those count first. `parts_read`: pattern -> VCFs.
     """
 
     folder: Path
@@ -87,6 +87,7 @@ class Reader:
     _books: dict[str, Package] = field(default_factory=dict)
     warnings: Repairs = field(default_factory=list)
     panels: dict[str, frozenset[str]] = field(default_factory=dict)
+    parts_read: dict[str, set[str]] = field(default_factory=dict)
     _raw: dict[tuple[Any, ...], pd.DataFrame] = field(default_factory=dict)
     _noted: set[tuple[str, str, str]] = field(default_factory=set)
     _used: dict[str, list[np.ndarray]] = field(default_factory=dict)
@@ -119,6 +120,7 @@ class Reader:
                 return None
             raise SourceError(f"{file.label}: there is no such file in {self.folder}; copy it there")
         frame = self._frame(path, file)
+        require_one_header(frame, columns, file)
         if file.calls is not None:
             frame = self._counted_calls(frame, path, file)
             frame = self._filtered_calls(frame, file, columns)
@@ -127,7 +129,7 @@ class Reader:
         given = set(file.supplement.columns if file.supplement else ())
         frame = frame.assign(**{c: np.nan for c in sorted(given & set(columns)) if c not in frame.columns})
         columns = {*columns, *(name for name in beside if name in frame.columns)}
-        _require_columns(frame, columns, file)
+        require_columns(frame, columns, file)
         self._examine(path, file, file.label, columns)
         text = {str(name): self._text(frame[name], str(name), file) for name in sorted(columns)}
         return pd.DataFrame(text).reset_index(drop=True)
@@ -344,6 +346,7 @@ class Reader:
         extra = {file.calls.tier_column} - {None}
         wanted = {c for c in {*columns, *extra} if c is not None}
         names = [path.relative_to(self.folder).as_posix() for path in paths]
+        self.parts_read[file.label] = set(names)
         parts = [
             read_vcf(path, name, wanted, file.calls, self.panels)
             for path, name in zip(paths, names, strict=True)
@@ -359,9 +362,14 @@ class Reader:
             self.left_out.append((file.label, reason, rows, len(calls)))
         self.doubt(file.label, "VAF", FRACTION_CONTRADICTS, sum(part.contradictory for part in parts))
         calls = self._filtered_calls(calls, file, columns)
-        _require_columns(calls, columns, file)
+        require_columns(calls, columns, file)
         text = calls[sorted(columns)].apply(as_text)
-        return text.mask(text.isin(file.missing)).reset_index(drop=True)
+        coded = text.isin(file.missing)
+        for column in sorted(columns):
+            empty, codes = int(text[column].isna().sum()), int(coded[column].sum())
+            reading = ColumnReading(file.label, column, len(text), empty, codes)
+            self.readings[file.label, column] = reading
+        return text.mask(coded).reset_index(drop=True)
 
     def _counted_calls(self, calls: pd.DataFrame, path: Path, file: SourceFile) -> pd.DataFrame:
         """Return a table of calls with the columns derived from its counts."""
@@ -403,18 +411,6 @@ def _continuations(frame: pd.DataFrame) -> list[str]:
     """Return the columns whose text goes on in NAME1: those of full length with such a neighbour."""
     names = [str(c) for c in frame.columns]
     return [c for c in names if f"{c}1" in names and (as_text(frame[c]).str.len() >= 200).any()]
-
-
-def _require_columns(frame: pd.DataFrame, columns: Collection[str], file: SourceFile) -> None:
-    for column in sorted(columns):
-        found = list(frame.columns).count(column)
-        if found != 1:
-            names = [str(name) for name in frame.columns]
-            hint = f" (similar: {', '.join(get_close_matches(column, names))})" if found == 0 else ""
-            raise SourceError(
-                f"{file.label}: {found or 'none'} of its {len(names)} columns named {column!r}{hint}; "
-                f"correct column, separator or skip_rows in the study file"
-            )
 
 
 def _short(error: BaseException) -> str:
