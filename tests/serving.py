@@ -69,7 +69,8 @@ def registered(home: Path) -> Registered:
     """Register a model as the pipeline does."""
     (home / "configs").mkdir(parents=True)
     (home / "configs" / "study.yaml").write_text("study: made-up\n")
-    shutil.copy(ROOT / "configs" / "trust.yaml", home / "configs")
+    for name in ("trust.yaml", "service.yaml"):
+        shutil.copy(ROOT / "configs" / name, home / "configs")
     write_served_model(home / "model")
     uri = f"sqlite:///{home / 'mlflow.db'}"
     register(Store(uri, "pcr-made-up", home / "mlartifacts"), NAME, home / "model")

@@ -124,7 +124,7 @@ def read_history(client: Any, name: str) -> History:
         if not tag.startswith(ENTRY_TAG):
             continue
         entry = _parsed(text)
-        if entry is None or tag != _tag(entry) or not history.follows(entry):
+        if entry is None or tag != entry_tag(entry) or not history.follows(entry):
             raise HistoryError(
                 f"the promotion history of {name} was altered: {tag} does not follow from the entry before it"
             )
@@ -148,7 +148,8 @@ def _with_copy(history: History, version: str, copy: str | None) -> History:
     return replace(history, pending=entry)
 
 
-def _tag(entry: Entry) -> str:
+def entry_tag(entry: Entry) -> str:
+    """Return the tag of the registered model that an entry is."""
     return f"{ENTRY_TAG}{entry.number:05d}"
 
 
@@ -173,7 +174,7 @@ def append(client: Any, name: str, decision: Decision) -> Entry:
     """
     history = read_history(client, name)
     if history.pending:
-        client.set_registered_model_tag(name, _tag(history.pending), history.pending.text)
+        client.set_registered_model_tag(name, entry_tag(history.pending), history.pending.text)
         history = replace(history, entries=(*history.entries, history.pending))
     entry = Entry(
         **asdict(decision),
@@ -184,5 +185,5 @@ def append(client: Any, name: str, decision: Decision) -> Entry:
     if len(entry.text) > MAX_ENTRY_CHARACTERS:
         raise UserError(f"the entry has more than {MAX_ENTRY_CHARACTERS} characters: give a shorter reason")
     client.set_model_version_tag(name, entry.version, COPY_TAG, entry.text)
-    client.set_registered_model_tag(name, _tag(entry), entry.text)
+    client.set_registered_model_tag(name, entry_tag(entry), entry.text)
     return entry

@@ -67,7 +67,7 @@ def manifest_faults(folder: Path, expected: str | None) -> list[str]:
     if MANIFEST not in digests:
         return [f"{MANIFEST} is missing"]
     if digests[MANIFEST] != expected:
-        return [f"{MANIFEST} is altered"]
+        return [f"{MANIFEST} is not the one of the tag pcr.manifest"]
     listed = listed_digests(folder)
     there = {name: digest for name, digest in digests.items() if name not in NOT_LISTED}
     return [

@@ -337,13 +337,6 @@ def _unknown(uri: str) -> Any:
     raise mlflow.MlflowException(f"{uri} is neither models:/NAME@ALIAS nor models:/NAME/VERSION")
 
 
-def scoring_app(model: Any) -> Any:
-    """Return MLflow's own scoring server for a loaded model, as an ASGI application."""
-    from mlflow.pyfunc import scoring_server  # noqa: PLC0415 - only a server needs FastAPI
-
-    return scoring_server.init(model)
-
-
 def signature() -> ModelSignature:
     """Return the served model's signature: outputs and the parameter ``explain``, no typed inputs.
 

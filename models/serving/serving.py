@@ -37,8 +37,6 @@ OK, MISSING, UNLIKE, REJECTED = "ok", "missing_inputs", "out_of_support", "rejec
 INELIGIBLE = "ineligible"
 NO_DECISION, NOT_SUPPLIED = "no_decision_here", "inputs_not_supplied"
 _EMPTY = frozenset(("", "nan", "NaN", "None", "NA", "<NA>"))
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,60}")
-_NAMES_SHOWN = 10
 _LONGEST = 200
 # Rows at once: arrays that stay in the processor's cache.
 _AT_ONCE = 2048
@@ -590,10 +588,10 @@ class RowScorer:
         notes = _Notes(rows)
         if fault:
             notes.add(np.ones(rows, dtype=bool), fault, rejects=True)
-        values, supplied = self._read(columns, rows, notes)
+        values = self._read(columns, rows, notes)
         codes = [self._read_one(rule, columns, rows, notes)[0] for rule in self._rules]
         further = [self._read_one(entry, columns, rows, notes)[0] for entry in self._eligibility.further]
-        self._further(columns, rows, notes, values, supplied)
+        self._further(columns, rows, notes, values)
         self._withhold(values, further, notes)
         every = np.flatnonzero(~(notes.rejected | notes.withheld))
         answer = _Answer(rows)
@@ -615,7 +613,7 @@ class RowScorer:
         values = np.array([[cell[0]] for cell in cells])
         codes = [self._read_one(rule, columns, 1, notes)[0] for rule in self._rules]
         further = [self._read_one(entry, columns, 1, notes)[0] for entry in self._eligibility.further]
-        self._further(columns, 1, notes, values, self._supplied(columns))
+        self._further(columns, 1, notes, values)
         self._withhold(values, further, notes)
         answer = _Answer(1)
         if not (notes.rejected[0] or notes.withheld[0]):
@@ -640,25 +638,21 @@ class RowScorer:
         for name, text, broken in self._eligibility.broken(values, further):
             notes.add(broken, f"outside the study's eligibility, {name}: {text}", withholds=True)
 
-    def _supplied(self, columns: Mapping[str, Column]) -> set[str]:
-        """Return the names of the inputs that were supplied."""
-        return self._place.keys() & columns.keys()
-
     def _note_cell(self, entry: _Input, fault: str | None, empty: bool, notes: _Notes) -> None:
         if fault:
             notes.add(_HERE, f"{entry.name}: {fault}", rejects=True)
         if empty and (entry.required or self._place[entry.name] in self._used):
             notes.add(_HERE, f"{entry.name}: missing", rejects=entry.required, missing=True)
 
-    def _read(self, columns: Mapping[str, Column], rows: int, notes: _Notes) -> tuple[np.ndarray, set[str]]:
-        """Return inputs as numbers (levels by position), shape (inputs, rows), and which were supplied."""
+    def _read(self, columns: Mapping[str, Column], rows: int, notes: _Notes) -> np.ndarray:
+        """Return inputs as numbers (levels by position), shape (inputs, rows)."""
         values = np.empty((len(self._inputs), rows))
         for place, entry in enumerate(self._inputs):
             values[place], empty = self._read_one(entry, columns, rows, notes)
             # What the model does not use is not missed.
             if entry.required or place in self._used:
                 notes.add(empty, f"{entry.name}: missing", rejects=entry.required, missing=True)
-        return values, self._supplied(columns)
+        return values
 
     @staticmethod
     def _read_one(
@@ -677,38 +671,40 @@ class RowScorer:
             notes.add(where, f"{entry.name}: {fault}", rejects=True)
         return number, empty
 
-    def _further(
-        self, columns: Mapping[str, Column], rows: int, notes: _Notes, values: np.ndarray, supplied: set[str]
-    ) -> None:
-        """Reject what must not be there, and rows with nothing to predict from; name what is not used."""
+    def _further(self, columns: Mapping[str, Column], rows: int, notes: _Notes, values: np.ndarray) -> None:
+        """Reject what must not be there, and rows with nothing to predict from; count what is not used."""
         further = {entry.name for entry in [*self._rules, *self._eligibility.further]}
-        unused = []
+        unused = 0
         for name in columns:
             if name in self._place or name in further:
                 continue
             kind = self._forbidden(name)
             if kind is None:
-                unused.append(name)
+                unused += 1
                 continue
             there = np.array([not _is_empty(value) for value in columns[name]], dtype=bool)
-            notes.add(there, f"{name}: {kind}, must not be supplied", rejects=True)
+            notes.add(there, f"{kind}, must not be supplied", rejects=True)
         for name in further & set(columns):
             if (kind := self._forbidden(name)) is not None:
-                notes.add(np.ones(rows, dtype=bool), f"{name}: {kind}, must not be supplied", rejects=True)
+                notes.add(np.ones(rows, dtype=bool), f"{kind}, must not be supplied", rejects=True)
         nothing = np.ones(rows, dtype=bool)
         for place in self._used:
             if not self._inputs[place].required and nothing.any():
                 nothing &= np.isnan(values[place])
         notes.add(nothing, "no input to predict from", rejects=True)
         if unused:
-            notes.every = _not_used(unused, supplied)
+            notes.every = f"not used: {unused} column{'s' if unused > 1 else ''}"
 
     def _forbidden(self, name: str) -> str | None:
-        """Return why a column must not be supplied: it is the outcome's, or of a later visit."""
+        """Return why a column must not be supplied: it is the outcome's, or of a later visit.
+
+        In the model's own words: a name that was sent is not repeated.
+        """
         plain = name.lower().strip()
         if plain in self._outcome:
-            return "an outcome"
-        return "of a later visit" if self._later & set(re.split(r"[^a-z0-9]+", plain)) else None
+            return f"{plain}: an outcome"
+        visits = self._later & set(re.split(r"[^a-z0-9]+", plain))
+        return f"a column of {min(visits)}: of a later visit" if visits else None
 
     def _encoded(self, values: np.ndarray) -> np.ndarray:
         """Return encoded columns, shape (n, columns), of inputs as numbers, shape (inputs, n)."""
@@ -1210,17 +1206,6 @@ def _bound(limit: float | None) -> str:
 
 def _or_none(values: np.ndarray) -> list[float | None]:
     return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 - NaN
-
-
-def _not_used(names: Sequence[str], supplied: set[str]) -> str:
-    """Return the note on columns that are no inputs; what does not look like a name is only counted.
-
-    A table without its heading has patients' values in the place of names: then nothing is repeated.
-    """
-    shown = [name for name in names if _NAME.fullmatch(name)][:_NAMES_SHOWN] if supplied else []
-    more = len(names) - len(shown)
-    listed = [*shown, *([f"{more} more"] if more and shown else [f"{more} columns"] if more else [])]
-    return f"not used: {', '.join(listed)}"
 
 
 if __name__ != "models.serving.serving" and "mlflow" in sys.modules:

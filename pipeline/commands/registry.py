@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.console import reported_errors, stderr, stdout
+from pipeline.console import reported_errors, stdout
 from pipeline.workspace.root import model_address, user_path
 from pipeline.workspace.run_lock import run_lock
 from pipeline.workspace.study import active_study
@@ -51,20 +51,16 @@ def serve(
     ),
     port: Annotated[int, typer.Option(help="Port to listen at.")] = 5001,
 ) -> None:
-    """Answer over HTTP, as `mlflow models serve` does, behind a layer that repeats nothing of a request.
+    """Answer over HTTP, as `mlflow models serve` does, within limits, repeating nothing of a request.
 
     For example: `pcr serve --model models:/pcr-nct07239271-c2@champion`, then
     `curl -H 'content-type: application/json' -d '{"dataframe_records": [{"arm": "ADAPTIVE", "hr": "neg"}]}'
     http://127.0.0.1:5001/invocations`.
     """
-    from models.serving.registry import scoring_app  # noqa: PLC0415
-    from pipeline.registry.server import serve as run  # noqa: PLC0415
-    from pipeline.registry.stored_models import served_model  # noqa: PLC0415
+    from pipeline.service.application import serve_model  # noqa: PLC0415
 
     with reported_errors():
-        loaded = served_model(model)
-    stderr().print(f"{model} answers at http://{host}:{port}/invocations", highlight=False)
-    run(scoring_app(loaded), host, port)
+        serve_model(model, host, port)
 
 
 @app.command()

@@ -4,6 +4,8 @@ Its files are checked first: a registered model by its manifest (`pipeline.regis
 study of this checkout by dvc.lock.
 """
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,12 +72,22 @@ def _require_as_computed(folder: Path) -> None:
         raise UserError(f"{path} was changed after dvc.lock was written: `pcr sync` or `pcr run` mends it")
 
 
+@contextmanager
+def checked_model(name: str) -> Iterator[Path]:
+    """Give the folder of a registered model that MLflow loads, its files checked. Raises as `open_model`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "model"
+        with _checked(name) as checked:
+            shutil.copytree(checked.folder, folder)
+        yield folder
+
+
 def served_model(name: str) -> Any:
     """Return a registered model as MLflow loads it, its files checked before. Raises as `open_model`."""
     from models.serving.registry import load_package  # noqa: PLC0415 - slow to import
 
-    with _checked(name) as checked:
-        return load_package(checked.folder)
+    with checked_model(name) as folder:
+        return load_package(folder)
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def version_faults(version: Any, folder: Path) -> list[str]:
     if tags.get(DIGEST_TAG) != model_digest(folder / ARTIFACTS):
         faults.append(f"its tag {DIGEST_TAG} is not the digest of its files")
     if signature_digest(folder) != tags.get(SIGNED_TAG, ""):
-        faults.append(f"{SIGNATURE} is not the one that was made by `pcr sign`")
+        faults.append(f"{SIGNATURE} is not the one of the tag {SIGNED_TAG}")
     return faults
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from features.errors import UserError
 from models.serving.champions import CHAMPION, PREVIOUS, aliases_of, gate_tags, is_gate_tag
-from models.serving.history import History, HistoryError, read_history
+from models.serving.history import History, HistoryError, entry_tag, read_history
 from models.serving.manifest import MANIFEST, NOT_LISTED, file_digests, listed_digests
 from models.serving.registry import (
     CANDIDATE,
@@ -98,7 +98,8 @@ def _decision_problems(client: Any, name: str, versions: list[Any], digest: str)
         yield f"altered: {error}"
         return
     if history.pending:
-        yield f"altered: the promotion history of {name} lacks its last entry; `pcr promote` finishes it"
+        tag = entry_tag(history.pending)
+        yield f"altered: the promotion history of {name} lacks {tag}, its last; `pcr promote` writes it again"
     aliases = aliases_of(client, name)
     yield from _alias_problems(history, aliases)
     present = {

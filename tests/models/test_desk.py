@@ -83,15 +83,15 @@ def test_the_answer_has_every_promised_column_and_the_interval_holds_the_probabi
 def test_an_outcome_rejects_the_row_that_has_it_and_no_other(model: PcrModel, name: str) -> None:
     answer = model.predict([GOOD | {name: "Y"}, GOOD])
     assert answer["status"].tolist() == ["rejected", "ok"]
-    assert answer["reasons"].tolist() == [f"{name}: an outcome, must not be supplied", ""]
+    assert answer["reasons"].tolist() == [f"{name.lower()}: an outcome, must not be supplied", ""]
 
 
 def test_a_value_of_a_later_visit_rejects_and_an_earlier_one_is_only_named(model: PcrModel) -> None:
     assert only(model, imaging_c2_state="done")["reasons"] == (
-        "imaging_c2_state: of a later visit, must not be supplied"
+        "a column of c2: of a later visit, must not be supplied"
     )
     assert only(model, imaging_c2_state=None)["status"] == "ok"
-    assert only(model, weight_kg=70) | {"explanation": ""} == only(model) | {"reasons": "not used: weight_kg"}
+    assert only(model, weight_kg=70) | {"explanation": ""} == only(model) | {"reasons": "not used: 1 column"}
 
 
 @pytest.mark.parametrize(

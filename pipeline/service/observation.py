@@ -1,0 +1,89 @@
+"""What the operator sees: a decision log without values or names, and counts for Prometheus."""
+
+import json
+import logging
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from logging.handlers import RotatingFileHandler
+
+from pipeline.service.settings import MB, ServiceSettings
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+@dataclass(frozen=True)
+class Handled:
+    """One request to /invocations as it is kept: nothing of it but its size in rows."""
+
+    time: str
+    request_id: str
+    model_version: str
+    http_status: int
+    rows: int
+    statuses: dict[str, int]
+    milliseconds: float
+
+
+class Observer:
+    """Counts requests and rows, and writes the decision log where there is to be one."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._requests: Counter[int] = Counter()
+        self._rows: Counter[str] = Counter()
+        self._buckets = [0] * (len(SECONDS) + 1)
+        self._seconds = 0.0
+        self._log: logging.Logger | None = None
+        if settings.decision_log:
+            self._log = logging.Logger("pcr.decisions", logging.INFO)  # of its own: nobody else writes to it
+            handler = RotatingFileHandler(
+                settings.decision_log,
+                maxBytes=settings.decision_log_mb * MB,
+                backupCount=settings.decision_log_files,
+                encoding="utf-8",
+            )
+            self._log.addHandler(handler)
+
+    def keep(self, handled: Handled) -> None:
+        """Count a request, and write its line."""
+        seconds = handled.milliseconds / 1000
+        self._requests[handled.http_status] += 1
+        self._rows.update(handled.statuses)
+        self._buckets[bisect_left(SECONDS, seconds)] += 1
+        self._seconds += seconds
+        if self._log is not None:
+            self._log.info(json.dumps(asdict(handled), separators=(",", ":")))
+
+    def close(self) -> None:
+        """Close the decision log."""
+        for handler in self._log.handlers if self._log else ():
+            handler.close()
+
+    def exposition(self, restarts: int, in_progress: int) -> str:
+        """Return the counts in the text format of Prometheus, version 0.0.4."""
+        return "\n".join(self._lines(restarts, in_progress)) + "\n"
+
+    def _lines(self, restarts: int, in_progress: int) -> Iterator[str]:
+        yield from _head("pcr_requests_total", "counter", "Requests to /invocations by HTTP status.")
+        for status, count in sorted(self._requests.items()):
+            yield f'pcr_requests_total{{status="{status}"}} {count}'
+        yield from _head("pcr_rows_total", "counter", "Rows answered by status.")
+        for name, count in sorted(self._rows.items()):
+            yield f'pcr_rows_total{{status="{name}"}} {count}'
+        yield from _head("pcr_request_seconds", "histogram", "Time from the whole request to its answer.")
+        total = 0
+        for bound, count in zip([*map(str, SECONDS), "+Inf"], self._buckets, strict=True):
+            total += count
+            yield f'pcr_request_seconds_bucket{{le="{bound}"}} {total}'
+        yield f"pcr_request_seconds_sum {self._seconds:.6f}"
+        yield f"pcr_request_seconds_count {total}"
+        yield from _head("pcr_worker_restarts_total", "counter", "Workers that were replaced.")
+        yield f"pcr_worker_restarts_total {restarts}"
+        yield from _head("pcr_requests_in_progress", "gauge", "Requests at work or waiting.")
+        yield f"pcr_requests_in_progress {in_progress}"
+
+
+def _head(name: str, kind: str, text: str) -> Iterator[str]:
+    yield f"# HELP {name} {text}"
+    yield f"# TYPE {name} {kind}"

@@ -1,0 +1,209 @@
+"""`pcr serve`: an ASGI application that reads nothing beyond its limits and repeats nothing of a request.
+
+Every request is bounded in size and time and answered by a worker process, so that none can hold up or bring
+down the service; what goes wrong is one sentence that the status chose.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.service.observation import Handled, Observer
+from pipeline.service.settings import MB, ServiceSettings
+from pipeline.service.tables import RefusedError
+from pipeline.service.worker import Answer, Worker
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+HOW = (
+    'send application/json {"dataframe_records": [{"input": value, ...}, ...]} or {"dataframe_split": '
+    '{"columns": [...], "data": [[...], ...]}}, or text/csv with a heading, every name once; "params": '
+    '{"explain": true} is the only parameter'
+)
+PLACES = "POST rows to /invocations; GET /health, /ready, /metrics, /schema.json, /openapi.json"
+MESSAGES = {
+    400: f"The request is not a table of rows: {HOW}.",
+    401: "This service asks for a bearer token, and for a valid one.",
+    404: f"This address does not exist: {PLACES}.",
+    405: f"This address does not take this method: {PLACES}.",
+    408: "The request came too slowly.",
+    413: "The request is beyond the limits of this service (/schema.json has them): send fewer rows at once.",
+    415: f"The content type is not supported: {HOW}.",
+    429: "Too many requests: come back later.",
+    500: "The server failed, not the request: please tell its operator.",
+    503: "The service is starting.",
+}
+OPEN = {"/ping", "/health", "/ready"}
+BUCKETS_KEPT = 10_000
+
+
+class Service:
+    """The application: who may ask, how much, and what is kept of it."""
+
+    def __init__(
+        self,
+        workers: tuple[Worker, Worker],
+        settings: ServiceSettings,
+        version: str,
+        pages: Mapping[str, bytes],
+        token: str = "",
+    ) -> None:
+        self.small, self.large = workers
+        self.settings = settings
+        self.version = version
+        self.pages = dict(pages)
+        self.observer = Observer(settings)
+        self._token = hashlib.sha256(token.encode()).digest() if token else b""
+        self._locks = {id(worker): asyncio.Lock() for worker in workers}
+        self._in_progress = 0
+        self._ready = False
+        self._allowance: dict[bytes, tuple[float, float]] = {}
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer a request, or start and stop with the server."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._handle(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await asyncio.gather(*(asyncio.to_thread(w.start) for w in (self.small, self.large)))
+                self._ready = True
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                self._ready = False
+                self.small.stop()
+                self.large.stop()
+                self.observer.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _handle(self, scope: Message, receive: Receive, send: Send) -> None:
+        request_id, begun = uuid.uuid4().hex, time.perf_counter()
+        kind = b"application/json"
+        try:
+            answer, kind = await self._answer(scope, receive)
+        except RefusedError as refusal:
+            answer = Answer(refusal.status)
+        if scope["path"] == "/invocations":
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            taken = round(1000 * (time.perf_counter() - begun), 3)
+            self.observer.keep(
+                Handled(now, request_id, self.version, answer.status, answer.rows, answer.statuses, taken)
+            )
+        body = answer.body or json.dumps({"error": MESSAGES[answer.status], "status": answer.status}).encode()
+        headers = [
+            (b"content-type", kind if answer.status == 200 else b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"x-request-id", request_id.encode()),
+        ]
+        if answer.status == 429:
+            headers.append((b"retry-after", b"1"))
+        if answer.status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        if answer.status in {400, 401, 408, 413, 429}:
+            # What is left of a request that was not read to its end is no request.
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Message, receive: Receive) -> tuple[Answer, bytes]:
+        path, method = scope["path"], scope["method"]
+        headers = {
+            name: value for name, value in scope["headers"] if name in {b"content-type", b"authorization"}
+        }
+        if path not in OPEN:
+            self._admit(scope, headers.get(b"authorization", b""))
+        if path == "/invocations":
+            if method != "POST":
+                raise RefusedError(405)
+            return await self._invocation(scope, receive), b"application/json"
+        if path not in {*OPEN, "/metrics", *self.pages}:
+            raise RefusedError(404)
+        if method not in {"GET", "HEAD"}:
+            raise RefusedError(405)
+        if path == "/ready" and not self._ready:
+            raise RefusedError(503)
+        if path == "/metrics":
+            restarts = max(self.small.restarts, 0) + max(self.large.restarts, 0)
+            text = self.observer.exposition(restarts, self._in_progress)
+            return Answer(200, text.encode()), b"text/plain; version=0.0.4"
+        page = self.pages.get(path) or json.dumps({"status": "ok", "model_version": self.version}).encode()
+        return Answer(200, page), b"application/json"
+
+    def _admit(self, scope: Message, authorization: bytes) -> None:
+        """Refuse who has no valid token, or asks too often."""
+        if self._token:
+            scheme, _, given = authorization.partition(b" ")
+            digest = hashlib.sha256(given.strip()).digest()
+            if scheme.lower() != b"bearer" or not hmac.compare_digest(digest, self._token):
+                raise RefusedError(401)
+        rate = self.settings.requests_per_minute / 60
+        if not rate:
+            return
+        client = str((scope.get("client") or ("",))[0]).encode()
+        now, most = time.monotonic(), float(self.settings.requests_per_minute)
+        left, at = self._allowance.get(client, (most, now))
+        left = min(most, left + rate * (now - at))
+        if len(self._allowance) > BUCKETS_KEPT:
+            self._allowance.clear()
+        self._allowance[client] = (left - 1 if left >= 1 else left, now)
+        if left < 1:
+            raise RefusedError(429)
+
+    async def _invocation(self, scope: Message, receive: Receive) -> Answer:
+        kinds = [value.decode("latin-1") for name, value in scope["headers"] if name == b"content-type"]
+        kind = kinds[0].partition(";")[0].strip().lower() if len(kinds) == 1 else ""
+        async with self._place():
+            try:
+                body = await asyncio.wait_for(self._body(receive), self.settings.body_seconds)
+            except TimeoutError:
+                raise RefusedError(408) from None
+            worker = self.small if len(body) <= self.settings.small_kb * 1024 else self.large
+            async with self._locks[id(worker)]:
+                return await asyncio.to_thread(worker.ask, kind, body)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        if self._in_progress >= self.settings.max_requests:
+            raise RefusedError(429)
+        self._in_progress += 1
+        try:
+            yield
+        finally:
+            self._in_progress -= 1
+
+    async def _body(self, receive: Receive) -> bytes:
+        parts, size = [], 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RefusedError(400)
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self.settings.max_body_mb * MB:
+                raise RefusedError(413)
+            if not message.get("more_body"):
+                return b"".join(parts)
+
+
+def serve(service: Service, host: str, port: int) -> None:
+    """Answer requests until stopped; those at work are finished first."""
+    import uvicorn  # noqa: PLC0415 - comes with MLflow
+
+    uvicorn.run(
+        service, host=host, port=port, log_level="warning", access_log=False, server_header=False,
+        timeout_keep_alive=10, timeout_graceful_shutdown=int(service.settings.answer_seconds),
+        h11_max_incomplete_event_size=16 * 1024,
+    )  # fmt: skip

@@ -1,0 +1,38 @@
+"""configs/service.yaml: the limits of the service."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from features.parsing import Between, Count, Positive
+from pipeline.project import paths
+from pipeline.project.settings import read_settings
+
+MB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """What a request may be, what is done for it, and what is kept of it; configs/service.yaml says more."""
+
+    max_body_mb: Count
+    max_rows: Count
+    max_columns: Count
+    max_cells: Count
+    max_name_characters: Count
+    max_answer_mb: Count
+    body_seconds: Positive
+    answer_seconds: Positive
+    max_requests: Count
+    small_kb: Count
+    worker_max_mb: Count
+    worker_keep_mb: Count
+    requests_per_minute: Annotated[int, Between(0)]
+    decision_log: str
+    decision_log_mb: Count
+    decision_log_files: Count
+
+
+def read_service_settings() -> ServiceSettings:
+    """Return configs/service.yaml. Raises UserError if it is not valid."""
+    return read_settings(ServiceSettings, Path(paths.SERVICE))

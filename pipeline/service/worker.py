@@ -1,0 +1,132 @@
+"""A process that answers requests, one at a time: what takes too long or too much ends it, not the service.
+
+Workers are forked from a small process that has imported everything and runs no thread, so that a new one is
+there in a fraction of a second.
+"""
+
+import json
+import multiprocessing
+import resource
+from collections import Counter
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from pipeline.service.settings import MB, ServiceSettings
+from pipeline.service.tables import RefusedError, Table, read_table
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["pipeline.service.worker", "models.serving.registry", "lightgbm", "pandas"])
+READY_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status and body of an answer, and what may be kept of it: how many rows had which status."""
+
+    status: int
+    body: bytes = b""
+    rows: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+
+
+def answer_request(model: Any, kind: str, body: bytes, limits: ServiceSettings) -> Answer:
+    """Return the answer to the body of a request; `model` is a `PcrModel`, of whatever version."""
+    try:
+        return _answer(model, read_table(kind, body, limits), limits)
+    except RefusedError as refusal:
+        return Answer(refusal.status)
+    except MemoryError:
+        return Answer(413)
+
+
+def _answer(model: Any, table: Table, limits: ServiceSettings) -> Answer:
+    if table.rows == 1:
+        row = {name: column[0] for name, column in table.columns.items()}
+        predictions = [model.desk.answer(row, explain=table.explain)]
+    else:
+        frame = model.desk.answers(dict(table.columns), explain=table.explain)
+        columns = {name: frame[name].tolist() for name in frame}
+        predictions = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    body = json.dumps({"predictions": predictions}, allow_nan=False).encode()
+    if len(body) > limits.max_answer_mb * MB:
+        return Answer(413)
+    return Answer(200, body, table.rows, dict(Counter(row["status"] for row in predictions)))
+
+
+def work(pipe: Connection, folder: Path, limits: ServiceSettings) -> None:
+    """Load the model, say so, and answer until told to stop, or until the memory taken is not given back."""
+    from models.serving.registry import load_package  # noqa: PLC0415 - the parent needs no MLflow
+
+    model = load_package(folder).unwrap_python_model().model
+    ceiling = limits.worker_max_mb * MB + _size()
+    resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
+    pipe.send_bytes(b"ready")
+    while (asked := pipe.recv()) is not None:
+        kind, body = asked
+        pipe.send(answer_request(model, kind, body, limits))
+        if _peak() > limits.worker_keep_mb * MB:
+            return
+
+
+def _size() -> int:
+    """Return the address space of this process, in bytes."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    return pages * resource.getpagesize()
+
+
+def _peak() -> int:
+    """Return the most memory that this process ever had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+class Worker:
+    """The service's end of a worker, which is started anew whenever it is gone."""
+
+    def __init__(self, folder: Path, limits: ServiceSettings) -> None:
+        self._folder = folder
+        self._limits = limits
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
+        self.restarts = -1
+
+    def start(self) -> None:
+        """Start the process, and wait until it has loaded the model."""
+        self._pipe, other = CONTEXT.Pipe()
+        self._process = CONTEXT.Process(target=work, args=(other, self._folder, self._limits), daemon=True)
+        self._process.start()
+        other.close()
+        self.restarts += 1
+        if not self._pipe.poll(READY_SECONDS) or self._pipe.recv_bytes() != b"ready":
+            self.stop()
+            raise RuntimeError("a worker did not start")
+
+    def ask(self, kind: str, body: bytes) -> Answer:
+        """Return the answer to a request; what takes too long is ended, and the worker with it."""
+        for _ in range(2):
+            if self._process is None or not self._process.is_alive():
+                self.start()
+            assert self._pipe is not None  # noqa: S101 - `start` makes it
+            try:
+                self._pipe.send((kind, body))
+                if not self._pipe.poll(self._limits.answer_seconds):
+                    self.stop()
+                    return Answer(413)
+                answer: Answer = self._pipe.recv()
+            except (EOFError, OSError):
+                # It was replaced after the request before, or died of this one.
+                self.stop()
+                continue
+            return answer
+        return Answer(500)
+
+    def stop(self) -> None:
+        """End the process, whatever it is doing."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+        if self._pipe is not None:
+            self._pipe.close()
+        self._process = self._pipe = None

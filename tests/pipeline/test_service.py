@@ -1,0 +1,222 @@
+"""The service without a socket: what it takes on, whom it answers, and what it keeps."""
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.serving.serving import PcrModel, read_model
+from pipeline.project import paths
+from pipeline.project.settings import read_settings
+from pipeline.service.observation import Handled, Observer
+from pipeline.service.schema import pages
+from pipeline.service.server import MESSAGES, Message, Service
+from pipeline.service.settings import ServiceSettings
+from pipeline.service.tables import CSV, JSON, RefusedError, read_table
+from pipeline.service.worker import Answer, answer_request
+from tests.malformed import GOOD
+from tests.serving import write_served_model
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = read_settings(ServiceSettings, ROOT / paths.SERVICE)
+LIMITS = replace(SETTINGS, max_rows=5, max_columns=4, max_cells=16)
+TOKEN = "t0ken"  # noqa: S105 - of the test
+
+
+class Desk:
+    """A worker without a process."""
+
+    restarts = 0
+
+    def __init__(self, model: PcrModel | None, limits: ServiceSettings) -> None:
+        self.model, self.limits = model, limits
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def stop(self) -> None:
+        """Nothing to stop."""
+
+    def ask(self, kind: str, body: bytes) -> Answer:
+        return answer_request(self.model, kind, body, self.limits)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> PcrModel:
+    folder = tmp_path_factory.mktemp("served") / "model"
+    write_served_model(folder, "logistic")
+    return read_model(folder)
+
+
+def service(model: PcrModel | None, limits: ServiceSettings = LIMITS, token: str = "") -> Service:
+    desk: Any = Desk(model, limits)
+    return Service((desk, desk), limits, "abc", {"/schema.json": b"{}"}, token)
+
+
+def asked(
+    of: Service, body: bytes = b"", path: str = "/invocations", method: str = "POST", **headers: str
+) -> tuple[int, str]:
+    """Return status and body of the answer to one request."""
+    sent: list[Message] = []
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "path": path, "method": method, "headers": pairs, "client": ("127.0.0.1", 1)}
+    asyncio.run(of(scope, receive, send))
+    return sent[0]["status"], sent[1]["body"].decode()
+
+
+def records(*rows: dict[str, Any]) -> bytes:
+    return json.dumps({"dataframe_records": rows}).encode()
+
+
+def split(columns: list[str], *rows: list[Any]) -> bytes:
+    return json.dumps({"dataframe_split": {"columns": columns, "data": rows}}).encode()
+
+
+def test_records_split_and_csv_are_one_table() -> None:
+    csv = read_table(CSV, b"a,b\n1,x\n2,\n", LIMITS)
+    assert (csv.columns, csv.rows) == ({"a": ["1", "2"], "b": ["x", ""]}, 2)
+    row = {"a": [1, 2], "b": ["x", None]}
+    assert read_table(JSON, split(["a", "b"], [1, "x"], [2, None]), LIMITS).columns == row
+    assert read_table(JSON, records({"a": 1, "b": "x"}, {"a": 2}), LIMITS).columns == row
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        (JSON, b'{"dataframe_records": [{"a": 1, "a": 2}]}', 400),
+        (JSON, split(["a", "a"], [1, 2]), 400),
+        (CSV, b"a,a\n1,2\n", 400),
+        (CSV, b"a, a\n1,2\n", 400),
+        (CSV, b"a,b\n1\n", 400),
+        (JSON, b"{", 400),
+        (JSON, records(), 400),
+        (JSON, b"[" * 5000, 400),
+        (JSON, b'{"dataframe_records": [{"a": 1}], "params": {"explain": 1}}', 400),
+        (JSON, records(*[{"a": 1}] * 6), 413),
+        (JSON, records(*[{f"a{k}": 1} for k in range(5)]), 413),
+        (JSON, split(list("abcd"), *[[1, 2, 3, 4]] * 5), 413),
+        (CSV, b"a" * 101 + b",b\n1,2\n", 413),
+        ("text/html", b"a", 415),
+    ],
+)
+def test_what_is_no_table_names_a_column_twice_or_is_too_large_is_refused(
+    kind: str, body: bytes, status: int
+) -> None:
+    with pytest.raises(RefusedError) as refusal:
+        read_table(kind, body, LIMITS)
+    assert refusal.value.status == status
+
+
+def test_one_row_and_many_have_the_same_answer_and_nothing_of_a_name_comes_back(model: PcrModel) -> None:
+    limits = replace(LIMITS, max_columns=10, max_cells=100)
+    row = GOOD | {"SMITH_c2": "secret", "JONES": 1, "pcr": None}
+    one, two = (
+        json.loads(answer_request(model, JSON, records(*[row] * n), limits).body)["predictions"]
+        for n in (1, 2)
+    )
+    assert one[0] == two[0] == two[1]
+    assert one[0]["reasons"] == ("a column of c2: of a later visit, must not be supplied; not used: 1 column")
+
+
+def test_an_answer_beyond_its_limit_is_not_sent(model: PcrModel) -> None:
+    answer = answer_request(model, JSON, records(GOOD), replace(LIMITS, max_answer_mb=0))
+    assert (answer.status, answer.body) == (413, b"")
+
+
+def test_who_has_no_token_is_answered_with_401_but_may_ask_for_health(model: PcrModel) -> None:
+    of = service(model, token=TOKEN)
+    kind = {"content_type": JSON}
+    assert asked(of, records(GOOD), **kind)[0] == 401
+    assert asked(of, records(GOOD), **kind, authorization="Bearer wrong")[0] == 401
+    assert asked(of, records(GOOD), **kind, authorization=f"Bearer {TOKEN}")[0] == 200
+    assert asked(of, path="/metrics", method="GET")[0] == 401
+    assert asked(of, path="/health", method="GET")[0] == 200
+
+
+def test_a_client_that_asks_too_often_is_told_to_come_back(model: PcrModel) -> None:
+    of = service(model, replace(LIMITS, requests_per_minute=2))
+    found = [asked(of, records(GOOD), content_type=JSON) for _ in range(3)]
+    assert [status for status, _ in found] == [200, 200, 429]
+    assert json.loads(found[2][1]) == {"error": MESSAGES[429], "status": 429}
+
+
+def test_requests_beyond_the_limit_are_refused_while_others_wait(model: PcrModel) -> None:
+    assert asked(service(model, replace(LIMITS, max_requests=0)), records(GOOD), content_type=JSON)[0] == 429
+
+
+def test_a_request_that_trickles_in_is_given_up(model: PcrModel) -> None:
+    of, sent = service(model, replace(LIMITS, body_seconds=0.01)), []
+
+    async def receive() -> Message:
+        await asyncio.sleep(5)
+        return {}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(of({"type": "http", "path": "/invocations", "method": "POST", "headers": []}, receive, send))
+    assert sent[0]["status"] == 408
+    assert (b"connection", b"close") in sent[0]["headers"]
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [("/", "GET", 404), ("/invocations", "GET", 405), ("/health", "POST", 405), ("/ready", "GET", 503)],
+)
+def test_other_addresses_and_methods_are_refused_with_what_there_is(
+    path: str, method: str, status: int
+) -> None:
+    found, body = asked(service(None), path=path, method=method)
+    assert (found, json.loads(body)["error"]) == (status, MESSAGES[status])
+
+
+def test_what_is_kept_has_counts_and_no_value(model: PcrModel, tmp_path: Path) -> None:
+    limits = replace(LIMITS, decision_log=str(tmp_path / "decisions.log"))
+    of = service(model, limits)
+    asked(of, records(GOOD, GOOD | {"age_years": -5}, GOOD | {"arm": "SECRET"}), content_type=JSON)
+    asked(of, b"SECRET", content_type=JSON)
+    first, second = map(json.loads, (tmp_path / "decisions.log").read_text().splitlines())
+    assert (first["http_status"], first["rows"], first["statuses"]) == (200, 3, {"ok": 1, "rejected": 2})
+    assert (second["http_status"], second["rows"]) == (400, 0)
+    assert set(first) == set(Handled.__annotations__)
+    of.observer.close()
+    text = asked(of, path="/metrics", method="GET")[1]
+    assert 'pcr_requests_total{status="400"} 1' in text
+    assert 'pcr_rows_total{status="rejected"} 2' in text
+    assert 'pcr_request_seconds_bucket{le="+Inf"} 2' in text
+
+
+def test_the_decision_log_is_rotated(tmp_path: Path) -> None:
+    log = tmp_path / "decisions.log"
+    observer = Observer(replace(LIMITS, decision_log=str(log), decision_log_mb=1, decision_log_files=2))
+    for _ in range(10_000):
+        observer.keep(Handled("t" * 200, "i" * 32, "v", 200, 1, {"ok": 1}, 1.0))
+    observer.close()
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "decisions.log",
+        "decisions.log.1",
+        "decisions.log.2",
+    ]
+    assert log.stat().st_size <= 1024 * 1024
+
+
+def test_the_schema_has_range_unit_and_levels_of_every_input_and_the_version(model: PcrModel) -> None:
+    document = dict(model.document) | {"model": "pcr-made-up-c1"}
+    schema = json.loads(pages(document, "abc", LIMITS, [413])["/schema.json"])
+    assert schema["$id"] == "urn:pcr:pcr-made-up-c1:abc"
+    assert schema["required"] == ["arm"]
+    assert schema["properties"]["age_years"]["minimum"] == 18
+    assert schema["properties"]["arm"]["enum"] == ["A", "B"]
+    assert schema["x-limits"]["max_rows"] == LIMITS.max_rows
+    described = json.loads(pages(document, "abc", LIMITS, [413])["/openapi.json"])
+    assert described["paths"]["/invocations"]["post"]["responses"].keys() == {"200", "413"}

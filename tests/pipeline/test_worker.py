@@ -1,0 +1,73 @@
+"""Real workers: what takes too long or dies ends one request, and the next is answered."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from models.serving.registry import Release, write_package
+from pipeline.service.tables import JSON
+from pipeline.service.worker import Worker
+from tests.malformed import GOOD
+from tests.pipeline.test_service import SETTINGS, records
+from tests.serving import write_served_model
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
+RUN = SimpleNamespace(info=SimpleNamespace(run_id="r", start_time=0))
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("worker")
+    write_served_model(folder / "model", "logistic")
+    write_package(Release("made-up", folder / "model", {}, GOOD), folder / "package", RUN, "m-1")
+    return folder / "package"
+
+
+@pytest.fixture
+def worker(package: Path) -> Iterator[Worker]:
+    started = Worker(package, SETTINGS)
+    started.start()
+    yield started
+    started.stop()
+
+
+def test_a_worker_that_was_killed_is_replaced_and_answers(worker: Worker) -> None:
+    before = worker.ask(JSON, records(GOOD))
+    assert before.statuses == {"ok": 1}
+    assert worker._process is not None
+    worker._process.kill()
+    assert worker.ask(JSON, records(GOOD)) == before
+    assert worker.restarts == 1
+
+
+def test_what_takes_too_long_is_given_up_and_the_next_request_is_answered(package: Path) -> None:
+    worker = Worker(package, replace(SETTINGS, answer_seconds=0.001))
+    worker.start()
+    assert worker.ask(JSON, records(*[GOOD] * 20_000)).status == 413
+    worker._limits = SETTINGS
+    assert worker.ask(JSON, records(GOOD)).status == 200
+    worker.stop()
+
+
+def test_what_takes_too_much_memory_is_refused_and_given_back(package: Path) -> None:
+    worker = Worker(package, replace(SETTINGS, worker_max_mb=60, max_rows=10**6, max_cells=10**8))
+    worker.start()
+    answer = worker.ask(JSON, records(*[GOOD] * 100_000))
+    assert answer.status == 413
+    assert json.loads(worker.ask(JSON, records(GOOD)).body)["predictions"][0]["status"] == "ok"
+    worker.stop()
+
+
+def test_a_package_made_again_has_the_same_bytes(package: Path, tmp_path: Path) -> None:
+    release = Release("made-up", package.parent / "model", {}, GOOD)
+    write_package(release, tmp_path / "again", RUN, "m-1")
+    files = sorted(p.relative_to(package) for p in package.rglob("*") if p.is_file())
+    assert [(tmp_path / "again" / f).read_bytes() for f in files] == [
+        (package / f).read_bytes() for f in files
+    ]

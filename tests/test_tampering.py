@@ -1,0 +1,92 @@
+"""Alterations of each kind to a registered study: refused or named, and no altered code runs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.registry.state import State
+from tests.tampering import (
+    Kept,
+    computed_alterations,
+    make_study,
+    named,
+    outcome,
+    row_alterations,
+    stored_alterations,
+)
+
+# MLflow's own code meets deprecations of its dependencies.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
+# One way of altering each file that is run, read or installed from; every table of the database.
+FILES = {
+    "serving.py: code before it",
+    "artifacts/serving.py: code before it",
+    "artifacts/model.json: a bit flipped",
+    "artifacts/booster.txt: a byte more",
+    "MLmodel: code: code",
+    "MLmodel: sitecustomize",
+    "MLmodel: cut",
+    "requirements.txt: a byte more",
+    "conda.yaml: a byte more",
+    "python_env.yaml: gone",
+    "card.md: a byte more",
+    "provenance.json: a byte more",
+    "manifest.sha256: a bit flipped",
+    "model.sig: gone",
+    "code/numpy.py added",
+    "python_model.pkl added",
+    "input_example.json: a bit flipped",
+}
+ROWS = {
+    "registered_model_aliases champion: changed", "registered_model_aliases champion: gone",
+    "registered_model_tags pcr.history.00001: changed", "registered_model_tags pcr.history.00001: gone",
+    "model_version_tags pcr.manifest: changed", "model_version_tags pcr.history_entry: gone",
+    "model_version_tags gates: changed", "model_version_tags study: changed", "model_versions card: changed",
+    "latest_metrics chosen.auc: changed", "params models.seed: changed", "tags pcr.record: changed",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, State, Kept]]:
+    """A study in the current folder, tracked, signed and promoted, whose alterations can be taken back."""
+    home = tmp_path_factory.mktemp("tampering") / "home"
+    home.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setenv("MLFLOW_TRACKING_URI", "")
+        patch.setenv("DVC_ROOT", str(home))
+        state = make_study(home)
+        yield home, state, Kept(home)
+
+
+def test_what_nobody_altered_is_sound(study: tuple[Path, State, Kept]) -> None:
+    assert named(study[1], workspace=True) == []
+
+
+def test_an_altered_file_of_a_version_is_not_loaded_and_is_named(
+    study: tuple[Path, State, Kept], tmp_path: Path
+) -> None:
+    home, state, kept = study
+    chosen = [one for one in stored_alterations(home, tmp_path / "canary") if one.name in FILES]
+    assert {one.name for one in chosen} == FILES
+    assert [told for one in chosen if (told := outcome(one, state, kept, tmp_path / "canary"))] == []
+
+
+def test_an_altered_row_of_the_database_is_named(study: tuple[Path, State, Kept], tmp_path: Path) -> None:
+    home, state, kept = study
+    chosen = [one for one in row_alterations(home) if one.name in ROWS]
+    assert {one.name for one in chosen} == ROWS
+    assert [told for one in chosen if (told := outcome(one, state, kept, tmp_path / "canary"))] == []
+
+
+def test_an_altered_output_cache_or_artifact_is_named(
+    study: tuple[Path, State, Kept], tmp_path: Path
+) -> None:
+    home, state, kept = study
+    every = list(computed_alterations(home, state, tmp_path / "canary"))
+    chosen = [one for one in every if one.name.endswith("a bit flipped")][::3]
+    assert len(chosen) >= 4
+    assert [told for one in chosen if (told := outcome(one, state, kept, tmp_path / "canary"))] == []
