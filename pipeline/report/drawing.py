@@ -4,8 +4,8 @@ Row labels stand above their rows, inside the chart, so that long feature names 
 a small screen. Data are embedded as CSV text, four digits a number.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NotRequired, TypedDict
 
 import altair as alt
 import pandas as pd
@@ -13,7 +13,33 @@ import pandas as pd
 from pipeline.wording import LOG_ODDS
 
 Chart = Any
-Spec = dict[str, Any]
+"""Altair has no types."""
+
+
+class About(TypedDict):
+    """What a figure says of itself: patients, events if there are any, scale, whose predictions are drawn."""
+
+    n: int
+    events: int | None
+    scale: str
+    sampling: str
+
+
+class UserMeta(TypedDict):
+    """What the page's script reads of a chart; `filled`: the script gives it its data."""
+
+    embedOptions: dict[str, str]
+    about: About
+    filled: NotRequired[bool]
+
+
+class Spec(TypedDict):
+    """A Vega-Lite chart as plain data; of its keys, those that the pages read or write."""
+
+    height: int
+    description: str
+    usermeta: UserMeta
+
 
 # Okabe and Ito's palette: told apart with any kind of colour vision.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
@@ -38,7 +64,7 @@ def spec_of(
     chart: Chart,
     description: str,
     height: int,
-    about: Mapping[str, Any] | None = None,
+    about: About | None = None,
     *,
     canvas: bool = False,
 ) -> Spec:
@@ -52,9 +78,9 @@ def spec_of(
         height=height,
         description=description,
         usermeta={"embedOptions": {"renderer": renderer}, "about": dict(about or {})},
-    )
-    spec: Spec = sized.to_dict() | {"config": CONFIG}
-    del spec["$schema"]
+    ).to_dict()
+    del sized["$schema"]
+    spec: Spec = sized | {"config": CONFIG}
     return spec
 
 

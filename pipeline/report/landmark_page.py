@@ -12,7 +12,7 @@ from models.explanation.out_of_fold import KEYS
 from pipeline.project.estimates import Measures
 from pipeline.project.files import read_json
 from pipeline.report.artifacts import ContributionSummary, Feature, FeatureContribution, FeatureList, Study
-from pipeline.report.drawing import PALETTE, Spec
+from pipeline.report.drawing import PALETTE, About, Spec
 from pipeline.report.facts import Facts, study_facts, told_branches
 from pipeline.report.page import absent_domains, domain_name, percent, render
 from pipeline.report.patients import feature_data, patient_data
@@ -101,7 +101,12 @@ def landmark_page(
     shown = evenly(first, settings.drawing.max_patients_drawn).reset_index(drop=True)
     shown_values = here.measured.set_index("usubjid").loc[shown["usubjid"]].reset_index(drop=True)
     counts = what_is_explained(explained, outcome)
-    about = {"n": counts["patients"], "events": counts["events"], "scale": LOG_ODDS, "sampling": OUT_OF_FOLD}
+    about: About = {
+        "n": counts["patients"],
+        "events": counts["events"],
+        "scale": LOG_ODDS,
+        "sampling": OUT_OF_FOLD,
+    }
     named = {feature["name"]: feature for feature in features}
     ranked = summary["features"]
     drawing = settings.drawing
@@ -109,7 +114,8 @@ def landmark_page(
     if branches is None:
         charts.pop("split-branch", None)
     top = [named[row["feature"]] for row in ranked[: drawing.swarmed]]
-    drawn = about | {
+    drawn: About = {
+        **about,
         "n": len(shown),
         "events": int(outcome.set_axis(first["usubjid"])[shown["usubjid"]].sum()),
     }
@@ -259,7 +265,7 @@ def landmark_charts(
     named: Mapping[str, Feature],
     ranked: int,
     privacy: Privacy,
-    about: dict[str, Any],
+    about: About,
 ) -> dict[str, Spec]:
     """Return the charts of the whole landmark by the id of their figure."""
     colours = domain_colours(study)
@@ -317,13 +323,13 @@ def _ranked_row(row: FeatureContribution, feature: Feature, top: int) -> dict[st
     }
 
 
-def _open_charts(study: Study, about: dict[str, Any]) -> dict[str, Spec]:
+def _open_charts(study: Study, about: About) -> dict[str, Spec]:
     """Return the charts that the page's script fills: one feature, one patient."""
     charts = {
         "feature-numeric": dependence_chart("numeric", about),
         "feature-categorical": dependence_chart("categorical", about),
-        "waterfall": waterfall_chart(about | {"n": 1}),
-        "trajectory": trajectory_chart(study["landmarks"], about | {"n": 1, "scale": "probability"}),
+        "waterfall": waterfall_chart({**about, "n": 1}),
+        "trajectory": trajectory_chart(study["landmarks"], {**about, "n": 1, "scale": "probability"}),
     }
     for spec in charts.values():
         spec["usermeta"]["filled"] = True

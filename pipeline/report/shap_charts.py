@@ -1,7 +1,6 @@
 """The charts of a landmark's SHAP page."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -13,6 +12,7 @@ from pipeline.report.drawing import (
     PALETTE,
     ROW,
     SWARM_ROW,
+    About,
     Spec,
     along,
     colours_of,
@@ -22,7 +22,6 @@ from pipeline.report.drawing import (
     spec_of,
 )
 
-About = Mapping[str, Any]
 SPLIT_ROW = 76
 
 

@@ -1,7 +1,6 @@
 """The charts of the study report: forests, curves, bars of states, courses over time."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import altair as alt
 import pandas as pd
@@ -11,6 +10,7 @@ from pipeline.report.drawing import (
     INK,
     PALETTE,
     ROW,
+    About,
     Spec,
     colours_of,
     data_of,
@@ -19,7 +19,6 @@ from pipeline.report.drawing import (
     spec_of,
 )
 
-About = Mapping[str, Any]
 SPREAD = (PALETTE[0], PALETTE[5], PALETTE[2], PALETTE[3], PALETTE[4], PALETTE[1])
 # Greys for what was not measured, colours for results, the same in every chart.
 STATES = {

@@ -1,10 +1,10 @@
 """What the sections share: what a figure says of itself, a row of a forest, the sums of a table."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from pipeline.project.estimates import Estimate, Measures
-from pipeline.report.drawing import Spec
+from pipeline.report.drawing import About, Spec
 from pipeline.report.results import ALLOCATION, MODEL, RULES
 from pipeline.report.tables import Table
 from pipeline.wording import OUT_OF_FOLD
@@ -20,22 +20,38 @@ NAMES = {
 Part = tuple[dict[str, Spec], dict[str, Table]]
 
 
-def about(n: int, events: int | None, scale: str, sampling: str = "all patients, no model") -> dict[str, Any]:
+class ForestRow(TypedDict):
+    """A row of a forest; `mark` is yes or no."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    detail: str
+    mark: str
+
+
+def about(n: int, events: int | None, scale: str, sampling: str = "all patients, no model") -> About:
     """Return what a figure says of itself."""
     return {"n": n, "events": events, "scale": scale, "sampling": sampling}
 
 
-def of_model(measures: Measures, scale: str, sampling: str = OUT_OF_FOLD) -> dict[str, Any]:
+def of_model(measures: Measures, scale: str, sampling: str = OUT_OF_FOLD) -> About:
     """Return what a figure on a model says of itself, from its measures."""
     return about(measures.patients, measures.events, scale, sampling)
 
 
-def interval_row(label: str, estimate: Estimate, detail: str = "", *, mark: bool = False) -> dict[str, Any]:
+def interval_row(label: str, estimate: Estimate, detail: str = "", *, mark: bool = False) -> ForestRow:
     """Return a row of a forest: a value with its interval."""
     low, high = estimate.interval
-    marked = "yes" if mark else "no"
-    row = {"label": label, "value": estimate.point, "low": low, "high": high}
-    return row | {"detail": detail, "mark": marked}
+    return {
+        "label": label,
+        "value": estimate.point,
+        "low": low,
+        "high": high,
+        "detail": detail,
+        "mark": "yes" if mark else "no",
+    }
 
 
 def counted(name: str, measures: Measures) -> str:

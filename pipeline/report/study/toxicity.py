@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from pipeline.project.estimates import Estimate, parse_estimate
 from pipeline.report.artifacts import Description, EventInArm, EventInBranch, ResponseByEvent, Toxicity
-from pipeline.report.drawing import Spec
+from pipeline.report.drawing import About, Spec
 from pipeline.report.facts import Facts
 from pipeline.report.page import count, decimal, with_interval
 from pipeline.report.study.common import Part
@@ -73,7 +73,7 @@ def _differences_chart(found: Toxicity, facts: Facts) -> dict[str, Spec]:
     arms = {row["arm"]: None for row in found["by_arm"]}
     other = next(arm for arm in arms if arm != found["reference"])
     first = [row for row in found["by_arm"] if row["event"] == found["by_arm"][0]["event"]]
-    about = {
+    about: About = {
         "n": sum(row["n"] for row in first),
         "events": None,
         "scale": f"risk difference, {other} minus {found['reference']}",
