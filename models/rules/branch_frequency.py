@@ -35,7 +35,7 @@ class _CellFrequency(ClassifierMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError
+        UserError
             If `shrinkage` is negative, a column is missing, or `y` has not exactly two classes.
         """
         if self.shrinkage < 0:

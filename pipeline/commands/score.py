@@ -34,8 +34,8 @@ def score(model: str, tables: Path | None, rows: Path | None, landmark: str | No
 
     Raises
     ------
-    ValueError
-        If the model, the tables, the rows or the landmark are not in order.
+    UserError
+        If the model, the tables, the rows or the landmark are not valid.
     """
     if (tables is None) == (rows is None):
         raise ScoringError("give --tables FOLDER of raw tables, or --rows FILE of inputs: one of the two")
@@ -104,7 +104,7 @@ def rows_of(folder: Path, model: PcrModel) -> pd.DataFrame:
 
     Raises
     ------
-    ValueError
+    UserError
         If the tables break the contract, or nobody is at risk at the model's landmark.
     """
     study = parse_study(with_defaults(read_yaml(study_file(model.document["study"]))))

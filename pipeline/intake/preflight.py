@@ -91,8 +91,8 @@ def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
 
     Raises
     ------
-    ValueError
-        If the study file, the contract or the outcome is not in order.
+    UserError
+        If the study file, the contract or the outcome is not valid.
     """
     document = read_yaml(study_file(name))
     check_study_file(document)
