@@ -28,7 +28,7 @@ from models.measures.common import (
 from models.measures.definitions import Kernel, definition
 from models.measures.evaluate import by_repeat
 from models.measures.heterogeneity import logit_auc
-from models.procedure.comparators import Rules
+from models.procedure.comparators import rules_by_branch
 from models.procedure.imputation import rubin
 from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.response_model import patient_loss
@@ -61,7 +61,7 @@ class Analysis:
         """Return the rules' forecast (n,) for each fold from the patients of the others."""
         forecast = np.empty(len(y))
         for test in (fold == number for number in np.unique(fold)):
-            rules = Rules(self.plan.branch_shrinkage).fit(rows.loc[~test], y[~test])
+            rules = rules_by_branch(self.plan.branch_shrinkage).fit(rows.loc[~test], y[~test])
             forecast[test] = rules.predictions(rows.loc[test])["rules"]
         return forecast
 

@@ -32,32 +32,21 @@ def require_both_outcomes(y: np.ndarray) -> None:
         raise NotLearnableError(f"all {len(y)} training patients have the same outcome")
 
 
-class Rules:
-    """The adaptive rules: pCR frequency of the patient's branch in the training part."""
+class GroupFrequency:
+    """pCR frequency of the patient's group in the training part, a forecast by the name of `model`."""
 
-    def __init__(self, shrinkage: float) -> None:
-        self.frequency = BranchFrequency(shrinkage=shrinkage, branch=BRANCH)
-
-    def fit(self, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray | None = None) -> Self:
-        """Learn branch frequencies from the training part; nothing is tuned, so `groups` do not matter."""
-        del groups
-        require_both_outcomes(y)
-        self.frequency.fit(X, y)
-        return self
-
-    def predictions(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
-        """Return the rules' forecast."""
-        return {"rules": self.frequency.predict_proba(X)[:, 1]}
-
-
-class ArmAndReceptor:
-    """pCR frequency by arm and, where it is a feature, hormone receptor status in the training part."""
-
-    def __init__(self, shrinkage: float, *, receptor: bool = True) -> None:
-        self.frequency = Prevalence(shrinkage=shrinkage, hr="hr" if receptor else None)
+    def __init__(self, model: str, frequency: BranchFrequency | Prevalence) -> None:
+        self.model = model
+        self.frequency = frequency
 
     def fit(self, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray | None = None) -> Self:
-        """Learn frequencies from the training part; nothing is tuned, so `groups` do not matter."""
+        """Learn frequencies from the training part; nothing is tuned, so `groups` do not matter.
+
+        Raises
+        ------
+        NotLearnableError
+            If all patients have the same outcome.
+        """
         del groups
         require_both_outcomes(y)
         self.frequency.fit(X, y)
@@ -65,7 +54,17 @@ class ArmAndReceptor:
 
     def predictions(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
         """Return the forecast."""
-        return {"prevalence": self.frequency.predict_proba(X)[:, 1]}
+        return {self.model: self.frequency.predict_proba(X)[:, 1]}
+
+
+def rules_by_branch(shrinkage: float) -> GroupFrequency:
+    """Return the adaptive rules, unfitted: pCR frequency of the patient's branch, within arm."""
+    return GroupFrequency("rules", BranchFrequency(shrinkage=shrinkage, branch=BRANCH))
+
+
+def arm_and_receptor(shrinkage: float, *, receptor: bool = True) -> GroupFrequency:
+    """Return pCR frequency by arm and, where it is a feature, hormone receptor status, unfitted."""
+    return GroupFrequency("prevalence", Prevalence(shrinkage=shrinkage, hr="hr" if receptor else None))
 
 
 class RuleInputs:
@@ -106,7 +105,7 @@ def comparators(
     settings: ProcedureSettings,
     plan: ValidationPlan,
     seed: int,
-) -> list[Rules | ArmAndReceptor | RuleInputs]:
+) -> list[GroupFrequency | RuleInputs]:
     """Return the comparators: the rules, and two that use what there is of arm and hormone receptor status.
 
     Parameters
@@ -120,8 +119,8 @@ def comparators(
     """
     receptor = "hr" in {feature.name for feature in features}
     return [
-        Rules(plan.branch_shrinkage),
-        ArmAndReceptor(plan.branch_shrinkage, receptor=receptor),
+        rules_by_branch(plan.branch_shrinkage),
+        arm_and_receptor(plan.branch_shrinkage, receptor=receptor),
         RuleInputs(rule_inputs, settings, plan.inner_folds, seed),
     ]
 

@@ -9,7 +9,7 @@ import pandas as pd
 from models.configuration.plan import validation_plan
 from models.configuration.settings import comparator_settings, model_settings
 from models.procedure.analysis_set import resampling_rows
-from models.procedure.comparators import Rules, comparators, rule_input_features
+from models.procedure.comparators import comparators, rule_input_features, rules_by_branch
 from models.procedure.landmark_features import landmark_features
 from models.procedure.resampling import cross_validated, tidied, tidy
 from models.procedure.robustness_splits import beside, resampled, schemes
@@ -57,7 +57,7 @@ def compared(run: Run, landmark: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     )  # fmt: skip
     forecasts = tidy(results, rows["usubjid"].tolist(), y)
     splits = schemes(rows, plan.resampling, plan.seed)
-    rules = resampled(lambda _: [Rules(plan.branch_shrinkage)], rows, y, splits, backend)
+    rules = resampled(lambda _: [rules_by_branch(plan.branch_shrinkage)], rows, y, splits, backend)
     return tidied([candidates, forecasts]), beside(fits, rules)
 
 

@@ -6,7 +6,13 @@ import pytest
 
 from models.configuration.plan import validation_plan
 from models.configuration.settings import comparator_settings, model_settings
-from models.procedure.comparators import ArmAndReceptor, RuleInputs, Rules, comparators, rule_input_features
+from models.procedure.comparators import (
+    RuleInputs,
+    arm_and_receptor,
+    comparators,
+    rule_input_features,
+    rules_by_branch,
+)
 from models.rules.decisions import decisions, input_levels, known_inputs
 from models.rules.document import parse_rules
 from models.rules.table import BRANCH, INPUT, rule_table
@@ -78,7 +84,7 @@ def test_the_rule_inputs_model_sees_nothing_but_arm_receptor_and_inputs() -> Non
 def test_nothing_is_learned_from_patients_who_are_predicted() -> None:
     X, y = patients()
     test = X.iloc[200:]
-    for make in (lambda: Rules(5.0), lambda: ArmAndReceptor(5.0)):
+    for make in (lambda: rules_by_branch(5.0), lambda: arm_and_receptor(5.0)):
         one = make().fit(X.iloc[:200], y[:200]).predictions(test)
         other = make().fit(X.iloc[:200], y[:200]).predictions(test.iloc[::-1])
         (a,), (b,) = one.values(), other.values()

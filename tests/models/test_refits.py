@@ -21,7 +21,7 @@ from models.evaluation.refits import (
     read_refits,
 )
 from models.evaluation.sensitivity import Analysis, multiple_imputation, refitted, sensitivity_runs
-from models.procedure.comparators import Rules
+from models.procedure.comparators import rules_by_branch
 from models.rules.table import BRANCH
 from tests.patients import FEATURES, patients
 
@@ -111,7 +111,11 @@ def test_the_rules_are_learned_on_the_folds_of_the_refit() -> None:
     predicted = made.at(REFERENCE)
     y, fold = predicted["y"].to_numpy(), predicted["fold"].to_numpy()
     rules = asked.rules_forecast(asked.rows, y, fold)
-    first = Rules(20).fit(asked.rows.loc[fold != 0], y[fold != 0]).predictions(asked.rows.loc[fold == 0])
+    first = (
+        rules_by_branch(20)
+        .fit(asked.rows.loc[fold != 0], y[fold != 0])
+        .predictions(asked.rows.loc[fold == 0])
+    )
     assert np.array_equal(rules[fold == 0], first["rules"])
     loss = [-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean() for p in (predicted["p"].to_numpy(), rules)]
     assert told["delta_log_loss"]["value"] == pytest.approx(loss[0] - loss[1])
