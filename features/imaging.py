@@ -234,7 +234,9 @@ def _one_feature(
         scaled = _on_scale(value, choice.scale)
         filled = {"safe": names["safe"], "name": names["name"], "visit": visit}
         feature = from_template(settings.feature, DOMAIN, visit, **filled)
-        columns.append((replace(feature, unit=unit), scaled))
+        # log(1 + value) is meant for what cannot be negative, such as a volume.
+        low = 0.0 if choice.scale == "log1p" else feature.low
+        columns.append((replace(feature, unit=unit, low=low), scaled))
         if visit == context.first_visit:
             first = value, scaled
         elif first is not None:

@@ -134,6 +134,14 @@ def test_tumour_volume_stands_and_changes_on_the_log1p_scale_as_configured() -> 
     assert found["imaging_ftv_c1_change"] == pytest.approx(-np.log(10))
 
 
+def test_a_tumour_volume_below_nothing_is_out_of_its_range_and_a_change_may_be() -> None:
+    scans = [scan("baseline", 9.0, feature="FTV"), scan("c1", 0.0, feature="FTV")]
+    tables = {"imaging_features": table("imaging_features", scans)}
+    described = {one.name: one for one in build(tables, PATIENTS, *domain_settings("imaging"))[1]}
+    assert described["imaging_ftv_c1"].low == 0.0
+    assert described["imaging_ftv_c1_change"].low is None
+
+
 def test_a_change_from_nothing_and_a_logarithm_of_nothing_are_missing() -> None:
     found = features(imaging_features=[scan("baseline", 0.0), scan("c1", 3.0)]).iloc[0]
     assert np.isnan(found["imaging_ld_c1_change"])
