@@ -26,7 +26,7 @@ from pipeline.wording import ESTIMAND, NO_MODEL
 
 STAGE = Stage(
     reads=(
-        paths.LEARNED_FOLDER, paths.FEATURES_FOLDER, paths.COHORT, paths.SERVED_ELIGIBILITY, paths.RULES,
+        paths.LEARNED_FOLDER, paths.FEATURES_FOLDER, paths.COHORT_FOLDER, paths.RULES,
         paths.CONTRACT, paths.STUDY,
     ),
     writes=(paths.STORED_MODELS,),

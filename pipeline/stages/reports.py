@@ -19,7 +19,7 @@ from pipeline.report.study.page import Inputs, overview_page
 
 STAGE = Stage(
     reads=(
-        paths.COHORT, paths.FLOW, paths.METRICS_FOLDER, paths.RESULTS, paths.CURVES, paths.REVIEW,
+        paths.COHORT_FOLDER, paths.METRICS_FOLDER, paths.RESULTS, paths.CURVES, paths.REVIEW,
         paths.RULES, paths.FEATURES_FOLDER, paths.PREDICTIONS_FOLDER, paths.SHAP, paths.STORED_MODELS,
         paths.DESCRIPTION, paths.PROBLEMS, paths.MODELS, paths.VALIDATION, paths.CHECKLISTS,
         paths.REPORT_PAGES, paths.MEASURES_PLAN, paths.EXPLANATION, paths.STUDY,

@@ -12,7 +12,7 @@ from pipeline.registry.state import LOCK, PIPELINE, read_state
 
 STAGE = Stage(
     reads=(
-        paths.STUDY, paths.COHORT, paths.FLOW, paths.REPORT_PAGES, paths.STORED_MODELS, paths.METRICS_FOLDER,
+        paths.STUDY, paths.COHORT_FOLDER, paths.REPORT_PAGES, paths.STORED_MODELS, paths.METRICS_FOLDER,
         paths.RESULTS, paths.SHAP, paths.PREDICTIONS_FOLDER, paths.FEATURES_FOLDER, paths.REPORTS,
     ),
 )  # fmt: skip
