@@ -36,6 +36,9 @@ def as_text(values: pd.Series) -> pd.Series:
         text = values.astype("str")
     elif values.dtype == "float64":
         text = _numbers_as_text(values)
+    elif types.is_datetime64_dtype(values.dtype):
+        moments = values.dt.round("s").dt.strftime("%Y-%m-%d %H:%M:%S").astype("str")
+        text = moments.str.removesuffix(" 00:00:00")
     else:
         text = values.astype("object").map(_cell_text).astype("str")
     return text.where(text != "")
@@ -106,7 +109,7 @@ LOOKS = {
         "another order of day and month": r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}",
         "partial dates": r"\d{4}(?:-\d{2})?",
         "years before 1900 or after 2100": rf"\d{{4}}-{DAY}(?:[T ].*)?",
-        "no hyphens, see `date_format` in docs/study-file.md": r"\d{8}|\d{4}[./-]\d{1,2}[./-]\d{1,2}",
+        "no hyphens, see `date_format` in docs/study-file.md": r"\d{8}|\d{4}[./]\d{1,2}[./]\d{1,2}",
         "names of months, see `date_format` in docs/study-file.md": rf"\d{{1,2}}{MONTH}\d{{2,4}}",
         "parts that are not known": r"(?i:unk?|\d{2})-(?i:unk?|[a-z]{3}|\d{2})-\d{4}",
         MISSING: MISSING_TEXTS,

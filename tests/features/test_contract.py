@@ -461,6 +461,11 @@ def test_ids_read_the_same_from_numbers_and_from_text() -> None:
     assert as_text(pd.Series([7, 8])).tolist() == ["7", "8"]
 
 
+def test_a_day_is_text_without_its_midnight() -> None:
+    moments = pd.Series(["2026-03-04T00:00", "2026-03-04T15:30", None], dtype="datetime64[us]")
+    assert as_text(moments).fillna("").tolist() == ["2026-03-04", "2026-03-04 15:30:00", ""]
+
+
 def test_a_number_becomes_the_text_that_python_writes_at_every_size() -> None:
     rng = np.random.default_rng(7)
     sizes = 10.0 ** rng.uniform(-12, 20, 20_000)

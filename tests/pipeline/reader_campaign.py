@@ -214,14 +214,72 @@ def redcap(rng: random.Random, folder: Path) -> Made:
     return Made(folder / "r.csv", SourceFile(path="r.csv", separator=separator, dictionary=dictionary), cells)
 
 
+def parquet(rng: random.Random, folder: Path) -> Made:
+    """Write a Parquet file: texts, numbers, whole numbers with gaps, dates, packed in any way."""
+    cells = table(rng)
+    frame = pd.DataFrame(cells, columns=COLUMNS).replace("", None)
+    habits = []
+    numbers = pd.to_numeric(frame["number"])
+    if rng.random() < 0.5:
+        habits.append("numbers")
+        frame["number"] = numbers.astype("float64")
+    elif (numbers.dropna() % 1 == 0).all():
+        habits.append("whole numbers with gaps")
+        frame["number"] = numbers.astype("Int64")
+    if rng.random() < 0.5:
+        habits.append("dates")
+        frame["day"] = pd.to_datetime(frame["day"])
+    if rng.random() < 0.3:
+        habits.append("categories")
+        frame["text"] = frame["text"].astype("category")
+    path = folder / "a.parquet"
+    frame.to_parquet(path, index=False, compression=rng.choice(["snappy", "gzip", "zstd", None]))
+    return Made(path, SourceFile(path=path.name), cells, habits)
+
+
+def qualified(rng: random.Random, folder: Path) -> Made:
+    """Write a domain in any encoding, one of its columns as supplemental qualifiers."""
+    cells = table(rng)
+    names = ["USUBJID", "NUMBER", "TEXT", "DAY"]
+    frame = pd.DataFrame(cells, columns=names).astype(object)
+    by_number = rng.random() < 0.5
+    frame["AESEQ"] = [float(i + 1) for i in range(len(frame))]
+    encoding = rng.choice(["utf-8", "cp1252", "latin-1"])
+    filled = frame[frame["TEXT"] != ""]
+    extra = pd.DataFrame(
+        {
+            "RDOMAIN": "AE", "USUBJID": filled["USUBJID"], "IDVAR": "AESEQ" if by_number else "",
+            "IDVARVAL": [f"{seq:.0f}" if by_number else "" for seq in filled["AESEQ"]],
+            "QNAM": "TEXT", "QVAL": filled["TEXT"],
+        }
+    ).astype(object)  # fmt: skip
+    for name, part in (("ae.xpt", frame.drop(columns="TEXT")), ("suppae.xpt", extra)):
+        write_dataset(part, folder / name, "trial")
+        _reencoded(folder / name, encoding)
+    supplement = {"path": "suppae.xpt", "columns": ["TEXT"]}
+    file = SourceFile(path="ae.xpt", encoding=encoding, supplement=supplement)
+    return Made(folder / "ae.xpt", file, cells, [encoding])
+
+
+def _reencoded(path: Path, encoding: str) -> None:
+    """Write the letter that is not ASCII in another encoding, its cell as wide as before."""
+    letter = "\u00fc"
+    wide = f"Z{letter}rich".encode()
+    narrow = f"Z{letter}rich".encode(encoding)
+    path.write_bytes(path.read_bytes().replace(wide, narrow.ljust(len(wide))))
+
+
 MAKERS: dict[str, Callable[[random.Random, Path], Made]] = {
-    "text": text, "workbook": workbook, "SDTM": domain, "REDCap": redcap,
+    "text": text, "workbook": workbook, "SDTM": domain, "REDCap": redcap, "Parquet": parquet,
+    "qualifiers": qualified,
 }  # fmt: skip
 
 
 def result(made: Made) -> list[list[str]] | str:
     """Return the cells that are read, or the refusal."""
     names = [name.upper() if made.path.suffix in {".xpt", ".json"} else name for name in COLUMNS]
+    if made.file.supplement is not None:
+        names[0] = "USUBJID"
     reader = Reader(made.path.parent)
     try:
         frame = reader.read(made.file, names)
@@ -229,7 +287,8 @@ def result(made: Made) -> list[list[str]] | str:
         return str(error)
     assert frame is not None
     assert not any(audit.differences for audit in reader.audits.values())
-    assert {audit.column for audit in reader.audits.values()} >= set(names)
+    supplied = set(made.file.supplement.columns) if made.file.supplement else set()
+    assert {audit.column for audit in reader.audits.values()} >= set(names) - supplied
     return frame[names].fillna("").to_numpy().tolist()
 
 
@@ -282,7 +341,7 @@ def _mutate_part(path: Path, rng: random.Random) -> None:
 def names_its_place(refusal: str) -> bool:
     """Tell whether a refusal names the file and a line, a cell or a column."""
     return any(word in refusal for word in ("line ", "lines ", "column ")) and (
-        "a." in refusal or "r." in refusal
+        "a." in refusal or "r." in refusal or "ae." in refusal
     )
 
 

@@ -3,6 +3,7 @@
 Sources of the formats: SAS technical note TS-140 (record layout of transport files), CDISC Dataset-JSON 1.1.
 """
 
+import codecs
 import json
 import struct
 from collections.abc import Iterator
@@ -31,7 +32,8 @@ def read_xpt(path: Path, encoding: str) -> pd.DataFrame:
         If the file is no transport file of version 5, has several datasets, or ends within a row.
     """
     _require_whole(path.read_bytes())
-    frame: pd.DataFrame = pyreadstat.read_xport(path, encoding=encoding)[0]
+    name = codecs.lookup(encoding).name  # the library does not know latin-1
+    frame: pd.DataFrame = pyreadstat.read_xport(path, encoding=name)[0]
     return frame
 
 
