@@ -294,7 +294,10 @@ def test_cells_that_cannot_be_converted_are_left_for_the_contract_to_refuse(fold
     )
     _, problems = checked(read_study(study(), folder, CONTRACT), study())
     assert problems["column"].tolist() == ["rand_date", "tumour_size_mm"]
-    assert problems["rule"].tolist() == ["type: date", "type: float"]
+    assert problems["rule"].tolist() == [
+        "type: date (no hyphens, see `date_format` in docs/study-file.md)",
+        "type: float",
+    ]
 
 
 @pytest.mark.parametrize(
