@@ -45,6 +45,14 @@ def write_study(
     shutil.copytree(files, folder / "data" / study["study"])
 
 
+def run_again(folder: Path, workspace: Path) -> subprocess.CompletedProcess[str]:
+    """Run the active study of a workspace in an empty folder, by one worker."""
+    for path in ("configs", "docs"):
+        shutil.copytree(workspace / path, folder / path)
+    shutil.copy(workspace / "requirements.lock", folder)
+    return run_study(folder)
+
+
 def run_study(folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the study of a folder in a process of its own; the exit code is that of `pcr run`."""
     command = [sys.executable, "-m", "tests.in_process", str(folder)]
@@ -64,6 +72,7 @@ def stages(study: dict[str, Any]) -> list[tuple[str, dict[str, str]]]:
     found += [
         ("strategy", {"landmark": landmarks[0], "strategy": strategy}) for strategy in study["strategies"]
     ]
+    found += [(name, {}) for name in ("truth", "truth_check") if study["simulations"]]
     primary = {"landmark": study["primary"]["landmark"]}
     return found + [(name, primary if name in OF_THE_PRIMARY else {}) for name in AFTER]
 

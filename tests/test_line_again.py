@@ -1,19 +1,22 @@
-"""The whole line once more, by one worker and with an empty cache, and what becomes of it afterwards."""
+"""The whole line once more, by one worker with nothing to go on from, and what becomes of it afterwards."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from models.serving.champions import promote
 from models.serving.registry import Store
+from tests.in_process import run_again
 from tests.kill_track import Tracker, killed_and_recovered
 from tests.malformed import GOOD
 from tests.pages import WIDTHS, check_page
 from tests.serving import ask, pcr_serve, register, server, write_served_model
 from tests.statements import forbidden_statements, visible_text
-from tests.workspace import FirstLine, Workspace, simulated_line, tracked
+from tests.workspace import FirstLine, Workspace, tracked
 
 # What MLflow's own code warns of is not ours to mend.
 pytestmark = [
@@ -23,13 +26,35 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The simulated trial with 400 patients, run once by one worker."""
-    return simulated_line(tmp_path_factory.mktemp("alone") / "line", PCR_WORKERS="1")[0]
+def line(first_line: FirstLine, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A copy of the simulated trial after its run, with records of its own: MLflow's name their folder."""
+    folder = tmp_path_factory.mktemp("again") / "line"
+    shutil.copytree(first_line.kept, folder, symlinks=True)
+    (folder / "mlflow.db").unlink()
+    shutil.rmtree(folder / "mlartifacts")
+    line: Workspace = Workspace.at(folder)
+    line.pcr_here("sync")
+    return line
 
 
-def test_one_worker_and_an_empty_cache_give_the_same_bits(line: Workspace, first_line: FirstLine) -> None:
-    assert (line.folder / "dvc.lock").read_bytes() == first_line.lock
+def test_one_worker_with_nothing_to_go_on_from_gives_the_same_bits(
+    first_line: FirstLine, tmp_path: Path
+) -> None:
+    done = run_again(tmp_path, first_line.kept)
+    assert done.returncode == 0, done.stderr
+    again, first = (contents(folder / "artifacts") for folder in (tmp_path, first_line.kept))
+    assert again.keys() == first.keys()
+    assert [name for name in first if again[name] != first[name]] == []
+    lock = yaml.safe_load((first_line.kept / "dvc.lock").read_text())
+    outputs = [out["path"] for stage in lock["stages"].values() for out in stage.get("outs", ())]
+    assert len(outputs) > 40
+    assert all(any(name == out or name.startswith(f"{out}/") for name in again) for out in outputs)
+
+
+def contents(artifacts: Path) -> dict[str, bytes]:
+    """Return the bytes of every file, by its path from the checkout's root."""
+    files = (path for path in sorted(artifacts.rglob("*")) if path.is_file() and path.name != ".gitignore")
+    return {path.relative_to(artifacts.parent).as_posix(): path.read_bytes() for path in files}
 
 
 def test_killing_track_and_running_it_again_ends_as_one_clean_run(line: Workspace, tmp_path: Path) -> None:

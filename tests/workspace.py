@@ -162,31 +162,32 @@ class Workspace:
 
 @dataclass(frozen=True)
 class FirstLine:
-    """The simulated trial, run once for all tests: where, what was printed, and dvc.lock after it."""
+    """The simulated trial, run once for all tests: where, what was printed, and an untouched copy of it."""
 
     workspace: Workspace
     printed: str
-    lock: bytes
+    kept: Path
 
 
 def first_line(folder: Path) -> FirstLine:
     """Return the line in `folder`, which the first of several processes to ask makes."""
     folder.mkdir(exist_ok=True)
-    made, printed, lock = folder / "line", folder / "printed.txt", folder / "dvc.lock"
+    made, printed, kept = folder / "line", folder / "printed.txt", folder / "kept"
     with FileLock(folder / ".lock"):
-        if not lock.exists():
-            printed.write_text(simulated_line(made)[1], encoding="utf-8")
-            shutil.copy(made / "dvc.lock", lock)
-    return FirstLine(Workspace.at(made), printed.read_text(encoding="utf-8"), lock.read_bytes())
+        if not printed.exists():
+            told = simulated_line(made)[1]
+            shutil.copytree(made, kept, symlinks=True)
+            printed.write_text(told, encoding="utf-8")
+    return FirstLine(Workspace.at(made), printed.read_text(encoding="utf-8"), kept)
 
 
-def simulated_line(folder: Path, **environment: str) -> tuple[Workspace, str]:
+def simulated_line(folder: Path) -> tuple[Workspace, str]:
     """Run the simulated trial with 400 patients in a new workspace; return it, and what the run printed."""
     folder.mkdir()
     workspace = Workspace(folder)
     workspace.change("configs/simulation.yaml", {"cohort": {"n": 400}})
     workspace.commit()
-    printed = workspace.pcr("run", **environment).stdout
+    printed = workspace.pcr("run").stdout
     workspace.commit()
     return workspace, printed
 
