@@ -98,10 +98,14 @@ def measure(
     return with_interval(estimate.value, limits, lambda number: decimal(number, digits, signed=difference))
 
 
-def measure_of(measures: Measures, name: str, digits: int = 3, *, difference: bool = False) -> Markup:
-    """Return a measure of patients as `measure` does; who were only counted were too few to be judged."""
-    missing = TOO_FEW if measures and set(measures) <= {"n", "events"} else NOT_EVALUATED
-    return measure(measures.get(name), digits, difference=difference, missing=missing)
+def measure_of(measures: Measures | None, name: str, digits: int = 3, *, difference: bool = False) -> Markup:
+    """Return a measure of patients as `measure` does; who were only counted were too few to be judged.
+
+    `measures` are None where nothing was forecast, such as by the rules where no model is learned.
+    """
+    judged = measures or {}
+    missing = TOO_FEW if judged and set(judged) <= {"n", "events"} else NOT_EVALUATED
+    return measure(judged.get(name), digits, difference=difference, missing=missing)
 
 
 def with_interval(value: float, limits: tuple[float, float] | None, text: Callable[[float], str]) -> Markup:

@@ -39,7 +39,7 @@ from tests.features.tables import ROOT, STUDY, trial
 
 LANDMARKS = ["baseline", "c2"]
 PATIENTS = 40
-REASON = "fewer than 1000 events or non-events"
+REASON = "fewer than 1000"
 
 
 def run(root: Path, stage: ModuleType, **items: str) -> None:
@@ -59,6 +59,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     artifacts = root / "artifacts" / study["study"]
     write_tables(artifacts / "raw", trial(seed=7, n=PATIENTS))
     write_table(artifacts / "raw" / "problems.csv", pd.DataFrame(columns=PROBLEMS))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PCR_WORKERS", "1")
+        run_all(root)
+    return root
+
+
+def run_all(root: Path) -> None:
     for stage in (cohort, rules, review, features):
         run(root, stage)
     for landmark in LANDMARKS:
@@ -74,7 +81,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for stage in (refit, sensitivity):
         run(root, stage, landmark="c2")
     run(root, reports)
-    return root
 
 
 PROBLEMS = ["where", "column", "rule", "severity", "rows", "ids"]
