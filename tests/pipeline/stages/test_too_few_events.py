@@ -13,6 +13,7 @@ from features.errors import UserError
 from features.study import with_defaults
 from pipeline.project.files import read_json, read_yaml, write_table, write_tables
 from pipeline.project.stage import Run
+from pipeline.simulation_checks import null_check
 from pipeline.stages import (
     cohort,
     comparators,
@@ -36,6 +37,7 @@ from pipeline.stages import (
     truth,
 )
 from tests.features.tables import ROOT, STUDY, trial
+from tests.workspace import SMALL, merged
 
 LANDMARKS = ["baseline", "c2"]
 PATIENTS = 40
@@ -54,7 +56,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "requirements.lock", root)
     study = with_defaults(STUDY) | {"landmarks": LANDMARKS}
     (root / "configs/study.yaml").write_text(yaml.safe_dump(study))
-    change(root / "configs/validation.yaml", min_events=1000)
+    change(root / "configs/validation.yaml", min_events=1000, folds=2, inner_folds=2, permutations=2)
+    models = root / "configs/models.yaml"
+    models.write_text(yaml.safe_dump(merged(read_yaml(models), SMALL["configs/models.yaml"])))
     change(root / "configs/simulation.yaml", cohort={"n": 30})
     artifacts = root / "artifacts" / study["study"]
     write_tables(artifacts / "raw", trial(seed=7, n=PATIENTS))
@@ -128,7 +132,7 @@ def test_train_learns_nothing_and_says_why(artifacts: Path, landmark: str) -> No
     learning = read_json(artifacts / f"results/learning-{landmark}.json")
     assert REASON in learning["error"]
     assert learning["single_features"]
-    assert read_json(artifacts / f"fits/{landmark}.json")["fits"] == []
+    assert read_json(artifacts / f"fits/{landmark}.json.gz")["fits"] == []
     assert pd.read_parquet(artifacts / f"out_of_fold/{landmark}.parquet").empty
 
 
@@ -163,7 +167,8 @@ def test_strategy_counts_who_was_randomised(artifacts: Path) -> None:
 def test_size_says_how_many_patients_would_be_enough(artifacts: Path) -> None:
     found = read_json(artifacts / "results/size.json")
     assert list(found) == LANDMARKS
-    assert all(at["development"]["enough"] is False for at in found.values())
+    assert all(at["development"]["needed"] > PATIENTS for at in found.values())
+    assert not any(at["development"]["enough"] for at in found.values())
 
 
 def test_compare_and_sensitivity_have_no_difference_but_a_reason(artifacts: Path) -> None:
@@ -199,6 +204,18 @@ def test_truth_knows_the_probability_of_every_simulated_patient(artifacts: Path)
 def test_reports_say_the_reason_on_every_page(artifacts: Path) -> None:
     for page in ("index", *(f"shap-{landmark}" for landmark in LANDMARKS)):
         assert REASON in (artifacts / f"reports/{page}.html").read_text(encoding="utf-8")
+
+
+def test_the_null_check_is_written_with_its_bound_and_told(
+    root: Path, artifacts: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PCR_WORKERS", "1")
+    run(root, null_check, landmark="baseline")
+    answer = read_json(artifacts / "null_check/baseline.json")
+    assert answer["bound"] == pytest.approx(0.5 + 2 * answer["standard_error"])
+    assert answer["passes"] == (answer["mean"] <= answer["bound"])
+    told = f"mean AUC {answer['mean']:.4f} over 2 permutations"
+    assert told in " ".join(capsys.readouterr().out.split())
 
 
 def test_track_needs_a_finished_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
