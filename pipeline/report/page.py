@@ -103,7 +103,7 @@ def measure_of(measures: Measures | None, name: str, digits: int = 3, *, differe
 
     `measures` are None where nothing was forecast, such as by the rules where no model is learned.
     """
-    judged = measures or {}
+    judged = Measures() if measures is None else measures
     missing = TOO_FEW if judged and set(judged) <= {"n", "events"} else NOT_EVALUATED
     return measure(judged.get(name), digits, difference=difference, missing=missing)
 
