@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from models.configuration.plan import validation_plan
-from models.configuration.settings import ModelSettings, ServingSettings
+from models.configuration.settings import ModelSettings
 from models.procedure.domain_predictions import domain_predictions
 from models.procedure.domain_sets import domain_sets
 from tests.patients import FEATURES, LINEAR, SETTINGS, patients
@@ -14,7 +14,7 @@ PLAN = validation_plan(
     {"folds": 3, "inner_folds": 3, "seed": 4, "domains": {"candidate": "logistic", "repeats": 1}}
 )
 RIDGE = replace(LINEAR, penalties_per_patient=(0.03,), splines=(), interactions=())
-MODELS = ModelSettings(SETTINGS.encoding, {"logistic": RIDGE}, {}, ServingSettings(0.9, 2.0, ()))
+MODELS = ModelSettings(SETTINGS.encoding, {"logistic": RIDGE})
 
 
 def test_every_set_of_domains_forecasts_every_patient_once_on_the_same_folds() -> None:
