@@ -221,18 +221,21 @@ def write_package(release: Release, out: Path, run: Any, model_id: str) -> str:
     In one environment the same release, run and id make the same bytes: files that were lost or altered can
     be made again.
     """
-    files = {p.stem: p.resolve() for p in sorted(release.folder.iterdir()) if p.name in MODEL_FILES}
+    names = [path.name for path in sorted(release.folder.iterdir()) if path.name in MODEL_FILES]
     digest = model_digest(release.folder)
-    requirements = json.loads(files["model"].read_text(encoding="utf-8"))["requirements"]
+    requirements = json.loads((release.folder / "model.json").read_text(encoding="utf-8"))["requirements"]
+    release_folder = release.folder.resolve()
     model = Model(
         artifact_path="model", run_id=run.info.run_id, model_id=model_id, model_uuid=model_id,
         utc_time_created=str(datetime.fromtimestamp(run.info.start_time / 1000, UTC)),
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch, _inside(Path(scratch)):
+        # MLflow imports the code from where it lies, and Python leaves compiled code beside it.
+        files = {Path(name).stem: shutil.copy(release_folder / name, scratch) for name in names}
         mlflow.pyfunc.save_model(
             str(out),
-            python_model=str(files["serving"]),
-            artifacts={name: str(path) for name, path in files.items()},
+            python_model=files["serving"],
+            artifacts=files,
             signature=signature(),
             input_example=dict(release.example),
             pip_requirements=list(requirements),

@@ -59,11 +59,13 @@ def read_simulation_spec(study: Path, configs: Path) -> SimulationSpec:
 
 
 def digest(spec: SimulationSpec) -> str:
-    """Return the sha256 of what makes a population, whatever its size and seed."""
+    """Return the sha256 of what makes a population, whatever its size and seed.
+
+    Who is eligible is no part of it: all randomised patients are analysed.
+    """
     simulation = spec.simulation.model_dump(mode="json", exclude={"seed": True, "cohort": {"n"}})
     study = {name: spec.study.document[name] for name in ("visits", "schedule", "outcome", "features")}
-    criteria = [asdict(criterion) for criterion in spec.by.eligibility]
-    content = [simulation, study, criteria, asdict(spec.by.features), asdict(spec.by.rules)]
+    content = [simulation, study, asdict(spec.by.features), asdict(spec.by.rules)]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
