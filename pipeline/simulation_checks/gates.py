@@ -151,7 +151,7 @@ def main() -> None:
     settings = read_settings(GateSimulation, arguments.settings)
     criteria = read_settings(Criteria, Path(paths.GATES))
     # The gates read estimates and standard errors, no bootstrap interval.
-    plan = validation_plan(read_yaml(Path(paths.VALIDATION)))
+    plan = validation_plan(read_yaml(Path(paths.VALIDATION)), read_yaml(Path(paths.MEASURES_PLAN)))
     plan = replace(plan, bootstrap=20, loess_bootstrap=settings.perfect_models)
     table = characteristics(settings, plan, criteria, arguments.workers)
     write_json(arguments.out, table.round(4).to_dict("records"))

@@ -7,16 +7,34 @@ from markupsafe import Markup
 
 from pipeline.project.estimates import Estimate, Measures, number_text
 from pipeline.report.page import count, measure, measure_of
-from pipeline.report.results import MODEL, Results
+from pipeline.report.results import MODEL, Results, Robustness
 from pipeline.report.study.common import Part, counted, interval_row, of_model
 from pipeline.report.study_charts import forest_chart, instability_chart
 from pipeline.report.tables import Table
 
+BOOTSTRAP = {
+    "corrected": "AUC, optimism-corrected",
+    "left_out": "AUC, patients left out of the samples",
+    "slope": "Slope, optimism-corrected",
+    "instability": "Mean instability",
+}
+LATER = {
+    "later": "AUC, later patients",
+    "later_slope": "Slope",
+    "later_oe": "O:E",
+    "later_ici": "ICI (a perfect model's is below, in 95 %)",
+}
+CENTRES = {
+    "centres_auc": "AUC, left-out centres",
+    "centres_slope": "Slope",
+    "centres_oe": "O:E",
+}
+
 
 def stability_part(results: Results, landmark: str, landmarks: Sequence[str], max_patients: int) -> Part:
     """Return optimism, later patients, left-out centres, and how far bootstrap models lie apart."""
-    table = _stability_table(results, landmarks)
-    if table is None:
+    tables = _tables(results, landmarks)
+    if not tables:
         return {}, {}
     charts = {}
     curve = results.curves[landmark].get("instability")
@@ -40,56 +58,58 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
             ),
             None,
         )
-    return charts, {"stability": table}
+    return charts, tables
 
 
-def _stability_table(results: Results, landmarks: Sequence[str]) -> Table | None:
-    """Return the table by landmark, without columns on patients whom the study lacks; None if empty."""
-    rows = []
-    for name in landmarks:
-        robustness = results.robustness[name]
-        if robustness is None:
-            continue
-        optimism, left_out = robustness.optimism_corrected, robustness.left_out_centres
-        rows.append(
-            {
-                "landmark": name,
-                "corrected": _approximate(optimism.get("auc")),
-                "left_out": _left_out(optimism.get("auc")),
-                "slope": _approximate(optimism.get("calibration_slope")),
-                "later": measure_of(robustness.later, "auc"),
-                "later_slope": measure_of(robustness.later, "calibration_slope", 2),
-                "later_oe": measure_of(robustness.later, "o_e", 2),
-                "later_ici": _beside_perfect(robustness.later),
-                **{
-                    f"centres_{name}": measure(left_out.get(name), 3 if name == "auc" else 2)
-                    for name in ("auc", "calibration_slope", "o_e")
-                },
-                "instability": measure(robustness.instability.get("mean_absolute_prediction_error")),
-            }
+def _tables(results: Results, landmarks: Sequence[str]) -> dict[str, Table]:
+    """Return bootstrap and other patients by landmark, without what the study lacks; empty if none was run."""
+    judged = {name: found for name in landmarks if (found := results.robustness[name]) is not None}
+    if not judged:
+        return {}
+    label = {"landmark": "Landmark"}
+    tables = {
+        "stability": Table.of(
+            "stability-table",
+            "The whole procedure on bootstrap samples",
+            label | BOOTSTRAP,
+            [{"landmark": name} | _bootstrap(found) for name, found in judged.items()],
         )
-    if not rows:
-        return None
-    columns = {
-        "landmark": "Landmark",
-        "corrected": "AUC, optimism-corrected",
-        "left_out": "AUC, patients left out of the samples",
-        "slope": "Slope, optimism-corrected",
-        "later": "AUC, later patients",
-        "later_slope": "Slope, later patients",
-        "later_oe": "O:E, later patients",
-        "later_ici": "ICI, later patients (95 % of a perfect model's are below)",
-        "centres_auc": "AUC, left-out centres",
-        "centres_calibration_slope": "Slope, left-out centres",
-        "centres_o_e": "O:E, left-out centres",
-        "instability": "Mean instability",
     }
-    robust = [found for found in results.robustness.values() if found is not None]
-    if not any(found.later for found in robust):
-        columns = {name: label for name, label in columns.items() if not name.startswith("later")}
-    if not any(found.left_out_centres for found in robust):
-        columns = {name: label for name, label in columns.items() if not name.startswith("centres")}
-    return Table.of("stability-table", "The whole procedure in other patients", columns, rows)
+    columns = {
+        **(LATER if any(found.later for found in judged.values()) else {}),
+        **(CENTRES if any(found.left_out_centres for found in judged.values()) else {}),
+    }
+    if columns:
+        tables["elsewhere"] = Table.of(
+            "elsewhere-table",
+            "In patients whom the procedure did not learn from",
+            label | columns,
+            [{"landmark": name} | _elsewhere(found) for name, found in judged.items()],
+        )
+    return tables
+
+
+def _bootstrap(robustness: Robustness) -> dict[str, Markup | str]:
+    optimism = robustness.optimism_corrected
+    return {
+        "corrected": _approximate(optimism.get("auc")),
+        "left_out": _left_out(optimism.get("auc")),
+        "slope": _approximate(optimism.get("calibration_slope")),
+        "instability": measure(robustness.instability.get("mean_absolute_prediction_error")),
+    }
+
+
+def _elsewhere(robustness: Robustness) -> dict[str, Markup]:
+    later, left_out = robustness.later, robustness.left_out_centres
+    return {
+        "later": measure_of(later, "auc"),
+        "later_slope": measure_of(later, "calibration_slope", 2),
+        "later_oe": measure_of(later, "o_e", 2),
+        "later_ici": _beside_perfect(later),
+        "centres_auc": measure(left_out.get("auc")),
+        "centres_slope": measure(left_out.get("calibration_slope"), 2),
+        "centres_oe": measure(left_out.get("o_e"), 2),
+    }
 
 
 def _approximate(estimate: Estimate | None) -> Markup:
