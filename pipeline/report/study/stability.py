@@ -62,7 +62,7 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
 
 
 def _tables(results: Results, landmarks: Sequence[str]) -> dict[str, Table]:
-    """Return bootstrap and other patients by landmark, without what the study lacks; empty if none was run."""
+    """Return bootstrap and other patients by landmark, without what the study lacks; empty if none ran."""
     judged = {name: found for name in landmarks if (found := results.robustness[name]) is not None}
     if not judged:
         return {}
