@@ -121,7 +121,7 @@ def test_a_model_whose_files_were_altered_is_not_served(tmp_path: Path) -> None:
         env={**os.environ, "MLFLOW_TRACKING_URI": model.uri, "PYTHONPATH": str(Path(__file__).parents[1])},
     )  # fmt: skip
     assert done.returncode == 1
-    assert "not those that were registered" in " ".join(done.stderr.split())
+    assert "is not loaded: artifacts/model.json is altered" in " ".join(done.stderr.split())
 
 
 def test_the_model_opens_no_connection_and_no_file_outside_its_folder(model: Registered) -> None:
