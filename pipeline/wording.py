@@ -15,8 +15,6 @@ ABSOLUTE_CONTRIBUTION = "mean absolute contribution"
 LOG_ODDS = "calibrated log-odds of pCR"
 
 IMPUTED = "Missing inputs are imputed by regression on the others, and named in the answer."
-NO_MODEL = "# No model at "
-"""How the card of a landmark begins at which no model was learned; the reason follows."""
 NARROW_INTERVALS = "Out-of-fold intervals are slightly too narrow."
 SLOPE_NEAR_ONE = (
     "The slope of out-of-fold predictions tends to 1 by construction (stratified folds, tuned shrinkage, "

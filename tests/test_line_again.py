@@ -137,7 +137,7 @@ def test_real_patients_run_through_and_the_default_study_comes_back_from_the_cac
         "Absent from this study: ctDNA",
         "no table of adverse events",
         "No arm of this study was treated by the rules",
-        "not randomised at known odds",
+        "not randomised with known probabilities, or the study file names no strategy",
     ):
         assert absent in first
     assert "adaptive rules" not in first, "no arm follows rules after randomisation"

@@ -12,6 +12,8 @@ from models.serving.serving import ModelDocument
 from pipeline.project.estimates import Measures, estimate_text
 from pipeline.wording import IMPUTED, NOT_AN_ANSWER, NOTHING_CLINICAL, SIMULATED
 
+NO_MODEL = "# No model at "
+"""How the card of a landmark begins at which no model was learned; the reason follows."""
 PERFORMANCE = ("auc", "brier", "log_loss", "calibration_slope", "o_e", "ici")
 ELSEWHERE = ("auc", "calibration_slope", "o_e", "ici")
 

@@ -14,9 +14,9 @@ from typing import Any
 from features.errors import UserError
 from models.serving.serving import PcrModel, read_model
 from pipeline.project.files import read_yaml
+from pipeline.registry.cards import NO_MODEL
 from pipeline.registry.contents import content_digest, outputs
 from pipeline.registry.state import LOCK
-from pipeline.wording import NO_MODEL
 from pipeline.workspace.study import active_study
 
 REGISTERED = "models:/"

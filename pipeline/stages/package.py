@@ -21,8 +21,8 @@ from models.serving import serving
 from pipeline.project import paths
 from pipeline.project.files import read_yaml, replacing, write_json
 from pipeline.project.stage import Run, Stage
-from pipeline.registry.cards import model_card
-from pipeline.wording import ESTIMAND, NO_MODEL
+from pipeline.registry.cards import NO_MODEL, model_card
+from pipeline.wording import ESTIMAND
 
 STAGE = Stage(
     reads=(
