@@ -9,6 +9,7 @@ import pytest
 from features.contract.validation import validate
 from features.ctdna import gene_status, on_samples
 from features.definitions import sample_states
+from features.gene_rules import any_pathogenic
 from features.study import parse_study
 from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.variants import read_panel
@@ -173,7 +174,7 @@ def test_a_gene_that_the_panel_does_not_cover_is_unknown_and_not_wild_type(folde
     samples = tables["ctdna_samples"].sort_values("sample_id", ignore_index=True)
     assert samples["panel_genes"].tolist() == ["PIK3CA;TP53", "TP53"]
     samples["state"] = sample_states(samples)
-    sets = {"tp53": ["TP53"], "pik3ca": ["PIK3CA"]}
+    sets = {"tp53": any_pathogenic(["TP53"]), "pik3ca": any_pathogenic(["PIK3CA"])}
     variants = on_samples(tables["ctdna_variants"].assign(pathogenic="Y"), samples)
     status = gene_status(samples, variants, sets)
     assert status["pik3ca"].tolist() == ["wild_type", "unknown"]

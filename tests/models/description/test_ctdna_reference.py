@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.gene_rules import any_pathogenic
 from models.description.ctdna_reference import (
     assay_limits,
     coverage,
@@ -53,7 +54,7 @@ def samples() -> pd.DataFrame:
 def test_a_gene_is_mutated_of_the_first_sample_that_tells_and_unknown_off_the_panel(
     samples: pd.DataFrame, variants: pd.DataFrame
 ) -> None:
-    status = patient_status(samples, variants, {"PIK3CA": ["PIK3CA"]})["PIK3CA"]
+    status = patient_status(samples, variants, {"PIK3CA": any_pathogenic(["PIK3CA"])})["PIK3CA"]
     assert status.to_dict() == {"P1": "mutated", "P2": "unknown", "P3": "wild_type"}
     rows = mutation_shares(status.to_frame(), pd.Series("HR+", index=status.index), 0.95)
     shares = {row["group"]: (row["patients"], row["n"], row["events"]) for row in rows}
