@@ -4,7 +4,7 @@ They are warnings, but for a call that the sample's panel cannot have made.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,11 @@ from features.definitions import (
     receptor_status,
     t_category_by_size,
 )
+from features.exposure import Regimens
+from features.finding import Finding
 from features.mutations import panel_covers
 from features.recist import categories_of, overall_response, unfit_targets
+from features.safety_checks import SAFETY_ADVICE, safety_findings
 
 RECORDED_PCR = "ypT0/is_ypN0"
 """The definition that the column pcr is held against."""
@@ -67,32 +70,28 @@ CROSS_ADVICE = {
     "t_contradicts_size": "correct ct or tumour_size_mm; only T4 goes without the size",
     "stage_contradicts_tnm": "correct ct, cn, cm or the stage (anatomic, AJCC 8)",
     "visits_out_of_order": "correct the dates, or the names of the visits",
-}
+} | SAFETY_ADVICE
 """Rule (the part before the colon) -> what to do."""
 
 
 RECIST_DIFFERS = "recist_differs: the lesions give another category"
 
 
-class Finding(NamedTuple):
-    """Rows of a table (mask) that a rule speaks of."""
-
-    table: str
-    column: str
-    rule: str
-    rows: pd.Series
-    severity: str = "warning"
-
-
 def cross_problems(
-    tables: Mapping[str, pd.DataFrame], contract: Contract, visits: Sequence[str]
+    tables: Mapping[str, pd.DataFrame],
+    contract: Contract,
+    visits: Sequence[str],
+    regimens: Regimens | None = None,
+    names: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return contradictions in checked tables: `PROBLEM_COLUMNS`, in the order of the rules.
 
-    A missing cell contradicts nothing. `visits` are the study's, in order of time.
+    A missing cell contradicts nothing. `visits` are the study's, in order of time, `names` its regimens;
+    without `regimens`, the drugs that make them, drugs are not held against them.
     """
     concerned, rows = AffectedRows(tables, contract), []
-    for finding in _findings(tables, contract, visits):
+    findings = chain(_findings(tables, contract, visits), safety_findings(tables, regimens, names))
+    for finding in findings:
         mask = finding.rows.fillna(value=False).astype(bool)
         if mask.any():
             whom = concerned.by(finding.table, mask)

@@ -74,6 +74,16 @@ class DateCheck:
 
 
 @dataclass(frozen=True)
+class NamedRanges:
+    """The (low, high) of `column` by what `by` names, in any case; other names have no range here."""
+
+    column: str
+    by: str
+    severity: Literal["error", "warning"]
+    ranges: Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
 class TableSpec:
     """A raw table: columns in contract order, `key` unique in it.
 
@@ -89,6 +99,7 @@ class TableSpec:
     checks: tuple[DateCheck, ...] = ()
     required: bool = False
     named_by: str | None = None
+    ranges_by_name: tuple[NamedRanges, ...] = ()
 
     @property
     def id_column(self) -> str:
@@ -141,6 +152,7 @@ def _table_spec(document: Any, file: str) -> TableSpec:
 def _contract_faults(spec: TableSpec, contract: Contract) -> Iterator[str]:
     """Yield the contradictions of a table's document."""
     named = [*spec.key, *(c.column for c in spec.checks)]
+    named += [name for limits in spec.ranges_by_name for name in (limits.column, limits.by)]
     named += [c for c in (spec.timing.visit, spec.timing.cycle, spec.timing.sample) if c]
     named += [c for c in (spec.timing.performed, spec.timing.reported, spec.named_by) if c]
     yield from (f"it has no column {name}" for name in named if name not in spec.columns)
@@ -150,6 +162,9 @@ def _contract_faults(spec: TableSpec, contract: Contract) -> Iterator[str]:
         table, _, referred = (column.references or "").partition(".")
         if table and (table not in contract or referred not in contract[table].columns):
             yield f"column {column.name} refers to {column.references}, which does not exist"
+    for limits in spec.ranges_by_name:
+        reversed_ranges = [name for name, (low, high) in limits.ranges.items() if low > high]
+        yield from (f"range of {limits.column} for {name}: low is above high" for name in reversed_ranges)
     for check in spec.checks:
         other = contract.get(check.other_table)
         if other is None or check.other not in other.columns:

@@ -58,6 +58,7 @@ ADVICE = {
     "type": "correct the cells that cannot be read (numbers with a decimal point, dates as YYYY-MM-DD)",
     "levels": "recode to one of the levels named, or leave the cells empty",
     "range": "correct the values or their unit, leave the cells empty, or widen `ranges` in the study file",
+    "range_by_name": "correct the value or its unit, or the name that it is of",
     "wrong_unit": "convert the column to the contract's unit, if the suspicion is right",
     "unique": "give every row its own value",
     "duplicate_key": "keep one row for each key",
@@ -199,6 +200,7 @@ def _read_table(
             findings.append(_Finding(spec.table, column.name, rule + _names(raw, spec, wrong), wrong))
         findings += _unit_suspicions(frame[column.name], spec.table, column)
     findings += _broken_rules(frame, unreadable, spec, vocabulary, ranges)
+    findings += _beyond_ranges_by_name(frame, spec)
     absent = {c.name: pd.Series(dtype=DTYPES[c.type]) for c in spec.columns.values()}
     whole = {name: frame.get(name, empty) for name, empty in absent.items()}
     return pd.DataFrame(whole, index=raw.index), findings
@@ -233,6 +235,22 @@ def _broken_rules(
         if rows.any():
             names = _names(frame, spec, rows) if rule.startswith("range") else ""
             yield _Finding(spec.table, column, rule + names, rows)
+
+
+def _beyond_ranges_by_name(frame: pd.DataFrame, spec: TableSpec) -> Iterator[_Finding]:
+    """Yield the values outside the range of what they are of: a grade that the term has not, say."""
+    for limits in spec.ranges_by_name:
+        if not {limits.column, limits.by} <= set(frame):
+            continue
+        by_name = {name.casefold(): span for name, span in limits.ranges.items()}
+        names = frame[limits.by].str.casefold()
+        low, high = (names.map({name: span[end] for name, span in by_name.items()}) for end in (0, 1))
+        values = frame[limits.column].astype("float64")
+        rows = (values < low.astype("float64")) | (values > high.astype("float64"))
+        listed = [name for name in limits.ranges if (names[rows] == name.casefold()).any()]
+        more = f" and {len(listed) - MAX_NAMES} more" if len(listed) > MAX_NAMES else ""
+        rule = f"range_by_name: outside what its {limits.by} allows, of {', '.join(listed[:MAX_NAMES])}{more}"
+        yield _Finding(spec.table, limits.column, rule, rows, limits.severity)
 
 
 def _within(frame: pd.DataFrame, spec: TableSpec, column: str, ranges: Ranges) -> pd.Series:

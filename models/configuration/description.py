@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from features.parsing import Between, parsed
+from features.safety import EjectionFractionFall
 
 FILE = "configs/description.yaml"
 Grade = Annotated[int, Between(1, 5)]
@@ -28,10 +29,15 @@ class AdverseEvent:
 
 @dataclass(frozen=True)
 class ToxicityPlan:
-    """Which adverse events are shown, which actions stopped a drug, and from which grade one is severe."""
+    """Which adverse events are shown, which actions stopped a drug, from which grade one is severe or fatal.
+
+    `ejection_fraction` is the fall that counts by measurement.
+    """
 
     severe: Grade
+    fatal: Grade
     stopped: tuple[str, ...]
+    ejection_fraction: EjectionFractionFall
     terms: tuple[AdverseEvent, ...]
 
 

@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from features.safety import ejection_fraction_falls, with_less_of_a_drug
 from models.configuration.description import ToxicityPlan
 from models.description.documents import (
     Branch,
     CoursePoint,
     Difference,
     EventInArm,
+    OpenDrug,
     Proportion,
     Quartiles,
     ResponseByEvent,
@@ -160,11 +162,12 @@ def response_by_branch(decisions: pd.DataFrame, outcome: pd.Series, level: float
 def events_of(adverse: pd.DataFrame, patients: Sequence[str], plan: ToxicityPlan) -> dict[str, pd.Series]:
     """Return, per kind of adverse event, who of `patients` had one: boolean, index usubjid.
 
-    Kinds: any event of the severe grade, serious, discontinuation, and the configured terms.
+    Kinds: any event of the severe grade, fatal, serious, discontinuation, and the configured terms.
     """
     severe = plan.severe
     chosen = {
         f"Any event, grade {severe} or more": adverse["grade"] >= severe,
+        f"Fatal event, grade {plan.fatal}": adverse["grade"] >= plan.fatal,
         "Serious event": adverse["serious"] == "Y",
         "Event that stopped a drug or treatment": adverse["action"].isin(list(plan.stopped)),
     } | {
@@ -175,6 +178,47 @@ def events_of(adverse: pd.DataFrame, patients: Sequence[str], plan: ToxicityPlan
         name: pd.Series(index.isin(adverse.loc[rows.fillna(value=False), "usubjid"]), index=index)
         for name, rows in chosen.items()
     }
+
+
+def treatment_events(
+    raw: Mapping[str, pd.DataFrame], patients: Sequence[str], plan: ToxicityPlan
+) -> dict[str, pd.Series]:
+    """Return who had a fall of the ejection fraction as measured, less of a drug, a delay, prophylaxis.
+
+    Boolean, index usubjid: of a fall those who were measured before and on treatment, else `patients`. What a
+    study has no table of is left out.
+    """
+    index = pd.Index(patients, name="usubjid")
+    fall = plan.ejection_fraction
+    fell = ejection_fraction_falls(raw, fall)
+    fell = fell.loc[fell.index.isin(index)]
+    name = f"{fall.test} measured: {fall.points:g} points or more down to below {fall.below:g} %"
+    measured = {name: fell} if len(fell) else {}
+    events: dict[str, np.ndarray] = {}
+    if "drug_exposure" in raw:
+        drugs = raw["drug_exposure"]
+        delayed = drugs.loc[(drugs["delay_days"] > 0) | (drugs["modification"] == "delayed"), "usubjid"]
+        events["Dose of a drug reduced, left out or stopped"] = index.isin(with_less_of_a_drug(drugs))
+        events["Drug given late"] = index.isin(delayed)
+    if "supportive_care" in raw:
+        care = raw["supportive_care"]
+        prevented = care.loc[(care["category"] == "g_csf") & (care["purpose"] == "prophylaxis"), "usubjid"]
+        events["Prophylaxis with G-CSF"] = index.isin(prevented)
+    return measured | {name: pd.Series(had, index) for name, had in events.items()}
+
+
+def open_drugs(cycles: pd.DataFrame) -> list[OpenDrug]:
+    """Return how many patients had how many cycles of which drug where a regimen leaves it open, sorted.
+
+    `cycles` has the columns usubjid, regimen and drug, one row for each patient and cycle.
+    """
+    known = cycles.dropna(subset=["regimen", "drug"])
+    number = known.groupby(["regimen", "drug", "usubjid"]).size()
+    patients = number.groupby([number.index.get_level_values(0), number.index.get_level_values(1), number])
+    return [
+        {"regimen": str(regimen), "drug": str(drug), "cycles": int(n), "patients": len(part)}
+        for (regimen, drug, n), part in patients
+    ]
 
 
 def toxicity_by_arm(

@@ -167,6 +167,15 @@ class ResponseByEvent(TypedDict):
     no_pcr_with: int
 
 
+class OpenDrug(TypedDict):
+    """Patients who had so many cycles of a drug, of a regimen that leaves the drug open."""
+
+    regimen: str
+    drug: str
+    cycles: int
+    patients: int
+
+
 class Toxicity(TypedDict):
     """Adverse events of treated patients."""
 
@@ -175,6 +184,7 @@ class Toxicity(TypedDict):
     by_arm: list[EventInArm]
     by_branch: list[EventInBranch]
     response: list[ResponseByEvent]
+    drugs: list[OpenDrug]
 
 
 class Used(TypedDict):

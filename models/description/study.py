@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from features.exposure import Regimens, regimens_of_cycles
 from features.feature import STATE_SUFFIX
 from features.study import Study
 from models.configuration.description import Course, DescriptionPlan, ToxicityPlan
@@ -33,6 +34,7 @@ def describe(
     decisions: pd.DataFrame,
     landmarks: Sequence[Landmark],
     level: float,
+    regimens: Regimens,
 ) -> Described:
     """Return everything the study report says of patients and data, apart from models.
 
@@ -46,6 +48,8 @@ def describe(
         cohort/cohort.parquet and rules/decisions.parquet.
     landmarks : sequence of Landmark
         In order; values have the index usubjid.
+    regimens : Regimens
+        The drugs of the regimens (configs/regimens.yaml).
     """
     people = cohort.set_index("usubjid")
     first, values = landmarks[0], landmarks[0].frame
@@ -83,7 +87,9 @@ def describe(
         "branches": describing.response_by_branch(adaptive, people["outcome"], level),
         "status": _status(adaptive),
         "conflicts": _conflicts(adaptive[adaptive["conflicts"] != ""]),
-        "toxicity": toxicity(study, plan.toxicity, raw, people, adaptive, level),
+        "toxicity": toxicity(
+            study, plan.toxicity, raw, people, adaptive, level, cycles_given(study, raw, regimens)
+        ),
     }
 
 
@@ -184,6 +190,13 @@ def over_time(
     return drawn
 
 
+def cycles_given(study: Study, raw: Mapping[str, pd.DataFrame], regimens: Regimens) -> pd.DataFrame:
+    """Return usubjid, regimen and drug of every cycle, by the drugs given where they are recorded."""
+    if "drug_exposure" in raw:
+        return regimens_of_cycles(raw["drug_exposure"], regimens, study.regimens)
+    return raw.get("exposure", pd.DataFrame({"usubjid": [], "regimen": [], "drug": []}))
+
+
 def toxicity(
     study: Study,
     plan: ToxicityPlan,
@@ -191,8 +204,12 @@ def toxicity(
     people: pd.DataFrame,
     adaptive: pd.DataFrame,
     level: float,
+    given: pd.DataFrame,
 ) -> Toxicity | None:
-    """Return adverse events by arm and branch, and pCR by severe event; None without records."""
+    """Return adverse events by arm and branch, and pCR by severe event; None without records.
+
+    `given` has regimen and drug of every cycle given (`cycles_given`).
+    """
     if "adverse_events" not in raw or raw["adverse_events"].empty:
         return None
     treated = people.index
@@ -202,21 +219,20 @@ def toxicity(
     reference = next((a for a in study.arms if a != study.adaptive_arm), None) if study.adaptive_arm else None
     events = describing.events_of(raw["adverse_events"], treated.tolist(), plan)
     severe = next(iter(events.values()))
+    events |= describing.treatment_events(raw, treated.tolist(), plan)
     # The branch after C2: later ones divide patients by what happened to them on treatment.
     node = adaptive[adaptive["node"] == adaptive["node"].min()]
     branch = node.set_index("usubjid")["branch"].reindex(treated).dropna()
     by_branch: list[EventInBranch] = [
-        {
-            "branch": name, "event": event,
-            **describing.proportion(int(had.reindex(ids).sum()), len(ids), level),
-        }
+        {"branch": name, "event": event, **describing.proportion(int(had.sum()), len(had), level)}
         for name, ids in branch.groupby(branch).groups.items()
-        for event, had in events.items()
-    ]  # fmt: skip
+        for event, had in ((event, had[had.index.isin(ids)]) for event, had in events.items())
+    ]
     return {
         "treated": len(treated),
         "reference": reference,
         "by_arm": describing.toxicity_by_arm(events, arms, reference, level),
         "by_branch": by_branch,
         "response": describing.response_by_toxicity(severe, people["outcome"], arms),
+        "drugs": describing.open_drugs(given),
     }

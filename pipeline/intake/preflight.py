@@ -24,6 +24,7 @@ from pipeline.project.configs import (
     read_eligibility,
     read_feature_settings,
     read_identifiers,
+    read_regimens,
 )
 from pipeline.project.files import read_yaml, require_outcome, write_table
 from pipeline.project.rule_files import read_rules
@@ -34,6 +35,7 @@ from pipeline.workspace.study import DATA, LOCK, StudyError, require_unedited_co
 
 CONTRACT = Path("configs/contract")
 IDENTIFIERS = Path("configs/identifiers.yaml")
+REGIMENS = Path("configs/regimens.yaml")
 ELIGIBILITY = Path("configs/eligibility")
 RULES = Path("configs/rules")
 GENES = RULES / "pam_genes.csv"
@@ -111,7 +113,8 @@ def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
     contract = without_outcome(contract) if library else contract
     try:
         rules = None if library else read_rules(chosen_file(RULES, study.rules, "rules"), GENES)
-        raw = ingest(study, folder, contract, read_identifiers(IDENTIFIERS), rules, audit=audit)
+        patterns, regimens = read_identifiers(IDENTIFIERS), read_regimens(REGIMENS)
+        raw = ingest(study, folder, contract, patterns, rules, regimens, audit=audit)
     except ContractError as error:
         listed = ARTIFACTS / name / "refused.csv"
         write_table(listed, error.problems.drop(columns="by_centre"))

@@ -9,6 +9,7 @@ from features.contract.identifiers import IdentifierPatterns, parse_identifiers
 from features.contract.validation import Contract, parse_contract
 from features.eligibility import Criterion, parse_eligibility
 from features.errors import UserError
+from features.exposure import Regimens, parse_regimens
 from features.keys import unknown_name
 from features.settings import FeatureSettings, parse_feature_settings
 from features.study import Study, parse_study, with_defaults
@@ -62,6 +63,11 @@ def chosen_file(folder: Path, name: str, key: str) -> Path:
 def read_eligibility(path: Path) -> tuple[Criterion, ...]:
     """Return the criteria of a file in configs/eligibility."""
     return parse_eligibility(read_yaml(path), str(path))
+
+
+def read_regimens(path: Path) -> Regimens:
+    """Return the drugs of regimens (configs/regimens.yaml)."""
+    return parse_regimens(read_yaml(path), str(path))
 
 
 def read_identifiers(path: Path) -> IdentifierPatterns:

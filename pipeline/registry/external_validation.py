@@ -25,7 +25,7 @@ def cohort_rows(study_file: Path, source: Path, landmark: str) -> tuple[pd.DataF
     check_study_file(study.document)
     study.landmark(landmark)
     by = read_preparation(study, CONFIGS)
-    raw = ingest(study, source, by.contract, by.identifiers, by.rules)
+    raw = ingest(study, source, by.contract, by.identifiers, by.rules, by.regimens)
     prepared = prepare(raw.tables, by)
     cohort = prepared.cohort.frame
     known = cohort.loc[cohort["outcome"].notna(), ["usubjid", "outcome"]]

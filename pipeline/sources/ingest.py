@@ -10,6 +10,7 @@ from features.contract.cells import as_type
 from features.contract.identifiers import IdentifierPatterns
 from features.contract.validation import Contract, refuse, validate
 from features.cross_checks import RECIST_DIFFERS, cross_problems
+from features.exposure import Regimens, derived_exposure
 from features.recist import categories_of
 from features.study import Study, Waiver
 from models.rules.document import RuleDocument
@@ -95,16 +96,28 @@ def dated_visits(read: SourceTables, contract: Contract) -> tuple[SourceTables, 
     return replace(read, tables=tables, origins=origins), sorted(visits)
 
 
+def with_exposure(
+    tables: dict[str, pd.DataFrame], regimens: Regimens | None, study: Study
+) -> dict[str, pd.DataFrame]:
+    """Return checked tables, with the exposure that the drugs make where the study gives drugs alone."""
+    if regimens is None or "drug_exposure" not in tables or "exposure" in tables:
+        return tables
+    return tables | {"exposure": derived_exposure(tables["drug_exposure"], regimens, study.regimens)}
+
+
 def ingest(
     study: Study,
     source: Path,
     contract: Contract,
     identifiers: IdentifierPatterns,
     rules: RuleDocument | None,
+    regimens: Regimens | None = None,
     *,
     audit: bool = False,
 ) -> Ingested:
     """Read a study's raw tables and check them; with `audit`, large files too by a second reader.
+
+    With `regimens`, the regimen of a cycle follows from its drugs in a study that gives drugs alone.
 
     Raises
     ------
@@ -116,7 +129,8 @@ def ingest(
         read, visits = dated_visits(read, contract)
         study = study.with_visits(visits)
     checked, problems = validate(read.tables, contract, study.vocabulary, identifiers, study.ranges)
-    crossed = cross_problems(checked, contract, study.visits)
+    crossed = cross_problems(checked, contract, study.visits, regimens, study.regimens)
+    checked = with_exposure(checked, regimens, study)
     if study.response_by_lesions and {"response", "lesions"} <= set(checked):
         checked["response"] = judged_by_lesions(checked["response"], checked["lesions"], study.visits)
         differs = crossed["rule"] == RECIST_DIFFERS

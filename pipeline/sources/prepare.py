@@ -16,6 +16,7 @@ from features.cohort import Cohort, build_cohort
 from features.contract.identifiers import IdentifierPatterns
 from features.contract.validation import Contract, refuse, validate
 from features.eligibility import Criterion
+from features.exposure import Regimens
 from features.settings import FeatureSettings
 from features.study import Study
 from models.rules.decisions import decisions, rule_rows
@@ -27,8 +28,10 @@ from pipeline.project.configs import (
     read_eligibility,
     read_feature_settings,
     read_identifiers,
+    read_regimens,
 )
 from pipeline.project.rule_files import read_rules
+from pipeline.sources.ingest import with_exposure
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Preparation:
     eligibility: tuple[Criterion, ...]
     features: FeatureSettings
     rules: RuleDocument
+    regimens: Regimens
 
     def checked(self, raw: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         """Return raw tables in the contract's types.
@@ -53,7 +57,7 @@ class Preparation:
         study = self.study
         tables, problems = validate(raw, self.contract, study.vocabulary, self.identifiers, study.ranges)
         refuse(problems)
-        return tables
+        return with_exposure(tables, self.regimens, study)
 
 
 def read_preparation(study: Study, configs: Path) -> Preparation:
@@ -72,6 +76,7 @@ def read_preparation(study: Study, configs: Path) -> Preparation:
         read_eligibility(chosen_file(configs / "eligibility", study.eligibility, "eligibility")),
         read_feature_settings(configs / "features.yaml", genes),
         read_rules(chosen_file(configs / "rules", study.rules, "rules"), genes),
+        read_regimens(configs / "regimens.yaml"),
     )
 
 

@@ -4,6 +4,7 @@ import hashlib
 from importlib.metadata import version
 from pathlib import Path
 
+from features.exposure import parse_regimens
 from models.configuration.description import description_plan
 from models.description.documents import Used
 from models.description.study import describe
@@ -20,10 +21,11 @@ STAGE = Stage(
         paths.FEATURES_FOLDER,
         paths.ENVIRONMENT,
         paths.DESCRIPTION_PLAN,
+        paths.REGIMENS,
     ),
     writes=(paths.DESCRIPTION,),
     params={
-        paths.STUDY: ("adaptive_arm", "arms", "landmarks", "visits"),
+        paths.STUDY: ("adaptive_arm", "arms", "landmarks", "regimens", "visits"),
         paths.VALIDATION: ("level",),
     },
 )
@@ -62,6 +64,7 @@ def main(run: Run) -> None:
         run.table(paths.DECISIONS),
         landmarks,
         run.params(paths.VALIDATION)["level"],
+        parse_regimens(run.yaml(paths.REGIMENS), paths.REGIMENS),
     )
     files = [*sorted(run.path(paths.RAW).glob("*.parquet")), run.path(paths.ENVIRONMENT)]
     write_json(run.path(paths.DESCRIPTION), rounded(description | {"used": material(files)}))

@@ -1,7 +1,7 @@
 """Stage raw: tables from the simulator or from a study's files, checked against the contract."""
 
 from pipeline.project import paths
-from pipeline.project.configs import read_contract, read_identifiers
+from pipeline.project.configs import read_contract, read_identifiers, read_regimens
 from pipeline.project.files import replacing
 from pipeline.project.rule_files import read_rules
 from pipeline.project.stage import Run, Stage
@@ -10,7 +10,7 @@ from pipeline.sources.ingest import ingest
 STAGE = Stage(
     reads=(
         paths.CONTRACT, paths.IDENTIFIERS, paths.MAPPINGS, paths.RULES_TABLE, paths.GENES, paths.SOURCE,
-        paths.SIMULATION_TABLES, paths.GENE_SYMBOLS, paths.UNITS,
+        paths.SIMULATION_TABLES, paths.GENE_SYMBOLS, paths.UNITS, paths.REGIMENS,
     ),
     writes=(paths.RAW,),
     params={
@@ -30,6 +30,7 @@ def main(run: Run) -> None:
         read_contract(run.path(paths.CONTRACT)),
         read_identifiers(run.path(paths.IDENTIFIERS)),
         read_rules(run.path(paths.RULES_TABLE), run.path(paths.GENES)),
+        read_regimens(run.path(paths.REGIMENS)),
     )
     with replacing(run.path(paths.RAW)) as new:
         new.mkdir()

@@ -28,7 +28,7 @@ STAGE = Stage(
     reads=(
         paths.FEATURES_FOLDER, paths.STORED_MODELS, paths.RULES, paths.COHORT, paths.SOURCE, paths.CONTRACT,
         paths.IDENTIFIERS, paths.ELIGIBILITY, paths.FEATURE_SETTINGS, paths.RULES_TABLE, paths.GENES,
-        paths.ATTAINABLE, paths.SIMULATION_TABLES, paths.STUDY,
+        paths.ATTAINABLE, paths.SIMULATION_TABLES, paths.STUDY, paths.REGIMENS,
     ),
     writes=(paths.TRUTH_CHECK,),
     params={

@@ -2,11 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.safety import EjectionFractionFall
 from models.configuration.description import AdverseEvent, ToxicityPlan
 from models.description import cohort as description
 from tests.patients import feature
 
-PLAN = ToxicityPlan(3, ("stop_drug",), (AdverseEvent("Diarrhoea", ("Diarrhoea",), 3),))
+FALL = EjectionFractionFall("LVEF", 10, 50)
+PLAN = ToxicityPlan(3, 5, ("stop_drug",), FALL, (AdverseEvent("Diarrhoea", ("Diarrhoea",), 3),))
 
 
 def test_wilson_and_newcombe_give_the_published_intervals() -> None:

@@ -288,11 +288,13 @@ def test_adverse_events_are_compared_in_percentage_points_and_hidden_where_few()
     }  # fmt: skip
     found: Any = {
         "treated": 200, "reference": "A", "by_arm": arms, "by_branch": [], "response": [response],
+        "drugs": [{"regimen": "ADC", "drug": "T-DXd", "cycles": 2, "patients": n} for n in (3, 12)],
     }  # fmt: skip
     charts, tables = toxicity_part({"toxicity": found}, FACTS, STRICT)
     assert "20 of 100" in str(tables["arms"].rows[0]["A"])
     assert "+10.00" in str(tables["arms"].rows[0]["difference"])
     assert "branches" not in tables
+    assert ["&lt; 5" in str(row["patients"]) for row in tables["drugs"].rows] == [True, False]
     assert drawn(charts["toxicity-differences"])[1][1] == "10"
     assert "&lt; 5" in str(tables["response"].rows[0]["pcr_with"])
     assert str(tables["response"].rows[0]).count("not shown") == 1

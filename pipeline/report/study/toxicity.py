@@ -7,7 +7,14 @@ import pandas as pd
 from markupsafe import Markup
 
 from pipeline.project.estimates import Estimate, parse_estimate
-from pipeline.report.artifacts import Description, EventInArm, EventInBranch, ResponseByEvent, Toxicity
+from pipeline.report.artifacts import (
+    Description,
+    EventInArm,
+    EventInBranch,
+    OpenDrug,
+    ResponseByEvent,
+    Toxicity,
+)
 from pipeline.report.drawing import About, Spec
 from pipeline.report.facts import Facts
 from pipeline.report.page import count, decimal, with_interval
@@ -24,6 +31,8 @@ def toxicity_part(described: Description, facts: Facts, privacy: Privacy) -> Par
     tables = {"arms": _arms_table(found, privacy), "response": _response_table(found, privacy)}
     if found["by_branch"]:
         tables["branches"] = _branches_table(found["by_branch"], privacy)
+    if found["drugs"]:
+        tables["drugs"] = _drugs_table(found["drugs"], privacy)
     return _differences_chart(found, facts), tables
 
 
@@ -95,6 +104,20 @@ def _branches_table(by_branch: Sequence[EventInBranch], privacy: Privacy) -> Tab
         "Adverse events by protocol branch, descriptive",
         {"event": "Patients with"} | {branch: branch for branch in branches},
         list(rows.values()),
+    )
+
+
+def _drugs_table(drugs: Sequence[OpenDrug], privacy: Privacy) -> Table:
+    rows = [
+        {"regimen": row["regimen"], "drug": row["drug"], "cycles": row["cycles"],
+         "patients": privacy.cell(row["patients"])}
+        for row in drugs
+    ]  # fmt: skip
+    return Table.of(
+        "toxicity-drugs",
+        "Which drug was given where the regimen leaves it open, and how many cycles",
+        {"regimen": "Regimen", "drug": "Drug", "cycles": "Cycles", "patients": "Patients"},
+        rows,
     )
 
 
