@@ -48,10 +48,10 @@ def ejection_fraction_falls(
     after = values["day"] > values["usubjid"].map(first_dose)
     entry = values.loc[before].groupby("usubjid")["value"].last()
     later = values.loc[after & values["usubjid"].isin(entry.index)]
-    fell = (later["usubjid"].map(entry) - later["value"] >= definition.points) & (
-        later["value"] < definition.below
-    )
-    return fell.groupby(later["usubjid"]).any() if len(later) else nobody
+    if later.empty:
+        return nobody
+    lower = later["usubjid"].map(entry) - later["value"] >= definition.points
+    return (lower & (later["value"] < definition.below)).groupby(later["usubjid"]).any()
 
 
 def with_less_of_a_drug(drugs: pd.DataFrame) -> set[str]:
