@@ -59,7 +59,7 @@ def _doses(drugs: pd.DataFrame, exposure: pd.DataFrame | None) -> Iterator[Findi
     if exposure is None:
         return
     cycles = pd.MultiIndex.from_frame(exposure[CYCLE])
-    unknown = ~pd.MultiIndex.from_frame(drugs[CYCLE]).isin(cycles) & (given > 0)
+    unknown = (given > 0) & ~pd.MultiIndex.from_frame(drugs[CYCLE]).isin(cycles)
     yield Finding("drug_exposure", "cycle", "drug_given_without_cycle", unknown)
 
 
@@ -72,8 +72,8 @@ def _regimens(
     yield Finding("drug_exposure", "drug", "drugs_of_no_regimen", of_row.isna())
     if exposure is None:
         return
-    by_drugs = made.reindex(pd.MultiIndex.from_frame(exposure[CYCLE])).to_numpy()
-    by_drugs = pd.Series(by_drugs, index=exposure.index, dtype="str")
+    in_order = made.reindex(pd.MultiIndex.from_frame(exposure[CYCLE])).to_numpy()
+    by_drugs = pd.Series(in_order, index=exposure.index, dtype="str")
     wrong = by_drugs.notna() & (by_drugs != exposure["regimen"])
     yield Finding("exposure", "regimen", "regimen_contradicts_drugs", wrong)
 

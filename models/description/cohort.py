@@ -213,11 +213,11 @@ def open_drugs(cycles: pd.DataFrame) -> list[OpenDrug]:
     `cycles` has the columns usubjid, regimen and drug, one row for each patient and cycle.
     """
     known = cycles.dropna(subset=["regimen", "drug"])
-    number = known.groupby(["regimen", "drug", "usubjid"]).size()
-    patients = number.groupby([number.index.get_level_values(0), number.index.get_level_values(1), number])
+    number = known.groupby(["regimen", "drug", "usubjid"]).size().rename("cycles").reset_index()
+    patients = number.groupby(["regimen", "drug", "cycles"]).size().rename("patients").reset_index()
     return [
-        {"regimen": str(regimen), "drug": str(drug), "cycles": int(n), "patients": len(part)}
-        for (regimen, drug, n), part in patients
+        {"regimen": str(regimen), "drug": str(drug), "cycles": int(of_drug), "patients": int(n)}
+        for regimen, drug, of_drug, n in patients.itertuples(index=False, name=None)
     ]
 
 
