@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from features.documents.study import OutcomeEntry, StudyDocument
+from features.documents.study import OutcomeEntry, StudyDocument, ThresholdsEntry
 from features.errors import UserError
 from features.keys import checked_fields, unknown_name
 
@@ -21,7 +21,7 @@ DEFAULTS: StudyDocument = {
     "simulated": False, "simulations": [], "adaptive_arm": None, "strategies": [], "allocation": None,
     "randomised": False, "regimens": [], "rules": "none", "eligibility": "none", "de_escalated_branches": [],
     "leakage_acknowledged": "", "response_counts": "recorded", "waivers": [], "standards": [],
-    "mapping": None,
+    "mapping": None, "thresholds": None,
 }  # fmt: skip
 """Keys that a study file may leave out, and what they then say."""
 
@@ -196,6 +196,12 @@ class Study:
     def de_escalated_branches(self) -> tuple[str, ...]:
         """The branches in which the rules de-escalate."""
         return self._names("de_escalated_branches")
+
+    @property
+    def thresholds(self) -> ThresholdsEntry | None:
+        """The thresholds of the decision curves; None where they follow the frequency of pCR."""
+        thresholds: ThresholdsEntry | None = self._entry("thresholds")
+        return thresholds
 
     @property
     def leakage_acknowledged(self) -> str:

@@ -44,6 +44,22 @@ class PrimaryEntry(TypedDict, total=False):
     against: str
 
 
+class ThresholdEntry(TypedDict):
+    """The thresholds of a decision curve."""
+
+    min: float
+    max: float
+    step: float
+    shown: list[float]
+
+
+class ThresholdsEntry(TypedDict):
+    """`thresholds`."""
+
+    de_escalation: ThresholdEntry
+    escalation: ThresholdEntry
+
+
 class WaiverEntry(TypedDict):
     """An item of `waivers`."""
 
@@ -117,3 +133,4 @@ class StudyDocument(TypedDict, total=False):
     features: FeaturesEntry
     primary: PrimaryEntry
     leakage_acknowledged: str
+    thresholds: ThresholdsEntry | None

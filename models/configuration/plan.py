@@ -1,14 +1,17 @@
 """configs/validation.yaml and configs/measures.yaml as typed objects: what decides how models are judged."""
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from features.parsing import Between, Count, InnerShare, Positive, Sections, parsed_sections
+from models.configuration.thresholds import Decision, ThresholdPlan, ThresholdRule
 
 MEASURES = "configs/measures.yaml"
+STUDY = "configs/study.yaml"
 Folds = Annotated[int, Between(2)]
 
 
@@ -22,20 +25,6 @@ class StrategyPlan:
     folds: Folds
     penalty_per_patient: Positive
     delta: Annotated[float, Between(-1, 1)]
-
-
-@dataclass(frozen=True)
-class ThresholdPlan:
-    """Threshold probabilities of a decision curve; those `shown` are among the metrics."""
-
-    min: InnerShare
-    max: InnerShare
-    step: InnerShare
-    shown: tuple[InnerShare, ...]
-
-    def grid(self) -> np.ndarray:
-        """Return the thresholds of the curve."""
-        return np.arange(self.min, self.max + self.step / 2, self.step).round(6)
 
 
 @dataclass(frozen=True)
@@ -85,7 +74,7 @@ class DomainsPlan:
 
 @dataclass(frozen=True)
 class ValidationPlan(Sections):
-    """The content of configs/validation.yaml and configs/measures.yaml.
+    """The content of configs/validation.yaml and configs/measures.yaml, and thresholds once they are known.
 
     Intervals are at `level`, from `bootstrap` samples of patients (band of the smoothed calibration curve and
     the ICI of a perfect model: `loess_bootstrap`).
@@ -94,7 +83,9 @@ class ValidationPlan(Sections):
     """
 
     file: ClassVar[str] = "configs/validation.yaml"
-    files: ClassVar[Mapping[str, str]] = dict.fromkeys(("thresholds", "subgroups", "headline"), MEASURES)
+    files: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("threshold_rule", "subgroups", "headline"), MEASURES
+    ) | {"thresholds": STUDY}
     renamed: ClassVar[Mapping[str, str]] = {
         "fewest_events": "min_events now",
         "penalty": "penalty_per_patient now: 1 / (C n) of the C that stood there",
@@ -121,7 +112,8 @@ class ValidationPlan(Sections):
     min_events: Count
     imputations: Folds
     strategy: StrategyPlan
-    thresholds: dict[Literal["de_escalation", "escalation"], ThresholdPlan]
+    threshold_rule: ThresholdRule
+    thresholds: dict[Decision, ThresholdPlan]
     subgroups: dict[str, SubgroupPlan]
     sample_size: SampleSizePlan
     resampling: ResamplingPlan
@@ -131,6 +123,26 @@ class ValidationPlan(Sections):
     def generator(self) -> np.random.Generator:
         """Return a new generator from the plan's seed: every interval draws the same patients."""
         return np.random.default_rng(self.seed)
+
+    def at_thresholds(self, named: Any, pcr: float) -> "ValidationPlan":
+        """Return the plan with the thresholds that a study names, or else those about the frequency of pCR.
+
+        Parameters
+        ----------
+        named : mapping or None
+            `thresholds` of the study file, as it stands there.
+        pcr : float
+            Share of all patients with a known outcome who have pCR.
+
+        Raises
+        ------
+        UserError
+            If the study's thresholds are not what they must be.
+        """
+        thresholds = self.threshold_rule.around(pcr) if named is None else _named_thresholds(named)
+        plan = copy(self)
+        object.__setattr__(plan, "thresholds", thresholds)
+        return plan
 
     def judges(self, y: np.ndarray) -> bool:
         """Say whether a group with the outcomes `y` (n,) has enough events and non-events."""
@@ -157,3 +169,8 @@ def validation_plan(document: Any, measures: Any = None) -> ValidationPlan:
     """
     beside = {} if measures is None else {MEASURES: measures}
     return parsed_sections(ValidationPlan, {ValidationPlan.file: document} | beside)
+
+
+def _named_thresholds(named: Any) -> dict[Decision, ThresholdPlan]:
+    """Return `thresholds` of the study file as a typed object."""
+    return parsed_sections(ValidationPlan, {STUDY: {"thresholds": named}}).thresholds

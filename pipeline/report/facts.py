@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.project.estimates import Measures
 from pipeline.report.results import ALLOCATION, MODEL, RULES, Results
 
 NO_RULES = NO_CRITERIA = "none"
@@ -112,8 +111,9 @@ def study_facts(
 class RunFacts:
     """Which analyses a run holds, and where the thresholds of its decision curves lie.
 
-    `thresholds` holds a sentence for each decision. `sensitivity` names the analyses of the primary
-    comparison under other definitions, `allocation` the landmarks at which the rules allocate treatment.
+    `thresholds` holds a sentence for each decision, none where there are no curves. `sensitivity` names the
+    analyses of the primary comparison under other definitions, `allocation` the landmarks at which the rules
+    allocate treatment.
     """
 
     resampled: bool
@@ -131,8 +131,8 @@ class RunFacts:
         return any(name.startswith(start) for name in self.sensitivity)
 
 
-def run_facts(results: Results, validation: Mapping[str, Any]) -> RunFacts:
-    """Return which analyses a run holds; `validation` also has configs/measures.yaml."""
+def run_facts(results: Results) -> RunFacts:
+    """Return which analyses a run holds."""
     robust = [found for found in results.robustness.values() if found is not None]
     pooled = [
         estimate
@@ -140,7 +140,6 @@ def run_facts(results: Results, validation: Mapping[str, Any]) -> RunFacts:
         for name in groups.pooled
         if (estimate := groups.pooled.interval_of(name)) is not None
     ]
-    judged = results.landmarks[results.comparison.declared.landmark][MODEL]
     return RunFacts(
         resampled=bool(robust),
         later_patients=any(found.later for found in robust),
@@ -149,7 +148,7 @@ def run_facts(results: Results, validation: Mapping[str, Any]) -> RunFacts:
         pooled_centres=bool(pooled),
         new_centre=any(estimate.with_interval("prediction").has_interval for estimate in pooled),
         sensitivity=tuple(results.sensitivity),
-        thresholds=threshold_sentences(validation["thresholds"], judged),
+        thresholds=threshold_sentences(results),
         allocation=tuple(
             name
             for name, curves in results.curves.items()
@@ -158,24 +157,25 @@ def run_facts(results: Results, validation: Mapping[str, Any]) -> RunFacts:
     )
 
 
-def threshold_sentences(thresholds: Mapping[str, Any], judged: Measures) -> tuple[str, ...]:
+def threshold_sentences(results: Results) -> tuple[str, ...]:
     """Return, by decision, from where to where its thresholds go, and whether the frequency lies inside.
 
-    Parameters
-    ----------
-    thresholds : mapping
-        By decision its ``min`` and ``max``.
-    judged : Measures
-        Patients and events that the decision curves rest on.
+    They are those of the primary landmark's curves, or else of the first landmark that has any.
     """
+    names = [results.comparison.declared.landmark, *results.curves]
+    drawn = (name for name in names if len(results.curves.get(name, {}).get("benefit", ())))
+    landmark = next(drawn, None)
+    if landmark is None:
+        return ()
+    judged, curves = results.landmarks[landmark][MODEL], results.curves[landmark]["benefit"]
     pcr = judged.events / judged.patients
     sentences = []
-    for decision, entry in thresholds.items():
+    for decision, thresholds in curves.groupby("decision", sort=False)["threshold"]:
         event, share = ("pCR", pcr) if decision == "de_escalation" else ("no pCR", 1 - pcr)
-        low, high = entry["min"], entry["max"]
+        low, high = thresholds.min(), thresholds.max()
         where = "around" if low < share < high else "away from"
         sentences.append(
-            f"{decision.replace('_', '-')}: thresholds from {low:.0%} to {high:.0%}, {where} the "
+            f"{str(decision).replace('_', '-')}: thresholds from {low:.0%} to {high:.0%}, {where} the "
             f"{share:.0%} of patients with {event}"
         )
     return tuple(sentences)

@@ -9,7 +9,7 @@ uncertainty, which these figures do not have.
 
 import argparse
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -151,8 +151,8 @@ def main() -> None:
     settings = read_settings(GateSimulation, arguments.settings)
     criteria = read_settings(Criteria, Path(paths.GATES))
     # The gates read estimates and standard errors, no bootstrap interval.
-    plan = validation_plan(read_yaml(Path(paths.VALIDATION)), read_yaml(Path(paths.MEASURES_PLAN)))
-    plan = replace(plan, bootstrap=20, loess_bootstrap=settings.perfect_models)
+    few = {"bootstrap": 20, "loess_bootstrap": settings.perfect_models}
+    plan = validation_plan(read_yaml(Path(paths.VALIDATION)) | few, read_yaml(Path(paths.MEASURES_PLAN)))
     table = characteristics(settings, plan, criteria, arguments.workers)
     write_json(arguments.out, table.round(4).to_dict("records"))
     write_text(arguments.page, page(table, settings, criteria))

@@ -20,9 +20,9 @@ STAGE = Stage(
     reads=(paths.PREDICTIONS_FOLDER, paths.DOMAINS, paths.COHORT),
     writes=(paths.COMPARISON,),
     params={
-        paths.STUDY: ("landmarks", "primary"),
+        paths.STUDY: ("landmarks", "primary", "thresholds"),
         paths.VALIDATION: ("bootstrap", "level", "min_events", "seed"),
-        paths.MEASURES_PLAN: ("thresholds",),
+        paths.MEASURES_PLAN: ("threshold_rule",),
     },
 )
 
@@ -31,7 +31,8 @@ def main(run: Run) -> None:
     """Read all predictions, compare, write."""
     study = run.study()
     plan = validation_plan(run.params(paths.VALIDATION), run.params(paths.MEASURES_PLAN))
-    arm = run.table(paths.COHORT).set_index("usubjid")["arm"]
+    cohort = run.table(paths.COHORT).set_index("usubjid")
+    plan, arm = plan.at_thresholds(study.thresholds, cohort["outcome"].mean()), cohort["arm"]
 
     def at_landmarks(place: str) -> dict[str, pd.DataFrame]:
         return {name: run.table(place, landmark=name) for name in study.landmark_names}

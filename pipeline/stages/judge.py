@@ -28,7 +28,7 @@ STAGE = Stage(
         paths.BENEFIT_CURVE, paths.CALIBRATION_CURVE, paths.ROC_CURVE, paths.INSTABILITY_CURVE,
     ),
     params={
-        paths.STUDY: ("de_escalated_branches", "leakage_acknowledged"),
+        paths.STUDY: ("de_escalated_branches", "leakage_acknowledged", "thresholds"),
         paths.VALIDATION: (
             "bootstrap", "leakage_alarm_auc", "level", "loess_bootstrap", "min_events", "seed",
         ),
@@ -61,8 +61,9 @@ def write_not_judged(run: Run, plan: ValidationPlan, y: np.ndarray) -> None:
 def main(run: Run) -> None:
     """Read predictions, judge them, sound the alarm, write the measures and the curves."""
     study = run.study()
-    plan = validation_plan(run.params(paths.VALIDATION), run.yaml(paths.MEASURES_PLAN))
     patients = run.table(paths.COHORT).set_index("usubjid")
+    plan = validation_plan(run.params(paths.VALIDATION), run.yaml(paths.MEASURES_PLAN))
+    plan = plan.at_thresholds(study.thresholds, patients["outcome"].mean())
     branch = run.table(paths.BRANCHES).set_index("usubjid")[BRANCH]
     predictions = run.table(paths.PREDICTIONS)
     features = with_arm(run.table(paths.FEATURES), run.table(paths.COHORT))

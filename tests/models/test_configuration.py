@@ -59,8 +59,8 @@ def test_a_plan_that_is_not_valid_is_refused(sections: Any, message: str) -> Non
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"thresholds": {"escalation": {"from": 0.1}}}, "thresholds.escalation: key from is min now"),
-        ({"thresholds": {"stopping": {}}}, "name: must be one of de_escalation, escalation; got 'stopping'"),
+        ({"thresholds": {}}, "measures.yaml: key thresholds is in configs/study.yaml now"),
+        ({"threshold_rule": {"reach": 1.5}}, "threshold_rule.reach: must be strictly between 0 and 1"),
         ({"subgroups": {"age": {"features": "age_years"}}}, "subgroups.age.features: must be a list"),
         ({"headlines": {}}, "measures.yaml: key headlines is unknown, did you mean headline"),
         ({"seed": 1}, "measures.yaml: key seed is in configs/validation.yaml now"),
@@ -142,9 +142,41 @@ def test_a_candidate_that_is_asked_for_and_unknown_is_refused_with_the_nearest_o
 
 
 def test_the_thresholds_of_a_curve_go_from_the_smallest_to_the_largest() -> None:
-    plan = {"min": 0.1, "max": 0.3, "step": 0.1, "shown": [0.2]}
-    grid = validation_plan({}, {"thresholds": {"escalation": plan}}).thresholds["escalation"].grid()
+    named = {"escalation": {"min": 0.1, "max": 0.3, "step": 0.1, "shown": [0.2]}}
+    grid = validation_plan({}, MEASURES).at_thresholds(named, 0.9).thresholds["escalation"].grid()
     assert grid.tolist() == [0.1, 0.2, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ({"escalation": {"from": 0.1}}, "study.yaml, thresholds.escalation: key from is min now"),
+        ({"stopping": {}}, "name: must be one of de_escalation, escalation; got 'stopping'"),
+    ],
+)
+def test_thresholds_that_a_study_names_wrongly_are_refused(named: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        validation_plan({}, MEASURES).at_thresholds(named, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("pcr", "low", "high", "shown"),
+    [
+        (0.64, 0.4, 0.9, (0.5, 0.65, 0.8)),  # those that the simulated trial names
+        (0.27, 0.05, 0.5, (0.1, 0.25, 0.4)),
+        (0.01, 0.05, 0.3, (0.05, 0.2)),
+        (0.99, 0.7, 0.95, (0.8, 0.95)),
+        (float("nan"), 0.25, 0.75, (0.35, 0.5, 0.65)),
+    ],
+)
+def test_thresholds_that_a_study_does_not_name_lie_around_its_frequency_of_pcr(
+    pcr: float, low: float, high: float, shown: tuple[float, ...]
+) -> None:
+    thresholds = validation_plan({}, MEASURES).at_thresholds(None, pcr).thresholds
+    about_pcr, about_none = thresholds["de_escalation"], thresholds["escalation"]
+    assert (about_pcr.min, about_pcr.max, about_pcr.shown) == (low, high, shown)
+    assert about_none.min == pytest.approx(1 - high)
+    assert about_none.shown == pytest.approx([1 - threshold for threshold in reversed(shown)])
 
 
 def test_the_former_penalties_of_the_comparator_are_refused_with_their_new_name() -> None:

@@ -25,10 +25,9 @@ from pipeline.simulation_checks.gates import (
 CONFIGS = Path(__file__).parents[2] / "configs"
 SETTINGS = read_settings(GateSimulation, CONFIGS / "gate_simulation.yaml")
 CRITERIA = read_settings(Criteria, CONFIGS / "gates.yaml")
-PLAN = replace(
-    validation_plan(read_yaml(CONFIGS / "validation.yaml"), read_yaml(CONFIGS / "measures.yaml")),
-    bootstrap=10,
-    loess_bootstrap=20,
+PLAN = validation_plan(
+    read_yaml(CONFIGS / "validation.yaml") | {"bootstrap": 10, "loess_bootstrap": 20},
+    read_yaml(CONFIGS / "measures.yaml"),
 )
 
 

@@ -15,6 +15,7 @@ from pipeline.project.estimates import Estimate, Measures
 from pipeline.project.files import read_yaml
 from pipeline.project.settings import read_settings
 from pipeline.registry.cards import Evaluation, version_card
+from pipeline.registry.origin import Origin, recipe
 from pipeline.report.facts import Facts, study_facts, told_branches, undivided_landmarks
 from pipeline.report.landmark_page import landmark_page
 from pipeline.report.results import (
@@ -36,6 +37,8 @@ SETTINGS = read_settings(PageSettings, ROOT / "configs/report_pages.yaml")
 ITEMS = read_settings(Checklists, ROOT / "configs/reporting_checklists.yaml")
 MODELS = read_yaml(ROOT / "configs/models.yaml")
 VALIDATION = read_yaml(ROOT / "configs/validation.yaml") | read_yaml(ROOT / "configs/measures.yaml")
+
+THRESHOLDS = {"de_escalation": (0.4, 0.9), "escalation": (0.1, 0.7)}
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ def study_of(made: Made) -> dict[str, Any]:
         "schedule": {name: {"visits": seen} for name, seen in visits.items()},
         "randomised": made.randomised, "eligibility": made.rules if made.trial else "none",
         # What a study file may leave out is not there.
+        **({"thresholds": {"de_escalation": {}}} if made.trial else {}),
         "primary": {"landmark": made.landmarks[-1]},
         "outcome": {"definition": "ypT0/is_ypN0"} | ({"counted_as_failure": ["death"]} if made.dates else {}),
     }  # fmt: skip
@@ -126,7 +130,7 @@ def results_of(made: Made) -> Results:
         centres,
     )
     benefit = pd.DataFrame(
-        [(d, s, t, 0.1, 0.0, 0.2) for d in ("de_escalation", "escalation") for t in (0.4, 0.5)
+        [(d, s, t, 0.1, 0.0, 0.2) for d, ends in THRESHOLDS.items() for t in ends
          for s in ("chosen", "rules", *(["rules_allocation"] if made.trial else []), "all", "none")],
         columns=["decision", "strategy", "threshold", "value", "low", "high"],
     )  # fmt: skip
@@ -193,8 +197,8 @@ def report(made: Made) -> str:
 
 
 def around(made: Made) -> bool:
-    limits = VALIDATION["thresholds"]["de_escalation"]
-    return bool(limits["min"] < made.pcr / 100 < limits["max"])
+    low, high = THRESHOLDS["de_escalation"]
+    return low < made.pcr / 100 < high
 
 
 # A sentence of the study report, and of which studies it is true.
@@ -250,6 +254,8 @@ SENTENCES: dict[str, Callable[[Made], bool]] = {
     "Imaging over time": lambda made: "imaging" in made.domains and "ctdna" not in made.domains,
     "from 40% to 90%, around the": around,
     "from 40% to 90%, away from the": lambda made: not around(made),
+    "The study names these thresholds": lambda made: made.trial,
+    "these follow the frequency of pCR in its patients": lambda made: not made.trial,
     "Counted as no pCR before surgery: death": lambda made: made.dates,
     "lies beyond ±10: too few patients": lambda made: made.slope > 10,
 }  # fmt: skip
@@ -307,7 +313,7 @@ def test_card_and_terminal_name_what_the_model_is_compared_with(made: Made) -> N
     evaluation = Evaluation(
         facts.patients, facts.comparator, 100, 90, judged, rules, difference, Measures(), Measures(), {}
     )
-    card = version_card(DOCUMENT, evaluation, key="0", commit="abc")
+    card = version_card(DOCUMENT, evaluation, recipe("a", "0", Origin("abc")))
     json_one = {"value": 0.7, "low": 0.6, "high": 0.8}
     metrics = {"chosen": dict.fromkeys(("n", "events", "auc", "brier"), json_one), "rules": {"auc": json_one}}
     row = summary_row("c2", metrics, {"chosen-rules": {"delta_log_loss": json_one}}, "logistic", facts)

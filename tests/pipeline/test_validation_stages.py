@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 PLAN = validation_plan(
     read_yaml(ROOT / "configs/validation.yaml") | {"bootstrap": 200, "loess_bootstrap": 20},
     read_yaml(ROOT / "configs/measures.yaml"),
-)
+).at_thresholds(None, 0.65)
 FEATURES = [
     feature("arm", ["A", "B"]),
     feature("age_years"),

@@ -64,7 +64,7 @@ def overview_page(given: Inputs, results: Results) -> str:
     """Return the HTML of the study report."""
     study, level, facts = given.study, given.validation["level"], given.facts
     results = within_limits(results, given.settings.limits)
-    run = run_facts(results, given.validation)
+    run = run_facts(results)
     late = late_rows(study, given.features)
     shown = given.settings.privacy
     privacy = Privacy(shown.min_cell_count, suppress=shown.suppress_small_cells)

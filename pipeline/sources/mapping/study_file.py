@@ -5,9 +5,9 @@ The models below are the reference of the format; a key that is not here is refu
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, Strict, ValidationError, model_validator
 
 from features.documents.study import StudyDocument
 from features.errors import UserError
@@ -16,6 +16,9 @@ from pipeline.sources.formats.source_file import STRICT, Calls, Keep, Origin, Pi
 __all__ = ["Calls", "Keep", "Origin", "Pivot", "SourceFile", "StudyFileError", "check_study_file"]
 
 Domain = Literal["clinical", "pathology", "ctdna", "imaging"]
+# As DVC takes them: text that looks like a number is none.
+Number = Annotated[float, Strict()]
+WholeNumber = Annotated[int, Strict()]
 NO_OUTCOME = "none"
 SHARES_ADD_UP = 1e-9
 UNION_PARTS = ("str", "list[str]", "dict[str,str]", "[key]")
@@ -49,7 +52,7 @@ class ColumnRule(_Part):
     panels: dict[str, str] | None = None
     recode: dict[str, str | list[str]] | None = None
     otherwise: str | None = None
-    factor: float | None = None
+    factor: Number | None = None
     censored: Literal["refuse", "limit"] = "refuse"
     date_format: str | None = None
 
@@ -144,7 +147,7 @@ class SourceMapping(_Part):
     patients: str | list[str]
     files: dict[str, SourceFile]
     tables: dict[str, list[Block]]
-    ranges: dict[str, tuple[float, float]] = {}
+    ranges: dict[str, tuple[Number, Number]] = {}
 
     @property
     def patient_files(self) -> list[str]:
@@ -174,9 +177,9 @@ class LandmarkPlan(_Part):
     """What a landmark sees, and when its decision falls (left out where the study has no dates)."""
 
     visits: list[str]
-    cycles: int | None = None
-    planned_day: int | None = None
-    window_days: int | None = None
+    cycles: WholeNumber | None = None
+    planned_day: WholeNumber | None = None
+    window_days: WholeNumber | None = None
 
 
 Definition = Literal["ypT0/is_ypN0", "ypT0_ypN0", "ypT0/is", "rcb_0_1", "recorded"]
@@ -216,6 +219,30 @@ class Primary(_Part):
     against: str = "rules"
 
 
+class Thresholds(_Part):
+    """From which threshold probability to which a decision curve goes, and those shown among the metrics."""
+
+    min: Number = Field(gt=0, lt=1)
+    max: Number = Field(gt=0, lt=1)
+    step: Number = Field(gt=0, lt=1)
+    shown: list[Number]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min >= self.max:
+            raise ValueError("`min` must be below `max`")
+        if any(not self.min <= threshold <= self.max for threshold in self.shown):
+            raise ValueError("`shown` must lie from `min` to `max`")
+        return self
+
+
+class DecisionThresholds(_Part):
+    """Threshold probabilities of the decision curves: of pCR for de-escalation, of none for escalation."""
+
+    de_escalation: Thresholds
+    escalation: Thresholds
+
+
 class Waiver(_Part):
     """A problem that was looked at and is let pass: in one column, by one rule, in at most `rows` rows.
 
@@ -226,7 +253,7 @@ class Waiver(_Part):
     table: str
     column: str
     rule: str
-    rows: int = Field(ge=1)
+    rows: WholeNumber = Field(ge=1)
     reason: str = Field(min_length=1)
     who: str = Field(min_length=1)
 
@@ -286,7 +313,8 @@ class Study(_Source):
     arm. `strategies` are arms whose value as a strategy for all is estimated, by the known shares of the
     randomisation in `allocation`. `visits` stand in order of time; a landmark sees those of its `schedule`.
     `de_escalated_branches` are a line of the decision curves. `leakage_acknowledged` says why a model that
-    looks too good is right, once somebody has looked.
+    looks too good is right, once somebody has looked. `thresholds` are those of the decision curves; left
+    out, they lie around the frequency of pCR (`threshold_rule` of configs/measures.yaml).
     """
 
     simulated: bool = False
@@ -295,7 +323,7 @@ class Study(_Source):
     adaptive_arm: str | None = None
     randomised: bool = False
     strategies: list[str] = []
-    allocation: dict[str, float] | None = None
+    allocation: dict[str, Number] | None = None
     regimens: list[str] = []
     visits: list[str] = Field(min_length=1)
     landmarks: list[str] = Field(min_length=1)
@@ -307,6 +335,7 @@ class Study(_Source):
     features: FeatureSettings
     primary: Primary
     leakage_acknowledged: str = ""
+    thresholds: DecisionThresholds | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
