@@ -10,18 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from features.documents.study import StudyDocument
 from features.errors import UserError
 from features.study import NO_OUTCOME
 from pipeline.console import hide_values_of_faults
+from pipeline.project.yaml_text import YamlError, parse_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# libyaml, where PyYAML has it: ten times as fast.
-SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DIGITS = 6
 
 
@@ -41,7 +38,7 @@ def stage_paths(description: str, *names: str, **values: str) -> argparse.Namesp
 
 
 def read_yaml(path: Path) -> Any:
-    """Return the content of a YAML file.
+    """Return the content of a YAML file, with scalars as DVC reads them.
 
     Raises
     ------
@@ -49,8 +46,8 @@ def read_yaml(path: Path) -> Any:
         If the file is not YAML; the message names file and line.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)  # noqa: S506 - safe
-    except yaml.MarkedYAMLError as error:
+        return parse_yaml(path.read_text(encoding="utf-8"))
+    except YamlError as error:
         if conflict := _conflict_line(path):
             raise UserError(
                 f"{path}, line {conflict}: an unresolved merge conflict; edit the file, or take one side "
