@@ -4,7 +4,7 @@
 the registered version and adds how the model was judged. What both say is written once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from models.configuration.settings import INTERCEPT
@@ -50,23 +50,22 @@ def model_card(document: ModelDocument) -> str:
     return "\n".join(parts) + "\n"
 
 
-def version_card(document: ModelDocument, evaluation: Evaluation, *, key: str, commit: str) -> str:
+def version_card(document: ModelDocument, evaluation: Evaluation, recipe: Iterable[str]) -> str:
     """Return the card as Markdown: the summary first, the inputs last (a description may cut them off).
 
     Parameters
     ----------
     document : ModelDocument
         The content of model.json.
-    key, commit : str
-        Content key of the landmark's run, and git commit.
+    recipe : iterable of str
+        How the model is made again, a part each (`pipeline.registry.origin.recipe`).
     """
     parts = [
         *_head(document),
         "**Intended use:** to describe prognosis in patients like those of the study, for research.\n",
         *_procedure(document),
         f"Served with {', '.join(document['requirements'])}.",
-        f"Content key `{key}`, git commit `{commit}`. To reproduce it:\n",
-        f"```\ngit checkout {commit}\npcr run --study {document['study']}    # or: dvc repro\n```\n",
+        *recipe,
         *_patients(document, evaluation),
         *_training(document),
         *_performance(evaluation),

@@ -16,6 +16,7 @@ from models.serving.registry import (
     RECORD_TAG,
     download_run_artifacts,
 )
+from pipeline.registry.origin import PATCH, origin_of
 from pipeline.registry.runs import card_text, landmark_record, state_record
 from pipeline.registry.state import State
 
@@ -53,7 +54,7 @@ def _digest(run: Any) -> str:
 def _differences(state: State, run: Any, name: str) -> Iterator[str]:
     """Yield by name what a run of the present state holds otherwise than the artifacts say."""
     # The same state may have been tracked at another commit.
-    then = replace(state, commit=run.data.tags.get("git_commit", ""))
+    then = replace(state, origin=origin_of(run.data.tags))
     parent = run.data.tags.get(PARENT_TAG)
     record = state_record(then) if name == "the state" else landmark_record(then, name, parent or "")
     tags = {tag: text for tag, text in run.data.tags.items() if not tag.startswith(("mlflow.", "pcr."))}
@@ -85,6 +86,9 @@ def _artifact_differences(state: State, record: Record, run_id: str, name: str) 
             yield f"missing: {error}"
             return
         held = dict(_files(folder))
+    if state.origin.changes:
+        patch = held.get(PATCH, b"")
+        expected[PATCH] = patch if state.origin.is_patch(patch) else b""
     for path in sorted({*expected, *held}):
         if path not in held:
             yield f"missing: artifact {path} of the run of {name}"

@@ -21,7 +21,16 @@ from pipeline.project.files import read_json, read_yaml
 from pipeline.project.settings import read_settings
 from pipeline.registry.cards import Evaluation, shortened, version_card
 from pipeline.registry.contents import require_computed
-from pipeline.registry.state import STUDY, State, data_digests, parameters, upstream
+from pipeline.registry.origin import PATCH, recipe
+from pipeline.registry.state import (
+    STUDY,
+    State,
+    committed_stages,
+    data_digests,
+    parameter_changes,
+    parameters,
+    upstream,
+)
 from pipeline.report.facts import study_facts
 from pipeline.report.results import (
     CROSSED,
@@ -40,6 +49,8 @@ from pipeline.report.settings import PageSettings
 
 LANDMARK_STAGES = ("package", "judge@{}", "explain", "reports")
 MAX_PARAM_CHARACTERS = 500
+NAMED_CHANGES = 3
+"""Changed parameters in the name of a run; `pcr diff` shows more."""
 # PostgreSQL takes no more in a version's description.
 MAX_DESCRIPTION_CHARACTERS = 5000
 
@@ -72,6 +83,7 @@ def track_state(state: State) -> Added:
     with store.locked() as client:
         record = state_record(state)
         parent, new_parent = ensure_run(client, store, record)
+        _log_patch(client, parent, state, new=new_parent)
         for landmark in state.landmarks:
             new_run, new_version = _track_landmark(client, store, state, landmark, parent)
             runs += new_run
@@ -91,8 +103,23 @@ def _track_landmark(client: Any, store: Store, state: State, landmark: str, pare
         _, new_version = ensure_version(client, run_id, landmark_release(state, landmark))
     if new_run:
         client.log_text(run_id, card_text(state, landmark), "card/card.md")
+        _log_patch(client, run_id, state, new=new_run)
         finish_run(client, run_id, child.key)
     return new_run, new_version
+
+
+def _log_patch(client: Any, run_id: str, state: State, *, new: bool) -> None:
+    """Put what differed from the commit into a new run."""
+    if new and state.origin.patch:
+        client.log_text(run_id, state.origin.patch, PATCH)
+
+
+def changed_text(state: State) -> str:
+    """Return which parameters differ from the committed state's, as the end of a run's name."""
+    changed = parameter_changes(committed_stages(), state.stages)
+    shown = [f" {name}={now}" for name, (_, now) in list(changed.items())[:NAMED_CHANGES]]
+    more = len(changed) - NAMED_CHANGES
+    return "".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
 def _has_model(state: State, landmark: str) -> bool:
@@ -138,7 +165,7 @@ def state_record(state: State) -> Record:
     }
     return Record(
         key=state.key,
-        name=f"{state.study} {state.key[:8]}",
+        name=f"{state.study} {state.key[:8]}{changed_text(state)}",
         params=dict(_text_params(state, [name for name in names if name != "track"])),
         metrics={},
         tags=_tags(state),
@@ -152,7 +179,7 @@ def landmark_record(state: State, landmark: str, parent: str) -> Record:
     names = _landmark_stages(state, landmark)
     return Record(
         key=state.landmark_key(landmark),
-        name=f"{state.study} {landmark}",
+        name=f"{state.study} {landmark}{changed_text(state)}",
         params=dict(_text_params(state, names)),
         metrics=flat_metrics(read_performance(artifacts / "results", landmark)),
         tags=landmark_tags(state, landmark),
@@ -183,8 +210,8 @@ def _landmark_stages(state: State, landmark: str) -> list[str]:
 
 def _tags(state: State) -> dict[str, str]:
     return {
-        "study": state.study, "simulated": str(state.simulated).lower(), "git_commit": state.commit,
-        "state": state.key,
+        "study": state.study, "simulated": str(state.simulated).lower(), "state": state.key,
+        **state.origin.tags,
     }  # fmt: skip
 
 
@@ -200,8 +227,7 @@ def landmark_card(state: State, landmark: str) -> str:
     return version_card(
         document,
         landmark_evaluation(state.artifacts, landmark, read_yaml(STUDY)),
-        key=state.landmark_key(landmark),
-        commit=state.commit,
+        recipe(state.study, state.landmark_key(landmark), state.origin),
     )
 
 

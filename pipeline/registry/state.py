@@ -10,9 +10,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
 
 from features.errors import UserError
-from pipeline.project.files import read_yaml
+from pipeline.project.files import parse_yaml, read_yaml
+from pipeline.registry.origin import Origin, git_text, read_origin
 
 STUDY, PIPELINE, LOCK = Path("configs/study.yaml"), Path("dvc.yaml"), Path("dvc.lock")
+ABSENT = "absent"
 PARTS = ("cmd", "deps", "params", "outs")
 # What is put into MLflow; the stages that make it, with all that they are made from, are the state.
 TRACKED = ("models", "metrics", "results", "shap", "predictions", "features", "reports")
@@ -39,7 +41,7 @@ Stages = Mapping[str, Stage]
 
 @dataclass(frozen=True)
 class State:
-    """A pipeline state: its key, the stages it is made of, the study, and the folder of its artifacts."""
+    """A pipeline state: its key, the stages it is made of, the study, its artifacts' folder, its origin."""
 
     key: str
     stages: Stages
@@ -47,7 +49,7 @@ class State:
     landmarks: tuple[str, ...]
     simulated: bool
     artifacts: Path
-    commit: str
+    origin: Origin
 
     def landmark_key(self, landmark: str) -> str:
         """Return the key of the landmark's run below the state's."""
@@ -76,7 +78,7 @@ def read_state(study_file: Path, pipeline: Path, lock: Path, artifacts: Path) ->
         landmarks=tuple(study["landmarks"]),
         simulated=bool(study["simulated"]),
         artifacts=artifacts,
-        commit=git_commit(),
+        origin=read_origin(),
     )
 
 
@@ -155,10 +157,23 @@ def data_digests(stages: Stages, names: Iterable[str]) -> dict[str, str]:
     return {out["path"]: out["md5"] for name in names for out in stages[name].get("outs", [])}
 
 
-def git_commit() -> str:
-    """Return the commit that is checked out, or "unknown" outside a repository."""
-    answer = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
-    return answer.stdout.strip() or "unknown"
+def committed_stages(revision: str = "HEAD") -> dict[str, Stage]:
+    """Return the stages of a commit's dvc.lock; none where it has no such file."""
+    text = git_text("show", f"{revision}:./{LOCK.as_posix()}")
+    stages: dict[str, Stage] = parse_yaml(text)["stages"] if text else {}
+    return stages
+
+
+def parameter_changes(former: Stages, present: Stages) -> dict[str, tuple[str, str]]:
+    """Return the parameters that differ between two states: name to (then, now); none of two studies."""
+    then, now = (parameters(stages, sorted(stages)) for stages in (former, present))
+    if then.get("study.study") != now.get("study.study"):
+        return {}
+    return {
+        name: (then.get(name, ABSENT), now.get(name, ABSENT))
+        for name in sorted(then.keys() | now.keys())
+        if then.get(name) != now.get(name)
+    }
 
 
 def _flatten(key: str, value: Any) -> Iterable[tuple[str, str]]:

@@ -11,11 +11,19 @@ from typing import Any
 
 from features.errors import UserError
 from pipeline.project.files import read_yaml
-from pipeline.registry.contents import altered_outputs, outputs, read_cache, repair_workspace
+from pipeline.registry.contents import (
+    altered_outputs,
+    contradictions,
+    outputs,
+    read_cache,
+    repair_workspace,
+)
 from pipeline.registry.recorded import run_problems
 from pipeline.registry.runs import tracking_store
 from pipeline.registry.state import LOCK, State
 from pipeline.registry.versions import modelled, repair_versions, version_problems
+
+TAKE_ONE_SIDE = "after a merge take dvc.lock and artifacts from one side, then `pcr run` (docs/runs.md)"
 
 
 def check_out(folder: Path = Path()) -> None:
@@ -94,12 +102,20 @@ def problems(state: State) -> list[str]:
 
 
 def workspace_problems(state: State) -> Iterator[str]:
-    """Yield what in the workspace is not the content that dvc.lock names."""
-    for path in outputs(state.stages):
+    """Yield what in the workspace is not the content that dvc.lock names, and what is of no run or of two."""
+    made = outputs(state.stages)
+    for path in made:
         if not Path(path).exists():
             yield f"missing: {path}; `pcr sync` brings it back from DVC's cache"
+    metrics = state.artifacts / "metrics"
     for path in altered_outputs(state.stages):
-        yield f"corrupt: {path} is not the one in dvc.lock"
+        merged = f": no run of this state made it; {TAKE_ONE_SIDE}" if Path(path).parent == metrics else ""
+        yield f"corrupt: {path} is not the one in dvc.lock{merged}"
+    for file in sorted(metrics.glob("*.json")):
+        if file.as_posix() not in made:
+            yield f"orphan: {file}: no stage in dvc.lock made it; remove it, or run its landmark"
+    for told in contradictions(state.stages):
+        yield f"mixed: {told}; {TAKE_ONE_SIDE}"
 
 
 def _all_runs(client: Any, experiment: str) -> list[Any]:

@@ -26,6 +26,7 @@ from models.serving.registry import (
 from models.serving.serving import model_digest
 from pipeline.project.files import read_json
 from pipeline.registry.cards import shortened
+from pipeline.registry.origin import origin_of
 from pipeline.registry.runs import MAX_DESCRIPTION_CHARACTERS, landmark_release
 from pipeline.registry.state import State
 from pipeline.registry.trust import version_faults
@@ -169,6 +170,6 @@ def _repair(client: Any, state: State, landmark: str, version: Any, scratch: Pat
 
 def _rebuild(client: Any, state: State, landmark: str, version: Any, out: Path) -> str:
     """Make a version's files again, as they were registered, and return the digest of their manifest."""
-    then = replace(state, commit=version.tags.get("git_commit", ""))
+    then = replace(state, origin=origin_of(version.tags))
     release = landmark_release(then, landmark)
     return write_package(release, out, client.get_run(version.run_id), stored_id(version))

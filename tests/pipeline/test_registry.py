@@ -15,6 +15,7 @@ from pipeline.project.estimates import Estimate, Measures
 from pipeline.project.files import write_json
 from pipeline.registry.cards import model_card, shortened
 from pipeline.registry.gates import Gate, Verdict
+from pipeline.registry.origin import Origin
 from pipeline.registry.promotion import (
     PromotionError,
     gate_table,
@@ -187,7 +188,7 @@ def test_a_model_opens_from_its_folder_and_from_the_registry_alike(state: State,
     assert answer["pcr_probability"].tolist() == stored.predict([GOOD])["pcr_probability"].tolist()
     with pytest.raises(UserError, match="has no model models:/unknown/1"):
         open_model("models:/unknown/1")
-    assert state.commit == "unknown" or len(state.commit) == 40
+    assert state.origin.commit == "unknown" or len(state.origin.commit) == 40
 
 
 def test_a_folder_that_holds_no_model_of_the_pipeline_is_refused(tmp_path: Path) -> None:
@@ -225,7 +226,7 @@ def test_the_input_example_is_no_patient() -> None:
 
 
 def test_the_card_says_how_the_model_was_made_judged_and_limited(home: Path) -> None:
-    current = replace(workspace_state("made-up"), commit="abc123")
+    current = replace(workspace_state("made-up"), origin=Origin("abc123"))
     card = landmark_card(current, "c1")
     for text in (
         "44 randomised patients, 42 at risk at the landmark; 40 with a known outcome.",
