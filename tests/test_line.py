@@ -409,7 +409,7 @@ def readme_commands() -> list[str]:
 def test_the_commands_of_the_readme_work(line: Workspace) -> None:
     elsewhere = {
         "make run", "make test", "make null-check",  # `pcr run` is what the other tests run
-        "make run PROFILE=full", "make bench",
+        "make run PROFILE=full",
         next(command for command in readme_commands() if "validate" in command),  # test_external.py
         "make run STUDY=ispy2 SOURCE=../shared/data/ispy2", "make run STUDY=nct07239271",
         "dvc exp run -S configs/validation.yaml:branch_shrinkage=40",

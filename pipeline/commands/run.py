@@ -1,4 +1,4 @@
-"""Commands of `pcr` for the active study: run, summary, report.
+"""Commands of `pcr` for the active study: run, summary, diff, report.
 
 A run that does not end well leaves the checkout as it was: the study's results, dvc.lock, which study is
 active, the raw files. What it had finished stays in DVC's run cache, from which the next run goes on.
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 import typer
 from rich.markup import escape
 
-from pipeline.console import FAULT, reported_errors, stderr
+from pipeline.console import FAULT, reported_errors, stderr, stdout
 from pipeline.project import paths
 from pipeline.workspace import former_results
 from pipeline.workspace.root import user_path
@@ -42,6 +42,7 @@ SOURCE_HELP = (
 )
 PROFILE_HELP = "How often things are drawn: default (minutes), full (hours, resumable); else as configured."
 WAIT_HELP = "Wait for the end of another run in this checkout, instead of being refused."
+READINGS_HELP = "Also what the readings of the rules change."
 Study = Annotated[str, typer.Option(help=STUDY_HELP)]
 Source = Annotated[Path | None, typer.Option(help=SOURCE_HELP, parser=user_path)]
 Profile = Annotated[str | None, typer.Option(help=PROFILE_HELP)]
@@ -71,10 +72,31 @@ def run(
 
 
 @app.command()
-def summary() -> None:
-    """Show one line per landmark of the active study: n, pCR, AUC, Brier, and the model against the rules."""
+def summary(
+    readings: Annotated[bool, typer.Option("--readings", help=READINGS_HELP)] = False,
+) -> None:
+    """Show one line per landmark of the active study: n, pCR, AUC, Brier, and the model against the rules.
+
+    For example: `pcr summary`, or `pcr summary --readings`.
+    """
     with reported_errors():
-        _print_summary()
+        _print_summary(readings=readings)
+
+
+@app.command()
+def diff(
+    revision: Annotated[str, typer.Argument(help="A commit, branch or tag.")] = "HEAD",
+) -> None:
+    """Show in ten lines what changed against a commit, and which headline figures of the study with it.
+
+    For example: `pcr diff` after a run, or `pcr diff main`.
+    """
+    from pipeline.commands.diff import differences  # noqa: PLC0415
+
+    with reported_errors():
+        lines = differences(active_study(), revision)
+    for line in lines:
+        stdout().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -204,7 +226,7 @@ def _reason(failure: Failure) -> str:
     return f"Stage {failure.stage} failed; its message is above."
 
 
-def _print_summary() -> None:
+def _print_summary(*, readings: bool = False) -> None:
     from pipeline.commands.summary import print_summary  # noqa: PLC0415 - pandas
 
-    print_summary(ARTIFACTS / active_study())
+    print_summary(ARTIFACTS / active_study(), readings=readings)

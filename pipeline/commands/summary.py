@@ -1,4 +1,4 @@
-"""What `make run` ends with: where the reports are, and one line per landmark."""
+"""What `make run` ends with: one line per landmark, and where the reports are."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +15,8 @@ from pipeline.wording import LOWER_LOSS, NO_RECOMMENDATION, SIMULATED
 from pipeline.workspace.study import ACTIVE
 
 
-def print_summary(artifacts: Path) -> None:
-    """Print the results of the active study from its metrics.
+def print_summary(artifacts: Path, *, readings: bool = False) -> None:
+    """Print the results of the active study from its metrics; what the readings change only if asked.
 
     Raises
     ------
@@ -47,8 +47,11 @@ def print_summary(artifacts: Path) -> None:
         table.add_row(*row.values())
     console = stdout()
     console.print(table)
-    for below in rules_tables(artifacts / "review") if facts.rules else ():
+    tables = rules_tables(artifacts / "review") if facts.rules else []
+    for below in tables if readings else ():
         console.print(below)
+    if tables and not readings:
+        console.print("branches and readings of the rules: pcr summary --readings", highlight=False)
     for page in sorted((artifacts / "reports").glob("*.html")):
         console.print(f"report: {page}", highlight=False, soft_wrap=True)
 
