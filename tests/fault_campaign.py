@@ -1,79 +1,150 @@
 """Make runs of one study fail, kill them and stop them, and compare every file of the checkout after each.
 
 `python -m tests.fault_campaign 30` does so with the small graph of tests/toy.py: every stage fails in turn,
-30 runs are killed at random moments, 10 are stopped by Ctrl-C, and 10 times two studies are started together.
-`python -m tests.fault_campaign 30 --pipeline` fails every stage of the real pipeline in turn on the small
-trial of tests/workspace.py, and kills 30 runs of it.
+30 runs are killed at random moments, 10 are stopped by Ctrl-C, and 20 times two studies are started together.
+`python -m tests.fault_campaign 30 --pipeline` does the same to the whole pipeline, on eighty patients at one
+landmark. Every file, `git status` and `dvc status` must be as before; of two studies started together each
+must have its own results.
 """
 
 import argparse
+import json
 import os
 import random
 import signal
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.toy import STAGES, A, B, ToyProject, kill, made
-from tests.workspace import Workspace
+from tests.workspace import Workspace, tracked
 
-# Ends a stage a moment after it has begun, when DVC has removed its former outputs.
+INTERRUPTED = 10
+PAIRS = 20
+# Ends a stage a moment after it has begun, when DVC has removed its former outputs, or at its very end.
 ENDING = """
-import os, threading
+import atexit, os, threading
 if os.environ.get("DVC_STAGE", "-") == os.environ.get("FAILING_STAGE"):
-    threading.Timer(0.2, os._exit, [9]).start()
+    if os.environ["FAILING_AT"] == "end":
+        atexit.register(os._exit, 9)
+    else:
+        threading.Timer(0.2, os._exit, [9]).start()
 """
+# One landmark of eighty patients with the least of everything, so that most of a run is DVC and imports.
+TINY: dict[str, dict[str, Any]] = {
+    "configs/study.yaml": {"landmarks": ["baseline"], "primary": {"landmark": "baseline"}},
+    f"configs/studies/{A}.yaml": {"landmarks": ["baseline"], "primary": {"landmark": "baseline"}},
+    "configs/simulation.yaml": {"cohort": {"n": 80}},
+    "configs/validation.yaml": {
+        "folds": 2,
+        "repeats": 1,
+        "inner_folds": 2,
+        "bootstrap": 20,
+        "loess_bootstrap": 5,
+        "population": 200,
+        "resampling": {"bootstrap": 1, "leave_centres_out": False, "origins": [0.7]},
+    },
+    "configs/models.yaml": {"candidates": {"logistic": {"penalties_per_patient": [0.2]}}},
+}
 
 
 class Campaign:
-    """Runs of study B that do not end well, and whether anything differs after them."""
+    """Runs of study B that do not end well, and whether anything differs after them.
 
-    def __init__(self, project: ToyProject, seed: int) -> None:
+    `edits` are changes of B's study file that give its run something to do, from a number that is new each
+    time. `mixed` tells which results of a study are not of its title.
+    """
+
+    def __init__(
+        self,
+        project: ToyProject,
+        seed: int,
+        edits: tuple[Callable[[int], dict[str, Any]], ...],
+        mixed: Callable[[Path, str, dict[str, str]], list[str]],
+    ) -> None:
         self.project = project
         self.draw = random.Random(seed)  # noqa: S311 - when to kill is no secret
+        self.edits = edits
+        self.mixed = mixed
         self.runs = 0
         self.lost: list[str] = []
+        self.stale = self.dvc_status()
+
+    def dvc_status(self) -> str:
+        """Return what DVC finds out of date of the active study."""
+        return self.project.call("dvc", "status", "--json").stdout
+
+    def state(self) -> dict[str, str]:
+        """Return what a run that does not end well must leave as it was."""
+        status = self.project.call("git", "status", "--porcelain").stdout
+        return self.project.snapshot() | {"git status": status}
 
     def edit(self) -> None:
-        """Give B another title, so that its run has something to do."""
+        """Change B's study file, so that its run has something to do."""
         self.runs += 1
-        self.project.title(B, f"title {self.runs}")
+        self.project.write_study(B, **self.draw.choice(self.edits)(self.runs))
+
+    def seconds(self) -> float:
+        """Return how long the quickest of B's runs takes, after each of the edits."""
+        taken = []
+        for change in self.edits:
+            self.runs += 1
+            self.project.write_study(B, **change(self.runs))
+            begun = time.monotonic()
+            self.project.pcr("run", "--study", B)
+            taken.append(time.monotonic() - begun)
+        self.project.pcr("run")
+        self.project.commit()
+        return min(taken)
 
     def compare(self, name: str, before: dict[str, str]) -> None:
-        """Note every file that is not as before, when all processes of a run have ended."""
+        """Note everything that is not as before, when all processes of a run have ended."""
         self.project.wait_for_end(120)
-        after = self.project.snapshot()
+        after = self.state() | {"dvc status": self.dvc_status()}
+        before |= {"dvc status": self.stale}
         changed = sorted(path for path in before | after if before.get(path) != after.get(path))
         if changed:
             self.lost.append(f"{name}: {', '.join(changed[:5])}")
+        print(f"{name}: {len(changed)} differ", flush=True)
 
     def fail(self, stage: str, **environment: str) -> None:
         """Let one stage fail."""
-        before = self.project.snapshot()
+        before = self.state()
         done = self.project.pcr("run", "--study", B, expect=None, **environment)
         if done.returncode == 0 or f"Stage {stage} " not in " ".join(done.stderr.split()):
             self.lost.append(f"{stage} did not fail: {done.stderr[-300:]}")
-        self.compare(stage, before)
+        self.compare(f"{stage} failed at its {environment.get('FAILING_AT', 'begin')}", before)
 
-    def kill(self, seconds: float, **environment: str) -> None:
-        """Kill a run at a random moment; what was killed before DVC began, the next run brings back."""
+    def kill(self, seconds: float, **environment: str) -> bool:
+        """Kill a run at a random moment; tell whether it was still at work.
+
+        What was killed before DVC began, the next run brings back.
+        """
         moment = self.draw.uniform(0.3, seconds)
         self.edit()
-        before = self.project.snapshot()
+        before = self.state()
         process = self.project.start("run", "--study", B, **environment)
         time.sleep(moment)
+        if process.poll() is not None:
+            return self.ended(process)
         kill(process)
         self.project.wait_for_end(120)
-        self.project.pcr("run")
+        if (self.project.folder / ".pcr/former/record.json").exists():
+            self.project.pcr("run")
         self.compare(f"killed after {moment:.2f} s", before)
+        return True
 
-    def interrupt(self, seconds: float, **environment: str) -> None:
-        """Press Ctrl-C at a random moment, one to three times."""
+    def interrupt(self, seconds: float, **environment: str) -> bool:
+        """Press Ctrl-C at a random moment, one to three times; tell whether the run was still at work."""
         moment = self.draw.uniform(2, seconds)
         self.edit()
-        before = self.project.snapshot()
+        before = self.state()
         process = self.project.start("run", "--study", B, **environment)
         time.sleep(moment)
+        if process.poll() is not None:
+            return self.ended(process)
         for _ in range(self.draw.randint(1, 3)):
             process.send_signal(signal.SIGINT)
             time.sleep(0.1)
@@ -81,67 +152,143 @@ class Campaign:
         if process.returncode != 128 + signal.SIGINT or "Traceback" in printed:
             self.lost.append(f"Ctrl-C after {moment:.2f} s: exit code {process.returncode}: {printed[-300:]}")
         self.compare(f"Ctrl-C after {moment:.2f} s", before)
+        return True
+
+    def ended(self, process: Any) -> bool:
+        """Make A active again after a run of B that had ended before its moment came."""
+        printed = process.communicate()[0]
+        if process.returncode != 0:
+            self.lost.append(f"a run that nothing was done to: {printed[-300:]}")
+        self.project.pcr("run")
+        self.project.commit()
+        return False
+
+    def repeat(self, fault: Callable[..., bool], times: int, seconds: float, **environment: str) -> None:
+        """Repeat a fault until it has met so many runs at work."""
+        met = 0
+        for _ in range(3 * times):
+            if met == times:
+                break
+            met += fault(seconds, **environment)
+        if met < times:
+            self.lost.append(f"{fault.__name__}: only {met} of {times} runs were met at work")
 
     def together(self, **environment: str) -> None:
-        """Start both studies at once, the later one waiting, and look for a file of the other's."""
+        """Start both studies at once, the later one waiting, and look for anything of the other's."""
         self.runs += 1
         titles = {study: f"{study} together {self.runs}" for study in (A, B)}
         for study, title in titles.items():
-            self.project.title(study, title)
+            self.project.write_study(study, title=title)
+        before = {study: self.results(study) for study in titles}
         both = [self.project.start("run", "--wait", "--study", study, **environment) for study in titles]
         printed = [process.communicate()[0] for process in both]
         for study, process, text in zip(titles, both, printed, strict=True):
             if process.returncode != 0:
                 self.lost.append(f"together, {study}: {text[-300:]}")
-            for path in (self.project.folder / "artifacts" / study / "raw").rglob("*.csv"):
-                if not path.read_text().startswith(f"{study}\n{titles[study]}\n"):
-                    self.lost.append(f"together: {path} is not of {study}")
+            if set(self.results(study)) != set(before[study]):
+                self.lost.append(f"together: {study} has other files than before")
+            self.lost += self.mixed(self.project.folder, study, titles)
+        self.lost += self.locks_with_two_studies()
+        runs = tracked(self.project)["runs"] if (self.project.folder / "mlflow.db").exists() else []
+        if len(runs) != len(set(runs)):
+            self.lost.append("together: MLflow has a run twice")
+        print(f"together {self.runs}: {len(self.lost)} lost or mixed so far", flush=True)
         self.project.pcr("run")
+
+    def results(self, study: str) -> list[str]:
+        """Return the paths of a study's results."""
+        folder = self.project.folder / "artifacts" / study
+        return [str(path.relative_to(folder)) for path in sorted(folder.rglob("*")) if path.is_file()]
+
+    def locks_with_two_studies(self) -> list[str]:
+        """Return what is wrong of dvc.lock and the ones set aside: each has outputs of one study."""
+        faults = []
+        for path in (self.project.folder / "dvc.lock", *(self.project.folder / ".pcr/dvc-locks").iterdir()):
+            stages = self.project.read(str(path.relative_to(self.project.folder)))["stages"].values()
+            outs = [out["path"] for stage in stages for out in stage.get("outs", ())]
+            studies = {out.split("/")[1] for out in outs}
+            if len(studies) != 1:
+                faults.append(f"together: {path.name} has outputs of {sorted(studies)}")
+        return faults
+
+
+def mixed_tables(folder: Path, study: str, titles: dict[str, str]) -> list[str]:
+    """Return the toy graph's tables that are not of a study's title."""
+    tables = (folder / "artifacts" / study / "raw").rglob("*.csv")
+    head = f"{study}\n{titles[study]}\n"
+    return [f"together: {path} is not of {study}" for path in tables if not path.read_text().startswith(head)]
+
+
+def mixed_pages(folder: Path, study: str, titles: dict[str, str]) -> list[str]:
+    """Return the pages and models of the pipeline that are not of a study and its title alone."""
+    artifacts = folder / "artifacts" / study
+    faults = [
+        f"together: {page} is not of {study} alone"
+        for page in sorted((artifacts / "reports").glob("*.html"))
+        if {name for name, title in titles.items() if title in page.read_text(encoding="utf-8")} != {study}
+    ]
+    models = sorted((artifacts / "models").glob("*/model.json"))
+    others = [model for model in models if json.loads(model.read_text())["study"] != study]
+    return faults + [f"together: {model} is not of {study}" for model in others]
+
+
+def title(number: int) -> dict[str, Any]:
+    """Return another title: the pipeline packs its models again, and all that follows."""
+    return {"title": f"title {number}"}
+
+
+def acknowledged(number: int) -> dict[str, Any]:
+    """Return another acknowledgement of the leakage alarm: the pipeline fits its models again."""
+    return {"leakage_acknowledged": f"made up {number}"}
 
 
 def of_the_small_graph(folder: Path, kills: int, seed: int) -> Campaign:
     """Run the whole campaign with the graph of tests/toy.py."""
-    campaign = Campaign(made(folder), seed)
+    campaign = Campaign(made(folder), seed, (title,), mixed_tables)
     campaign.edit()
     for stage in STAGES:
         campaign.project.trouble(**{stage: "fail"})
         campaign.fail(stage)
     campaign.project.trouble()
-    for _ in range(kills):
-        campaign.kill(12, STAGE_SECONDS="1")
-    for _ in range(10):
-        campaign.interrupt(9, STAGE_SECONDS="2")
-    for _ in range(10):
+    campaign.repeat(campaign.kill, kills, 12, STAGE_SECONDS="1")
+    campaign.repeat(campaign.interrupt, INTERRUPTED, 9, STAGE_SECONDS="2")
+    for _ in range(PAIRS):
         campaign.together()
     return campaign
 
 
 def of_the_pipeline(folder: Path, kills: int, seed: int) -> Campaign:
-    """Fail every stage of the real pipeline on the small trial, and kill runs of it."""
+    """Run the whole campaign with the pipeline itself on two tiny simulated studies."""
     folder.mkdir()
     project: ToyProject = ToyProject.at(folder)
     Workspace(folder)
-    project.change("configs/simulation.yaml", {"cohort": {"n": 400}})
-    project.title(B, "first title")
+    for path, changes in TINY.items():
+        project.change(path, changes)
+    project.write_study(B, title="first title")
     project.commit()
     project.pcr("run", "--study", B)
     project.pcr("run")
     project.commit()
-    campaign = Campaign(project, seed)
-    project.change("configs/validation.yaml", {"seed": 7, "bootstrap": 51})
-    project.change("configs/simulation.yaml", {"cohort": {"n": 390}})
+    campaign = Campaign(project, seed, (title, acknowledged), mixed_pages)
+    seconds = campaign.seconds()
+    print(f"the quickest run of {B} takes {seconds:.1f} s", flush=True)
+    # Other patients, so that every stage has something to do.
+    project.change("configs/simulation.yaml", {"cohort": {"n": 79}})
+    campaign.stale = campaign.dvc_status()
     shim = folder.with_name("shim")
     shim.mkdir()
     (shim / "sitecustomize.py").write_text(ENDING)
     path = os.pathsep.join([str(shim), str(folder)])
     for stage in project.read("dvc.lock")["stages"]:
-        campaign.fail(stage, PYTHONPATH=path, FAILING_STAGE=stage)
-        print(f"{stage}: {len(campaign.lost)} lost", flush=True)
-    # A's parameters are as in its results, so that the run of A after a kill has nothing to compute.
-    project.call("git", "checkout", "configs/validation.yaml", "configs/simulation.yaml")
-    for _ in range(kills):
-        campaign.kill(20)
-        print(f"killed: {len(campaign.lost)} lost", flush=True)
+        for moment in ("begin", "end"):
+            campaign.fail(stage, PYTHONPATH=path, FAILING_STAGE=stage, FAILING_AT=moment)
+    # The patients of A's results, so that the run of A after a kill has nothing to compute.
+    project.call("git", "checkout", "configs/simulation.yaml")
+    campaign.stale = campaign.dvc_status()
+    campaign.repeat(campaign.kill, kills, seconds)
+    campaign.repeat(campaign.interrupt, INTERRUPTED, seconds)
+    for _ in range(PAIRS):
+        campaign.together()
     return campaign
 
 

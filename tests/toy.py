@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.workspace import COMPILED_ONCE, Workspace
 
@@ -125,8 +126,12 @@ class ToyProject(Workspace):
 
     def title(self, study: str, title: str) -> None:
         """Write a study's file with another title."""
+        self.write_study(study, title=title)
+
+    def write_study(self, study: str, **changes: Any) -> None:
+        """Write a study's file: that of A, and what differs."""
         content = self.read(f"configs/studies/{A}.yaml")
-        changed = content | {"study": study, "title": title}
+        changed = content | {"study": study, **changes}
         (self.folder / f"configs/studies/{study}.yaml").write_text(json.dumps(changed, indent=1))
 
     def trouble(self, **of_stages: str) -> None:
