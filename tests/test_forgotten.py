@@ -16,8 +16,9 @@ PLACEHOLDER = re.compile(r"\{[^}]+\}")
 FORMER = {
     "arm", "age_years", "menopause", "ecog", "bmi", "ct", "cn", "stage", "tumour_size_mm", "inflammatory",
     "regimen_received", "hist", "grade", "hr", "er_pct", "pr_pct", "her2_ihc", "ish", "her2_cep17",
-    "her2_copies", "her2_heterogeneity", "ki67_pct", "til_pct", "intrinsic_subtype", "risk_class", "biomarker_*",
-    "biomarker_*_*", "ctdna_*_state", "ctdna_*_vaf_max*", "ctdna_*_vaf_mean*", "ctdna_*_mtm_log10*",
+    "her2_copies", "her2_heterogeneity", "ki67_pct", "til_pct", "intrinsic_subtype", "risk_class",
+    "biomarker_*", "biomarker_*_*", "ctdna_*_state", "ctdna_*_vaf_max*", "ctdna_*_vaf_mean*",
+    "ctdna_*_mtm_log10*",
     "ctdna_*_n_variants*", "ctdna_*_vaf_change*", "ctdna_*_mtm_change*", "ctdna_*_*", "ctdna_course_*",
     "ctdna_lod_log10", "ctdna_assay", "imaging_*_state", "imaging_*_sum_mm", "imaging_*_sum_change",
     "imaging_*_response", "imaging_*_*", "imaging_*_*_change", "logistic", "lightgbm",

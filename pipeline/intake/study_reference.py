@@ -65,14 +65,12 @@ def _parts(annotation: Any) -> Iterator[type[BaseModel]]:
 def _words(annotation: Any) -> str:
     """Return a type in words, such as "list of text"; a part of the file is a link to its section."""
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _words(arguments[0])
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in {Union, UnionType}:
         return " or ".join(_words(argument) for argument in arguments)
-    if origin is list:
-        return f"list of {_words(arguments[0])}"
+    if origin in {list, Annotated}:
+        return f"{'list of ' if origin is list else ''}{_words(arguments[0])}"
     if origin in {dict, tuple}:
         words = [_words(argument) for argument in arguments]
         return f"mapping of {words[0]} to {words[1]}" if origin is dict else f"[{', '.join(words)}]"

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
 
 from features.errors import UserError
-from pipeline.project.files import parse_yaml, read_yaml
+from pipeline.project.files import read_yaml
+from pipeline.project.yaml_text import parse_yaml
 from pipeline.registry.origin import Origin, git_text, read_origin
 
 STUDY, PIPELINE, LOCK = Path("configs/study.yaml"), Path("dvc.yaml"), Path("dvc.lock")
