@@ -81,8 +81,12 @@ def _split(
     frame = tables[spec.table]
     left = pd.Series(data=True, index=frame.index)
     for block in blocks:
-        if block.repeat is not None:
-            raise SourceError(f"table {spec.table}: a mapping with `repeat` cannot be written backwards")
+        file = mapping.files[block.file]
+        if block.repeat is not None or file.cycles is not None or (file.pivot and len(file.pivot.names) > 1):
+            raise SourceError(
+                f"table {spec.table}: a mapping with `repeat`, `cycles` or a `pivot` by several names cannot "
+                f"be written backwards"
+            )
         wanted = left.copy()
         for name, rule in block.columns.items():
             if rule.constant is not None:
@@ -173,12 +177,12 @@ def _long(frame: pd.DataFrame, file: SourceFile) -> pd.DataFrame:
     pivot = file.pivot
     keys = [*pivot.by, *pivot.carry]
     tests = [str(c) for c in frame if c not in keys]
-    long = frame.melt(keys, tests, var_name=pivot.name, value_name=pivot.value)
+    long = frame.melt(keys, tests, var_name=pivot.names[0], value_name=pivot.value)
     filled = long[long[pivot.value].notna()]
     whole = pd.MultiIndex.from_frame(filled[pivot.by])
     undone = frame[~pd.MultiIndex.from_frame(frame[pivot.by]).isin(whole)]
     if pivot.status is not None and len(undone):
-        blank = undone[keys].assign(**{pivot.name: tests[0], pivot.status: NOT_DONE})
+        blank = undone[keys].assign(**{pivot.names[0]: tests[0], pivot.status: NOT_DONE})
         filled = pd.concat([filled, blank], ignore_index=True)
     value = filled[pivot.value]
     return filled.assign(**{pivot.value: as_text(value).astype("object")})

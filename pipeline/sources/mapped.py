@@ -15,7 +15,9 @@ from features.contract.validation import PROBLEM_COLUMNS, Contract
 from features.documents.study import FileEntry, MappingEntry, StudyDocument
 from features.keys import unknown_name
 from pipeline.project.files import read_yaml
+from pipeline.sources.classification import with_classification
 from pipeline.sources.formats.errors import SourceError
+from pipeline.sources.laboratory import in_usual_units
 from pipeline.sources.mapping.beside import Use, columns_beside, uses, with_units
 from pipeline.sources.mapping.blocks import (
     Dropped,
@@ -51,6 +53,8 @@ __all__ = [
 MAX_COLUMNS = 4
 """Named of the columns that a contract column comes from."""
 SAMPLES = "ctdna_samples"
+LABORATORY = "labs"
+VARIANTS = ("ctdna_variants", "tissue_variants")
 BETWEEN = "between genes: no symbol, or Unknown"
 MAPPINGS = Path(__file__).parents[2] / "configs" / "mappings"
 """Ready mappings, named by `standards` in a study file."""
@@ -165,7 +169,7 @@ def _built(
     dropped: Dropped,
     examples: Examples,
 ) -> pd.DataFrame | None:
-    """Return a table of the contract, genes and protein changes in one form; None without its files."""
+    """Return a table of the contract, names and units in one form; None without its files."""
     blocks = mapping.tables.get(table, [])
     frame = build_table(blocks, contract[table], files, reader, dropped, examples) if blocks else None
     if frame is None:
@@ -175,7 +179,12 @@ def _built(
         for block in reversed(blocks)
         for name, rule in block.columns.items()
     }
+    label = mapping.files[blocks[0].file].label
+    if table == LABORATORY:
+        frame = in_usual_units(frame, label, reader)
     named, between = with_current_names(frame, places, reader)
+    if table in VARIANTS:
+        named = with_classification(named, label, reader)
     if between:
         dropped.append((blocks[0].file, table, BETWEEN, between, len(named)))
     return named

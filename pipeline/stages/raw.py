@@ -10,7 +10,7 @@ from pipeline.sources.ingest import ingest
 STAGE = Stage(
     reads=(
         paths.CONTRACT, paths.IDENTIFIERS, paths.MAPPINGS, paths.RULES_TABLE, paths.GENES, paths.SOURCE,
-        paths.SIMULATION_TABLES, paths.GENE_SYMBOLS, paths.UNITS, paths.REGIMENS,
+        paths.SIMULATION_TABLES, paths.GENE_SYMBOLS, paths.UNITS, paths.LABORATORY_UNITS, paths.REGIMENS,
     ),
     writes=(paths.RAW,),
     params={

@@ -58,15 +58,56 @@ class Supplement(_Part):
 class Pivot(_Part):
     """Results in rows become columns: one row for each value of `by`, one column for each test in `name`.
 
-    `carry` are columns with one value in each group (such as a date). `status` is the SDTM column --STAT,
-    written where nothing of a group was done; the reader needs it not.
+    Of several columns in `name` (SDTM --TESTCD and --TSTDTL) the texts are joined, with a space between.
+    `carry` are columns with one value in each group (such as a date), or none. `status` is the SDTM column
+    --STAT, written where nothing of a group was done; the reader needs it not.
     """
 
     by: list[str]
-    name: str
+    name: str | list[str]
     value: str
     carry: list[str] = []
     status: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that name a test."""
+        return [self.name] if isinstance(self.name, str) else self.name
+
+
+class Cycles(_Part):
+    """Doses, one row a drug (SDTM EX), become the cycles of a patient: CYCLE, REGIMEN, START and DELAY.
+
+    `drug`, `start` and `end` are the columns of a row; rows whose `dose` is 0 do not count. `cycle` is a
+    column that holds the number of the cycle (CYCLE 2 DAY 8); a row where it is empty, such as tablets taken
+    at home, belongs to every cycle that it reaches into. Without `cycle` one begins with each dose of an
+    `anchors` drug at least `min_days` after the last began. A regimen consists of drugs, each one name or
+    several. A cycle in which drugs are missing has the one regimen that they fit, counted; where they fit
+    none or several, it has the regimen `otherwise`, or is refused. With `days` a cycle, DELAY is told.
+    """
+
+    drug: str
+    start: str
+    end: str | None = None
+    dose: str | None = None
+    cycle: str | None = None
+    anchors: list[str] = []
+    min_days: int = Field(default=14, ge=1)
+    days: int | None = None
+    regimens: dict[str, list[str | list[str]]]
+    otherwise: str | None = None
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns of the file that are read."""
+        named = (self.drug, self.start, self.end, self.dose, self.cycle)
+        return {column for column in named if column is not None}
+
+    @model_validator(mode="after")
+    def _numbered(self) -> Self:
+        if (self.cycle is None) != bool(self.anchors):
+            raise ValueError("needs either `cycle` or `anchors`")
+        return self
 
 
 class Accepted(_Part):
@@ -119,14 +160,17 @@ class SourceFile(_Part):
     a whole file ends without a line end: a cut-off is then not noticed. In a file with a `decimal` comma a
     point is an error, or `thousands` says that it groups digits. `id` is left out where rows are not of a
     patient. A file that is `optional` may be absent or without rows: its tables, or the columns looked up in
-    it, are then absent, which is counted. `dictionary` is a REDCap data dictionary: codes become labels.
+    it, are then absent, which is counted. Columns that are `permissible` (in SDTM, variables with that core)
+    may be absent, and are then empty. `dictionary` is a REDCap data dictionary: codes become labels.
     `partial_dates` says what becomes of 2026-05: refused, missing, or its first day; counted.
     """
 
     path: str
     optional: bool = False
+    permissible: list[str] = []
     supplement: Supplement | None = None
     pivot: Pivot | None = None
+    cycles: Cycles | None = None
     accepted: Accepted | None = None
     calls: Calls | None = None
     dictionary: str | None = None
@@ -158,6 +202,10 @@ class SourceFile(_Part):
     def _sheet_of_workbooks(self) -> Self:
         if self.is_workbook != (self.sheet is not None):
             raise ValueError("`sheet` must be given for a workbook, and for nothing else")
+        if self.pivot is not None and self.cycles is not None:
+            raise ValueError("`pivot` and `cycles` exclude each other")
+        if self.cycles is not None and self.id is None:
+            raise ValueError("`cycles` are of patients; give the file an `id`")
         if self.thousands == self.decimal:
             raise ValueError("`thousands` and `decimal` must differ")
         if self.header_rows > 1 and not (self.is_text or self.is_workbook):

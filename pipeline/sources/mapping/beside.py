@@ -15,7 +15,7 @@ from features.contract.validation import Contract
 from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.sdtm import NOT_DONE
 from pipeline.sources.formats.source_file import Keep, SourceFile
-from pipeline.sources.mapping.blocks import Loaded
+from pipeline.sources.mapping.blocks import Loaded, test_names
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.study_file import SourceMapping
 
@@ -34,12 +34,17 @@ class Beside(NamedTuple):
 
 @dataclass(frozen=True)
 class Use:
-    """A contract column that numbers of a file become: rows by `keep`, or by a test of the file's `pivot`."""
+    """A contract column that numbers of a file become: rows by `keep`, or by a test of the file's `pivot`.
+
+    `words` (in upper case) stand for numbers; with `reads_limits` <3 is read as its limit.
+    """
 
     source: str
     spec: ColumnSpec
     keep: tuple[Keep, ...]
     has_factor: bool
+    words: Collection[str] = ()
+    reads_limits: bool = False
 
 
 def beside(column: str) -> Beside | None:
@@ -74,7 +79,8 @@ def uses(mapping: SourceMapping, contract: Contract) -> dict[str, list[Use]]:
                 file = rule.file or block.file
                 keep = tuple(block.keep) if file == block.file else ()
                 for source in rule.source_columns:
-                    use = Use(source, spec, keep, rule.factor is not None)
+                    words, limits = rule.number_words, rule.censored == "limit"
+                    use = Use(source, spec, keep, rule.factor is not None, words, limits)
                     result.setdefault(file, []).append(use)
     return result
 
@@ -98,14 +104,22 @@ def with_units(loaded: Loaded, file_uses: Collection[Use], units: Units, reader:
             continue
         rows = _rows_of(cells, use, loaded.file)
         numbers = _Numbers(loaded, column, columns, rows, reader)
-        cells[column] = numbers.filled_from_text(cells)
+        cells[column] = numbers.filled_from_text(cells, use)
         cells[column] = numbers.converted(cells, use, units)
     return replace(loaded, cells=cells)
 
 
+def scaled(values: pd.Series, factor: float) -> pd.Series:
+    """Return numbers as text times a factor, a sign such as < kept; what is no number stays as it is."""
+    parts = values.str.extract(r"^([<>≤≥]=?)?\s*(.*)$")
+    product = pd.to_numeric(parts[1], errors="coerce") * factor
+    texts = parts[0].fillna("") + product.map("{:.12g}".format, na_action="ignore")
+    return texts.fillna(values)
+
+
 def _rows_of(cells: pd.DataFrame, use: Use, file: SourceFile) -> pd.Series:
     if file.pivot is not None:
-        return cells[file.pivot.name] == use.source
+        return test_names(cells, file.pivot) == use.source
     rows = pd.Series(data=True, index=cells.index)
     for rule in use.keep:
         rows &= cells[rule.column].fillna("").isin(rule.wanted)
@@ -124,8 +138,11 @@ class _Numbers(NamedTuple):
     def note(self, rule: str, rows: pd.Series) -> None:
         self.reader.note(self.loaded.file.label, self.column, rule, int(rows.sum()), self._named(rows))
 
-    def filled_from_text(self, cells: pd.DataFrame) -> pd.Series:
-        """Return the numbers, with those that stand as text alone; results that are no number are counted."""
+    def filled_from_text(self, cells: pd.DataFrame, use: Use) -> pd.Series:
+        """Return the numbers, with those that stand as text alone; results that are no number are counted.
+
+        Words and limits that the study file reads as numbers stand in the number's place.
+        """
         values = cells[self.column]
         done = self.rows
         if self.beside.status in cells:
@@ -138,10 +155,12 @@ class _Numbers(NamedTuple):
         alone = done & values.isna() & text.notna()
         number = alone & pd.to_numeric(text, errors="coerce").notna()
         beyond = alone & text.str.match(r"[<>≤≥]", na=False)
+        word = alone & text.str.upper().isin(list(use.words))
         self.note("number_from_text: the number stands as text alone", number)
-        self.note("beyond_limit: below or above a limit of measurement, no number", beyond)
-        self.note("result_in_words: no number", alone & ~number & ~beyond)
-        return values.mask(number, text)
+        if not use.reads_limits:
+            self.note("beyond_limit: below or above a limit of measurement, no number", beyond)
+        self.note("result_in_words: no number", alone & ~number & ~beyond & ~word)
+        return values.mask(number | word | (beyond & use.reads_limits), text)
 
     def converted(self, cells: pd.DataFrame, use: Use, units: Units) -> pd.Series:
         """Return the numbers in the contract's unit."""
@@ -161,8 +180,7 @@ class _Numbers(NamedTuple):
         self._require_listed(unit, unit.notna() & factor.isna(), use, factors)
         for name, rows in _groups(unit, factor):
             self.note(f"unit_converted: from {name} to {use.spec.unit}", rows)
-            scaled = pd.to_numeric(values[rows], errors="coerce") * float(factor[rows].iloc[0])
-            values = values.mask(rows, scaled.map("{:.12g}".format, na_action="ignore").fillna(values[rows]))
+            values = values.mask(rows, scaled(values[rows], float(factor[rows].iloc[0])))
         return values
 
     def _require_listed(

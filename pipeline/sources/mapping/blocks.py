@@ -12,10 +12,13 @@ from pipeline.sources.formats.plain_text import plain_id, replaced
 from pipeline.sources.formats.source_file import Keep, Pivot, SourceFile
 from pipeline.sources.formats.variants import read_panel
 from pipeline.sources.mapping.convert import Origin, converted
+from pipeline.sources.mapping.cycles import DERIVED, PATIENT, cycles_of
 from pipeline.sources.mapping.examples import Examples
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.study_file import Block, ColumnRule, SourceMapping
 
+TEST = "the test's name"
+"""A column beside those of the file, of which none has this name."""
 OFTEN_MISSING = ("na", "n/a", "nan", "null", "none", "unknown", "unk", "missing", "nd", ".", "-", "?")
 Dropped = list[tuple[str, str, str, int, int]]
 """Counts of rows that were left out: a row of `DROPPED_COLUMNS` each."""
@@ -55,9 +58,11 @@ def columns_read(file: SourceFile, used: set[str]) -> set[str]:
     columns = {k.column for k in file.keep} | ({file.id.column} if file.id else set())
     if file.accepted is not None:
         columns |= {file.accepted.flag, *file.accepted.group}
+    if file.cycles is not None:
+        return columns | file.cycles.columns | (used - DERIVED)
     if file.pivot is None:
         return columns | used
-    return columns | {*file.pivot.by, *file.pivot.carry, file.pivot.name, file.pivot.value}
+    return columns | {*file.pivot.by, *file.pivot.carry, *file.pivot.names, file.pivot.value}
 
 
 def load(name: str, file: SourceFile, cells: pd.DataFrame, reader: Reader, dropped: Dropped) -> Loaded:
@@ -84,13 +89,16 @@ def load(name: str, file: SourceFile, cells: pd.DataFrame, reader: Reader, dropp
 
 
 def wide(loaded: Loaded, used: set[str], reader: Reader) -> Loaded:
-    """Apply the file's `pivot`, if it has one.
+    """Apply the file's `pivot` or `cycles`, if it has one.
 
     Raises
     ------
     SourceError
-        If the pivot finds two results in one place.
+        If the pivot finds two results in one place, or the drugs of a cycle make up no regimen.
     """
+    if loaded.file.cycles is not None and loaded.ids is not None:
+        cells = cycles_of(loaded.cells, loaded.ids, loaded.file, reader)
+        return Loaded(loaded.name, loaded.file, cells, cells[PATIENT])
     if loaded.file.pivot is None:
         return loaded
     cells = pivoted(loaded, loaded.file.pivot, used, reader)
@@ -120,32 +128,49 @@ def pivoted(loaded: Loaded, pivot: Pivot, used: set[str], reader: Reader) -> pd.
     SourceError
         If a group has two results of a test, or two values in a column that is carried along.
     """
-    cells = loaded.cells
-    tests = sorted(used - {*pivot.by, *pivot.carry})
-    unused = cells[pivot.name].notna() & ~cells[pivot.name].isin(tests)
-    reader.note(loaded.file.label, pivot.name, "unknown_test: not mapped, not used", int(unused.sum()))
+    cells = loaded.cells.assign(**{TEST: test_names(loaded.cells, pivot)})
+    tests, named = sorted(used - {*pivot.by, *pivot.carry}), ", ".join(pivot.names)
+    unused = cells[TEST].notna() & ~cells[TEST].isin(tests)
+    reader.note(loaded.file.label, named, "unknown_test: not mapped, not used", int(unused.sum()))
     rows = cells[~unused]
-    twice = rows.duplicated([*pivot.by, pivot.name])
-    carried = rows[[*pivot.by, *pivot.carry]].drop_duplicates()
-    torn = carried.duplicated(pivot.by)
+    twice = rows.duplicated([*pivot.by, TEST])
+    carried, torn = _carried(rows, pivot)
     for found, what in (
-        (rows[twice], f"stand twice in column {pivot.name!r} for one {', '.join(pivot.by)}"),
-        (carried[torn], f"differ in {', '.join(pivot.carry)} within one {', '.join(pivot.by)}"),
+        (rows[twice], f"stand twice in column {named!r} for one {', '.join(pivot.by)}"),
+        (torn, f"differ in {', '.join(pivot.carry)} within one {', '.join(pivot.by)}"),
     ):
         if len(found):
             raise SourceError(
                 f"{loaded.file.label}: {len(found)} rows ({named_ids(found[pivot.by[0]])}) {what}; "
                 f"keep one, by `keep` in the study file or at the source"
             )
-    filled = rows.dropna(subset=[pivot.name, pivot.value])
+    filled = rows.dropna(subset=[TEST, pivot.value])
     results = filled.pivot(  # noqa: PD010 - two results in one place are refused above
-        index=pivot.by, columns=pivot.name, values=pivot.value
+        index=pivot.by, columns=TEST, values=pivot.value
     )
     results = results.reindex(
         pd.MultiIndex.from_frame(carried[pivot.by]) if len(pivot.by) > 1 else carried[pivot.by[0]]
     )
     results = results.reindex(columns=tests).astype("str").reset_index(drop=True)
     return pd.concat([carried.reset_index(drop=True), results], axis=1)
+
+
+def test_names(cells: pd.DataFrame, pivot: Pivot) -> pd.Series:
+    """Return the name of each row's test: the texts of the pivot's names, joined; missing where none is."""
+    first, *others = pivot.names
+    name = cells[first]
+    for other in others:
+        name = (name.fillna("") + " " + cells[other].fillna("")).str.strip()
+    return name.mask(name == "") if others else name
+
+
+def _carried(rows: pd.DataFrame, pivot: Pivot) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the columns carried along, one row a group, and the rows of groups with two values in one."""
+    each = rows[[*pivot.by, *pivot.carry]].drop_duplicates()
+    if not pivot.carry:
+        return each, each.iloc[:0]
+    groups = each.groupby(pivot.by, sort=False, dropna=False)[pivot.carry]
+    return groups.first().reset_index(), each[groups.transform("nunique").gt(1).any(axis=1)]
 
 
 def build_table(
@@ -219,6 +244,9 @@ def _level_rows(
             values = pd.Series(rule.constant, index=rows.index, dtype="str")
         else:
             values = main.cells[column] if other is None else _looked_up(column, other, main, rule.by)
+        for name_after in rule.fallback:
+            after = main.cells[name_after] if other is None else _looked_up(name_after, other, main, rule.by)
+            values = values.fillna(after)
         cells = values
         origin = (other or main).file
         where = f"{origin.label}, column {column!r} (for {spec.table}.{name})"

@@ -63,6 +63,7 @@ def converted(
                 origin.file.label, origin.column, told, int(unsaid.sum()), ids_of(origin.ids, unsaid)
             )
         return values
+    values = _from_words(values, rule, origin, reader)
     values = _pointed(values, origin, reader)
     if rule.censored == "limit":
         beyond = values.str.extract(CENSORED, expand=False)
@@ -79,6 +80,17 @@ def converted(
             reader.note(origin.file.label, origin.column, "per_cent: the sign is read", int(percents.sum()))
         values = values.mask(percents, values[percents].map(lambda cell: _of_per_cent(cell, column.unit)))
     return values
+
+
+def _from_words(values: pd.Series, rule: ColumnRule, origin: Origin, reader: Reader) -> pd.Series:
+    """Return the numbers that `words` says in place of its texts, counted."""
+    if not rule.words:
+        return values
+    words = {text: number or np.nan for text, number in rule.number_words.items()}
+    rows = values.str.upper().isin(list(words))
+    told = "result_in_words: read as the number, or as none, that the study file says"
+    reader.note(origin.file.label, origin.column, told, int(rows.sum()), ids_of(origin.ids, rows))
+    return values.mask(rows, values.str.upper().map(words).astype("str"))
 
 
 def _per_cents(values: pd.Series) -> pd.Series:

@@ -124,10 +124,10 @@ class Reader:
         if file.calls is not None:
             frame = self._counted_calls(frame, path, file)
             frame = self._filtered_calls(frame, file, columns)
+        given = {*(file.supplement.columns if file.supplement else ()), *file.permissible}
+        frame = frame.assign(**{c: np.nan for c in sorted(given & set(columns)) if c not in frame.columns})
         if file.optional and not _any_kept(frame, file):
             return None
-        given = set(file.supplement.columns if file.supplement else ())
-        frame = frame.assign(**{c: np.nan for c in sorted(given & set(columns)) if c not in frame.columns})
         columns = {*columns, *(name for name in beside if name in frame.columns)}
         require_columns(frame, columns, file)
         self._examine(path, file, file.label, columns)

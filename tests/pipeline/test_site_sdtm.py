@@ -1,0 +1,149 @@
+"""SDTM as sites send it: a whole trial gives the features of its own tables, and domains written by hand."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from features.cohort import build_cohort
+from features.errors import UserError
+from features.study import parse_study
+from pipeline.sources.export import export
+from pipeline.sources.formats.sdtm import write_dataset
+from pipeline.sources.mapped import read_study
+from pipeline.sources.tables import SourceTables
+from tests.pipeline.formats import CONTRACT, ELIGIBILITY, STUDY, study_of, taken_in
+from tests.pipeline.site_sdtm import write_site_sdtm
+from tests.pipeline.test_round_trip import feature_files
+
+SITE = ["sdtm", "sdtm-site"]
+DM = """
+USUBJID SITEID COUNTRY RFICDTC    ARMCD    AGE SEX RACE
+P1      S1     CHN     2025-12-30 ADAPTIVE 50  F   ASIAN
+P2      S1     CHN     2025-12-30 ADAPTIVE 60  F   ASIAN
+"""
+NUMBERS = ("STRESN", "STNRHI", "DOSE", "AGE", "SEQ")
+
+
+HAND = Path(__file__).parent / "site_domains"
+
+
+def domain(text: str) -> pd.DataFrame:
+    """Return a domain written by hand: spaces between cells, `_` for one within, `.` for an empty cell."""
+    header, *lines = [line.split() for line in text.strip().splitlines()]
+    rows = [["" if cell == "." else cell.replace("_", " ") for cell in line] for line in lines]
+    frame = pd.DataFrame(rows, columns=header)
+    numeric = [name for name in frame if name.endswith(NUMBERS)]
+    return frame.assign(**{name: pd.to_numeric(frame[name]) for name in numeric})
+
+
+def read(folder: Path, *by_hand: str, **domains: str) -> SourceTables:
+    """Read the domains of site_domains that are named, and others given as text."""
+    texts = {name: (HAND / f"{name}.txt").read_text(encoding="utf-8") for name in by_hand}
+    for name, text in ({"dm": DM} | texts | domains).items():
+        write_dataset(domain(text), folder / f"{name}.xpt", "trial")
+    return read_study(study_of(SITE), folder, CONTRACT)
+
+
+def said(source: SourceTables) -> dict[str, int]:
+    rules = source.repairs["rule"]
+    return dict(zip(rules, source.repairs["rows"], strict=True))
+
+
+def cells(frame: pd.DataFrame, *columns: str) -> list[list[Any]]:
+    return frame[list(columns)].astype("object").where(frame[list(columns)].notna(), None).to_numpy().tolist()
+
+
+@pytest.fixture(scope="module")
+def site(trial: Mapping[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("site")
+    write_site_sdtm(trial, folder)
+    return taken_in(study_of(SITE), folder)
+
+
+def test_a_trial_as_sites_send_it_gives_the_features_of_its_own_tables(
+    site: Any, trial: Mapping[str, pd.DataFrame], tmp_path: Path
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "own").mkdir()
+    assert feature_files(site.tables, tmp_path / "site") == feature_files(trial, tmp_path / "own")
+
+
+def test_a_trial_as_sites_send_it_has_the_cohort_and_the_eligibility_of_its_own_tables(
+    site: Any, trial: Mapping[str, pd.DataFrame]
+) -> None:
+    of_site, own = (build_cohort(tables, parse_study(STUDY), ELIGIBILITY) for tables in (site.tables, trial))
+    pd.testing.assert_frame_equal(of_site.frame, own.frame)
+    pd.testing.assert_frame_equal(of_site.criteria, own.criteria)
+
+
+def test_drugs_make_up_cycles_with_regimen_first_day_and_delay(tmp_path: Path) -> None:
+    source = read(tmp_path, "ex")
+    assert cells(source.tables["exposure"], "cycle", "regimen", "start_date", "delay_days") == [
+        ["1", "NAB_PHP", "2026-01-05", None], ["2", "PYROHT", "2026-01-29", "3"],
+    ]  # fmt: skip
+
+
+def test_a_cycle_without_one_drug_keeps_its_regimen_and_doubtful_drugs_are_refused(tmp_path: Path) -> None:
+    lines = "USUBJID EXTRT EXDOSE EXSTDTC EXENDTC VISIT\nP1 DOCETAXEL 75 2026-01-05 . CYCLE_1\n"
+    source = read(tmp_path, ex=lines + "P1 CARBOPLATIN 6 2026-01-05 . CYCLE_1")
+    assert cells(source.tables["exposure"], "regimen") == [["TCBHP"]]
+    assert said(source)["regimen_incomplete: drugs of the regimen are missing in the cycle"] == 1
+    # Docetaxel and trastuzumab alone are TCbHP, PyroHT or EveroHT with drugs left out.
+    with pytest.raises(UserError, match=r"1 cycles \(P1\) have drugs that make up no regimen, or several"):
+        read(tmp_path, ex=lines + "P1 TRASTUZUMAB 6 2026-01-05 . CYCLE_1")
+
+
+def test_laboratory_codes_words_limits_and_units_become_the_contracts(tmp_path: Path) -> None:
+    source = read(tmp_path, "lb", "mb", "eg")
+    assert cells(source.tables["labs"], "usubjid", "testcd", "value", "unit", "uln") == [
+        ["P1", "ANC", "3.1", "10^9/L", "7"], ["P1", "TBIL", "20.5248", "umol/L", "17.104"],
+        ["P1", "HGB", "129", "g/L", "150"], ["P1", "HCG", "0", None, None], ["P1", "ALT", "5", "U/L", "40"],
+        ["P1", "QTC", "431", "ms", None], ["P1", "TPAB", "0", None, None], ["P2", "TPAB", "1", None, None],
+    ]  # fmt: skip
+
+
+def test_rows_of_one_variant_become_one_and_copy_number_and_fusions_are_tissue_variants(
+    tmp_path: Path,
+) -> None:
+    found = read(tmp_path, "gf").tables["tissue_variants"]
+    columns = (
+        "gene",
+        "hgvsp",
+        "hgvsc",
+        "classification",
+        "vaf",
+        "alteration",
+        "copy_number",
+        "fusion_partner",
+        "origin",
+    )
+    assert cells(found, *columns) == [
+        ["PTEN", "p.K267Rfs*9", "c.800del", "Frame_Shift_Del", "0.31", None, None, None, "tumor"],
+        ["ERBB2", "AMPLIFICATION", None, None, None, "amplification", "14", None, "tumor"],
+        ["NTRK3", "FUSION", None, None, None, "fusion", None, "ETV6", "tumor"],
+        ["TP53", "p.R273H", None, "Missense_Mutation", None, None, None, None, "germline"],
+    ]
+    assert cells(found, "transcript", "genome_build")[0] == ["ENST00000371953", "GRCh38.p13"]
+
+
+def test_somatic_alone_does_not_make_a_plasma_variant_the_tumours(tmp_path: Path) -> None:
+    found = read(tmp_path, "gf").tables["ctdna_variants"]
+    assert cells(found, "gene", "origin", "classification") == [["DNMT3A", "unknown", "Missense_Mutation"]]
+
+
+def test_lesions_that_split_or_are_doubtful_are_told_from_tu_and_tr(tmp_path: Path) -> None:
+    source = read(tmp_path, "tu", "tr")
+    found = source.tables["lesions"]
+    assert cells(found, "lesion_id", "target", "split_from", "diameter_mm", "status") == [
+        ["T01", "target", None, "42", "done"], ["T01.1", "target", "T01", "12", "done"],
+        ["T01.2", "target", "T01", "5", "done"], ["NT01", "nontarget", None, "0", "done"],
+        ["NEW1", "new", None, None, "not_evaluable"], ["T01.1", "target", "T01", None, "not_done"],
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_written_backwards_is_said(trial: Mapping[str, pd.DataFrame], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be written backwards"):
+        export(trial, study_of(SITE), CONTRACT, tmp_path)
