@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from features import clinical, ctdna, imaging, pathology
+from features import clinical, ctdna, imaging, pathology, tissue
 from features.contract.validation import Contract
 from features.definitions import NOT_TAKEN
 from features.documents.feature import Feature, FeatureList
@@ -29,6 +29,7 @@ Builder = Callable[
 BUILDERS: dict[str, Builder] = {
     "clinical": clinical.build,
     "pathology": pathology.build,
+    "tissue": tissue.build,
     "ctdna": ctdna.build,
     "imaging": imaging.build,
 }

@@ -84,6 +84,18 @@ class CtdnaSettings:
 
 
 @dataclass(frozen=True)
+class TissueSettings:
+    """Tissue features: gene sets, and templates."""
+
+    missing_levels: tuple[str, ...]
+    gene_sets: Mapping[str, GeneRules]
+    state: Template
+    genes: Template
+    n_variants: Template
+    pten_ihc: Template
+
+
+@dataclass(frozen=True)
 class ImagingSettings:
     """Imaging features: reader, methods in order of preference, scales by feature, and templates."""
 
@@ -116,6 +128,7 @@ class FeatureSettings:
     min_share_known: float
     clinical: ClinicalSettings
     pathology: PathologySettings
+    tissue: TissueSettings
     ctdna: CtdnaSettings
     imaging: ImagingSettings
 
@@ -140,7 +153,7 @@ def parse_feature_settings(document: Any, where: str = "features.yaml") -> Featu
     entry = checked_fields(FeatureSettings, document, where)
     templates = dict.fromkeys(
         ("regimen_received", "biomarker", "biomarker_later", "state", "genes", "course", "lod", "assay",
-         "sum", "sum_change", "response", "feature", "feature_change"),
+         "sum", "sum_change", "response", "feature", "feature_change", "n_variants", "pten_ihc"),
         _template,
     )  # fmt: skip
     readers: dict[str, Reader] = templates | {
@@ -149,7 +162,7 @@ def parse_feature_settings(document: Any, where: str = "features.yaml") -> Featu
         "method_priority": _names, "feature_method_priority": _names,
     }  # fmt: skip
     kinds: dict[str, type] = {
-        "clinical": ClinicalSettings, "pathology": PathologySettings,
+        "clinical": ClinicalSettings, "pathology": PathologySettings, "tissue": TissueSettings,
         "ctdna": CtdnaSettings, "imaging": ImagingSettings,
     }  # fmt: skip
     sections: dict[str, Any] = {

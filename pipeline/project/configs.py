@@ -41,8 +41,9 @@ def read_feature_settings(settings: Path, genes: Path) -> FeatureSettings:
         row["gene"]: {"rule": row["rule"], "changes": list(filter(None, row["changes"].split(";")))}
         for row in pam.loc[pam["set"] == "core"].sort_values("gene").to_dict("records")
     }
-    with contextlib.suppress(KeyError, TypeError):  # a missing section is named by the parser
-        content["ctdna"]["gene_sets"]["pam"] = core
+    for domain in ("ctdna", "tissue"):
+        with contextlib.suppress(KeyError, TypeError):  # a missing section is named by the parser
+            content[domain]["gene_sets"]["pam"] = core
     return parse_feature_settings(content, str(settings))
 
 

@@ -28,7 +28,8 @@ CONTRACT = parse_contract(
 STUDY: dict[str, Any] = _read("configs/studies/nct07239271.yaml")
 ELIGIBILITY = parse_eligibility(_read("configs/eligibility/nct07239271.yaml"))
 SETTINGS_DOCUMENT: dict[str, Any] = _read("configs/features.yaml")
-SETTINGS_DOCUMENT["ctdna"]["gene_sets"]["pam"] = ["PIK3CA", "PTEN"]
+for _domain in ("ctdna", "tissue"):
+    SETTINGS_DOCUMENT[_domain]["gene_sets"]["pam"] = ["PIK3CA", "PTEN"]
 SETTINGS = parse_feature_settings(SETTINGS_DOCUMENT)
 PANEL = "PIK3CA;PTEN;TP53;ERBB2"
 

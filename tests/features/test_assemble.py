@@ -246,7 +246,7 @@ def test_a_study_without_dates_with_long_scores_and_a_subset_scanned_goes_throug
 
 def test_an_unknown_domain_and_a_landmark_with_nobody_at_risk_are_refused() -> None:
     with pytest.raises(
-        FeatureError, match="radiomics is unknown; must be one of clinical, pathology, ctdna, imaging"
+        FeatureError, match="radiomics is unknown; must be one of clinical, pathology, tissue, ctdna, imaging"
     ):
         at("c1", TRIAL, study_with(domains=["radiomics"]))
     cohort = build_cohort(TRIAL, parse_study(STUDY), NO_CRITERIA).frame.assign(at_risk_c1=False)
