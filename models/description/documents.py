@@ -125,12 +125,16 @@ class Status(TypedDict):
 
 
 class Conflict(TypedDict):
-    """Patients to whom other rules apply beside the one that takes precedence."""
+    """Patients to whom other rules apply beside the one that takes precedence.
+
+    `lacking`: drugs that the regimens of the other rules have, and the one assigned has not.
+    """
 
     node: str
     rule: str
     conflicts: str
     patients: int
+    lacking: list[str]
 
 
 class Difference(TypedDict, total=False):
@@ -200,6 +204,7 @@ class Described(TypedDict):
 
     centres: int
     table_one: TableOne
+    recorded: list[TableOneRow]
     coverage: list[Coverage]
     states: list[States]
     missing: list[MissingShare]

@@ -20,6 +20,7 @@ from models.description.documents import (
     Status,
     Toxicity,
 )
+from models.description.recorded import recorded_rows
 from models.procedure.landmark_features import Landmark, LandmarkFeature
 
 # Courses are drawn by arm where there are no more arms than this.
@@ -68,6 +69,7 @@ def describe(
                 values, [f for f in first.features if f.name != "arm"], people["arm"]
             ),
         },
+        "recorded": recorded_rows(raw, people["arm"]),
         "coverage": coverage(raw, people),
         "states": states(measured, people),
         "missing": [
@@ -86,7 +88,7 @@ def describe(
         "over_time": over_time(study, plan.over_time, measured, people),
         "branches": describing.response_by_branch(adaptive, people["outcome"], level),
         "status": _status(adaptive),
-        "conflicts": _conflicts(adaptive[adaptive["conflicts"] != ""]),
+        "conflicts": _conflicts(adaptive, regimens),
         "toxicity": toxicity(
             study, plan.toxicity, raw, people, adaptive, level, cycles_given(study, raw, regimens)
         ),
@@ -99,13 +101,28 @@ def _status(decisions: pd.DataFrame) -> list[Status]:
     return [{"node": str(node), "status": str(s), "patients": len(part)} for (node, s), part in groups]
 
 
-def _conflicts(decisions: pd.DataFrame) -> list[Conflict]:
+def _conflicts(decisions: pd.DataFrame, regimens: Regimens) -> list[Conflict]:
     """Return the numbers of patients by node, rule and the other rules that apply, sorted."""
-    groups = decisions.groupby(["node", "rule", "conflicts"])
-    return [
-        {"node": str(node), "rule": str(rule), "conflicts": str(others), "patients": len(part)}
-        for (node, rule, others), part in groups
-    ]
+    answered = decisions.dropna(subset=["rule", "regimen"]).drop_duplicates(["node", "rule", "regimen"])
+    groups = decisions[decisions["conflicts"] != ""].groupby(["node", "rule", "conflicts"])
+    found: list[Conflict] = []
+    for (node, rule, others), part in groups:
+        at_node = answered[answered["node"] == node]
+        given = _drugs_of(at_node, [str(rule)], regimens)
+        instead = _drugs_of(at_node, str(others).split("; "), regimens)
+        shared: set[str] = set.intersection(*instead) if given and instead else set()
+        found.append({
+            "node": str(node), "rule": str(rule), "conflicts": str(others), "patients": len(part),
+            "lacking": sorted(shared.difference(*given)),
+        })  # fmt: skip
+    return found
+
+
+def _drugs_of(answered: pd.DataFrame, rules: Sequence[str], regimens: Regimens) -> list[set[str]]:
+    """Return the drugs (or classes) of every regimen that the rules gave, where they are listed."""
+    names = answered.loc[answered["rule"].isin(rules), "regimen"].unique().tolist()
+    listed = [regimens.regimens[name] for name in sorted(names) if name in regimens.regimens]
+    return [{*regimen.needs, *regimen.may} for regimen in listed]
 
 
 @dataclass(frozen=True)

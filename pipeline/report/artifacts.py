@@ -193,6 +193,7 @@ class Conflict(TypedDict):
     rule: str
     conflicts: str
     patients: int
+    lacking: list[str]
 
 
 class EventInArm(TypedDict):
@@ -261,6 +262,7 @@ class Description(TypedDict):
 
     centres: int
     table_one: TableOne
+    recorded: list[TableOneRow]
     coverage: list[Coverage]
     states: list[States]
     missing: list[MissingShare]

@@ -216,14 +216,16 @@ def branch(name: str, patients: int, n: int, events: int) -> dict[str, Any]:
 
 
 BRANCHES: Any = [branch("R1", 50, 48, 30), branch("R4", 30, 28, 2)]
-CONFLICTS: Any = [{"node": "c2", "rule": "R4", "conflicts": "R1; R2", "patients": 12}]
+CONFLICTS: Any = [
+    {"node": "c2", "rule": "R4", "conflicts": "R1; R2", "patients": 12, "lacking": ["pertuzumab"]}
+]
 
 
 def test_a_branch_table_says_how_many_patients_match_another_rule() -> None:
     assert overlap_sentences(BRANCHES, CONFLICTS, STRICT) == [
         (
             "At c2, 12 of the 30 patients assigned by R4 also match R1 or R2: under the reading in force "
-            "R4 takes precedence, and they have its regimen in place of that of R1 or R2."
+            "R4 takes precedence, and they have its regimen in place of that of R1 or R2, without pertuzumab."
         )
     ]
     few = [CONFLICTS[0] | {"patients": 3}]
@@ -263,7 +265,11 @@ def test_table_one_hides_a_small_level_and_names_quartiles_and_missing_values() 
         ),
     ]
     content: Any = {"table_one": {"landmark": "c2", "patients": 40, "by_arm": {"A": 40}, "rows": rows}}
-    table = table_one_part(content, ["A", "B"], STRICT)[1]["one"]
+    content |= {"recorded": rows[1:]}
+    tables = table_one_part(content, ["A", "B"], STRICT)[1]
+    assert "&lt; 5" in str(tables["recorded"].rows[2]["all"])
+    assert "recorded" not in table_one_part(content | {"recorded": []}, ["A"], STRICT)[1]
+    table = tables["one"]
     assert table.columns["A"] == "A (n\u00a0=\u00a040)"
     assert "B" not in table.columns
     assert table.rows[0]["name"] == "Age, years"

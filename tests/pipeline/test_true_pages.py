@@ -169,6 +169,7 @@ def inputs_of(made: Made) -> Inputs:
     described: Any = {
         "centres": made.centres, "coverage": [], "states": [], "missing": [], "status": [], "conflicts": [],
         "table_one": {"landmark": "baseline", "patients": 100, "by_arm": arms, "rows": [row]},
+        "recorded": [],
         "over_time": [{"name": "Diameter", "unit": "mm", "points": points}] if measured else [],
         "branches": [], "toxicity": None, "used": {"digests": {}, "versions": {}, "key": "0" * 64},
     }  # fmt: skip

@@ -90,9 +90,11 @@ def overlap_sentences(
         told = not any(privacy.hides(row["patients"]) for row in [*rows, *assigned])
         total, of = (sum(row["patients"] for row in part) for part in (rows, assigned))
         patients = f"{count(total)} of the {count(of)} patients" if told else "Some of the patients"
+        lacking = sorted({drug for row in rows for drug in row["lacking"]})
+        without = f", without {' and '.join(lacking)}" if lacking else ""
         sentences.append(
             f"At {node}, {patients} assigned by {rule} also match {others}: under the reading in force "
-            f"{rule} takes precedence, and they have its regimen in place of that of {others}."
+            f"{rule} takes precedence, and they have its regimen in place of that of {others}{without}."
         )
     return sentences
 

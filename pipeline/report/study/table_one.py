@@ -1,6 +1,6 @@
 """Table one: the patients at risk by arm."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -12,18 +12,36 @@ from pipeline.report.tables import Privacy, Table
 
 
 def table_one_part(described: Description, arms: Sequence[str], privacy: Privacy) -> Part:
-    """Return table one by arm: medians with quartiles, counts with shares of the known."""
+    """Return table one by arm, and what is recorded beside the features, where anything is.
+
+    Medians with quartiles, counts with shares of the known.
+    """
     content = described["table_one"]
     groups = [ALL, *[arm for arm in arms if arm in content["by_arm"]]]
+    sizes = {ALL: content["patients"], **content["by_arm"]}
+    caption = f"Patients at risk at {content['landmark']}: median (quartiles), or n and share of known values"
+    heads = {g: f"{g} (n\u00a0=\u00a0{count(sizes[g])})" for g in groups}
+    tables = {"one": _table("table-one", caption, content["rows"], heads, privacy)}
+    if described["recorded"]:
+        caption = "Recorded of tumour and surgery, no features: n and share of known values, all patients"
+        plain = {group: group for group in groups}
+        tables["recorded"] = _table("recorded-table", caption, described["recorded"], plain, privacy)
+    return {}, tables
+
+
+def _table(
+    name: str, caption: str, content: Sequence[TableOneRow], groups: Mapping[str, str], privacy: Privacy
+) -> Table:
+    """Return rows of numbers and levels as a table; `groups` are its columns and their heads."""
     rows: list[dict[str, Any]] = []
-    hidden = _hidden_of_table_one(content["rows"], groups, privacy)
+    hidden = _hidden_of_table_one(content, list(groups), privacy)
     last = ""
-    for row in content["rows"]:
+    for row in content:
         if row["level"] is not None and row["feature"] != last:
             rows.append({"name": row["description"]} | dict.fromkeys(groups, "") | {"missing": _missing(row)})
         last = row["feature"]
         unit = f", {row['unit']}" if row["unit"] not in {"", "1"} else ""
-        name = (
+        label = (
             f"{row['description']}{unit}"
             if row["level"] is None
             else Markup('<span class="level">{}</span>').format(row["level"])
@@ -34,15 +52,8 @@ def table_one_part(described: Description, arms: Sequence[str], privacy: Privacy
             )
             for group in groups
         }
-        rows.append({"name": name} | cells | {"missing": _missing(row) if row["level"] is None else ""})
-    sizes = {ALL: content["patients"], **content["by_arm"]}
-    columns = (
-        {"name": "Feature"}
-        | {g: f"{g} (n\u00a0=\u00a0{count(sizes[g])})" for g in groups}
-        | {"missing": "Missing"}
-    )
-    caption = f"Patients at risk at {content['landmark']}: median (quartiles), or n and share of known values"
-    return {}, {"one": Table.of("table-one", caption, columns, rows)}
+        rows.append({"name": label} | cells | {"missing": _missing(row) if row["level"] is None else ""})
+    return Table.of(name, caption, {"name": "Feature"} | dict(groups) | {"missing": "Missing"}, rows)
 
 
 def _missing(row: TableOneRow) -> str:
