@@ -8,13 +8,17 @@ import pandas as pd
 import pytest
 
 from features.cohort import build_cohort
+from features.contract.validation import validate
 from features.errors import UserError
+from features.exposure import derived_exposure
 from features.study import parse_study
+from pipeline.project.configs import read_regimens
 from pipeline.sources.export import export
 from pipeline.sources.formats.sdtm import write_dataset
+from pipeline.sources.ingest import ingest
 from pipeline.sources.mapped import read_study
 from pipeline.sources.tables import SourceTables
-from tests.pipeline.formats import CONTRACT, ELIGIBILITY, STUDY, study_of, taken_in
+from tests.pipeline.formats import CONFIGS, CONTRACT, ELIGIBILITY, IDENTIFIERS, RULES, STUDY, study_of
 from tests.pipeline.site_sdtm import write_site_sdtm
 from tests.pipeline.test_round_trip import feature_files
 
@@ -39,12 +43,12 @@ def domain(text: str) -> pd.DataFrame:
     return frame.assign(**{name: pd.to_numeric(frame[name]) for name in numeric})
 
 
-def read(folder: Path, *by_hand: str, **domains: str) -> SourceTables:
+def read(folder: Path, *by_hand: str, mapping: dict[str, Any] | None = None, **domains: str) -> SourceTables:
     """Read the domains of site_domains that are named, and others given as text."""
     texts = {name: (HAND / f"{name}.txt").read_text(encoding="utf-8") for name in by_hand}
     for name, text in ({"dm": DM} | texts | domains).items():
         write_dataset(domain(text), folder / f"{name}.xpt", "trial")
-    return read_study(study_of(SITE), folder, CONTRACT)
+    return read_study(study_of(SITE, mapping=mapping), folder, CONTRACT)
 
 
 def said(source: SourceTables) -> dict[str, int]:
@@ -60,7 +64,8 @@ def cells(frame: pd.DataFrame, *columns: str) -> list[list[Any]]:
 def site(trial: Mapping[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("site")
     write_site_sdtm(trial, folder)
-    return taken_in(study_of(SITE), folder)
+    regimens = read_regimens(CONFIGS / "regimens.yaml")
+    return ingest(parse_study(study_of(SITE)), folder, CONTRACT, IDENTIFIERS, RULES, regimens)
 
 
 def test_a_trial_as_sites_send_it_gives_the_features_of_its_own_tables(
@@ -79,21 +84,35 @@ def test_a_trial_as_sites_send_it_has_the_cohort_and_the_eligibility_of_its_own_
     pd.testing.assert_frame_equal(of_site.criteria, own.criteria)
 
 
-def test_drugs_make_up_cycles_with_regimen_first_day_and_delay(tmp_path: Path) -> None:
-    source = read(tmp_path, "ex")
-    assert cells(source.tables["exposure"], "cycle", "regimen", "start_date", "delay_days") == [
-        ["1", "NAB_PHP", "2026-01-05", None], ["2", "PYROHT", "2026-01-29", "3"],
-    ]  # fmt: skip
+def test_drugs_are_placed_in_cycles_and_make_up_regimens(tmp_path: Path) -> None:
+    found = read(tmp_path, "ex").tables["drug_exposure"]
+    assert cells(found, "cycle", "drug", "start_date", "end_date", "dose_given", "modification") == [
+        ["1", "NAB-PACLITAXEL", "2026-01-05", "2026-01-05", "125", None],
+        ["1", "TRASTUZUMAB", "2026-01-06", "2026-01-06", "8", None],
+        ["1", "NAB-PACLITAXEL", "2026-01-12", "2026-01-12", "125", None],
+        ["2", "Docetaxel", "2026-01-29", "2026-01-29", "75", None],
+        ["2", "TRASTUZUMAB", "2026-01-29", "2026-01-29", "0", "omitted"],
+        ["2", "PYROTINIB", "2026-01-29", "2026-02-18", "400", None],
+        ["3", "PYROTINIB", "2026-02-19", "2026-03-03", "400", None],
+        ["3", "Docetaxel", "2026-02-19", "2026-02-19", "75", None],
+    ]
+    typed = validate({"drug_exposure": found}, CONTRACT, parse_study(STUDY).vocabulary)[0]["drug_exposure"]
+    made = derived_exposure(typed, read_regimens(CONFIGS / "regimens.yaml"), STUDY["regimens"])
+    assert cells(made, "cycle", "regimen") == [[1, "NAB_PHP"], [2, "PYROHT"], [3, "PYROHT"]]
 
 
-def test_a_cycle_without_one_drug_keeps_its_regimen_and_doubtful_drugs_are_refused(tmp_path: Path) -> None:
-    lines = "USUBJID EXTRT EXDOSE EXSTDTC EXENDTC VISIT\nP1 DOCETAXEL 75 2026-01-05 . CYCLE_1\n"
-    source = read(tmp_path, ex=lines + "P1 CARBOPLATIN 6 2026-01-05 . CYCLE_1")
-    assert cells(source.tables["exposure"], "regimen") == [["TCBHP"]]
-    assert said(source)["regimen_incomplete: drugs of the regimen are missing in the cycle"] == 1
-    # Docetaxel and trastuzumab alone are TCbHP, PyroHT or EveroHT with drugs left out.
-    with pytest.raises(UserError, match=r"1 cycles \(P1\) have drugs that make up no regimen, or several"):
-        read(tmp_path, ex=lines + "P1 TRASTUZUMAB 6 2026-01-05 . CYCLE_1")
+def test_without_visits_cycles_begin_with_an_anchor_drug(tmp_path: Path) -> None:
+    lines = "USUBJID EXTRT EXDOSE EXDOSU EXSTDTC EXENDTC\n"
+    days = {"TRASTUZUMAB": ["05", "26"], "NAB-PACLITAXEL": ["05", "12", "19", "26"]}
+    text = lines + "\n".join(f"P1 {d} 1 mg 2026-01-{n} ." for d, found in days.items() for n in found)
+    anchors = {"drug": "EXTRT", "start": "EXSTDTC", "anchors": ["trastuzumab"]}
+    treatment = {"path": "ex.xpt", "id": {"column": "USUBJID"}, "cycles": anchors}
+    found = read(tmp_path, mapping={"files": {"treatment": treatment}}, ex=text).tables["drug_exposure"]
+    assert found["cycle"].tolist() == ["1", "2", "1", "1", "1", "2"]
+    early = text + "\nP1 NAB-PACLITAXEL 1 mg 2026-01-02 ."
+    assert said(read(tmp_path, mapping={"files": {"treatment": treatment}}, ex=early))[
+        "dose_of_no_cycle: before the first cycle, or without a day; left out"
+    ] == 1  # fmt: skip
 
 
 def test_laboratory_codes_words_limits_and_units_become_the_contracts(tmp_path: Path) -> None:

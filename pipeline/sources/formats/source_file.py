@@ -76,31 +76,25 @@ class Pivot(_Part):
 
 
 class Cycles(_Part):
-    """Doses, one row a drug (SDTM EX), become the cycles of a patient: CYCLE, REGIMEN, START and DELAY.
+    """Doses, one row a drug (SDTM EX), are placed in cycles: the columns CYCLE, START and END.
 
-    `drug`, `start` and `end` are the columns of a row; rows whose `dose` is 0 do not count. `cycle` is a
-    column that holds the number of the cycle (CYCLE 2 DAY 8); a row where it is empty, such as tablets taken
-    at home, belongs to every cycle that it reaches into. Without `cycle` one begins with each dose of an
-    `anchors` drug at least `min_days` after the last began. A regimen consists of drugs, each one name or
-    several. A cycle in which drugs are missing has the one regimen that they fit, counted; where they fit
-    none or several, it has the regimen `otherwise`, or is refused. With `days` a cycle, DELAY is told.
+    `drug`, `start` and `end` are the columns of a row. `cycle` is a column that holds the number of the cycle
+    (CYCLE 2 DAY 8); a row where it is empty, such as tablets taken at home, is in every cycle that it reaches
+    into. Without `cycle` one begins with each dose of an `anchors` drug at least `min_days` after the last
+    began.
     """
 
     drug: str
     start: str
     end: str | None = None
-    dose: str | None = None
     cycle: str | None = None
     anchors: list[str] = []
     min_days: int = Field(default=14, ge=1)
-    days: int | None = None
-    regimens: dict[str, list[str | list[str]]]
-    otherwise: str | None = None
 
     @property
     def columns(self) -> set[str]:
         """The columns of the file that are read."""
-        named = (self.drug, self.start, self.end, self.dose, self.cycle)
+        named = (self.drug, self.start, self.end, self.cycle)
         return {column for column in named if column is not None}
 
     @model_validator(mode="after")

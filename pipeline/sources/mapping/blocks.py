@@ -12,7 +12,7 @@ from pipeline.sources.formats.plain_text import plain_id, replaced
 from pipeline.sources.formats.source_file import Keep, Pivot, SourceFile
 from pipeline.sources.formats.variants import read_panel
 from pipeline.sources.mapping.convert import Origin, converted
-from pipeline.sources.mapping.cycles import DERIVED, PATIENT, cycles_of
+from pipeline.sources.mapping.cycles import PLACED, in_cycles
 from pipeline.sources.mapping.examples import Examples
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.study_file import Block, ColumnRule, SourceMapping
@@ -59,7 +59,7 @@ def columns_read(file: SourceFile, used: set[str]) -> set[str]:
     if file.accepted is not None:
         columns |= {file.accepted.flag, *file.accepted.group}
     if file.cycles is not None:
-        return columns | file.cycles.columns | (used - DERIVED)
+        return columns | file.cycles.columns | (used - PLACED)
     if file.pivot is None:
         return columns | used
     return columns | {*file.pivot.by, *file.pivot.carry, *file.pivot.names, file.pivot.value}
@@ -94,11 +94,11 @@ def wide(loaded: Loaded, used: set[str], reader: Reader) -> Loaded:
     Raises
     ------
     SourceError
-        If the pivot finds two results in one place, or the drugs of a cycle make up no regimen.
+        If the pivot finds two results in one place, or doses have no cycle.
     """
     if loaded.file.cycles is not None and loaded.ids is not None:
-        cells = cycles_of(loaded.cells, loaded.ids, loaded.file, reader)
-        return Loaded(loaded.name, loaded.file, cells, cells[PATIENT])
+        cells = in_cycles(loaded.cells, loaded.ids, loaded.file, reader).reset_index(drop=True)
+        return Loaded(loaded.name, loaded.file, cells, _ids(loaded.file, cells))
     if loaded.file.pivot is None:
         return loaded
     cells = pivoted(loaded, loaded.file.pivot, used, reader)
