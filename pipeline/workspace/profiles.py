@@ -1,4 +1,4 @@
-"""Profiles: how often things are drawn, written into configs/validation.yaml; comments there stay."""
+"""Profiles: how often things are drawn, written into configs/validation.yaml as DVC would; comments stay."""
 
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,6 @@ def apply_profile(name: str) -> bool:
         known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.yaml")))
         raise ProfileError(f"unknown profile {name!r}: {PROFILES} has {known}")
     yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 120
-    yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(VALIDATION.read_text(encoding="utf-8"))
     changed = [_set(document, key.split("."), value, path) for key, value in read_yaml(path).items()]
     if any(changed):

@@ -89,8 +89,16 @@ def _complete(path: Path) -> bytes:
     missing = {key: value for key, value in with_defaults(document).items() if key not in document}
     if not missing:
         return content
-    text = yaml.safe_dump(missing, sort_keys=False)
-    return content.rstrip() + f"\n\n# Defaults of keys that {path} leaves out.\n{text}".encode()
+    text = yaml.dump(missing, Dumper=_AsDvc, sort_keys=False)
+    head = f"# Keys that {path} leaves out stand at the end, with their defaults.\n"
+    return head.encode() + content.rstrip() + f"\n{text}".encode()
+
+
+class _AsDvc(yaml.SafeDumper):
+    """Writes YAML in DVC's layout, so that `-S` of `dvc exp run` changes one line: null is nothing."""
+
+
+_AsDvc.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", ""))
 
 
 def _release(folder: Path) -> None:
