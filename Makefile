@@ -10,7 +10,7 @@ READY := .venv/.ready
 CHECKS := pipeline/simulation_checks/dvc.yaml
 
 .DEFAULT_GOAL := run
-.PHONY: help run test browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage attainable targets bench latency lock reference tamper-test
+.PHONY: help run test browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage attainable targets bench latency lock reference tamper-test request-campaign
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
@@ -47,6 +47,9 @@ cohort-campaign: $(READY) ## 60 odd cohorts at random: each runs to its end, or 
 
 kill-test: $(READY) ## kill the tracking stage at 50 random points: MLflow must end as after one clean run
 	python -m tests.kill_track 50
+
+request-campaign: $(READY) ## 10,000 generated requests, slow sockets and tables beyond the limits against `pcr serve`
+	python -m tests.request_campaign 10000
 
 tamper-test: $(READY) ## alter every file, row and alias of a registered model, one at a time: each is refused or named
 	python -m tests.tampering

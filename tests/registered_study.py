@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 import yaml
 
 from pipeline.project.files import write_json
@@ -41,6 +42,14 @@ ROBUSTNESS = {
     "left_out_centres": {"error": "one centre"},
     "instability": {"mean_absolute_prediction_error": {"value": 0.03}},
 }
+
+
+def enter(home: Path, patch: pytest.MonkeyPatch) -> Path:
+    """Make a study's folder the current one, with its own store; return it."""
+    patch.chdir(home)
+    patch.setenv("MLFLOW_TRACKING_URI", "")
+    patch.setenv("DVC_ROOT", str(home))
+    return home
 
 
 def write_study(home: Path) -> None:

@@ -5,6 +5,7 @@ of every file, row and alias; the tests try one of each kind.
 """
 
 import os
+import py_compile
 import shutil
 import sqlite3
 import subprocess
@@ -117,6 +118,9 @@ def stored_alterations(home: Path, canary: Path) -> Iterator[Alteration]:
         yield Alteration(
             f"{added} added", added, lambda added=added: _add(folder / added, canary), loads=True
         )
+    yield Alteration(
+        "bytecode of other code", ".pyc", lambda: _plant_bytecode(folder / "__pycache__", canary), loads=True
+    )
     for old, new in {
         "code: null": "code: code",
         "mlflow.pyfunc.loaders.code_model": "sitecustomize",
@@ -129,6 +133,18 @@ def stored_alterations(home: Path, canary: Path) -> Iterator[Alteration]:
             lambda text=changed: _write(folder / "MLmodel", text.encode()),
             loads=True,
         )
+
+
+def _plant_bytecode(guard: Path, canary: Path) -> None:
+    """Put bytecode in the place of the file that keeps it out: Python would run it, and not the source."""
+    source = canary.with_name("planted.py")
+    source.write_bytes(code(canary))
+    guard.unlink()
+    guard.mkdir()
+    place = guard / f"serving.{sys.implementation.cache_tag}.pyc"
+    py_compile.compile(
+        str(source), str(place), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+    )
 
 
 def _add(file: Path, canary: Path) -> None:
@@ -199,6 +215,8 @@ class Kept:
             if path not in self._files:
                 path.unlink()
         for path, content in self._files.items():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
             if path.is_symlink() or not path.is_file() or path.read_bytes() != content:
                 path.unlink(missing_ok=True)
                 path.write_bytes(content)

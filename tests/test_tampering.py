@@ -39,6 +39,7 @@ FILES = {
     "code/numpy.py added",
     "python_model.pkl added",
     "input_example.json: a bit flipped",
+    "bytecode of other code",
 }
 ROWS = {
     "registered_model_aliases champion: changed", "registered_model_aliases champion: gone",

@@ -62,6 +62,7 @@ class ServingSettings:
     support_quantile: InnerShare
     unit_tolerance: Positive
     required: tuple[str, ...]
+    range_margin: Positive = 1.0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import pandas as pd
 from features.study import Study
 from models.configuration.plan import ValidationPlan
 from models.configuration.settings import EncodingSettings, ServingSettings
-from models.packaging.training_summary import later_visits, support, venn_abers
+from models.packaging.reference import reference
+from models.packaging.training_summary import later_visits, support, venn_abers, with_ranges
 from models.procedure.learned import LearnedModel
 from models.serving.serving import (
     EligibilityDocument,
@@ -84,6 +85,7 @@ def serving_part(
             folds=settings.plan.inner_folds,
             seed=settings.plan.seed,
         )  # fmt: skip
+    document["reference"] = reference(learned.model.document["features"], rows)
     document["eligibility"] = eligibility
     document["rules"] = branches
     return document
@@ -97,6 +99,7 @@ def model_document(
     y: np.ndarray,
     estimand: str,
     serving_document: ServingDocument,
+    range_margin: float,
 ) -> ModelDocument:
     """Return the content of model.json: the learned document and what a reader must know of it."""
     packages = ["numpy", "pandas", *(["lightgbm"] if learned.booster else [])]
@@ -111,6 +114,7 @@ def model_document(
         "requirements": [f"{name}=={version(name)}" for name in packages],
         **learned.model.document,
     }
+    document["features"] = with_ranges(document["features"], rows, range_margin)
     if learned.passed_over:
         document["passed_over"] = dict(learned.passed_over)
     document["serving"] = serving_document

@@ -61,9 +61,10 @@ def _name(condition: Condition) -> str:
 
 def _input(condition: Condition, contract: Contract) -> EligibilityInput:
     if condition.table is None or condition.column is None:
+        value = contract["labs"].columns["value"]
         return {
             "name": _name(condition), "table": None, "unit": condition.unit or "", "kind": "numeric",
-            "levels": None, "low": 0, "high": None,
+            "levels": None, "low": value.low, "high": value.high,
         }  # fmt: skip
     spec = contract[condition.table].columns[condition.column]
     return {

@@ -4,7 +4,8 @@ Made once for the model that is served, from what its fit left behind; no model 
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -135,6 +136,44 @@ def support(
             if levels
         },
     }
+
+
+def with_ranges(
+    features: Sequence[FeatureDocument], rows: pd.DataFrame, margin: float
+) -> list[FeatureDocument]:
+    """Return features in which every number that training patients had has limits.
+
+    A limit that a feature's description leaves open is what they had, widened by `margin` times their span,
+    and not below 0 where nobody was below.
+
+    Parameters
+    ----------
+    features : sequence of FeatureDocument
+    rows : DataFrame
+        A row per training patient.
+    margin : float
+    """
+    return [_with_range(feature, rows[feature["name"]], margin) for feature in features]
+
+
+def _with_range(feature: FeatureDocument, values: pd.Series, margin: float) -> FeatureDocument:
+    if feature["kind"] != "numeric" or not values.notna().any():
+        return feature
+    least, most = float(values.min()), float(values.max())
+    # Where all had the same, the span is that of the value itself.
+    wide = margin * ((most - least) or abs(most) or 1.0)
+    lowest = max(least - wide, 0.0) if least >= 0 else least - wide
+    low, high = feature["low"], feature["high"]
+    return {**feature, "low": _rounded(lowest, math.floor) if low is None else low,
+            "high": _rounded(most + wide, math.ceil) if high is None else high}  # fmt: skip
+
+
+def _rounded(limit: float, away: Callable[[float], int]) -> float:
+    """Round a limit to three digits, away from the patients."""
+    if limit == 0:
+        return 0.0
+    step = 10.0 ** (math.floor(math.log10(abs(limit))) - 2)
+    return float(f"{away(limit / step) * step:.12g}")
 
 
 def _root(standard: np.ndarray) -> np.ndarray:

@@ -11,24 +11,29 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import mlflow
-from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Metric, Param, RunTag
 from mlflow.models import Model, ModelSignature
-from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
-from sqlalchemy import create_engine, text
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import Array, Object, Property
+from sqlalchemy.exc import SQLAlchemyError
 
 from features.errors import UserError
-from models.serving.manifest import write_manifest
+from models.serving.input_schema import SCHEMA_FILE, input_schema
+from models.serving.manifest import ARTIFACTS, MANIFEST, NO_BYTECODE, write_manifest
 from models.serving.records import Record
 from models.serving.serving import MODEL_FILES, model_digest
+from models.serving.store_errors import require_answer, told_errors
+from models.serving.store_lock import advisory_lock, file_lock
+from models.serving.store_place import StorePlace
 
 # MLflow takes no more parameters in one request.
 MAX_BATCH_PARAMS = 100
@@ -37,6 +42,10 @@ PENDING_TAG = "pcr.pending"
 RECORD_TAG = "pcr.record"
 """The sha256 of what was recorded in a run (`Record.digest`)."""
 DIGEST_TAG = "pcr.model_digest"
+FORMAT_TAG, RECORD_FORMAT = "pcr.format", "2"
+"""How a run was recorded; a run of another format is recorded anew and kept as superseded."""
+SUPERSEDED_TAG = "pcr.superseded"
+"""The key that a run, or the version that a version, had before it was recorded anew."""
 MANIFEST_TAG = "pcr.manifest"
 """The sha256 of the manifest of a version's files (`models.serving.manifest`)."""
 SIGNED_TAG = "pcr.signature"
@@ -45,40 +54,48 @@ PROVENANCE = "provenance.json"
 """The version's tags, with the digests of the data, as they were at registration."""
 PARENT_TAG = "mlflow.parentRunId"
 CANDIDATE = "candidate"
-# Any number that no other application on the database uses.
-ADVISORY_KEY = 7239271
+NO_BYTECODE_TEXT = "A file, so that Python neither keeps nor finds bytecode here: what runs is serving.py.\n"
 
 
-@dataclass(frozen=True)
-class Store:
-    """An MLflow tracking store: its address, the experiment, and where artifacts and the lock file are."""
-
-    uri: str
-    experiment: str
-    artifact_root: Path
+class Store(StorePlace):
+    """An MLflow tracking store, to be used by one process at a time."""
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[MlflowClient]:
         """Give a client while no other process looks up or creates runs of this store.
 
         A lock file holds off processes of this computer; on PostgreSQL an advisory lock holds off others.
+
+        Raises
+        ------
+        StoreError
+            If the store is locked, read-only, full, damaged, of another MLflow, or does not answer; or if its
+            experiment was deleted, or keeps its files elsewhere.
         """
-        self.artifact_root.mkdir(parents=True, exist_ok=True)
-        # MLflow tells at INFO what the summary tells better, and warns of inputs without a schema: they are
-        # checked row by row in serving.py instead.
+        # What MLflow tells, the summary tells better; inputs without a schema serving.py checks row by row.
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        with FileLock(self.artifact_root / ".lock"), _advisory_lock(self.uri):
+        require_answer(self.uri)
+        with (
+            told_errors(self.uri, mlflow.MlflowException, SQLAlchemyError),
+            file_lock(self.uri, self.artifact_root),
+            advisory_lock(self.uri),
+        ):
             _make_database(self.uri)
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_registry_uri(self.uri)
             client = MlflowClient()
-            if client.get_experiment_by_name(self.experiment) is None:
-                location = (self.artifact_root / self.experiment).resolve().as_uri()
-                client.create_experiment(self.experiment, artifact_location=location)
-            mlflow.set_experiment(self.experiment)
+            self._require_experiment(client)
             yield client
+
+    def _require_experiment(self, client: MlflowClient) -> None:
+        """Make the experiment if there is none."""
+        if client.get_experiment_by_name(self.experiment) is None:
+            location = None if self.is_served else self.own_location
+            client.create_experiment(self.experiment, artifact_location=location)
+        self.require_usable(client.get_experiment_by_name(self.experiment))
+        mlflow.set_experiment(self.experiment)
 
 
 def _make_database(uri: str) -> None:
@@ -99,33 +116,17 @@ def _make_database(uri: str) -> None:
         new.replace(path)
 
 
-@contextlib.contextmanager
-def _advisory_lock(uri: str) -> Iterator[None]:
-    """Hold PostgreSQL's advisory lock of the project; nothing to do for other stores."""
-    if not uri.startswith("postgresql"):
-        yield
-        return
-    engine = create_engine(uri)
-    with engine.connect() as connection:
-        connection.execute(text("select pg_advisory_lock(:key)"), {"key": ADVISORY_KEY})
-        connection.commit()
-        try:
-            yield
-        finally:
-            connection.execute(text("select pg_advisory_unlock(:key)"), {"key": ADVISORY_KEY})
-            connection.commit()
-    engine.dispose()
-
-
 def ensure_run(client: MlflowClient, store: Store, record: Record) -> tuple[str, bool]:
     """Return the id of the run with the record's key, and whether it had to be made.
 
-    A run of the same key that an interruption left unfinished is finished: everything is written again.
+    A run of the same key that an interruption left unfinished is finished: everything is written again. One
+    that was recorded in another format is superseded by a new one, and kept.
     """
     experiment = client.get_experiment_by_name(store.experiment).experiment_id
-    found = client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{record.key}'", max_results=1)
-    if found:
-        return found[0].info.run_id, False
+    for run in client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{record.key}'"):
+        if run.data.tags.get(FORMAT_TAG) == RECORD_FORMAT:
+            return run.info.run_id, False
+        supersede_run(client, run)
     left = client.search_runs([experiment], f"tags.`{PENDING_TAG}` = '{record.key}'", max_results=1)
     tags = {PENDING_TAG: record.key} | ({PARENT_TAG: record.parent} if record.parent else {})
     run = left[0] if left else client.create_run(experiment, run_name=record.name, tags=tags)
@@ -133,18 +134,19 @@ def ensure_run(client: MlflowClient, store: Store, record: Record) -> tuple[str,
     params = [Param(name, value) for name, value in record.params.items()]
     for start in range(0, len(params), MAX_BATCH_PARAMS):
         client.log_batch(run_id, params=params[start : start + MAX_BATCH_PARAMS])
-    client.log_batch(
-        run_id,
-        metrics=[Metric(name, value, run.info.start_time, 0) for name, value in record.metrics.items()],
-        tags=[
-            RunTag(name, value)
-            for name, value in (dict(record.tags) | tags | {RECORD_TAG: record.digest}).items()
-        ],
-    )
+    tags |= dict(record.tags) | {RECORD_TAG: record.digest, FORMAT_TAG: RECORD_FORMAT}
+    metrics = [Metric(name, value, run.info.start_time, 0) for name, value in record.metrics.items()]
+    client.log_batch(run_id, metrics=metrics, tags=[RunTag(name, value) for name, value in tags.items()])
     for folder, path in record.artifacts.items():
         log = client.log_artifacts if path.is_dir() else client.log_artifact
         log(run_id, str(path), folder or None)
     return run_id, True
+
+
+def supersede_run(client: MlflowClient, run: Any) -> None:
+    """Let a run count no longer; it stays as it is, with what was its key."""
+    client.set_tag(run.info.run_id, SUPERSEDED_TAG, run.data.tags[KEY_TAG])
+    client.delete_tag(run.info.run_id, KEY_TAG)
 
 
 def finish_run(client: MlflowClient, run_id: str, key: str) -> None:
@@ -185,6 +187,7 @@ def ensure_version(client: MlflowClient, run_id: str, release: Release) -> tuple
     for version in versions:
         if version.tags.get(DIGEST_TAG) == digest and MANIFEST_TAG in version.tags:
             client.set_registered_model_alias(name, CANDIDATE, version.version)
+            _link(client, run_id, stored_id(version))
             return str(version.version), False
     run = client.get_run(run_id)
     used = {stored_id(version) for version in versions}
@@ -195,7 +198,7 @@ def ensure_version(client: MlflowClient, run_id: str, release: Release) -> tuple
     model = client.create_logged_model(run.info.experiment_id, name="model", source_run_id=run_id)
     manifest = _upload(client, release, run, model.model_id)
     client.finalize_logged_model(model.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    _link(client, run_id, model.model_id)
     version = client.create_model_version(
         name,
         source=f"models:/{model.model_id}",
@@ -206,6 +209,13 @@ def ensure_version(client: MlflowClient, run_id: str, release: Release) -> tuple
     )
     client.set_registered_model_alias(name, CANDIDATE, version.version)
     return str(version.version), True
+
+
+def _link(client: MlflowClient, run_id: str, model_id: str) -> None:
+    """Show stored files as what a run made."""
+    outputs = client.get_run(run_id).outputs
+    if not any(entry.model_id == model_id for entry in (outputs.model_outputs if outputs else ())):
+        client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
 
 
 def _upload(client: MlflowClient, release: Release, run: Any, model_id: str) -> str:
@@ -223,13 +233,13 @@ def write_package(release: Release, out: Path, run: Any, model_id: str) -> str:
     """
     names = [path.name for path in sorted(release.folder.iterdir()) if path.name in MODEL_FILES]
     digest = model_digest(release.folder)
-    requirements = json.loads((release.folder / "model.json").read_text(encoding="utf-8"))["requirements"]
+    document = json.loads((release.folder / "model.json").read_text(encoding="utf-8"))
     release_folder = release.folder.resolve()
     model = Model(
         artifact_path="model", run_id=run.info.run_id, model_id=model_id, model_uuid=model_id,
         utc_time_created=str(datetime.fromtimestamp(run.info.start_time / 1000, UTC)),
     )  # fmt: skip
-    with tempfile.TemporaryDirectory() as scratch, _inside(Path(scratch)):
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
         # MLflow imports the code from where it lies, and Python leaves compiled code beside it.
         files = {Path(name).stem: shutil.copy(release_folder / name, scratch) for name in names}
         mlflow.pyfunc.save_model(
@@ -238,7 +248,7 @@ def write_package(release: Release, out: Path, run: Any, model_id: str) -> str:
             artifacts=files,
             signature=signature(),
             input_example=dict(release.example),
-            pip_requirements=list(requirements),
+            pip_requirements=list(document["requirements"]),
             # Comes back when the model is loaded, which refuses files that were altered.
             model_config={"model_digest": digest},
             mlflow_model=model,
@@ -252,6 +262,10 @@ def write_package(release: Release, out: Path, run: Any, model_id: str) -> str:
     for compiled in out.rglob("__pycache__"):
         shutil.rmtree(compiled)
     (out / "card.md").write_text(release.card, encoding="utf-8")
+    schema = json.dumps(input_schema(document, digest[:12]), indent=1) + "\n"
+    (out / SCHEMA_FILE).write_text(schema, encoding="utf-8")
+    for place in (out, out / ARTIFACTS):
+        (place / NO_BYTECODE).write_text(NO_BYTECODE_TEXT, encoding="utf-8")
     provenance = json.dumps(dict(release.tags), indent=1, sort_keys=True) + "\n"
     (out / PROVENANCE).write_text(provenance, encoding="utf-8")
     return write_manifest(out)
@@ -274,23 +288,44 @@ def download_version(version: Any, folder: Path) -> Path:
     """
     uri = f"models:/{version.name}/{version.version}"
     try:
-        return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+        stored = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
     except (mlflow.MlflowException, OSError) as error:
         raise UserError(f"the files of {uri} are missing: `pcr sync` makes them again") from error
+    if not (stored / "MLmodel").exists() and not (stored / MANIFEST).exists():
+        raise UserError(f"the files of {uri} are missing: `pcr sync` makes them again")
+    return stored
 
 
 def download_run_artifacts(run_id: str, folder: Path) -> Path:
     """Download all artifacts of a run. To be called inside `Store.locked`; raises UserError if it cannot."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir()
     try:
         return Path(mlflow.artifacts.download_artifacts(run_id=run_id, dst_path=str(folder)))
     except (mlflow.MlflowException, OSError) as error:
         raise UserError(f"the artifacts of run {run_id} are missing") from error
 
 
-def store_files(client: MlflowClient, version: Any, folder: Path) -> None:
-    """Store the files of a folder in the place of a version's, such as those that were lost or altered."""
-    client.log_model_artifacts(stored_id(version), str(folder))
+def store_files(client: MlflowClient, version: Any, folder: Path, wrong: Iterable[str] = ()) -> None:
+    """Store the files of a folder in the place of a version's; what is `wrong` there goes before."""
+    _store(client.get_logged_model(stored_id(version)).artifact_location, folder, wrong)
+
+
+def remove_files(client: MlflowClient, version: Any, names: Iterable[str]) -> None:
+    """Remove files or folders, by their paths, from the files of a version."""
+    _store(client.get_logged_model(stored_id(version)).artifact_location, None, names)
+
+
+def store_run_files(client: MlflowClient, run_id: str, folder: Path, wrong: Iterable[str]) -> None:
+    """Store the files of a folder as the artifacts of a run; what is `wrong` there goes before."""
+    _store(client.get_run(run_id).info.artifact_uri, folder, wrong)
+
+
+def _store(location: str, folder: Path | None, wrong: Iterable[str]) -> None:
+    artifacts = get_artifact_repository(location)
+    for name in wrong:
+        artifacts.delete_artifacts(name)
+    if folder is not None:
+        artifacts.log_artifacts(str(folder))
 
 
 def store_signature(client: MlflowClient, version: Any, file: Path, digest: str) -> None:
@@ -333,23 +368,23 @@ def version_of(client: MlflowClient, uri: str) -> Any:
     name, _, alias = uri.removeprefix("models:/").partition("@")
     if alias:
         return client.get_model_version_by_alias(name, alias)
-    return client.get_model_version(*name.rsplit("/", 1)) if "/" in name else _unknown(uri)
+    if "/" not in name:
+        raise mlflow.MlflowException(f"{uri} is neither models:/NAME@ALIAS nor models:/NAME/VERSION")
+    return client.get_model_version(*name.rsplit("/", 1))
 
 
-def _unknown(uri: str) -> Any:
-    raise mlflow.MlflowException(f"{uri} is neither models:/NAME@ALIAS nor models:/NAME/VERSION")
+_REASON = Object([Property(name, DataType.string, required=False) for name in ("code", "input", "rule")])
 
 
 def signature() -> ModelSignature:
     """Return the served model's signature: outputs and the parameter ``explain``, no typed inputs.
 
-    A typed input schema would answer one bad cell by refusing every row and quoting the value; serving.py
-    checks inputs row by row instead.
+    With those, one bad cell would refuse every row and be quoted; serving.py checks row by row instead.
     """
     outputs = [
         *(ColSpec("double", name, required=False) for name in ("pcr_probability", "lower", "upper")),
         ColSpec("string", "status"),
-        ColSpec("string", "reasons"),
+        ColSpec(Array(_REASON), "reasons"),
         ColSpec("string", "protocol_branch", required=False),
         ColSpec("string", "protocol_status"),
         ColSpec("boolean", "not_a_recommendation"),
@@ -358,14 +393,3 @@ def signature() -> ModelSignature:
     return ModelSignature(
         outputs=Schema(outputs), params=ParamSchema([ParamSpec("explain", "boolean", default=False)])
     )
-
-
-@contextlib.contextmanager
-def _inside(folder: Path) -> Iterator[None]:
-    """Work in `folder`: MLflow leaves files of its own in the current directory."""
-    former = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(former)

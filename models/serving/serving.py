@@ -5,7 +5,7 @@ A registered model is three readable files: ``model.json`` (this module's *docum
 a boosted model; it imports nothing of the project, reads nothing outside its folder and opens no connection.
 
 `PcrModel` is the mathematics, which the pipeline uses too; `RowScorer` reads rows from strangers, refuses
-what cannot be answered, and says what is unusual. A reason names inputs, never a value.
+what cannot be answered, and says what is unusual. A reason is a code, an input and a rule, never a value.
 
 The answer is the probability of pCR under care as delivered in the patient's arm. It is not a treatment
 recommendation.
@@ -183,6 +183,20 @@ class EligibilityDocument(TypedDict):
     criteria: list[CriterionDocument]
 
 
+class InputReference(TypedDict):
+    """Groups of an input, of a number between `cuts`, and how many had each; without a value last."""
+
+    cuts: list[float]
+    counts: list[int]
+
+
+class ReferenceDocument(TypedDict):
+    """How training patients were spread over each input; for watching, no row is judged by it."""
+
+    patients: int
+    inputs: dict[str, InputReference]
+
+
 class ServingDocument(TypedDict, total=False):
     """What is read of rows from outside; a part that is not there is not checked or answered."""
 
@@ -192,6 +206,7 @@ class ServingDocument(TypedDict, total=False):
     support: SupportDocument
     eligibility: EligibilityDocument
     rules: RulesDocument
+    reference: ReferenceDocument
 
 
 class PatientCount(TypedDict):
@@ -234,6 +249,53 @@ _NO_ELIGIBILITY: EligibilityDocument = {"inputs": [], "criteria": []}
 _NO_RULES: RulesDocument = {"inputs": {}, "answers": [], "index": []}
 
 
+class Reason(TypedDict):
+    """Why a row is answered as it is: a key of `REASONS`, the input or criterion, and what must hold."""
+
+    code: str
+    input: str | None
+    rule: str
+
+
+REASONS = {
+    "not_a_table": "{rule}",
+    "missing": "missing",
+    "not_a_number": "not a number",
+    "out_of_range": "outside {rule}",
+    "wrong_unit": "wrong unit suspected: {rule} is expected",
+    "unknown_level": "not one of {rule}",
+    "outcome": "an outcome, must not be supplied",
+    "later_visit": "of a later visit, must not be supplied",
+    "no_input": "no input to predict from",
+    "ineligible": "{rule}",
+    "unlike_training": "unlike the training patients, most in {rule}",
+    "rare_level": "a level that hardly any training patient had",
+    "not_used": "not used: {rule}",
+}
+"""Every code of a reason, and how it is told of the input."""
+_NAMED = {"ineligible": "outside the study's eligibility, {input}", "later_visit": "a column of {input}"}
+
+
+def told(reasons: Sequence[Reason]) -> str:
+    """Return reasons in words, joined."""
+    return "; ".join(map(_told, reasons))
+
+
+def _told(reason: Reason) -> str:
+    text = REASONS[reason["code"]].format(rule=reason["rule"])
+    if reason["input"] is None:
+        return text
+    return f"{_NAMED.get(reason['code'], '{input}').format(input=reason['input'])}: {text}"
+
+
+def _reason(code: str, name: str | None, rule: str = "") -> Reason:
+    return {"code": code, "input": name, "rule": rule}
+
+
+Fault = tuple[str, str]
+"""Code and rule of what is wrong with a cell."""
+
+
 class Answer(TypedDict):
     """The answer to one row; see `RowScorer.answers`."""
 
@@ -241,7 +303,7 @@ class Answer(TypedDict):
     lower: float | None
     upper: float | None
     status: str
-    reasons: str
+    reasons: list[Reason]
     protocol_branch: str | None
     protocol_status: str
     not_a_recommendation: bool
@@ -581,13 +643,14 @@ class RowScorer:
             `OUTPUTS`. ``pcr_probability``, ``lower``, ``upper``: None where rejected or ineligible.
             ``status``: ok, missing_inputs, out_of_support (answered, but unlike the training patients),
             ineligible (outside the study's eligibility: nothing is answered), rejected.
+            ``reasons``: a list of `Reason`; `told` says them in words.
             ``protocol_branch``: what the adaptive rules say, where their inputs were supplied.
             ``explanation`` is empty unless asked for.
         """
         columns, rows, fault = _columns_of(data)
         notes = _Notes(rows)
         if fault:
-            notes.add(np.ones(rows, dtype=bool), fault, rejects=True)
+            notes.add(np.ones(rows, dtype=bool), _reason("not_a_table", None, fault), rejects=True)
         values = self._read(columns, rows, notes)
         codes = [self._read_one(rule, columns, rows, notes)[0] for rule in self._rules]
         further = [self._read_one(entry, columns, rows, notes)[0] for entry in self._eligibility.further]
@@ -636,13 +699,13 @@ class RowScorer:
     def _withhold(self, values: np.ndarray, further: list[np.ndarray], notes: _Notes) -> None:
         """Withhold the answer of rows that break a criterion; what is not known breaks none."""
         for name, text, broken in self._eligibility.broken(values, further):
-            notes.add(broken, f"outside the study's eligibility, {name}: {text}", withholds=True)
+            notes.add(broken, _reason("ineligible", name, text), withholds=True)
 
-    def _note_cell(self, entry: _Input, fault: str | None, empty: bool, notes: _Notes) -> None:
+    def _note_cell(self, entry: _Input, fault: Fault | None, empty: bool, notes: _Notes) -> None:
         if fault:
-            notes.add(_HERE, f"{entry.name}: {fault}", rejects=True)
+            notes.add(_HERE, _reason(fault[0], entry.name, fault[1]), rejects=True)
         if empty and (entry.required or self._place[entry.name] in self._used):
-            notes.add(_HERE, f"{entry.name}: missing", rejects=entry.required, missing=True)
+            notes.add(_HERE, entry.missing, rejects=entry.required, missing=True)
 
     def _read(self, columns: Mapping[str, Column], rows: int, notes: _Notes) -> np.ndarray:
         """Return inputs as numbers (levels by position), shape (inputs, rows)."""
@@ -651,7 +714,7 @@ class RowScorer:
             values[place], empty = self._read_one(entry, columns, rows, notes)
             # What the model does not use is not missed.
             if entry.required or place in self._used:
-                notes.add(empty, f"{entry.name}: missing", rejects=entry.required, missing=True)
+                notes.add(empty, entry.missing, rejects=entry.required, missing=True)
         return values
 
     @staticmethod
@@ -664,11 +727,11 @@ class RowScorer:
             single = columns[entry.name]
             value, fault, blank = entry.read(single.iloc[0] if isinstance(single, pd.Series) else single[0])
             if fault:
-                notes.add(_HERE, f"{entry.name}: {fault}", rejects=True)
+                notes.add(_HERE, _reason(fault[0], entry.name, fault[1]), rejects=True)
             return np.array([value]), np.array([blank])
         number, empty, faults = entry.read_column(columns[entry.name])
-        for fault, where in faults.items():
-            notes.add(where, f"{entry.name}: {fault}", rejects=True)
+        for (code, rule), where in faults.items():
+            notes.add(where, _reason(code, entry.name, rule), rejects=True)
         return number, empty
 
     def _further(self, columns: Mapping[str, Column], rows: int, notes: _Notes, values: np.ndarray) -> None:
@@ -678,33 +741,37 @@ class RowScorer:
         for name in columns:
             if name in self._place or name in further:
                 continue
-            kind = self._forbidden(name)
-            if kind is None:
+            reason = self._forbidden(name)
+            if reason is None:
                 unused += 1
                 continue
             there = np.array([not _is_empty(value) for value in columns[name]], dtype=bool)
-            notes.add(there, f"{kind}, must not be supplied", rejects=True)
+            notes.add(there, reason, rejects=True)
         for name in further & set(columns):
-            if (kind := self._forbidden(name)) is not None:
-                notes.add(np.ones(rows, dtype=bool), f"{kind}, must not be supplied", rejects=True)
+            if (reason := self._forbidden(name)) is not None:
+                notes.add(np.ones(rows, dtype=bool), reason, rejects=True)
         nothing = np.ones(rows, dtype=bool)
         for place in self._used:
             if not self._inputs[place].required and nothing.any():
                 nothing &= np.isnan(values[place])
-        notes.add(nothing, "no input to predict from", rejects=True)
+        notes.add(nothing, _reason("no_input", None), rejects=True)
         if unused:
-            notes.every = f"not used: {unused} column{'s' if unused > 1 else ''}"
+            notes.add(
+                np.ones(rows, dtype=bool),
+                _reason("not_used", None, f"{unused} column{'s' if unused > 1 else ''}"),
+                last=True,
+            )
 
-    def _forbidden(self, name: str) -> str | None:
+    def _forbidden(self, name: str) -> Reason | None:
         """Return why a column must not be supplied: it is the outcome's, or of a later visit.
 
         In the model's own words: a name that was sent is not repeated.
         """
         plain = name.lower().strip()
         if plain in self._outcome:
-            return f"{plain}: an outcome"
+            return _reason("outcome", plain)
         visits = self._later & set(re.split(r"[^a-z0-9]+", plain))
-        return f"a column of {min(visits)}: of a later visit" if visits else None
+        return _reason("later_visit", min(visits)) if visits else None
 
     def _encoded(self, values: np.ndarray) -> np.ndarray:
         """Return encoded columns, shape (n, columns), of inputs as numbers, shape (inputs, n)."""
@@ -719,8 +786,8 @@ class RowScorer:
         """Answer the rows at `kept`, whose inputs are `values`, shape (inputs, rows kept)."""
         completed = self.model.complete(self._encoded(values))
         unlike = self._support.check(completed, values) if self._support else {}
-        for position, text in unlike.items():
-            notes.append(int(kept[position]), text)
+        for position, reasons in unlike.items():
+            notes.append(int(kept[position]), reasons)
             answer.unlike[kept[position]] = True
         score = self.model.log_odds_of(completed)
         # Numbers that no patient has, in an input without a range, end at 0: no warning of it.
@@ -747,7 +814,7 @@ class RowScorer:
         status[notes.rejected] = REJECTED
         branch, branch_status = self._protocol(codes, notes)
         return _Answered(
-            _or_none(answer.p), _or_none(answer.low), _or_none(answer.high), status.tolist(), notes.texts(),
+            _or_none(answer.p), _or_none(answer.low), _or_none(answer.high), status.tolist(), notes.reasons(),
             branch, branch_status, answer.explanation,
         )  # fmt: skip
 
@@ -760,7 +827,7 @@ class RowScorer:
                 "lower": pd.Series(answered.lower, dtype=object),
                 "upper": pd.Series(answered.upper, dtype=object),
                 "status": answered.status,
-                "reasons": answered.reasons,
+                "reasons": pd.Series(answered.reasons, dtype=object),
                 "protocol_branch": pd.Series(answered.protocol_branch, dtype=object),
                 "protocol_status": answered.protocol_status,
                 "not_a_recommendation": [True] * rows,
@@ -793,7 +860,7 @@ class _Answered:
     lower: list[float | None]
     upper: list[float | None]
     status: list[str]
-    reasons: list[str]
+    reasons: list[list[Reason]]
     protocol_branch: list[str | None]
     protocol_status: list[str]
     explanation: list[str]
@@ -825,22 +892,26 @@ class _Notes:
         self.missing = np.zeros(rows, dtype=bool)
         self.withheld = np.zeros(rows, dtype=bool)
         self._withholding = 0
-        self.every = ""
         self._masks: list[np.ndarray] = []
-        self._reasons: list[str] = []
-        self._own: dict[int, str] = {}
+        self._reasons: list[Reason] = []
+        self._own: dict[int, list[Reason]] = {}
+        self._last: list[Reason] = []
 
     def add(
         self,
         where: np.ndarray,
-        reason: str,
+        reason: Reason,
         *,
         rejects: bool = False,
         missing: bool = False,
         withholds: bool = False,
+        last: bool = False,
     ) -> None:
-        """Note a reason for the rows where a mask holds."""
+        """Note a reason for the rows where a mask holds; one that is the `last` is for all rows."""
         if not where.any():
+            return
+        if last:
+            self._last.append(reason)
             return
         # Why nothing is answered stands before what is missing.
         place = self._withholding if withholds else len(self._masks)
@@ -854,31 +925,29 @@ class _Notes:
         if withholds:
             self.withheld |= where
 
-    def append(self, row: int, text: str) -> None:
-        """Note a reason of one row only."""
-        self._own[row] = text
+    def append(self, row: int, reasons: list[Reason]) -> None:
+        """Note reasons of one row only."""
+        self._own[row] = reasons
 
-    def texts(self) -> list[str]:
-        """Return the reasons of each row, joined."""
-        texts = self._by_pattern() if self._masks else [""] * self.rows
-        for row, text in self._own.items():
-            texts[row] = f"{texts[row]}; {text}" if texts[row] else text
-        if self.every:
-            texts = [f"{text}; {self.every}" if text else self.every for text in texts]
-        return texts
+    def reasons(self) -> list[list[Reason]]:
+        """Return the reasons of each row; rows with the same reasons may share one list."""
+        every = self._by_pattern() if self._masks else [self._last] * self.rows
+        for row, reasons in self._own.items():
+            before = every[row][: len(every[row]) - len(self._last)]
+            every[row] = [*before, *reasons, *self._last]
+        return every
 
-    def _by_pattern(self) -> list[str]:
-        """Return the joined reasons of each row; rows with the same reasons share one text."""
+    def _by_pattern(self) -> list[list[Reason]]:
         held = np.column_stack(self._masks)
         bits = np.packbits(held, axis=1)
         patterns = bits.view(np.dtype((np.void, bits.shape[1]))).ravel()
         which, _ = pd.factorize(_objects(patterns.tolist()))
         _, first = np.unique(which, return_index=True)
         rows, places = np.nonzero(held[first])
-        reasons = _objects(self._reasons)[places].tolist()
+        reasons = [self._reasons[place] for place in places.tolist()]
         ends = np.searchsorted(rows, np.arange(len(first) + 1)).tolist()
-        joined = ["; ".join(reasons[a:b]) for a, b in itertools.pairwise(ends)]
-        return list(_objects(joined)[which].tolist())
+        lists = [reasons[a:b] + self._last for a, b in itertools.pairwise(ends)]
+        return [lists[k] for k in which.tolist()]
 
 
 class _Input:
@@ -894,7 +963,8 @@ class _Input:
         low, high = feature.get("low"), feature.get("high")
         self.low = -math.inf if low is None else float(low)
         self.high = math.inf if high is None else float(high)
-        self._limits = f"outside {_bound(low)} to {_bound(high)} {self.unit}".strip()
+        self._limits = f"{_bound(low)} to {_bound(high)} {self.unit}".strip()
+        self.missing = _reason("missing", self.name, "required" if self.required else "imputed")
         support = serving.get("support")
         self.seen = support["seen"].get(self.name) if support else None
         tolerance = float(support["unit_tolerance"]) if support else math.inf
@@ -912,7 +982,7 @@ class _Input:
         """Return the position of an encoded column's level; NaN for a column that is the number itself."""
         return self.codes[column["level"]] if "level" in column else math.nan
 
-    def read(self, value: Any) -> tuple[float, str | None, bool]:
+    def read(self, value: Any) -> tuple[float, Fault | None, bool]:
         """Return a cell's number (a level's position; NaN where there is none), fault, and emptiness."""
         if self.numeric and type(value) is float and self._sound[0] <= value <= self._sound[1]:
             return value, None, False
@@ -926,20 +996,19 @@ class _Input:
         code = self.codes.get(_text(value), math.nan) if single else math.nan
         return code, self._not_a_level if math.isnan(code) else None, False
 
-    def _read_number(self, number: float) -> tuple[float, str | None]:
+    def _read_number(self, number: float) -> tuple[float, Fault | None]:
         if not math.isfinite(number):
-            return math.nan, "not a number"
+            return math.nan, ("not_a_number", self._limits)
         inside = self.low <= number <= self.high
         if inside and not (self._far(number) and self._would_fit(number)):
             return number, None
-        suspected = "wrong unit suspected"
         if inside:
-            return math.nan, f"{suspected}: {self.unit or 'see the card'} is expected"
-        return math.nan, self._limits + (f" ({suspected})" if self._would_fit(number) else "")
+            return math.nan, ("wrong_unit", self.unit or "that of the card")
+        return math.nan, ("wrong_unit" if self._would_fit(number) else "out_of_range", self._limits)
 
     @cached_property
-    def _not_a_level(self) -> str:
-        return f"not one of {', '.join(self.levels)}"
+    def _not_a_level(self) -> Fault:
+        return "unknown_level", ", ".join(self.levels)
 
     def _far(self, number: float) -> bool:
         """Tell whether a number lies several times below or above all that training patients had."""
@@ -956,7 +1025,7 @@ class _Input:
             others += [number / 12] if self.unit == "years" else []
         return any(self.seen[0] <= other <= self.seen[1] for other in others)
 
-    def read_column(self, values: Column) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    def read_column(self, values: Column) -> tuple[np.ndarray, np.ndarray, dict[Fault, np.ndarray]]:
         """Return a column's numbers, where it is empty, and where it is faulty by kind of fault.
 
         Cell by cell the same as `read`; what is plainly in order is read at once.
@@ -978,13 +1047,13 @@ class _Input:
         return (
             number,
             empty,
-            _by_fault(np.array(faults, dtype=object)[codes], np.arange(len(codes)), len(codes)),
+            _by_fault([faults[code] for code in codes.tolist()], np.arange(len(codes)), len(codes)),
         )
 
 
-def _by_fault(faults: Sequence[str | None], places: np.ndarray, rows: int) -> dict[str, np.ndarray]:
+def _by_fault(faults: Sequence[Fault | None], places: np.ndarray, rows: int) -> dict[Fault, np.ndarray]:
     """Return where each kind of fault is, as masks of the rows."""
-    masks: dict[str, np.ndarray] = {}
+    masks: dict[Fault, np.ndarray] = {}
     for place, fault in zip(places, faults, strict=True):
         if fault:
             masks.setdefault(fault, np.zeros(rows, dtype=bool))[place] = True
@@ -1078,8 +1147,8 @@ class _Support:
         self._rare_code = np.array([code for _, code, _ in rare], dtype=float)[:, None]
         self._rare_name = [name for _, _, name in rare]
 
-    def check(self, completed: np.ndarray, values: np.ndarray) -> dict[int, str]:
-        """Return the reason of every row that is unlike the training patients, by its position.
+    def check(self, completed: np.ndarray, values: np.ndarray) -> dict[int, list[Reason]]:
+        """Return the reasons of every row that is unlike the training patients, by its position.
 
         Parameters
         ----------
@@ -1089,16 +1158,15 @@ class _Support:
         standard = completed - self._mean
         standard /= self._scale
         white = standard @ self._root
-        reasons: dict[int, list[str]] = {}
+        reasons: dict[int, list[Reason]] = {}
         for row in np.flatnonzero(np.einsum("ij,ij->i", white, white) > self._limit**2):
             share = standard[row] * (self._root @ white[row])
             names = [self._owner[k] for k in np.argsort(-share, kind="stable")[:3]]
-            reasons[int(row)] = [f"unlike the training patients, most in {', '.join(dict.fromkeys(names))}"]
+            reasons[int(row)] = [_reason("unlike_training", None, ", ".join(dict.fromkeys(names)))]
         rare = values[self._rare_place] == self._rare_code
         for row, place in zip(*np.nonzero(rare.T), strict=True):
-            text = f"{self._rare_name[place]}: a level that hardly any training patient had"
-            reasons.setdefault(int(row), []).append(text)
-        return {row: "; ".join(texts) for row, texts in reasons.items()}
+            reasons.setdefault(int(row), []).append(_reason("rare_level", self._rare_name[place]))
+        return reasons
 
 
 def _columns_of(data: Any) -> tuple[dict[str, Column], int, str]:

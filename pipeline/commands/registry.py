@@ -164,19 +164,27 @@ def sync(
     For example: `pcr sync`, after the database was lost or another one was named in MLFLOW_TRACKING_URI;
     `pcr sync --rev HEAD~3` for the state of an earlier commit.
     """
-    from pipeline.registry.runs import track_state  # noqa: PLC0415
+    from pipeline.registry.relocation import relocate  # noqa: PLC0415
+    from pipeline.registry.runs import track_state, tracking_store  # noqa: PLC0415
     from pipeline.registry.state import workspace_state  # noqa: PLC0415
-    from pipeline.registry.verify import check_out, repair, track_revision  # noqa: PLC0415
+    from pipeline.registry.verify import (  # noqa: PLC0415
+        check_out,
+        repair_files,
+        repair_registry,
+        track_revision,
+    )
 
     with reported_errors():
+        done = relocate(tracking_store(active_study()))
         if rev:
             stdout().print(track_revision(rev), markup=False, highlight=False, soft_wrap=True)
             return
         study = active_study()
         with run_lock(study, wait=False):
             state = workspace_state(study)
-            done = repair(state)
+            done += repair_files(state)
             check_out()
+            done += repair_registry(state)
             added = track_state(state)
     for line in (*done, added.told):
         stdout().print(line, markup=False, highlight=False, soft_wrap=True)

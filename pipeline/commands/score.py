@@ -4,6 +4,7 @@ Raw tables go through the same contract, cohort and features as in training (`fe
 that a landmark must not see reaches the model.
 """
 
+import csv
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pandas as pd
 from features.errors import UserError
 from features.study import parse_study, with_defaults
 from models.rules.table import BRANCH
-from models.serving.serving import PcrModel
+from models.serving.serving import PcrModel, Reason, told
 from pipeline.console import stdout
 from pipeline.project.files import read_yaml, write_table
 from pipeline.registry.stored_models import open_model
@@ -58,7 +59,17 @@ def answered(model: PcrModel, frame: pd.DataFrame) -> pd.DataFrame:
     names = [IDENTIFIER] if IDENTIFIER in frame else []
     answers = model.predict(frame.drop(columns=names))
     numbers = {name: answers[name].astype(float) for name in ("pcr_probability", "lower", "upper")}
-    return pd.concat([frame[names].reset_index(drop=True), answers.assign(**numbers)], axis=1)
+    reasons = _in_words(answers["reasons"].tolist())
+    return pd.concat(
+        [frame[names].reset_index(drop=True), answers.assign(**numbers, reasons=reasons)], axis=1
+    )
+
+
+def _in_words(reasons: list[list[Reason]]) -> list[str]:
+    """Return the reasons of each row in words; rows with the same reasons share them."""
+    words = {id(entry): entry for entry in reasons}
+    texts = {key: told(entry) for key, entry in words.items()}
+    return [texts[id(entry)] for entry in reasons]
 
 
 def read_frame(path: Path) -> pd.DataFrame:
@@ -87,6 +98,10 @@ def read_frame(path: Path) -> pd.DataFrame:
 
 def _read_rows(path: Path) -> pd.DataFrame:
     read_text(path, SourceFile(path="rows.csv", final_newline=False), str(path))  # refuses ragged rows
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        names = [name.strip() for name in next(csv.reader(file), [])]
+    if len(set(names)) < len(names):
+        raise ScoringError(f"{path}: a column is given twice: every name must be there once")
     frame = pd.read_csv(path)
     if IDENTIFIER in frame:
         ids = pd.read_csv(path, usecols=[IDENTIFIER], dtype="str", keep_default_na=False)

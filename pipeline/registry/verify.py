@@ -17,8 +17,9 @@ from pipeline.registry.contents import (
     outputs,
     read_cache,
     repair_workspace,
+    require_computed,
 )
-from pipeline.registry.recorded import run_problems
+from pipeline.registry.recorded import repair_runs, run_problems, supersede_outdated
 from pipeline.registry.runs import tracking_store
 from pipeline.registry.state import LOCK, State
 from pipeline.registry.versions import modelled, repair_versions, version_problems
@@ -128,12 +129,27 @@ def _all_runs(client: Any, experiment: str) -> list[Any]:
             return runs
 
 
-def repair(state: State) -> list[str]:
-    """Repair workspace, DVC's cache and registry from each other; return what was done, a line each."""
+def repair_files(state: State) -> list[str]:
+    """Repair workspace and DVC's cache from each other; return what was done, a line each."""
     cache = read_cache()
-    done = [*cache.repair(state.stages), *repair_workspace(state.stages, cache)]
+    return [*cache.repair(state.stages), *repair_workspace(state.stages, cache)]
+
+
+def repair_registry(state: State) -> list[str]:
+    """Repair MLflow's runs and versions from a sound workspace; return what was done, a line each.
+
+    Raises
+    ------
+    CorruptionError
+        If the workspace is not sound: nothing is taken from it.
+    """
+    require_computed(state.stages)
+    done: list[str] = []
     store = tracking_store(state.study)
     with store.locked() as client:
+        experiment = client.get_experiment_by_name(store.experiment).experiment_id
+        runs = _all_runs(client, experiment)
+        done += [*supersede_outdated(client, state, runs), *repair_runs(client, state, runs)]
         for landmark in modelled(state):
             done += repair_versions(client, state, landmark)
     return done

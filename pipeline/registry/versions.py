@@ -1,10 +1,12 @@
 """Whether the versions of a state's models are what was registered and decided, and how files come back."""
 
 import contextlib
+import itertools
 import json
+import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,9 @@ from models.serving.registry import (
     DIGEST_TAG,
     MANIFEST_TAG,
     PROVENANCE,
+    SUPERSEDED_TAG,
     download_version,
+    remove_files,
     store_files,
     stored_id,
     write_package,
@@ -26,6 +30,7 @@ from models.serving.registry import (
 from models.serving.serving import model_digest
 from pipeline.project.files import read_json
 from pipeline.registry.cards import shortened
+from pipeline.registry.contents import ASIDE
 from pipeline.registry.origin import origin_of
 from pipeline.registry.runs import MAX_DESCRIPTION_CHARACTERS, landmark_release
 from pipeline.registry.state import State
@@ -61,7 +66,10 @@ def version_problems(state: State, client: Any, runs: list[Any]) -> Iterator[str
                 yield f"duplicate: {count} versions of {name} have the content {digest[:8]}"
         for version in versions:
             if version.run_id not in alive:
-                yield f"orphan: the run of {name} version {version.version} is gone"
+                yield (
+                    f"orphan: the run of {name} version {version.version} is gone; if it was deleted, "
+                    f"`mlflow runs restore --run-id {version.run_id}` brings it back"
+                )
             yield from _altered(name, version)
         if versions:
             yield from _decision_problems(client, name, versions, model_digest(folder))
@@ -76,6 +84,13 @@ def _altered(name: str, version: Any) -> Iterator[str]:
         except UserError:
             yield f"missing: the files of {told}"
             return
+        if was_without_manifest(version, folder):
+            if SUPERSEDED_TAG not in version.tags:
+                yield (
+                    f"outdated: {told} was registered before there were manifests and is never loaded: "
+                    "`pcr sync` registers the model of the workspace anew"
+                )
+            return
         if faults := version_faults(version, folder):
             yield f"altered: the files of {told} are not those that were registered: {'; '.join(faults)}"
             return
@@ -89,6 +104,11 @@ def _altered(name: str, version: Any) -> Iterator[str]:
             yield f"altered: tag {tag} of {told}"
     if (version.description or "") != shortened(card, MAX_DESCRIPTION_CHARACTERS):
         yield f"altered: the card of {told} in the registry"
+
+
+def was_without_manifest(version: Any, folder: Path) -> bool:
+    """Tell whether a version never had a manifest; whoever takes away its tag alone leaves the file."""
+    return MANIFEST_TAG not in version.tags and not (folder / MANIFEST).exists()
 
 
 def _decision_problems(client: Any, name: str, versions: list[Any], digest: str) -> Iterator[str]:
@@ -139,8 +159,6 @@ def repair_versions(client: Any, state: State, landmark: str) -> list[str]:
     if not client.search_registered_models(f"name = '{name}'"):
         return []
     for version in client.search_model_versions(f"name = '{name}'"):
-        if MANIFEST_TAG not in version.tags:
-            continue
         with tempfile.TemporaryDirectory() as scratch:
             told = _repair(client, state, landmark, version, Path(scratch))
         done += [f"{told} {name} version {version.version}"] if told else []
@@ -153,19 +171,54 @@ def _repair(client: Any, state: State, landmark: str, version: Any, scratch: Pat
     stored.mkdir()
     with contextlib.suppress(UserError):
         stored = download_version(version, stored)
+    if MANIFEST_TAG not in version.tags:
+        return _retire(client, version, stored)
     held = file_digests(stored)
+    added: set[str] = set()
     if held.get(MANIFEST) == version.tags[MANIFEST_TAG]:
         listed = listed_digests(stored)
         wrong = {path for path, digest in listed.items() if held.get(path) != digest}
-        if added := sorted(set(held) - set(listed) - NOT_LISTED):
-            return f"corrupt: remove what was added ({', '.join(added)}) from the files of"
+        added = set(held) - set(listed) - NOT_LISTED
         if not wrong:
-            return ""
+            return _without_added(client, version, stored, added) if added else ""
     rebuilt = scratch / "rebuilt"
     if _rebuild(client, state, landmark, version, rebuilt) != version.tags[MANIFEST_TAG]:
         return "corrupt, and not to be repaired from this workspace:"
-    store_files(client, version, rebuilt)
-    return "repaired, from the workspace:"
+    own = file_digests(rebuilt)
+    wrong = {path for path, digest in held.items() if own.get(path) != digest} - NOT_LISTED
+    kept = _kept_aside(version, stored) if wrong else ""
+    store_files(client, version, rebuilt, _removable(wrong, own))
+    return f"repaired, from the workspace{kept}:"
+
+
+def _retire(client: Any, version: Any, stored: Path) -> str:
+    """Mark a version that never had a manifest, which is never loaded; nothing of any other."""
+    if not was_without_manifest(version, stored) or SUPERSEDED_TAG in version.tags:
+        return ""
+    client.set_model_version_tag(
+        version.name, version.version, SUPERSEDED_TAG, "by a version with a manifest"
+    )
+    return "superseded, as it was registered before there were manifests:"
+
+
+def _without_added(client: Any, version: Any, stored: Path, added: set[str]) -> str:
+    kept = _kept_aside(version, stored)
+    remove_files(client, version, sorted(added))
+    return f"repaired: {', '.join(sorted(added))} removed{kept} from the files of"
+
+
+def _kept_aside(version: Any, stored: Path) -> str:
+    """Keep what was stored, and tell where."""
+    aside = ASIDE / version.name / str(version.version)
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(stored, aside, symlinks=True)
+    return f" (what was there is {aside})"
+
+
+def _removable(wrong: set[str], own: Mapping[str, str]) -> list[str]:
+    """Return what must go before files are stored: a folder as a whole, where a file has its name."""
+    parents = {path: [p.as_posix() for p in Path(path).parents if p.as_posix() in own] for path in wrong}
+    return sorted({*itertools.chain.from_iterable(parents.values()), *(p for p in wrong if not parents[p])})
 
 
 def _rebuild(client: Any, state: State, landmark: str, version: Any, out: Path) -> str:

@@ -34,6 +34,9 @@ def service_of(folder: Path, settings: ServiceSettings, token: str = "") -> Serv
     """Return the service of the model in a checked folder."""
     version = model_digest(folder / "artifacts")[:12]
     document = read_json(folder / "artifacts" / "model.json")
-    workers = (Worker(folder, settings), Worker(folder, settings))
+    workers = (
+        Worker(folder, settings, settings.small_seconds),
+        Worker(folder, settings, settings.answer_seconds),
+    )
     refusals = sorted(set(MESSAGES) - {404, 405, 503})
     return Service(workers, settings, version, pages(document, version, settings, refusals), token)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from logging.handlers import RotatingFileHandler
 
+from pipeline.console import stderr
 from pipeline.service.settings import MB, ServiceSettings
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -15,7 +16,10 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 
 @dataclass(frozen=True)
 class Handled:
-    """One request to /invocations as it is kept: nothing of it but its size in rows."""
+    """One request to /invocations as it is kept: no value and no name that was sent.
+
+    `reasons` counts rows by code and input of a reason, or has the code that refused the request.
+    """
 
     time: str
     request_id: str
@@ -23,7 +27,21 @@ class Handled:
     http_status: int
     rows: int
     statuses: dict[str, int]
+    reasons: dict[str, int]
     milliseconds: float
+
+
+class _DecisionLog(RotatingFileHandler):
+    """Says once that it cannot be written, and goes on: no request fails of it, and no trace is shown."""
+
+    _told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002 - logging's own name
+        if not self._told:
+            stderr().print(
+                f"[yellow]Warning.[/] {self.baseFilename} cannot be written: decisions are not kept"
+            )
+        self._told = True
 
 
 class Observer:
@@ -37,7 +55,7 @@ class Observer:
         self._log: logging.Logger | None = None
         if settings.decision_log:
             self._log = logging.Logger("pcr.decisions", logging.INFO)  # of its own: nobody else writes to it
-            handler = RotatingFileHandler(
+            handler = _DecisionLog(
                 settings.decision_log,
                 maxBytes=settings.decision_log_mb * MB,
                 backupCount=settings.decision_log_files,

@@ -8,13 +8,16 @@ import asyncio
 import hashlib
 import hmac
 import json
+import math
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from models.serving.serving import Reason
 from pipeline.service.observation import Handled, Observer
 from pipeline.service.settings import MB, ServiceSettings
 from pipeline.service.tables import RefusedError
@@ -26,7 +29,7 @@ Send = Callable[[Message], Awaitable[None]]
 HOW = (
     'send application/json {"dataframe_records": [{"input": value, ...}, ...]} or {"dataframe_split": '
     '{"columns": [...], "data": [[...], ...]}}, or text/csv with a heading, every name once; "params": '
-    '{"explain": true} is the only parameter'
+    '{"explain": true, "units": {"input": unit}} are the parameters'
 )
 PLACES = "POST rows to /invocations; GET /health, /ready, /metrics, /schema.json, /openapi.json"
 MESSAGES = {
@@ -41,8 +44,20 @@ MESSAGES = {
     500: "The server failed, not the request: please tell its operator.",
     503: "The service is starting.",
 }
+CODES = {
+    401: "no_token", 404: "unknown_address", 405: "unknown_method", 408: "too_slow", 429: "too_many_requests",
+    500: "fault", 503: "starting",
+}  # fmt: skip
+"""What stands as the code of a refusal that has no reason of its own."""
 OPEN = {"/ping", "/health", "/ready"}
 BUCKETS_KEPT = 10_000
+
+
+@dataclass(eq=False)
+class _Held:
+    """How much of a request is held, in bytes."""
+
+    size: int = 0
 
 
 class Service:
@@ -66,6 +81,7 @@ class Service:
         self._in_progress = 0
         self._ready = False
         self._allowance: dict[bytes, tuple[float, float]] = {}
+        self._held: list[_Held] = []
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request, or start and stop with the server."""
@@ -95,14 +111,19 @@ class Service:
         try:
             answer, kind = await self._answer(scope, receive)
         except RefusedError as refusal:
-            answer = Answer(refusal.status)
+            answer = Answer(refusal.status, refusal=refusal.reason)
+        if answer.status != 200 and answer.refusal is None:
+            reason: Reason = {"code": CODES.get(answer.status, "not_a_table"), "input": None, "rule": ""}
+            answer = replace(answer, refusal=reason)
         if scope["path"] == "/invocations":
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             taken = round(1000 * (time.perf_counter() - begun), 3)
-            self.observer.keep(
-                Handled(now, request_id, self.version, answer.status, answer.rows, answer.statuses, taken)
+            reasons = {answer.refusal["code"]: 1} if answer.refusal else answer.reasons
+            handled = Handled(
+                now, request_id, self.version, answer.status, answer.rows, answer.statuses, reasons, taken
             )
-        body = answer.body or json.dumps({"error": MESSAGES[answer.status], "status": answer.status}).encode()
+            self.observer.keep(handled)
+        body = answer.body or _refused(answer)
         headers = [
             (b"content-type", kind if answer.status == 200 else b"application/json"),
             (b"content-length", str(len(body)).encode()),
@@ -165,26 +186,30 @@ class Service:
     async def _invocation(self, scope: Message, receive: Receive) -> Answer:
         kinds = [value.decode("latin-1") for name, value in scope["headers"] if name == b"content-type"]
         kind = kinds[0].partition(";")[0].strip().lower() if len(kinds) == 1 else ""
-        async with self._place():
+        async with self._place() as held:
             try:
-                body = await asyncio.wait_for(self._body(receive), self.settings.body_seconds)
+                body = await asyncio.wait_for(self._body(receive, held), self.settings.body_seconds)
             except TimeoutError:
-                raise RefusedError(408) from None
+                seconds = f"a body within {self.settings.body_seconds:g} s"
+                raise RefusedError(408, "too_slow", seconds) from None
             worker = self.small if len(body) <= self.settings.small_kb * 1024 else self.large
             async with self._locks[id(worker)]:
                 return await asyncio.to_thread(worker.ask, kind, body)
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+    async def _place(self) -> AsyncIterator["_Held"]:
         if self._in_progress >= self.settings.max_requests:
             raise RefusedError(429)
         self._in_progress += 1
+        held = _Held()
+        self._held.append(held)
         try:
-            yield
+            yield held
         finally:
+            self._held.remove(held)
             self._in_progress -= 1
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _body(self, receive: Receive, held: "_Held") -> bytes:
         parts, size = [], 0
         while True:
             message = await receive()
@@ -193,17 +218,31 @@ class Service:
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > self.settings.max_body_mb * MB:
-                raise RefusedError(413)
+                raise RefusedError(413, "body_too_large", f"at most {self.settings.max_body_mb} MB")
+            held.size = size
+            # Small requests are bounded by their number.
+            if size > self.settings.small_kb * 1024 and sum(each.size for each in self._held) > (
+                self.settings.max_waiting_mb * MB
+            ):
+                raise RefusedError(429)
             if not message.get("more_body"):
                 return b"".join(parts)
+
+
+def _refused(answer: Answer) -> bytes:
+    told = {"error": MESSAGES[answer.status], "status": answer.status, "reasons": [answer.refusal]}
+    return json.dumps(told).encode()
 
 
 def serve(service: Service, host: str, port: int) -> None:
     """Answer requests until stopped; those at work are finished first."""
     import uvicorn  # noqa: PLC0415 - comes with MLflow
 
+    from pipeline.service.connection import BoundedConnection  # noqa: PLC0415
+
     uvicorn.run(
-        service, host=host, port=port, log_level="warning", access_log=False, server_header=False,
-        timeout_keep_alive=10, timeout_graceful_shutdown=int(service.settings.answer_seconds),
+        service, host=host, port=port, log_level="error", access_log=False, server_header=False,
+        http=BoundedConnection, ws="none", timeout_keep_alive=math.ceil(service.settings.header_seconds),
+        timeout_graceful_shutdown=int(service.settings.answer_seconds),
         h11_max_incomplete_event_size=16 * 1024,
     )  # fmt: skip

@@ -16,15 +16,18 @@ class ServiceSettings:
     """What a request may be, what is done for it, and what is kept of it; configs/service.yaml says more."""
 
     max_body_mb: Count
+    max_waiting_mb: Count
     max_rows: Count
     max_columns: Count
     max_cells: Count
     max_name_characters: Count
     max_answer_mb: Count
+    header_seconds: Positive
     body_seconds: Positive
     answer_seconds: Positive
     max_requests: Count
     small_kb: Count
+    small_seconds: Positive
     worker_max_mb: Count
     worker_keep_mb: Count
     requests_per_minute: Annotated[int, Between(0)]

@@ -8,12 +8,14 @@ import json
 import multiprocessing
 import resource
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from models.serving.serving import Reason
 from pipeline.service.settings import MB, ServiceSettings
 from pipeline.service.tables import RefusedError, Table, read_table
 
@@ -24,12 +26,23 @@ READY_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Answer:
-    """Status and body of an answer, and what may be kept of it: how many rows had which status."""
+    """Status and body of an answer, and what may be kept of it.
+
+    `statuses`: how many rows had which status; `reasons`: how many had which, as code and input. `refusal`:
+    why the whole request was not answered.
+    """
 
     status: int
     body: bytes = b""
     rows: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+    refusal: Reason | None = None
+
+
+TOO_MUCH = Answer(
+    413, refusal={"code": "too_costly", "input": None, "rule": "an answer within the time and memory allowed"}
+)
 
 
 def answer_request(model: Any, kind: str, body: bytes, limits: ServiceSettings) -> Answer:
@@ -37,12 +50,13 @@ def answer_request(model: Any, kind: str, body: bytes, limits: ServiceSettings) 
     try:
         return _answer(model, read_table(kind, body, limits), limits)
     except RefusedError as refusal:
-        return Answer(refusal.status)
+        return Answer(refusal.status, refusal=refusal.reason)
     except MemoryError:
-        return Answer(413)
+        return TOO_MUCH
 
 
 def _answer(model: Any, table: Table, limits: ServiceSettings) -> Answer:
+    _check_units(model, table.units)
     if table.rows == 1:
         row = {name: column[0] for name, column in table.columns.items()}
         predictions = [model.desk.answer(row, explain=table.explain)]
@@ -52,8 +66,30 @@ def _answer(model: Any, table: Table, limits: ServiceSettings) -> Answer:
         predictions = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     body = json.dumps({"predictions": predictions}, allow_nan=False).encode()
     if len(body) > limits.max_answer_mb * MB:
-        return Answer(413)
-    return Answer(200, body, table.rows, dict(Counter(row["status"] for row in predictions)))
+        raise RefusedError(413, "answer_too_large", f"at most {limits.max_answer_mb} MB")
+    statuses = Counter(row["status"] for row in predictions)
+    return Answer(200, body, table.rows, dict(statuses), _reason_counts(predictions))
+
+
+def _check_units(model: Any, units: Mapping[str, str]) -> None:
+    """Refuse a request whose sender has an input in another unit than the model."""
+    inputs = {feature["name"]: feature.get("unit") or "" for feature in model.document["features"]}
+    if not units.keys() <= inputs.keys():
+        raise RefusedError(400, "unknown_input", "units are of inputs of the model: /schema.json has them")
+    for name, unit in units.items():
+        if unit.strip() != inputs[name]:
+            raise RefusedError(400, "wrong_unit", inputs[name] or "no unit", name)
+
+
+def _reason_counts(predictions: list[dict[str, Any]]) -> dict[str, int]:
+    """Count reasons by code and input; rows with the same reasons share one list."""
+    lists = {id(row["reasons"]): row["reasons"] for row in predictions}
+    rows = Counter(id(row["reasons"]) for row in predictions)
+    counts: Counter[str] = Counter()
+    for key, reasons in lists.items():
+        for reason in reasons if isinstance(reasons, list) else ():  # text in models of before
+            counts[f"{reason['code']} {reason['input'] or ''}".strip()] += rows[key]
+    return dict(counts)
 
 
 def work(pipe: Connection, folder: Path, limits: ServiceSettings) -> None:
@@ -85,9 +121,10 @@ def _peak() -> int:
 class Worker:
     """The service's end of a worker, which is started anew whenever it is gone."""
 
-    def __init__(self, folder: Path, limits: ServiceSettings) -> None:
+    def __init__(self, folder: Path, limits: ServiceSettings, seconds: float) -> None:
         self._folder = folder
         self._limits = limits
+        self._seconds = seconds
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self.restarts = -1
@@ -111,9 +148,9 @@ class Worker:
             assert self._pipe is not None  # noqa: S101 - `start` makes it
             try:
                 self._pipe.send((kind, body))
-                if not self._pipe.poll(self._limits.answer_seconds):
+                if not self._pipe.poll(self._seconds):
                     self.stop()
-                    return Answer(413)
+                    return TOO_MUCH
                 answer: Answer = self._pipe.recv()
             except (EOFError, OSError):
                 # It was replaced after the request before, or died of this one.

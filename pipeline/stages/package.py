@@ -32,7 +32,7 @@ STAGE = Stage(
     writes=(paths.STORED_MODELS,),
     params={
         paths.MODELS: ("encoding",),
-        paths.SERVING: ("required", "support_quantile", "unit_tolerance"),
+        paths.SERVING: ("range_margin", "required", "support_quantile", "unit_tolerance"),
         paths.VALIDATION: ("inner_folds", "seed"),
     },
 )  # fmt: skip
@@ -67,7 +67,8 @@ def packed(run: Run, landmark: str, learned: LearnedModel) -> serving.ModelDocum
     )
     study = run.study()
     served = serving_part(learned, study, landmark, rows, y, settings, branches, outcomes, eligibility)
-    return model_document(learned, study, landmark, rows, y, ESTIMAND, served)
+    margin = settings.serving.range_margin
+    return model_document(learned, study, landmark, rows, y, ESTIMAND, served, margin)
 
 
 def main(run: Run) -> None:

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.configuration.settings import ServingSettings
-from models.packaging.training_summary import later_visits, support, venn_abers
+from models.packaging.training_summary import later_visits, support, venn_abers, with_ranges
 from models.procedure.response_model import ResponseModel
-from models.serving.serving import OUTPUTS, PcrModel
+from models.serving.serving import OUTPUTS, FeatureDocument, PcrModel, told
 from tests.patients import FEATURES, SETTINGS, patients
 
 GOOD = {"arm": "A", "age_years": 50, "til_pct": 20, "ctdna_state": "negative"}
@@ -66,7 +66,7 @@ def model(request: pytest.FixtureRequest) -> PcrModel:
 
 def only(model: PcrModel, **changes: Any) -> dict[str, Any]:
     (answer,) = model.predict([GOOD | changes]).to_dict("records")
-    return {str(name): value for name, value in answer.items()}
+    return {str(name): value for name, value in answer.items()} | {"reasons": told(answer["reasons"])}
 
 
 def test_the_answer_has_every_promised_column_and_the_interval_holds_the_probability(model: PcrModel) -> None:
@@ -83,7 +83,8 @@ def test_the_answer_has_every_promised_column_and_the_interval_holds_the_probabi
 def test_an_outcome_rejects_the_row_that_has_it_and_no_other(model: PcrModel, name: str) -> None:
     answer = model.predict([GOOD | {name: "Y"}, GOOD])
     assert answer["status"].tolist() == ["rejected", "ok"]
-    assert answer["reasons"].tolist() == [f"{name.lower()}: an outcome, must not be supplied", ""]
+    outcome = {"code": "outcome", "input": name.lower(), "rule": ""}
+    assert answer["reasons"].tolist() == [[outcome], []]
 
 
 def test_a_value_of_a_later_visit_rejects_and_an_earlier_one_is_only_named(model: PcrModel) -> None:
@@ -97,7 +98,7 @@ def test_a_value_of_a_later_visit_rejects_and_an_earlier_one_is_only_named(model
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"age_years": 50 * 12}, "age_years: outside 18.0 to 100.0 years (wrong unit suspected)"),
+        ({"age_years": 50 * 12}, "age_years: wrong unit suspected: 18.0 to 100.0 years is expected"),
         ({"age_years": -999}, "age_years: outside 18.0 to 100.0 years"),
         ({"til_pct": True}, "til_pct: not a number"),
         ({"til_pct": [1]}, "til_pct: not a number"),
@@ -123,16 +124,16 @@ def test_a_number_in_another_unit_is_refused_inside_the_range_too() -> None:
         if feature["name"] == "til_pct":
             feature |= {"unit": "log10 fraction", "low": -6, "high": 0}
     document["serving"]["support"]["seen"]["til_pct"] = [-5.0, -0.3]
-    for given_as, told in ((0.25, " (wrong unit suspected)"), (25, " (wrong unit suspected)"), (900, "")):
-        assert only(PcrModel(document), til_pct=given_as)["reasons"] == (
-            f"til_pct: outside -6 to 0 log10 fraction{told}"
-        )
+    for given_as, code in ((0.25, "wrong_unit"), (25, "wrong_unit"), (900, "out_of_range")):
+        assert PcrModel(document).desk.answer(GOOD | {"til_pct": given_as})["reasons"] == [
+            {"code": code, "input": "til_pct", "rule": "-6 to 0 log10 fraction"}
+        ]
 
 
 def test_a_row_with_nothing_to_predict_from_is_not_answered(model: PcrModel) -> None:
     (answer,) = model.predict([{"arm": "A"}]).to_dict("records")
     assert answer["status"] == "rejected"
-    assert answer["reasons"].endswith("no input to predict from")
+    assert answer["reasons"][-1] == {"code": "no_input", "input": None, "rule": ""}
 
 
 def test_patients_unlike_the_training_ones_are_flagged_and_still_answered(model: PcrModel) -> None:
@@ -163,8 +164,8 @@ def test_the_protocol_branch_is_looked_up_where_its_inputs_are_supplied(model: P
 def test_columns_in_place_of_a_heading_are_not_repeated(model: PcrModel) -> None:
     answer = model.predict(pd.DataFrame([["A", 51, 3.5]], columns=["B", "secret", "49.5"]))
     assert answer["status"].tolist() == ["rejected"]
-    assert "not used: 3 columns" in answer["reasons"][0]
-    assert "secret" not in answer["reasons"][0]
+    assert "not used: 3 columns" in told(answer["reasons"][0])
+    assert "secret" not in json.dumps(answer["reasons"][0])
 
 
 @pytest.mark.parametrize(
@@ -256,6 +257,27 @@ def test_later_visits_are_those_after_the_last_that_is_seen() -> None:
 
 
 @pytest.mark.parametrize(
+    ("values", "limits"),
+    [
+        ([2.0, 4.0], [0.0, 6.0]),
+        ([-1.0, 3.0], [-5.0, 7.0]),
+        ([0.0012345, 0.0023456], [0.000123, 0.00346]),
+        ([5.0, 5.0], [0.0, 10.0]),
+        ([np.nan], [None, None]),
+    ],
+)
+def test_a_number_without_limits_has_those_of_training_patients_widened(
+    values: list[float], limits: list[float | None]
+) -> None:
+    age, rows = MODELS["logistic"].document["features"][1], pd.DataFrame({"x": values})
+    open_: FeatureDocument = {**age, "name": "x", "low": None, "high": None}
+    (ranged,) = with_ranges([open_], rows, margin=1.0)
+    assert [ranged["low"], ranged["high"]] == limits
+    (kept,) = with_ranges([{**open_, "low": -9.0, "high": 99.0}], rows, margin=1.0)
+    assert [kept["low"], kept["high"]] == [-9.0, 99.0]
+
+
+@pytest.mark.parametrize(
     ("changes", "criterion"),
     [({"age_years": 21.9}, "age"), ({"cm": "M1"}, "no_metastasis"), ({"LVEF": 54}, "lvef")],
 )
@@ -265,7 +287,7 @@ def test_a_patient_outside_eligibility_gets_the_criterion_and_never_a_number(
     row = GOOD | {"rule_ctdna": "POS", "rule_response": "PR", "til_pct": None} | changes
     answer = model.desk.answer(row, explain=True)
     assert (answer["status"], answer["protocol_status"]) == ("ineligible", "ineligible")
-    assert answer["reasons"].startswith(f"outside the study's eligibility, {criterion}: ")
+    assert told(answer["reasons"]).startswith(f"outside the study's eligibility, {criterion}: ")
     assert [answer[k] for k in ("pcr_probability", "lower", "upper", "protocol_branch")] == [None] * 4
     assert answer["explanation"] == ""
     both = model.predict([row, GOOD], {"explain": True})

@@ -48,7 +48,7 @@ def test_what_is_packed_is_the_same_from_the_fit_and_from_what_was_stored(fitted
     documents = []
     for each in (learned, LearnedModel.read(json.loads(json.dumps(learned.stored())))):
         served = serving_part(each, STUDY, "c1", rows, y, PACKAGING, {}, ["outcome"], {"criteria": []})
-        documents.append(json.dumps(model_document(each, STUDY, "c1", rows, y, "a probability", served)))
+        documents.append(json.dumps(model_document(each, STUDY, "c1", rows, y, "a probability", served, 1.0)))
     assert documents[0] == documents[1]
     packed = json.loads(documents[0])
     assert packed["model"] == "pcr-made-up-c1"
@@ -61,6 +61,6 @@ def test_a_candidate_that_was_passed_over_is_named_with_its_reason(fitted: Respo
     rows, y = patients(150)
     learned = LearnedModel.of(fitted)
     named = LearnedModel(learned.model, learned.booster, learned.score, {"lightgbm": "too few patients"})
-    document = model_document(named, STUDY, "c1", rows, y, "a probability", {})
+    document = model_document(named, STUDY, "c1", rows, y, "a probability", {}, 1.0)
     assert document["passed_over"] == {"lightgbm": "too few patients"}
-    assert "passed_over" not in model_document(learned, STUDY, "c1", rows, y, "a probability", {})
+    assert "passed_over" not in model_document(learned, STUDY, "c1", rows, y, "a probability", {}, 1.0)

@@ -37,7 +37,7 @@ from pipeline.registry.stored_models import open_model, served_model
 from pipeline.registry.verify import problems
 from pipeline.stages.package import write_no_model
 from tests.malformed import GOOD
-from tests.registered_study import METRICS, NAME, ROBUSTNESS, lock_outputs, write_study
+from tests.registered_study import METRICS, NAME, ROBUSTNESS, enter, lock_outputs, write_study
 
 # MLflow's own code meets deprecations of its dependencies.
 pytestmark = pytest.mark.filterwarnings(
@@ -57,10 +57,7 @@ def home(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     """The study's folder, the current one."""
     folder = tmp_path / "home"
     shutil.copytree(template, folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    monkeypatch.setenv("DVC_ROOT", str(folder))
-    return folder
+    return enter(folder, monkeypatch)
 
 
 @pytest.fixture

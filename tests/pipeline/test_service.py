@@ -91,30 +91,50 @@ def test_records_split_and_csv_are_one_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "body", "status"),
+    ("kind", "body", "status", "code"),
     [
-        (JSON, b'{"dataframe_records": [{"a": 1, "a": 2}]}', 400),
-        (JSON, split(["a", "a"], [1, 2]), 400),
-        (CSV, b"a,a\n1,2\n", 400),
-        (CSV, b"a, a\n1,2\n", 400),
-        (CSV, b"a,b\n1\n", 400),
-        (JSON, b"{", 400),
-        (JSON, records(), 400),
-        (JSON, b"[" * 5000, 400),
-        (JSON, b'{"dataframe_records": [{"a": 1}], "params": {"explain": 1}}', 400),
-        (JSON, records(*[{"a": 1}] * 6), 413),
-        (JSON, records(*[{f"a{k}": 1} for k in range(5)]), 413),
-        (JSON, split(list("abcd"), *[[1, 2, 3, 4]] * 5), 413),
-        (CSV, b"a" * 101 + b",b\n1,2\n", 413),
-        ("text/html", b"a", 415),
+        (JSON, b'{"dataframe_records": [{"a": 1, "a": 2}]}', 400, "duplicate_name"),
+        (JSON, split(["a", "a"], [1, 2]), 400, "duplicate_name"),
+        (CSV, b"a,a\n1,2\n", 400, "duplicate_name"),
+        (CSV, b"a, a\n1,2\n", 400, "duplicate_name"),
+        (CSV, b"a,b\n1\n", 400, "not_a_table"),
+        (JSON, b"{", 400, "not_a_table"),
+        (JSON, records(), 400, "not_a_table"),
+        (JSON, b"[" * 5000, 400, "not_a_table"),
+        (JSON, b'{"dataframe_records": [{"a": 1}], "params": {"explain": 1}}', 400, "parameter"),
+        (JSON, b'{"dataframe_records": [{"a": 1}], "params": {"units": {"a": 1}}}', 400, "parameter"),
+        (JSON, b'{"dataframe_records": [{"a": 1}], "params": {"x": 1}}', 400, "unknown_parameter"),
+        (JSON, records(*[{"a": 1}] * 6), 413, "too_many_rows"),
+        (JSON, records(*[{f"a{k}": 1} for k in range(5)]), 413, "too_many_columns"),
+        (JSON, split(list("abcd"), *[[1, 2, 3, 4]] * 5), 413, "too_many_cells"),
+        (CSV, b"a" * 101 + b",b\n1,2\n", 413, "name_too_long"),
+        ("text/html", b"a", 415, "content_type"),
     ],
 )
-def test_what_is_no_table_names_a_column_twice_or_is_too_large_is_refused(
-    kind: str, body: bytes, status: int
+def test_what_is_no_table_names_a_column_twice_or_is_too_large_is_refused_with_the_rule(
+    kind: str, body: bytes, status: int, code: str
 ) -> None:
     with pytest.raises(RefusedError) as refusal:
         read_table(kind, body, LIMITS)
     assert refusal.value.status == status
+    assert refusal.value.reason is not None
+    assert (refusal.value.reason["code"], bool(refusal.value.reason["rule"])) == (code, True)
+
+
+def test_a_sender_who_has_an_input_in_another_unit_is_refused(model: PcrModel) -> None:
+    def sent(**units: str) -> Answer:
+        body = {"dataframe_records": [GOOD], "params": {"units": units}}
+        return answer_request(model, JSON, json.dumps(body).encode(), LIMITS)
+
+    assert sent(age_years="years", til_pct=" % ").status == 200
+    wrong = sent(age_years="months")
+    assert (wrong.status, wrong.refusal) == (
+        400,
+        {"code": "wrong_unit", "input": "age_years", "rule": "years"},
+    )
+    unknown = sent(SMITH="years").refusal
+    assert unknown is not None
+    assert (unknown["code"], unknown["input"]) == ("unknown_input", None)
 
 
 def test_one_row_and_many_have_the_same_answer_and_nothing_of_a_name_comes_back(model: PcrModel) -> None:
@@ -125,7 +145,10 @@ def test_one_row_and_many_have_the_same_answer_and_nothing_of_a_name_comes_back(
         for n in (1, 2)
     )
     assert one[0] == two[0] == two[1]
-    assert one[0]["reasons"] == ("a column of c2: of a later visit, must not be supplied; not used: 1 column")
+    assert one[0]["reasons"] == [
+        {"code": "later_visit", "input": "c2", "rule": ""},
+        {"code": "not_used", "input": None, "rule": "1 column"},
+    ]
 
 
 def test_an_answer_beyond_its_limit_is_not_sent(model: PcrModel) -> None:
@@ -147,7 +170,8 @@ def test_a_client_that_asks_too_often_is_told_to_come_back(model: PcrModel) -> N
     of = service(model, replace(LIMITS, requests_per_minute=2))
     found = [asked(of, records(GOOD), content_type=JSON) for _ in range(3)]
     assert [status for status, _ in found] == [200, 200, 429]
-    assert json.loads(found[2][1]) == {"error": MESSAGES[429], "status": 429}
+    reason = {"code": "too_many_requests", "input": None, "rule": ""}
+    assert json.loads(found[2][1]) == {"error": MESSAGES[429], "status": 429, "reasons": [reason]}
 
 
 def test_requests_beyond_the_limit_are_refused_while_others_wait(model: PcrModel) -> None:
@@ -187,7 +211,8 @@ def test_what_is_kept_has_counts_and_no_value(model: PcrModel, tmp_path: Path) -
     asked(of, b"SECRET", content_type=JSON)
     first, second = map(json.loads, (tmp_path / "decisions.log").read_text().splitlines())
     assert (first["http_status"], first["rows"], first["statuses"]) == (200, 3, {"ok": 1, "rejected": 2})
-    assert (second["http_status"], second["rows"]) == (400, 0)
+    assert first["reasons"] == {"out_of_range age_years": 1, "unknown_level arm": 1}
+    assert (second["http_status"], second["rows"], second["reasons"]) == (400, 0, {"not_a_table": 1})
     assert set(first) == set(Handled.__annotations__)
     of.observer.close()
     text = asked(of, path="/metrics", method="GET")[1]
@@ -200,7 +225,7 @@ def test_the_decision_log_is_rotated(tmp_path: Path) -> None:
     log = tmp_path / "decisions.log"
     observer = Observer(replace(LIMITS, decision_log=str(log), decision_log_mb=1, decision_log_files=2))
     for _ in range(10_000):
-        observer.keep(Handled("t" * 200, "i" * 32, "v", 200, 1, {"ok": 1}, 1.0))
+        observer.keep(Handled("t" * 200, "i" * 32, "v", 200, 1, {"ok": 1}, {}, 1.0))
     observer.close()
     assert sorted(file.name for file in tmp_path.iterdir()) == [
         "decisions.log",
@@ -220,3 +245,4 @@ def test_the_schema_has_range_unit_and_levels_of_every_input_and_the_version(mod
     assert schema["x-limits"]["max_rows"] == LIMITS.max_rows
     described = json.loads(pages(document, "abc", LIMITS, [413])["/openapi.json"])
     assert described["paths"]["/invocations"]["post"]["responses"].keys() == {"200", "413"}
+    assert all({"minimum", "maximum"} <= p.keys() for p in schema["properties"].values() if "enum" not in p)

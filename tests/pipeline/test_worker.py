@@ -31,7 +31,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def worker(package: Path) -> Iterator[Worker]:
-    started = Worker(package, SETTINGS)
+    started = Worker(package, SETTINGS, 60.0)
     started.start()
     yield started
     started.stop()
@@ -47,16 +47,16 @@ def test_a_worker_that_was_killed_is_replaced_and_answers(worker: Worker) -> Non
 
 
 def test_what_takes_too_long_is_given_up_and_the_next_request_is_answered(package: Path) -> None:
-    worker = Worker(package, replace(SETTINGS, answer_seconds=0.001))
+    worker = Worker(package, SETTINGS, 0.001)
     worker.start()
     assert worker.ask(JSON, records(*[GOOD] * 20_000)).status == 413
-    worker._limits = SETTINGS
+    worker._seconds = 60.0
     assert worker.ask(JSON, records(GOOD)).status == 200
     worker.stop()
 
 
 def test_what_takes_too_much_memory_is_refused_and_given_back(package: Path) -> None:
-    worker = Worker(package, replace(SETTINGS, worker_max_mb=60, max_rows=10**6, max_cells=10**8))
+    worker = Worker(package, replace(SETTINGS, worker_max_mb=60, max_rows=10**6, max_cells=10**8), 60.0)
     worker.start()
     answer = worker.ask(JSON, records(*[GOOD] * 100_000))
     assert answer.status == 413

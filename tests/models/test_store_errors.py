@@ -1,0 +1,78 @@
+"""A store that cannot be used is told in a sentence with the command that helps."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from models.serving.registry import Store
+from models.serving.store_errors import StoreError, store_error, without_password
+from tests.serving import free_port
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    with Store(f"sqlite:///{folder / 'mlflow.db'}", "pcr-test", tmp_path_factory.mktemp("files")).locked():
+        return folder / "mlflow.db"
+
+
+def opened(database: Path, root: Path) -> None:
+    with Store(f"sqlite:///{database}", "pcr-test", root).locked():
+        pass
+
+
+def test_a_damaged_database_and_one_of_another_mlflow_are_told_apart(template: Path, tmp_path: Path) -> None:
+    (tmp_path / "damaged.db").write_bytes(b"no database, but long enough to look like one" * 100)
+    with pytest.raises(StoreError, match=r"is damaged, or no database: .*`pcr sync` makes"):
+        opened(tmp_path / "damaged.db", tmp_path)
+    newer = Path(shutil.copy(template, tmp_path / "newer.db"))
+    with closing(sqlite3.connect(newer)) as rows, rows:
+        rows.execute("update alembic_version set version_num = 'from the future'")
+    with pytest.raises(
+        StoreError, match=r"another version of MLflow: .*`mlflow db upgrade .*install --upgrade"
+    ):
+        opened(newer, tmp_path)
+
+
+def test_a_server_that_is_down_is_told_at_once(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StoreError, match="does not answer: start it, or take MLFLOW_TRACKING_URI away"),
+        Store(f"http://127.0.0.1:{free_port()}", "pcr-test", tmp_path).locked(),
+    ):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mlartifacts").write_text("a file")
+    with pytest.raises(StoreError, match=r"mlartifacts cannot be written .*chmod"):
+        opened(tmp_path / "mlflow.db", tmp_path / "mlartifacts")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("(sqlite3.OperationalError) database is locked", "`fuser /x/mlflow.db` shows which"),
+        ("(sqlite3.OperationalError) attempt to write a readonly database", "`chmod u+w /x/mlflow.db`"),
+        ("database or disk is full", "free some space"),
+        (
+            "Detected out-of-date database schema (found a, expected b)",
+            "`mlflow db upgrade sqlite",
+        ),
+        ("API request to endpoint failed with error code 401", "MLFLOW_TRACKING_USERNAME"),
+        ("API request failed with error code 403 != 200. Permission denied", "administrator"),
+    ],
+)
+def test_errors_of_the_store_are_told_with_what_to_do(text: str, told: str) -> None:
+    assert told in str(store_error("sqlite:////x/mlflow.db", RuntimeError(text)))
+
+
+def test_what_is_not_the_stores_fault_is_no_error_of_it_and_passwords_are_not_told() -> None:
+    assert store_error("sqlite:///x", RuntimeError("a run of this name exists")) is None
+    assert without_password("postgresql://me:secret@host/db") == "postgresql://me@host/db"
