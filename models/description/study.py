@@ -210,7 +210,7 @@ def over_time(
 def cycles_given(study: Study, raw: Mapping[str, pd.DataFrame], regimens: Regimens) -> pd.DataFrame:
     """Return usubjid, regimen and drug of every cycle, by the drugs given where they are recorded."""
     if "drug_exposure" in raw:
-        return regimens_of_cycles(raw["drug_exposure"], regimens, study.regimens)
+        return regimens_of_cycles(raw["drug_exposure"], regimens, study.vocabulary["regimens"])
     return raw.get("exposure", pd.DataFrame({"usubjid": [], "regimen": [], "drug": []}))
 
 

@@ -102,7 +102,8 @@ def with_exposure(
     """Return checked tables, with the exposure that the drugs make where the study gives drugs alone."""
     if regimens is None or "drug_exposure" not in tables or "exposure" in tables:
         return tables
-    return tables | {"exposure": derived_exposure(tables["drug_exposure"], regimens, study.regimens)}
+    names = study.vocabulary["regimens"]
+    return tables | {"exposure": derived_exposure(tables["drug_exposure"], regimens, names)}
 
 
 def ingest(
@@ -129,7 +130,7 @@ def ingest(
         read, visits = dated_visits(read, contract)
         study = study.with_visits(visits)
     checked, problems = validate(read.tables, contract, study.vocabulary, identifiers, study.ranges)
-    crossed = cross_problems(checked, contract, study.visits, regimens, study.regimens)
+    crossed = cross_problems(checked, contract, study.visits, regimens, study.vocabulary["regimens"])
     checked = with_exposure(checked, regimens, study)
     if study.response_by_lesions and {"response", "lesions"} <= set(checked):
         checked["response"] = judged_by_lesions(checked["response"], checked["lesions"], study.visits)
