@@ -1,4 +1,4 @@
-"""What `pcr diff` prints: what changed against a commit, and which headline figures with it, in ten lines."""
+"""What `pcr diff` prints: what changed against a commit or an experiment, and which figures, in ten lines."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -47,9 +47,9 @@ def differences(study: str, revision: str) -> list[str]:
     UserError
         If there is no such commit, or nothing has been computed.
     """
-    commit = git_text("rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}").strip()
+    commit = _commit(revision)
     if not commit:
-        raise UserError(f"commit {revision} does not exist: see git log, git branch")
+        raise UserError(f"commit {revision} does not exist: see git log, git branch, dvc exp list")
     state = workspace_state(study)
     then = committed_stages(commit)
     lines = [f"Study {study}, now against {revision} ({commit[:7]})"]
@@ -57,6 +57,14 @@ def differences(study: str, revision: str) -> list[str]:
     former = {name: _committed_figures(commit, state.artifacts, name) for name in state.landmarks}
     present = {name: _figures(state.artifacts / "metrics" / f"{name}.json") for name in state.landmarks}
     return lines + list(_figure_lines(former, present, revision))
+
+
+def _commit(revision: str) -> str:
+    """Return the commit of a revision or of an experiment's name; empty where there is none."""
+    commit = git_text("rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}").strip()
+    refs = git_text("for-each-ref", "--format=%(refname) %(objectname)", "refs/exps").splitlines()
+    experiments = {ref.split()[0].rpartition("/")[2]: ref.split()[1] for ref in refs}
+    return commit or experiments.get(revision, "")
 
 
 def _what_changed(then: Stages, now: Stages) -> Iterator[str]:

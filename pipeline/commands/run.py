@@ -85,7 +85,9 @@ def summary(
 
 @app.command()
 def diff(
-    revision: Annotated[str, typer.Argument(help="A commit, branch or tag.")] = "HEAD",
+    revision: Annotated[
+        str, typer.Argument(help="A commit, branch or tag, or an experiment of DVC by its name.")
+    ] = "HEAD",
 ) -> None:
     """Show in ten lines what changed against a commit, and which headline figures of the study with it.
 

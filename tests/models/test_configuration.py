@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from features.errors import UserError
+from features.parsing import parsed
 from models.configuration.description import description_plan
 from models.configuration.explanation import explanation_plan
 from models.configuration.plan import validation_plan
@@ -18,6 +19,7 @@ from models.configuration.settings import (
     model_settings,
     serving_settings,
 )
+from models.configuration.thresholds import ThresholdRule
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PLAN: dict[str, Any] = yaml.safe_load((CONFIGS / "validation.yaml").read_text(encoding="utf-8"))
@@ -172,7 +174,7 @@ def test_thresholds_that_a_study_names_wrongly_are_refused(named: Any, message: 
 def test_thresholds_that_a_study_does_not_name_lie_around_its_frequency_of_pcr(
     pcr: float, low: float, high: float, shown: tuple[float, ...]
 ) -> None:
-    thresholds = validation_plan({}, MEASURES).at_thresholds(None, pcr).thresholds
+    thresholds = parsed(ThresholdRule, MEASURES["threshold_rule"], "measures.yaml").around(pcr)
     about_pcr, about_none = thresholds["de_escalation"], thresholds["escalation"]
     assert (about_pcr.min, about_pcr.max, about_pcr.shown) == (low, high, shown)
     assert about_none.min == pytest.approx(1 - high)

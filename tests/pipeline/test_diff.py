@@ -76,6 +76,11 @@ def test_a_figure_that_could_not_be_computed_has_no_difference() -> None:
     assert list(figure_changes("c1", then, now)) == []
 
 
+def test_an_experiment_of_dvc_is_known_by_its_name() -> None:
+    git("update-ref", "refs/exps/ab/cdef/brave-name", "HEAD")
+    assert differences("made-up", "brave-name")[0].startswith("Study made-up, now against brave-name (")
+
+
 def test_a_commit_of_another_study_is_told_apart_and_an_unknown_one_is_refused() -> None:
     lock = yaml.safe_load(LOCK.read_text())
     lock["stages"]["package"]["params"]["configs/study.yaml"] = {"study": "other"}
