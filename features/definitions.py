@@ -82,16 +82,58 @@ def target_sums(lesions: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
     Columns: `measured` and `missed`, how many targets have a diameter that counts and how many do not;
     `sum_mm`, the sum of the former. It is a sum of diameters only where none is missed.
+
+    The parts of a target that split are one target, their diameters added; a target that merged into another
+    is measured with it and adds nothing (RECIST 1.1, lesions that split or coalesce).
     """
     keys = list(by)
-    target, counted = lesions["target"] == "target", measured_lesions(lesions)
-    parts = lesions[[*keys, "lesion_id"]].assign(
-        measured=target & counted,
+    target = lesions["target"] == "target"
+    merged = lesions["merged_into"].notna() & (lesions["status"] == "done")
+    measured = measured_lesions(lesions)
+    counted = target & (measured | merged)
+    parts = lesions[keys].assign(
+        origin=original_lesion(lesions),
+        lesion_id=lesions["lesion_id"],
+        counted=counted,
         missed=target & ~counted,
-        sum_mm=lesions["diameter_mm"].where(target & counted, 0.0),
+        sum_mm=lesions["diameter_mm"].where(target & measured, 0.0),
     )
-    parts = parts.sort_values([*keys, "lesion_id"])  # sums in a fixed order
-    return parts.groupby(keys)[["measured", "missed", "sum_mm"]].sum()
+    parts = parts.sort_values([*keys, "origin", "lesion_id"])  # sums in a fixed order
+    lesion = parts.groupby([*keys, "origin"])
+    whole = pd.DataFrame(
+        {
+            "missed": lesion["missed"].any(),
+            "measured": lesion["counted"].any() & ~lesion["missed"].any(),
+            "sum_mm": lesion["sum_mm"].sum(),
+        }
+    )
+    return whole.groupby(level=keys)[["measured", "missed", "sum_mm"]].sum()
+
+
+def original_lesion(lesions: pd.DataFrame) -> pd.Series:
+    """Return the lesion that each row was at first: of a part, the one that split."""
+    return lesions["split_from"].fillna(lesions["lesion_id"])
+
+
+def targets_from_the_first(lesions: pd.DataFrame, course: Sequence[str], first_visit: str) -> pd.Series:
+    """Tell which rows are no target that was not measured at the first visit; bool.
+
+    A target that is new later does not stand for one of the first scan, nor belongs to its sum. Where the
+    first scan of a course has no measured target, nothing is left out.
+
+    Parameters
+    ----------
+    course : sequence of str
+        The columns within which lesions are followed, such as patient, reader and method.
+    """
+    keys = [*course, "origin"]
+    rows = lesions[list(course)].assign(origin=original_lesion(lesions))
+    first = (lesions["visit"] == first_visit) & (lesions["target"] == "target") & measured_lesions(lesions)
+    begun = pd.MultiIndex.from_frame(rows.loc[first, keys])
+    followed = pd.MultiIndex.from_frame(rows[keys]).isin(begun)
+    has_first = pd.MultiIndex.from_frame(rows[list(course)]).isin(begun.droplevel("origin"))
+    later_target = (lesions["target"] == "target") & (lesions["visit"] != first_visit)
+    return ~later_target | followed | ~has_first
 
 
 def clear_of_tumour(surgery: pd.DataFrame, definition: str) -> pd.Series:
@@ -238,7 +280,7 @@ def measured_ish_status(pathology: pd.DataFrame) -> pd.Series:
 
     Group 1 is positive and group 5 negative. Groups 2, 3 and 4 need IHC beside them: with 3+ they are
     positive, with 0 or 1+ negative, and with 2+ group 3 is positive, groups 2 and 4 negative; without IHC
-    equivocal (Wolff 2018, figures 4 to 6). Where the ratio is not known, copies of at least 6 with IHC 2+ or
+    equivocal (Wolff 2018). Where the ratio is not known, copies of at least 6 with IHC 2+ or
     3+ are positive (group 1 or 3), below 4 with IHC up to 2+ negative (group 2 or 5).
     """
     group, ihc, copies = ish_group(pathology), pathology["her2_ihc"], pathology["her2_copies"]

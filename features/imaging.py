@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from features.definitions import target_sums
+from features.definitions import target_sums, targets_from_the_first
 from features.documents.feature import Feature
 from features.feature import (
     BuildContext,
@@ -101,6 +101,7 @@ def sums_of_diameters(lesions: pd.DataFrame, method: pd.Series, first_visit: str
     It is there only where the state is ``done``: every target measured, and no fewer than at the first visit.
     ``not_done``: every row says so. All else is ``not_evaluable``, among it a scan by another method.
     """
+    lesions = lesions[targets_from_the_first(lesions, ["usubjid", "method"], first_visit)]
     same = lesions["method"] == lesions["usubjid"].map(method)
     keys = ["usubjid", "visit"]
     sums = target_sums(lesions.assign(target=lesions["target"].where(same)), keys)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from features.definitions import NODAL_SITES, measured_lesions, target_sums
+from features.definitions import NODAL_SITES, measured_lesions, target_sums, targets_from_the_first
 from features.feature import choose
 
 SCAN = ["usubjid", "reader", "visit", "method"]
@@ -19,7 +19,7 @@ PARTIAL_SHARE = 0.30
 PROGRESSION_SHARE = 0.20
 PROGRESSION_MM = 5.0
 MEASURABLE_MM, MEASURABLE_NODE_MM = 10.0, 15.0
-"""Smallest longest diameter, and short axis of a node, of a target (Eisenhauer 2009, 3.1.1)."""
+"""Smallest longest diameter, and short axis of a node, of a target (Eisenhauer 2009)."""
 MAX_TARGETS, MAX_TARGETS_PER_ORGAN = 5, 2
 RECIST, RECIST_LIKE = "RECIST 1.1", "RECIST-like"
 RECIST_METHODS = ("MRI", "CT")
@@ -32,12 +32,16 @@ def recist_categories(lesions: pd.DataFrame, visits: Sequence[str]) -> pd.DataFr
     ND        no lesion was assessed: every row says not_done
     PD        a new lesion; a non-target that progressed unequivocally, as recorded; or the sum of targets at
               least 20 % and 5 mm above the smallest so far, which those measured may reach alone
-    NE        a target not measured, another method than at the first visit, no target at first, or a
-              non-target that grew as much and of which nobody says whether it progressed
+    NE        a target not measured, another method than at the first visit, no target measured at first, or
+              a non-target that grew as much and of which nobody says whether it progressed
     CR        every target and non-target gone, nodes below 10 mm in short axis
     PR        the sum at least 30 % below the first; also targets gone while a non-target is not
     SD        all else
     ========  =======================================================================================
+
+    Targets are those of the first scan: parts of one that split are added up, one that merged into another is
+    measured with it. With disease that cannot be measured alone (non-targets, and no target, at first) CR, PD
+    and NE go by the non-targets; what RECIST calls non-CR/non-PD is SD here, and no PR.
 
     Parameters
     ----------
@@ -53,13 +57,18 @@ def recist_categories(lesions: pd.DataFrame, visits: Sequence[str]) -> pd.DataFr
     """
     order = {name: i for i, name in enumerate(visits)}
     rows = lesions[lesions["visit"].isin(visits)]
+    rows = rows[targets_from_the_first(rows, [*COURSE, "method"], visits[0])]
     rows = rows.assign(order=rows["visit"].map(order)).sort_values([*COURSE, "order", "method", "lesion_id"])
     node, measured = rows["site"].isin(NODAL_SITES), measured_lesions(rows)
     present = measured & np.where(node, rows["diameter_mm"] >= NORMAL_NODE_MM, rows["diameter_mm"] > 0)
     target, other = rows["target"] == "target", rows["target"] == "nontarget"
+    merged = rows["merged_into"].notna() & (rows["status"] == "done")
     parts = rows[SCAN].assign(
+        targets=target,
+        others=other,
         target_left=target & present,
-        other_left=other & (present | ~measured),
+        other_left=other & (present | ~measured) & ~merged,
+        other_unseen=other & (rows["status"] != "done"),
         new=(rows["target"] == "new") & (rows["status"] == "done"),
         other_progressed=other & (rows["progressed"] == "Y"),
         other_unsaid=other & rows["progressed"].isna() & _grown(rows),
@@ -77,14 +86,14 @@ def recist_categories(lesions: pd.DataFrame, visits: Sequence[str]) -> pd.DataFr
 def criteria_of(method: pd.Series) -> pd.Series:
     """Return by which criteria a method's categories are: RECIST 1.1, or RECIST-like.
 
-    Ultrasound and mammography are no measuring methods of RECIST 1.1 (Eisenhauer 2009, 4.1 and appendix II);
-    the same limits are applied to them.
+    Ultrasound and mammography are no measuring methods of RECIST 1.1 (Eisenhauer 2009); the same limits are
+    applied to them.
     """
     return choose(method.index, {RECIST: method.isin(RECIST_METHODS)}, RECIST_LIKE)
 
 
 def overall_response(response: pd.DataFrame) -> pd.Series:
-    """Return the overall response that the recorded parts give (Eisenhauer 2009, table 1), or NaN.
+    """Return the overall response that the recorded parts give (Eisenhauer 2009), or NaN.
 
     An empty `nontarget_response` says that there are no non-target lesions, an empty `new_lesion` that there
     is none; without `target_response` nothing is said.
@@ -138,8 +147,10 @@ def categories_of(response: pd.DataFrame, lesions: pd.DataFrame, visits: Sequenc
 
 def _judged(scans: pd.DataFrame) -> pd.DataFrame:
     """Return the scans after the first, judged against the first and the smallest sum so far."""
-    first = scans[scans["sum_mm"].notna() & (scans["order"] == 0)].drop_duplicates(COURSE)
+    at_first = scans[scans["order"] == 0]
+    first = at_first[at_first["sum_mm"].notna()].drop_duplicates(COURSE)
     base = scans[COURSE].merge(first, on=COURSE, how="left")
+    unmeasurable = _unmeasurable(scans, at_first)
     same = scans["method"] == base["method"]
     complete = same & (scans["measured"] >= base["measured"]) & scans["sum_mm"].notna()
     sums = scans["sum_mm"].where(complete)
@@ -153,13 +164,24 @@ def _judged(scans: pd.DataFrame) -> pd.DataFrame:
     category = np.select(
         [
             scans["undone"] == 0,
-            (base["measured"] > 0) & progressed,
+            ((base["measured"] > 0) | unmeasurable) & progressed,
+            unmeasurable & (scans["other_unseen"] + scans["other_unsaid"] > 0),
+            unmeasurable & (scans["other_left"] == 0),
+            unmeasurable,
             ~complete | (scans["other_unsaid"] > 0),
             gone & (scans["other_left"] == 0),
             gone | (sums <= (1 - PARTIAL_SHARE) * base["sum_mm"] + 1e-9),
         ],
-        ["ND", "PD", "NE", "CR", "PR"],
+        ["ND", "PD", "NE", "CR", "SD", "NE", "CR", "PR"],
         "SD",
     )
     result = scans.assign(category=category)
     return result[scans["order"] > 0]
+
+
+def _unmeasurable(scans: pd.DataFrame, at_first: pd.DataFrame) -> pd.Series:
+    """Tell which scans follow, by the first method, a disease with non-targets alone; bool."""
+    alone = at_first.groupby(COURSE)["targets"].transform("sum") == 0
+    first = at_first[alone & (at_first["others"] > 0)].drop_duplicates(COURSE)
+    begun = pd.MultiIndex.from_frame(first[[*COURSE, "method"]])
+    return pd.Series(pd.MultiIndex.from_frame(scans[[*COURSE, "method"]]).isin(begun), index=scans.index)

@@ -167,7 +167,7 @@ def quick_features(
     baseline = ((baseline - baseline.mean()) / baseline.std()).fillna(0.0)
     levels = [pd.get_dummies(patients[column], prefix=column, dtype=float) for column in LEVELS]
     after = {"c1": pd.get_dummies(called[["baseline", "c1"]], dtype=float)}
-    lesions = simulated.tables["lesions"]
+    lesions = simulated.tables["lesions"].assign(split_from=None, merged_into=None)  # none does
     by_visit = target_sums(lesions.loc[lesions["reader"] == "INVESTIGATOR"], ["visit", "usubjid"])
     sums = by_visit["sum_mm"].where(by_visit["measured"] > 0)
     for visit in ("c2", "c4"):

@@ -313,7 +313,7 @@ def _as_redcap(frame: pd.DataFrame, dictionary: pd.DataFrame) -> pd.DataFrame:
             codes = {label: code for code, label in choices(text).items()}
             frame[name] = frame[name].map(codes)
     single = frame["redcap_repeat_instrument"].isna()
-    merged = frame[single].groupby([record, "redcap_event_name"], sort=False, as_index=False).first()
+    merged = frame[single].groupby([record, "redcap_event_name"], sort=False).first().copy().reset_index()
     repeated = frame[~single].copy()
     key = [record, "redcap_event_name", "redcap_repeat_instrument"]
     repeated["redcap_repeat_instance"] = repeated.groupby(key).cumcount() + 1

@@ -14,6 +14,7 @@ from tests.features.tables import CONTRACT, STUDY, spec_rows, table
 KINDS = {
     "T": ("target", "breast", "longest"),
     "A": ("target", "axillary", "short"),
+    "B": ("target", "breast", "longest"),
     "N": ("nontarget", "axillary", "short"),
     "W": ("new", "breast", "longest"),
 }
@@ -23,17 +24,19 @@ CASES = spec_rows("features_recist.txt")
 def lesions(case: dict[str, str | None]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for visit in ("baseline", "c2", "c4"):
-        for kind, size, mark in re.findall(r"([TANW])([\d.]+|\?|!)([u+-]?)", case[visit] or ""):
+        for kind, size, mark in re.findall(r"([TABNW])([\d./]+|\?|!|~[TAB])([u+-]?)", case[visit] or ""):
             target, site, axis = KINDS[kind]
-            status = {"?": "not_evaluable", "!": "not_done"}.get(size, "done")
-            rows.append(
-                {
-                    "usubjid": "P1", "lesion_id": kind, "visit": visit, "reader": "INVESTIGATOR",
-                    "method": "US" if mark == "u" else "MRI", "target": target, "site": site, "axis": axis,
-                    "progressed": {"+": "Y", "-": "N"}.get(mark),
-                    "status": status, "diameter_mm": float(size) if status == "done" else None,
-                }
-            )  # fmt: skip
+            row = {
+                "usubjid": "P1", "lesion_id": kind, "visit": visit, "reader": "INVESTIGATOR",
+                "method": "US" if mark == "u" else "MRI", "target": target, "site": site, "axis": axis,
+                "progressed": {"+": "Y", "-": "N"}.get(mark),
+                "status": {"?": "not_evaluable", "!": "not_done"}.get(size, "done"),
+                "merged_into": size[1:] if size.startswith("~") else None,
+            }  # fmt: skip
+            parts = size.split("/") if size[0].isdigit() else [None]
+            for number, part in enumerate(parts, start=1):
+                split = {"lesion_id": f"{kind}.{number}", "split_from": kind} if len(parts) > 1 else {}
+                rows.append(row | split | {"diameter_mm": None if part is None else float(part)})
     return table("lesions", rows)
 
 

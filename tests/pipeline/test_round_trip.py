@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cyvcf2
 import pandas as pd
@@ -10,11 +11,12 @@ import pytest
 
 from features.assemble import assemble
 from features.cohort import build_cohort
+from features.contract.validation import validate
 from features.study import parse_study
 from pipeline.project.files import write_table
 from pipeline.sources.export import export
 from pipeline.sources.formats.redcap import choices
-from pipeline.sources.mapped import SourceError
+from pipeline.sources.mapped import SourceError, mapping_of, read_study
 from tests.pipeline.formats import CONTRACT, ELIGIBILITY, FORMATS, SETTINGS, STUDY, study_of, taken_in
 
 Tables = Mapping[str, pd.DataFrame]
@@ -95,3 +97,71 @@ def test_a_level_that_the_mapping_does_not_have_is_not_exported_in_silence(
     strange = trial["disposition"].assign(reason="unheard_of")
     with pytest.raises(SourceError, match=r"table disposition, column reason: \d+ rows hold a level"):
         export({**trial, "disposition": strange}, study_of(["sdtm"]), CONTRACT, tmp_path)
+
+
+def filled(name: str, patients: list[str], keys: dict[str, Any]) -> pd.DataFrame:
+    """Return rows of a table in which every column holds something, one for each patient."""
+    made: dict[str, Any] = {}
+    for column in CONTRACT[name].columns.values():
+        levels = column.allowed(parse_study(STUDY).vocabulary)
+        numbers = {"float": 4.5, "integer": 2}
+        day = pd.Timestamp("2026-11-02")
+        made[column.name] = (levels or [None])[0] or {"date": day, "visit": "baseline"}.get(
+            column.type, numbers.get(column.type, "text")
+        )
+    rows = [made | {"usubjid": patient} | keys for patient in patients]
+    return pd.DataFrame(rows)
+
+
+NEW_TABLES: dict[str, dict[str, Any]] = {
+    "tissue_samples": {"sample_id": "B1", "panel_genes": "PIK3CA;TP53"},
+    "foci": {"focus_id": "F1"},
+    "follow_up": {
+        "event_date": pd.Timestamp("2027-05-03"),
+        "adjuvant_start_date": pd.Timestamp("2027-01-03"),
+    },
+    "drug_exposure": {"drug": "docetaxel", "start_date": pd.Timestamp("2026-03-02")},
+    "safety_measurements": {"testcd": "LVEF", "value": 61.0},
+    "supportive_care": {"care_id": "C1"},
+}
+NEW_COLUMNS: dict[str, list[str]] = {
+    "subjects": ["prior_treatment", "major_surgery_date", "gilbert", "stage_group"],
+    "pathology": ["invasive", "er", "pr"],
+    "surgery": ["breast_surgery", "axillary_surgery", "residual_her2_ihc", "residual_ish"],
+    "exposure": ["drug"],
+    "ctdna_samples": ["tube", "hours_to_processing", "input_ng", "unique_depth"],
+    "tissue_variants": ["alteration", "copy_number", "fusion_partner", "origin", "transcript"],
+    "lesions": ["progressed", "split_from", "merged_into"],
+    "response": ["target_response", "nontarget_response", "new_lesion"],
+}
+
+
+@pytest.mark.parametrize("name", ["SDTM XPT", "SDTM Dataset-JSON", "REDCap"])
+def test_every_column_of_every_table_has_a_place_in_the_ready_mappings(
+    name: str, trial: Tables, tmp_path: Path
+) -> None:
+    patients = trial["subjects"]["usubjid"].tolist()[:3]
+    tables = dict(trial) | {t: filled(t, patients, keys) for t, keys in NEW_TABLES.items()}
+    for table, columns in NEW_COLUMNS.items():
+        example = filled(table, ["P1"], {})
+        of_some = tables[table]["usubjid"].isin(patients)
+        for column in columns:
+            value = example[column].iloc[0]
+            dtype = tables[table][column].dtype
+            tables[table] = tables[table].assign(**{
+                column: pd.Series([value if some else None for some in of_some], of_some.index).astype(dtype)
+            })  # fmt: skip
+    tables = validate(tables, CONTRACT, parse_study(STUDY).vocabulary)[0]
+    export(tables, study_of(FORMATS[name]), CONTRACT, tmp_path)
+    read = read_study(study_of(FORMATS[name]), tmp_path, CONTRACT).tables
+    checked = validate(read, CONTRACT, parse_study(STUDY).vocabulary)[0]
+    for table in (*NEW_TABLES, *NEW_COLUMNS):
+        pd.testing.assert_frame_equal(checked[table], tables[table])
+
+
+@pytest.mark.parametrize("standard", ["sdtm", "redcap"])
+def test_the_ready_mappings_leave_no_column_of_the_contract_out(standard: str) -> None:
+    mapping = mapping_of(study_of([standard]))
+    for name, spec in CONTRACT.items():
+        mapped = {column for block in mapping.tables.get(name, []) for column in block.columns}
+        assert set(spec.columns) - mapped == {"usubjid"} & set(spec.columns), name
