@@ -45,6 +45,8 @@ CENTRE_MIN_VALUES = 10
 CROSS_ADVICE = {
     "centre_in_another_unit": "ask the centre; convert its values at the source, if the suspicion is right",
     "result_without_draw": "give the day of the draw, or qc not_done",
+    "no_tumour_variant_though_detected": "ask the laboratory: haematopoiesis and germline are no ctDNA",
+    "lesion_elsewhere_though_m0": "correct cm, or the site of the lesion",
     "variants_without_sample": "correct qc of the sample, or leave the variants out",
     "reads_above_depth": "correct the two counts; they may be swapped",
     "vaf_contradicts_reads": "correct the fraction or the counts",
@@ -164,10 +166,20 @@ def _samples(samples: pd.DataFrame, variants: pd.DataFrame | None) -> Iterator[F
     untaken = samples.loc[samples["qc"] == "not_done", "sample_id"]
     of_none = variants["sample_id"].isin(untaken)
     yield Finding("ctdna_variants", "sample_id", "variants_without_sample: qc not_done", of_none)
+    yield Finding(
+        "ctdna_samples", "result", "no_tumour_variant_though_detected", _blood_alone(samples, variants)
+    )
     alt, depth = variants["t_alt_count"].astype("float64"), variants["t_depth"].astype("float64")
     yield Finding("ctdna_variants", "t_alt_count", "reads_above_depth", alt > depth)
     off = (variants["vaf"] - alt / depth.where(depth > 0)).abs() > VAF_TOLERANCE
     yield Finding("ctdna_variants", "vaf", f"vaf_contradicts_reads: by more than {VAF_TOLERANCE:g}", off)
+
+
+def _blood_alone(samples: pd.DataFrame, variants: pd.DataFrame) -> pd.Series:
+    """Return True for samples called detected all of whose variants are of the blood or the germline."""
+    told = variants["origin"].isin(["ch", "germline"]).groupby(variants["sample_id"]).all()
+    alone = samples["sample_id"].isin(told.index[told])
+    return alone & (samples["result"] == "detected") & (samples["assay_type"] == "fixed_panel")
 
 
 def _per_cents(samples: pd.DataFrame, variants: pd.DataFrame | None) -> pd.Series:
@@ -264,6 +276,8 @@ def _tumour(tables: Mapping[str, pd.DataFrame]) -> Iterator[Finding]:
         yield from _receptors(tables["pathology"])
     if "subjects" in tables:
         yield from _staging(tables["subjects"])
+        if "lesions" in tables:
+            yield from _elsewhere(tables["subjects"], tables["lesions"])
     if "foci" in tables:
         yield from _foci(tables["foci"], tables.get("subjects"))
 
@@ -290,6 +304,13 @@ def _staging(subjects: pd.DataFrame) -> Iterator[Finding]:
     yield Finding("subjects", "stage_group", "stage_contradicts_tnm", wrong)
     wrong = subjects["stage"].notna() & group.notna() & (subjects["stage"] != group.str.rstrip("ABC"))
     yield Finding("subjects", "stage", "stage_contradicts_tnm", wrong)
+
+
+def _elsewhere(subjects: pd.DataFrame, lesions: pd.DataFrame) -> Iterator[Finding]:
+    """Yield patients with M0 who have a lesion outside breast and nodes from the first."""
+    first = (lesions["target"] != "new") & (lesions["site"] == "other")
+    wrong = subjects["usubjid"].isin(lesions.loc[first, "usubjid"]) & (subjects["cm"] == "M0")
+    yield Finding("subjects", "cm", "lesion_elsewhere_though_m0", wrong)
 
 
 def _foci(foci: pd.DataFrame, subjects: pd.DataFrame | None) -> Iterator[Finding]:
