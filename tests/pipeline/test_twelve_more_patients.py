@@ -32,7 +32,7 @@ PATIENTS: dict[str, tuple[Story, Expected]] = {
         ]}},
         Expected("R1", False, 1, "ineligible", "not_bilateral"),
     ),
-    # Axillary disease without a tumour in the breast: T0 is none of the trial's stages. Isolated cells remain.
+    # Axillary disease without a tumour in the breast: T0 is no stage of the trial's. Isolated cells remain.
     "occult_primary": (
         {"subjects": {"ct": "T0", "tumour_size_mm": None}, "recorded": "CR", "surgery": {"yp_n": "ypN0i+"},
          "targets": {"baseline": [node(22)], "c2": [node(9)]}},
