@@ -60,7 +60,7 @@ class Feature:
 class LandmarkFeatureEntry(FeatureEntry):
     """A feature at a landmark, and the share of the patients at risk without a value."""
 
-    share_missing: float | None
+    share_missing: float
 
 
 class HiddenRows(TypedDict):

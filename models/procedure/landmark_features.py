@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from features.documents.feature import Feature, FeatureList, LandmarkFeatureEntry
+from features.documents.feature import Feature, FeatureList
+from models.serving.serving import FeatureDocument
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class LandmarkFeature(Feature):
     share_missing: float | None = None
 
     @property
-    def document(self) -> LandmarkFeatureEntry:
+    def document(self) -> FeatureDocument:
         """The feature as a model document has it."""
         return {**self.entry, "share_missing": self.share_missing}
 
@@ -51,6 +52,6 @@ def landmark_features(description: FeatureList) -> list[LandmarkFeature]:
     ]
 
 
-def as_documents(features: Sequence[LandmarkFeature]) -> list[LandmarkFeatureEntry]:
+def as_documents(features: Sequence[LandmarkFeature]) -> list[FeatureDocument]:
     """Return features as a model document has them."""
     return [feature.document for feature in features]

@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from scipy.special import expit
 
+from features.documents.feature import LandmarkFeatureEntry
 from features.errors import UserError
 from models.explanation.out_of_fold import KEYS
 from pipeline.console import stdout
@@ -14,7 +15,6 @@ from pipeline.project import paths
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.settings import read_settings
 from pipeline.registry.stored_models import require_model
-from pipeline.report.artifacts import Feature
 from pipeline.report.facts import study_facts, told_branches
 from pipeline.report.landmark_page import read_branches
 from pipeline.report.settings import PageSettings
@@ -95,7 +95,7 @@ def branch_line(branch: object, arm: str, adaptive_arm: str | None) -> str:
     return f"arm: {arm}; protocol branch: {told}; {NO_RECOMMENDATION}"
 
 
-def waterfall(row: pd.Series, values: pd.Series, described: list[Feature], top: int) -> Table:
+def waterfall(row: pd.Series, values: pd.Series, described: list[LandmarkFeatureEntry], top: int) -> Table:
     """Return base value, contributions by size, and prediction as a table: log-odds add up by row."""
     contributions = row.drop(KEYS).astype(float)
     order = contributions.abs().sort_values(ascending=False, kind="stable").index

@@ -7,11 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from features.documents.feature import FeatureList, LandmarkFeatureEntry
+from features.documents.study import StudyDocument
 from features.errors import PipelineFault
+from models.explanation.documents import ContributionSummary, FeatureContribution
 from models.explanation.out_of_fold import KEYS
 from pipeline.project.estimates import Measures
 from pipeline.project.files import read_json
-from pipeline.report.artifacts import ContributionSummary, Feature, FeatureContribution, FeatureList, Study
 from pipeline.report.drawing import PALETTE, About, Spec
 from pipeline.report.facts import Facts, study_facts, told_branches
 from pipeline.report.page import absent_domains, domain_name, percent, render
@@ -51,7 +53,7 @@ class Landmark:
 
 
 def landmark_page(
-    study: Study,
+    study: StudyDocument,
     settings: PageSettings,
     landmarks: Mapping[str, Landmark],
     name: str,
@@ -170,15 +172,15 @@ def landmark_page(
     )
 
 
-def unmodelled_page(study: Study, facts: Facts, name: str, reason: str) -> str:
+def unmodelled_page(study: StudyDocument, facts: Facts, name: str, reason: str) -> str:
     """Return the HTML page of a landmark at which no model was learned."""
     return render("unmodelled.html.j2", study, {}, facts, landmark=name, here=name, reason=reason)
 
 
 def page_data(
-    study: Study,
+    study: StudyDocument,
     summary: ContributionSummary,
-    features: Sequence[Feature],
+    features: Sequence[LandmarkFeatureEntry],
     shown: pd.DataFrame,
     values: pd.DataFrame,
     split: str | None,
@@ -217,7 +219,10 @@ def what_is_explained(explained: pd.DataFrame, outcome: pd.Series) -> dict[str, 
 
 
 def explained_outcome(
-    features: Sequence[Feature], values: pd.DataFrame, explained: pd.DataFrame, predictions: pd.DataFrame
+    features: Sequence[LandmarkFeatureEntry],
+    values: pd.DataFrame,
+    explained: pd.DataFrame,
+    predictions: pd.DataFrame,
 ) -> pd.Series:
     """Return the outcome of the explained patients, once each, after checking that the artifacts fit.
 
@@ -241,7 +246,7 @@ def explained_outcome(
     return pd.Series(rows.drop_duplicates("usubjid")["y"])
 
 
-def rules_choose_treatment(study: Study, landmark: str) -> bool:
+def rules_choose_treatment(study: StudyDocument, landmark: str) -> bool:
     """Tell whether ctDNA, PAM or response known at the landmark choose the treatment of an arm.
 
     So it is at every landmark that sees a visit on treatment, where an arm follows decision rules.
@@ -253,16 +258,16 @@ def rules_choose_treatment(study: Study, landmark: str) -> bool:
     )
 
 
-def domain_colours(study: Study) -> dict[str, str]:
+def domain_colours(study: StudyDocument) -> dict[str, str]:
     """Return the colour of each of the study's domains, the same on every page."""
     domains = [domain_name(domain) for domain in study["features"]["domains"]]
     return {domain: PALETTE[i % len(PALETTE)] for i, domain in enumerate(domains)}
 
 
 def landmark_charts(
-    study: Study,
+    study: StudyDocument,
     summary: ContributionSummary,
-    named: Mapping[str, Feature],
+    named: Mapping[str, LandmarkFeatureEntry],
     ranked: int,
     privacy: Privacy,
     about: About,
@@ -309,7 +314,7 @@ def landmark_charts(
     return charts
 
 
-def _ranked_row(row: FeatureContribution, feature: Feature, top: int) -> dict[str, Any]:
+def _ranked_row(row: FeatureContribution, feature: LandmarkFeatureEntry, top: int) -> dict[str, Any]:
     missing = feature["share_missing"]
     label = f"{feature['name']} ({percent(missing)} missing)" if missing > MOSTLY else feature["name"]
     return {
@@ -323,7 +328,7 @@ def _ranked_row(row: FeatureContribution, feature: Feature, top: int) -> dict[st
     }
 
 
-def _open_charts(study: Study, about: About) -> dict[str, Spec]:
+def _open_charts(study: StudyDocument, about: About) -> dict[str, Spec]:
     """Return the charts that the page's script fills: one feature, one patient."""
     charts = {
         "feature-numeric": dependence_chart("numeric", about),

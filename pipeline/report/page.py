@@ -11,11 +11,12 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from features.documents.feature import LandmarkFeatureEntry
+from features.documents.study import StudyDocument
 from features.errors import PipelineFault
 from features.study import parse_study
 from pipeline import wording
 from pipeline.project.estimates import Estimate, Measures, number_text
-from pipeline.report.artifacts import Feature, Study
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts, listed
 
@@ -27,7 +28,7 @@ NOT_EVALUATED, TOO_FEW = "not evaluated", "too few events or non-events"
 
 def render(
     template: str,
-    study: Study,
+    study: StudyDocument,
     charts: Mapping[str, Spec],
     facts: Facts,
     data: Mapping[str, object] | None = None,
@@ -62,7 +63,7 @@ def render(
     )
 
 
-def page_links(study: Study) -> list[tuple[str, str]]:
+def page_links(study: StudyDocument) -> list[tuple[str, str]]:
     """Return name and address of every page of a study, relative to the folder in which all of them lie."""
     return [(OVERVIEW, "index.html"), *((name, f"shap-{name}.html") for name in study["landmarks"])]
 
@@ -134,7 +135,7 @@ def domain_name(domain: str) -> str:
     return NAMES.get(domain, domain)
 
 
-def absent_domains(domains: Sequence[str], features: Sequence[Feature]) -> list[str]:
+def absent_domains(domains: Sequence[str], features: Sequence[LandmarkFeatureEntry]) -> list[str]:
     """Return the domains of which no feature is there, whether switched off or without data."""
     present = {feature["domain"] for feature in features}
     return [domain for domain in domains if domain not in present]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.documents.feature import FeatureList, LandmarkFeatureEntry
 from models.explanation.attribution import group_sums
 from models.explanation.out_of_fold import KEYS
-from pipeline.report.artifacts import Feature, FeatureList
 
 # The largest whole number of 32 bits: contributions are stored as parts of the largest one.
 FULL_SCALE = 2**31 - 1
@@ -21,7 +21,7 @@ def _packed(numbers: np.ndarray, kind: str) -> str:
 
 
 def feature_data(
-    features: Sequence[Feature], shown: pd.DataFrame, values: pd.DataFrame
+    features: Sequence[LandmarkFeatureEntry], shown: pd.DataFrame, values: pd.DataFrame
 ) -> tuple[list[dict[str, Any]], float]:
     """Return the features with values and contributions of the shown patients, and the contributions' scale.
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from features.documents.feature import LandmarkFeatureEntry
 from models.explanation.out_of_fold import rank_scale
-from pipeline.report.artifacts import Feature
 
 MISSING = "missing"
 
@@ -19,7 +19,7 @@ def evenly(frame: pd.DataFrame, max_rows: int) -> pd.DataFrame:
 
 
 def swarm_points(
-    explained: pd.DataFrame, values: pd.DataFrame, features: Sequence[Feature], slots: int = 120
+    explained: pd.DataFrame, values: pd.DataFrame, features: Sequence[LandmarkFeatureEntry], slots: int = 120
 ) -> pd.DataFrame:
     """Return one point per patient and feature, for a beeswarm.
 

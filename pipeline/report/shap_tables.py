@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
+from features.documents.feature import LandmarkFeatureEntry
 from models.explanation.attribution import UNUSED
-from pipeline.project.estimates import Estimate, Measures, bounds_text
-from pipeline.report.artifacts import (
+from models.explanation.documents import (
     ContributionSummary,
     Direction,
-    Feature,
     FeatureContribution,
     GroupContribution,
 )
+from pipeline.project.estimates import Estimate, Measures, bounds_text
 from pipeline.report.page import domain_name, measure, percent, percent_interval
 from pipeline.report.tables import Table
 
@@ -22,7 +22,7 @@ NOT_EXPECTED = "none"
 """What is printed of a feature on which no direction was published."""
 
 
-def described(feature: Feature) -> Markup:
+def described(feature: LandmarkFeatureEntry) -> Markup:
     """Return a feature's name as a link to its view, its description on hover."""
     # Where it must break, a name breaks after an underscore.
     shown = Markup("_<wbr>").join(feature["name"].split("_"))
@@ -34,7 +34,7 @@ def described(feature: Feature) -> Markup:
 def landmark_tables(
     summary: ContributionSummary,
     domains_added: Mapping[str, Measures],
-    named: Mapping[str, Feature],
+    named: Mapping[str, LandmarkFeatureEntry],
     absent: Sequence[str],
 ) -> dict[str, Table]:
     """Return the tables of the page by their names."""
@@ -125,7 +125,7 @@ def domains_table(
     )
 
 
-def stability_table(summary: ContributionSummary, named: Mapping[str, Feature]) -> Table:
+def stability_table(summary: ContributionSummary, named: Mapping[str, LandmarkFeatureEntry]) -> Table:
     """Return every feature's mean |contribution| with interval, range over centres, and expectation."""
     expected = expectations(summary["directions"])
     rows = [
@@ -175,7 +175,7 @@ def _centres(row: FeatureContribution) -> str:
     return "" if low is None or high is None else bounds_text(low, high)
 
 
-def directions_table(directions: Sequence[Direction], named: Mapping[str, Feature]) -> Table:
+def directions_table(directions: Sequence[Direction], named: Mapping[str, LandmarkFeatureEntry]) -> Table:
     """Return the direction expected against the direction found; a disagreement is marked."""
     rows = [
         {
@@ -212,7 +212,7 @@ def directions_table(directions: Sequence[Direction], named: Mapping[str, Featur
     )
 
 
-def inputs_table(features: Sequence[Feature], ranked: Sequence[FeatureContribution]) -> Table:
+def inputs_table(features: Sequence[LandmarkFeatureEntry], ranked: Sequence[FeatureContribution]) -> Table:
     """Return every input in the model's order, with its rank, for the end of the page."""
     rank = {row["feature"]: row["rank"] for row in ranked}
     rows = [

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from pipeline.report.artifacts import Coverage, Description, MissingShare, StateCount, States
+from models.description.documents import Coverage, Description, MissingShare, StateCount, States
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts
 from pipeline.report.page import domain_name, percent

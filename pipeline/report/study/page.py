@@ -9,9 +9,12 @@ from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
+from features.documents.feature import FeatureList
+from features.documents.flow import Flow
+from features.documents.study import StudyDocument
 from features.study import parse_study
+from models.description.documents import Description
 from pipeline.project.estimates import Measures
-from pipeline.report.artifacts import Description, FeatureList, Flow, Study
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts, run_facts
 from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_links, render
@@ -46,7 +49,7 @@ class Inputs:
     `undivided` are the landmarks at which the rules do not tell patients apart.
     """
 
-    study: Study
+    study: StudyDocument
     settings: PageSettings
     validation: Configuration
     models: Configuration
@@ -226,7 +229,7 @@ def used_tables(given: Inputs) -> dict[str, Table]:
 
 
 def landmark_rows(
-    study: Study,
+    study: StudyDocument,
     performance: Mapping[str, Mapping[str, Measures]],
     features: Mapping[str, FeatureList],
 ) -> list[dict[str, Any]]:
@@ -245,7 +248,7 @@ def landmark_rows(
     ]
 
 
-def difference_rows(study: Study, comparison: Comparison, facts: Facts) -> list[dict[str, Any]]:
+def difference_rows(study: StudyDocument, comparison: Comparison, facts: Facts) -> list[dict[str, Any]]:
     """Return one row per landmark and group of patients (all, then by arm), the primary one marked.
 
     The patients of the only arm are all patients.
@@ -284,7 +287,7 @@ def difference_points(rows: list[dict[str, Any]], key: str) -> pd.DataFrame:
     return pd.DataFrame(drawn, columns=["label", "value", "low", "high", "detail", "mark"])
 
 
-def flow_rows(study: Study, flow: Flow, facts: Facts) -> list[dict[str, Any]]:
+def flow_rows(study: StudyDocument, flow: Flow, facts: Facts) -> list[dict[str, Any]]:
     """Return the cohort from its entry to the last landmark: label, all, by_arm, detail."""
 
     def row(label: str, n: int, by_arm: Mapping[str, int], detail: Mapping[str, int]) -> dict[str, Any]:
@@ -304,7 +307,7 @@ def flow_rows(study: Study, flow: Flow, facts: Facts) -> list[dict[str, Any]]:
 
 
 def late_rows(
-    study: Study, features: Mapping[str, FeatureList], reason: str = "reported_late"
+    study: StudyDocument, features: Mapping[str, FeatureList], reason: str = "reported_late"
 ) -> dict[str, int]:
     """Return how many rows each landmark did not see because they were reported after its decision."""
     late = {

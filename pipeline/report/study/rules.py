@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from models.description.documents import Branch, Conflict, Description, Status
 from pipeline.project.estimates import parse_estimate
-from pipeline.report.artifacts import Branch, Conflict, Description, Status
 from pipeline.report.drawing import Spec
 from pipeline.report.page import count
 from pipeline.report.study.common import Part, about

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pipeline.report.artifacts import Description, Summary, TableOneRow
+from models.description.documents import Description, Summary, TableOneRow
 from pipeline.report.page import count, minus, with_interval
 from pipeline.report.study.common import ALL, Part, crossed
 from pipeline.report.tables import Privacy, Table

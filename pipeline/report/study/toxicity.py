@@ -6,8 +6,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from pipeline.project.estimates import Estimate, parse_estimate
-from pipeline.report.artifacts import (
+from models.description.documents import (
     Description,
     EventInArm,
     EventInBranch,
@@ -15,6 +14,7 @@ from pipeline.report.artifacts import (
     ResponseByEvent,
     Toxicity,
 )
+from pipeline.project.estimates import Estimate, parse_estimate
 from pipeline.report.drawing import About, Spec
 from pipeline.report.facts import Facts
 from pipeline.report.page import count, decimal, with_interval

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.report.artifacts import Feature
+from features.documents.feature import LandmarkFeatureEntry
 from pipeline.report.patients import feature_data, landmark_course, patient_data
 
 SHOWN = pd.DataFrame(
@@ -21,7 +21,7 @@ PREDICTIONS = pd.DataFrame(
 COHORT = pd.DataFrame({"usubjid": ["P1", "P2"], "arm": ["A", "B"]})
 
 
-def feature(name: str, kind: str, levels: list[str]) -> Feature:
+def feature(name: str, kind: str, levels: list[str]) -> LandmarkFeatureEntry:
     more = {"domain": "pathology", "unit": "", "known_at": "baseline", "description": ""}
     return {"name": name, "kind": kind, "levels": levels, **more}
 

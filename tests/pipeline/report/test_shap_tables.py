@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
+from features.documents.feature import LandmarkFeatureEntry
+from models.explanation.documents import Direction, FeatureContribution, GroupContribution
 from pipeline.project.estimates import parse_measures
-from pipeline.report.artifacts import Direction, Feature, FeatureContribution, GroupContribution
 from pipeline.report.shap_tables import described, directions_table, domains_table, stability_table
 
-FEATURE: Feature = {
+FEATURE: LandmarkFeatureEntry = {
     "name": "til_<b>_pct", "domain": "pathology", "kind": "numeric", "known_at": "baseline", "levels": [],
     "unit": "%", "description": 'TIL "stromal"', "share_missing": 0.1, "low": 0, "high": 100,
 }  # fmt: skip
