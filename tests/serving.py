@@ -17,19 +17,32 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from models.configuration.settings import ServingSettings
-from models.packaging.training_summary import support, venn_abers
+import numpy as np
+import pandas as pd
+
+from models.configuration.settings import IntervalSettings, ServingSettings
+from models.packaging.patient_interval import patient_interval
+from models.packaging.training_summary import support
 from models.procedure.response_model import ResponseModel
 from models.serving import serving
 from models.serving.records import Record
 from models.serving.registry import Release, Store, ensure_run, ensure_version, finish_run
+from models.serving.serving import IntervalDocument
 from tests.malformed import GOOD
 from tests.patients import FEATURES, SETTINGS, patients
 
 ROOT = Path(__file__).parents[1]
 NAME = "pcr-made-up-c1"
 REQUIREMENTS = [f"{name}=={version(name)}" for name in ("numpy", "pandas", "lightgbm")]
-SUPPORT = ServingSettings(0.99, 3.0, ("arm",))
+INTERVAL = IntervalSettings(level=0.95, widening=1.0, min_samples=5, held=0.99)
+SUPPORT = ServingSettings(INTERVAL, 0.99, 3.0, ("arm",))
+
+
+def made_up_interval(fitted: ResponseModel, candidate: str, frame: pd.DataFrame) -> IntervalDocument | None:
+    """Return an interval of a candidate, as if 20 samples' models had been that candidate with noise."""
+    noise = np.random.default_rng(1).normal(0, 0.3, (20, len(frame)))
+    model = fitted.models_[candidate]
+    return patient_interval(model, frame, model.log_odds(frame) + noise, INTERVAL)
 
 
 def write_served_model(folder: Path, candidate: str = "lightgbm", seed: int = 1) -> None:
@@ -39,7 +52,7 @@ def write_served_model(folder: Path, candidate: str = "lightgbm", seed: int = 1)
     part = {
         "required": ["arm"],
         "refused": {"outcome": ["pcr", "rcb_class"], "later": ["c2", "presurgery"]},
-        "interval": venn_abers(fitted.tuned_[candidate].score, y),
+        "interval": made_up_interval(fitted, candidate, frame),
         "support": support(
             fitted.models_[candidate], frame, y, SUPPORT, min_level_patients=5, folds=3, seed=1
         ),

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from features.errors import UserError
 from features.keys import unknown_name
-from features.parsing import Count, InnerShare, Positive, Sections, Share, parsed, parsed_sections
+from features.parsing import Between, Count, InnerShare, Positive, Sections, Share, parsed, parsed_sections
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,23 @@ INTERCEPT = "intercept_only"
 
 
 @dataclass(frozen=True)
+class IntervalSettings:
+    """The interval of a patient's risk: its level, what its width is multiplied by, and the least samples.
+
+    Directions in which the samples' models differ are kept until they hold the share `held` of the variance.
+    """
+
+    level: InnerShare
+    widening: Positive
+    min_samples: Annotated[int, Between(2)]
+    held: InnerShare
+
+
+@dataclass(frozen=True)
 class ServingSettings:
     """configs/serving.yaml: what a served model says of its training patients, and what a row must have."""
 
+    interval: IntervalSettings
     support_quantile: InnerShare
     unit_tolerance: Positive
     required: tuple[str, ...]

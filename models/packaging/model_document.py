@@ -11,8 +11,9 @@ import pandas as pd
 from features.study import Study
 from models.configuration.plan import ValidationPlan
 from models.configuration.settings import EncodingSettings, ServingSettings
+from models.packaging.patient_interval import patient_interval
 from models.packaging.reference import reference
-from models.packaging.training_summary import later_visits, support, venn_abers, with_ranges
+from models.packaging.training_summary import later_visits, support, with_ranges
 from models.procedure.learned import LearnedModel
 from models.serving.serving import (
     EligibilityDocument,
@@ -60,23 +61,25 @@ def serving_part(
     landmark: str,
     rows: pd.DataFrame,
     y: np.ndarray,
+    bootstrap: np.ndarray,
     settings: PackagingSettings,
     branches: RulesDocument,
     outcomes: Sequence[str],
     eligibility: EligibilityDocument,
 ) -> ServingDocument:
-    """Return what `serving.RowScorer` reads: interval, support, refused columns, eligibility, branches."""
+    """Return what `serving.RowScorer` reads: interval, support, refused columns, eligibility, branches.
+
+    `bootstrap` (samples, n) are the log-odds of the training patients by the models of bootstrap samples.
+    """
     document: ServingDocument = {
         "required": list(settings.serving.required),
         "refused": {
             "outcome": list(outcomes),
             "later": later_visits(study.visits, study.visits_at(landmark)),
         },
-        "interval": {
-            "method": "inductive Venn-Abers on inner out-of-fold predictions",
-            **venn_abers(learned.score, y),
-        },
     }
+    if interval := patient_interval(learned.model, rows, bootstrap, settings.serving.interval):
+        document["interval"] = interval
     # Where no column tells patients apart, there is nothing that they look like.
     if learned.model.document["encoding"]["columns"]:
         document["support"] = support(

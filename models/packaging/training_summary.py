@@ -1,82 +1,19 @@
-"""What a served model knows of its training patients: interval, support, refused columns, protocol branches.
+"""What a served model knows of its training patients: support, refused columns, protocol branches.
 
 Made once for the model that is served, from what its fit left behind; no model is fitted for it.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.linalg import cholesky
 from sklearn.covariance import ledoit_wolf
-from sklearn.isotonic import isotonic_regression
 
 from models.configuration.settings import ServingSettings
 from models.procedure.folds import stratified_folds
-from models.serving.serving import FeatureDocument, IntervalDocument, PcrModel, SupportDocument
-
-
-def venn_abers(score: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> IntervalDocument:
-    """Return the inductive Venn-Abers interval as steps of the score.
-
-    For a new score, isotonic regression of the outcome on the calibration scores is fitted with the new
-    patient added once as a failure (`lower`) and once as an event (`upper`): Vovk and Petej, Venn-Abers
-    predictors, UAI 2014. If that patient is exchangeable with the calibration patients, one of the two, the
-    one of the true outcome, is perfectly calibrated. The width says how much the calibration rests on; it
-    does not hold the spread between models of other samples of patients.
-
-    Parameters
-    ----------
-    score, y : arrays, shape (n,)
-        Out-of-fold scores (any increasing scale) and outcomes, 0 or 1.
-
-    Returns
-    -------
-    IntervalDocument
-        `scores`, increasing (k), and `lower`, `upper` (k + 1): a new score s has the values at
-        ``searchsorted(scores, s, side="right")``.
-
-    Examples
-    --------
-    >>> venn_abers(np.array([0.0, 1.0]), np.array([0.0, 1.0]))["upper"]
-    [0.5, 1.0, 1.0]
-    """
-    if np.ptp(score) == 0:
-        # One score for all: the new patient joins the one group that there is.
-        return {
-            "scores": [],
-            "lower": [float(y.sum() / (len(y) + 1))],
-            "upper": [float((y.sum() + 1) / (len(y) + 1))],
-        }
-    order = np.argsort(score, kind="stable")
-    score, y = score[order], y[order]
-    found: dict[int, tuple[float, float]] = {}
-
-    def at(gap: int) -> tuple[float, float]:
-        if gap not in found:
-            low, high = (isotonic_regression(np.insert(y, gap, label))[gap] for label in (0.0, 1.0))
-            found[gap] = (float(low), float(high))
-        return found[gap]
-
-    # Both values increase with the score: between two gaps that agree, all do.
-    waiting = [(0, len(y))]
-    while waiting:
-        first, last = waiting.pop()
-        if last - first > 1 and at(first) != at(last):
-            middle = (first + last) // 2
-            waiting += [(first, middle), (middle, last)]
-        at(first), at(last)
-    gaps = sorted(found)
-    kept = [gap for before, gap in itertools.pairwise(gaps) if found[gap] != found[before]]
-    levels = [found[gap] for gap in [0, *kept]]
-    return {
-        "scores": [float(score[gap - 1]) for gap in kept],
-        "lower": [low for low, _ in levels],
-        "upper": [high for _, high in levels],
-    }
+from models.serving.serving import FeatureDocument, PcrModel, SupportDocument
 
 
 def support(
@@ -113,8 +50,7 @@ def support(
         of fewer than ``min_level_patients`` patients. `unit_tolerance`.
     """
     encoding = model.document["encoding"]
-    columns = model.complete(model.encode(rows))
-    standard = (columns - np.asarray(encoding["mean"])) / np.asarray(encoding["scale"])
+    standard = model.standardised(model.complete(model.encode(rows)))
     distance = np.empty(len(y))
     for train, test in stratified_folds(y, folds, seed):
         distance[test] = np.linalg.norm(standard[test] @ _root(standard[train]), axis=1)

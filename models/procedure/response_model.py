@@ -21,11 +21,10 @@ from models.serving.serving import CalibrationDocument, EncodingDocument, ModelD
 
 @dataclass(frozen=True)
 class Tuned:
-    """A candidate after tuning: best grid point, calibration; calibrated log-odds and loss, inner folds."""
+    """A candidate after tuning: best grid point, calibration, and every patient's loss in the inner folds."""
 
     point: str
     calibration: CalibrationDocument
-    score: np.ndarray
     loss: np.ndarray
 
 
@@ -267,8 +266,8 @@ def _best(points: Mapping[str, np.ndarray], y: np.ndarray, kind: str) -> Tuned:
     point = min(points, key=lambda name: float(patient_loss(points[name], y).mean()))
     intercept, slope = recalibrate(points[point], y) if kind == "lightgbm" else (0.0, 1.0)
     score = intercept + slope * points[point]
-    return Tuned(point, {"intercept": intercept, "slope": slope}, score, patient_loss(score, y))
+    return Tuned(point, {"intercept": intercept, "slope": slope}, patient_loss(score, y))
 
 
 def _tuned_intercept(fit: Fit, y: np.ndarray) -> Tuned:
-    return Tuned(fit.point, {"intercept": 0.0, "slope": 1.0}, fit.margin, patient_loss(fit.margin, y))
+    return Tuned(fit.point, {"intercept": 0.0, "slope": 1.0}, patient_loss(fit.margin, y))

@@ -106,12 +106,17 @@ class CalibrationDocument(TypedDict):
 
 
 class IntervalDocument(TypedDict):
-    """Steps of the Venn-Abers interval: `scores` (k), and `lower`, `upper` (k + 1)."""
+    """A patient's interval at `level`, from so many `samples`; see `_RiskInterval`.
 
-    method: NotRequired[str]
-    scores: list[float]
-    lower: list[float]
-    upper: list[float]
+    `spread` (directions, 1 + columns) and `rest` are on the log-odds; `width` counts standard deviations.
+    """
+
+    method: str
+    level: float
+    samples: int
+    width: float
+    spread: list[list[float]]
+    rest: float
 
 
 class RefusedDocument(TypedDict):
@@ -480,6 +485,12 @@ class PcrModel:
         np.copyto(completed, encoded, where=~missing)
         return completed
 
+    def standardised(self, columns: np.ndarray) -> np.ndarray:
+        """Return completed columns in standard deviations from their training means, shape (n, columns)."""
+        standard = columns - self._mean
+        standard /= self._scale
+        return standard
+
     def imputed(self, encoded: np.ndarray) -> np.ndarray:
         """Return the regression of every column on the other columns observed, for known values as well.
 
@@ -487,8 +498,7 @@ class PcrModel:
         missing stands at its mean, and an imputed value stays inside the range seen in training.
         """
         # In place: on many rows, new arrays cost more than the arithmetic.
-        standard = encoded - self._mean
-        standard /= self._scale
+        standard = self.standardised(encoded)
         standard[np.isnan(standard)] = 0.0
         expected = np.asarray(standard @ self._imputation.T)
         expected *= self._scale
@@ -511,7 +521,7 @@ class PcrModel:
 
     def probability(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the probability of pCR under care as delivered in the arm, shape (n,)."""
-        return np.asarray(1.0 / (1.0 + np.exp(-self.log_odds(frame))), dtype=float)
+        return _probability(self.log_odds(frame))
 
     def contributions(self, frame: pd.DataFrame) -> tuple[np.ndarray, float]:
         """Return SHAP values on the calibrated log-odds, shape (n, features), and the base value.
@@ -586,12 +596,18 @@ def _term(columns: np.ndarray, term: TermDocument) -> np.ndarray:
     return np.asarray(first)
 
 
+def _probability(log_odds: np.ndarray) -> np.ndarray:
+    # Numbers that no patient has, in an input without a range, end at 0: no warning of it.
+    with np.errstate(over="ignore"):
+        return np.asarray(1.0 / (1.0 + np.exp(-log_odds)), dtype=float)
+
+
 class RowScorer:
     """Answers rows that come from outside the project.
 
     What the document's ``serving`` part may hold (made by `training_summary.py`): ``required`` inputs,
-    ``refused`` columns (``outcome`` names, ``later`` visits), ``interval`` (steps of the Venn-Abers interval
-    on the calibrated log-odds), ``support`` (what training patients looked like), ``eligibility`` (the
+    ``refused`` columns (``outcome`` names, ``later`` visits), ``interval`` (how far apart models of other
+    samples of patients lie), ``support`` (what training patients looked like), ``eligibility`` (the
     study's criteria that a row can break, and the columns they ask for) and ``rules`` (the protocol branch of
     every combination of the rules' inputs). A document without it is answered without them.
     """
@@ -612,12 +628,7 @@ class RowScorer:
         self._outcome = {name.lower() for name in refused["outcome"]}
         self._later = {visit.lower() for visit in refused["later"]}
         self._support = _Support(model, serving["support"]) if "support" in serving else None
-        steps = serving.get("interval")
-        self._steps = steps and {
-            "scores": np.asarray(steps["scores"]),
-            "lower": np.asarray(steps["lower"]),
-            "upper": np.asarray(steps["upper"]),
-        }
+        self._interval = _RiskInterval(serving["interval"]) if "interval" in serving else None
         self._eligibility = _Eligibility(serving.get("eligibility", _NO_ELIGIBILITY), self._inputs)
         rules = serving.get("rules", _NO_RULES)
         self._rules = [_Input(_rule_input(name, levels), {}) for name, levels in rules["inputs"].items()]
@@ -785,20 +796,16 @@ class RowScorer:
     ) -> None:
         """Answer the rows at `kept`, whose inputs are `values`, shape (inputs, rows kept)."""
         completed = self.model.complete(self._encoded(values))
-        unlike = self._support.check(completed, values) if self._support else {}
+        standard = self.model.standardised(completed)
+        unlike = self._support.check(standard, values) if self._support else {}
         for position, reasons in unlike.items():
             notes.append(int(kept[position]), reasons)
             answer.unlike[kept[position]] = True
         score = self.model.log_odds_of(completed)
-        # Numbers that no patient has, in an input without a range, end at 0: no warning of it.
-        with np.errstate(over="ignore"):
-            p = 1.0 / (1.0 + np.exp(-score))
-        answer.p[kept] = p
-        if self._steps:
-            place = np.searchsorted(self._steps["scores"], score, side="right")
-            # A wider interval keeps what it promises, and holds the prediction.
-            answer.low[kept] = np.minimum(self._steps["lower"][place], p)
-            answer.high[kept] = np.maximum(self._steps["upper"][place], p)
+        answer.p[kept] = _probability(score)
+        if self._interval:
+            half = self._interval.half_width(standard)
+            answer.low[kept], answer.high[kept] = _probability(score - half), _probability(score + half)
         if explain:
             shares, base = self.model.contributions_of(completed)
             order = np.argsort(-np.abs(shares), axis=1, kind="stable")[:, :_CONTRIBUTIONS]
@@ -1122,6 +1129,25 @@ def _combined(kind: str, parts: np.ndarray) -> np.ndarray:
     return np.where((parts == decides).any(axis=0), decides, open_)
 
 
+class _RiskInterval:
+    """The interval of a patient's risk: `width` standard deviations of the log-odds on either side.
+
+    The variance of a patient with the standardised columns z is ``|spread (1, z)|^2 + rest^2``: how models
+    learned from other samples of patients differ, as the packaging of the model described them.
+    """
+
+    def __init__(self, interval: IntervalDocument) -> None:
+        spread = np.asarray(interval["spread"], dtype=float)
+        self._constant, self._spread = spread[:, 0], np.ascontiguousarray(spread[:, 1:].T)
+        self._rest, self._width = interval["rest"], interval["width"]
+
+    def half_width(self, standard: np.ndarray) -> np.ndarray:
+        """Return half the interval on the log-odds, shape (n,), of standardised columns (n, columns)."""
+        apart = standard @ self._spread
+        apart += self._constant
+        return np.asarray(self._width * np.sqrt(np.einsum("ij,ij->i", apart, apart) + self._rest**2))
+
+
 class _Support:
     """Whether a row resembles the training patients.
 
@@ -1131,8 +1157,6 @@ class _Support:
 
     def __init__(self, model: PcrModel, support: SupportDocument) -> None:
         encoding = model.document["encoding"]
-        self._mean = np.asarray(encoding["mean"], dtype=float)
-        self._scale = np.asarray(encoding["scale"], dtype=float)
         self._root = np.asarray(support["root"], dtype=float)
         self._limit = float(support["limit"])
         self._owner = [column["feature"] for column in encoding["columns"]]
@@ -1147,16 +1171,15 @@ class _Support:
         self._rare_code = np.array([code for _, code, _ in rare], dtype=float)[:, None]
         self._rare_name = [name for _, _, name in rare]
 
-    def check(self, completed: np.ndarray, values: np.ndarray) -> dict[int, list[Reason]]:
+    def check(self, standard: np.ndarray, values: np.ndarray) -> dict[int, list[Reason]]:
         """Return the reasons of every row that is unlike the training patients, by its position.
 
         Parameters
         ----------
-        completed : array, shape (n, columns)
+        standard : array, shape (n, columns)
+            See `PcrModel.standardised`.
         values : array, shape (inputs, n)
         """
-        standard = completed - self._mean
-        standard /= self._scale
         white = standard @ self._root
         reasons: dict[int, list[Reason]] = {}
         for row in np.flatnonzero(np.einsum("ij,ij->i", white, white) > self._limit**2):

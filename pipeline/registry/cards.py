@@ -139,10 +139,15 @@ def _text(measures: Measures, name: str) -> str:
 def _limits(document: ModelDocument) -> Iterator[str]:
     serving = document["serving"]
     yield "\n## Limits\n"
-    yield (
-        "- `lower` and `upper` are a Venn-Abers interval: how well the calibration is known at this risk. "
-        "They cover neither the spread between models of other patients nor the cost of missing inputs."
-    )
+    if interval := serving.get("interval"):
+        level = f"{100 * interval['level']:g} %"
+        yield (
+            f"- `lower` and `upper`, {level}: where models of other samples of patients "
+            f"would put the patient's risk ({interval['samples']} bootstrap samples of the whole procedure). "
+            "They do not hold the cost of missing inputs."
+        )
+    else:
+        yield "- There is no interval of a patient's risk: too few bootstrap samples gave a model."
     yield f"- {IMPUTED}"
     if support := serving.get("support"):
         limit, share = support["limit"], 100 * support["quantile"]

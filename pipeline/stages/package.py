@@ -15,6 +15,7 @@ from models.packaging.model_document import (
     outcome_columns,
     serving_part,
 )
+from models.packaging.patient_interval import bootstrap_log_odds
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.learned import LearnedModel
 from models.serving import serving
@@ -26,13 +27,13 @@ from pipeline.wording import ESTIMAND
 
 STAGE = Stage(
     reads=(
-        paths.LEARNED_FOLDER, paths.FEATURES_FOLDER, paths.COHORT_FOLDER, paths.RULES,
-        paths.CONTRACT, paths.STUDY,
+        paths.LEARNED_FOLDER, paths.RESAMPLED_FITS_FOLDER, paths.FEATURES_FOLDER, paths.COHORT_FOLDER,
+        paths.RULES, paths.CONTRACT, paths.STUDY,
     ),
     writes=(paths.STORED_MODELS,),
     params={
         paths.MODELS: ("encoding",),
-        paths.SERVING: ("range_margin", "required", "support_quantile", "unit_tolerance"),
+        paths.SERVING: ("interval", "range_margin", "required", "support_quantile", "unit_tolerance"),
         paths.VALIDATION: ("inner_folds", "seed"),
     },
 )  # fmt: skip
@@ -66,7 +67,10 @@ def packed(run: Run, landmark: str, learned: LearnedModel) -> serving.ModelDocum
         run.json(paths.SERVED_ELIGIBILITY),
     )
     study = run.study()
-    served = serving_part(learned, study, landmark, rows, y, settings, branches, outcomes, eligibility)
+    bootstrap = bootstrap_log_odds(run.table(paths.RESAMPLED_FITS, landmark=landmark))
+    served = serving_part(
+        learned, study, landmark, rows, y, bootstrap, settings, branches, outcomes, eligibility
+    )
     margin = settings.serving.range_margin
     return model_document(learned, study, landmark, rows, y, ESTIMAND, served, margin)
 

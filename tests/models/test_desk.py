@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.configuration.settings import ServingSettings
-from models.packaging.training_summary import later_visits, support, venn_abers, with_ranges
+from models.packaging.training_summary import later_visits, support, with_ranges
 from models.procedure.response_model import ResponseModel
 from models.serving.serving import OUTPUTS, FeatureDocument, PcrModel, told
 from tests.patients import FEATURES, SETTINGS, patients
+from tests.serving import SUPPORT, made_up_interval
 
 GOOD = {"arm": "A", "age_years": 50, "til_pct": 20, "ctdna_state": "negative"}
-HOW = ServingSettings(0.99, 3.0, ("arm",))
 RULES = {
     "inputs": {"rule_ctdna": ["POS", "NEG", "NE"], "rule_response": ["PR", "NE"]},
     "answers": [["R1", "determined"], [None, "indeterminate"]],
@@ -30,8 +29,8 @@ def served(name: str) -> PcrModel:
     part = {
         "required": ["arm"],
         "refused": {"outcome": ["pcr", "rcb_class"], "later": ["c2", "presurgery"]},
-        "interval": venn_abers(fitted.tuned_[name].score, y),
-        "support": support(fitted.models_[name], frame, y, HOW, min_level_patients=5, folds=3, seed=1),
+        "interval": made_up_interval(fitted, name, frame),
+        "support": support(fitted.models_[name], frame, y, SUPPORT, min_level_patients=5, folds=3, seed=1),
         "eligibility": ELIGIBILITY,
         "rules": RULES,
     }
@@ -220,36 +219,6 @@ def test_an_explanation_adds_up(model: PcrModel) -> None:
     answer = model.desk.answer(GOOD, explain=True)
     p = answer["pcr_probability"]
     assert sum(json.loads(answer["explanation"]).values()) == pytest.approx(np.log(p / (1 - p)))
-
-
-def test_venn_abers_steps_are_what_isotonic_regression_with_the_new_patient_gives() -> None:
-    from sklearn.isotonic import isotonic_regression  # noqa: PLC0415
-
-    rng = np.random.default_rng(4)
-    score = rng.normal(size=80)
-    y = (rng.random(80) < 1 / (1 + np.exp(-score))).astype(float)
-    steps = venn_abers(score, y)
-    for new in rng.normal(size=40):
-        place = np.searchsorted(np.sort(score), new, side="right")
-        ordered = y[np.argsort(score)]
-        expected = [isotonic_regression(np.insert(ordered, place, label))[place] for label in (0.0, 1.0)]
-        at = np.searchsorted(steps["scores"], new, side="right")
-        assert [steps["lower"][at], steps["upper"][at]] == pytest.approx(expected, abs=1e-12)
-
-
-def test_the_venn_abers_interval_is_calibrated_where_the_score_is_not() -> None:
-    """The mean of the outcome lies between the mean lower and upper bound, for any monotone score."""
-    rng = np.random.default_rng(11)
-    truth = rng.random(4000) ** 2
-    y = (rng.random(4000) < truth).astype(float)
-    steps = {name: np.array(values) for name, values in venn_abers(truth[:2000] ** 3, y[:2000]).items()}
-    at = np.searchsorted(steps["scores"], truth[2000:] ** 3, side="right")
-    for part in (truth[2000:] < 0.3, truth[2000:] >= 0.3):
-        assert (
-            steps["lower"][at][part].mean() - 0.03
-            < y[2000:][part].mean()
-            < steps["upper"][at][part].mean() + 0.03
-        )
 
 
 def test_later_visits_are_those_after_the_last_that_is_seen() -> None:

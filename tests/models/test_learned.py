@@ -7,17 +7,19 @@ import pytest
 
 from features.study import parse_study
 from models.configuration.plan import validation_plan
-from models.configuration.settings import EncodingSettings, ServingSettings
+from models.configuration.settings import EncodingSettings
 from models.packaging.model_document import PackagingSettings, model_document, serving_part
 from models.procedure.learned import LearnedModel
 from models.procedure.response_model import ResponseModel
 from tests.patients import FEATURES, SETTINGS, patients
+from tests.serving import SUPPORT
 
 PACKAGING = PackagingSettings(
-    ServingSettings(0.99, 3.0, ("arm",)),
+    SUPPORT,
     EncodingSettings(5, 0.8, 0.2),
     validation_plan({"inner_folds": 3, "seed": 1}),
 )
+BOOTSTRAP = np.random.default_rng(1).normal(size=(20, 150))
 STUDY = parse_study(
     {
         "study": "made-up", "simulated": True, "visits": ["baseline", "c1", "c2"],
@@ -38,7 +40,6 @@ def test_a_learned_model_survives_json_to_the_last_bit(fitted: ResponseModel) ->
     again = LearnedModel.read(json.loads(json.dumps(learned.stored())))
     rows, _ = patients(40, seed=9)
     assert np.array_equal(again.model.probability(rows), fitted.predict_proba(rows)[:, 1])
-    assert np.array_equal(again.score, fitted.tuned_[fitted.chosen_].score)
     assert again.stored() == learned.stored()
 
 
@@ -47,7 +48,9 @@ def test_what_is_packed_is_the_same_from_the_fit_and_from_what_was_stored(fitted
     learned = LearnedModel.of(fitted)
     documents = []
     for each in (learned, LearnedModel.read(json.loads(json.dumps(learned.stored())))):
-        served = serving_part(each, STUDY, "c1", rows, y, PACKAGING, {}, ["outcome"], {"criteria": []})
+        served = serving_part(
+            each, STUDY, "c1", rows, y, BOOTSTRAP, PACKAGING, {}, ["outcome"], {"criteria": []}
+        )
         documents.append(json.dumps(model_document(each, STUDY, "c1", rows, y, "a probability", served, 1.0)))
     assert documents[0] == documents[1]
     packed = json.loads(documents[0])
@@ -55,12 +58,13 @@ def test_what_is_packed_is_the_same_from_the_fit_and_from_what_was_stored(fitted
     assert packed["training"]["patients"] == 150
     assert packed["serving"]["refused"] == {"outcome": ["outcome"], "later": ["c2"]}
     assert packed["serving"]["support"]["quantile"] == 0.99
+    assert packed["serving"]["interval"]["samples"] == 20
 
 
 def test_a_candidate_that_was_passed_over_is_named_with_its_reason(fitted: ResponseModel) -> None:
     rows, y = patients(150)
     learned = LearnedModel.of(fitted)
-    named = LearnedModel(learned.model, learned.booster, learned.score, {"lightgbm": "too few patients"})
+    named = LearnedModel(learned.model, learned.booster, {"lightgbm": "too few patients"})
     document = model_document(named, STUDY, "c1", rows, y, "a probability", {}, 1.0)
     assert document["passed_over"] == {"lightgbm": "too few patients"}
     assert "passed_over" not in model_document(learned, STUDY, "c1", rows, y, "a probability", {}, 1.0)
