@@ -43,6 +43,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "configs/models.yaml": {
         "candidates": {
+            "core": {"penalties_per_patient": [0.02]},
             "logistic": {"penalties_per_patient": [0.2, 0.02]},
             "lightgbm": {"rounds": [10], "grid": {"num_leaves": [3]}},
         },

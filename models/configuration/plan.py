@@ -79,7 +79,7 @@ class ValidationPlan(Sections):
     Intervals are at `level`, from `bootstrap` samples of patients (band of the smoothed calibration curve and
     the ICI of a perfect model: `loess_bootstrap`).
     Groups with fewer than `min_events` events or non-events are counted, not judged, and from a cohort with
-    fewer no model is learned.
+    fewer no model is learned; from one with fewer than `core_only_events`, only the core model.
     """
 
     file: ClassVar[str] = "configs/validation.yaml"
@@ -110,6 +110,7 @@ class ValidationPlan(Sections):
     permutations: Folds
     population: Count
     min_events: Count
+    core_only_events: Annotated[int, Between(0)]
     imputations: Folds
     strategy: StrategyPlan
     threshold_rule: ThresholdRule

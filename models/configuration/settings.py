@@ -30,6 +30,9 @@ class LogisticCandidate:
     What is minimised is the mean log loss plus half the penalty times the squared coefficients of
     standardised terms (glmnet's lambda with alpha 0): a penalty shrinks as much in few patients as in many.
     It is 1 / (C n) with scikit-learn's C.
+
+    With an `order` of features only these enter, in this order, while their terms are at most
+    `max_parameters`, which is never configured: a cohort's size decides it (`models.sample_size.core`).
     """
 
     kind: Literal["logistic"]
@@ -37,6 +40,8 @@ class LogisticCandidate:
     spline_knots: Literal[3, 4, 5] = 4
     splines: tuple[str, ...] = ()
     interactions: tuple[tuple[str, str], ...] = ()
+    order: tuple[str, ...] = ()
+    max_parameters: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -114,11 +119,6 @@ class ModelSettings(Sections):
 
     encoding: EncodingSettings
     candidates: dict[str, Candidate]
-
-    @property
-    def procedure(self) -> ProcedureSettings:
-        """The procedure that chooses between all candidates."""
-        return ProcedureSettings(self.encoding, self.candidates)
 
     def alone(self, candidate: str) -> ProcedureSettings:
         """Return the procedure with one candidate only.

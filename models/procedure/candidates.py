@@ -101,24 +101,67 @@ def intercept_only(y: np.ndarray) -> Fit:
 def linear_terms(
     encoding: EncodingDocument, completed: np.ndarray, candidate: LogisticCandidate
 ) -> list[TermDocument]:
-    """Return the terms of the linear predictor: every column, the spline terms, the prespecified products.
+    """Return the terms of the linear predictor: columns, spline terms, prespecified products.
+
+    Without an order of features every column is a term. With one, a feature enters with its columns and
+    spline terms if all terms are then at most `max_parameters`; else it is passed over. A product
+    enters where both of its features do.
 
     Spline knots stand at Harrell's centiles of the completed training column; a column with too few distinct
     values for its knots stays linear. Products are between the columns of the two features named.
+
+    Raises
+    ------
+    NotLearnableError
+        If no feature of the order has a column, or none has as few as the patients support.
     """
     columns = encoding["columns"]
-    terms: list[TermDocument] = [{"columns": [index]} for index in range(len(columns))]
-    for name in candidate.splines:
-        for index in _of_feature(columns, name):
-            knots = np.unique(np.percentile(completed[:, index], KNOT_CENTILES[candidate.spline_knots]))
-            if len(knots) == candidate.spline_knots:
-                terms += [
-                    {"columns": [index], "knots": knots.tolist(), "spline": k} for k in range(len(knots) - 2)
-                ]
-    for first, second in candidate.interactions:
-        pairs = itertools.product(_of_feature(columns, first), _of_feature(columns, second))
-        terms += [{"columns": list(pair)} for pair in pairs]
+    if not candidate.order:
+        splines = [
+            term for name in candidate.splines for term in _splines(columns, completed, candidate, name)
+        ]
+        products = [term for pair in candidate.interactions for term in _products(columns, pair)]
+        return [{"columns": [index]} for index in range(len(columns))] + splines + products
+    limit = candidate.max_parameters or 0
+    terms: list[TermDocument] = []
+    entered: set[str] = set()
+    for name in candidate.order:
+        more: list[TermDocument] = [{"columns": [index]} for index in _of_feature(columns, name)]
+        if name in candidate.splines:
+            more += _splines(columns, completed, candidate, name)
+        if more and len(terms) + len(more) <= limit:
+            terms += more
+            entered.add(name)
+    for pair in candidate.interactions:
+        more = _products(columns, pair) if entered.issuperset(pair) else []
+        if len(terms) + len(more) <= limit:
+            terms += more
+    if not terms:
+        raise NotLearnableError(
+            f"none of the features that it may use varies here, or has at most {limit} parameters, which is "
+            "what so many patients support"
+        )
     return terms
+
+
+def _splines(
+    columns: Sequence[ColumnDocument], completed: np.ndarray, candidate: LogisticCandidate, name: str
+) -> list[TermDocument]:
+    """Return the spline terms of a feature; none where it has too few distinct values for the knots."""
+    terms: list[TermDocument] = []
+    for index in _of_feature(columns, name):
+        knots = np.unique(np.percentile(completed[:, index], KNOT_CENTILES[candidate.spline_knots]))
+        if len(knots) == candidate.spline_knots:
+            terms += [
+                {"columns": [index], "knots": knots.tolist(), "spline": k} for k in range(len(knots) - 2)
+            ]
+    return terms
+
+
+def _products(columns: Sequence[ColumnDocument], pair: tuple[str, str]) -> list[TermDocument]:
+    """Return the products of every column of one feature with every column of the other."""
+    first, second = (_of_feature(columns, name) for name in pair)
+    return [{"columns": [a, b]} for a, b in itertools.product(first, second)]
 
 
 def _of_feature(columns: Sequence[ColumnDocument], name: str) -> list[int]:

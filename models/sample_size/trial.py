@@ -28,7 +28,9 @@ def candidate_parameters(
     """Return the parameters of the linear candidate before any selection: columns, splines, products."""
     encoding = learn_encoding(rows, features, settings.encoding)
     coder = PcrModel({"features": as_documents(features), "encoding": encoding})
-    (linear,) = [one for one in settings.candidates.values() if isinstance(one, LogisticCandidate)]
+    (linear,) = [
+        one for one in settings.candidates.values() if isinstance(one, LogisticCandidate) and not one.order
+    ]
     return len(linear_terms(encoding, coder.complete(coder.encode(rows)), linear))
 
 

@@ -99,7 +99,7 @@ def study_stored_model(pool: Patients, population: Patients, setting: Setting, f
     plan, validation = setting.plan.stored_model, setting.validation
     learned_from, seed = setting.plan.learned_from, setting.plan.seed
     X, y, _ = analysed(pool.rows().iloc[:learned_from])
-    model = setting.procedure(seed).fit(X, y)
+    model = setting.procedure(y, seed).fit(X, y)
     judge, _, truth = analysed(population.rows())
     values = population_values(truth, model.predict_proba(judge)[:, 1], plan.measures)
     new, outcome, _ = analysed(pool.rows().iloc[learned_from:])

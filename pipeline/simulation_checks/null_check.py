@@ -10,6 +10,7 @@ from models.configuration.settings import model_settings
 from models.evaluation.null_check import null_check, permuted_aucs
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.landmark_features import landmark_features
+from models.sample_size.core import procedure_for
 from pipeline.console import progress, stdout
 from pipeline.project import paths
 from pipeline.project.files import write_json
@@ -21,7 +22,14 @@ STAGE = Stage(
     writes=(paths.NULL_CHECK,),
     params={
         paths.MODELS: ("candidates", "encoding"),
-        paths.VALIDATION: ("folds", "inner_folds", "permutations", "seed"),
+        paths.VALIDATION: (
+            "core_only_events",
+            "folds",
+            "inner_folds",
+            "permutations",
+            "sample_size",
+            "seed",
+        ),
     },
     items=("landmark",),
 )
@@ -31,10 +39,9 @@ def main(run: Run) -> None:
     """Permute, cross-validate, write the answer and print it."""
     rows, y = analysis_rows(run.table(paths.FEATURES), run.table(paths.COHORT))
     features = landmark_features(run.json(paths.FEATURE_LIST))
-    settings, plan = (
-        model_settings(run.params(paths.MODELS)).procedure,
-        validation_plan(run.params(paths.VALIDATION)),
-    )
+    plan = validation_plan(run.params(paths.VALIDATION))
+    names = [feature.name for feature in features]
+    settings = procedure_for(model_settings(run.params(paths.MODELS)), names, y, plan)
     check = null_check(
         permuted_aucs(rows, y, features, settings, plan, read_backend(), progress(run.landmark))
     )

@@ -14,6 +14,7 @@ from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.resampling import cross_validate
 from models.procedure.response_model import ResponseModel
 from models.procedure.splits import outcome_strata, stratified_splits
+from models.sample_size.core import procedure_for
 from pipeline.simulation_checks.plan import CoveragePlan
 from pipeline.simulation_checks.populations import SimulationSpec, split_truth
 
@@ -37,9 +38,11 @@ class Setting:
         """The landmark before treatment."""
         return self.spec.study.landmark_names[0]
 
-    def procedure(self, seed: int) -> ResponseModel:
-        """Return the modelling procedure, unfitted."""
-        return ResponseModel(self.features, self.models.procedure, self.validation.inner_folds, seed)
+    def procedure(self, y: np.ndarray, seed: int) -> ResponseModel:
+        """Return the modelling procedure for patients with the outcomes `y` (n,), unfitted."""
+        names = [feature.name for feature in self.features]
+        settings = procedure_for(self.models, names, y, self.validation)
+        return ResponseModel(self.features, settings, self.validation.inner_folds, seed)
 
     def strategy_model(self) -> StrategyModel:
         """Return the outcome model of the strategies."""
@@ -65,11 +68,11 @@ def out_of_fold_trial(rows: pd.DataFrame, population: pd.DataFrame, setting: Set
     judge, _, truth = analysed(population)
     few = slice(0, FOLD_MODELS_IN)
     of_folds = []
-    for result in cross_validate(lambda task: [setting.procedure(task)], X, y, splits, workers=1):
+    for result in cross_validate(lambda task: [setting.procedure(y, task)], X, y, splits, workers=1):
         p[result.split.repeat, result.split.test] = result.predictions["chosen"]
         fold_p = result.fitted[0].predictions(judge.iloc[few])["chosen"]
         of_folds.append(population_values(truth[few], fold_p, measures))
-    final = setting.procedure(seed).fit(X, y).predict_proba(judge)[:, 1]
+    final = setting.procedure(y, seed).fit(X, y).predict_proba(judge)[:, 1]
     rng = np.random.default_rng(seed)
     measured = evaluate(y, p, measures, bootstrap=validation.bootstrap, rng=rng, level=validation.level)
     return {name: [m.value, m.low, m.high] for name, m in measured.items()} | {

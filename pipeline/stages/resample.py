@@ -9,6 +9,7 @@ from models.procedure.analysis_set import resampling_rows
 from models.procedure.landmark_features import as_documents, landmark_features
 from models.procedure.response_model import ResponseModel
 from models.procedure.robustness_splits import nothing_resampled, resampled, schemes
+from models.sample_size.core import procedure_for
 from pipeline.console import progress
 from pipeline.project import paths
 from pipeline.project.checkpoints import task_store
@@ -20,7 +21,14 @@ STAGE = Stage(
     reads=(paths.FEATURES, paths.FEATURE_LIST, paths.COHORT, paths.MODELS),
     writes=(paths.RESAMPLED_FITS,),
     params={
-        paths.VALIDATION: ("inner_folds", "min_events", "resampling", "seed"),
+        paths.VALIDATION: (
+            "core_only_events",
+            "inner_folds",
+            "min_events",
+            "resampling",
+            "sample_size",
+            "seed",
+        ),
     },
     items=("landmark",),
 )
@@ -29,18 +37,19 @@ STAGE = Stage(
 def main(run: Run) -> None:
     """Read, resample, write."""
     models, validation = run.yaml(paths.MODELS), run.params(paths.VALIDATION)
-    settings, plan = model_settings(models).procedure, validation_plan(validation)
+    settings, plan = model_settings(models), validation_plan(validation)
     features = landmark_features(run.json(paths.FEATURE_LIST))
     rows, y = resampling_rows(run.table(paths.FEATURES), run.table(paths.COHORT))
     if plan.too_few(y):
         write_table(run.path(paths.RESAMPLED_FITS), nothing_resampled())
         return
+    procedure = procedure_for(settings, [feature.name for feature in features], y, plan)
     splits = schemes(rows, plan.resampling, plan.seed)
     store = task_store(
         "resample", rows=rows, y=y, features=as_documents(features), models=models, validation=validation
     )
     found = resampled(
-        lambda seed: [ResponseModel(features, settings, plan.inner_folds, seed)],
+        lambda seed: [ResponseModel(features, procedure, plan.inner_folds, seed)],
         rows, y, splits, read_backend(), store=store, progress=progress(f"{run.landmark}, resampled"),
     )  # fmt: skip
     write_table(run.path(paths.RESAMPLED_FITS), found)

@@ -30,6 +30,7 @@ from models.procedure.single_features import (
     suspects,
 )
 from models.procedure.splits import outer_splits
+from models.sample_size.core import procedure_for
 from pipeline.console import progress, stderr
 from pipeline.project import paths
 from pipeline.project.checkpoints import task_store
@@ -43,8 +44,8 @@ STAGE = Stage(
     params={
         paths.STUDY: ("leakage_acknowledged",),
         paths.VALIDATION: (
-            "folds", "inner_folds", "leakage_alarm_auc", "leakage_warning_auc", "level", "min_events",
-            "repeats", "seed",
+            "core_only_events", "folds", "inner_folds", "leakage_alarm_auc", "leakage_warning_auc", "level",
+            "min_events", "repeats", "sample_size", "seed",
         ),
     },
     items=("landmark",),
@@ -73,7 +74,7 @@ def write_nothing_learned(
 def main(run: Run) -> None:
     """Read, cross-validate, fit, write."""
     models, validation = run.yaml(paths.MODELS), run.params(paths.VALIDATION)
-    settings, plan = model_settings(models).procedure, validation_plan(validation)
+    settings, plan = model_settings(models), validation_plan(validation)
     features = landmark_features(run.json(paths.FEATURE_LIST))
     rows, y = analysis_rows(run.table(paths.FEATURES), run.table(paths.COHORT))
     singles = single_feature_aucs(rows, y, features)
@@ -87,15 +88,16 @@ def main(run: Run) -> None:
         write_nothing_learned(run, reason, singles, suspicious)
         return
     check_single_features(singles, plan.leakage_alarm_auc, plan.level, run.study().leakage_acknowledged)
+    procedure = procedure_for(settings, [feature.name for feature in features], y, plan)
     splits = outer_splits(y, rows["arm"], plan)
     store = task_store(
         "train", rows=rows, y=y, features=as_documents(features), models=models, validation=validation
     )
     results = cross_validated(
-        lambda seed: [ResponseModel(features, settings, plan.inner_folds, seed)],
+        lambda seed: [ResponseModel(features, procedure, plan.inner_folds, seed)],
         rows, y, splits, read_backend(), store=store, progress=progress(run.landmark),
     )  # fmt: skip
-    fitted = ResponseModel(features, settings, plan.inner_folds, plan.seed).fit(rows, y)
+    fitted = ResponseModel(features, procedure, plan.inner_folds, plan.seed).fit(rows, y)
     write_table(run.path(paths.OUT_OF_FOLD), tidy(in_every_split(results), rows["usubjid"].tolist(), y))
     write_json(run.path(paths.FITS), fold_fits(results, fitted.chosen_))
     write_json(run.path(paths.LEARNED), LearnedModel.of(fitted).stored())

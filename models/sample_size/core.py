@@ -1,0 +1,67 @@
+"""What the size of a cohort lets be learned from it: how many parameters, and which candidates."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from models.configuration.plan import ValidationPlan
+from models.configuration.settings import Candidate, LogisticCandidate, ModelSettings, ProcedureSettings
+from models.sample_size.development import cox_snell_r2, patients_for_optimism, patients_for_shrinkage
+
+
+def supported_in_size(n: int, prevalence: float, plan: ValidationPlan) -> int:
+    """Return how many parameters n patients support by Riley's shrinkage and optimism criteria, at least 1.
+
+    The third criterion, on the overall risk, does not depend on the number of parameters: where n does not
+    meet it, no smaller model would.
+
+    Raises
+    ------
+    MeasureError
+        If all patients have the same outcome.
+    """
+    criteria = plan.sample_size
+    r2 = cox_snell_r2(criteria.c_statistic, prevalence)
+    one = max(
+        patients_for_shrinkage(1, r2, criteria.shrinkage),
+        patients_for_optimism(1, r2, prevalence, criteria.optimism),
+    )
+    return max(1, int(n / one))
+
+
+def procedure_for(
+    settings: ModelSettings, features: Iterable[str], y: np.ndarray, plan: ValidationPlan
+) -> ProcedureSettings:
+    """Return the procedure that a cohort is large enough for.
+
+    A candidate with an order of features may use as many parameters as the patients support; where the cohort
+    has none of its features, it is no candidate. From fewer than `ValidationPlan.core_only_events` events or
+    non-events it is the only one.
+
+    Parameters
+    ----------
+    settings : ModelSettings
+        All candidates.
+    features : iterable of str
+        Features of the landmark.
+    y : array, shape (n,)
+        Outcome of the landmark's patients, with both values.
+    plan : ValidationPlan
+        Riley's criteria, and the number of events.
+    """
+    names = set(features)
+    supported = supported_in_size(len(y), float(np.mean(y)), plan)
+    core: dict[str, Candidate] = {
+        name: replace(candidate, max_parameters=supported)
+        for name, candidate in settings.candidates.items()
+        if isinstance(candidate, LogisticCandidate) and names.intersection(candidate.order)
+    }
+    if core and min(y.sum(), len(y) - y.sum()) < plan.core_only_events:
+        return ProcedureSettings(settings.encoding, core)
+    others = {
+        name: core.get(name, candidate)
+        for name, candidate in settings.candidates.items()
+        if name in core or not (isinstance(candidate, LogisticCandidate) and candidate.order)
+    }
+    return ProcedureSettings(settings.encoding, others)
