@@ -70,6 +70,9 @@ MESSAGES = {
     "features/keys.py",
     "features/documents/flow.py",
     "features/documents/study.py",
+    "models/description/documents.py",
+    "models/explanation/documents.py",
+    "models/sample_size/documents.py",
 }
 # Declared placeholders, and the expressions of dvc.yaml that fill them.
 FILLED_BY = {

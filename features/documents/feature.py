@@ -57,6 +57,12 @@ class Feature:
         }
 
 
+class ModelledFeatureEntry(FeatureEntry):
+    """A feature as a model document has it: with the share without a value in training, if known."""
+
+    share_missing: float | None
+
+
 class LandmarkFeatureEntry(FeatureEntry):
     """A feature at a landmark, and the share of the patients at risk without a value."""
 

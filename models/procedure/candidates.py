@@ -117,11 +117,12 @@ def linear_terms(
     """
     columns = encoding["columns"]
     if not candidate.order:
+        plain: list[TermDocument] = [{"columns": [index]} for index in range(len(columns))]
         splines = [
             term for name in candidate.splines for term in _splines(columns, completed, candidate, name)
         ]
         products = [term for pair in candidate.interactions for term in _products(columns, pair)]
-        return [{"columns": [index]} for index in range(len(columns))] + splines + products
+        return plain + splines + products
     limit = candidate.max_parameters or 0
     terms: list[TermDocument] = []
     entered: set[str] = set()

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from features.documents.feature import Feature, FeatureList
-from models.serving.serving import FeatureDocument
+from features.documents.feature import Feature, FeatureList, ModelledFeatureEntry
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,7 @@ class LandmarkFeature(Feature):
     share_missing: float | None = None
 
     @property
-    def document(self) -> FeatureDocument:
+    def document(self) -> ModelledFeatureEntry:
         """The feature as a model document has it."""
         return {**self.entry, "share_missing": self.share_missing}
 
@@ -52,6 +51,6 @@ def landmark_features(description: FeatureList) -> list[LandmarkFeature]:
     ]
 
 
-def as_documents(features: Sequence[LandmarkFeature]) -> list[FeatureDocument]:
+def as_documents(features: Sequence[LandmarkFeature]) -> list[ModelledFeatureEntry]:
     """Return features as a model document has them."""
     return [feature.document for feature in features]

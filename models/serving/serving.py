@@ -489,7 +489,7 @@ class PcrModel:
         """Return completed columns in standard deviations from their training means, shape (n, columns)."""
         standard = columns - self._mean
         standard /= self._scale
-        return standard
+        return np.asarray(standard)
 
     def imputed(self, encoded: np.ndarray) -> np.ndarray:
         """Return the regression of every column on the other columns observed, for known values as well.

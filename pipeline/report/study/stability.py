@@ -17,6 +17,8 @@ BOOTSTRAP = {
     "left_out": "AUC, patients left out of the samples",
     "slope": "Slope, optimism-corrected",
     "instability": "Mean instability",
+    "samples": "Samples",
+    "error": "Monte Carlo error of the AUC",
 }
 LATER = {
     "later": "AUC, later patients",
@@ -93,9 +95,11 @@ def _bootstrap(robustness: Robustness) -> dict[str, Markup | str]:
     optimism = robustness.optimism_corrected
     return {
         "corrected": _approximate(optimism.get("auc")),
-        "left_out": _left_out(optimism.get("auc")),
+        "left_out": _of_samples(optimism.get("auc"), "left_out"),
         "slope": _approximate(optimism.get("calibration_slope")),
         "instability": measure(robustness.instability.get("mean_absolute_prediction_error")),
+        "samples": _of_samples(optimism.get("auc"), "samples", 0),
+        "error": _of_samples(optimism.get("auc"), "monte_carlo_error", 4),
     }
 
 
@@ -116,10 +120,10 @@ def _approximate(estimate: Estimate | None) -> Markup:
     return measure(estimate.with_interval("approximate") if estimate else None, missing="not computed")
 
 
-def _left_out(estimate: Estimate | None) -> str:
-    """Return the mean over bootstrap samples in the patients that a sample left out."""
-    value = estimate.extra.get("left_out") if estimate else None
-    return "not computed" if value is None else number_text(value)
+def _of_samples(estimate: Estimate | None, key: str, digits: int = 3) -> str:
+    """Return a figure of the bootstrap samples that stands beside an optimism-corrected measure."""
+    value = estimate.extra.get(key) if estimate else None
+    return "not computed" if value is None else number_text(value, digits)
 
 
 def _beside_perfect(later: Measures) -> Markup:
