@@ -10,7 +10,7 @@ READY := .venv/.ready
 CHECKS := pipeline/simulation_checks/dvc.yaml
 
 .DEFAULT_GOAL := run
-.PHONY: help run test browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage attainable targets bench latency lock reference tamper-test request-campaign
+.PHONY: help run test browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
@@ -53,6 +53,9 @@ request-campaign: $(READY) ## 10,000 generated requests, slow sockets and tables
 
 tamper-test: $(READY) ## alter every file, row and alias of a registered model, one at a time: each is refused or named
 	python -m tests.tampering
+
+patient-intervals: $(READY) ## how often a patient's interval holds the true risk of simulated patients, into docs/ (an hour)
+	dvc repro --single-item $(CHECKS):patient_intervals
 
 coverage: $(READY) ## do the intervals cover? 1,200 simulated trials (hours; resumable), into docs/
 	dvc repro --single-item $(CHECKS):coverage

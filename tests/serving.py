@@ -34,7 +34,7 @@ from tests.patients import FEATURES, SETTINGS, patients
 ROOT = Path(__file__).parents[1]
 NAME = "pcr-made-up-c1"
 REQUIREMENTS = [f"{name}=={version(name)}" for name in ("numpy", "pandas", "lightgbm")]
-INTERVAL = IntervalSettings(level=0.95, widening=1.0, min_samples=5, held=0.99)
+INTERVAL = IntervalSettings(level=0.95, misfit=0.0, min_samples=5, held=0.99)
 SUPPORT = ServingSettings(INTERVAL, 0.99, 3.0, ("arm",))
 
 

@@ -62,13 +62,14 @@ INTERCEPT = "intercept_only"
 
 @dataclass(frozen=True)
 class IntervalSettings:
-    """The interval of a patient's risk: its level, what its width is multiplied by, and the least samples.
+    """The interval of a patient's risk: its level, and the least number of samples.
 
+    `misfit` (a standard deviation, log-odds) is by how much the models of all samples miss the risk alike.
     Directions in which the samples' models differ are kept until they hold the share `held` of the variance.
     """
 
     level: InnerShare
-    widening: Positive
+    misfit: Annotated[float, Between(0)]
     min_samples: Annotated[int, Between(2)]
     held: InnerShare
 

@@ -42,9 +42,9 @@ def patient_interval(
     the columns do not tell of the samples' differences. C is kept in so many of its principal directions
     among the training patients that these hold `settings.held` of its variance; the others are rest.
 
-    Bootstrap models share the bias of the procedure (a penalty draws all of them to the mean alike), which no
-    spread between them shows: `settings.widening` multiplies the width. It was set, and its coverage of the
-    patients' true risks is published, by simulation (docs/coverage.md).
+    What the models of all samples miss alike (a form that is too simple, a penalty that draws all of them to
+    the mean) no spread between them shows: `settings.misfit` is added to `rest`. It was set by simulation,
+    and how often the intervals hold the patients' true risks is published (docs/patient-intervals.md).
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def patient_interval(
     log_odds : array, shape (samples, n)
         See `bootstrap_log_odds`.
     settings : IntervalSettings
-        Level, widening, and the smallest number of samples.
+        Level, misfit, and the smallest number of samples.
     """
     samples = len(log_odds)
     if samples < settings.min_samples or not model.document["encoding"]["columns"]:
@@ -76,7 +76,7 @@ def patient_interval(
         "method": "bootstrap models of the whole procedure",
         "level": settings.level,
         "samples": samples,
-        "width": float(ndtri((1 + settings.level) / 2) * settings.widening),
+        "width": float(ndtri((1 + settings.level) / 2)),
         "spread": (coefficients @ directions[:kept].T).T.tolist(),
-        "rest": float(np.sqrt(rest)),
+        "rest": float(np.sqrt(rest + settings.misfit**2)),
     }

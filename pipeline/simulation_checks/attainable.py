@@ -28,21 +28,34 @@ from pipeline.simulation_checks.populations import (
 )
 
 
-def flexible_auc(
+def flexible_risk(
     learn: pd.DataFrame, judge: pd.DataFrame, features: list[LandmarkFeature], settings: AttainablePlan
-) -> float:
-    """Return the population AUC in `judge` of a model learned from `learn` (rows of `simulated_rows`)."""
+) -> np.ndarray:
+    """Return the risk of every patient of `judge` by a model of the true risks in `learn`, shape (n,).
+
+    Both are rows of `simulated_rows` with an outcome.
+    """
     encoding = learn_encoding(learn, features, EncodingSettings(1, 1.0, 1.0))
     coder = PcrModel({"features": as_documents(features), "encoding": encoding})
-    parts = [split_truth(rows.loc[rows["outcome"].notna()]) for rows in (learn, judge)]
-    (x, truth), (x_judge, truth_judge) = [(coder.encode(rows), secret["p"]) for rows, secret in parts]
+    visible, truth = split_truth(learn)
     parameters = settings.boosting | {
         "objective": "cross_entropy", "verbosity": -1, "num_threads": workers(), "seed": settings.seed,
         "deterministic": True, "force_row_wise": True,
     }  # fmt: skip
-    booster = lightgbm.train(parameters, lightgbm.Dataset(x, label=truth), settings.rounds)
-    p = np.asarray(booster.predict(x_judge))
-    return population_values(truth_judge, np.clip(p, 1e-6, 1 - 1e-6), ["auc"])["auc"]
+    booster = lightgbm.train(
+        parameters, lightgbm.Dataset(coder.encode(visible), label=truth["p"]), settings.rounds
+    )
+    p = booster.predict(coder.encode(split_truth(judge)[0]))
+    return np.asarray(np.clip(p, 1e-6, 1 - 1e-6))
+
+
+def flexible_auc(
+    learn: pd.DataFrame, judge: pd.DataFrame, features: list[LandmarkFeature], settings: AttainablePlan
+) -> float:
+    """Return the population AUC in `judge` of a model learned from `learn` (rows of `simulated_rows`)."""
+    learn, judge = (rows.loc[rows["outcome"].notna()] for rows in (learn, judge))
+    p = flexible_risk(learn, judge, features, settings)
+    return population_values(split_truth(judge)[1]["p"], p, ["auc"])["auc"]
 
 
 def main() -> None:

@@ -62,10 +62,26 @@ class AttainablePlan(Section):
     boosting: dict[str, int | float]
 
 
+class IntervalPlan(Section):
+    """Intervals of patients: who the risk is learned from, who is judged, and the cohorts that learn.
+
+    `samples` are bootstrap samples of the procedure, of these `candidates` only.
+    """
+
+    seed: Count
+    landmark: str
+    learn: Positive
+    judge: Positive
+    samples: Positive
+    candidates: Annotated[list[str], Field(min_length=1)]
+    cohorts: Annotated[list[Trials], Field(min_length=1)]
+
+
 class LongStudies(Section):
     """The whole file."""
 
     coverage: CoveragePlan
+    patient_intervals: IntervalPlan
     attainable: AttainablePlan
 
 

@@ -12,7 +12,7 @@ from models.procedure.response_model import ResponseModel
 from models.serving.serving import IntervalDocument, PcrModel
 from tests.patients import FEATURES, SETTINGS, feature, patients
 
-SETTING = IntervalSettings(level=0.95, widening=1.0, min_samples=10, held=0.999)
+SETTING = IntervalSettings(level=0.95, misfit=0.0, min_samples=10, held=0.999)
 
 
 @pytest.fixture(scope="module")
