@@ -17,7 +17,7 @@ Parsed = TypeVar("Parsed")
 
 CURVES = ("calibration", "benefit", "instability")
 # The whole procedure, choice of the candidate included, and what it is compared with.
-MODEL, RULES = "chosen", "rules"
+MODEL, RULES, RULE_INPUTS = "chosen", "rules", "rule_inputs"
 # Whom the rules de-escalate, a line of the decision curves.
 ALLOCATION = "rules_allocation"
 COMPARISON = "comparison.json"

@@ -14,11 +14,11 @@ from features.documents.flow import Flow
 from features.documents.study import StudyDocument
 from features.study import parse_study
 from models.description.documents import Description
-from pipeline.project.estimates import Measures
+from pipeline.project.estimates import Estimate, Measures
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts, run_facts
 from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_links, render
-from pipeline.report.results import MODEL, RULES, Comparison, Results, within_limits
+from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Comparison, Results, within_limits
 from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
 from pipeline.report.study.common import interval_row, of_model
 from pipeline.report.study.learning import learning_part
@@ -128,6 +128,8 @@ def overview_page(given: Inputs, results: Results) -> str:
         level=level,
         declared=declared,
         primary=comparison.primary,
+        primary_beside=beside_primary(comparison) if facts.rules else None,
+        size=results.size.get(landmark),
         lower_is_better=declared.metric not in HIGHER_IS_BETTER,
         landmarks=landmark_rows(study, results.landmarks, given.features),
         differences=differences,
@@ -240,6 +242,7 @@ def landmark_rows(
             "name": name,
             "model": performance[name][MODEL],
             "rules": performance[name].get(RULES),
+            "rule_inputs": performance[name].get(RULE_INPUTS),
             "address": address[name],
             "features": len(features[name]["features"]),
             "absent": [domain_name(domain) for domain in features[name]["absent_domains"]],
@@ -270,6 +273,15 @@ def difference_rows(study: StudyDocument, comparison: Comparison, facts: Facts) 
                     }
                 )
     return rows
+
+
+def beside_primary(comparison: Comparison) -> Estimate | None:
+    """Return the primary difference from the small model on the rules' inputs, in place of the rules."""
+    declared = comparison.declared
+    pair = f"{declared.model}-{RULE_INPUTS}"
+    at_landmark = comparison.landmarks[declared.landmark]
+    measures = at_landmark.get(f"{pair}@{declared.arm}", at_landmark.get(pair, Measures()))
+    return measures.interval_of(f"delta_{declared.metric}")
 
 
 def difference_points(rows: list[dict[str, Any]], key: str) -> pd.DataFrame:
