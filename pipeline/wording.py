@@ -22,8 +22,8 @@ SLOPE_NEAR_ONE = (
 )
 LOWER_LOSS = "Below 0 the model predicts better."
 TREATMENT_PARADOX = (
-    "Where the treatment that the rules choose works, the branches' pCR rates come closer to each other, and a "
-    "model looks better against them than it is."
+    "Where the treatment that the rules choose works, the branches' pCR rates come closer to each other, and "
+    "a model looks better against them than it is."
 )
 BRANCHES_BY_PROGNOSIS = (
     "Branches are chosen by ctDNA and response, hence by prognosis: they are not comparable with each other."
