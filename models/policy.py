@@ -223,8 +223,8 @@ def strategy_values(
     -------
     StrategyValues
         Its measures: ``reference``, ``treated``, ``difference`` (treated minus reference), ``policy``,
-        ``policy_gain`` (over the better of the two by estimate), and ``policy_share`` (the share whom the
-        policy treats). The policy's interval leaves out that it was learned on the same patients and is
+        ``policy_minus_reference`` and ``policy_minus_treated`` (not over the better of the two: which is better
+        is itself an estimate), and ``policy_share`` (the share whom the policy treats). The policy's interval leaves out that it was learned on the same patients and is
         slightly too narrow.
 
     Raises
@@ -240,9 +240,8 @@ def strategy_values(
     phi0, phi1 = augmented(y, treated, arms.share_treated, nuisance)
     chosen = nuisance.m1 - nuisance.m0 > delta
     policy = np.where(chosen, phi1, phi0)
-    better = phi1 if phi1.mean() > phi0.mean() else phi0
     of = {"reference": phi0, "treated": phi1, "difference": phi1 - phi0}
-    of |= {"policy": policy, "policy_gain": policy - better}
+    of |= {"policy": policy, "policy_minus_reference": policy - phi0, "policy_minus_treated": policy - phi1}
     share = Measure(float(chosen.mean()), None, None)
     measures = {name: mean_with_interval(phi, level) for name, phi in of.items()}
     return StrategyValues(measures | {"policy_share": share}, models)

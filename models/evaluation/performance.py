@@ -22,6 +22,7 @@ UNCALIBRATED = "_uncalibrated"
 CALIBRATION = ("log_loss", "calibration_intercept", "calibration_slope", "o_e")
 # Frequencies by branch or arm: too few distinct predictions for a smoothed curve, though folds differ.
 FREQUENCIES = (RULES, "prevalence")
+NO_SLOPE = "the forecasts are the frequencies of a few groups: see observed minus expected"
 BENEFIT = {"de_escalation": "net_benefit", "escalation": "net_benefit_escalation"}
 
 
@@ -73,6 +74,9 @@ def judge(
         name: dict(by_predictions[p.tobytes(), inside.tobytes(), smoothed(name)])
         for name, inside, p in groups
     }
+    for name, measures in by_group.items():
+        if name.partition("@")[0] in FREQUENCIES and "calibration_slope" in measures:
+            measures["calibration_slope"] = {"error": NO_SLOPE}
     before = sorted(set(predictions["model"]) - set(by_model))
     for name, p in by_repeat(predictions, before)[2].items() if before else ():
         by_group[name] = _judged(y, p, plan, CALIBRATION)

@@ -89,7 +89,9 @@ def _head(document: ModelDocument) -> Iterator[str]:
 def _procedure(document: ModelDocument) -> Iterator[str]:
     yield "## How it was made\n"
     candidate = f"{document['candidate']} ({document['tuned']})"
-    yield f"Candidate: {candidate}, chosen, tuned and calibrated by nested resampling.\n"
+    recalibrated = document["calibration"] != {"intercept": 0.0, "slope": 1.0}
+    calibrated = "and recalibrated " if recalibrated else ""
+    yield f"Candidate: {candidate}, tuned, chosen {calibrated}by nested resampling.\n"
     if document["candidate"] == INTERCEPT:
         yield "Nothing could be learned from these patients: the answer is the prevalence, for everybody.\n"
     passed_over = document.get("passed_over", {})

@@ -17,7 +17,8 @@ LABELS = {
     "treated": "all by {0}",
     "difference": "difference",
     "policy": "policy by baseline features",
-    "policy_gain": "policy minus the better fixed strategy",
+    "policy_minus_reference": "policy minus all by {1}",
+    "policy_minus_treated": "policy minus all by {0}",
     "policy_share": "share that the policy assigns to {0}",
 }
 DRAWN = ("reference", "treated", "policy")
