@@ -223,9 +223,9 @@ def strategy_values(
     -------
     StrategyValues
         Its measures: ``reference``, ``treated``, ``difference`` (treated minus reference), ``policy``,
-        ``policy_minus_reference`` and ``policy_minus_treated`` (not over the better of the two: which is better
-        is itself an estimate), and ``policy_share`` (the share whom the policy treats). The policy's interval leaves out that it was learned on the same patients and is
-        slightly too narrow.
+        ``policy_minus_reference``, ``policy_minus_treated`` (of both, as which of them is better is an
+        estimate, too), and ``policy_share`` (the share whom the policy treats). The policy's interval leaves
+        out that it was learned on the same patients and is slightly too narrow.
 
     Raises
     ------
