@@ -130,7 +130,9 @@ def test_a_centre_that_is_left_out_alone_is_not_drawn_and_no_robustness_is_no_se
     assert "(0.700 to 0.740)" in row["corrected"]
     assert row["instability"] == '<span class="value">0.037</span>'
     # Nobody came later and no centre was left out: no column speaks of them.
-    assert set(tables["stability"].columns) == {"landmark", "corrected", "left_out", "slope", "instability"}
+    assert set(tables["stability"].columns) == {
+        "landmark", "corrected", "left_out", "slope", "instability", "samples", "error",
+    }  # fmt: skip
     assert stability_part(results(), "c2", ["c2"], 10) == ({}, {})
 
 

@@ -23,6 +23,7 @@ from pipeline.report.results import (
     Declared,
     Results,
     Robustness,
+    SampleSize,
     Subgroups,
     bounded,
 )
@@ -140,6 +141,8 @@ def results_of(made: Made) -> Results:
     runs = {"as in the run": measures(made, delta_log_loss=ONE, auc_chosen=ONE, auc_rules=ONE)}
     last = made.landmarks[-1]
     pairs = {"chosen-rules": pair} | {f"chosen-rules@{arm}": pair for arm in made.arms}
+    pairs |= {"chosen-rule_inputs": pair} if made.rules != "none" else {}
+    small = SampleSize(100, 30, 900, 2, "", enough=False, to_validate=400)
     return Results(
         landmarks={name: {"chosen": judged, "rules": measures(made, auc=ONE)} for name in made.landmarks},
         comparison=Comparison(
@@ -148,7 +151,7 @@ def results_of(made: Made) -> Results:
         subgroups={name: Subgroups({}, centres, pooled if many else Measures()) for name in made.landmarks},
         robustness=dict.fromkeys(made.landmarks, robust),
         sensitivity=runs | ({"eligible patients": runs["as in the run"]} if made.trial else {}),
-        size={}, learning={}, strategies={}, truth={}, true_strategies={},
+        size={last: small}, learning={}, strategies={}, truth={}, true_strategies={},
         curves={last: {"calibration": calibration, "benefit": benefit}},
         review={},
     )  # fmt: skip
@@ -220,6 +223,10 @@ SENTENCES: dict[str, Callable[[Made], bool]] = {
     "Model minus rules": lambda made: made.rules != "none",
     "minus rules": lambda made: made.rules != "none",
     "Rules : their predicted probability": lambda made: made.rules != "none",
+    "AUC, rules' inputs": lambda made: made.rules != "none",
+    "Minus a small model on the rules' inputs: +0.7": lambda made: made.rules != "none",
+    "a model looks better against them than it is": lambda made: made.rules != "none",
+    "100 patients support about 2 candidate parameters": lambda _: True,
     "rules' allocation": lambda made: made.trial,
     "Model minus pCR rate": lambda made: made.rules == "none",
     "This study has no decision rules": lambda made: made.rules == "none",
@@ -327,6 +334,7 @@ def test_card_and_terminal_name_what_the_model_is_compared_with(made: Made) -> N
 DOCUMENT: dict[str, Any] = {
     "model": "m", "simulated": False, "estimand": "probability of pCR", "landmark": "c2", "outcome": "ypT0",
     "candidate": "logistic", "tuned": "0.1", "requirements": [], "study": "made", "features": [],
+    "calibration": {"intercept": 0.0, "slope": 1.0},
     "training": {"patients": 90, "events": 40, "by_arm": {}},
     "serving": {"support": {"limit": 3.0, "quantile": 0.99}, "required": ["arm"]},
 }  # fmt: skip
