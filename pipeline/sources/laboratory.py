@@ -10,7 +10,7 @@ from pipeline.sources.mapping.beside import scaled
 from pipeline.sources.mapping.files import Reader
 
 UNITS = Path(__file__).parents[2] / "configs" / "laboratory_units.yaml"
-TEST, VALUE, UNIT, LIMIT = "testcd", "value", "unit", "uln"
+TEST, VALUE, UNIT, LIMITS = "testcd", "value", "unit", ("lln", "uln")
 
 
 class UsualUnit(NamedTuple):
@@ -31,7 +31,7 @@ def laboratory_units(path: Path = UNITS) -> dict[str, UsualUnit]:
 
 
 def in_usual_units(frame: pd.DataFrame, label: str, reader: Reader) -> pd.DataFrame:
-    """Return laboratory rows with values and upper limits in their test's unit, what was changed counted.
+    """Return laboratory rows with values and limits of normal in their test's unit, what was changed counted.
 
     Rows without a unit stand as they are, and so do those in a unit that is unknown for their test, with a
     warning.
@@ -39,8 +39,8 @@ def in_usual_units(frame: pd.DataFrame, label: str, reader: Reader) -> pd.DataFr
     Parameters
     ----------
     frame : DataFrame
-        Rows of labs as text, or as numbers where a factor of the study file was applied; columns testcd and
-        value, unit and uln where the study has them.
+        Rows of labs or safety_measurements as text, or as numbers where a factor of the study file was
+        applied; columns testcd and value, unit, lln and uln where the study has them.
     label : str
         The file, as messages name it.
     """
@@ -57,7 +57,7 @@ def in_usual_units(frame: pd.DataFrame, label: str, reader: Reader) -> pd.DataFr
             elif unit != units.unit:
                 told = f"unit_converted: {test} from {unit} to {units.unit}"
                 reader.note(label, UNIT, told, int(rows.sum()))
-                for column in (VALUE, LIMIT) if LIMIT in frame else (VALUE,):
+                for column in (VALUE, *(limit for limit in LIMITS if limit in frame)):
                     cells = frame[column].astype("str").where(frame[column].notna())
                     in_unit = cells.mask(rows, scaled(cells[rows], factor)) if factor != 1 else cells
                     frame[column] = in_unit.astype("str")

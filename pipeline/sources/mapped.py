@@ -53,7 +53,7 @@ __all__ = [
 MAX_COLUMNS = 4
 """Named of the columns that a contract column comes from."""
 SAMPLES = "ctdna_samples"
-LABORATORY = "labs"
+LABORATORY = ("labs", "safety_measurements")
 VARIANTS = ("ctdna_variants", "tissue_variants")
 BETWEEN = "between genes: no symbol, or Unknown"
 MAPPINGS = Path(__file__).parents[2] / "configs" / "mappings"
@@ -180,7 +180,7 @@ def _built(
         for name, rule in block.columns.items()
     }
     label = mapping.files[blocks[0].file].label
-    if table == LABORATORY:
+    if table in LABORATORY:
         frame = in_usual_units(frame, label, reader)
     named, between = with_current_names(frame, places, reader)
     if table in VARIANTS:

@@ -124,6 +124,15 @@ def test_laboratory_codes_words_limits_and_units_become_the_contracts(tmp_path: 
     ]  # fmt: skip
 
 
+def test_what_was_measured_on_treatment_is_of_safety_and_what_at_entry_of_eligibility(tmp_path: Path) -> None:
+    tables = read(tmp_path, "cv", "vs").tables
+    assert cells(tables["labs"], "testcd", "value", "unit") == [["SYSBP", "128", "mmHg"], ["LVEF", "64", "%"]]
+    columns = ("testcd", "cycle", "value", "unit", "method")
+    assert cells(tables["safety_measurements"], *columns) == [
+        ["SYSBP", "2", "135.01116", "mmHg", None], ["LVEF", "2", "48", "%", "ECHO"],
+    ]  # fmt: skip
+
+
 def test_rows_of_one_variant_become_one_and_copy_number_and_fusions_are_tissue_variants(
     tmp_path: Path,
 ) -> None:
