@@ -135,7 +135,11 @@ def test_the_truth_is_beside_the_estimates_and_within_reach(artifacts: Path) -> 
     truth = read(artifacts / "results" / "truth.json")
     for landmark in LANDMARKS:
         assert {"chosen", "rules", "prevalence", "rule_inputs"} <= set(truth[landmark])
-        assert truth[landmark]["chosen"]["auc"]["value"] < truth[landmark]["attainable_auc"]["value"] + 0.05
+        best = truth[landmark]["attainable_auc"]
+        if "error" in best:
+            assert "belongs to other settings of the simulation" in best["error"]
+        else:
+            assert truth[landmark]["chosen"]["auc"]["value"] < best["value"] + 0.05
     values = truth["strategies"]["ADAPTIVE-CONTROL_TCBHP"]
     estimated = read(artifacts / "results" / "strategy-ADAPTIVE.json")["ADAPTIVE-CONTROL_TCBHP"]
     for name in ("reference", "treated"):

@@ -220,7 +220,7 @@ def main() -> None:
         "out_of_fold": study_out_of_fold(*at_landmark, setting, folder("out_of_fold")),
     }
     write_json(args.out, found)
-    write_text(args.page, coverage_page(found, plan))
+    write_text(args.page, coverage_page(found, plan, digest(spec)))
 
 
 if __name__ == "__main__":

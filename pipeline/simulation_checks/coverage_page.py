@@ -10,6 +10,10 @@ TITLES = {
     "strategies": "Values of strategies at baseline",
     "out_of_fold": "(R) Out-of-fold intervals of the whole procedure",
 }
+FORMER = (
+    "The figures are of a former simulation (digest {digest}), not of that of configs/simulation.yaml; "
+    "`make coverage` makes them anew."
+)
 TARGETS = {
     "stored_model": "Target: 93 to 97 % for every measure.",
     "strategies": "Target: 93 to 97 % for both strategies and their difference; none for the learned policy.",
@@ -17,8 +21,11 @@ TARGETS = {
 }
 
 
-def coverage_page(figures: Mapping[str, Any], plan: CoveragePlan) -> str:
-    """Return the page with the figures of all studies, in Markdown."""
+def coverage_page(figures: Mapping[str, Any], plan: CoveragePlan, simulation_digest: str) -> str:
+    """Return the page with the figures of all studies, in Markdown; it says if the simulation was another.
+
+    `simulation_digest` is that of the simulation of now (`pipeline.simulation_checks.populations.digest`).
+    """
     lines = [
         "# Do the intervals cover the truth?",
         "",
@@ -27,6 +34,8 @@ def coverage_page(figures: Mapping[str, Any], plan: CoveragePlan) -> str:
         f"Landmark {figures['landmark']}. Truth: values in {plan.population:,} other simulated patients.",
         "In brackets the Monte Carlo standard error. Width: mean width of the intervals.",
     ]
+    if figures["spec"] != simulation_digest:
+        lines += ["", FORMER.format(digest=figures["spec"][:12])]
     for name, part in plan.parts.items():
         lines += ["", f"## {TITLES[name]}", "", TARGETS[name]]
         lines += [f"Trials of {part.patients} patients each.", ""]

@@ -78,7 +78,7 @@ def simulated_rows(
     ``outcome`` (NaN where missing), and the truth: ``truth_p`` (given fate, in the patient's own arm),
     ``truth_control`` and ``truth_adaptive`` (of both strategies, fate averaged).
     """
-    made = simulate(changed(spec.simulation, seed=seed), n=n, rules=spec.by.rules)
+    made = simulate(changed(spec.simulation, seed=seed), n=n, rules=spec.by.rules, safety=False)
     prepared = prepare(spec.by.checked(made.tables), spec.by)
     beside = prepared.cohort.frame[["usubjid", "arm", "outcome"]].merge(made.truth, on="usubjid")
     adaptive = beside["arm"] == spec.study.adaptive_arm

@@ -18,6 +18,16 @@ from models.measures.evaluate import auc
 from pipeline.console import reported_errors, stderr
 from pipeline.project import paths
 from pipeline.project.files import stage_paths, write_text
+from pipeline.simulation_checks.joint_figures import (
+    case_mix_figures,
+    end_figures,
+    imaging_figures,
+    odds_ratio,
+    response_figures,
+    time_and_centre_figures,
+    toxicity_figures,
+    variety_figures,
+)
 from pipeline.sources.simulation.settings import Settings, changed, read_rows, read_settings
 from pipeline.sources.simulation.table_rows import Name, Source, TableRow, by_name
 from pipeline.sources.simulator import Simulated, simulate
@@ -107,7 +117,22 @@ def targets(simulated: Simulated, ranges: Sequence[TargetRange]) -> list[Target]
 def figures(simulated: Simulated) -> dict[str, float]:
     """Return every figure that has been published, as it is in the simulated patients."""
     patients = by_patient(simulated)
-    return _rates(patients) | _plasma(simulated, patients["y"]) | _discrimination(simulated, patients)
+    baseline, _ = quick_features(simulated, patients)
+    called = ctdna_calls(simulated)["baseline"]
+    detected = (called == "detected").astype(float).where(called.notna())
+    mutated = simulated.truth.set_index("usubjid")["pam_mutated"]
+    return (
+        _rates(patients)
+        | _plasma(simulated, patients["y"])
+        | _discrimination(simulated, patients)
+        | case_mix_figures(patients)
+        | response_figures(patients, mutated, detected)
+        | imaging_figures(patients, responses(simulated, "c2"))
+        | toxicity_figures(simulated)
+        | end_figures(simulated, patients["y"])
+        | variety_figures(simulated)
+        | time_and_centre_figures(patients, baseline, detected)
+    )
 
 
 def _rates(patients: pd.DataFrame) -> dict[str, float]:
@@ -119,13 +144,9 @@ def _rates(patients: pd.DataFrame) -> dict[str, float]:
         "pCR, control arm": float(of_arm["CONTROL_TCBHP"]),
         "pCR, adaptive arm": float(of_arm["ADAPTIVE"]),
         "pCR, HR negative minus HR positive": float(of_hr["neg"] - of_hr["pos"]),
-        "odds ratio of pCR, HR negative": float(_odds_ratio(of_hr["neg"], of_hr["pos"])),
-        "odds ratio of pCR, IHC 3+ against 2+": float(_odds_ratio(of_ihc["3+"], of_ihc["2+"])),
+        "odds ratio of pCR, HR negative": odds_ratio(of_hr["neg"], of_hr["pos"]),
+        "odds ratio of pCR, IHC 3+ against 2+": odds_ratio(of_ihc["3+"], of_ihc["2+"]),
     }
-
-
-def _odds_ratio(a: float, b: float) -> float:
-    return float(a / (1 - a) / (b / (1 - b)))
 
 
 def _plasma(simulated: Simulated, y: pd.Series) -> dict[str, float]:

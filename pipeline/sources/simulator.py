@@ -22,8 +22,10 @@ from pipeline.sources.simulation import (
     patients,
     plasma,
     records,
+    safety_records,
     scans,
     screening,
+    toxicity,
     treatment,
 )
 from pipeline.sources.simulation.course import World, follow
@@ -47,7 +49,9 @@ class Simulated:
     truth: pd.DataFrame
 
 
-def simulate(settings: Settings, n: int | None = None, rules: RuleDocument | None = None) -> Simulated:
+def simulate(
+    settings: Settings, n: int | None = None, rules: RuleDocument | None = None, *, safety: bool = True
+) -> Simulated:
     """Simulate the trial; the same settings give the same tables, bit for bit.
 
     Parameters
@@ -60,6 +64,9 @@ def simulate(settings: Settings, n: int | None = None, rules: RuleDocument | Non
         The decision table that treats the adaptive arm, with its genes (``project.rule_files.read_rules``);
         default the one that ``settings.rules`` names. Its default readings are followed, whatever it is
         set to.
+    safety : bool
+        Whether doses by drug, measurements on treatment and supportive care are recorded: long tables that
+        no model, rule or cohort reads.
     """
     streams = Streams(settings.seed)
     size = settings.cohort.n if n is None else n
@@ -73,7 +80,7 @@ def simulate(settings: Settings, n: int | None = None, rules: RuleDocument | Non
     in_adaptive = world.people["arm"] == world.rules.arm
     course = records.observed(control, adaptive, in_adaptive, world.variants["person"])
     reached = {name: np.where(in_adaptive, ends[1][name], ends[0][name]) for name in ends[0]}
-    tables = _tables(world, course, reached, in_adaptive, streams)
+    tables = _tables(world, course, reached, in_adaptive, streams, safety=safety)
     return Simulated(
         {name: _as_text(table) for name, table in tables.items()}, outcome.truth_table(world.people, *ends)
     )
@@ -102,9 +109,9 @@ def before_treatment(n: int, settings: Settings, rules: RuleTable, streams: Stre
     variants = genome.draw_genome(people, settings, streams)
     variants |= genome.sequence_tissue(variants, people, places, settings, streams)
     pathway = genes_of_set(rules, rules.settings["pam_genes"])
-    variants |= plasma.for_assay(variants, people, places, pathway, settings, streams)
+    variants |= plasma.for_assay(variants, people, pathway, settings, streams)
     people["pam_mutated"] = genome.pam_mutated(variants, n, pathway)
-    people["panel_covers_pam"] = plasma.panel_covers(people, places, pathway, settings)
+    people["panel_covers_pam"] = plasma.panel_covers(people, pathway, settings)
     people["sensitivity"] = treatment.sensitivity(people, settings)
     people["log10_vaf"] = plasma.shed_at_baseline(people, settings)
     people |= scans.lesions_at_baseline(people, places, settings, streams)
@@ -127,31 +134,43 @@ def _measured_at_baseline(
 
 
 def _tables(
-    world: World, course: Course, reached: Columns, in_adaptive: Array, streams: Streams
+    world: World, course: Course, reached: Columns, in_adaptive: Array, streams: Streams, *, safety: bool
 ) -> dict[str, pd.DataFrame]:
-    """Return all raw tables, of every patient the course under the own arm, cut off where it ended."""
+    """Return all raw tables, of every patient the course under the own arm, cut off where it ended.
+
+    Without `safety`, those that no model, rule or cohort reads are left out; the others are the same.
+    """
     people, places, settings = world.people, world.centres, world.settings
-    end = outcome.leave(course, people, places, settings, streams)
+    end = outcome.leave(course, people, places, reached, settings, streams)
     last = end["last_cycle"]
     cycles = records.cycles_given(course, last, in_adaptive, settings)
     plasma_planned = in_adaptive | (settings.control_ctdna == "collected")
     scans_planned = in_adaptive | (settings.control_imaging == "collected")
     scanned = (course, last, people, places, scans_planned, settings)
     drawn = (course, last, people)
-    return {
+    labs = screening.labs_table(people, settings, streams)
+    tables = {
         "sites": centres.sites_table(places, settings),
         "subjects": patients.subjects_table(people, settings),
         "pathology": biopsy.pathology_table(people, settings),
-        "labs": screening.labs_table(people, settings, streams),
+        "labs": labs,
         "tissue_variants": genome.tissue_table(world.variants, people, settings),
-        "ctdna_samples": records.samples_table(*drawn, places, plasma_planned, settings),
+        "ctdna_samples": records.samples_table(*drawn, plasma_planned, settings),
         "ctdna_variants": records.variants_table(*drawn, world.variants, plasma_planned, settings),
         "lesions": image_records.lesions_table(*scanned),
         "response": image_records.response_table(*scanned),
         "imaging_features": image_records.imaging_features_table(*scanned, streams),
         "exposure": treatment.exposure_table(people, cycles, settings),
-        "adverse_events": treatment.adverse_events_table(people, cycles, settings, streams),
+        "adverse_events": toxicity.adverse_events_table(people, cycles, end, settings, streams),
         "disposition": outcome.disposition_table(people, end, settings),
         "deviations": records.deviations_table(course, last, people, in_adaptive, settings),
         "surgery": outcome.operate(course, end, people, reached, settings, streams),
+    }
+    if not safety:
+        return tables
+    of_course = (people, cycles)
+    return tables | {
+        "drug_exposure": safety_records.drug_exposure_table(*of_course, settings, streams),
+        "safety_measurements": safety_records.safety_measurements_table(*of_course, labs, settings, streams),
+        "supportive_care": safety_records.supportive_care_table(*of_course, settings, streams),
     }

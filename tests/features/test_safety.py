@@ -22,6 +22,7 @@ DOSE = {
 }  # fmt: skip
 LVEF = {"usubjid": "P1", "testcd": "LVEF", "measured_date": "2026-01-20", "value": 60.0}
 LATER = LVEF | {"measured_date": "2026-03-01", "value": 49.0}
+EF_TERM = {"term": "Ejection fraction decreased", "grade": 1}
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,12 @@ def test_the_last_value_before_the_first_dose_counts_and_may_stand_among_the_val
 @pytest.mark.parametrize(
     ("name", "row", "rule"),
     [
+        ("adverse_events", EVENT | {"term": "nausea", "grade": 4}, "error range_by_name"),
+        (
+            "adverse_events",
+            EVENT | EF_TERM,
+            "error range_by_name",
+        ),
         ("adverse_events", EVENT | {"term": "Nausea"}, None),
         ("adverse_events", EVENT | {"grade": 5}, None),
         ("safety_measurements", LVEF | {"value": 0.6}, "warning range_by_name"),

@@ -133,17 +133,21 @@ def test_the_attainable_auc_of_another_simulation_is_not_used() -> None:
     assert "run: make attainable" in attainable(stored, "y", "c2")["error"]
 
 
-def test_the_committed_attainable_auc_belongs_to_the_committed_simulation(spec: SimulationSpec) -> None:
-    stored = read_json(ROOT / "docs/attainable.json")
-    assert stored["spec"] == digest(spec)
+def test_the_attainable_auc_of_a_former_simulation_is_called_so_and_not_used(spec: SimulationSpec) -> None:
+    stored, now = read_json(ROOT / "docs/attainable.json"), digest(spec)
+    used = "value" in attainable(stored, now, "c2")
+    assert used == (stored["spec"] == now)
+    told = "the committed file is of a former simulation" in (ROOT / "docs/simulation.md").read_text("utf-8")
+    assert told != used, "docs/simulation.md says whether docs/attainable.json is of the simulation of now"
     assert all(each["learned_from"] >= 450_000 for each in stored["landmarks"].values())
 
 
-def test_the_committed_coverage_belongs_to_the_committed_simulation(spec: SimulationSpec) -> None:
-    stored = read_json(ROOT / "docs/coverage.json")
-    assert stored["spec"] == digest(spec)
+def test_the_committed_coverage_says_whether_it_is_of_a_former_simulation(spec: SimulationSpec) -> None:
+    stored, now = read_json(ROOT / "docs/coverage.json"), digest(spec)
     plan = read_plan(CONFIGS / "coverage.yaml").coverage
-    assert (ROOT / "docs/coverage.md").read_text(encoding="utf-8") == coverage_page(stored, plan)
+    page = (ROOT / "docs/coverage.md").read_text(encoding="utf-8")
+    assert page == coverage_page(stored, plan, now)
+    assert ("of a former simulation" in page) == (stored["spec"] != now)
 
 
 def test_coverage_counts_intervals_that_hold_the_truth() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from features.definitions import ISH_HIGH_COPIES, ISH_LOW_COPIES
 from pipeline.sources.simulation.draws import (
     Array,
     Columns,
@@ -11,11 +12,11 @@ from pipeline.sources.simulation.draws import (
     as_dates,
     bounded_normal,
     expit,
+    line,
     only_where,
     pick,
 )
 from pipeline.sources.simulation.patient_parameters import Pathology
-from pipeline.sources.simulation.section import Weights
 from pipeline.sources.simulation.settings import Settings
 
 
@@ -24,12 +25,14 @@ def read_biopsy(people: Columns, centres: Columns, settings: Settings, streams: 
     entry, rng, n = settings.pathology, streams("biopsy"), len(people["centre"])
     receptors = _receptors(people, rng, entry)
     her2 = _her2(people, rng, entry)
-    ki67 = 100 * expit(_line(people, entry.ki67_logit) + rng.normal(0.0, entry.ki67_logit_sd, n))
-    til = np.exp(_line(people | receptors, entry.til_log) + rng.normal(0.0, entry.til_log_sd, n))
-    grade_3 = rng.random(n) < expit(_line(people, entry.grade_3_logit))
+    stained = line(people, entry.ki67_logit) + rng.normal(0.0, entry.ki67_logit_sd, n)
+    ki67 = 100 * expit(stained + _laboratory_shift(people, centres, settings))
+    til = np.exp(line(people | receptors, entry.til_log) + rng.normal(0.0, entry.til_log_sd, n))
+    divided = (stained - entry.ki67_logit["intercept"]) / entry.ki67_logit_sd
+    grade_3 = rng.random(n) < expit(line(people, entry.grade_3_logit) + entry.grade_3_per_ki67_sd * divided)
     grade_1 = ~grade_3 & (rng.random(n) < entry.grade_1_share_of_lower)
     assessed = {name: rng.random(n) < share for name, share in entry.assessed.items()}
-    hetero = rng.random(n) < expit(_line(people, entry.heterogeneity_logit))
+    hetero = rng.random(n) < expit(line(people, entry.heterogeneity_logit))
     subtyped = assessed["intrinsic_subtype"] & centres["subtyping"][people["centre"]]
     return {
         "path_report_day": people["biopsy_day"] + rng.integers(2, entry.report_days + 1, size=n),
@@ -47,13 +50,10 @@ def read_biopsy(people: Columns, centres: Columns, settings: Settings, streams: 
     }
 
 
-def _line(people: Columns, weights: Weights) -> Array:
-    """Return intercept + sum of weight x column, over the columns that `weights` names."""
-    total = np.full(len(people["centre"]), float(weights["intercept"]))
-    for name, weight in weights.items():
-        if name != "intercept":
-            total = total + weight * people[name]
-    return total
+def _laboratory_shift(people: Columns, centres: Columns, settings: Settings) -> Array:
+    """Return how much higher the laboratory reads Ki-67, on the logit: by centre and by calendar time."""
+    drift = settings.drift.per_year["ki67"] * people["calendar"]
+    return np.asarray(centres["ki67"][people["centre"]] + drift)
 
 
 def _receptors(people: Columns, rng: np.random.Generator, entry: Pathology) -> Columns:
@@ -72,28 +72,44 @@ def _receptors(people: Columns, rng: np.random.Generator, entry: Pathology) -> C
 
 
 def _her2(people: Columns, rng: np.random.Generator, entry: Pathology) -> Columns:
-    """Return immunohistochemistry and in-situ hybridisation; each is a noisy reading of HER2 dependence."""
+    """Return immunohistochemistry and in-situ hybridisation; each is a noisy reading of HER2 dependence.
+
+    Most are of ISH group 1. A share is of group 3 (ratio below 2, at least 6 copies: positive with IHC 2+
+    and 3+) or, with IHC 3+, of group 4 (ratio below 2, 4 to 6 copies).
+    """
     n, latent = len(people["her2_dependence"]), people["her2_dependence"]
     r = entry.ihc_correlation
     ihc_2 = r * latent + np.sqrt(1 - r**2) * rng.standard_normal(n) < ndtri(entry.ihc_2_share)
     log_ratio = entry.ratio_log_median + entry.ratio_log_per_her2 * latent
     ratio = np.exp(log_ratio + rng.normal(0.0, entry.ratio_log_sd, n))
     ratio = np.round(np.clip(ratio, entry.ratio_amplified, entry.ratio_high), 2)
-    cep17 = bounded_normal(rng, n, entry.cep17)
+    copies = np.round(np.maximum(ratio * bounded_normal(rng, n, entry.cep17), ISH_LOW_COPIES), 1)
     done = ihc_2 | (rng.random(n) < entry.ish_done_if_ihc_3)
+    group = pick(
+        rng.random(n), {"3": entry.ish_group_3_share, "4": entry.ish_group_4_share, "1": _others(entry)}
+    )
+    below = np.round(rng.uniform(1.2, 1.95, n), 2)
+    third, fourth = group == "3", (group == "4") & ~ihc_2
+    ratio = np.where(third | fourth, below, ratio)
+    many, some = rng.uniform(ISH_HIGH_COPIES, 9.0, n), rng.uniform(ISH_LOW_COPIES, ISH_HIGH_COPIES - 0.1, n)
+    copies = np.where(third, np.round(many, 1), np.where(fourth, np.round(some, 1), copies))
     return {
         "ihc": np.where(ihc_2, "2+", "3+").astype(object),
         "ish": np.where(done, "amplified", "not_done").astype(object),
         "her2": np.full(n, "pos", dtype=object),
         "ratio": np.where(done, ratio, np.nan),
-        "copies": np.where(done, np.round(ratio * cep17, 1), np.nan),
+        "copies": np.where(done, copies, np.nan),
     }
+
+
+def _others(entry: Pathology) -> float:
+    return 1.0 - entry.ish_group_3_share - entry.ish_group_4_share
 
 
 def _subtype(people: Columns, rng: np.random.Generator, entry: Pathology) -> Array:
     """Draw the intrinsic subtype from a multinomial logit in the latents (Gumbel maximum)."""
     n = len(people["luminal"])
-    scores = np.stack([_line(people, weights) for weights in entry.subtype_logit.values()], axis=1)
+    scores = np.stack([line(people, weights) for weights in entry.subtype_logit.values()], axis=1)
     chosen = np.argmax(scores + rng.gumbel(size=(n, scores.shape[1])), axis=1)
     return np.asarray(np.array(list(entry.subtype_logit), dtype=object)[chosen])
 

@@ -1,9 +1,10 @@
 """Sections of configs/simulation.yaml on the course: plasma, treatment, imaging, toxicity, fate, surgery."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from features.safety_checks import FATAL
 from pipeline.sources.simulation.section import (
     Bounded,
     Count,
@@ -17,8 +18,16 @@ from pipeline.sources.simulation.section import (
     Visit,
     VisitDay,
     WholeRange,
+    one_of,
 )
-from pipeline.sources.simulation.table_rows import AdverseEventTerm
+from pipeline.sources.simulation.table_rows import (
+    AdverseEventTerm,
+    CourseTest,
+    Dose,
+    Prophylaxis,
+)
+
+NodalCategory = Annotated[str, one_of("N0", "N1", "N2", "N3")]
 
 
 class Shedding(Section):
@@ -102,7 +111,9 @@ class Response(Section):
     intercept: float
     hr_negative: float
     per_cm: float
-    if_node_positive: float
+    by_node: dict[NodalCategory, float]
+    if_t4: float
+    if_inflammatory: float
     per_shedding_sd: float
 
 
@@ -165,6 +176,10 @@ class Imaging(Section):
     node_high_mm: Positive
     normal_node_mm: Positive
     node_relative_shrinkage: float
+    second_node_share: dict[NodalCategory, Share]
+    second_node_relative_size: Range
+    satellite_share: Share
+    satellite_mm: Range
     other_method_share: Share
     method_switch_share: Share
     visible_from_mm: Range
@@ -172,6 +187,9 @@ class Imaging(Section):
     relative_shrinkage_per_kill: float
     own_shrinkage_sd: Spread
     shrinkage_log_sd: Spread
+    least_shrinkage: Share
+    complete_logit_by_cycle: dict[int, float]
+    complete_per_kill: float
     growth_log: float
     new_lesion_share: Share
     new_lesion_mm: WholeRange
@@ -189,19 +207,35 @@ class Imaging(Section):
 
 
 class Toxicity(Section):
-    """Adverse events; `terms` are the rows of configs/simulation/toxicity.csv, by term."""
+    """Adverse events; `terms` are the rows of toxicity_terms.csv and toxicity.csv, by term."""
 
     ctcae_version: str
     course_cycles: Annotated[int, Field(ge=1)]
     frailty_sd: Spread
+    fatal_term: str
     grade_4_share: Share
     grade_2_share: Share
     serious_share_of_severe: Share
     recovered_share: Share
     related_share: Share
-    onset_days: Annotated[int, Field(ge=1)]
     duration_days: Annotated[int, Field(ge=2)]
     terms: Annotated[dict[str, AdverseEventTerm], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _the_fatal_term_can_be_fatal(self) -> Self:
+        if self.fatal_term not in self.terms or self.terms[self.fatal_term].highest_grade < FATAL:
+            raise ValueError(f"fatal_term: {self.fatal_term} is no term of grade {FATAL}")
+        return self
+
+
+class Safety(Section):
+    """Drugs, tests and care on treatment: the rows of doses.csv, course_tests.csv and supportive_care.csv."""
+
+    doses: Annotated[list[Dose], Field(min_length=1)]
+    tests: dict[str, CourseTest]
+    care: list[Prophylaxis]
+    ejection_fraction_term: str
+    ejection_fraction_fall: Range
 
 
 class Event(Section):
@@ -221,6 +255,7 @@ class Fate(Section):
     consent_withdrawn: Annotated[float, Field(gt=0, lt=1)]
     lost: Annotated[float, Field(gt=0, lt=1)]
     leaving_per_frailty: float
+    leaving_if_residual: float
     event_days: Days
 
 
@@ -237,6 +272,12 @@ class Surgery(Section):
     bed_log_sd: Spread
     bed_highest_share: Positive
     cellularity_beta: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    minimal_logit: float
+    minimal_per_kill: float
+    minimal_bed_share: Positive
+    minimal_cellularity_beta: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    isolated_cells_share: Share
+    micrometastasis_share: Share
     residual_log_per_kill: float
     residual_reference_kill: float
     node_number_stop: Annotated[float, Field(gt=0, le=1)]

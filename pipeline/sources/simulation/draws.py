@@ -40,6 +40,15 @@ def expit(x: Array) -> Array:
     return np.asarray(1.0 / (1.0 + np.exp(-x)))
 
 
+def line(columns: Columns, weights: Mapping[str, float]) -> Array:
+    """Return intercept + sum of weight x column, over the columns that `weights` names."""
+    total = np.full(len(next(iter(columns.values()))), float(weights["intercept"]))
+    for name, weight in weights.items():
+        if name != "intercept":
+            total = total + weight * columns[name]
+    return total
+
+
 def shifted_chance(chance: float, shift: Array) -> Array:
     """Return probabilities: `chance` moved by `shift` on the logit scale."""
     return expit(np.log(chance / (1.0 - chance)) + shift)

@@ -1,6 +1,6 @@
 """Variants: of the tumour, of clonal haematopoiesis and of the germline, and what tissue sequencing sees."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ Gene = TumourGene | BloodGene
 
 
 def draw_genome(people: Columns, settings: Settings, streams: Streams) -> Columns:
-    """Return every variant a patient carries: arrays over variants, sorted by patient.
+    """Return every variant a patient carries: arrays over variants, sorted by patient. Some carry none.
 
     `person` index of the patient; `gene`, `hgvsp`, `classification`, `pathogenic` (Y, VUS); `origin` the
     truth (tumor, ch, germline); `clonality` log10 of its plasma VAF over the patient's mean; `fraction` the
@@ -31,7 +31,6 @@ def draw_genome(people: Columns, settings: Settings, streams: Streams) -> Column
     for origin, gene, entry in settings.genome.genes():
         parts.append(_carriers(people, origin, gene, entry, streams(f"variants {origin}")))
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    columns = _with_one_tumour_mutation_each(columns, len(people["age"]), settings.genome.tumor)
     order = np.lexsort((columns["hgvsp"].astype(str), columns["gene"].astype(str), columns["person"]))
     columns = {name: values[order] for name, values in columns.items()}
     return columns | _fractions(columns, settings.genome, streams("variant fractions"))
@@ -64,17 +63,6 @@ def _rows(person: Array, origin: str, gene: str, entry: Gene, change: Array, vus
         "pathogenic": np.where(vus, "VUS", "Y").astype(object),
         "origin": np.full(len(person), origin, dtype=object),
     }
-
-
-def _with_one_tumour_mutation_each(variants: Columns, n: int, genes: Mapping[str, TumourGene]) -> Columns:
-    """Give patients without a tumour mutation the first gene's first change: every tumour sheds something."""
-    has = np.zeros(n, dtype=bool)
-    has[variants["person"][variants["origin"] == "tumor"]] = True
-    without = np.flatnonzero(~has)
-    gene = next(iter(genes))
-    nothing = np.zeros(len(without))
-    extra = _rows(without, "tumor", gene, genes[gene], nothing, nothing.astype(bool))
-    return {name: np.concatenate([values, extra[name]]) for name, values in variants.items()}
 
 
 def _fractions(variants: Columns, entry: Genome, rng: np.random.Generator) -> Columns:

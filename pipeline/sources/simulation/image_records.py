@@ -9,10 +9,14 @@ import pandas as pd
 from pipeline.sources.simulation.course_parameters import ImagingFeature
 from pipeline.sources.simulation.draws import Array, Columns, Streams, as_dates, only_where
 from pipeline.sources.simulation.records import present
-from pipeline.sources.simulation.scans import READERS
+from pipeline.sources.simulation.scans import NODES, READERS
 from pipeline.sources.simulation.settings import Settings
 from pipeline.sources.simulation.treatment import Course
 
+LESION_IDS = {"primary": "L1", "node": "L2", "second_node": "L4", "satellite": "L5"}
+"""L3 is a new lesion."""
+SMALLEST_LOG_RATIO = -1.5
+"""Below this, ADC and SUV are those of the tissue around, not of what is left of a tumour."""
 MM3_PER_CC = 1000.0
 """mm3 per cubic centimetre."""
 
@@ -49,20 +53,16 @@ class _Lesion(NamedTuple):
 
 
 def _lesions(taken: Columns, first: Columns, reader: int) -> Iterator[_Lesion]:
-    """Yield the primary, the axillary node and a new lesion as one reader sees them."""
+    """Yield the lesions of the breast, those of the axilla and a new one as one reader sees them."""
     n = len(taken["scan_day"])
-    yield _Lesion(
-        {"lesion_id": "L1", "site": "breast", "axis": "longest"},
-        np.full(n, "target", dtype=object),
-        np.ones(n, dtype=bool),
-        taken["primary"][:, reader],
-    )
-    yield _Lesion(
-        {"lesion_id": "L2", "site": "axillary", "axis": "short"},
-        np.where(first["node_target"], "target", "nontarget").astype(object),
-        first["node"][:, 0] > 0,
-        taken["node"][:, reader],
-    )
+    for name, lesion_id in LESION_IDS.items():
+        place = ("axillary", "short") if name in NODES else ("breast", "longest")
+        yield _Lesion(
+            {"lesion_id": lesion_id, "site": place[0], "axis": place[1]},
+            np.where(first[f"{name}_target"], "target", "nontarget").astype(object),
+            first[name][:, 0] > 0,
+            taken[name][:, reader],
+        )
     yield _Lesion(
         {"lesion_id": "L3", "site": "other", "axis": "longest"},
         np.full(n, "new", dtype=object),
@@ -138,7 +138,8 @@ def imaging_features_table(
             noise = rng.normal(0.0, entry.within_log_sd, n)
             measured = rng.random(n) >= entry.not_measured_share
             ratio = taken["log_ratio"]
-            value = np.exp(np.log(entry.median) + own + noise + entry.per_log_ratio * ratio)
+            seen = np.maximum(ratio, SMALLEST_LOG_RATIO)
+            value = np.exp(np.log(entry.median) + own + noise + entry.per_log_ratio * seen)
             if entry.from_diameter:
                 primary = people["primary"] * np.exp(ratio)
                 shape = np.pi / 6 * entry.volume_share * primary**3 / MM3_PER_CC

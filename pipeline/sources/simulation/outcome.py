@@ -14,9 +14,13 @@ from pipeline.sources.simulation.draws import (
     only_where,
     shifted_chance,
 )
-from pipeline.sources.simulation.patients import LATENTS, MM_PER_CM
+from pipeline.sources.simulation.patients import MM_PER_CM
+from pipeline.sources.simulation.section import LATENTS
 from pipeline.sources.simulation.settings import Settings
 from pipeline.sources.simulation.treatment import Course
+
+ISOLATED_CELLS_MM, MICROMETASTASIS_MM = 0.2, 2.0
+"""Largest diameters of isolated tumour cells and of a micrometastasis (AJCC 8)."""
 
 
 def potential_outcome(
@@ -29,9 +33,11 @@ def potential_outcome(
     still at risk at a landmark, whom their fate selects, this one is the probability of the outcome.
     """
     entry = settings.response
-    burden = entry.per_cm * people["size_mm"] / MM_PER_CM + entry.if_node_positive * (people["cn"] != "N0")
-    burden = burden + entry.per_shedding_sd * people["shedding"]
-    log_odds = entry.intercept + course.kill + burden + centres["outcome"][people["centre"]]
+    burden = entry.per_cm * people["size_mm"] / MM_PER_CM + entry.per_shedding_sd * people["shedding"]
+    burden = burden + np.array([entry.by_node[str(category)] for category in people["cn"]])
+    burden = burden + entry.if_t4 * (people["ct"] == "T4") + entry.if_inflammatory * people["inflammatory"]
+    when = settings.drift.per_year["outcome"] * people["calendar"]
+    log_odds = entry.intercept + course.kill + burden + centres["outcome"][people["centre"]] + when
     spared = course.fate["spared"]
     cycles = settings.treatment.cycles
     failed = course.fate["inoperable"] | (
@@ -64,15 +70,18 @@ def truth_table(people: Columns, control: Columns, adaptive: Columns) -> pd.Data
     )
 
 
-def leave(course: Course, people: Columns, centres: Columns, settings: Settings, streams: Streams) -> Columns:
+def leave(
+    course: Course, people: Columns, centres: Columns, outcome: Columns, settings: Settings, streams: Streams
+) -> Columns:
     """Return how each course ends (n): `reason` (None = as planned), `last_cycle`, `event_day`, `operated`.
 
-    Toxicity ends treatment, not follow-up: surgery follows. Whoever withdraws or is lost has no outcome;
-    whoever dies, progresses or is inoperable has no surgery.
+    Toxicity ends treatment, not follow-up: surgery follows. Whoever withdraws or is lost has no outcome, and
+    does so not at random where `leaving_if_residual` says so; whoever dies, progresses or is inoperable has
+    no surgery.
     """
     entry, rng, n = settings.fate, streams("leaving"), len(people["age"])
     cycles, shift = settings.treatment.cycles, centres["missing"][people["centre"]]
-    away = shift + entry.leaving_per_frailty * people["frailty"]
+    away = shift + entry.leaving_per_frailty * people["frailty"] + entry.leaving_if_residual * ~outcome["y"]
     ends = {
         "death": course.fate["death_cycle"],
         "progression": course.fate["progression_cycle"],
@@ -148,19 +157,23 @@ def _residual(
     """Return what is left (n): `in_situ`, `bed_mm` and `cellularity` of invasive tumour, `nodes`, `met_mm`.
 
     Nothing invasive is left after pCR. Else something is, in the breast, the nodes or both, and the less
-    the more was killed.
+    the more was killed; in some no more than a few cells in the breast (`minimal`).
     """
     n, residual = len(people["age"]), ~outcome["y"]
     node_positive = people["cn"] != "N0"
     shares = np.where(node_positive[:, None], entry.residual_in_if_cn_positive, entry.residual_in_if_cn0)
     part = (rng.random((n, 1)) > np.cumsum(shares, axis=1)).sum(axis=1)
-    left = np.exp(entry.residual_log_per_kill * (course.kill - entry.residual_reference_kill))
+    excess = course.kill - entry.residual_reference_kill
+    left = np.exp(entry.residual_log_per_kill * excess)
     share = left * np.exp(rng.normal(np.log(entry.bed_median_share), entry.bed_log_sd, n))
+    minimal = rng.random(n) < expit(entry.minimal_logit + entry.minimal_per_kill * excess)
+    share = np.where(minimal, entry.minimal_bed_share * share, share)
     bed = people["size_mm"] * np.minimum(share, entry.bed_highest_share)
-    cellularity = rng.beta(entry.cellularity_beta[0], entry.cellularity_beta[1], n)
+    few, many = entry.minimal_cellularity_beta, entry.cellularity_beta
+    cellularity = np.where(minimal, rng.beta(few[0], few[1], n), rng.beta(many[0], many[1], n))
     number = np.minimum(rng.geometric(entry.node_number_stop, n), entry.node_number_high)
-    met = np.exp(rng.normal(np.log(entry.met_median_mm), entry.met_log_sd, n))
-    in_breast, in_nodes = residual & (part != 1), residual & (part != 0)
+    met = _metastases(n, entry, rng)
+    in_breast, in_nodes = residual & ((part != 1) | minimal), residual & (part != 0) & ~minimal
     return {
         "in_situ": rng.random(n) < entry.in_situ_share,
         "bed_mm": np.where(in_breast, np.maximum(np.round(bed, 1), 1.0), 0.0),
@@ -168,6 +181,15 @@ def _residual(
         "nodes": np.where(in_nodes, number, 0),
         "met_mm": np.where(in_nodes, np.clip(np.round(met, 1), 0.1, entry.met_high_mm), 0.0),
     }
+
+
+def _metastases(n: int, entry: Surgery, rng: np.random.Generator) -> Array:
+    """Return the largest metastasis in mm (n): isolated cells, a micrometastasis, or larger."""
+    uniform = rng.random(n)
+    larger = np.exp(rng.normal(np.log(entry.met_median_mm), entry.met_log_sd, n))
+    micro, cells = rng.uniform(0.3, MICROMETASTASIS_MM, n), rng.uniform(0.1, ISOLATED_CELLS_MM, n)
+    is_micro = uniform < entry.isolated_cells_share + entry.micrometastasis_share
+    return np.where(uniform < entry.isolated_cells_share, cells, np.where(is_micro, micro, larger))
 
 
 def residual_cancer_burden(residual: Columns) -> Array:
@@ -190,7 +212,7 @@ def _yp_t(residual: Columns, people: Columns) -> Array:
 
 def _yp_n(residual: Columns) -> Array:
     nodes, met = residual["nodes"], residual["met_mm"]
-    conditions = [nodes == 0, met <= 0.2, met <= 2.0, nodes >= 10, nodes >= 4]
+    conditions = [nodes == 0, met <= ISOLATED_CELLS_MM, met <= MICROMETASTASIS_MM, nodes >= 10, nodes >= 4]
     return np.select(conditions, ["ypN0", "ypN0i+", "ypN1mi", "ypN3", "ypN2"], "ypN1").astype(object)
 
 

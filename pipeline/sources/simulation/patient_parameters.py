@@ -7,11 +7,13 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from pipeline.sources.simulation.section import (
+    LATENTS,
     Bounded,
     Correlation,
     Count,
     Days,
     Latent,
+    Parent,
     Positive,
     Section,
     Share,
@@ -49,7 +51,9 @@ class Centres(Section):
     count: Annotated[int, Field(ge=1)]
     size_shape: Positive
     activation_days: Count
-    shift_sd: dict[Annotated[str, one_of("case_mix", "luminal", "outcome", "missing", "scanner")], Spread]
+    shift_sd: dict[
+        Annotated[str, one_of("case_mix", "luminal", "outcome", "missing", "scanner", "ki67")], Spread
+    ]
     assay: Shares
     method: dict[Annotated[str, one_of("MRI", "US")], Share]
     mri_vendor: Shares
@@ -60,9 +64,38 @@ class Centres(Section):
 
 
 class Latents(Section):
-    """How the latents lean on luminal biology."""
+    """How each latent leans on age and on the latents before it: weights of standard normal variables."""
 
-    correlation_with_luminal: dict[Latent, Correlation]
+    leans_on: dict[Latent, dict[Parent, Correlation]]
+
+    @model_validator(mode="after")
+    def _parents_come_before(self) -> Self:
+        known = {"age"}
+        for name in LATENTS:
+            parents = self.leans_on.get(name, {})
+            later = sorted(set(parents) - known)
+            if later:
+                raise ValueError(f"leans_on.{name}: {', '.join(later)} comes after it; order: {LATENTS}")
+            known.add(name)
+        return self
+
+
+class AssayChange(Section):
+    """From `day` of the trial on, laboratories use another assay: the former one -> the new one."""
+
+    day: Count
+    replaced_by: dict[str, str]
+
+
+class Drift(Section):
+    """What changes over calendar time, per year, counted from the middle of accrual.
+
+    `case_mix` in SD of log tumour size, `luminal` in SD of the latent, `outcome` in log-odds of pCR, `ki67`
+    on the logit of what the laboratories read.
+    """
+
+    per_year: dict[Annotated[str, one_of("case_mix", "luminal", "outcome", "ki67")], float]
+    assay_change: AssayChange | None
 
 
 class Clinical(Section):
@@ -75,12 +108,14 @@ class Clinical(Section):
     ecog_1_logit: float
     ecog_1_per_frailty: float
     bmi: Bounded
+    bmi_per_decade: float
+    size_per_proliferation: Correlation
     size_median_mm: Positive
     size_log_sd: Spread
     size_low_mm: Positive
     size_high_mm: Positive
     t3_above_mm: Positive
-    t4_share: Share
+    t4_logit: Weights
     inflammatory_share_of_t4: Share
     node_size_correlation: Correlation
     node_shares: dict[Annotated[str, one_of("N0", "N1", "N2", "N3")], Share]
@@ -100,6 +135,8 @@ class Pathology(Section):
     pr_zero_share: Share
     pr_only_share: Share
     ihc_2_share: Share
+    ish_group_3_share: Share
+    ish_group_4_share: Share
     ihc_correlation: Correlation
     ish_done_if_ihc_3: Share
     ratio_log_median: float
@@ -113,6 +150,7 @@ class Pathology(Section):
     til_log: Weights
     til_log_sd: Spread
     grade_3_logit: Weights
+    grade_3_per_ki67_sd: float
     grade_1_share_of_lower: Share
     heterogeneity_logit: Weights
     histology: Shares
@@ -131,6 +169,7 @@ Violation = Annotated[
         "metastasis",
         "her2_not_amplified",
         "her2_ihc_1",
+        "her2_ish_group_2",
         "multifocal",
         "bilateral",
         "ki67_unknown",

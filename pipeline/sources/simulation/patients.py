@@ -1,10 +1,11 @@
 """Who is randomised, when, to which arm; the latents, and the tumour as staged at randomisation.
 
-The latents (luminal, chemosensitivity, her2_dependence, shedding, frailty) are standard normal in an
-average centre. They cause everything observed later, and stand in no raw table.
+The latents (luminal, proliferation, chemosensitivity, her2_dependence, shedding, frailty) are standard
+normal in an average centre in the middle of accrual. They cause everything observed later, and stand in no
+raw table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,12 +20,14 @@ from pipeline.sources.simulation.draws import (
     bounded_normal,
     days_within,
     expit,
+    line,
     pick,
 )
 from pipeline.sources.simulation.patient_parameters import Clinical
+from pipeline.sources.simulation.section import LATENTS
 from pipeline.sources.simulation.settings import Settings
 
-LATENTS = ("luminal", "chemosensitivity", "her2_dependence", "shedding", "frailty")
+DAYS_PER_YEAR = 365.25
 MM_PER_CM = 10.0
 """mm per cm."""
 
@@ -47,10 +50,21 @@ def randomise(n: int, centres: Columns, settings: Settings, streams: Streams) ->
         "centre": centre,
         "arm": _blocks(rng, entry.allocation, n),
         "rand_day": day,
+        "calendar": (day - entry.accrual_days / 2) / DAYS_PER_YEAR,
+        "assay": _assays(centres["assay"][centre], day, settings),
         "consent_day": consent,
         "biopsy_day": consent - days_within(rng, n, entry.biopsy_before_consent),
         "first_dose_day": day + days_within(rng, n, entry.first_dose_after_randomisation),
     }
+
+
+def _assays(of_centre: Array, day: Array, settings: Settings) -> Array:
+    """Return the assay of each patient's laboratory: that of the centre, until it is replaced."""
+    change = settings.drift.assay_change
+    if change is None:
+        return of_centre
+    replaced = np.array([change.replaced_by.get(str(name), name) for name in of_centre], dtype=object)
+    return np.where(day >= change.day, replaced, of_centre)
 
 
 def _ids(study: str, n: int) -> Array:
@@ -66,32 +80,58 @@ def _blocks(rng: np.random.Generator, allocation: Mapping[str, int], n: int) -> 
 
 
 def draw_latents(people: Columns, centres: Columns, settings: Settings, streams: Streams) -> Columns:
-    """Return the latents. Luminal biology comes first; the others lean on it by configured correlations."""
-    rng, n = streams("latents"), len(people["centre"])
+    """Return age in years and the latents, each leaning on age and on those before it as configured."""
+    entry, n = settings.clinical.age, len(people["centre"])
+    age = bounded_normal(streams("age"), n, entry)
+    rng, noise = streams("latents"), {}
     noise = {name: rng.standard_normal(n) for name in LATENTS}
-    latents = {"luminal": noise["luminal"] + centres["luminal"][people["centre"]]}
-    for name in LATENTS[1:]:
-        r = settings.latents.correlation_with_luminal[name]
-        latents[name] = r * latents["luminal"] + np.sqrt(1 - r**2) * noise[name]
-    return latents
+    drawn: Columns = {"age": (age - entry.mean) / entry.sd}
+    covariance: dict[tuple[str, str], float] = {("age", "age"): 1.0}
+    for name in LATENTS:
+        weights = settings.latents.leans_on.get(name, {})
+        explained = _explained(name, weights, list(drawn), covariance)
+        drawn[name] = np.sqrt(1 - explained) * noise[name]
+        for parent, weight in weights.items():
+            drawn[name] = drawn[name] + weight * drawn[parent]
+        if name == "luminal":
+            shift = settings.drift.per_year["luminal"] * people["calendar"]
+            drawn[name] = drawn[name] + centres["luminal"][people["centre"]] + shift
+    return {name: drawn[name] for name in LATENTS} | {"age": age}
+
+
+def _explained(
+    name: str,
+    weights: Mapping[str, float],
+    before: Sequence[str],
+    covariance: dict[tuple[str, str], float],
+) -> float:
+    """Return the variance of a latent that its parents explain, and add its covariances to `covariance`."""
+    for other in before:
+        total = sum(weight * covariance[parent, other] for parent, weight in weights.items())
+        covariance[name, other] = covariance[other, name] = total
+    covariance[name, name] = 1.0
+    return sum(weight * covariance[parent, name] for parent, weight in weights.items())
 
 
 def stage_patients(people: Columns, centres: Columns, settings: Settings, streams: Streams) -> Columns:
-    """Return age, constitution, size and extent of the tumour, all eligible; violations come later."""
+    """Return constitution, size and extent of the tumour, all eligible; violations come later."""
     entry, rng, n = settings.clinical, streams("clinical"), len(people["centre"])
-    age = bounded_normal(rng, n, entry.age)
-    burden = rng.standard_normal(n) + centres["case_mix"][people["centre"]]
+    age, r = people["age"], entry.size_per_proliferation
+    burden = r * people["proliferation"] + np.sqrt(1 - r**2) * rng.standard_normal(n)
+    burden = burden + centres["case_mix"][people["centre"]]
+    burden = burden + settings.drift.per_year["case_mix"] * people["calendar"]
     median = entry.size_median_mm * np.exp(entry.size_log_sd * burden)
     size = np.round(np.clip(median, entry.size_low_mm, entry.size_high_mm))
-    t4 = rng.random(n) < entry.t4_share
-    cn = _nodal_category(burden, rng, entry)
+    extent = _nodal_extent(burden, rng, entry)
+    cn = _nodal_category(extent, entry)
+    t4 = rng.random(n) < expit(line({"burden": burden, "extent": extent}, entry.t4_logit))
     ct = np.where(t4, "T4", np.where(size > entry.t3_above_mm, "T3", "T2")).astype(object)
     ecog = rng.random(n) < expit(entry.ecog_1_logit + entry.ecog_1_per_frailty * people["frailty"])
     return {
         "age": np.floor(age),
         "menopause": _menopause(age, rng, entry),
         "ecog": ecog.astype(int),
-        "bmi": np.round(bounded_normal(rng, n, entry.bmi), 1),
+        "bmi": _body_mass(age, rng, entry),
         "size_mm": size,
         "ct": ct,
         "cn": cn,
@@ -107,10 +147,20 @@ def stage_patients(people: Columns, centres: Columns, settings: Settings, stream
     }
 
 
-def _nodal_category(burden: Array, rng: np.random.Generator, entry: Clinical) -> Array:
-    """Cut a latent extent, correlated with tumour burden, into N0 to N3 of the configured shares."""
+def _body_mass(age: Array, rng: np.random.Generator, entry: Clinical) -> Array:
+    """Return the body mass index, which rises with age."""
+    index = bounded_normal(rng, len(age), entry.bmi) + entry.bmi_per_decade * (age - entry.age.mean) / 10
+    return np.round(np.clip(index, entry.bmi.low, entry.bmi.high), 1)
+
+
+def _nodal_extent(burden: Array, rng: np.random.Generator, entry: Clinical) -> Array:
+    """Return the latent extent in the nodes, correlated with the burden of the tumour."""
     r = entry.node_size_correlation
-    extent = r * burden + np.sqrt(1 - r**2) * rng.standard_normal(len(burden))
+    return np.asarray(r * burden + np.sqrt(1 - r**2) * rng.standard_normal(len(burden)))
+
+
+def _nodal_category(extent: Array, entry: Clinical) -> Array:
+    """Cut the extent into N0 to N3 of the configured shares."""
     shares = entry.node_shares
     cuts = ndtri(np.cumsum(list(shares.values()))[:-1])
     return np.asarray(np.array(list(shares), dtype=object)[np.searchsorted(cuts, extent)])

@@ -93,7 +93,7 @@ def _material(
     concentration = np.exp(rng.normal(np.log(entry.cfdna_median_ng_ml), entry.cfdna_log_sd, n))
     plasma = np.round(bounded_normal(rng, n, entry.plasma_ml), 1)
     of_centre = {
-        key: np.array([getattr(entry.assays[name], key) for name in centres["assay"]])[centre]
+        key: np.array([getattr(entry.assays[str(name)], key) for name in people["assay"]])
         for key in ("lod_vaf", "type", "wbc_share", "report_days", "first_report_days")
     }
     genomes = plasma * concentration * GENOMES_PER_NG
@@ -175,17 +175,16 @@ def _pathway_status(called: Columns, sample: Columns, people: Columns, variants:
 def for_assay(
     variants: Columns,
     people: Columns,
-    centres: Columns,
     pathway: Collection[str],
     settings: Settings,
     streams: Streams,
 ) -> Columns:
-    """Return, over variants, what the assay of the patient's centre makes of them.
+    """Return, over variants, what the assay of the patient's laboratory makes of them.
 
     `covered` by it; `ch_gene`, a gene of clonal haematopoiesis; `pam_gene`, a gene of `pathway`;
     `reportable`: taken for the tumour's where the origin is unknown.
     """
-    genes, assay = settings.genome, centres["assay"][people["centre"]][variants["person"]]
+    genes, assay = settings.genome, people["assay"][variants["person"]]
     covered = np.ones(len(assay), dtype=bool)
     for name, entry in settings.ctdna.assays.items():
         covered &= ~((assay == name) & np.isin(variants["gene"], entry.genes_not_covered))
@@ -198,14 +197,14 @@ def for_assay(
     }
 
 
-def panel_covers(people: Columns, centres: Columns, pathway: Collection[str], settings: Settings) -> Array:
-    """Return, over patients, whether the assay of the centre covers every gene of `pathway`."""
+def panel_covers(people: Columns, pathway: Collection[str], settings: Settings) -> Array:
+    """Return, over patients, whether the assay of the laboratory covers every gene of `pathway`."""
     complete = [
         name
         for name, assay in settings.ctdna.assays.items()
         if not set(pathway) & set(assay.genes_not_covered)
     ]
-    return np.isin(centres["assay"][people["centre"]], complete)
+    return np.isin(people["assay"], complete)
 
 
 def panels(settings: Settings, genes: list[str]) -> dict[str, str | None]:

@@ -59,12 +59,11 @@ def present(visit: str, last_cycle: Array, settings: Settings) -> Array:
 
 
 def samples_table(
-    course: Course, last_cycle: Array, people: Columns, centres: Columns, planned: Array, settings: Settings
+    course: Course, last_cycle: Array, people: Columns, planned: Array, settings: Settings
 ) -> pd.DataFrame:
     """Return the raw table ctdna_samples; `planned` (n) is false where the arm has no ctDNA by protocol."""
-    assay = centres["assay"][people["centre"]]
     parts = [
-        _samples_of_visit(visit, sample, course, assay, people, planned, settings)
+        _samples_of_visit(visit, sample, course, people["assay"], people, planned, settings)
         for visit, sample in course.samples.items()
     ]
     rows = [present(visit, last_cycle, settings) for visit in course.samples]

@@ -31,6 +31,7 @@ def _violated(
     """Return the columns of a patient who breaks a criterion."""
     n = len(people["age"])
     ratio = np.round(rng.uniform(0.9, 1.9, n), 2)
+    over = np.round(rng.uniform(2.0, 2.5, n), 2)
     lower = people["her2_dependence"] - entry.her2_negative_shift
     negative: dict[str, Array | float | str] = {"her2": "neg", "her2_dependence": lower}
     by_nodes = np.select([np.isin(people["cn"], ["N2", "N3"]), people["cn"] == "N1"], ["III", "II"], "I")
@@ -46,6 +47,8 @@ def _violated(
         "metastasis": {"cm": "M1", "stage": "IV"},
         "her2_not_amplified": negative
         | {"ihc": "2+", "ish": "not_amplified", "ratio": ratio, "copies": np.round(2 * ratio, 1)},
+        "her2_ish_group_2": negative
+        | {"ihc": "2+", "ish": "not_amplified", "ratio": over, "copies": np.round(1.5 * over, 1)},
         "her2_ihc_1": negative | {"ihc": "1+", "ish": "not_done", "ratio": np.nan, "copies": np.nan},
         "multifocal": {"multifocal": True},
         "bilateral": {"bilateral": True},

@@ -36,7 +36,9 @@ def one_of(*names: str) -> AfterValidator:
 
 
 Visit = Annotated[str, one_of("baseline", "c1", "c2", "c4", "presurgery")]
-Latent = Annotated[str, one_of("chemosensitivity", "her2_dependence", "shedding", "frailty")]
+LATENTS = ("luminal", "proliferation", "chemosensitivity", "her2_dependence", "shedding", "frailty")
+Latent = Annotated[str, one_of(*LATENTS)]
+Parent = Annotated[str, one_of("age", *LATENTS)]
 Weights = dict[str, float]
 """Log-odds or log units: intercept, and a weight for each named property of the patient."""
 

@@ -19,6 +19,7 @@ from pipeline.sources.simulation.course_parameters import (
     Imaging,
     Regimen,
     Response,
+    Safety,
     Surgery,
     Toxicity,
     Treatment,
@@ -27,6 +28,7 @@ from pipeline.sources.simulation.patient_parameters import (
     Centres,
     Clinical,
     Cohort,
+    Drift,
     Eligibility,
     Genome,
     Labs,
@@ -35,9 +37,13 @@ from pipeline.sources.simulation.patient_parameters import (
 )
 from pipeline.sources.simulation.section import Section, Visit, faults_of
 from pipeline.sources.simulation.table_rows import (
+    AdverseEventKind,
     AdverseEventShare,
     BloodGene,
+    CourseTest,
+    Dose,
     LaboratoryTest,
+    Prophylaxis,
     Row,
     TumourGene,
     adverse_event_terms,
@@ -45,6 +51,7 @@ from pipeline.sources.simulation.table_rows import (
 )
 
 TABLES = Path(SIMULATION_TABLES)
+SAFETY_TABLES = {"doses": "doses.csv", "tests": "course_tests.csv", "care": "supportive_care.csv"}
 Parameters = dict[str, Any]
 """The content of the file, before it is checked."""
 Collected = Literal["collected", "not_planned"]
@@ -64,6 +71,7 @@ class Settings(Section):
     control_imaging: Collected
     cohort: Cohort
     centres: Centres
+    drift: Drift
     latents: Latents
     clinical: Clinical
     pathology: Pathology
@@ -79,6 +87,7 @@ class Settings(Section):
     adaptive: Adaptive
     imaging: Imaging
     toxicity: Toxicity
+    safety: Safety
     fate: Fate
     surgery: Surgery
 
@@ -127,6 +136,11 @@ class Settings(Section):
             if set(given) != regimens:
                 different = ", ".join(sorted(set(given) ^ regimens))
                 raise ValueError(f"{place}: must have each regimen once; differs in {different}")
+        dosed = {dose.regimen for dose in self.safety.doses}
+        if dosed != regimens:
+            raise ValueError(
+                f"doses: must have each regimen; differs in {', '.join(sorted(dosed ^ regimens))}"
+            )
         named = [self.control.first_regimen, adaptive.first_regimen, *adaptive.if_indeterminate]
         for name in (*named, *adaptive.switch_choice, *adaptive.instead.values()):
             if name not in regimens:
@@ -135,9 +149,12 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _centres_have_assays(self) -> Self:
-        for name in self.centres.assay:
-            if name not in self.ctdna.assays:
-                raise ValueError(f"centres.assay: {unknown_name(name, list(self.ctdna.assays))}")
+        change = self.drift.assay_change
+        replaced = {} if change is None else change.replaced_by
+        for place, names in (("centres.assay", self.centres.assay), ("drift.assay_change", replaced)):
+            for name in (*names, *(replaced.values() if names is replaced else ())):
+                if name not in self.ctdna.assays:
+                    raise ValueError(f"{place}: {unknown_name(name, list(self.ctdna.assays))}")
         return self
 
     @model_validator(mode="after")
@@ -178,7 +195,7 @@ def read_settings(path: Path, tables: Path = TABLES) -> Settings:
     path : Path
         A file like configs/simulation.yaml. What it says of a gene comes before what the table says.
     tables : Path
-        The folder with laboratory.csv, toxicity.csv, tumour_genes.csv and blood_genes.csv.
+        The folder with the tables: laboratory values, adverse events, doses, tests, care and genes.
 
     Raises
     ------
@@ -196,11 +213,21 @@ def _with_tables(content: Parameters, path: Path, folder: Path) -> Parameters:
     """Return the parameters with the rows of the tables where they belong."""
     blood = read_rows(folder / "blood_genes.csv", BloodGene)
     tests = by_name(read_rows(folder / "laboratory.csv", LaboratoryTest), "code")
-    terms = adverse_event_terms(read_rows(folder / "toxicity.csv", AdverseEventShare))
+    with faults_of(folder / "toxicity.csv"):
+        terms = adverse_event_terms(
+            read_rows(folder / "toxicity_terms.csv", AdverseEventKind),
+            read_rows(folder / "toxicity.csv", AdverseEventShare),
+        )
     genome = _part(content, "genome", path)
     return content | {
         "labs": _part(content, "labs", path, tests="laboratory.csv") | {"tests": tests},
         "toxicity": _part(content, "toxicity", path, terms="toxicity.csv") | {"terms": terms},
+        "safety": _part(content, "safety", path, **SAFETY_TABLES)
+        | {
+            "doses": read_rows(folder / "doses.csv", Dose),
+            "tests": by_name(read_rows(folder / "course_tests.csv", CourseTest), "code"),
+            "care": read_rows(folder / "supportive_care.csv", Prophylaxis),
+        },
         "genome": genome
         | {
             "tumor": _genes(read_rows(folder / "tumour_genes.csv", TumourGene), genome, "tumor", path),

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from features.keys import unknown_name
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1)]
 Source = Annotated[str, Field(min_length=1)]
@@ -88,17 +90,78 @@ class AdverseEventShare(TableRow):
     """A share of patients with a term, by grade and regimen, in a full course."""
 
     term: Name
-    soc: Name
     grade: Literal["severe", "mild"]
     regimen: str
     share: Share
     source: Source
 
 
-class AdverseEventTerm(TableRow):
-    """A term with its system organ class, and shares by regimen: grade 3 or more, and grade 1 or 2."""
+class AdverseEventKind(TableRow):
+    """A term: its grades by CTCAE, when in a cycle it begins, and how it goes on from cycle to cycle.
 
-    soc: str
+    `trend` is the log of the hazard per further cycle of the same regimen: below 0 where it comes early.
+    """
+
+    term: Name
+    soc: Name
+    lowest_grade: Annotated[int, Field(ge=1, le=5)]
+    highest_grade: Annotated[int, Field(ge=1, le=5)]
+    grades_source: Source
+    onset_days: Annotated[float, Field(ge=1)]
+    onset_log_sd: Annotated[float, Field(ge=0)]
+    onset_source: Source
+    trend: float
+    trend_source: Source
+
+
+class Dose(TableRow):
+    """A drug of a regimen; of the drugs of a `slot` a patient gets one, with probability `share`.
+
+    `loading` is the dose in the first cycle of the course; `days` of the cycle, separated by semicolons.
+    """
+
+    regimen: Name
+    slot: Name
+    drug: Name
+    share: Share
+    share_source: Source
+    loading: Annotated[float, Field(gt=0)]
+    dose: Annotated[float, Field(gt=0)]
+    dose_source: Source
+    unit: Name
+    days: Annotated[list[int], BeforeValidator(_parts), Field(min_length=1)]
+    reducible: Literal["Y", "N"]
+
+
+class CourseTest(TableRow):
+    """A test on treatment, around the value at entry: every `every` cycles, on `day` of the cycle."""
+
+    code: Name
+    unit: str
+    method: Annotated[str | None, BeforeValidator(_absent)]
+    decimals: Annotated[int, Field(ge=0)]
+    every: Annotated[int, Field(ge=1)]
+    day: Annotated[int, Field(ge=1)]
+    trend_per_cycle: float
+    within_sd: Annotated[float, Field(ge=0)]
+    low: float
+    high: float
+    values_source: Source
+
+
+class Prophylaxis(TableRow):
+    """Care given with a regimen to prevent its toxicity, and the share of patients who get it."""
+
+    regimen: Name
+    category: Name
+    drug: Name
+    share: Share
+    share_source: Source
+
+
+class AdverseEventTerm(AdverseEventKind):
+    """A term with its shares by regimen: grade 3 or more, and grade 1 or 2."""
+
     severe: dict[str, Share]
     mild: dict[str, Share]
 
@@ -123,19 +186,25 @@ def by_name(rows: Iterable[Row], column: str) -> dict[str, Row]:
     return named
 
 
-def adverse_event_terms(rows: Iterable[AdverseEventShare]) -> dict[str, AdverseEventTerm]:
-    """Return the terms in the order of their first rows.
+def adverse_event_terms(
+    kinds: Iterable[AdverseEventKind], rows: Iterable[AdverseEventShare]
+) -> dict[str, AdverseEventTerm]:
+    """Return the terms in the order of `kinds`, with their shares.
 
     Raises
     ------
     ValueError
-        If a share stands twice, or a term has two classes.
+        If a share stands twice, or is of a term that is not among `kinds`.
     """
-    terms: dict[str, AdverseEventTerm] = {}
+    terms = {
+        name: AdverseEventTerm(**kind.model_dump(), severe={}, mild={})
+        for name, kind in by_name(kinds, "term").items()
+    }
     for row in rows:
-        term = terms.setdefault(row.term, AdverseEventTerm(soc=row.soc, severe={}, mild={}))
-        of_grade = term.severe if row.grade == "severe" else term.mild
-        if row.soc != term.soc or row.regimen in of_grade:
-            raise ValueError(f"{row.term}, {row.grade}, {row.regimen}: stands twice, or with another soc")
+        if row.term not in terms:
+            raise ValueError(f"term {unknown_name(row.term, list(terms))}")
+        of_grade = terms[row.term].severe if row.grade == "severe" else terms[row.term].mild
+        if row.regimen in of_grade:
+            raise ValueError(f"{row.term}, {row.grade}, {row.regimen}: stands twice")
         of_grade[row.regimen] = row.share
     return terms

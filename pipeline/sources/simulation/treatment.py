@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipeline.sources.simulation.draws import Array, Columns, Streams, as_dates
 from pipeline.sources.simulation.settings import Settings
+from pipeline.sources.simulation.toxicity import SEVERE, worst_grades
 
 
 @dataclass
@@ -79,8 +80,9 @@ def give_cycle(course: Course, regimen: Array, people: Columns, settings: Settin
     """
     entry, rng, n = settings.treatment, streams("cycles"), len(regimen)
     draws = rng.random((n, 4))
-    severity = _toxicity(regimen, people, settings, streams)
-    severe = severity.max(axis=1) >= 3
+    number = np.sum([regimen == former for former in course.regimen], axis=0) * np.ones(n, dtype=int)
+    severity = worst_grades(regimen, number, people, settings, streams)
+    severe = severity.max(axis=1) >= SEVERE
     dose = course.dose[-1]
     share = people["sensitivity"][np.arange(n), regimen] / entry.cycles
     course.kill = course.kill + share * dose * course.going
@@ -94,28 +96,6 @@ def give_cycle(course: Course, regimen: Array, people: Columns, settings: Settin
     reduced = severe & (draws[:, 2] < entry.reduce_if_severe)
     course.dose.append(np.where(reduced, np.maximum(dose - entry.dose_step, entry.lowest_dose), dose))
     course.going = course.going & ~(severe & (draws[:, 3] < entry.stop_if_severe))
-
-
-def _toxicity(regimen: Array, people: Columns, settings: Settings, streams: Streams) -> Array:
-    """Return n x terms: the worst CTCAE grade of each term in this cycle.
-
-    Shares are per full course of six cycles; a cycle's hazard is the one that gives them, raised by frailty.
-    """
-    rng, terms, n = streams("toxicity"), settings.toxicity.terms, len(regimen)
-    severe, mild = (
-        np.array([[shares[regimen] for regimen in settings.regimens] for shares in of_terms]).T
-        for of_terms in ([term.severe for term in terms.values()], [term.mild for term in terms.values()])
-    )
-    per_cycle = 1.0 / settings.toxicity.course_cycles
-    sd = settings.toxicity.frailty_sd
-    relative = np.exp(sd * people["frailty"] - sd**2 / 2)[:, None]
-    hazards = [relative * (1 - (1 - share) ** per_cycle)[regimen] for share in (severe, mild)]
-    uniform, worse = rng.random((n, len(terms))), rng.random((n, len(terms)))
-    is_severe = uniform < hazards[0]
-    is_mild = ~is_severe & (uniform < hazards[0] + hazards[1])
-    of_severe = np.where(worse < settings.toxicity.grade_4_share, 4, 3)
-    of_mild = np.where(worse < settings.toxicity.grade_2_share, 2, 1)
-    return np.where(is_severe, of_severe, np.where(is_mild, of_mild, 0)).astype(np.int8)
 
 
 def exposure_table(people: Columns, cycles: Columns, settings: Settings) -> pd.DataFrame:
@@ -133,49 +113,3 @@ def exposure_table(people: Columns, cycles: Columns, settings: Settings) -> pd.D
             "change_reason": cycles["reason"][person, cycle],
         }
     )
-
-
-def adverse_events_table(
-    people: Columns, cycles: Columns, settings: Settings, streams: Streams
-) -> pd.DataFrame:
-    """Return the raw table adverse_events: the worst grade of each term in each cycle given."""
-    entry, rng = settings.toxicity, streams("adverse event details")
-    person, cycle, term = np.nonzero(cycles["severity"] * cycles["kept"][:, :, None])
-    grade, rows = cycles["severity"][person, cycle, term], len(person)
-    first = np.searchsorted(person, person, side="left")
-    number = np.arange(rows) - first + 1
-    onset = cycles["start"][person, cycle] + rng.integers(1, entry.onset_days + 1, size=rows)
-    end = onset + rng.integers(2, entry.duration_days + 1, size=rows)
-    severe, recovered = grade >= 3, rng.random(rows) < entry.recovered_share
-    names, first_day = np.array(list(entry.terms), dtype=object), settings.cohort.first_day
-    soc = np.array([t.soc for t in entry.terms.values()], dtype=object)
-    return pd.DataFrame(
-        {
-            "usubjid": people["usubjid"][person],
-            "ae_id": np.char.add("AE", np.char.zfill(number.astype(str), 3)).astype(object),
-            "term": names[term],
-            "soc": soc[term],
-            "ctcae_version": entry.ctcae_version,
-            "grade": grade.astype(int),
-            "serious": np.where(severe & (rng.random(rows) < entry.serious_share_of_severe), "Y", "N"),
-            "start_date": as_dates(first_day, onset),
-            "end_date": as_dates(first_day, end, recovered),
-            "cycle": cycle + 1,
-            "related": np.where(rng.random(rows) < entry.related_share, "Y", "N"),
-            "action": _action(person, cycle, severe, cycles),
-            "outcome": np.where(recovered, "recovered", "not recovered"),
-        }
-    )
-
-
-def _action(person: Array, cycle: Array, severe: Array, cycles: Columns) -> Array:
-    """Return the action taken on a severe event, as the next cycle shows it."""
-    last = cycle == cycles["kept"].shape[1] - 1
-    following = np.minimum(cycle + 1, cycles["kept"].shape[1] - 1)
-    stopped = ~last & ~cycles["kept"][person, following]
-    reduced = ~last & (cycles["dose"][person, following] < cycles["dose"][person, cycle])
-    delayed = ~last & (cycles["delay"][person, following] > 0)
-    taken = np.select(
-        [~severe, stopped, reduced, delayed], ["none", "stop_treatment", "reduce", "delay"], "none"
-    )
-    return taken.astype(object)

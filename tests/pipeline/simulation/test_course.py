@@ -85,9 +85,12 @@ def test_response_is_read_from_the_sums_of_diameters_by_recist() -> None:
     def scanned(
         primary: float, node: float = 0.0, new: bool = False, status: str = "done"
     ) -> dict[str, np.ndarray]:
+        nothing, no = np.array([[0.0]]), np.array([False])
         return {
-            "primary": np.array([[primary]]), "node": np.array([[node]]), "node_target": np.array([False]),
-            "new": np.array([new]), "status": np.array([status]), "method": np.array(["MRI"]),
+            "primary": np.array([[primary]]), "node": np.array([[node]]), "satellite": nothing,
+            "second_node": nothing, "primary_target": ~no, "node_target": no, "satellite_target": no,
+            "second_node_target": no, "new": np.array([new]), "status": np.array([status]),
+            "method": np.array(["MRI"]),
         }  # fmt: skip
 
     first = scanned(50)
@@ -142,7 +145,7 @@ def test_nothing_is_recorded_after_a_patient_left(courses: Courses, settings: Se
     lesions, responses = lesions_table(*shown), response_table(*shown)
     assert not gone & set(lesions.loc[lesions["visit"] != "baseline", "usubjid"])
     assert not gone & set(responses["usubjid"])
-    samples = records.samples_table(*shown)
+    samples = records.samples_table(courses[True], last, world.people, everybody, settings)
     assert set(samples.loc[samples["usubjid"].isin(gone), "visit"]) == {"baseline", "c1"}
 
 

@@ -7,8 +7,9 @@ from pipeline.sources.simulation.biopsy import pathology_table, read_biopsy
 from pipeline.sources.simulation.centres import draw_centres, site_ids, sites_table
 from pipeline.sources.simulation.course import World
 from pipeline.sources.simulation.draws import Streams
-from pipeline.sources.simulation.patients import LATENTS, randomise, stage_patients, subjects_table
+from pipeline.sources.simulation.patients import draw_latents, randomise, stage_patients, subjects_table
 from pipeline.sources.simulation.screening import labs_table, violate_eligibility
+from pipeline.sources.simulation.section import LATENTS
 from pipeline.sources.simulation.settings import Settings, changed
 
 
@@ -38,10 +39,29 @@ def test_nobody_is_randomised_before_the_centre_opened_or_treated_before_randomi
     assert (people["first_dose_day"] > people["rand_day"]).all()
 
 
-def test_latents_lean_on_luminal_biology_as_configured(world: World) -> None:
-    luminal, dependence = world.people["luminal"], world.people["chemosensitivity"]
-    assert np.corrcoef(luminal, dependence)[0, 1] == pytest.approx(-0.15, abs=0.06)
-    assert len(LATENTS) == 5
+def test_latents_lean_on_age_and_on_one_another_as_configured_and_keep_their_variance(
+    settings: Settings, world: World
+) -> None:
+    people = randomise(40_000, world.centres, settings, Streams(4))
+    drawn = draw_latents(people, world.centres, settings, Streams(4))
+    luminal, divided = drawn["luminal"], drawn["proliferation"]
+    weights = settings.latents.leans_on["proliferation"]
+    expected = weights["luminal"] + weights["age"] * settings.latents.leans_on["luminal"]["age"]
+    assert np.corrcoef(luminal, divided)[0, 1] == pytest.approx(expected, abs=0.03)
+    assert np.corrcoef(drawn["age"], drawn["frailty"])[0, 1] == pytest.approx(0.30, abs=0.03)
+    assert [drawn[name].std() for name in LATENTS] == pytest.approx([1.0] * len(LATENTS), abs=0.04)
+
+
+def test_a_latent_cannot_lean_on_a_later_one(settings: Settings) -> None:
+    with pytest.raises(ValueError, match=r"leans_on\.luminal: frailty comes after it"):
+        changed(settings.latents, leans_on={"luminal": {"frailty": 0.1}})
+
+
+def test_t4_goes_with_large_tumours_and_nodes(world: World) -> None:
+    t4 = world.people["ct"] == "T4"
+    assert 0.03 < t4.mean() < 0.12
+    assert world.people["size_mm"][t4].mean() > world.people["size_mm"][~t4].mean() + 5
+    assert (world.people["cn"][t4] == "N0").mean() < (world.people["cn"][~t4] == "N0").mean() - 0.05
 
 
 def test_stage_follows_from_size_and_nodes(settings: Settings, world: World) -> None:

@@ -10,13 +10,18 @@ import pytest
 import yaml
 
 from features.errors import UserError
+from pipeline.project.configs import read_contract
 from pipeline.project.files import read_yaml
 from pipeline.sources.simulation.section import Section
 from pipeline.sources.simulation.settings import Settings, changed, read_rows, read_settings
 from pipeline.sources.simulation.table_rows import (
+    AdverseEventKind,
     AdverseEventShare,
     BloodGene,
+    CourseTest,
+    Dose,
     LaboratoryTest,
+    Prophylaxis,
     TableRow,
     TumourGene,
     adverse_event_terms,
@@ -30,6 +35,11 @@ SOURCES: dict[type[TableRow], dict[str, str]] = {
     | dict.fromkeys(("outside_share", "outside_low", "outside_high"), OUTSIDE)
     | {"uln": "uln_source"},
     AdverseEventShare: {"share": "source"},
+    AdverseEventKind: dict.fromkeys(("onset_days", "onset_log_sd"), "onset_source")
+    | {"trend": "trend_source"},
+    Dose: dict.fromkeys(("loading", "dose"), "dose_source") | {"share": "share_source"},
+    CourseTest: dict.fromkeys(("trend_per_cycle", "within_sd", "low", "high"), VALUES),
+    Prophylaxis: {"share": "share_source"},
     TumourGene: dict.fromkeys(("share_hr_positive", "share_hr_negative"), "share_source")
     | {"vus_share": "vus_source"},
     BloodGene: {
@@ -38,7 +48,10 @@ SOURCES: dict[type[TableRow], dict[str, str]] = {
         "vus_share": "vus_source",
     },
 }
-FILES = ("laboratory.csv", "toxicity.csv", "tumour_genes.csv", "blood_genes.csv")
+FILES = (
+    "laboratory.csv", "toxicity.csv", "toxicity_terms.csv", "doses.csv", "course_tests.csv",
+    "supportive_care.csv", "tumour_genes.csv", "blood_genes.csv",
+)  # fmt: skip
 SETTINGS = read_settings(CONFIGS / "simulation.yaml", CONFIGS / "simulation")
 
 
@@ -100,8 +113,8 @@ def test_a_missing_key_is_refused(folder: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [1.2, -0.1, float("nan"), "0.3", True, None])
 def test_a_share_is_a_number_from_0_to_1(folder: Path, wrong: Any) -> None:
-    edit(folder, lambda s: s["clinical"].update(t4_share=wrong))
-    with pytest.raises(UserError, match=r"clinical\.t4_share"):
+    edit(folder, lambda s: s["clinical"].update(inflammatory_share_of_t4=wrong))
+    with pytest.raises(UserError, match=r"clinical\.inflammatory_share_of_t4"):
         read(folder)
 
 
@@ -163,7 +176,7 @@ def test_a_misspelt_column_is_refused_with_the_nearest_one(folder: Path) -> None
 def test_a_line_with_too_few_cells_is_refused_with_its_number(folder: Path) -> None:
     path = folder / "simulation" / "toxicity.csv"
     path.write_text(path.read_text(encoding="utf-8") + "Nausea,severe\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"toxicity\.csv, line 146: 2 cells; the header has 6"):
+    with pytest.raises(UserError, match=r"toxicity\.csv, line 194: 2 cells; the header has 5"):
         read_rows(path, AdverseEventShare)
 
 
@@ -177,9 +190,28 @@ def test_a_name_that_stands_twice_is_refused() -> None:
     test = next(iter(SETTINGS.labs.tests.values()))
     with pytest.raises(ValueError, match="code ANC stands twice"):
         by_name([test, test], "code")
-    share = AdverseEventShare(term="Rash", soc="Skin", grade="mild", regimen="ADC", share=0.1, source="x")
-    with pytest.raises(ValueError, match="Rash, mild, ADC: stands twice"):
-        adverse_event_terms([share, share])
+    term = next(iter(SETTINGS.toxicity.terms.values()))
+    kind = AdverseEventKind(**{name: getattr(term, name) for name in AdverseEventKind.model_fields})
+    share = AdverseEventShare(term=term.term, grade="mild", regimen="ADC", share=0.1, source="x")
+    with pytest.raises(ValueError, match=f"{term.term}, mild, ADC: stands twice"):
+        adverse_event_terms([kind], [share, share])
+    with pytest.raises(ValueError, match="term Rash is unknown"):
+        adverse_event_terms([kind], [share.model_copy(update={"term": "Rash"})])
+
+
+def test_a_regimen_without_drugs_and_a_fatal_event_without_that_grade_are_refused(folder: Path) -> None:
+    edit_table(folder, "doses.csv", lambda t: t[t["regimen"] != "ADC"])
+    with pytest.raises(UserError, match="doses: must have each regimen; differs in ADC"):
+        read(folder)
+    edit(folder, lambda s: s["toxicity"].update(fatal_term="Nausea"))
+    with pytest.raises(UserError, match="fatal_term: Nausea is no term of grade 5"):
+        read(folder)
+
+
+def test_grades_are_those_that_the_contract_allows() -> None:
+    (limits,) = read_contract(CONFIGS / "contract")["adverse_events"].ranges_by_name
+    for name, term in SETTINGS.toxicity.terms.items():
+        assert (term.lowest_grade, term.highest_grade) == limits.ranges.get(name, (1, 5)), name
 
 
 def test_a_limit_without_a_source_is_refused() -> None:

@@ -17,13 +17,13 @@ from pipeline.sources.simulation.plasma import draw_sample, panel_covers, panels
 from pipeline.sources.simulation.settings import Settings
 
 
-def test_every_tumour_has_a_variant_and_genes_occur_as_often_as_the_table_says(
+def test_some_tumours_have_no_variant_and_genes_occur_as_often_as_the_table_says(
     settings: Settings, world: World
 ) -> None:
     variants = draw_genome(world.people, settings, Streams(3))
     tumour = variants["origin"] == "tumor"
     n = len(world.people["age"])
-    assert len(np.unique(variants["person"][tumour])) == n
+    assert 0.75 < len(np.unique(variants["person"][tumour])) / n < 0.95
     negative = world.people["hr_negative"]
     carriers = np.unique(variants["person"][tumour & (variants["gene"] == "TP53")])
     share = np.isin(np.flatnonzero(negative), carriers).mean()
@@ -86,5 +86,5 @@ def test_a_panel_lists_its_genes_without_those_that_it_does_not_cover(
     assert listed["informed_c"] is None
     assert "PIK3R1" not in str(listed["panel_b"]).split(";")
     assert "RPTOR" in str(listed["panel_a"]).split(";")
-    covered = panel_covers(world.people, world.centres, {"PIK3R1"}, settings)
-    assert (covered == (world.centres["assay"][world.people["centre"]] != "panel_b")).all()
+    covered = panel_covers(world.people, {"PIK3R1"}, settings)
+    assert (covered == (world.people["assay"] != "panel_b")).all()
