@@ -188,7 +188,7 @@ def _fit_logistic(
         point = _ridge_point(penalty)
         if points is not None and point not in points:
             continue
-        model.set_params(C=1 / (penalty * len(design.y)))
+        model.C = 1 / (penalty * len(design.y))
         if not _converges(model, train, design.y):
             continue
         fitted: LinearDocument = {
@@ -206,7 +206,7 @@ def _ridge_point(penalty: float) -> str:
 def _converges(model: LogisticRegression, train: np.ndarray, y: np.ndarray) -> bool:
     """Fit from where the last penalty ended, else from zero; say whether either converged."""
     for warm in (True, False):
-        model.set_params(warm_start=warm)
+        model.warm_start = warm
         with warnings.catch_warnings():
             warnings.simplefilter("error", ConvergenceWarning)
             try:

@@ -135,8 +135,11 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         every, before = {}, {}
+        # All candidates were fitted to one encoding.
+        first = self.models_[self.chosen_]
+        columns = first.complete(first.encode(X))
         for name, model in self.models_.items():
-            margin = model.log_odds(X)
+            margin = model.log_odds_of(columns)
             every[name] = _probability(margin)
             if self.boosters_[name] is not None:
                 learned = self.tuned_[name].calibration
