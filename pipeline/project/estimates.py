@@ -93,6 +93,24 @@ def bounds_text(low: float, high: float, digits: int = 3, *, signed: bool = Fals
     return " to ".join(texts)
 
 
+# Measures of which a larger value is better; of all others a smaller one.
+HIGHER_IS_BETTER = ("auc", "net_benefit")
+
+
+def verdict(difference: Estimate, metric: str) -> str:
+    """Return what the interval of a model's difference in `metric` says: better, worse, or neither.
+
+    Raises
+    ------
+    PipelineFault
+        If the difference has no interval.
+    """
+    low, high = difference.interval
+    if low <= 0 <= high:
+        return "not distinguishable"
+    return "better" if (low > 0) == metric.startswith(HIGHER_IS_BETTER) else "worse"
+
+
 def estimate_text(estimate: Estimate | None, digits: int = 3, missing: str = "not evaluated") -> str:
     """Return ``0.740 (0.712 to 0.768)``, the value alone where it has no interval, or `missing`."""
     if estimate is None or estimate.value is None:

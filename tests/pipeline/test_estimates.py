@@ -10,6 +10,7 @@ from pipeline.project.estimates import (
     number_text,
     parse_estimate,
     parse_measures,
+    verdict,
 )
 
 
@@ -61,3 +62,19 @@ def test_numbers_are_scaled_signed_and_rounded_for_the_reader() -> None:
     assert number_text(0.1234, 1, scale=100) == "12.3"
     assert number_text(0.5, 2, signed=True) == "+0.50"
     assert bounds_text(-0.02, 0.004, 2) == "-0.02 to 0.00"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "metric", "said"),
+    [
+        (-0.02, -0.01, "log_loss", "better"),
+        (0.01, 0.02, "log_loss", "worse"),
+        (0.01, 0.02, "auc", "better"),
+        (-0.02, -0.01, "auc", "worse"),
+        (0.01, 0.02, "net_benefit@0.65", "better"),
+        (-0.01, 0.02, "auc", "not distinguishable"),
+        (0.0, 0.02, "brier", "not distinguishable"),
+    ],
+)
+def test_a_difference_is_told_by_its_interval(low: float, high: float, metric: str, said: str) -> None:
+    assert verdict(Estimate((low + high) / 2, low, high), metric) == said

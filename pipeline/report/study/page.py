@@ -14,7 +14,7 @@ from features.documents.flow import Flow
 from features.documents.study import StudyDocument
 from features.study import parse_study
 from models.description.documents import Description
-from pipeline.project.estimates import Estimate, Measures
+from pipeline.project.estimates import HIGHER_IS_BETTER, Estimate, Measures, verdict
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts, run_facts
 from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_links, render
@@ -35,8 +35,6 @@ from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 from pipeline.wording import ESTIMAND
 
-# Measures of which a larger value is better; of all others a smaller one.
-HIGHER_IS_BETTER = ("auc",)
 AUTHORS = "to be written by the authors"
 Configuration = Mapping[str, Any]
 """configs/models.yaml, or validation.yaml and measures.yaml, which the templates of the checklists quote."""
@@ -129,6 +127,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         declared=declared,
         primary=comparison.primary,
         primary_beside=beside_primary(comparison) if facts.rules else None,
+        told=lambda difference: verdict(difference, declared.metric),
         size=results.size.get(landmark),
         lower_is_better=declared.metric not in HIGHER_IS_BETTER,
         landmarks=landmark_rows(study, results.landmarks, given.features),
@@ -290,7 +289,7 @@ def difference_points(rows: list[dict[str, Any]], key: str) -> pd.DataFrame:
         interval_row(
             f"{row['landmark']}: {row['group']}" + (" (primary)" if row["primary"] else ""),
             difference,
-            f"n = {row['measures'].patients}",
+            f"n = {row['measures'].patients}, {verdict(difference, key.removeprefix('delta_'))}",
             mark=row["primary"],
         )
         for row in rows

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from pipeline.project.estimates import verdict
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts
 from pipeline.report.page import domain_name, measure
@@ -64,9 +65,11 @@ def domains_part(results: Results, landmarks: Sequence[str], threshold: str) -> 
                     "auc": measure(added, difference=True),
                     "loss": measure(differences["delta_log_loss"], 4, difference=True),
                     "benefit": measure(differences.get(threshold), difference=True),
+                    "verdict": verdict(added, "auc"),
                 }
             )
-            drawn.append(interval_row(f"{name}: {label}", added, f"n = {differences.patients}"))
+            said = f"n = {differences.patients}, {verdict(added, 'auc')}"
+            drawn.append(interval_row(f"{name}: {label}", added, said))
             n, events = max(n, differences.patients), max(events, differences.events)
     if not drawn:
         return {}, {}
@@ -76,6 +79,7 @@ def domains_part(results: Results, landmarks: Sequence[str], threshold: str) -> 
         "auc": "AUC",
         "loss": "Log loss",
         "benefit": f"Net benefit at {threshold.partition('@')[2]}",
+        "verdict": "By AUC",
     }
     return (
         {
