@@ -10,7 +10,7 @@ READY := .venv/.ready
 CHECKS := pipeline/simulation_checks/dvc.yaml
 
 .DEFAULT_GOAL := run
-.PHONY: help run test browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign
+.PHONY: help run test browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
@@ -50,6 +50,9 @@ kill-test: $(READY) ## kill the tracking stage at 50 random points: MLflow must 
 
 request-campaign: $(READY) ## 10,000 generated requests, slow sockets and tables beyond the limits against `pcr serve`
 	python -m tests.request_campaign 10000
+
+monitoring-check: $(READY) ## false alarms, delays and updates of watching a model, simulated, into docs/ (half a minute)
+	python -m pipeline.simulation_checks.monitoring
 
 tamper-test: $(READY) ## alter every file, row and alias of a registered model, one at a time: each is refused or named
 	python -m tests.tampering

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2
 
-MIN_EXPECTED = 5.0
+MIN_EXPECTED = 3.0
 """Groups in which fewer are expected are put together with their neighbour."""
 
 

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ class Release:
 
     `folder` holds model.json, serving.py and, for a boosted model, booster.txt; `example` is one row of
     inputs in contract names and units; `card` travels with the files, `description` is what the registry's
-    page shows of it.
+    page shows of it; `further` are texts by file name.
     """
 
     name: str
@@ -171,6 +171,7 @@ class Release:
     example: Mapping[str, object]
     card: str = ""
     description: str = ""
+    further: Mapping[str, str] = field(default_factory=dict)
 
 
 def ensure_version(client: MlflowClient, run_id: str, release: Release) -> tuple[str, bool]:
@@ -263,7 +264,8 @@ def write_package(release: Release, out: Path, run: Any, model_id: str) -> str:
         shutil.rmtree(compiled)
     (out / "card.md").write_text(release.card, encoding="utf-8")
     schema = json.dumps(input_schema(document, digest[:12]), indent=1) + "\n"
-    (out / SCHEMA_FILE).write_text(schema, encoding="utf-8")
+    for name, text in {SCHEMA_FILE: schema, **release.further}.items():
+        (out / name).write_text(text, encoding="utf-8")
     for place in (out, out / ARTIFACTS):
         (place / NO_BYTECODE).write_text(NO_BYTECODE_TEXT, encoding="utf-8")
     provenance = json.dumps(dict(release.tags), indent=1, sort_keys=True) + "\n"

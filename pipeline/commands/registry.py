@@ -92,6 +92,30 @@ def validate(
 
 
 @app.command()
+def monitor(
+    model: Annotated[
+        str, typer.Option(help="Folder of a stored model, or models:/NAME@ALIAS.", parser=model_address)
+    ],
+    study: Annotated[str, typer.Option(help="Name of a file in configs/studies, without .yaml.")],
+    landmark: Annotated[str, typer.Option(help="Landmark of that study whose features are scored.")],
+    source: Annotated[
+        Path | None, typer.Option(help="Folder with its raw files; default data/STUDY.", parser=user_path)
+    ] = None,
+    log: Annotated[Path | None, typer.Option(help="Decision log of `pcr serve`.", parser=user_path)] = None,
+    out: Annotated[Path, typer.Option(help="Where the page goes.", parser=user_path)] = Path("monitor.html"),
+) -> None:
+    """Watch a model on later patients: drift of inputs, calibration as outcomes come in, and updates.
+
+    For example: `pcr monitor --model models:/pcr-nct07239271-c2@champion --study later --landmark c2
+    --source later-files --log decisions.log --out monitor.html`.
+    """
+    from pipeline.commands.monitor import monitor as run  # noqa: PLC0415
+
+    with reported_errors():
+        run(model, study, landmark, source, log, out)
+
+
+@app.command()
 def promote(
     name: Name,
     override: Annotated[str, typer.Option(help="Why the candidate is promoted although a gate fails.")] = "",

@@ -21,6 +21,19 @@ def cohort_rows(study_file: Path, source: Path, landmark: str) -> tuple[pd.DataF
     UserError
         If the study or its files are not valid, or it has no such landmark.
     """
+    rows, outcomes = dated_rows(study_file, source, landmark)
+    order = rows["usubjid"].argsort(kind="stable")
+    return rows.iloc[order].reset_index(drop=True), outcomes["outcome"].to_numpy(dtype=float)[order]
+
+
+def dated_rows(study_file: Path, source: Path, landmark: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return features as `cohort_rows`, and outcome and outcome_date, both in the order of that date.
+
+    Raises
+    ------
+    UserError
+        If the study or its files are not valid, or it has no such landmark.
+    """
     study = typed_study(study_file)
     check_study_file(study.document)
     study.landmark(landmark)
@@ -28,6 +41,8 @@ def cohort_rows(study_file: Path, source: Path, landmark: str) -> tuple[pd.DataF
     raw = ingest(study, source, by.contract, by.identifiers, by.rules, by.regimens)
     prepared = prepare(raw.tables, by)
     cohort = prepared.cohort.frame
-    known = cohort.loc[cohort["outcome"].notna(), ["usubjid", "outcome"]]
-    rows = prepared.features(landmark).merge(known, on="usubjid").sort_values("usubjid", ignore_index=True)
-    return rows.drop(columns="outcome"), rows["outcome"].to_numpy(dtype=float)
+    told = ["outcome", "outcome_date"]
+    known = cohort.loc[cohort["outcome"].notna(), ["usubjid", *told]]
+    rows = prepared.features(landmark).merge(known, on="usubjid")
+    rows = rows.sort_values(["outcome_date", "usubjid"], ignore_index=True)
+    return rows.drop(columns=told), rows[told]

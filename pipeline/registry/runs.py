@@ -19,6 +19,7 @@ from pipeline.project import paths
 from pipeline.project.estimates import Measures
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.settings import read_settings
+from pipeline.registry.bill import further_files
 from pipeline.registry.cards import Evaluation, shortened, version_card
 from pipeline.registry.contents import require_computed
 from pipeline.registry.origin import PATCH, recipe
@@ -146,6 +147,7 @@ def landmark_release(state: State, landmark: str) -> Release:
         example=input_example(features, document["features"]),
         card=card,
         description=shortened(card, MAX_DESCRIPTION_CHARACTERS),
+        further=further_files(document, folder),
     )
 
 

@@ -21,7 +21,7 @@ from models.serving.serving import Reason
 from pipeline.service.observation import Handled, Observer
 from pipeline.service.settings import MB, ServiceSettings
 from pipeline.service.tables import RefusedError
-from pipeline.service.worker import Answer, Worker
+from pipeline.service.worker import Answer, Worker, give_back_memory
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -194,7 +194,11 @@ class Service:
                 raise RefusedError(408, "too_slow", seconds) from None
             worker = self.small if len(body) <= self.settings.small_kb * 1024 else self.large
             async with self._locks[id(worker)]:
-                return await asyncio.to_thread(worker.ask, kind, body)
+                answer = await asyncio.to_thread(worker.ask, kind, body)
+        del body
+        if worker is self.large:
+            give_back_memory()
+        return answer
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator["_Held"]:

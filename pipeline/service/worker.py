@@ -4,6 +4,7 @@ Workers are forked from a small process that has imported everything and runs no
 there in a fraction of a second.
 """
 
+import ctypes
 import json
 import multiprocessing
 import resource
@@ -97,25 +98,31 @@ def work(pipe: Connection, folder: Path, limits: ServiceSettings) -> None:
     from models.serving.registry import load_package  # noqa: PLC0415 - the parent needs no MLflow
 
     model = load_package(folder).unwrap_python_model().model
-    ceiling = limits.worker_max_mb * MB + _size()
+    pages, resident = _pages()
+    ceiling = limits.worker_max_mb * MB + pages
     resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
     pipe.send_bytes(b"ready")
     while (asked := pipe.recv()) is not None:
         kind, body = asked
         pipe.send(answer_request(model, kind, body, limits))
-        if _peak() > limits.worker_keep_mb * MB:
-            return
+        del asked, body
+        if _pages()[1] - resident > limits.worker_keep_mb * MB:
+            give_back_memory()
+            if _pages()[1] - resident > limits.worker_keep_mb * MB:
+                return
 
 
-def _size() -> int:
-    """Return the address space of this process, in bytes."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    return pages * resource.getpagesize()
+def _pages() -> tuple[int, int]:
+    """Return the address space of this process and what of it is in memory, in bytes."""
+    size, resident = Path("/proc/self/statm").read_text(encoding="ascii").split()[:2]
+    return int(size) * resource.getpagesize(), int(resident) * resource.getpagesize()
 
 
-def _peak() -> int:
-    """Return the most memory that this process ever had, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def give_back_memory() -> None:
+    """Give free memory back to the system, where the C library can (glibc keeps it otherwise)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 class Worker:

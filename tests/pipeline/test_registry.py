@@ -261,4 +261,15 @@ def test_a_long_card_is_cut_at_a_line_and_says_where_the_rest_is() -> None:
 
 def test_the_registry_has_a_command_for_every_way_of_using_a_model() -> None:
     names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
-    assert names == {"score", "validate", "serve", "promote", "rollback", "history", "sign", "sync", "verify"}
+    assert names == {
+        "score",
+        "validate",
+        "monitor",
+        "serve",
+        "promote",
+        "rollback",
+        "history",
+        "sign",
+        "sync",
+        "verify",
+    }

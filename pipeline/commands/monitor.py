@@ -1,0 +1,238 @@
+"""`pcr monitor`: a stored model watched on later patients, as their outcomes become known."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.errors import UserError
+from models.evaluation.external import model_inputs
+from models.monitoring.closed_test import ClosedTest, closed_test
+from models.monitoring.settings import MonitoringSettings
+from models.monitoring.watch import Training, Watched, watch
+from models.monitoring.windows import Window, calibration_windows
+from models.serving.serving import FeatureDocument, InputReference, PcrModel
+from pipeline.console import stdout
+from pipeline.intake.pages import Section, page, section
+from pipeline.project import paths
+from pipeline.project.files import read_study, write_text
+from pipeline.project.settings import read_settings
+from pipeline.registry.external_validation import dated_rows
+from pipeline.registry.stored_models import open_model
+from pipeline.workspace.study import DATA, study_file
+
+SHOWN_INPUTS = 15
+
+
+class MonitoringError(UserError):
+    """A model or cohort that cannot be watched, and what to do."""
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """What a page and the terminal say: of the stream, its windows, its arms, the update and the log."""
+
+    patients: int
+    events: int
+    watched: Watched
+    windows: list[Window]
+    arms: dict[str, Window]
+    update: ClosedTest | None
+    log: dict[str, Counter[str]]
+
+
+def monitor(model: str, study: str, landmark: str, source: Path | None, log: Path | None, out: Path) -> None:
+    """Watch a model on a study's patients in the order of their outcomes; write a page and print it, short.
+
+    Raises
+    ------
+    UserError
+        If model, study, files or decision log are not valid, or the model has no reference of its training
+        patients.
+    """
+    settings = read_settings(MonitoringSettings, Path(paths.MONITORING))
+    opened, path = open_model(model), study_file(study)
+    raw = Path(read_study(path)["source"])
+    rows, outcomes = dated_rows(path, raw if raw.suffix == ".yaml" else source or DATA / study, landmark)
+    frame, _, _ = model_inputs(rows, opened)
+    found = monitored(opened, frame, outcomes["outcome"].to_numpy(dtype=float), settings, read_log(log))
+    write_text(out, page(*written(found, opened, settings)))
+    for line in [*alarm_lines(found, settings), update_line(found.update), f"Page: {out}"]:
+        stdout().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def monitored(
+    model: PcrModel,
+    frame: pd.DataFrame,
+    y: np.ndarray,
+    settings: MonitoringSettings,
+    log: dict[str, Counter[str]],
+) -> Monitoring:
+    """Watch a stream: a row of inputs per patient and the outcomes (n,), in the order of time.
+
+    Raises
+    ------
+    MonitoringError
+        If there are no patients, or the model has no reference.
+    """
+    reference = model.document.get("serving", {}).get("reference")
+    if reference is None:
+        raise MonitoringError("the model has no reference of its training patients: `pcr run` packs it anew")
+    if not len(y):
+        raise MonitoringError("no patient has an outcome yet")
+    y = np.asarray(y, dtype=float)
+    columns = model.complete(model.encode(frame))
+    log_odds = model.log_odds_of(columns)
+    training = model.document["training"]
+    entries = {feature["name"]: feature for feature in model.document["features"]}
+    counts = {name: np.array(entry["counts"]) for name, entry in reference["inputs"].items()}
+    groups = {name: places(entries[name], reference["inputs"][name], frame[name]) for name in counts}
+    p = 1 / (1 + np.exp(-log_odds))
+    arms = frame["arm"].astype("object").where(frame["arm"].notna(), "missing") if "arm" in frame else None
+    return Monitoring(
+        patients=len(y),
+        events=int(y.sum()),
+        watched=watch(
+            y, log_odds, groups, Training(training["patients"], training["events"], counts), settings
+        ),
+        windows=calibration_windows(y, p, settings.window),
+        arms={
+            str(arm): calibration_windows(y[where], p[where], int(where.sum()))[0]
+            for arm in (sorted(set(arms)) if arms is not None else ())
+            if (where := (arms == arm).to_numpy()).any()
+        },
+        update=_update(model, columns, log_odds, y, settings),
+        log=log,
+    )
+
+
+def _update(
+    model: PcrModel, columns: np.ndarray, log_odds: np.ndarray, y: np.ndarray, settings: MonitoringSettings
+) -> ClosedTest | None:
+    if min(y.sum(), len(y) - y.sum()) < settings.min_update_events:
+        return None
+    shares, _ = model.contributions_of(columns)
+    domains = pd.Series([feature["domain"] for feature in model.document["features"]])
+    parts = np.column_stack([shares[:, (domains == d).to_numpy()].sum(axis=1) for d in sorted(set(domains))])
+    return closed_test(y, log_odds, parts, settings.update_error)
+
+
+def places(feature: FeatureDocument, entry: InputReference, values: pd.Series) -> np.ndarray:
+    """Return the place of each value among an input's groups, the last where there is none; shape (n,)."""
+    last = len(entry["counts"]) - 1
+    if feature["kind"] == "numeric":
+        number = values.to_numpy(dtype=float)
+        found = np.searchsorted(entry["cuts"], number, side="left")
+        return np.where(np.isnan(number), last, found)
+    codes = {level: place for place, level in enumerate(feature["levels"])}
+    return np.array([codes.get(value, last) for value in values], dtype=int)
+
+
+def read_log(path: Path | None) -> dict[str, Counter[str]]:
+    """Return how many rows had which status and reason in a decision log of `pcr serve`, rotated files too.
+
+    Raises
+    ------
+    MonitoringError
+        If there is no such file, or a line is not of a decision log.
+    """
+    counts: dict[str, Counter[str]] = {"statuses": Counter(), "reasons": Counter(), "http": Counter()}
+    if path is None:
+        return counts
+    files = sorted(path.parent.glob(f"{path.name}*"))
+    if not files:
+        raise MonitoringError(f"{path} does not exist: configs/service.yaml, decision_log, names it")
+    for file in files:
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+            try:
+                entry: Mapping[str, Any] = json.loads(line)
+                counts["http"][str(entry["http_status"])] += 1
+                counts["statuses"].update(entry["statuses"])
+                counts["reasons"].update(entry.get("reasons", {}))
+            except (ValueError, KeyError, TypeError):
+                raise MonitoringError(f"{file}, line {number} is not of a decision log") from None
+    return counts
+
+
+def alarm_lines(found: Monitoring, settings: MonitoringSettings) -> list[str]:
+    """Return each alarm in a line, or that there is none."""
+    told = f"{found.patients} outcomes, {found.events} with pCR"
+    if found.patients > settings.horizon:
+        told += f"; the limits hold for {settings.horizon}: false alarms are more frequent"
+    alarms = [f"ALARM after {a.patients} outcomes, {a.kind}: {a.detail}" for a in found.watched.alarms]
+    return [told, *(alarms or ["No alarm: calibration and inputs are as in training."])]
+
+
+def update_line(update: ClosedTest | None) -> str:
+    """Return what the closed test says."""
+    if update is None:
+        return "Update: too few events or non-events for the closed test."
+    told = {
+        "none": "none; the model still holds",
+        "intercept": f"a new intercept ({update.intercept:+.2f} on the log-odds)",
+        "slope": f"intercept and slope ({update.intercept:+.2f}, {update.slope:.2f})",
+        "refit": "a refit: domains weigh otherwise now, which no recalibration mends",
+    }
+    return f"Update by the closed test: {told[update.method]}."
+
+
+def written(
+    found: Monitoring, model: PcrModel, settings: MonitoringSettings
+) -> tuple[str, str, list[Section]]:
+    """Return title, note and tables of the page."""
+    simulated = "SIMULATED DATA - no patients. " if model.document.get("simulated") else ""
+    note = f"{simulated}{' '.join(alarm_lines(found, settings))} {update_line(found.update)}"
+    return f"{model.document['model']} watched (version {model.version})", note, [*_sections(found, settings)]
+
+
+def _sections(found: Monitoring, settings: MonitoringSettings) -> list[Section]:
+    limit, charts = found.watched.limit, found.watched.charts
+    alarms = [(a.patients, a.kind, a.detail) for a in found.watched.alarms]
+    reached = [
+        (name, float(chart.max()), limit, float(chart[-1]))
+        for name, chart in zip(("more events", "fewer events"), charts, strict=True)
+    ]
+    inputs = sorted(found.watched.inputs.items(), key=lambda pair: -pair[1].index / (pair[1].limit or 1))
+    arms = _rounded([(arm, *_cells(window)) for arm, window in found.arms.items()])
+    requests = [(kind, *pair) for kind, counts in found.log.items() for pair in counts.most_common(20)]
+    calibration = ["", "outcomes", "observed", "expected", "O:E", "low", "high", "intercept", "slope",
+                   "shift that this size shows"]  # fmt: skip
+    return [
+        section("Alarms", ["after outcomes", "by", "what"], alarms, "In the order of time."),
+        section(
+            "CUSUM", ["chart for", "highest", "limit", "now"], _rounded(reached),
+            f"Odds {settings.odds_ratio:g} times those predicted, and as many times lower.",
+        ),
+        section(
+            "Calibration by window", calibration,
+            _rounded([(f"{w.first} to {w.last}", *_cells(w)) for w in found.windows]),
+            "O:E with its 95 % interval; the last column is the shift found with 80 % power.",
+        ),
+        section("Calibration by arm", calibration, arms, ""),
+        section(
+            "Inputs", ["input", "stability index", "limit", "missing in training", "missing now"],
+            _rounded([(n, s.index, s.limit, s.missing_before, s.missing) for n, s in inputs[:SHOWN_INPUTS]]),
+            "Those furthest from the training patients, at the last look.",
+        ),
+        section(
+            "Requests", ["of the decision log", "", "rows"],
+            requests,
+            "Statuses and reasons, by code and input; http: requests.",
+        ),
+    ]  # fmt: skip
+
+
+def _cells(window: Window) -> tuple[Any, ...]:
+    return (
+        window.last - window.first + 1, window.observed, window.expected, window.o_e, window.o_e_low,
+        window.o_e_high, window.intercept, window.slope, window.detectable,
+    )  # fmt: skip
+
+
+def _rounded(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
+    return [[round(cell, 3) if isinstance(cell, float) else cell for cell in row] for row in rows]

@@ -1,0 +1,77 @@
+"""`pcr monitor` on made-up patients: what its page and lines say, and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.monitoring.settings import MonitoringSettings
+from models.packaging.reference import reference
+from models.procedure.response_model import ResponseModel
+from models.serving.serving import PcrModel
+from pipeline.commands.monitor import MonitoringError, alarm_lines, monitored, read_log, update_line, written
+from pipeline.intake.pages import page
+from pipeline.project.settings import read_settings
+from tests.patients import FEATURES, SETTINGS, patients
+
+WATCH = read_settings(MonitoringSettings, Path(__file__).parents[2] / "configs/monitoring.yaml")
+
+
+@pytest.fixture(scope="module")
+def model() -> PcrModel:
+    frame, y = patients(1500, seed=3)
+    fitted = ResponseModel(FEATURES, SETTINGS, inner_folds=3, seed=1).fit(frame, y)
+    document = fitted.documents_["logistic"] | {"model": "pcr-made-up-c1"}
+    document["training"] = {"patients": len(y), "events": int(y.sum()), "by_arm": {}}
+    document["serving"] = {"reference": reference(document["features"], frame)}
+    return PcrModel(document, version="abc")
+
+
+def test_patients_like_those_of_training_raise_no_alarm(model: PcrModel) -> None:
+    frame, y = patients(300, seed=12)
+    found = monitored(model, frame, y, WATCH, read_log(None))
+    assert alarm_lines(found, WATCH)[1] == "No alarm: calibration and inputs are as in training."
+    assert update_line(found.update) == "Update by the closed test: none; the model still holds."
+    assert [window.last for window in found.windows] == [50, 100, 150, 200, 250, 300]
+    assert sum(window.observed for window in found.arms.values()) == y.sum()
+
+
+def test_an_outcome_that_has_become_rare_and_an_input_that_is_gone_are_told(model: PcrModel) -> None:
+    frame, y = patients(300, seed=12)
+    rng = np.random.default_rng(1)
+    fewer = y * (rng.random(300) < 0.5)
+    found = monitored(model, frame.assign(til_pct=np.nan), fewer, WATCH, read_log(None))
+    lines = alarm_lines(found, WATCH)
+    assert any("cusum: fewer events than predicted" in line for line in lines)
+    assert "ALARM after 100 outcomes, drift: til_pct" in lines
+    text = page(*written(found, model, WATCH))
+    assert "ALARM" in text
+    assert "fewer events" in text
+    assert "Calibration by window" in text
+
+
+def test_too_few_events_and_models_without_a_reference_are_told(model: PcrModel) -> None:
+    frame, y = patients(30, seed=12)
+    assert "too few events" in update_line(monitored(model, frame, y, WATCH, read_log(None)).update)
+    with pytest.raises(MonitoringError, match="no reference of its training patients"):
+        monitored(PcrModel({**model.document, "serving": {}}), frame, y, WATCH, read_log(None))
+    with pytest.raises(MonitoringError, match="no patient has an outcome yet"):
+        monitored(model, frame.head(0), y[:0], WATCH, read_log(None))
+
+
+def test_a_decision_log_is_counted_with_its_rotated_files(tmp_path: Path) -> None:
+    line = json.dumps({"http_status": 200, "statuses": {"ok": 2}, "reasons": {"missing til_pct": 1}})
+    (tmp_path / "d.log").write_text(f"{line}\n")
+    (tmp_path / "d.log.1").write_text(f"{line}\n{line}\n")
+    counts = read_log(tmp_path / "d.log")
+    assert (counts["statuses"]["ok"], counts["reasons"]["missing til_pct"], counts["http"]["200"]) == (
+        6,
+        3,
+        3,
+    )
+    (tmp_path / "d.log").write_text("secret\n")
+    with pytest.raises(MonitoringError, match=r"d\.log, line 1 is not of a decision log"):
+        read_log(tmp_path / "d.log")
+    with pytest.raises(MonitoringError, match="does not exist"):
+        read_log(tmp_path / "none.log")
