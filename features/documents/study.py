@@ -78,11 +78,19 @@ class SupplementEntry(TypedDict):
     columns: list[str]
 
 
+class VisitsEntry(TypedDict):
+    """`visits` of a file."""
+
+    path: str
+    dates: list[str]
+
+
 class FileEntry(TypedDict, total=False):
     """A file of a mapping; of its many keys, those that ready mappings are renamed by."""
 
     path: Required[str]
     supplement: SupplementEntry | None
+    visits: VisitsEntry | None
 
 
 class BlockEntry(TypedDict, total=False):

@@ -15,8 +15,11 @@ from features.contract.validation import PROBLEM_COLUMNS, Contract
 from features.documents.study import FileEntry, MappingEntry, StudyDocument
 from features.keys import unknown_name
 from pipeline.project.files import read_yaml
+from pipeline.sources.audit.compare import require_agreement
 from pipeline.sources.classification import with_classification
 from pipeline.sources.formats.errors import SourceError
+from pipeline.sources.formats.redcap import read_dictionary
+from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.laboratory import in_usual_units
 from pipeline.sources.mapping.beside import Use, columns_beside, uses, with_units
 from pipeline.sources.mapping.blocks import (
@@ -35,9 +38,11 @@ from pipeline.sources.mapping.outcome_columns import require_no_outcome_columns
 from pipeline.sources.mapping.patients import of_patients, patients_of
 from pipeline.sources.mapping.study_file import NO_OUTCOME, Library, SourceMapping, Study, StudyFileError
 from pipeline.sources.mapping.study_file import check_study_file as _check
+from pipeline.sources.mapping.visits import with_visit_dates
 from pipeline.sources.mapping.wide import with_columns
 from pipeline.sources.nomenclature import Place, panels_of, with_current_names
 from pipeline.sources.reading import reading_report
+from pipeline.sources.second_tables import ID, SecondTables
 from pipeline.sources.tables import DROPPED_COLUMNS, SourceTables
 
 __all__ = [
@@ -95,15 +100,17 @@ def read_study(
     }
     # Samples come first: which gene a call of a VCF lies in depends on the genes of the sample's panel.
     examples = Examples()
-    samples = _built(SAMPLES, mapping, contract, files, reader, dropped, examples)
+    second = _second_tables(mapping, contract, files, reader)
+    samples = _built(SAMPLES, mapping, contract, files, reader, dropped, examples, second)
     reader.panels = panels_of(samples)
     calls = _loaded(mapping, numbers, reader, dropped, vcf=True)
     files |= {file.name: of_patients(file, patients, reader, dropped) for file in calls}
+    second = _second_tables(mapping, contract, files, reader)
     tables = {
         table: (
             samples
             if table == SAMPLES
-            else _built(table, mapping, contract, files, reader, dropped, examples)
+            else _built(table, mapping, contract, files, reader, dropped, examples, second)
         )
         for table in mapping.tables
     }
@@ -154,7 +161,7 @@ def _loaded(
         needed = columns_read(file, used)
         cells = reader.read(file, needed, columns_beside(file, needed))
         if cells is not None:
-            rows = load(name, file, cells, reader, dropped)
+            rows = with_visit_dates(load(name, file, cells, reader, dropped), reader)
             rows = with_units(rows, numbers.get(name, []), units, reader)
             loaded.append(wide(rows, used, reader))
     return loaded
@@ -168,12 +175,22 @@ def _built(
     reader: Reader,
     dropped: Dropped,
     examples: Examples,
+    second: SecondTables,
 ) -> pd.DataFrame | None:
-    """Return a table of the contract, names and units in one form; None without its files."""
+    """Return a table of the contract, names and units in one form; None without its files.
+
+    Where all its files are read twice, it is made a second time, too.
+    """
     blocks = mapping.tables.get(table, [])
     frame = build_table(blocks, contract[table], files, reader, dropped, examples) if blocks else None
     if frame is None:
         return None
+    named_files = {rule.file or block.file for block in blocks for rule in block.columns.values()}
+    named_files |= {*mapping.patient_files, *(block.file for block in blocks)}
+    if all(reader.is_audited(mapping.files[name]) for name in named_files):
+        audits = second.compare(table, frame)
+        reader.audits |= {(audit.file, audit.column): audit for audit in audits}
+        require_agreement(audits)
     places = {
         name: Place(mapping.files[rule.file or block.file].label, ", ".join(rule.source_columns))
         for block in reversed(blocks)
@@ -188,6 +205,28 @@ def _built(
     if between:
         dropped.append((blocks[0].file, table, BETWEEN, between, len(named)))
     return named
+
+
+def _second_tables(
+    mapping: SourceMapping, contract: Contract, files: Mapping[str, Loaded], reader: Reader
+) -> SecondTables:
+    """Return what makes tables a second time, from the cells of the files."""
+    calls = {name: _rows_of_calls(file) for name, file in files.items() if file.file.calls is not None}
+
+    def dictionary(file: SourceFile) -> pd.DataFrame:
+        assert file.dictionary is not None  # noqa: S101 - asked of files that have one
+        return read_dictionary(reader.folder / file.dictionary, file.dictionary, file.encoding)
+
+    absent = frozenset(set(mapping.files) - set(files))
+    return SecondTables(
+        mapping, contract, _units(), reader.rows, calls, absent, dictionary, reader.starts_1904
+    )
+
+
+def _rows_of_calls(calls: Loaded) -> list[dict[str, str]]:
+    """Return calls as rows, with their patients where they have some."""
+    cells = calls.cells if calls.ids is None else calls.cells.assign(**{ID: calls.ids})
+    return [{str(name): text for name, text in row.items()} for row in cells.fillna("").to_dict("records")]
 
 
 def _origins(mapping: SourceMapping) -> dict[tuple[str, str], str]:
@@ -241,7 +280,7 @@ def source_files(study: StudyDocument, folder: Path | None = None) -> list[str]:
     for name in columns_used(mapping):
         file = mapping.files[name]
         paths |= {file.path} | ({file.dictionary} if file.dictionary else set())
-        optional = {file.supplement.path} if file.supplement else set()
+        optional = {part.path for part in (file.supplement, file.visits) if part is not None}
         paths |= {p for p in optional if folder is None or (folder / p).is_file()}
         if folder is not None and (file.optional or file.is_pattern):
             paths.discard(file.path)
@@ -329,4 +368,7 @@ def _renamed(file: FileEntry, old: str, new: str) -> FileEntry:
     supplement = file.get("supplement")
     if supplement:
         renamed["supplement"] = {**supplement, "path": str(supplement["path"]).replace(old, new)}
+    visits = file.get("visits")
+    if visits:
+        renamed["visits"] = {**visits, "path": str(visits["path"]).replace(old, new)}
     return renamed

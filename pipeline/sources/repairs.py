@@ -5,6 +5,8 @@ ADVICE = {
     "zeros_shown": "nothing, if the leading zeros are meant",
     "numbers_as_text": "nothing, if the numbers are meant; format the cells alike",
     "unit_in_format": "make sure that it is the contract's unit, or give `factor` in the study file",
+    "scaled_format": "make sure that the stored number is meant, not the one shown in thousands",
+    "hidden_value": "make sure that a value that the format hides is meant to be read",
     "hidden_column": "make sure that the hidden column is meant to be read",
     "hidden_rows": "make sure that the hidden rows are meant to be read, or delete them",
     "hidden_sheet": "make sure that the hidden sheet is the one meant",
@@ -35,6 +37,12 @@ ADVICE = {
     "gene_symbol_ambiguous": "give the current HGNC symbol, Ensembl id or HGNC id at the source",
     "panel_separator": "nothing, if the genes are those meant",
     "short_hgvs": "nothing: long and short form say the same",
+    "visit_date": "nothing, if the results are of the visit's first day; else enter the day",
+    "visit_date_differs": "correct the day of the result or of the visit",
+    "visit_not_done": "correct the visit (SVOCCUR), or remove the results",
+    "encoded_twice": "export the file anew, in UTF-8",
+    "mixed_builds": "make sure that no variant stands twice, and that changes are of the same transcripts",
+    "alleles_split": "nothing: each allele has its own counts and annotation",
     "fraction_contradicts_counts": "ask the laboratory which counts the fraction is of",
 }
 """Rule (the part before the colon) -> what to do; the contract's rules: `features.contract.validation`."""

@@ -1,6 +1,7 @@
 """Single faults in otherwise valid input, in every format: what is done to the files, and what must be said.
 
-`FAULTS` is the corpus; docs/wrong-inputs.md is its table, written by ``python -m tests.pipeline.corpus``.
+`FAULTS` and the habits of tests/pipeline/habits.py are the corpus; docs/wrong-inputs.md is its table
+(tests/pipeline/wrong_inputs.py).
 """
 # ruff: noqa: E501, ARG005, S105 - a table with a fault on each line
 
@@ -19,7 +20,8 @@ import pandas as pd
 from openpyxl.comments import Comment
 from openpyxl.styles import Font
 
-from pipeline.sources.formats.sdtm import read_dataset_json, read_xpt, write_dataset
+from pipeline.sources.formats.dataset_json import read_dataset_json
+from pipeline.sources.formats.sdtm import read_xpt, write_dataset
 from pipeline.sources.mapped import with_standards
 from tests.pipeline.formats import FORMATS, study_of
 
@@ -596,7 +598,7 @@ def _own() -> list[Fault]:
         ("VCF", "no header", text_of(vcf, lambda t: "\n".join(x for x in t.splitlines() if x[0] != "#") + "\n"), "refused", ("vcf/", "cannot be read")),
         ("VCF", "no sample", text_of(vcf, lambda t: "\n".join("\t".join(x.split("\t")[:8]) for x in t.splitlines()) + "\n"), "refused", ("vcf/", "no sample column")),
         ("VCF", "text of another kind", bytes_of(vcf, lambda b: b"gene,vaf\nTP53,0.1\n"), "refused", ("vcf/", "cannot be read")),
-        ("VCF", "several alternative alleles", text_of(vcf, _column(4, "<CALL>,A")), "refused", ("vcf/", "alternative alleles")),
+        ("VCF", "several alternative alleles with one count", text_of(vcf, _column(4, "<CALL>,A")), "refused", ("vcf/", "no reads and no fraction")),
         ("VCF", "no gene in its header", text_of(vcf, lambda t: t.replace("ID=GENE", "ID=SYMBOL").replace("GENE=", "SYMBOL=")), "refused", ("vcf/", "GENE")),
         ("VCF", "a record without a gene", text_of(vcf, lambda t: t.replace("GENE=", "NOTE=", 1)), "refused", ("vcf", "gene")),
         ("VCF", "a sample that there is not", text_of(vcf, lambda t: t.replace("NCT07239271-0", "NCT07239271-9")), "refused", ("vcf", "unknown_reference")),
@@ -627,39 +629,3 @@ def _own() -> list[Fault]:
 FAULTS: list[Fault] = [
     fault for name, (places, study) in TABULAR.items() for fault in _tabular(name, places, study)
 ] + _own()
-
-
-ANSWERS = {
-    "refused": "refused: {words}",
-    "repaired": "goes on; counted in problems.csv: {words}",
-    "left out": "goes on; rows counted in dropped.csv: {words}",
-    "warned": "goes on; warning: {words}",
-    "emptied": "read as an empty cell, as `missing` in the study file says",
-    "same": "read as meant; nothing changes",
-}
-PAGE = Path(__file__).parents[2] / "docs" / "wrong-inputs.md"
-
-
-def page() -> str:
-    """Return docs/wrong-inputs.md."""
-    lines = [
-        "# Wrong inputs, and what is answered",
-        "",
-        "Each line is one fault put into otherwise valid files of the simulated trial, as tested in",
-        "tests/pipeline/test_wrong_inputs.py. A refusal names file, table, column, number of rows and at most three",
-        "ids, never a value; the words that the answer must hold are quoted. Written by",
-        "`python -m tests.pipeline.corpus`.",
-        "",
-        f"{len(FAULTS)} faults.",
-        "",
-        "| format | fault | answer |",
-        "|---|---|---|",
-    ]
-    for fault in FAULTS:
-        words = ", ".join(f"`{word}`" for word in fault.words)
-        lines.append(f"| {fault.format} | {fault.what} | {ANSWERS[fault.answer].format(words=words)} |")
-    return "\n".join([*lines, ""])
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")

@@ -5,6 +5,7 @@ import pytest
 from pipeline.sources.formats.annotation import (
     AmbiguousAnnotationError,
     annotated,
+    of_allele,
     parse_annotation,
     severity,
 )
@@ -26,7 +27,7 @@ ANTISENSE = "T|intron_variant&non_coding_transcript_variant|TP53-AS1|||ENST4:n.1
 
 
 def vep(*blocks: str, panel: tuple[str, ...] = ()) -> list[str]:
-    return annotated(VEP, ",".join(blocks), ["SYMBOL", "HGVSp"], frozenset(panel))
+    return annotated(VEP, VEP.blocks(",".join(blocks)), ["SYMBOL", "HGVSp"], frozenset(panel))
 
 
 def test_the_most_severe_consequence_counts_wherever_it_stands() -> None:
@@ -73,10 +74,10 @@ def test_snpeff_sorts_its_blocks_and_funcotator_writes_them_in_brackets() -> Non
         "T|missense_variant|MODERATE|TP53|c.818G>A|p.Arg273His,T|missense_variant|MODERATE|TP53|c.422G>A|p.Arg141His,"
         "T|downstream_gene_variant|MODIFIER|ATP1B2|c.*1G>A|"
     )
-    assert annotated(SNPEFF, text, ["Gene_Name", "HGVS.p"], frozenset()) == ["TP53", "p.R273H"]
+    assert annotated(SNPEFF, SNPEFF.blocks(text), ["Gene_Name", "HGVS.p"], frozenset()) == ["TP53", "p.R273H"]
     columns = ["Gencode_hugoSymbol", "Gencode_proteinChange"]
     encoded = "[TP53-AS1|INTRON||#TP53|MISSENSE|c.818G>A|p.R273H_%20_]"
-    assert annotated(FUNCOTATOR, encoded, columns, frozenset()) == ["TP53", "p.R273H"]
+    assert annotated(FUNCOTATOR, FUNCOTATOR.blocks(encoded), columns, frozenset()) == ["TP53", "p.R273H"]
 
 
 def test_severity_is_in_the_order_of_ensembl() -> None:
@@ -89,3 +90,30 @@ def test_severity_is_in_the_order_of_ensembl() -> None:
     ]
     assert sorted(order, key=lambda term: severity()[term]) == order
     assert severity()["MISSENSE"] == severity()["missense_variant"]
+
+
+@pytest.mark.parametrize(
+    ("ref", "alternatives", "names"),
+    [("C", "T A", "T A"), ("CA", "C CAA", "- AA"), ("CA", "* C", "* -"), ("CA", "C T", "C T")],
+)
+def test_each_of_several_alleles_has_the_blocks_that_name_it(ref: str, alternatives: str, names: str) -> None:
+    text = ",".join(f"{name}|missense_variant|GENE{i}" for i, name in enumerate(names.split()))
+    for i in range(2):
+        blocks = of_allele(VEP, text, ref, alternatives.split(), i)
+        assert [block["SYMBOL"] for block in blocks] == [f"GENE{i}"]
+
+
+def test_funcotator_has_a_part_for_each_allele_and_vep_may_number_them() -> None:
+    parts = "[TP53|MISSENSE|c.1|p.R1H],[PTEN|MISSENSE|c.2|p.R2H]"
+    assert of_allele(FUNCOTATOR, parts, "C", ["T", "A"], 1)[0]["Gencode_hugoSymbol"] == "PTEN"
+    numbered = parse_annotation("CSQ", "Format: Allele|SYMBOL|ALLELE_NUM")
+    assert of_allele(numbered, "T|TP53|1,T|PTEN|2", "CA", ["CT", "TA"], 1) == [
+        {"Allele": "T", "SYMBOL": "PTEN", "ALLELE_NUM": "2"}
+    ]
+
+
+def test_blocks_that_do_not_say_which_allele_is_meant_are_refused() -> None:
+    with pytest.raises(AmbiguousAnnotationError, match="no block that names"):
+        of_allele(VEP, "G|missense_variant|TP53", "C", ["T", "A"], 0)
+    with pytest.raises(AmbiguousAnnotationError, match="another number of parts"):
+        of_allele(FUNCOTATOR, "[TP53|MISSENSE|c.1|p.R1H]", "C", ["T", "A"], 0)

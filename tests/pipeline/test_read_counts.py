@@ -147,8 +147,24 @@ def test_an_allele_beside_one_without_bases_is_read_with_its_own_counts(tmp_path
         assert counts(calls) == [20, 1000, 0.02]
         assert calls.calls["ALT"].tolist() == ["T"]
         assert calls.left_out.total() == 1
-    with pytest.raises(SourceError, match="has 2 alternative alleles"):
-        read(tmp_path, "GT:AD 0/1:970,20,10", alt="T,A")
+
+
+@pytest.mark.parametrize(
+    "record",
+    ["GT:AD:DP 1/2:880,20,100:1000", "GT:AD:AF 1/2:880,20,100:0.02,0.1", "GT:DP:RO:AO 1/2:1000:880:20,100"],
+)
+def test_each_of_several_alleles_is_a_row_with_its_own_counts(tmp_path: Path, record: str) -> None:
+    calls = read(tmp_path, record, alt="T,A")
+    rows = calls.calls[["ALT", "ALT_COUNT", "DEPTH", "VAF"]]
+    assert rows.to_numpy().tolist() == [["T", 20, 1000, 0.02], ["A", 100, 1000, 0.1]]
+    assert calls.split == 1
+    assert calls.contradictory == 0
+
+
+@pytest.mark.parametrize("record", ["GT:VD:DP 1/2:20:1000", "GT:AF 1/2:0.02", "GT:TIR:TAR 1/2:20,20:900,900"])
+def test_one_number_for_several_alleles_is_that_of_none(tmp_path: Path, record: str) -> None:
+    with pytest.raises(SourceError, match="no reads and no fraction"):
+        read(tmp_path, record, alt="T,A")
 
 
 def test_a_fraction_that_contradicts_the_counts_is_told(tmp_path: Path) -> None:

@@ -135,3 +135,21 @@ def test_fields_of_a_repeating_instrument_in_a_row_that_does_not_repeat_are_coun
     )
     (folder / "r.csv").write_text(EXPORT)
     assert read_study(study(), folder, CONTRACT).dropped.empty
+
+
+def test_a_box_of_a_negative_code_is_that_of_its_choice(folder: Path) -> None:
+    for file, old, new in (
+        ("r.csv", "features___1", "features____1"),
+        ("d.csv", "1, inflammatory", "-1, inflammatory"),
+    ):
+        (folder / file).write_text((folder / file).read_text().replace(old, new))
+    changed = study()
+    changed["mapping"]["tables"]["subjects"][0]["columns"]["inflammatory"]["from"] = "features____1"
+    assert read_study(changed, folder, CONTRACT).tables["subjects"]["inflammatory"].tolist() == ["Y", "N"]
+
+
+def test_choices_that_share_a_column_are_refused(folder: Path) -> None:
+    text = (folder / "d.csv").read_text().replace("2, multifocal", "-1, multifocal | _1, bilateral")
+    (folder / "d.csv").write_text(text)
+    with pytest.raises(UserError, match="two choices of features have one column"):
+        arms(folder)

@@ -12,8 +12,11 @@ import pytest
 
 from features.errors import UserError
 from pipeline.sources.audit.xpt import ibm_number, xpt_rows
-from pipeline.sources.formats.sdtm import read_dataset_json, read_xpt, write_dataset
+from pipeline.sources.formats.dataset_json import read_dataset_json
+from pipeline.sources.formats.sdtm import read_xpt, write_dataset
+from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.mapped import read_study
+from pipeline.sources.mapping.files import Reader
 from pipeline.sources.tables import SourceTables
 from tests.pipeline.formats import CONTRACT, study_of
 
@@ -112,3 +115,42 @@ def test_the_byte_reader_gives_texts_numbers_and_missing_values(tmp_path: Path) 
     rows = list(xpt_rows((tmp_path / "a.xpt").read_bytes(), "utf-8"))
     assert rows == [["T", "N"], ["a", 0.1], ["", None], ["b", -1234.5]]
     assert ibm_number(b"\x41\x10" + b"\0" * 6) == 1.0  # the example of TS-140
+
+
+@pytest.mark.parametrize("form", [5, 8])
+def test_dates_and_times_of_a_transport_file_are_read_alike_by_both_readers(
+    form: int, tmp_path: Path
+) -> None:
+    frame = pd.DataFrame({"ADT": [24140.0, np.nan], "ADTM": [2085696000.0, 2085725700.0], "N": [1.5, 2.0]})
+    formats = {"ADT": "DATE9", "ADTM": "DATETIME20"}
+    pyreadstat.write_xport(
+        frame, tmp_path / "a.xpt", table_name="A", file_format_version=form, variable_format=formats
+    )
+    reader = Reader(tmp_path)
+    cells = reader.read(SourceFile(path="a.xpt"), ["ADT", "ADTM", "N"])
+    assert cells is not None
+    assert cells.fillna("").to_numpy().tolist() == [
+        ["2026-02-03", "2026-02-03", "1.5"], ["", "2026-02-03 08:15:00", "2"],
+    ]  # fmt: skip
+    assert not any(audit.differences for audit in reader.audits.values())
+
+
+def test_a_long_name_of_version_8_names_its_column(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"A_LONG_NAME_OF_A_VARIABLE": ["x", ""], "N": [1.0, np.nan]})
+    pyreadstat.write_xport(frame, tmp_path / "a.xpt", table_name="A", file_format_version=8)
+    cells = Reader(tmp_path).read(SourceFile(path="a.xpt"), ["A_LONG_NAME_OF_A_VARIABLE", "N"])
+    assert cells is not None
+    assert cells.fillna("").to_numpy().tolist() == [["x", "1"], ["", ""]]
+
+
+def test_a_number_that_two_columns_take_is_converted_once(tmp_path: Path) -> None:
+    write_dataset(pd.DataFrame(DM), tmp_path / "dm.xpt", "trial")
+    write_dataset(pd.DataFrame(TR | {"TRSTRESU": ["cm", "cm", "cm"]}), tmp_path / "tr.xpt", "trial")
+    files = {n: {"path": f"{n}.xpt", "id": {"column": "USUBJID"}} for n in ("dm", "tr")}
+    lesion = {"lesion_id": "TRLNKID", "diameter_mm": "TRSTRESN"}
+    blocks = [{"file": "tr", "columns": lesion}, {"file": "tr", "columns": lesion}]
+    tables = {"subjects": [{"file": "dm", "columns": {"arm": "ARMCD"}}], "lesions": blocks}
+    study = study_of([], mapping={"patients": "dm", "files": files, "tables": tables})
+    assert read_study(study, tmp_path, CONTRACT).tables["lesions"]["diameter_mm"].tolist() == [
+        "200", "30", "150", "200", "30", "150",
+    ]  # fmt: skip

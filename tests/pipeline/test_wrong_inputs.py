@@ -14,8 +14,9 @@ from features.contract.validation import ContractError
 from pipeline.sources.export import export
 from pipeline.sources.ingest import Ingested
 from pipeline.sources.mapped import SourceError
-from tests.pipeline.corpus import FAULTS, OWN_COLUMNS, PAGE, SECRET, STUDIES, Fault, page
+from tests.pipeline.corpus import OWN_COLUMNS, SECRET, STUDIES, Fault
 from tests.pipeline.formats import CONTRACT, taken_in, trial_tables
+from tests.pipeline.wrong_inputs import CORPUS, PAGE, page
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,7 @@ def study_reading(study: dict[str, Any], changed: set[str]) -> dict[str, Any]:
     def concerned(name: str) -> bool:
         file = files[name]
         paths = [file["path"], file.get("dictionary"), (file.get("supplement") or {}).get("path")]
+        paths.append((file.get("visits") or {}).get("path"))
         return any(path and any(fnmatch(c, path) for c in changed) for path in paths)
 
     def reads(block: dict[str, Any]) -> set[str]:
@@ -99,7 +101,7 @@ def counted(frame: pd.DataFrame, words: tuple[str, ...]) -> bool:
     return any(all(word in line for word in words) for line in lines)
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=ids)
+@pytest.mark.parametrize("fault", CORPUS, ids=ids)
 def test_a_single_fault_is_answered(
     fault: Fault, valid: dict[str, Path], clean: Callable[[str, dict[str, Any]], Ingested], tmp_path: Path
 ) -> None:
@@ -132,9 +134,9 @@ def test_a_single_fault_is_answered(
         assert not counted(before.problems, fault.words)
 
 
-def test_the_corpus_has_more_than_120_faults_and_every_one_its_own_name() -> None:
-    assert len(FAULTS) >= 120
-    assert len({ids(fault) for fault in FAULTS}) == len(FAULTS)
+def test_the_corpus_has_more_than_340_faults_and_every_one_its_own_name() -> None:
+    assert len(CORPUS) >= 340
+    assert len({ids(fault) for fault in CORPUS}) == len(CORPUS)
 
 
 def test_the_page_of_wrong_inputs_is_that_of_the_corpus() -> None:

@@ -45,8 +45,12 @@ class Reads(NamedTuple):
     alt: int
 
 
-def fraction(reads: Reads) -> str:
-    return f"{reads.alt / (reads.ref + reads.alt):.4g}"
+def depth(reads: Reads, extra: list[int]) -> int:
+    return reads.ref + reads.alt + sum(extra)
+
+
+def fraction(count: int, reads: Reads, extra: list[int]) -> str:
+    return f"{count / depth(reads, extra):.4g}"
 
 
 def per_allele(reads: Reads, extra: list[int]) -> str:
@@ -60,20 +64,21 @@ Dialect = Callable[[Random, Reads, str, str, list[int]], Cells]
 
 def mutect2(rng: Random, reads: Reads, ref: str, alt: str, extra: list[int]) -> Cells:
     del ref, alt
-    fractions = ",".join(["0.001"] * len(extra) + [f"{(reads.alt + 1) / (reads.ref + reads.alt + 2):.3f}"])
-    return {"AD": per_allele(reads, extra), "AF": fractions, "DP": str(reads.ref + reads.alt + sum(extra))}
+    total = depth(reads, extra)
+    fractions = ",".join(f"{(count + 1) / (total + 2):.3f}" for count in [*extra, reads.alt])
+    return {"AD": per_allele(reads, extra), "AF": fractions, "DP": str(total)}
 
 
 def deepvariant(rng: Random, reads: Reads, ref: str, alt: str, extra: list[int]) -> Cells:
     del ref, alt
-    fractions = ",".join(["0"] * len(extra) + [fraction(reads)])
-    return {"DP": str(reads.ref + reads.alt), "AD": per_allele(reads, extra), "VAF": fractions}
+    fractions = ",".join(fraction(count, reads, extra) for count in [*extra, reads.alt])
+    return {"DP": str(depth(reads, extra)), "AD": per_allele(reads, extra), "VAF": fractions}
 
 
 def freebayes(rng: Random, reads: Reads, ref: str, alt: str, extra: list[int]) -> Cells:
     del ref, alt
     counts = ",".join(map(str, [*extra, reads.alt]))
-    cells = {"DP": str(reads.ref + reads.alt), "RO": str(reads.ref), "AO": counts}
+    cells = {"DP": str(depth(reads, extra)), "RO": str(reads.ref), "AO": counts}
     return cells | ({"AD": per_allele(reads, extra)} if rng.random() < 0.5 else {})
 
 
@@ -81,12 +86,12 @@ def torrent(rng: Random, reads: Reads, ref: str, alt: str, extra: list[int]) -> 
     raw = freebayes(rng, Reads(reads.ref + 7, reads.alt + 3), ref, alt, extra)
     flow = ",".join(map(str, [*extra, reads.alt]))
     raw.pop("AD", None)
-    return raw | {"FDP": str(reads.ref + reads.alt), "FRO": str(reads.ref), "FAO": flow}
+    return raw | {"FDP": str(depth(reads, extra)), "FRO": str(reads.ref), "FAO": flow}
 
 
 def vardict(rng: Random, reads: Reads, ref: str, alt: str, extra: list[int]) -> Cells:
-    cells = {"DP": str(reads.ref + reads.alt), "VD": str(reads.alt), "AD": per_allele(reads, extra)}
-    return cells | ({"AF": fraction(reads)} if not extra else {})
+    cells = {"DP": str(depth(reads, extra)), "VD": str(reads.alt), "AD": per_allele(reads, extra)}
+    return cells | ({"AF": fraction(reads.alt, reads, extra)} if not extra else {})
 
 
 def varscan(rng: Random, reads: Reads, ref: str, alt: str, extra: list[int]) -> Cells:
@@ -99,7 +104,7 @@ def varscan(rng: Random, reads: Reads, ref: str, alt: str, extra: list[int]) -> 
 
 def bcftools(rng: Random, reads: Reads, ref: str, alt: str, extra: list[int]) -> Cells:
     if extra or rng.random() < 0.5:
-        return {"DP": str(reads.ref + reads.alt), "AD": per_allele(reads, extra)}
+        return {"DP": str(depth(reads, extra)), "AD": per_allele(reads, extra)}
     parts = [reads.ref // 2, reads.ref - reads.ref // 2, reads.alt // 3, reads.alt - reads.alt // 3]
     return {"DP": str(reads.ref + reads.alt + 11), "DP4": ",".join(map(str, parts))}
 
@@ -114,7 +119,7 @@ def strelka(rng: Random, reads: Reads, ref: str, alt: str, extra: list[int]) -> 
 
 def pisces(rng: Random, reads: Reads, ref: str, alt: str, extra: list[int]) -> Cells:
     cells = {"DP": str(reads.ref + reads.alt), "AD": per_allele(reads, extra)}
-    return cells | {"VF": fraction(reads)}
+    return cells | {"VF": fraction(reads.alt, reads, extra)}
 
 
 def consensus(rng: Random, reads: Reads, ref: str, alt: str, extra: list[int]) -> Cells:
@@ -126,15 +131,15 @@ DIALECTS: list[Dialect] = [
 ]  # fmt: skip
 
 
-def annotation(rng: Random, kind: str) -> str:
-    """Return blocks of which one is in TP53 or PIK3CA, the others beside it, in any order."""
+def annotation(rng: Random, kind: str, allele: str) -> str:
+    """Return blocks of an allele: one is in TP53 or PIK3CA, the others beside it, in any order."""
     gene, place = rng.choice(["TP53", "PIK3CA", "p53"]), rng.randrange(1, 900)
     change = rng.choice(
         [f"p.Arg{place}His", f"p.(Arg{place}His)", f"ENSP1:p.Arg{place}Ter", f"p.Gly{place}%3D", ""]
     )
     picked = rng.choice(["1", ""])
-    within = ["T", "missense_variant&splice_region_variant", gene, picked, "", "c.1G>A", change]
-    beside = ["T", "downstream_gene_variant", rng.choice(["WRAP53", "TP53-AS1", ""]), "", "", "c.2G>A", ""]
+    within = [allele, "missense_variant&splice_region_variant", gene, picked, "", "c.1G>A", change]
+    beside = [allele, "downstream_gene_variant", rng.choice(["WRAP53", "TP53-AS1", ""]), "", "", "c.2G>A", ""]
     if kind == "ANN":
         within, beside = ([*b[:2], "MODERATE", b[2], *b[5:]] for b in (within, beside))
     blocks = ["|".join(block) for block in ([within] + [beside] * rng.randrange(3))]
@@ -142,32 +147,59 @@ def annotation(rng: Random, kind: str) -> str:
     return ",".join(blocks)
 
 
-def make_vcf(rng: Random) -> tuple[str, dict[str, tuple[int, float]]]:
+def annotation_names(ref: str, alternatives: list[str]) -> list[str]:
+    """Return how VEP names alternative alleles: by their bases, or without a first one that all share."""
+    bases = [ref, *(alt for alt in alternatives if alt != "*")]
+    if len({b[0] for b in bases}) > 1 or len({len(b) for b in bases}) == 1:
+        return alternatives
+    return [alt if alt == "*" else alt[1:] or "-" for alt in alternatives]
+
+
+OTHERS = {"C": "A", "g": "t", "CA": "CAA"}
+"""A further alternative allele of each reference."""
+
+
+def alleles(rng: Random, dialect: Dialect) -> tuple[str, list[str]]:
+    """Return a reference, and its alternatives: one, or a deleted or another one before it."""
+    ref, alt = rng.choice([("C", "T"), ("g", "a"), ("CA", "C"), ("C", "CTT")])
+    if rng.random() < 0.7 or dialect in (strelka, pisces):
+        return ref, [alt]
+    several = dialect not in (vardict, varscan) and rng.random() < 0.6
+    return ref, [OTHERS[ref] if several else "*", alt]
+
+
+Truth = dict[tuple[str, str], tuple[int, float]]
+"""Position and allele of a call -> reads of the variant, and its fraction."""
+
+
+def make_vcf(rng: Random) -> tuple[str, Truth]:
     """Return a VCF, and the reads of the variant and its fraction in each call of the plasma sample."""
     dialect, white_cells = rng.choice(DIALECTS), rng.random() < 0.6
     kind = rng.choice(["CSQ", "ANN"])
-    records, truth, keys = [], {}, set[str]()
+    records, truth, keys = [], Truth(), set[str]()
     for position in sorted(rng.sample(range(1, 100_000), rng.randrange(1, 9))):
-        ref, alt = rng.choice([("C", "T"), ("g", "a"), ("CA", "C"), ("C", "CTT")])
-        extra = [0] if rng.random() < 0.2 and dialect not in (strelka, pisces) else []
+        ref, alternatives = alleles(rng, dialect)
+        extra = [0 if other == "*" else rng.choice([2, 30]) for other in alternatives[:-1]]
         reads = Reads(rng.randrange(200, 5000), rng.choice([0, 1, 3, 20, 300]))
         normal = Reads(rng.randrange(200, 900), rng.choice([0, 4, 400]))
         state = rng.getstate()
-        cells = [dialect(rng, reads, ref, alt, extra)]
+        cells = [dialect(rng, reads, ref, alternatives[-1], extra)]
         rng.setstate(state)
-        cells += [dialect(rng, normal, ref, alt, extra)] * white_cells
+        cells += [dialect(rng, normal, ref, alternatives[-1], extra)] * white_cells
         shared = [key for key in cells[0] if all(key in of for of in cells)]
         gt = rng.random() < 0.7 and dialect is not strelka
         form = (["GT"] if gt else []) + shared
         keys |= set(form)
         columns = [":".join((["0/1"] if gt else []) + [of[key] for key in shared]) for of in cells]
-        alts = ",".join((["*"] if extra else []) + [alt]) if extra else alt
         passed = rng.choice(["PASS", "PASS", ".", "weak"])
-        info = f"{kind}={annotation(rng, kind)};SCORE={rng.random():.{rng.randrange(1, 9)}f}"
+        blocks = [annotation(rng, kind, name) for name in annotation_names(ref, alternatives)]
+        info = f"{kind}={','.join(blocks)};SCORE={rng.random():.{rng.randrange(1, 9)}f}"
+        alts = ",".join(alternatives)
         head = ["chr17", str(position), ".", ref, alts, rng.choice([".", "50"]), passed, info]
         records.append("\t".join([*head, ":".join(form), *columns]))
-        if passed != "weak" and reads.alt:
-            truth[str(position)] = (reads.alt, reads.alt / (reads.ref + reads.alt))
+        for alt, count in zip(alternatives, [*extra, reads.alt], strict=True):
+            if passed != "weak" and count and alt != "*":
+                truth[str(position), alt] = (count, count / depth(reads, extra))
     return "\n".join([*header(rng, keys, kind, white_cells, dialect), *records]) + "\n", truth
 
 
@@ -205,7 +237,7 @@ def header(rng: Random, keys: set[str], kind: str, white_cells: bool, dialect: D
     return ["##fileformat=VCFv4.2", *lines, "\t".join(columns)]
 
 
-def make_maf(rng: Random) -> tuple[str, dict[str, tuple[int, float]]]:
+def make_maf(rng: Random) -> tuple[str, Truth]:
     """Return a MAF, and the reads of the variant and its fraction in each call."""
     columns = [
         "Hugo_Symbol",
@@ -218,7 +250,7 @@ def make_maf(rng: Random) -> tuple[str, dict[str, tuple[int, float]]]:
     ]
     columns += ["n_alt_count", "n_ref_count", "n_depth", "FILTER", "Note"]
     rng.shuffle(columns)
-    truth, rows = {}, []
+    truth, rows = Truth(), []
     for position in range(rng.randrange(1, 12)):
         reads, normal = (
             Reads(rng.randrange(1, 5000), rng.randrange(1, 900)),
@@ -236,7 +268,7 @@ def make_maf(rng: Random) -> tuple[str, dict[str, tuple[int, float]]]:
         }  # fmt: skip
         rows.append("\t".join(cells[column] for column in columns))
         if passed != "weak":
-            truth[str(position)] = (reads.alt, reads.alt / (reads.ref + reads.alt))
+            truth[str(position), ""] = (reads.alt, reads.alt / (reads.ref + reads.alt))
     comments = ["#version 2.4", '#center "x']
     return "\n".join([*comments[: rng.randrange(3)], "\t".join(columns), *rows]) + "\n", truth
 
@@ -286,7 +318,7 @@ def with_fault(rng: Random, text: str) -> bytes:
 
 
 COLUMNS = {
-    ".vcf": ["SAMPLE", "POS", "INFO/SCORE", "ALT_COUNT", "DEPTH", "VAF", "NORMAL_VAF"],
+    ".vcf": ["SAMPLE", "POS", "ALT", "INFO/SCORE", "ALT_COUNT", "DEPTH", "VAF", "NORMAL_VAF"],
     ".maf": [
         "Tumor_Sample_Barcode",
         "POS",
@@ -330,13 +362,14 @@ def valid_file(seed: int, folder: Path) -> None:
     suffix = rng.choice([".vcf", ".vcf", ".maf"])
     text, truth = make_vcf(rng) if suffix == ".vcf" else make_maf(rng)
     cells = read(text.encode(), suffix, folder)
-    seen = {
-        p: (int(a), float(v)) for p, a, v in zip(cells["POS"], cells["ALT_COUNT"], cells["VAF"], strict=True)
-    }
+    names = cells["ALT"] if "ALT" in cells else [""] * len(cells)
+    keys = zip(cells["POS"], names, strict=True)
+    counts = zip(cells["ALT_COUNT"].astype(int), cells["VAF"].astype(float), strict=True)
+    seen = dict(zip(keys, counts, strict=True))
     assert seen.keys() == truth.keys(), seed
-    for position, (alt, vaf) in truth.items():
-        assert seen[position][0] == alt, (seed, position)
-        assert abs(seen[position][1] - vaf) < 1e-9, (seed, position)
+    for place, (alt, vaf) in truth.items():
+        assert seen[place][0] == alt, (seed, place)
+        assert abs(seen[place][1] - vaf) < 1e-9, (seed, place)
 
 
 def faulty_file(seed: int, folder: Path) -> str:

@@ -24,8 +24,11 @@ def second_reader(file: SourceFile) -> SecondReader | None:
     if path.endswith(WORKBOOK_SUFFIXES):
         return workbook_cells
     readers: dict[str, SecondReader] = {
-        ".xpt": xpt_cells, ".json": dataset_json_cells, ".parquet": parquet_cells,
-    }  # fmt: skip
+        ".xpt": xpt_cells,
+        ".json": dataset_json_cells,
+        ".ndjson": dataset_lines_cells,
+        ".parquet": parquet_cells,
+    }
     return next((reader for ending, reader in readers.items() if path.endswith(ending)), None)
 
 
@@ -74,8 +77,19 @@ def dataset_json_cells(path: Path, file: SourceFile, columns: Collection[str]) -
     """Read a Dataset-JSON file as JSON, numbers as written."""
     del file
     content = json.loads(path.read_text(encoding="utf-8-sig"))
+    for part in ("clinicalData", "referenceData"):  # version 1.0
+        for group in content.get(part, {}).get("itemGroupData", {}).values():
+            content = {"columns": group["items"], "rows": group.get("itemData", [])}
     names = [column["name"] for column in content["columns"]]
     return _chosen([names, *content.get("rows", [])], columns)
+
+
+def dataset_lines_cells(path: Path, file: SourceFile, columns: Collection[str]) -> pd.DataFrame:
+    """Read a Dataset-JSON file in lines: what its first line says of the columns, then a row on each line."""
+    del file
+    with path.open(encoding="utf-8-sig") as lines:
+        first, *rows = (json.loads(line) for line in lines if line.strip())
+    return _chosen([[column["name"] for column in first["columns"]], *rows], columns)
 
 
 def xpt_cells(path: Path, file: SourceFile, columns: Collection[str]) -> pd.DataFrame:

@@ -6,24 +6,18 @@ and the short form of protein changes, and nothing else.
 
 import gzip
 import re
-import struct
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import unquote
 
 import pandas as pd
 
 from features.contract.cells import as_text
+from pipeline.sources.audit.annotation import Declared, Record, annotated, comparable
 from pipeline.sources.audit.compare import Audit, compare
-from pipeline.sources.formats.annotation import severity
 from pipeline.sources.formats.errors import SourceError
-from pipeline.sources.formats.gene_symbols import gene_list
-from pipeline.sources.formats.hgvs import short_protein_change
 from pipeline.sources.formats.source_file import Calls
 
-_FRACTION = re.compile(r"[+-]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][+-]?\d+)?")
 Numbers = dict[str, list[Decimal | None]]
 Counts = tuple[Decimal | None, Decimal | None, Decimal | None]
 """Reads of the variant, depth, and the caller's fraction."""
@@ -34,23 +28,6 @@ KEYS = {
 """The FORMAT fields that say something of reads."""
 SITE = ("SAMPLE", "CHROM", "POS", "REF", "ALT")
 UNKNOWN: Counts = (None, None, None)
-
-
-class Declared(NamedTuple):
-    """Number, Type and Description of a field."""
-
-    number: str
-    type: str
-    description: str
-
-
-class Record(NamedTuple):
-    """A record's columns, and the allele that is read of it."""
-
-    cells: list[str]
-    samples: dict[str, dict[str, str]]
-    alternatives: list[str]
-    at: int
 
 
 def audit_calls(
@@ -94,8 +71,7 @@ def vcf_cells(
         elif line.startswith("#CHROM"):
             names = line.split("\t")[9:]
         else:
-            record = _record(line, names)
-            if record is not None:
+            for record in _records(line, names):
                 rows += _rows(record, names, sorted(columns), calls, panels, declared)
     return pd.DataFrame(rows, columns=sorted(columns), dtype="object")
 
@@ -121,7 +97,7 @@ def _declare(line: str, declared: dict[str, Declared]) -> None:
     declared.setdefault(f"{kind}/{keys['ID']}", field)
 
 
-def _record(line: str, names: list[str]) -> Record | None:
+def _records(line: str, names: list[str]) -> Iterator[Record]:
     cells = line.split("\t")
     if len(cells) != 9 + len(names):
         raise ValueError(f"a record has {len(cells)} columns, not {9 + len(names)}")
@@ -131,16 +107,13 @@ def _record(line: str, names: list[str]) -> Record | None:
         for i, alt in enumerate(alternatives)
         if alt == "<CALL>" or re.fullmatch("[ACGTUNRYSWKMBDHV]+", alt.upper())
     ]
-    if len(read) > 1:
-        raise ValueError(f"a record has {len(read)} alternative alleles")
-    if not read:
-        return None
     keys = cells[8].split(":")
     samples = {
         name: dict(zip(keys, cell.split(":"), strict=False))
         for name, cell in zip(names, cells[9:], strict=True)
     }
-    return Record(cells, samples, alternatives, read[0])
+    for at in read:
+        yield Record(cells, samples, alternatives, at, len(read) == 1)
 
 
 def _rows(
@@ -173,7 +146,7 @@ def _rows(
             "VAF": _shown(_vaf(*counts[name])),
             "NORMAL_VAF": _shown(_vaf(*white_cells)),
         }
-        yield [own[c] if c in own else _annotated(c, columns, info, declared, listed) for c in columns]
+        yield [own[c] if c in own else annotated(c, columns, info, declared, listed, record) for c in columns]
 
 
 def _vaf(alt: Decimal | None, depth: Decimal | None, fraction: Decimal | None) -> Decimal | None:
@@ -184,16 +157,6 @@ def _shown(number: Decimal | None) -> str:
     if number is None:
         return ""
     return str(int(number)) if number == int(number) else comparable(str(float(number)))
-
-
-def comparable(text: str) -> str:
-    """Return numbers as they are compared, in 32 bits, as htslib keeps them."""
-    return ",".join(_in_32_bits(part) if _FRACTION.fullmatch(part) else part for part in text.split(","))
-
-
-def _in_32_bits(text: str) -> str:
-    (number,) = struct.unpack("f", struct.pack("f", float(text)))
-    return f"{number:.9g}"
 
 
 def _parsed(text: str, key: str) -> list[Decimal | None]:
@@ -215,7 +178,7 @@ def _counts(record: Record, cell: dict[str, str], declared: Mapping[str, Declare
     fraction = _fraction(record, numbers, declared)
     depth = numbers["DP"][0] if len(numbers.get("DP", ())) == 1 else None
     for alt, of in (
-        _strelka(record, numbers), (_only(numbers, "VD"), depth),
+        _strelka(record, numbers), (_only(numbers, "VD") if record.alone else None, depth),
         _depths(record, numbers, declared, depth, fraction),
         _observed(record, numbers, "FAO", "FRO", _only(numbers, "FDP")),
         _observed(record, numbers, "AO", "RO", depth), _by_strand(record, numbers),
@@ -242,9 +205,12 @@ def _fraction(record: Record, numbers: Numbers, declared: Mapping[str, Declared]
             continue
         if field is not None and field.number == "R" and len(values) == alternatives + 1:
             values = values[1:]
-        if len(values) not in (1, alternatives) or record.at >= len(values):
+        if len(values) == alternatives:
+            value = values[record.at]
+        elif len(values) == 1 and record.at == 0 and record.alone:
+            value = values[0]
+        else:
             continue
-        value = values[record.at]
         if value is not None:
             stated = "" if field is None or key == "FREQ" else field.description.lower()
             return value / 100 if "%" in stated or "percent" in stated else value
@@ -253,7 +219,7 @@ def _fraction(record: Record, numbers: Numbers, declared: Mapping[str, Declared]
 
 def _strelka(record: Record, numbers: Numbers) -> tuple[Decimal | None, Decimal | None]:
     ref, alt = record.cells[3].upper(), record.alternatives[record.at].upper()
-    if "TIR" in numbers and "TAR" in numbers:
+    if "TIR" in numbers and "TAR" in numbers and record.alone:
         pair = [numbers["TIR"][0], numbers["TAR"][0]]
     elif all(f"{base}U" in numbers for base in "ACGT") and len(ref) == len(alt) == 1 and f"{alt}U" in numbers:
         pair = [numbers[f"{alt}U"][0], numbers.get(f"{ref}U", [None])[0]]
@@ -304,85 +270,3 @@ def _by_strand(record: Record, numbers: Numbers) -> tuple[Decimal | None, Decima
     if len(values) != 4 or len(record.alternatives) != 1:
         return None, None
     return _added(values[2:]), _added(values)
-
-
-def _annotated(
-    column: str,
-    columns: list[str],
-    info: Mapping[str, str],
-    declared: Mapping[str, Declared],
-    listed: set[str],
-) -> str:
-    """Return a column of INFO or of an annotation; of the blocks the first in an order of what they say."""
-    kind, _, part = column.partition("/")
-    if kind == "INFO":
-        return _info(part, info, declared)
-    if not info.get(kind):
-        return ""
-    wanted = [c.partition("/")[2] for c in columns if c.startswith(f"{kind}/")]
-    names = _block_names(declared[f"INFO/{kind}"].description)
-    blocks = [dict(zip(names, cells, strict=False)) for cells in _blocks(kind, info[kind])]
-
-    def order(block: dict[str, str]) -> tuple[bool, bool, int]:
-        gene = gene_list().resolve(_of(block, "SYMBOL", "Gene_Name", "hugoSymbol")).text
-        rank = _severity(block)
-        return (
-            not (gene in listed and rank < severity()["upstream_gene_variant"]),
-            block.get("PICK") != "1",
-            rank,
-        )
-
-    first = min(map(order, blocks))
-    best = [block for block in blocks if order(block) == first]
-    genes = {gene_list().resolve(_of(b, "SYMBOL", "Gene_Name", "hugoSymbol")).text for b in best}
-    best = [b for b in best if b.get("MANE_SELECT")] or best
-    best = [b for b in best if b.get("CANONICAL") == "YES"] or best
-    best = best[:1] if "Gene_Name" in names and kind == "ANN" else best
-    texts = {tuple(_change(block, name) for name in wanted) for block in best}
-    if len(genes) > 1 or len(texts) > 1:
-        raise ValueError(f"{kind} leaves open which gene or change is meant")
-    return dict(zip(wanted, texts.pop(), strict=True))[part]
-
-
-def _info(name: str, info: Mapping[str, str], declared: Mapping[str, Declared]) -> str:
-    if name not in info:
-        return ""
-    kind = declared[f"INFO/{name}"].type
-    if kind == "Flag":
-        return "True"
-    return "" if info[name] == "." and kind != "String" else comparable(info[name])
-
-
-def _block_names(description: str) -> list[str]:
-    text = re.split(r"Format:|fields are:|: '", description)[-1]
-    return [re.sub(r"^Gencode_\d+_", "Gencode_", name.strip(" '\"")) for name in text.split("|")]
-
-
-def _blocks(kind: str, text: str) -> Iterator[list[str]]:
-    if kind == "FUNCOTATION":
-        for part in re.findall(r"\[([^\]]*)\]", text):
-            for block in part.split("#"):
-                yield [
-                    unquote(re.sub("_(%[0-9A-Fa-f]{2})_", r"\1", cell)).strip() for cell in block.split("|")
-                ]
-    else:
-        yield from ([cell.strip() for cell in block.split("|")] for block in text.split(","))
-
-
-def _of(block: Mapping[str, str], *endings: str) -> str:
-    return next((text for name, text in block.items() if name.removeprefix("Gencode_") in endings), "")
-
-
-def _severity(block: Mapping[str, str]) -> int:
-    names = [n for n in block if n in ("Consequence", "Annotation", "Gencode_variantClassification")]
-    if not names:
-        return 0
-    return min(severity().get(term, len(severity())) for term in block[names[0]].split("&"))
-
-
-def _change(block: Mapping[str, str], column: str) -> str:
-    name = re.sub(r"^Gencode_\d+_", "Gencode_", column)
-    coding = {"HGVSp": "HGVSc", "HGVS.p": "HGVS.c", "Gencode_proteinChange": "Gencode_cDnaChange"}.get(name)
-    if coding is None:
-        return unquote(block.get(name, ""))
-    return short_protein_change(block.get(name) or block.get(coding, ""))

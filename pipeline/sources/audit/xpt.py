@@ -1,19 +1,26 @@
-"""A SAS transport file (XPT version 5) read byte by byte, by SAS technical note TS-140.
+"""A SAS transport file (XPT versions 5 and 8) read byte by byte, by SAS technical note TS-140 and its sequel.
 
 A file is a series of records of 80 bytes. A descriptor (NAMESTR, 140 bytes) for each variable says its type,
-length, name, format and position in a row; rows follow each other without regard to records, and the last
-record is padded with blanks. Numbers are IBM floating point: sign, exponent to base 16 (excess 64), fraction.
+length, name, format and position in a row (in version 8 a long name besides); rows follow each other without
+regard to records, and the last record is padded with blanks. Numbers are IBM floating point: sign, exponent
+to base 16 (excess 64), fraction.
 """
 
 import datetime as dt
+import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
 RECORD = 80
 MARK = b"HEADER RECORD*******"
-DATE_FORMATS = ("DATE", "DAY", "DDMMYY", "MMDDYY", "YYMMDD", "WEEKDATE", "WORDDATE", "E8601DA", "B8601DA")
-SAS_EPOCH = dt.date(1960, 1, 1)
+DATES = re.compile(
+    "(?:WEEKDAT[EX]|DATE|DTDATE|(?:MMDDYY|DDMMYY|YYMMDD)[BCDNPS]?|(?:IS8601|E8601|B8601)DA)[0-9.]*"
+)
+MOMENTS = re.compile("(?:DATETIME|DATEAMPM|MDYAMPM|(?:IS8601|E8601|B8601)DT|B8601DN)[0-9.]*")
+TIMES = re.compile("(?:TIME|HHMM|TOD|TIMEAMPM|(?:IS8601|E8601|B8601)TM)[0-9.]*")
+"""Formats of numbers that are days, seconds since `SAS_EPOCH`, and seconds of a day."""
+SAS_EPOCH = dt.datetime(1960, 1, 1)  # noqa: DTZ001 - times of a file have no zone
 
 
 class Variable(NamedTuple):
@@ -28,9 +35,11 @@ class Variable(NamedTuple):
 
 def xpt_rows(content: bytes, encoding: str) -> Iterator[list[object]]:
     """Yield the names of the variables, then every row: texts without padding, numbers, None if missing."""
-    header = _record(content, b"NAMESTR", 0)
-    count = int(content[header + 54 : header + 58])
-    variables = [_variable(content[header + RECORD + 140 * i :][:140]) for i in range(count)]
+    has_long_names = content[len(MARK) :].startswith(b"LIBV8")
+    header = _record(content, b"NAMSTV8" if has_long_names else b"NAMESTR", 0)
+    count = int(content[header + 53 : header + 58])
+    starts = range(header + RECORD, header + RECORD + 140 * count, 140)
+    variables = [_variable(content[start : start + 140], has_long_names) for start in starts]
     width = sum(variable.length for variable in variables)
     start = _record(content, b"OBS", header) + RECORD
     yield [variable.name for variable in variables]
@@ -48,20 +57,27 @@ def _record(content: bytes, kind: bytes, start: int) -> int:
     raise ValueError(f"no {kind.decode()} record")
 
 
-def _variable(descriptor: bytes) -> Variable:
+def _variable(descriptor: bytes, has_long_name: bool) -> Variable:
     kind, _, length = struct.unpack(">hhh", descriptor[:6])
     (position,) = struct.unpack(">i", descriptor[84:88])
     name, form = descriptor[8:16].decode("ascii").strip(), descriptor[56:64].decode("ascii").strip()
-    return Variable(name, kind == 1, length, position, form)
+    long_name = descriptor[88:120].rstrip(b"\0 ").decode("ascii") if has_long_name else ""
+    return Variable(long_name or name, kind == 1, length, position, form)
 
 
 def _cell(content: bytes, variable: Variable, encoding: str) -> object:
     if not variable.is_number:
         return content.decode(encoding).strip()
     number = ibm_number(content)
-    if number is None or not variable.format.startswith(DATE_FORMATS) or "T" in variable.format[4:]:
-        return number
-    return (SAS_EPOCH + dt.timedelta(days=int(number))).isoformat()
+    if number is None:
+        return None
+    if DATES.fullmatch(variable.format):
+        return (SAS_EPOCH + dt.timedelta(days=int(number))).date().isoformat()
+    if MOMENTS.fullmatch(variable.format):
+        return SAS_EPOCH + dt.timedelta(seconds=number)
+    if TIMES.fullmatch(variable.format):
+        return (SAS_EPOCH + dt.timedelta(seconds=number)).time()
+    return number
 
 
 def ibm_number(content: bytes) -> float | None:

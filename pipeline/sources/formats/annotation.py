@@ -5,7 +5,7 @@ Each writes one block a transcript; only SnpEff sorts them, the most severe firs
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from urllib.parse import unquote
@@ -67,7 +67,53 @@ def parse_annotation(name: str, description: str) -> Annotation:
     return Annotation(name, tuple(columns))
 
 
-def annotated(annotation: Annotation, text: str, columns: Sequence[str], panel: frozenset[str]) -> list[str]:
+def of_allele(
+    annotation: Annotation, text: str, ref: str, alternatives: Sequence[str], position: int
+) -> list[Block]:
+    """Return the blocks of one of a record's alternative alleles.
+
+    VEP and SnpEff name it in the column Allele: as ALT, or without the first base where all alleles begin
+    with it and one is an insertion or deletion (ensembl-vep, Parser/VCF), or by its number (ALLELE_NUM).
+    Funcotator has a part in brackets for each, in their order.
+
+    Raises
+    ------
+    AmbiguousAnnotationError
+        If there are several alternatives, and the blocks do not say which is theirs.
+    """
+    if "FUNCOTATION" in annotation.name and len(alternatives) > 1:
+        entries = _FUNCOTATION.findall(text)
+        if len(entries) != len(alternatives):
+            raise AmbiguousAnnotationError("another number of parts than it has alternative alleles")
+        text = f"[{entries[position]}]"
+    blocks = annotation.blocks(text)
+    if len(alternatives) == 1 or "FUNCOTATION" in annotation.name:
+        return blocks
+    if all(block.get("ALLELE_NUM") for block in blocks):
+        chosen = [block for block in blocks if block["ALLELE_NUM"] == str(position + 1)]
+    else:
+        stated = {block.get("Allele", "") for block in blocks}
+        names = next((n for n in _allele_names(ref, alternatives) if stated <= set(n)), None)
+        chosen = [] if names is None else [b for b in blocks if b["Allele"] == names[position]]
+    if not chosen:
+        raise AmbiguousAnnotationError("no block that names the alternative allele")
+    return chosen
+
+
+def _allele_names(ref: str, alternatives: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the ways in which annotations name alternative alleles, each without two of one name."""
+    plain = [alt for alt in alternatives if alt != "*"]
+    trimmed = [alt if alt == "*" else alt[1:] or "-" for alt in alternatives]
+    begins_alike = len({allele[:1] for allele in (ref, *plain)}) == 1
+    of_one_length = len({len(allele) for allele in (ref, *plain)}) == 1
+    if begins_alike and not of_one_length and len(set(trimmed)) == len(trimmed):
+        yield trimmed
+    yield list(alternatives)
+
+
+def annotated(
+    annotation: Annotation, blocks: list[Block], columns: Sequence[str], panel: frozenset[str]
+) -> list[str]:
     """Return these columns of the block that says what a record is; the coding change if no protein changes.
 
     Of the blocks of genes on the panel (all, if none is, or none is known) those that VEP picked count, then
@@ -79,7 +125,7 @@ def annotated(annotation: Annotation, text: str, columns: Sequence[str], panel: 
     AmbiguousAnnotationError
         If more than one gene, or more than one text in `columns`, is left.
     """
-    blocks = _candidates(annotation, annotation.blocks(text), panel)
+    blocks = _candidates(annotation, blocks, panel)
     gene = annotation.role(GENE)
     if gene is not None and len({_symbol(block.get(gene, "")) for block in blocks}) > 1:
         raise AmbiguousAnnotationError("several genes and picks none of them")

@@ -12,7 +12,7 @@ AMINO_ACIDS = {
 """IUPAC codes as HGVS uses them; Ter is a stop."""
 _NAME = re.compile("|".join(AMINO_ACIDS))
 _SUBSTITUTION = re.compile(r"[A-Za-z]{3}(?=\d+[A-Za-z]{3}$)|(?<=\d)[A-Za-z]{3}$")
-_PREFIXED = re.compile(r"[^:\s]+:(?=[a-z]\.)")
+_PREFIXED = re.compile(r"(?<![^:\s])[^:\s]+:(?=[a-z]\.)")
 _BARE = re.compile(
     r"(?:[A-Z*]|[A-Z][a-z]{2})\d+(?:_(?:[A-Z*]|[A-Z][a-z]{2})\d+)?(?:[A-Z*=]|del|dup|ins|fs|ext)\S*"
 )

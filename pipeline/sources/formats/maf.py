@@ -11,6 +11,12 @@ from pipeline.sources.formats.errors import SourceError
 COUNTS = ("t_alt_count", "t_ref_count", "t_depth", "n_alt_count", "n_ref_count", "n_depth")
 FRACTIONS = ("t_vaf", "tumor_f", "t_af", "VAF")
 """Fractions that laboratories write beside the counts."""
+BUILD = "NCBI_Build"
+BUILDS = {
+    "37": "GRCh37", "grch37": "GRCh37", "hg19": "GRCh37", "b37": "GRCh37", "hs37d5": "GRCh37",
+    "38": "GRCh38", "grch38": "GRCh38", "hg38": "GRCh38",
+}  # fmt: skip
+"""Names of builds, in lower case, and what MAF calls them."""
 NO_COUNT = ("", ".")
 FRACTION_TOLERANCE = 0.2
 """Part of a fraction by which it may differ from the counts, besides two reads and rounding."""
@@ -44,6 +50,14 @@ def with_counts(frame: pd.DataFrame, where: str, missing: Collection[str]) -> tu
         NORMAL_VAF=normal_alt / normal_depth.where(normal_depth > 0),
     )  # fmt: skip
     return counted, contradictory
+
+
+def builds_of(frame: pd.DataFrame) -> list[str]:
+    """Return the builds of the genome that the rows are of (NCBI_Build), by one name each, sorted."""
+    if list(frame.columns).count(BUILD) != 1:
+        return []
+    names = as_text(frame[BUILD]).dropna().unique()
+    return sorted({BUILDS.get(name.lower(), name) for name in names})
 
 
 def _whole_numbers(cells: pd.Series, column: str, where: str, missing: Collection[str]) -> pd.Series:

@@ -17,6 +17,7 @@ from xml.parsers import expat
 from openpyxl.styles.numbers import BUILTIN_FORMATS
 
 from pipeline.sources.formats.errors import SourceError
+from pipeline.sources.formats.packed import require_plausible
 
 MAIN = (
     "http://schemas.openxmlformats.org/spreadsheetml/2006/main",
@@ -120,6 +121,7 @@ def open_package(path: Path) -> Package:
                 f".xlsx without a password"
             )
     with zipfile.ZipFile(path) as package:
+        require_plausible(package, path.stat().st_size, path.name)
         main = next((part for kind, part in _relations(package, "") if kind == "officeDocument"), None)
         if main is None or not main.endswith(".xml"):
             raise SourceError(f"{path.name}: it is no .xlsx workbook; save it as .xlsx")

@@ -1,16 +1,29 @@
 """Characters that look like others, or like nothing: in an id they hide a patient, in a cell its number."""
 
+import re
 import unicodedata
 from collections.abc import Callable
 
 import pandas as pd
 
-INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad"
+INVISIBLE = "".join(
+    map(
+        chr,
+        (0xAD, 0x61C, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF),
+    )
+)
+"""Characters that only say how others are shown, such as the marks of direction around a copied text."""
 DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63"
 MINUS = "\u2212\ufe63"
-SPACES = "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 FULL_WIDTH = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 """East Asian forms of the characters of ASCII."""
+ENCODED_TWICE = re.compile("[\u00c2-\u00c5][\u0080-\u00bf\u0152-\u0178\u2018-\u203a\u20ac\u2122]|\ufffd")
+"""UTF-8 that was read as a single-byte encoding and written again, and the sign for lost characters."""
+SPREADSHEET = re.compile(
+    r"=.+|#{2,}|#(?:REF|VALUE|NAME|NUM|NULL|SPILL|CALC|BUSY|FIELD|BLOCKED|CONNECT|GETTING_DATA|DIV/0)[!?]?"
+)
+"""What a spreadsheet leaves for a value: a formula, an error, or the sign of a column that was too narrow."""
 _WORDS = FULL_WIDTH | dict.fromkeys(map(ord, INVISIBLE)) | {ord(space): " " for space in SPACES}
 _ID = _WORDS | {ord(dash): "-" for dash in DASHES}
 _NUMBER = _WORDS | {ord(dash): "-" for dash in MINUS} | {0x066A: "%", 0x066B: "."}

@@ -47,12 +47,16 @@ Cell = Mapping[str, list[float]]
 
 
 class Allele(NamedTuple):
-    """The alternative allele that is read: its bases, its position among the record's `alternatives`."""
+    """The alternative allele that is read: its bases, its position among the record's `alternatives`.
+
+    `others` are the further alternatives with bases: a number that is not per allele says nothing of one.
+    """
 
     ref: str
     alt: str
     position: int
     alternatives: int
+    others: int = 0
 
 
 class Reads(NamedTuple):
@@ -87,7 +91,7 @@ def reads_of(cell: Cell, fields: Mapping[str, Field], allele: Allele) -> Reads:
     fraction = _fraction(cell, fields, allele)
     depth = _single(cell, "DP")
     for counts in (
-        _strelka(cell, allele), (_single(cell, "VD"), depth),
+        _strelka(cell, allele), (nan if allele.others else _single(cell, "VD"), depth),
         _allele_depths(cell, fields, allele, depth, fraction),
         _observations(cell, "FAO", "FRO", _single(cell, "FDP"), allele),
         _observations(cell, "AO", "RO", depth, allele), _strands(cell, allele),
@@ -118,7 +122,7 @@ def _fraction(cell: Cell, fields: Mapping[str, Field], allele: Allele) -> float:
         at = allele.position
         if field is not None and field.number == "R" and len(values) == allele.alternatives + 1:
             at += 1
-        elif len(values) not in (1, allele.alternatives) or at >= len(values):
+        elif len(values) != allele.alternatives and (len(values) != 1 or at or allele.others):
             continue
         if not isnan(values[at]):
             percent = field is not None and field.in_percent and name != "FREQ"
@@ -128,7 +132,7 @@ def _fraction(cell: Cell, fields: Mapping[str, Field], allele: Allele) -> float:
 
 def _strelka(cell: Cell, allele: Allele) -> tuple[float, float]:
     """Return tier 1 counts: of the bases for substitutions (AU to TU), of TIR and TAR for indels."""
-    if "TIR" in cell and "TAR" in cell:
+    if "TIR" in cell and "TAR" in cell and not allele.others:
         alt, ref = cell["TIR"][0], cell["TAR"][0]
     elif {"AU", "CU", "GU", "TU"} <= cell.keys() and {allele.ref, allele.alt} <= set("ACGT"):
         alt, ref = cell[f"{allele.alt}U"][0], cell[f"{allele.ref}U"][0]

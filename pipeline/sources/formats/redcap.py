@@ -1,7 +1,8 @@
 """REDCap: the codes of an export become the labels of its data dictionary, and back."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -93,9 +94,19 @@ def _is_utf8(content: bytes) -> bool:
 
 
 def choices(text: str) -> dict[str, str]:
-    """Read REDCap's list of choices, such as ``1, pre | 2, post``, as code -> label."""
-    pairs = (part.partition(",") for part in text.split("|") if part.strip())
-    return {code.strip(): label.strip() for code, _, label in pairs}
+    """Read REDCap's list of choices, such as ``1, pre | 2, post``, as code -> label.
+
+    Raises
+    ------
+    SourceError
+        If two labels have one code.
+    """
+    parts = [part.partition(",") for part in text.split("|") if part.strip()]
+    labels: dict[str, str] = {}
+    for code, label in ((code.strip(), label.strip()) for code, _, label in parts):
+        if labels.setdefault(code, label) != label:
+            raise SourceError(f"data dictionary: code {code} stands for two choices; give each its own code")
+    return labels
 
 
 def decoded(
@@ -114,6 +125,7 @@ def decoded(
     fields = dictionary.set_index(NAME)
     columns = [str(c) for c in frame.columns]
     _require_fields(columns, fields, where, source)
+    _require_boxes(columns, fields, missing, where, source)
     result = frame.copy()
     for name, codes in _coded_columns(columns, fields):
         text = as_text(frame[name])
@@ -143,7 +155,8 @@ def _require_fields(columns: list[str], fields: pd.DataFrame, where: str, source
     strange = [
         c
         for c in columns
-        if c.split("___")[0] not in fields.index
+        if c not in fields.index
+        and _field_of(c, fields) is None
         and c not in own
         and not (forms is None and c.endswith(OWN_ENDINGS))
     ]
@@ -151,6 +164,48 @@ def _require_fields(columns: list[str], fields: pd.DataFrame, where: str, source
         raise SourceError(
             f"{where}: columns that {source} does not have: {', '.join(strange[:3])}; export both anew"
         )
+
+
+def _field_of(column: str, fields: pd.DataFrame) -> str | None:
+    """Return the checkbox field that a column is a box of (field___code); None of any other column."""
+    if "___" not in column or column in fields.index:
+        return None
+    name = column.partition("___")[0]
+    return name if name in fields.index else None
+
+
+def box_columns(field: str, codes: Iterable[str]) -> set[str]:
+    """Return the columns that REDCap exports for a checkbox field.
+
+    In their names codes are in lower case, and all that is no letter, digit or underscore is an underscore:
+    -1 of `race` is race____1 (vubiostat/redcapAPI, issue 90; CHOP-CGTInformatics/REDCapTidieR, issue 31).
+    """
+    return {f"{field}___{re.sub('[^a-z0-9_]', '_', code.lower())}" for code in codes}
+
+
+def _require_boxes(
+    columns: list[str], fields: pd.DataFrame, missing: Collection[str], where: str, source: str
+) -> None:
+    """Refuse boxes of codes that are none of the field's choices, and two codes that share a column.
+
+    A box for each missing-data code of the project may be there, too.
+    """
+    for name in sorted({field for column in columns if (field := _field_of(column, fields)) is not None}):
+        codes = list(choices(str(fields.loc[name, CHOICES])))
+        known = box_columns(name, codes)
+        if len(known) < len(codes):
+            raise SourceError(
+                f"{source}: two choices of {name} have one column in the export, such as -1 and _1; give "
+                f"them other codes"
+            )
+        strange = sorted(
+            c for c in columns if _field_of(c, fields) == name and c not in known | box_columns(name, missing)
+        )
+        if strange:
+            raise SourceError(
+                f"{where}, column {strange[0]!r}: {source} lists no such choice of {name}; export both anew, "
+                f"or name a missing-data code under `missing` in the study file"
+            )
 
 
 def _unfilled_forms(
@@ -163,7 +218,7 @@ def _unfilled_forms(
     if FORM not in fields:
         return
     for form, part in fields.groupby(FORM, sort=False):
-        boxes = [c for c in columns if "___" in c and c.split("___")[0] in set(part.index)]
+        boxes = [c for c in columns if _field_of(c, part) is not None]
         entered = [c for c in columns if c in set(part.index) and part.loc[c, KIND] not in NOT_ENTERED]
         entered = [c for c in entered if c != columns[0]]
         status = f"{form}_complete"
@@ -178,7 +233,7 @@ def _unfilled_forms(
 
 def _coded_columns(columns: list[str], fields: pd.DataFrame) -> Iterator[tuple[str, dict[str, str]]]:
     for name in columns:
-        if "___" in name:
+        if _field_of(name, fields) is not None:
             yield name, {"0": "0", "1": "1"}
         elif name in fields.index and fields.loc[name, KIND] in CODED:
             yield name, choices(str(fields.loc[name, CHOICES]))

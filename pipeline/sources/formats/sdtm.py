@@ -1,6 +1,7 @@
-"""SDTM datasets: SAS transport files (XPT version 5) and Dataset-JSON 1.1, read and written.
+"""SDTM datasets: SAS transport files (XPT versions 5 and 8), and what domains have in common.
 
-Sources of the formats: SAS technical note TS-140 (record layout of transport files), CDISC Dataset-JSON 1.1.
+Sources of the formats: SAS technical papers "Record Layout of a SAS Version 5 or 6 Data Set in SAS Transport
+Format" (TS-140) and "... Version 8 or 9 ..."; `pipeline.sources.formats.dataset_json` for Dataset-JSON.
 """
 
 import codecs
@@ -20,6 +21,10 @@ from pipeline.sources.formats.errors import SourceError
 RECORD = 80
 DESCRIPTOR = 140
 LONGEST_TEXT = 200
+LIBRARIES = tuple(f"HEADER RECORD*******{name}HEADER RECORD".encode() for name in ("LIBRARY ", "LIBV8   "))
+VERSION_8 = {"MEMBV8": "MEMBER", "NAMSTV8": "NAMESTR", "OBSV8": "OBS"}
+"""Header records of version 8, and what they are called in version 5."""
+COMPRESSED = b"**COMPRESSED**"
 NOT_DONE = "NOT DONE"
 
 
@@ -29,7 +34,7 @@ def read_xpt(path: Path, encoding: str) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If the file is no transport file of version 5, has several datasets, or ends within a row.
+        If the file is no transport file of version 5 or 8, has several datasets, or ends within a row.
     """
     _require_whole(path.read_bytes())
     name = codecs.lookup(encoding).name  # the library does not know latin-1
@@ -39,16 +44,19 @@ def read_xpt(path: Path, encoding: str) -> pd.DataFrame:
 
 def _require_whole(content: bytes) -> None:
     """Refuse a transport file that ends within a row: readers would return the rows before in silence."""
-    if not content.startswith(b"HEADER RECORD*******LIBRARY HEADER RECORD"):
-        raise ValueError("it is no SAS transport file of version 5")
+    if content.startswith(COMPRESSED):
+        raise ValueError("it is written by PROC CPORT; write a transport file by the XPORT engine")
+    if not content.startswith(LIBRARIES):
+        raise ValueError("it is no SAS transport file of version 5 or 8")
     marks = list(_header_records(content))
-    kinds = [content[i + 20 : i + 27].decode("ascii", "replace").strip() for i in marks]
+    kinds = [content[i + 20 : i + 28].decode("ascii", "replace").strip() for i in marks]
+    kinds = [VERSION_8.get(kind, kind) for kind in kinds]
     if kinds.count("MEMBER") != 1:
         raise ValueError(f"it has {kinds.count('MEMBER')} datasets, not one")
     if "NAMESTR" not in kinds or "OBS" not in kinds:
         raise ValueError("it ends within its header: the file is truncated")
     header, data = marks[kinds.index("NAMESTR")], marks[kinds.index("OBS")] + RECORD
-    count = int(content[header + 54 : header + 58])
+    count = int(content[header + 53 : header + 58])
     lengths = [
         struct.unpack(">h", content[header + RECORD + i * DESCRIPTOR + 4 :][:2])[0] for i in range(count)
     ]
@@ -66,40 +74,6 @@ def _header_records(content: bytes) -> Iterator[int]:
         if at % RECORD == 0:
             yield at
         at = content.find(b"HEADER RECORD*******", at + 1)
-
-
-def read_dataset_json(path: Path) -> pd.DataFrame:
-    """Return the dataset of a Dataset-JSON 1.1 file.
-
-    Raises
-    ------
-    ValueError
-        If it is not JSON, lacks `columns` or `records`, has other cells than texts and numbers, or has not
-        as many rows as it says. `rows` may be left out where `records` is 0: the dataset is empty.
-    """
-    content = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
-    if not isinstance(content, dict) or not {"columns", "records"} <= set(content):
-        raise ValueError("it is no Dataset-JSON: `columns` or `records` is missing")
-    rows = content.get("rows", [])
-    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
-        raise ValueError("it is no Dataset-JSON: `rows` is no list of lists")
-    if not all(isinstance(c, dict) and isinstance(c.get("name"), str) for c in content["columns"]):
-        raise ValueError("it is no Dataset-JSON: a column has no name")
-    names = [column["name"] for column in content["columns"]]
-    wrong = sum(len(row) != len(names) for row in rows)
-    if wrong or content["records"] != len(rows):
-        raise ValueError(
-            f"it says {content['records']} records and has {len(rows)}, {wrong} of them not of {len(names)} "
-            f"cells: the file is truncated or edited"
-        )
-    nested = sum(isinstance(cell, dict | list) for row in rows for cell in row)
-    if nested:
-        raise ValueError(f"{nested} of its cells are lists or objects, not texts or numbers")
-    return pd.DataFrame(rows, columns=names, dtype="object")
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def reasons_filled(frame: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".maf", ".csv.gz", ".tsv.gz", ".txt.gz", ".maf.gz")
 WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
-SUFFIXES = (*TEXT_SUFFIXES, *WORKBOOK_SUFFIXES, ".parquet", ".xpt", ".json", ".vcf", ".vcf.gz")
+DATASET_JSON = (".json", ".ndjson")
+SUFFIXES = (*TEXT_SUFFIXES, *WORKBOOK_SUFFIXES, ".parquet", ".xpt", *DATASET_JSON, ".vcf", ".vcf.gz")
 
 
 STRICT = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
@@ -53,6 +54,16 @@ class Supplement(_Part):
 
     path: str
     columns: list[str]
+
+
+class Visits(_Part):
+    """Subject visits (SDTM SV): the file; an empty cell of a column of `dates` is its visit's first day.
+
+    Days outside of their visit's are counted.
+    """
+
+    path: str
+    dates: list[str]
 
 
 class Pivot(_Part):
@@ -145,8 +156,9 @@ class SourceFile(_Part):
     """A file in the source folder.
 
     CSV (any separator and encoding), tab-separated text, each also gzipped, a sheet of a workbook, Parquet,
-    SAS transport (XPT v5), Dataset-JSON, MAF, or VCF. `path` may be a pattern such as site-*.csv: the files
-    that match are read as one, each with all columns that are used, in any order. `missing` are texts that
+    SAS transport (XPT v5 and v8), Dataset-JSON (1.0, 1.1, NDJSON), MAF, or VCF. `path` may be a pattern such
+    as site-*.csv: the files that match are read as one, each with all columns that are used, in any order.
+    `missing` are texts that
     mean an empty cell; `keep` says which rows are used at all. `skip_rows` are lines above the header; of
     several `header_rows` the names are joined, with a space between (stroma CD8). Without a `separator`, MAF
     and .tsv have tabs, other text commas. `quotes` says whether quotation marks enclose cells: by themselves
@@ -163,6 +175,7 @@ class SourceFile(_Part):
     optional: bool = False
     permissible: list[str] = []
     supplement: Supplement | None = None
+    visits: Visits | None = None
     pivot: Pivot | None = None
     cycles: Cycles | None = None
     accepted: Accepted | None = None
@@ -206,6 +219,8 @@ class SourceFile(_Part):
             raise ValueError("`header_rows` are of text files and workbooks")
         if self.is_pattern and not self.is_vcf and (self.dictionary or self.supplement or self.is_sdtm):
             raise ValueError("`path` can be no pattern beside `dictionary` or `supplement`, or for SDTM")
+        if self.visits is not None and not self.is_sdtm:
+            raise ValueError("`visits` are of SDTM files")
         if self.is_vcf and self.calls is None:
             raise ValueError("a VCF needs `calls` (which may be empty: calls: {})")
         return self
@@ -233,7 +248,7 @@ class SourceFile(_Part):
     @property
     def is_sdtm(self) -> bool:
         """Whether this is a dataset of a domain: SAS transport file or Dataset-JSON."""
-        return self.path.lower().endswith((".xpt", ".json"))
+        return self.path.lower().endswith((".xpt", *DATASET_JSON))
 
     @property
     def is_maf(self) -> bool:

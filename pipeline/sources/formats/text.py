@@ -5,7 +5,6 @@ bytes are checked first, and every row has as many cells as the header, or the f
 """
 
 import csv
-import gzip
 import io
 import re
 import zlib
@@ -17,6 +16,7 @@ import pandas as pd
 from features.contract.cells import as_text
 from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.grid import Doubt, Grid
+from pipeline.sources.formats.packed import unpacked
 from pipeline.sources.formats.source_file import SourceFile
 
 EMPTY_ROWS = "empty_rows: without any cell, not read"
@@ -31,6 +31,8 @@ OTHER_KINDS = {
 }
 """First bytes of files that are sometimes given under the name of a text file."""
 SEPARATOR_LINE = re.compile(rb"(?:sep|SEP)=[^\n]?\n")
+csv.field_size_limit(2**31 - 1)
+"""The csv module refuses cells of more than 131,072 characters; a cell of any length is one here."""
 SINGLE_BYTE = ("latin", "iso8859", "iso-8859", "cp125", "windows-125", "mac")
 """Encodings in which any bytes can be read, so that a wrong one is not noticed by decoding."""
 
@@ -89,7 +91,7 @@ def text_bytes(path: Path, encoding: str, label: str) -> bytes:
     content = path.read_bytes()
     if path.suffix.lower() == ".gz":
         try:
-            content = gzip.decompress(content)
+            content = unpacked(content, label)
         except (OSError, EOFError, zlib.error) as error:
             raise SourceError(f"{label}: not a whole gzip file ({error}); copy it again") from error
     if not content:

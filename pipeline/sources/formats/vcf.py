@@ -3,7 +3,7 @@
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import nan
 from pathlib import Path
@@ -18,6 +18,7 @@ from pipeline.sources.formats.annotation import (
     AmbiguousAnnotationError,
     Annotation,
     annotated,
+    of_allele,
     parse_annotation,
     release_free,
 )
@@ -36,7 +37,9 @@ OWN_ALLELE = "<CALL>"
 """The alternative allele of exported calls, whose bases the contract does not have."""
 SITE = ("CHROM", "POS", "REF", "ALT", "FILTER")
 COUNTS = ("ALT_COUNT", "DEPTH", "VAF", "NORMAL_VAF")
-_NUMBER = re.compile(r"\+?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?%?")
+_NUMBER = re.compile(r"\+?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?%?")
+_NORMALS = re.compile(r"^##(?:normal_sample=|PEDIGREE=<(?:[^>\n]*,)?Original=)([^,>\n]+)", re.MULTILINE)
+"""Header lines that say which sample is the normal one: those of Mutect2, and the pedigree of VCF 4.1."""
 MISSING_INTEGERS = (-(2**31), -(2**31) + 1)
 """htslib's marks of a missing number and of the end of a cell's numbers."""
 
@@ -45,12 +48,14 @@ MISSING_INTEGERS = (-(2**31), -(2**31) + 1)
 class VcfCalls:
     """What a VCF holds: `calls` (a row each), what was left out (reason -> count), and contradictions.
 
-    `contradictory` counts the calls whose fraction, as the caller gives it, is not that of their counts.
+    `contradictory` counts the calls whose fraction, as the caller gives it, is not that of their counts,
+    `split` the records whose alternative alleles became rows of their own.
     """
 
     calls: pd.DataFrame = field(default_factory=pd.DataFrame)
     left_out: Counter[str] = field(default_factory=Counter)
     contradictory: int = 0
+    split: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class _File:
 
     label: str
     plasma: dict[str, tuple[int, int | None]]
+    fields: dict[tuple[str, str], Field]
     formats: dict[str, Field]
     columns: list[str]
     annotations: dict[str, Annotation]
@@ -70,7 +76,7 @@ class _File:
 def read_vcf(
     path: Path, label: str, wanted: set[str], settings: Calls, panels: dict[str, frozenset[str]] | None = None
 ) -> VcfCalls:
-    """Return the calls of a VCF: one row for each variant and plasma sample that has it.
+    """Return the calls of a VCF: one row for each alternative allele and plasma sample that has it.
 
     Columns: SAMPLE, CHROM, POS, REF, ALT, FILTER, those of `wanted` that name INFO fields (``INFO/GENE``)
     or parts of an annotation (``CSQ/SYMBOL``, ``ANN/HGVS.p``, ``FUNCOTATION/Gencode_34_hugoSymbol``), and
@@ -80,8 +86,8 @@ def read_vcf(
     Raises
     ------
     SourceError
-        If the file is empty, damaged or has no sample, or a record has several alternative alleles, a call
-        without counts and fraction, or annotations that do not say which gene is meant.
+        If the file is empty, damaged or has no sample, or a record has an allele without counts and fraction
+        of its own, or annotations that do not say which gene or allele is meant.
     """
     content = path.read_bytes()
     _require_whole(path, content, label)
@@ -133,10 +139,12 @@ def _rows(
         )
     annotations = _annotations(columns, fields, label)
     plasma = _plasma_columns(list(reader.samples), settings.normal, label)
+    _require_no_normal(plasma, reader.raw_header, label)
     panel = frozenset[str]().union(*(panels.get(sample, frozenset()) for sample in plasma))
     file = _File(
-        label, plasma, formats, columns, annotations, panel, settings.passing, single=len(reader.samples) == 1
-    )
+        label, plasma, fields, formats, columns, annotations, panel, settings.passing,
+        single=len(reader.samples) == 1,
+    )  # fmt: skip
     for variant in reader:
         if not variant.CHROM:  # an empty line
             continue
@@ -183,6 +191,17 @@ def _plasma_columns(samples: list[str], normal: str, label: str) -> dict[str, tu
     return pairs
 
 
+def _require_no_normal(plasma: Iterable[str], header: str, label: str) -> None:
+    """Refuse a plasma sample that the header calls the normal one."""
+    declared = {name.strip() for name in _NORMALS.findall(header)}
+    swapped = sorted(declared & set(plasma))
+    if swapped:
+        raise SourceError(
+            f"{label}: its header says that sample {swapped[0]} is the normal one, and it is read as plasma; "
+            f"check `normal` in `calls` and the order of the columns"
+        )
+
+
 def _calls(variant: Any, file: _File, result: VcfCalls) -> Iterator[list[Any]]:
     site = f"{file.label}: the record at {variant.CHROM}:{variant.POS}"
     alternatives = variant.ALT
@@ -190,22 +209,36 @@ def _calls(variant: Any, file: _File, result: VcfCalls) -> Iterator[list[Any]]:
     if not real:
         result.left_out["no allele with bases: reference, *, <NON_REF> or symbolic"] += 1
         return
-    if len(real) > 1:
-        raise SourceError(
-            f"{site} has {len(real)} alternative alleles; split such records (bcftools norm -m -)"
-        )
-    allele = Allele(variant.REF.upper(), alternatives[real[0]].upper(), real[0], len(alternatives))
-    if len(alternatives) > 1:
-        result.left_out["alleles *, <NON_REF> or symbolic beside one that is read"] += len(alternatives) - 1
-    passed = not file.passing or variant.FILTER in (None, *PASSED)
+    if len(alternatives) > len(real):
+        reason = "alleles *, <NON_REF> or symbolic beside one that is read"
+        result.left_out[reason] += len(alternatives) - len(real)
+    result.split += len(real) > 1
     numbers = _numbers(variant, site, single=file.single)
+    for i in real:
+        allele = Allele(
+            variant.REF.upper(), alternatives[i].upper(), i, len(alternatives), others=len(real) - 1
+        )
+        yield from _calls_of_allele(variant, allele, numbers, file, site, result)
+
+
+def _calls_of_allele(
+    variant: Any,
+    allele: Allele,
+    numbers: dict[str, list[list[float]]],
+    file: _File,
+    site: str,
+    result: VcfCalls,
+) -> Iterator[list[Any]]:
+    """Yield a row for each plasma sample that has a number for the allele."""
+    passed = not file.passing or variant.FILTER in (None, *PASSED)
     reads = {s: reads_of(_cell(numbers, i), file.formats, allele) for s, (i, _) in file.plasma.items()}
     called = [sample for sample, of_sample in reads.items() if of_sample.known]
     _count_uncalled(variant, file, reads, allele, result, required=passed, site=site)
     if not called:
         return
-    info = _info(variant, file, site)
-    place = [variant.CHROM, variant.POS, variant.REF, alternatives[real[0]], variant.FILTER or "PASS"]
+    info = _info(variant, allele, file, site)
+    alt = variant.ALT[allele.position]
+    place = [variant.CHROM, variant.POS, variant.REF, alt, variant.FILTER or "PASS"]
     for sample in called:
         normal = file.plasma[sample][1]
         white_cells = Reads() if normal is None else reads_of(_cell(numbers, normal), file.formats, allele)
@@ -287,8 +320,8 @@ def _cell(numbers: dict[str, list[list[float]]], column: int) -> dict[str, list[
     return {name: rows[column] for name, rows in numbers.items()}
 
 
-def _info(variant: Any, file: _File, site: str) -> list[str | None]:
-    """Return the texts of the columns that name INFO fields or parts of an annotation."""
+def _info(variant: Any, allele: Allele, file: _File, site: str) -> list[str | None]:
+    """Return the texts of the columns that name INFO fields or parts of an annotation, of the allele."""
     texts: dict[str, str | None] = {}
     for name, annotation in file.annotations.items():
         parts = [c for c in file.columns if c.startswith(f"{name}/")]
@@ -298,13 +331,34 @@ def _info(variant: Any, file: _File, site: str) -> list[str | None]:
             continue
         wanted = [release_free(part.partition("/")[2]) for part in parts]
         try:
-            texts |= dict(zip(parts, annotated(annotation, str(text), wanted, file.panel), strict=True))
+            blocks = of_allele(annotation, str(text), variant.REF, variant.ALT, allele.position)
+            texts |= dict(zip(parts, annotated(annotation, blocks, wanted, file.panel), strict=True))
         except AmbiguousAnnotationError as error:
             raise SourceError(
                 f"{site} is annotated with {error}; annotate with VEP's --pick or --flag_pick, or give "
                 f"the panel's genes"
             ) from None
-    return [texts[c] or None if c in texts else _info_text(variant.INFO.get(c[5:])) for c in file.columns]
+    return [
+        texts[c] or None
+        if c in texts
+        else _info_text(_of_allele(variant.INFO.get(c[5:]), c[5:], file, allele))
+        for c in file.columns
+    ]
+
+
+def _of_allele(value: Any, name: str, file: _File, allele: Allele) -> Any:
+    """Return what an INFO field says of the allele: its part where there is one for each (Number A or R)."""
+    number = file.fields["INFO", name].number
+    if allele.alternatives == 1 or number not in ("A", "R") or value in (None, "."):
+        return value
+    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, tuple) else (value,)
+    at = allele.position + (number == "R")
+    if len(parts) != allele.alternatives + (number == "R"):
+        raise SourceError(
+            f"{file.label}: INFO field {name} must have a part for each allele (Number {number}), and a "
+            f"record has {len(parts)} for {allele.alternatives} alternatives; correct it at the source"
+        )
+    return parts[at]
 
 
 def _info_text(value: Any) -> str | None:

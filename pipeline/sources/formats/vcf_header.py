@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 _LINE = re.compile(r"##(INFO|FORMAT)=<(.*)>\s*$")
-_PAIR = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^,]*)(?:,|$)')
+_PAIR = re.compile(r'(?<!\w)(\w+)=("(?:[^"\\]|\\.)*"|[^,]*)(?:,|$)')
 
 
 class Field(NamedTuple):

@@ -4,17 +4,17 @@ htslib takes an undeclared or damaged number for missing, the first of two field
 header within the file for the end of the records.
 """
 
-import gzip
 import re
 from collections.abc import Collection, Mapping
 from functools import cache
 
 from pipeline.sources.formats.errors import SourceError
+from pipeline.sources.formats.packed import unpacked
 from pipeline.sources.formats.read_counts import FORMAT_FIELDS
 from pipeline.sources.formats.vcf_header import Field, declared_fields
 
 INTEGER = rb"(?:\.|[0-9]+)"
-NUMBER = rb"(?:\.|[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?%?|[+-]?(?i:nan|inf))"
+NUMBER = rb"(?:\.|[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?%?|[+-]?(?i:nan|inf))"
 OTHER_KINDS = {
     b"\xef\xbb\xbf": "it begins with a byte order mark; save it as UTF-8 without one",
     b"\xff\xfe": "it is in UTF-16; save it as UTF-8",
@@ -24,6 +24,8 @@ OTHER_KINDS = {
 }
 """First bytes of what is sometimes given as a VCF in plain text."""
 FIXED_COLUMNS = 9
+MAX_FIELDS = 200
+"""Of FORMAT: callers write at most some forty; the pattern of a cell is nested as deep as it has fields."""
 
 
 def refuse_other_kinds(content: bytes, label: str) -> None:
@@ -49,7 +51,7 @@ def require_plain_lines(content: bytes, label: str, columns: Collection[str]) ->
     SourceError
         With the first such line.
     """
-    text = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+    text = unpacked(content, label) if content.startswith(b"\x1f\x8b") else content
     lines = text.split(b"\n")
     top = next((i for i, line in enumerate(lines) if line.startswith(b"#CHROM")), None)
     if top is None:
@@ -120,6 +122,8 @@ def _fault_of_info(
 def _fault_of_samples(cells: list[bytes], counts: tuple[tuple[str, str], ...]) -> str | None:
     """Return what is wrong with the samples' cells, below FORMAT, which stands first."""
     if len(cells) > 1:
+        if cells[0].count(b":") >= MAX_FIELDS:
+            return f"a FORMAT of more than {MAX_FIELDS} fields"
         pattern = _samples(cells[0], counts)
         if not all(pattern.fullmatch(cell) for cell in cells[1:]):
             return "a sample with more fields than FORMAT, or a text that is no number in a count or fraction"

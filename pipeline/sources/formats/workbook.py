@@ -25,10 +25,14 @@ from pipeline.sources.formats.source_file import SourceFile
 
 MAX_EXACT_NUMBER = 10**15
 """A workbook keeps 15 digits; a longer number has lost its last ones."""
+MAX_AREA, MAX_AREA_PER_CELL = 20_000_000, 50
+"""Cells of the area that a sheet's cells span, and how many more than cells that are there."""
 LITERALS = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]|_.|\*.')
 """Parts of a number format that are not digits: texts, escaped characters, colours, fillers."""
+SCALED = re.compile(r"[0#?],+(?:[^0#?,]|$)")
+"""Commas behind the last digit of a number format: each divides what is shown by a thousand."""
 UNIT = re.compile(r'"([^"]*\w[^"]*)"')
-NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 CELL_RULES = {
     "formula": "formulas without a result; open the workbook, save it",
     "error_cell": "errors of the workbook, such as #N/A or #REF!",
@@ -38,6 +42,8 @@ CELL_RULES = {
     "per_cent": "cells shown as per cent",
     "zeros_shown": "leading zeros that are shown, not stored",
     "numbers_as_text": "numbers stored as text, beside others",
+    "scaled_format": "a number is shown in thousands or millions, and read as it is stored",
+    "hidden_value": "a format that shows nothing",
     "unit_in_format": "a text is shown beside the number",
     "struck_through": "cells are struck through and read like the others",
     "cell_comments": "cells have a comment, which is not read",
@@ -75,14 +81,15 @@ def read_sheet(book: Package, file: SourceFile) -> Grid:
     if file.sheet not in book.sheets:
         raise LookupError(f"it has the sheets {', '.join(book.sheets)}")
     sheet = book.cells(str(file.sheet))
-    width = max((max(cells, default=0) for cells in sheet.rows.values()), default=0)
     filled = [
         (at, cells)
         for at, cells in sorted(sheet.rows.items())
-        if at > file.skip_rows and any(cell.text is not None or cell.formula for cell in cells.values())
+        if at > file.skip_rows and any(map(_has_value, cells.values()))
     ]
     if not filled:
         raise LookupError("it has no header")
+    width = max(at for _, cells in filled for at, cell in cells.items() if _has_value(cell))
+    _require_no_stray_cell(filled, width)
     header = filled[0][0] + file.header_rows - 1
     body = [row for row in filled if row[0] > header]
     empty = filled[-1][0] - header - len(body) if body else 0
@@ -101,6 +108,21 @@ def read_sheet(book: Package, file: SourceFile) -> Grid:
     if book.sheets[str(file.sheet)].hidden:
         doubts.append(_doubt(None, "hidden_sheet", [], len(body)))
     return Grid(frames[0], tuple(doubts), frames[1])
+
+
+def _has_value(cell: Stored) -> bool:
+    """Tell whether a cell is more than a format without content."""
+    return cell.text is not None or cell.formula
+
+
+def _require_no_stray_cell(filled: Sequence[Row], width: int) -> None:
+    """Refuse a sheet that one cell far from the others makes too large for any reader that fills its area."""
+    height, count = filled[-1][0], sum(len(cells) for _, cells in filled)
+    if width * height > max(MAX_AREA, MAX_AREA_PER_CELL * count):
+        raise ValueError(
+            f"its {count} cells lie in an area of {height} rows and {width} columns: look for a stray cell "
+            f"in row {height} or column {get_column_letter(width)}, and delete what lies beyond the table"
+        )
 
 
 def _headings(sheet: SheetCells, rows: tuple[int, int], width: int, reader: "_Cells") -> list[str]:
@@ -222,8 +244,13 @@ class _Cells:
             padded = stored.zfill(len(form))
             rules += ("zeros_shown",) if padded != stored else ()
             return Shown(padded, stored, rules, is_number=True)
-        if UNIT.search(form.split(";", maxsplit=1)[0]):
+        first = form.split(";", maxsplit=1)[0]
+        if UNIT.search(first):
             rules += ("unit_in_format",)
+        if SCALED.search(LITERALS.sub("", first)):
+            rules += ("scaled_format",)
+        if set(form) == {";"}:
+            rules += ("hidden_value",)
         return Shown(stored, stored, rules, is_number=True)
 
     def _number_of_text(self, text: str) -> Shown:

@@ -96,6 +96,7 @@ def with_units(loaded: Loaded, file_uses: Collection[Use], units: Units, reader:
     if not loaded.file.is_sdtm:
         return loaded
     cells = loaded.cells.copy()
+    targets: dict[str, pd.Series] = {}
     for use in file_uses:
         pivot = loaded.file.pivot
         column = use.source if pivot is None else pivot.value
@@ -103,7 +104,15 @@ def with_units(loaded: Loaded, file_uses: Collection[Use], units: Units, reader:
         if columns is None or column not in cells:
             continue
         rows = _rows_of(cells, use, loaded.file)
-        numbers = _Numbers(loaded, column, columns, rows, reader)
+        target = "" if use.spec.unit is None or use.has_factor else use.spec.unit
+        former = targets.setdefault(column, pd.Series(None, index=cells.index, dtype="object"))
+        if (rows & former.notna() & (former != target)).any():
+            raise SourceError(
+                f"{loaded.file.label}, column {column!r}: its numbers are mapped to {use.spec.name} and to a "
+                f"column with another unit; read the file by an entry of its own for each"
+            )
+        numbers = _Numbers(loaded, column, columns, rows & former.isna(), reader)
+        targets[column] = former.mask(rows, target)
         cells[column] = numbers.filled_from_text(cells, use)
         cells[column] = numbers.converted(cells, use, units)
     return replace(loaded, cells=cells)

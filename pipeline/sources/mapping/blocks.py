@@ -8,7 +8,7 @@ import pandas as pd
 
 from features.contract.specification import TableSpec
 from pipeline.sources.formats.errors import SourceError, ids_of, named_ids
-from pipeline.sources.formats.plain_text import plain_id, replaced
+from pipeline.sources.formats.plain_text import SPREADSHEET, plain_id, replaced
 from pipeline.sources.formats.source_file import Keep, Pivot, SourceFile
 from pipeline.sources.formats.variants import read_panel
 from pipeline.sources.mapping.convert import Origin, converted
@@ -58,6 +58,8 @@ def columns_read(file: SourceFile, used: set[str]) -> set[str]:
     columns = {k.column for k in file.keep} | ({file.id.column} if file.id else set())
     if file.accepted is not None:
         columns |= {file.accepted.flag, *file.accepted.group}
+    if file.visits is not None:
+        columns |= {"VISIT"}
     if file.cycles is not None:
         return columns | file.cycles.columns | (used - PLACED)
     if file.pivot is None:
@@ -77,6 +79,7 @@ def load(name: str, file: SourceFile, cells: pd.DataFrame, reader: Reader, dropp
         ids, rows = replaced(cells[file.id.column], plain_id)
         told = "characters: invisible, or of another form"
         reader.note(file.label, file.id.column, told, int(rows.sum()), ids_of(ids, rows))
+        _examine_ids(ids, file, reader)
         cells = cells.assign(**{file.id.column: ids})
     loaded = _filtered(Loaded(name, file, cells, _ids(file, cells)), file.keep, "", dropped)
     reader.use(name, file, cells, loaded.cells.index)
@@ -86,6 +89,20 @@ def load(name: str, file: SourceFile, cells: pd.DataFrame, reader: Reader, dropp
         wanted = flag | ~group.isin(group[flag])
         loaded = loaded.kept(wanted, "", f"{file.accepted.flag} not Y", dropped)
     return loaded
+
+
+def _examine_ids(ids: pd.Series, file: SourceFile, reader: Reader) -> None:
+    """Refuse ids that a spreadsheet spoiled, and count those that look like none."""
+    assert file.id is not None  # noqa: S101 - asked by the caller
+    spoiled = ids.str.fullmatch(SPREADSHEET, na=False)
+    if spoiled.any():
+        raise SourceError(
+            f"{file.label}, column {file.id.column!r}: {int(spoiled.sum())} rows hold an error or a formula "
+            f"of a spreadsheet (such as #REF! or =A1) in place of an id; enter the ids at the source"
+        )
+    blank = ids.str.casefold().isin(OFTEN_MISSING)
+    told = "missing_as_text: texts that often mean missing, read as they stand"
+    reader.doubt(file.label, file.id.column, told, int(blank.sum()))
 
 
 def wide(loaded: Loaded, used: set[str], reader: Reader) -> Loaded:

@@ -36,7 +36,7 @@ class ColumnRule(_Part):
     limit` reads <1 and >95 as 1 and 95, counted; else they are an error. `words` (number -> text or texts)
     are results in words, such as 0: NEGATIVE ("" = no number). `fallback` are columns tried in turn where the
     cell is empty. `date_format` (as of strptime) reads dates that are not YYYY-MM-DD; `excel` reads the
-    serial numbers of a workbook.
+    serial numbers of a workbook, `sas` days from 1960.
     """
 
     source: str | dict[str, str] | None = Field(default=None, alias="from")

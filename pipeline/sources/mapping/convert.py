@@ -9,18 +9,31 @@ import pandas as pd
 
 from features.contract.specification import ColumnSpec
 from pipeline.sources.formats.errors import SourceError, ids_of, named_ids
-from pipeline.sources.formats.plain_text import plain_number, plain_words, replaced
+from pipeline.sources.formats.plain_text import (
+    ENCODED_TWICE,
+    SPREADSHEET,
+    plain_number,
+    plain_words,
+    replaced,
+)
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.study_file import ColumnRule
 
 TIME = r"^\d{4}-\d{2}-\d{2}[T ](?!00:00(?::00(?:\.0+)?)?$)"
+DAY_AND_MORE = r"\d{4}-\d{2}-\d{2}[T ]"
+DAY_AND_TIME = DAY_AND_MORE + r"\s*[-\d:.,]*\s*(?:[AaPp]\.?[Mm]\.?)?\s*(?:[A-Z]{1,5}|[+-]\d{2}(?::?\d{2})?)?$"
+"""A date with a time of day, of which parts may be unknown (SDTM: T-:15), and its zone."""
 ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
 SHOWN_DATE = r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}:\d{2})?"
 """How the reader of workbooks writes a cell that is formatted as a date."""
 PER_CENT = r"[+-]?\d+(?:\.\d+)?\s*%"
 CENSORED = r"^[<>≤≥]=?\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\s*%?)$"
 OFTEN_MISSING = ("na", "n/a", "nan", "null", "missing", "n.d.", "nd", "n.a.", "#n/a", ".", "-", "?")
+DAY_ZERO = {"excel": "1899-12-30", "sas": "1960-01-01"}
+MAC_DAY_ZERO = "1904-01-01"
+"""Days from which programs count; a workbook says whether it counts as the Macintosh did."""
+UNSEPARATED = re.compile("%[a-zA-Z](?=%)")
 PARTIAL = r"\d{4}(?:-\d{2})?"
 
 
@@ -49,13 +62,21 @@ def converted(
     told = "characters: invisible, or of another form" if words else "digits: of another script or form"
     reader.note(origin.file.label, origin.column, told, int(rows.sum()), ids_of(origin.ids, rows))
     if column.type == "date":
-        return _dates(values, rule, origin.file, origin.column, reader)
+        return _dates(values, rule, origin, reader)
     if column.type not in {"float", "integer"}:
         if origin.file.is_workbook:
             origin.refuse(
                 values.str.fullmatch(SHOWN_DATE, na=False),
                 "hold a date where a text belongs; format the cells as text and enter them again",
             )
+        origin.refuse(
+            values.str.fullmatch(SPREADSHEET, na=False),
+            "hold an error or a formula of a spreadsheet (such as #REF! or =A1) in place of a text; enter "
+            "the text at the source, or name it under `missing` in the study file",
+        )
+        told = "encoded_twice: texts such as ZÃ¼rich, read as they stand"
+        spoiled = values.str.contains(ENCODED_TWICE, na=False)
+        reader.doubt(origin.file.label, origin.column, told, int(spoiled.sum()), ids_of(origin.ids, spoiled))
         if rule.recode is None and not (column.levels or column.listed_as):
             unsaid = values.str.casefold().isin(OFTEN_MISSING)
             told = "missing_as_text: texts that often mean missing, read as they stand"
@@ -130,17 +151,31 @@ def _pointed(values: pd.Series, origin: Origin, reader: Reader) -> pd.Series:
     return values
 
 
-def _dates(values: pd.Series, rule: ColumnRule, file: SourceFile, source: str, reader: Reader) -> pd.Series:
+def _dates(values: pd.Series, rule: ColumnRule, origin: Origin, reader: Reader) -> pd.Series:
     """Return dates as YYYY-MM-DD where the study file says how; repairs are counted."""
-    if rule.date_format == "excel":
+    file, source = origin.file, origin.column
+    if rule.date_format in DAY_ZERO:
         serial = pd.to_numeric(values, errors="coerce")
-        epoch = "1904-01-01" if reader.starts_1904(file) else "1899-12-30"
+        if rule.date_format == "excel" and file.is_sdtm:
+            origin.refuse(serial.notna(), "hold days as SAS counts them, from 1960; say date_format: sas")
+        epoch = MAC_DAY_ZERO if rule.date_format == "excel" and reader.starts_1904(file) else None
+        epoch = epoch or DAY_ZERO[rule.date_format]
         dates = pd.to_datetime(serial, unit="D", origin=epoch, errors="coerce").dt.strftime("%Y-%m-%d")
-        reader.note(file.label, source, "excel_dates: serial numbers read as dates", int(dates.notna().sum()))
+        told = f"{rule.date_format}_dates: serial numbers read as dates"
+        reader.note(file.label, source, told, int(dates.notna().sum()))
         values = dates.where(dates.notna(), values)
     elif rule.date_format is not None:
-        dates = pd.to_datetime(values, format=rule.date_format, errors="coerce").dt.strftime("%Y-%m-%d")
+        days = pd.to_datetime(values, format=rule.date_format, errors="coerce")
+        if UNSEPARATED.search(
+            rule.date_format
+        ):  # 2026112 could be the 12th of January or the 2nd of November
+            days = days.where(days.dt.strftime(rule.date_format) == values)
+        dates = days.dt.strftime("%Y-%m-%d")
         values = dates.where(dates.notna(), values)
+    origin.refuse(
+        values.str.match(DAY_AND_MORE, na=False) & ~values.str.match(DAY_AND_TIME, na=False),
+        "hold another text than a time of day behind a date; enter one date",
+    )
     timed = values.str.contains(TIME, na=False)
     zoned = timed & values.str.contains(ZONE, na=False)
     reader.note(file.label, source, "time_cut_off: only the date is used", int((timed & ~zoned).sum()))

@@ -1,5 +1,7 @@
 """Reading a study's files: every cell as text, and one clear error when a file is not what was said."""
 
+import csv
+import struct
 import zlib
 from collections import Counter
 from collections.abc import Collection
@@ -11,6 +13,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from pandas.api import types
 from pyreadstat import PyreadstatError, ReadstatError
 
@@ -18,31 +21,33 @@ from features.contract.cells import as_text
 from pipeline.sources.audit.compare import MAX_BYTES_ALWAYS, Audit, compare, require_agreement
 from pipeline.sources.audit.maf import audit_counts
 from pipeline.sources.audit.readers import second_reader
+from pipeline.sources.formats.dataset_json import read_dataset_json
 from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.grid import Doubt, Grid
+from pipeline.sources.formats.maf import BUILD, builds_of, with_counts
 from pipeline.sources.formats.maf import COUNTS as MAF_COUNTS
-from pipeline.sources.formats.maf import with_counts
 from pipeline.sources.formats.ooxml import Package, open_package
 from pipeline.sources.formats.redcap import STRUCTURE, decoded, read_dictionary
 from pipeline.sources.formats.sdtm import (
     continued,
-    read_dataset_json,
     read_xpt,
     reasons_filled,
     with_supplement,
 )
-from pipeline.sources.formats.source_file import SourceFile
+from pipeline.sources.formats.source_file import DATASET_JSON, SourceFile
 from pipeline.sources.formats.text import read_text
 from pipeline.sources.formats.variants import called_origin, filtered
 from pipeline.sources.formats.workbook import collection_paused, read_sheet
 from pipeline.sources.mapping.headers import require_columns, require_one_header
 
 UNREADABLE = (
-    OSError, ValueError, LookupError, ImportError, BadZipFile, ParseError, zlib.error, PyreadstatError,
-    ReadstatError,
+    OSError, EOFError, ValueError, ArithmeticError, LookupError, ImportError, RuntimeError, BadZipFile,
+    ParseError, csv.Error, struct.error, zlib.error, pa.ArrowException, PyreadstatError, ReadstatError,
 )  # fmt: skip
-"""What pandas, openpyxl, pyarrow and pyreadstat raise on files that are damaged or of another kind."""
+"""What the libraries of the formats raise on files that are damaged or of another kind."""
 FRACTION_CONTRADICTS = "fraction_contradicts_counts: the counts are used"
+ALLELES_SPLIT = "alleles_split: records of several alternative alleles, each read as a row"
+MIXED_BUILDS = "mixed_builds: genes and changes are read, places are not; rows of"
 Repairs = list[tuple[str, str, str, int, str]]
 """Cells that were read otherwise than they stand: file, column, rule, rows, ids."""
 
@@ -210,6 +215,23 @@ class Reader:
                 found.append((label, "taken by no part of the mapping", int((~used).sum()), int(used.sum())))
         return found
 
+    def rows(self, file: SourceFile) -> list[dict[str, str]]:
+        """Return the rows of a file, or of all that its pattern means, as text as it stands; "" if empty."""
+        result = []
+        for part in self.parts(file):
+            if not (self.folder / part.path).is_file():
+                continue
+            frame = self._grid(self.folder / part.path, part, part.label).frame
+            names = [name for name in frame.columns if list(frame.columns).count(name) == 1]
+            cells = [as_text(frame[name]).fillna("").tolist() for name in names]
+            result += [dict(zip(map(str, names), row, strict=True)) for row in zip(*cells, strict=True)]
+        return result
+
+    def is_audited(self, file: SourceFile) -> bool:
+        """Tell whether all that is read of a file is read twice."""
+        paths = [self.folder / part.path for part in self.parts(file)]
+        return all(self._audited(path) for path in paths if path.is_file())
+
     def starts_1904(self, file: SourceFile) -> bool:
         """Tell whether a file is a workbook whose days are counted from 1904."""
         books = [self._books[part.path] for part in self.parts(file) if part.path in self._books]
@@ -323,7 +345,7 @@ class Reader:
             return Grid(pd.read_parquet(path))
         if suffix == ".xpt":
             return Grid(read_xpt(path, file.encoding))
-        if suffix == ".json":
+        if suffix in DATASET_JSON:
             return Grid(read_dataset_json(path))
         if file.is_text:
             return read_text(path, file, label)
@@ -361,6 +383,7 @@ class Reader:
         for reason, rows in sum((part.left_out for part in parts), Counter[str]()).items():
             self.left_out.append((file.label, reason, rows, len(calls)))
         self.doubt(file.label, "VAF", FRACTION_CONTRADICTS, sum(part.contradictory for part in parts))
+        self.note(file.label, "ALT", ALLELES_SPLIT, sum(part.split for part in parts))
         calls = self._filtered_calls(calls, file, columns)
         require_columns(calls, columns, file)
         text = calls[sorted(columns)].apply(as_text)
@@ -376,6 +399,9 @@ class Reader:
         self._examine(path, file, file.label, [c for c in (*MAF_COUNTS, "FILTER") if c in calls])
         calls, contradictory = with_counts(calls, file.label, file.missing)
         self.doubt(file.label, "VAF", FRACTION_CONTRADICTS, contradictory)
+        builds = builds_of(calls)
+        if len(builds) > 1:
+            self.doubt(file.label, BUILD, f"{MIXED_BUILDS} {' and '.join(builds)}", len(calls))
         if self._audited(path):
             audits = audit_counts(file.label, calls, file.missing)
             self.audits |= {(audit.file, audit.column): audit for audit in audits}

@@ -1,11 +1,13 @@
 """A file's header: every column that is used stands there once, and the header itself stands once."""
 
+import re
 from collections.abc import Collection
 from difflib import get_close_matches
 
 import pandas as pd
 
 from pipeline.sources.formats.errors import SourceError
+from pipeline.sources.formats.plain_text import plain_words
 from pipeline.sources.formats.source_file import SourceFile
 
 MIN_HEADER_CELLS = 2
@@ -53,10 +55,16 @@ def require_columns(frame: pd.DataFrame, columns: Collection[str], file: SourceF
             )
 
 
+def _key(name: str) -> str:
+    """Return a name as it is compared: without case, spaces and what joins words."""
+    return re.sub(r"[\W_]+", "", plain_words(name).casefold()) or name
+
+
 def _hint(column: str, names: list[str], file: SourceFile) -> str:
     """Return what may have been meant, in brackets; else empty."""
     if file.is_text and len(names) == 1:
         marks = [mark for mark in SEPARATORS if mark in names[0] and mark != file.delimiter]
         return f" (its one name holds {marks[0]!r}: a separator?)" if marks else ""
-    similar = get_close_matches(column, names)
+    by_key = {_key(name): name for name in names}
+    similar = [by_key[key] for key in get_close_matches(_key(column), list(by_key))]
     return f" (similar: {', '.join(similar)})" if similar else ""

@@ -1,0 +1,304 @@
+"""Habits of other people's files, each put into otherwise valid input: read as meant, counted, or refused.
+
+They come from public reports on readers of these formats, and from what programs write by default.
+"""
+# ruff: noqa: E501, ARG005 - a table with a habit on each line
+
+import gzip
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pandas as pd
+import pyreadstat
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
+from openpyxl.utils.datetime import MAC_EPOCH
+
+from pipeline.sources.formats.sdtm import write_dataset
+from tests.pipeline.corpus import (
+    Change,
+    Fault,
+    TextEdit,
+    bytes_of,
+    cell,
+    every,
+    load,
+    on_file,
+    own_places,
+    sheet_of,
+    text_of,
+    where,
+)
+
+CSV = own_places(workbook=False)
+SURGERY, LESIONS, MAF, VCF, GZ = "surgery.csv", "lesions.csv", "ctdna.maf", "vcf/*.vcf", "vcf/*.vcf.gz"
+ID = (SURGERY, "ID", every)
+SITE = ("subjects.csv", "Site", every)
+
+
+def header(old: str, new: str) -> Change:
+    """Return the change of a name in the header of the surgery table."""
+
+    def edit(text: str) -> str:
+        first, rest = text.split("\n", 1)
+        assert old in first
+        return f"{first.replace(old, new)}\n{rest}"
+
+    return text_of(SURGERY, edit)
+
+
+def formatted(column: str, form: str, value: Any = None) -> Change:
+    """Return the change of a number's format in the lesions' workbook."""
+
+    def edit(sheet: Any) -> None:
+        at = next(c.column for c in sheet[1] if c.value == column)
+        place = next(row[at - 1] for row in sheet.iter_rows(min_row=2) if row[at - 1].value not in (None, ""))
+        place.value = float(place.value) if value is None else value
+        place.number_format = form
+
+    return sheet_of("lesions.xlsx", edit)
+
+
+def put(address: str, value: Any) -> Change:
+    return sheet_of("surgery.xlsx", lambda sheet: setattr(sheet[address], "value", value))
+
+
+def from_1904(folder: Path) -> None:
+    """Write the surgery workbook with real dates, counted from 1904."""
+    book = openpyxl.load_workbook(folder / "surgery.xlsx")
+    book.epoch = MAC_EPOCH
+    sheet = book.active
+    at = next(c.column for c in sheet[1] if c.value == "Date")
+    for row in sheet.iter_rows(min_row=2):
+        if row[at - 1].value:
+            row[at - 1].value = pd.Timestamp(row[at - 1].value).to_pydatetime()
+    book.save(folder / "surgery.xlsx")
+
+
+def inflated(folder: Path) -> None:
+    """Give a workbook a part of 100 million blanks."""
+    with zipfile.ZipFile(folder / "surgery.xlsx", "a", zipfile.ZIP_DEFLATED) as book:
+        book.writestr("xl/media/blank.bin", b" " * 100_000_000)
+
+
+def hide_column(sheet: Any) -> None:
+    sheet.column_dimensions["C"].hidden = True
+
+
+def hide_by_filter(sheet: Any) -> None:
+    sheet.auto_filter.ref = "A1:E25"
+    sheet.row_dimensions[4].hidden = True
+
+
+def lock(sheet: Any) -> None:
+    sheet.protection.sheet = True
+
+
+def bold(sheet: Any) -> None:
+    text = str(sheet["C2"].value)
+    sheet["C2"].value = CellRichText(TextBlock(InlineFont(b=True), text[:2]), text[2:])
+
+
+def two_notations(frame: pd.DataFrame) -> pd.DataFrame:
+    at = frame.index[frame["Diameter"] != ""][:2]
+    frame.loc[at, "Diameter"] = ["1.234,5", "1,234.5"]
+    return frame
+
+
+def two_alleles(text: str) -> str:
+    """Give the first record a second allele with a change and counts of its own."""
+    text = text.replace("ID=HGVSP,Number=1", "ID=HGVSP,Number=A")
+    lines = text.splitlines()
+    at = next(i for i, line in enumerate(lines) if not line.startswith("#"))
+    cells = lines[at].split("\t")
+    cells[4] += ",A"
+    cells[7] = re.sub(r"HGVSP=([^;]*)", r"HGVSP=\1,p.A2C", cells[7])
+    cells[9:] = ["890,5,3:898:.", *([".:.:."] * (len(cells) - 10))]
+    lines[at] = "\t".join(cells)
+    return "\n".join(lines) + "\n"
+
+
+def first_record(at: int, value: str) -> TextEdit:
+    def edit(text: str) -> str:
+        lines = text.splitlines()
+        row = next(i for i, line in enumerate(lines) if not line.startswith("#"))
+        cells = lines[row].split("\t")
+        cells[at] = value
+        lines[row] = "\t".join(cells)
+        return "\n".join(lines) + "\n"
+
+    return edit
+
+
+def twice(text: str) -> str:
+    record = next(line for line in text.splitlines() if not line.startswith("#"))
+    return text + record + "\n"
+
+
+def normal_named(text: str) -> str:
+    sample = next(line for line in text.splitlines() if line.startswith("#CHROM")).split("\t")[9]
+    return text.replace("#CHROM", f"##normal_sample={sample}\n#CHROM", 1)
+
+
+def many_fields(text: str) -> str:
+    lines = text.splitlines()
+    row = next(i for i, line in enumerate(lines) if not line.startswith("#"))
+    cells = lines[row].split("\t")
+    cells[8] += "".join(f":F{i}" for i in range(300))
+    lines[row] = "\t".join(cells)
+    return "\n".join(lines) + "\n"
+
+
+def version_8(folder: Path) -> None:
+    pyreadstat.write_xport(load(folder / "dm.xpt"), folder / "dm.xpt", table_name="DM", file_format_version=8)
+
+
+def visits(empty: bool, day: str | None) -> Change:
+    """Return the change that adds SV: the day of the first scan, or another one; its own may be emptied."""
+
+    def change(folder: Path) -> None:
+        scans = load(folder / "tr.xpt")
+        sv = scans[["USUBJID", "VISIT", "TRDTC"]].head(1).rename(columns={"TRDTC": "SVSTDTC"})
+        sv["SVSTDTC"] = sv["SVSTDTC"] if day is None else day
+        write_dataset(sv.assign(SVENDTC=sv["SVSTDTC"]).astype("object"), folder / "sv.xpt", "trial")
+        if empty:
+            scans.loc[scans.index[:1], "TRDTC"] = ""
+            write_dataset(scans, folder / "tr.xpt", "trial")
+
+    return change
+
+
+def version_1_0(text: str) -> str:
+    """Return a Dataset-JSON as version 1.0 has it."""
+    content = json.loads(text)
+    items = [
+        {"OID": c["itemOID"], "name": c["name"], "label": c["label"], "type": c["dataType"]}
+        for c in content["columns"]
+    ]
+    first = {
+        "OID": "ITEMGROUPDATASEQ",
+        "name": "ITEMGROUPDATASEQ",
+        "label": "Record identifier",
+        "type": "integer",
+    }
+    group = {"records": content["records"], "name": "DM", "label": "DM", "items": [first, *items]}
+    group["itemData"] = [[i, *row] for i, row in enumerate(content["rows"], start=1)]
+    return json.dumps({"datasetJSONVersion": "1.0.0", "clinicalData": {"itemGroupData": {"IG.DM": group}}})
+
+
+def boxes(name: str, value: str = "0") -> TextEdit:
+    """Return the change that adds a column of a checkbox to the REDCap export."""
+
+    def edit(text: str) -> str:
+        first, *rest = text.rstrip("\n").split("\n")
+        return "\n".join([f"{first},{name}", *(f"{line},{value}" for line in rest)]) + "\n"
+
+    return edit
+
+
+LISTED: list[tuple[str, str, Change, str, tuple[str, ...]]] = [
+    ("CSV", "marks of direction around ids", on_file(SURGERY, lambda f: f.assign(ID="\u202a" + f["ID"] + "\u202c")), "repaired", (SURGERY, "characters")),
+    ("CSV", "a space that does not break before an id", cell(ID, lambda v: f"\u00a0{v}"), "repaired", (SURGERY, "spaces_removed")),
+    ("CSV", "a tab behind an id", cell(ID, lambda v: f"{v}\t"), "repaired", (SURGERY, "spaces_removed")),
+    ("CSV", "an id in lower case", cell(ID, lambda v: v.lower()), "warned", (SURGERY, "case_differs")),
+    ("CSV", "an error of a spreadsheet in place of an id", cell(ID, "#REF!"), "refused", (SURGERY, "ID", "in place of an id")),
+    ("CSV", "an id kept as text by a formula", cell(ID, lambda v: f'="{v}"'), "refused", (SURGERY, "ID", "formula")),
+    ("CSV", "NA for an id", cell(ID, "NA"), "warned", (SURGERY, "missing_as_text")),
+    ("CSV", "an error of a spreadsheet in a column of words", cell(SITE, "#VALUE!"), "refused", ("subjects.csv", "Site", "error or a formula")),
+    ("CSV", "a column that was too narrow to be shown", cell(SITE, "######"), "refused", ("subjects.csv", "Site", "error or a formula")),
+    ("CSV", "a formula in a column of words", cell(SITE, "=B2"), "refused", ("subjects.csv", "Site", "error or a formula")),
+    ("CSV", "UTF-8 that was encoded twice", cell(SITE, "ZÃ¼rich"), "warned", ("subjects.csv", "encoded_twice")),
+    ("CSV", "characters that were lost", cell(SITE, "Z\ufffdrich"), "warned", ("subjects.csv", "encoded_twice")),
+    ("CSV", "a column's name in upper case", header("Done", "DONE"), "refused", (SURGERY, "Done", "similar: DONE")),
+    ("CSV", "a column's name with other marks between its words", header("Done", "D_one"), "refused", (SURGERY, "similar: D_one")),
+    ("CSV", "a column's name with a space behind", header("Done", "Done "), "same", ()),
+    ("CSV", "a column's name with a space that does not break", header("Done", "\u00a0Done"), "same", ()),
+    ("CSV", "a column's name with a space of no width", header("Done", "\u200bDone"), "refused", (SURGERY, "Done", "similar")),
+    ("CSV", "two columns that differ by a space", text_of(SURGERY, lambda t: "".join(f"{x},{'Done ' if i == 0 else 'N'}\n" for i, x in enumerate(t.splitlines()))), "refused", (SURGERY, "2 of its")),
+    ("CSV", "a separator at the end of the header alone", text_of(SURGERY, lambda t: t.replace("\n", ",\n", 1)), "refused", (SURGERY, "the header 6")),
+    ("CSV", "carriage returns that were doubled", text_of(SURGERY, lambda t: t.replace("\n", "\r\r\n")), "repaired", (SURGERY, "empty_rows")),
+    ("CSV", "the sign of DOS for the end of a file", bytes_of(SURGERY, lambda b: b + b"\x1a"), "refused", (SURGERY, "line end")),
+    ("CSV", "a line end within a name of the header", header("Done", '"Do\nne"'), "refused", (SURGERY, "Done")),
+    ("CSV", "typographic quotation marks", cell(CSV["arm"], lambda v: f"\u201c{v}\u201d"), "refused", ("subjects.csv", "arm", "levels")),
+    ("CSV", "a line of hyphens below the header", text_of(LESIONS, lambda t: t.replace("\n", "\n" + ",".join(["---"] * len(t.split("\n")[0].split(","))) + "\n", 1)), "left out", ("patient not in",)),
+    ("CSV", "the count of rows that a database adds", text_of(SURGERY, lambda t: t + "(24 rows affected)\n"), "refused", (SURGERY, "has 1, the header 5")),
+    ("CSV", "one byte of Latin-1 in UTF-8", bytes_of(SURGERY, lambda b: b.replace(b"Y", b"\xfc", 1)), "refused", (SURGERY, "line ", "encoding")),
+    ("CSV", "UTF-16 without a byte order mark", bytes_of(SURGERY, lambda b: b.decode().encode("utf-16-le")), "refused", (SURGERY, "zero byte")),
+    ("CSV", "UTF-32", bytes_of(SURGERY, lambda b: b.decode().encode("utf-32")), "refused", (SURGERY, "encoding")),
+    ("CSV", "a form feed between lines", text_of(SURGERY, lambda t: t.replace("\n", "\n\f\n", 1)), "repaired", (SURGERY, "empty_rows")),
+    ("CSV", "1.234,5 and 1,234.5 in one column", on_file(LESIONS, two_notations), "refused", (LESIONS, "thousands")),
+    ("CSV", "a number with an underscore", cell(CSV["diameter"], "1_0"), "refused", (LESIONS, "type: float")),
+    ("CSV", "a number with a superscript", cell(CSV["diameter"], "2²"), "refused", (LESIONS, "type: float")),
+    ("CSV", "a fraction in one character", cell(CSV["diameter"], "½"), "refused", (LESIONS, "type: float")),
+    ("CSV", "TRUE in a column of numbers", cell(CSV["diameter"], "TRUE"), "refused", (LESIONS, "type: float")),
+    ("CSV", "a number beyond what a computer holds", cell(CSV["diameter"], "1e400"), "refused", (LESIONS, "type: float")),
+    ("CSV", "a number with an en dash for a minus", cell(CSV["diameter"], "\u20135"), "refused", (LESIONS, "type: float")),
+    ("CSV", "a number with a soft hyphen", cell(CSV["diameter"], "1\u00ad2"), "repaired", (LESIONS, "digits")),
+    ("CSV", "a measurement of two dimensions", cell(CSV["diameter"], "20x15"), "refused", (LESIONS, "type: float")),
+    ("CSV", "words behind a date", cell(CSV["surgery"], "2026-03-04 or 05"), "refused", (SURGERY, "another text than a time of day")),
+    ("CSV", "a time of day with its zone in letters", cell(CSV["draw"], lambda v: f"{v} 08:15 UTC"), "repaired", ("ctdna_samples.csv", "time_cut_off")),
+    ("CSV", "two dates in one cell", cell(CSV["surgery"], "2026-03-04/2026-03-06"), "refused", (SURGERY, "type: date")),
+    ("CSV", "a date by week", cell(CSV["surgery"], "2026-W10-3"), "refused", (SURGERY, "type: date")),
+    ("CSV", "a date by day of the year", cell(CSV["surgery"], "2026-063"), "refused", (SURGERY, "type: date")),
+    ("CSV", "a date with slashes, the month first", cell(CSV["surgery"], "12/31/2026"), "refused", (SURGERY, "another order")),
+    ("CSV", "a date of the Thai calendar", cell(CSV["surgery"], "2569-03-04"), "refused", (SURGERY, "years before 1900 or after 2100")),
+    ("CSV", "an entity of HTML in a level", cell(CSV["yp_t"], "ypT1&nbsp;"), "refused", (SURGERY, "yp_t", "levels")),
+    ("Excel", "a hidden column", sheet_of("surgery.xlsx", hide_column), "repaired", ("surgery.xlsx", "hidden_column")),
+    ("Excel", "rows that a filter hides", sheet_of("surgery.xlsx", hide_by_filter), "repaired", ("surgery.xlsx", "hidden_rows")),
+    ("Excel", "a sheet that is locked", sheet_of("surgery.xlsx", lock), "same", ()),
+    ("Excel", "a text that is partly bold", sheet_of("surgery.xlsx", bold), "same", ()),
+    ("Excel", "a truth value where a level belongs", put("C2", True), "refused", ("surgery.xlsx", "yp_t", "levels")),
+    ("Excel", "a stray cell far from the table", put("XFD1048576", "x"), "refused", ("surgery.xlsx", "stray cell")),
+    ("Excel", "a part that inflates beyond measure", inflated, "refused", ("surgery.xlsx", "inflate")),
+    ("Excel", "days that are counted from 1904", from_1904, "same", ()),
+    ("Excel", "a time of day where a date belongs", put("C2", pd.Timestamp("2026-01-01 08:15").time()), "refused", ("surgery.xlsx", "surgery_date", "type: date")),
+    ("Excel", "a number with an apostrophe before it", formatted("Diameter", "General", "23"), "repaired", ("lesions.xlsx", "numbers_as_text")),
+    ("Excel", "a number shown with a unit", formatted("Diameter", '0.0 "cm"'), "repaired", ("lesions.xlsx", "unit_in_format")),
+    ("Excel", "a number shown in thousands", formatted("Diameter", "0.0,"), "repaired", ("lesions.xlsx", "scaled_format")),
+    ("Excel", "a number that its format hides", formatted("Diameter", ";;;"), "repaired", ("lesions.xlsx", "hidden_value")),
+    ("Excel", "a number with marks between its digits", formatted("Diameter", "#,##0.0"), "same", ()),
+    ("Excel", "a number shown with an exponent", formatted("Diameter", "0.00E+00"), "same", ()),
+    ("Excel", "the error #N/A", put("C2", "#N/A"), "refused", ("surgery.xlsx", "errors", "C2")),
+    ("Excel", "a space behind the sheet's name", sheet_of("surgery.xlsx", lambda s: setattr(s, "title", "Sheet1 ")), "refused", ("surgery.xlsx", "sheet")),
+    ("MAF", "builds of two kinds", on_file(MAF, lambda f: f.assign(NCBI_Build=["hg19", *["GRCh38"] * (len(f) - 1)])), "warned", (MAF, "mixed_builds", "GRCh37 and GRCh38")),
+    ("MAF", "one build by two names", on_file(MAF, lambda f: f.assign(NCBI_Build=["hg19", *["GRCh37"] * (len(f) - 1)])), "same", ()),
+    ("MAF", "lines that end as on Windows", text_of(MAF, lambda t: t.replace("\n", "\r\n")), "same", ()),
+    ("MAF", "names of columns in lower case", text_of(MAF, lambda t: t.replace("Hugo_Symbol", "hugo_symbol")), "refused", (MAF, "similar: hugo_symbol")),
+    ("MAF", "counts with a decimal point", cell((MAF, "t_alt_count", every), lambda v: f"{float(v):.2f}", None), "same", ()),
+    ("MAF", "a quotation mark before a sample's name", cell((MAF, "Tumor_Sample_Barcode", every), lambda v: f'"{v}"'), "refused", (MAF, "unknown_reference")),
+    ("MAF", "a variant between genes", cell((MAF, "Hugo_Symbol", where("Hugo_Symbol", "TP53")), "Unknown"), "left out", ("between genes",)),
+    ("MAF", "an empty line at the end", text_of(MAF, lambda t: t + "\n"), "repaired", (MAF, "empty_rows")),
+    ("MAF", "a comment between rows", text_of(MAF, lambda t: t.replace("\n", "\n# checked by the laboratory\n", 1)), "refused", (MAF, "line 2 has 1")),
+    ("VCF", "a record of two alleles, each with its counts and change", text_of(VCF, two_alleles), "repaired", ("alleles_split",)),
+    ("VCF", "more counts than alleles", text_of(VCF, first_record(9, "900,5,3:908:.")), "refused", ("vcf/", "no reads and no fraction")),
+    ("VCF", "the normal sample in place of the plasma", text_of(VCF, normal_named), "refused", ("vcf/", "is the normal one")),
+    ("VCF", "a FORMAT of 300 fields", text_of(VCF, many_fields), "refused", ("vcf/", "a FORMAT of more than 200 fields")),
+    ("VCF", "lines that end as on Windows", text_of(VCF, lambda t: t.replace("\n", "\r\n")), "same", ()),
+    ("VCF", "no filter applied", text_of(VCF, first_record(6, ".")), "same", ()),
+    ("VCF", "spaces for tabs", text_of(VCF, lambda t: t.replace("\t", "  ")), "refused", ("vcf/",)),
+    ("VCF", "the same record twice", text_of(VCF, twice), "refused", ("vcf", "duplicate_key")),
+    ("bgzipped VCF", "compressed by gzip alone", bytes_of(GZ, lambda b: gzip.compress(gzip.decompress(b))), "refused", ("vcf/", "bgzip")),
+    ("bgzipped VCF", "bytes behind the end", bytes_of(GZ, lambda b: b + b"\n"), "refused", ("vcf/", "cut off")),
+    ("SDTM XPT", "version 8 of the format", version_8, "same", ()),
+    ("SDTM XPT", "a file of PROC CPORT", bytes_of("dm.xpt", lambda b: b"**COMPRESSED** **COMPRESSED** " + b), "refused", ("dm.xpt", "PROC CPORT")),
+    ("SDTM XPT", "two datasets in one file", bytes_of("dm.xpt", lambda b: b + b[240:]), "refused", ("dm.xpt", "2 datasets")),
+    ("SDTM XPT", "a day that only the visit has", visits(empty=True, day=None), "repaired", ("tr.xpt", "visit_date:")),
+    ("SDTM XPT", "days outside of their visits", visits(empty=False, day="2020-01-01"), "warned", ("tr.xpt", "visit_date_differs")),
+    ("SDTM XPT", "visits that agree with the days of the results", visits(empty=False, day=None), "same", ()),
+    ("SDTM Dataset-JSON", "version 1.0 of the format", text_of("dm.json", version_1_0), "same", ()),
+    ("SDTM Dataset-JSON", "a byte order mark", bytes_of("dm.json", lambda b: b"\xef\xbb\xbf" + b), "same", ()),
+    ("SDTM Dataset-JSON", "rows that are said twice", text_of("dm.json", lambda t: '{"rows": [], ' + t[1:]), "refused", ("dm.json", "rows twice")),
+    ("SDTM Dataset-JSON", "lists within lists without end", bytes_of("dm.json", lambda b: b"[" * 200_000), "refused", ("dm.json", "cannot be read")),
+    ("SDTM Dataset-JSON", "names in lower case", text_of("dm.json", lambda t: t.replace('"name": "AGE"', '"name": "age"')), "refused", ("dm.json", "similar: age")),
+    ("SDTM Dataset-JSON", "a number that JSON does not have", text_of("dm.json", lambda t: t.replace('"rows": [[', '"rows": [[NaN, ', 1)), "refused", ("dm.json", "NaN")),
+    ("REDCap", "a box of a choice that the dictionary does not list", text_of("redcap.csv", boxes("tumour_features___77")), "refused", ("redcap.csv", "tumour_features___77", "no such choice")),
+    ("REDCap", "a box of a missing-data code", text_of("redcap.csv", boxes("tumour_features___unk")), "same", ()),
+    ("REDCap", "words for ticked boxes", cell(("redcap.csv", "tumour_features___1", every), "Checked"), "refused", ("redcap.csv", "tumour_features___1")),
+    ("REDCap", "a code that stands for two choices", text_of("redcap_dictionary.csv", lambda t: t.replace("2, ", "1, ", 1)), "refused", ("stands for two choices",)),
+    ("REDCap", "a dictionary with a byte order mark", bytes_of("redcap_dictionary.csv", lambda b: b"\xef\xbb\xbf" + b), "same", ()),
+]  # fmt: skip
+HABITS = [Fault(*entry) for entry in LISTED]
