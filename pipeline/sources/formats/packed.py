@@ -3,6 +3,7 @@
 import gzip
 import io
 import zipfile
+import zlib
 
 from pipeline.sources.formats.errors import SourceError
 
@@ -18,13 +19,14 @@ def unpacked(content: bytes, label: str) -> bytes:
     Raises
     ------
     SourceError
-        If it inflates to more than `MAX_INFLATION` times its size.
-    OSError, EOFError, zlib.error
-        If it is damaged or cut off.
+        If it is damaged or cut off, or inflates to more than `MAX_INFLATION` times its size.
     """
     limit = _limit(len(content))
-    with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
-        result = stream.read(limit + 1)
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
+            result = stream.read(limit + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceError(f"{label}: not a whole gzip file ({error}); copy it again") from error
     if len(result) > limit:
         raise _refusal(len(content), label)
     return result
