@@ -148,7 +148,7 @@ class SecondTables:
 
     def _loaded(self, entry: str) -> list[Row]:
         file = self.mapping.files[entry]
-        rows = [dict(row) for row in self.cells(file)]
+        rows = [dict.fromkeys(file.permissible, "") | row for row in self.cells(file)]
         if file.is_sdtm:
             _fill_reasons(rows)
         if file.dictionary is not None:
