@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pandas.api import types
 from pyreadstat import PyreadstatError, ReadstatError
 
@@ -342,7 +343,9 @@ class Reader:
         if path.stat().st_size == 0:
             raise ValueError("the file is empty, 0 bytes")
         if suffix == ".parquet":
-            return Grid(pd.read_parquet(path))
+            # What pandas wrote of its own kinds is left out: damaged, it ends in errors of any kind.
+            table = pq.ParquetFile(path).read()
+            return Grid(table.to_pandas(ignore_metadata=True, integer_object_nulls=True))
         if suffix == ".xpt":
             return Grid(read_xpt(path, file.encoding))
         if suffix in DATASET_JSON:
