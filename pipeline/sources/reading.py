@@ -1,21 +1,27 @@
-"""The reading report: what was read of every file, what was left empty, repaired or left out."""
+"""The reading report: what was read of every file and made of every table, left empty, repaired, left out."""
 
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from pipeline.sources.audit.compare import Audit
 from pipeline.sources.mapping.files import Reader
+from pipeline.sources.second_tables import TABLE
 
 READING_COLUMNS = [
     "file", "columns", "rows", "cells", "empty", "missing codes", "repaired", "rows left out", "compared",
     "differences", "by rule",
 ]  # fmt: skip
 
+MADE_AGAIN = "made a second time from the cells of its files"
+
 
 def reading_report(
     reader: Reader, dropped: Iterable[tuple[str, str, str, int, int]], labels: Mapping[str, str]
 ) -> pd.DataFrame:
     """Return one row for each file: what was read, left empty, repaired, left out, and compared.
+
+    Below the files stand the tables that were made a second time, with the cells compared.
 
     Parameters
     ----------
@@ -56,4 +62,15 @@ def reading_report(
                 "; ".join(f"{rule} ({count})" for rule, count in {**repaired, **left_out}.items()),
             )
         )
+    files = {label for label, *_ in rows} | {name for names in reader.parts_read.values() for name in names}
+    made: dict[str, list[Audit]] = {}
+    for (label, _), audit in reader.audits.items():
+        if label.startswith(TABLE) and label not in files:
+            made.setdefault(label, []).append(audit)
+    rows += [_row_of_table(label, audits) for label, audits in made.items()]
     return pd.DataFrame(rows, columns=READING_COLUMNS)
+
+
+def _row_of_table(label: str, audits: list[Audit]) -> tuple[str | int, ...]:
+    cells, differences = sum(audit.cells for audit in audits), sum(audit.differences for audit in audits)
+    return (label, len(audits), audits[0].cells, cells, 0, 0, 0, 0, cells, differences, MADE_AGAIN)

@@ -25,6 +25,8 @@ from pipeline.sources.second_values import plain_identifier, recoded, same, valu
 
 Row = dict[str, str]
 Units = Mapping[str, Mapping[str, float]]
+TABLE = "table "
+"""Before the name of a table in what is told of its comparison."""
 ID = "\0usubjid"
 """Key of a row's patient, beside the names of its columns."""
 
@@ -62,7 +64,7 @@ class SecondTables:
         if any(self.mapping.files[name].cycles for name in {*named, *(block.file for block in blocks)}):
             return []
         second = [row for block in blocks for row in self._block(block, spec)]
-        label = f"table {table}"
+        label = f"{TABLE}{table}"
         if len(second) != len(first):
             raise SourceError(
                 f"{label}: {len(first)} rows, and {len(second)} when made a second time; please report it"

@@ -15,9 +15,11 @@ def test_a_files_columns_are_summed_and_what_became_of_its_rows_is_named_by_rule
     reader.note("a.csv", "x", "per_cent: the sign is read", 4)
     reader.note("a.csv", "y", "per_cent: the sign is read", 1)
     reader.audits["b.csv", "z"] = Audit("b.csv", "z", 3, 1)
+    reader.audits["table labs", "value"] = Audit("table labs", "value", 4, 0)
     report = reading_report(reader, [("labs", "labs", "QC not pass", 6, 4)], {"labs": "a.csv"})
     assert report.columns.tolist() == READING_COLUMNS
     assert report.to_numpy().tolist() == [
         ["a.csv", 2, 10, 20, 2, 2, 5, 6, 0, 0, "per_cent (5); QC not pass (6)"],
         ["b.csv", 1, 3, 3, 0, 0, 0, 0, 3, 1, ""],
+        ["table labs", 1, 4, 4, 0, 0, 0, 0, 4, 0, "made a second time from the cells of its files"],
     ]
