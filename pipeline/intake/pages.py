@@ -16,7 +16,7 @@ from pipeline.sources.repairs import ADVICE as SOURCE_ADVICE
 TEMPLATES = Path(__file__).parent / "templates"
 LEFT_OUT = "rows left out"
 READING_NOTE = (
-    "Columns that the study uses, of every file; cells compared were read by a second reader, too. Below stand "
+    "Columns that the study uses, of every file; cells compared were read by a second reader, too. Below are "
     "the tables that were made of the files a second time, row by row."
 )
 EXAMPLES_NOTE = "The first different cells of every mapped column, and the values that they became."
