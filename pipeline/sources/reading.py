@@ -41,7 +41,7 @@ def reading_report(
     for entry, _, reason, count, _ in dropped:
         at = lost.setdefault(labels.get(entry, entry), {})
         at[reason] = at.get(reason, 0) + count
-    rows = []
+    rows: list[tuple[str | int, ...]] = []
     for label in dict.fromkeys(label for label, _ in reader.readings):
         columns = [reading for (file, _), reading in reader.readings.items() if file == label]
         names = reader.parts_read.get(label, {label})
@@ -62,7 +62,7 @@ def reading_report(
                 "; ".join(f"{rule} ({count})" for rule, count in {**repaired, **left_out}.items()),
             )
         )
-    files = {label for label, *_ in rows} | {name for names in reader.parts_read.values() for name in names}
+    files = {row[0] for row in rows} | {name for names in reader.parts_read.values() for name in names}
     made: dict[str, list[Audit]] = {}
     for (label, _), audit in reader.audits.items():
         if label.startswith(TABLE) and label not in files:
