@@ -10,7 +10,7 @@ READY := .venv/.ready
 CHECKS := pipeline/simulation_checks/dvc.yaml
 
 .DEFAULT_GOAL := run
-.PHONY: help run test browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check
+.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
@@ -90,6 +90,17 @@ $(READY): requirements.lock requirements-setup.lock pyproject.toml
 	uv pip sync --quiet --compile-bytecode requirements.lock
 	uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $(READY)
+
+# Another Python from the same lock, in an environment of its own; the newest that is supported, or NEWEST=name.
+NEWEST ?= python3.13
+test-newest: .venv-newest/.ready ## all tests under another Python, from the same lock (NEWEST=python3.13)
+	PATH="$(CURDIR)/.venv-newest/bin:$(PATH)" python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+.venv-newest/.ready: $(READY) requirements.lock
+	test -x .venv-newest/bin/python || $(NEWEST) -m venv .venv-newest
+	uv pip sync --quiet --python .venv-newest/bin/python --compile-bytecode requirements.lock
+	uv pip install --quiet --python .venv-newest/bin/python --no-deps --no-build-isolation --editable .
+	touch $@
 
 lock: ## pin again after a change of dependencies in pyproject.toml
 	uv pip compile --quiet --universal --fork-strategy fewest --no-header --generate-hashes --python-version 3.11 \

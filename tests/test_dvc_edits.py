@@ -50,7 +50,7 @@ def test_one_parameter_set_by_dvc_changes_one_line(path: Path, tmp_path: Path) -
     key, value = next(settings(read_yaml(path)))
     apply_overrides(edited, [f"{key}=changed" if isinstance(value, str) else f"{key}={value + 1}"])
     before, after = (file.read_text(encoding="utf-8").splitlines() for file in (path, edited))
-    assert len(before) == len(after)
+    assert len(before) == len(after), f"python -m tests.dvc_layout configs/{path.relative_to(CONFIGS)}"
     changed = [(then, now) for then, now in zip(before, after, strict=True) if then != now]
     assert len(changed) == 1, changed
     assert read_yaml(edited) != read_yaml(path)

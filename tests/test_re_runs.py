@@ -122,6 +122,20 @@ def test_neither_the_console_nor_the_back_end_nor_a_gate_re_runs_anything() -> N
         assert direct(change) == set()
 
 
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("configs/comparators.yaml", set()),
+        ("configs/serving.yaml", set()),
+        ("configs/validation.yaml", {"reports"}),
+        ("configs/study.yaml", {"package", "truth_check", "reports"}),
+    ],
+)
+def test_a_comment_re_runs_only_the_stages_that_read_the_file_as_a_whole(file: str, stages: set[str]) -> None:
+    whole = {name for name, stage in STAGES.items() if name != "track" and file in listed(stage, "deps")}
+    assert whole == stages
+
+
 def test_a_grid_of_the_candidates_re_runs_all_that_fits_them() -> None:
     assert direct("configs/models.yaml:candidates") >= FITTING
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import UserError
-from pipeline.project.files import read_json
 from pipeline.registry.origin import git_text
 from pipeline.registry.state import (
     Stages,
@@ -100,14 +99,18 @@ def _inputs(stages: Stages) -> dict[str, str]:
 
 
 def _figures(path: Path) -> Figures:
-    figures: Figures = read_json(path) if path.is_file() else {}
-    return figures
+    return _parsed(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _committed_figures(commit: str, artifacts: Path, landmark: str) -> Figures:
     text = git_text("show", f"{commit}:./{(artifacts / 'metrics' / f'{landmark}.json').as_posix()}")
-    figures: Figures = json.loads(text) if text else {}
-    return figures
+    return _parsed(text) if text else {}
+
+
+def _parsed(text: str) -> Figures:
+    """Return the figures of a metrics file, of which another version may hold more than figures."""
+    content = json.loads(text)
+    return {model: measures for model, measures in content.items() if isinstance(measures, Mapping)}
 
 
 def _figure_lines(

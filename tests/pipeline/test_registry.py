@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from features.errors import UserError
 from models.serving.registry import DIGEST_TAG, MANIFEST_TAG, version_of
@@ -102,6 +103,23 @@ def test_what_is_missing_altered_or_duplicate_is_named(state: State, home: Path)
     found = problems(state)
     assert any(line.startswith(f"duplicate: 2 versions of {NAME}") for line in found)
     assert any(line.startswith("orphan: run ") and "was not made by the pipeline" in line for line in found)
+
+
+def test_metrics_that_no_run_made_and_a_lock_of_two_sides_are_named(state: State, home: Path) -> None:
+    metrics = home / "artifacts/made-up/metrics"
+    write_json(metrics / "c9.json", {})
+    (metrics / "comparison.json").write_text("{}")
+    lock = yaml.safe_load((home / "dvc.lock").read_text())
+    other = {"path": "artifacts/made-up/metrics/comparison.json", "md5": "0" * 32}
+    lock["stages"]["reports"]["deps"] = [other]
+    (home / "dvc.lock").write_text(yaml.safe_dump(lock))
+    lines = problems(workspace_state(state.study))
+    for told in (
+        "corrupt: artifacts/made-up/metrics/comparison.json is not the one in dvc.lock: no run of this state",
+        "orphan: artifacts/made-up/metrics/c9.json: no stage in dvc.lock made it",
+        "mixed: reports was computed from another artifacts/made-up/metrics/comparison.json; after a merge",
+    ):
+        assert any(line.startswith(told) for line in lines), lines
 
 
 def test_a_candidate_that_passes_becomes_champion_and_can_be_rolled_back(
