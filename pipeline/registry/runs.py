@@ -187,12 +187,18 @@ def landmark_record(state: State, landmark: str, parent: str) -> Record:
         tags=landmark_tags(state, landmark),
         artifacts={
             "metrics": artifacts / "results" / performance_file(landmark),
-            "predictions": artifacts / "predictions" / f"{landmark}.parquet",
-            "shap": artifacts / "shap" / f"{landmark}.parquet",
             "reports": artifacts / "reports" / f"shap-{landmark}.html",
+            **_of_single_patients(artifacts, landmark),
         },
         parent=parent,
     )
+
+
+def _of_single_patients(artifacts: Path, landmark: str) -> dict[str, Path]:
+    """Return what has ids, outcomes and, by shares, inputs of patients; nothing where pages show none."""
+    if not read_settings(PageSettings, Path(paths.REPORT_PAGES)).privacy.patient_view:
+        return {}
+    return {name: artifacts / name / f"{landmark}.parquet" for name in ("predictions", "shap")}
 
 
 def landmark_tags(state: State, landmark: str) -> dict[str, str]:

@@ -6,9 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 
 from models.serving.registry import Store
 from models.serving.store_errors import StoreError, store_error, without_password
+from models.serving.store_lock import file_lock
+from models.serving.store_place import StorePlace
 from tests.serving import free_port
 
 pytestmark = pytest.mark.filterwarnings(
@@ -71,6 +74,22 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 )
 def test_errors_of_the_store_are_told_with_what_to_do(text: str, told: str) -> None:
     assert told in str(store_error("sqlite:////x/mlflow.db", RuntimeError(text)))
+
+
+def test_the_database_beside_its_artifacts_belongs_to_the_checkout_and_a_server_keeps_files_itself() -> None:
+    own = StorePlace("sqlite:////x/mlflow.db", "pcr-a", Path("/x/mlartifacts"))
+    assert (own.own_database, own.own_location) == (Path("/x/mlflow.db"), "file:///x/mlartifacts/pcr-a")
+    assert StorePlace("sqlite:////y/mlflow.db", "pcr-a", Path("/x/mlartifacts")).own_database is None
+    assert StorePlace("https://mlflow.example", "pcr-a", Path("/x")).is_served
+
+
+def test_a_lock_file_is_one_processs_at_a_time(tmp_path: Path) -> None:
+    with file_lock("sqlite:///x", tmp_path / "a"):
+        other = FileLock(tmp_path / "a/.lock")
+        with pytest.raises(Timeout):
+            other.acquire(timeout=0.01)
+    other.acquire(timeout=1)
+    other.release()
 
 
 def test_what_is_not_the_stores_fault_is_no_error_of_it_and_passwords_are_not_told() -> None:

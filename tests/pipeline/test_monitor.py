@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.monitoring.operating import Characteristics
 from models.monitoring.settings import MonitoringSettings
 from models.packaging.reference import reference
 from models.procedure.response_model import ResponseModel
@@ -13,6 +14,7 @@ from models.serving.serving import PcrModel
 from pipeline.commands.monitor import MonitoringError, alarm_lines, monitored, read_log, update_line, written
 from pipeline.intake.pages import page
 from pipeline.project.settings import read_settings
+from pipeline.simulation_checks.monitoring import table
 from tests.patients import FEATURES, SETTINGS, patients
 
 WATCH = read_settings(MonitoringSettings, Path(__file__).parents[2] / "configs/monitoring.yaml")
@@ -58,6 +60,13 @@ def test_too_few_events_and_models_without_a_reference_are_told(model: PcrModel)
         monitored(PcrModel({**model.document, "serving": {}}), frame, y, WATCH, read_log(None))
     with pytest.raises(MonitoringError, match="no patient has an outcome yet"):
         monitored(model, frame.head(0), y[:0], WATCH, read_log(None))
+
+
+def test_the_figures_of_the_simulation_are_a_table() -> None:
+    row = Characteristics("no drift", 500, 300, 0.04, 168.0, {"cusum": 0.016}, {"none": 0.92, "refit": 0.0})
+    assert table([(1500, row)]).splitlines()[-1] == (
+        "| 1,500 | no drift | 4.0 % of 500 | 168 of 300 | 1.6 % | none 92 % |"
+    )
 
 
 def test_a_decision_log_is_counted_with_its_rotated_files(tmp_path: Path) -> None:

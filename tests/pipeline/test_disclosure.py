@@ -1,0 +1,51 @@
+"""What of single patients a run holds, and what somebody who has it can rebuild."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from models.procedure.response_model import ResponseModel
+from models.serving.serving import PcrModel
+from pipeline.registry.runs import landmark_record
+from pipeline.registry.state import workspace_state
+from tests.patients import FEATURES, SETTINGS, patients
+from tests.registered_study import enter, write_study
+
+
+def rebuilt_ages(model: PcrModel, shares: np.ndarray, row: pd.DataFrame) -> np.ndarray:
+    """Return the age that each share of age is of, as whoever has the model can look it up."""
+    grid = np.linspace(18, 100, 4001)
+    rows = row.loc[row.index.repeat(len(grid))].assign(age_years=grid)
+    place = model.features.index("age_years")
+    looked_up = model.contributions(rows)[0][:, place]
+    return grid[np.abs(looked_up[:, None] - shares[None]).argmin(axis=0)]
+
+
+def test_shares_of_patients_give_their_values_away_to_whoever_has_the_model() -> None:
+    frame, y = patients(400, seed=5, missing=0.0)
+    model = ResponseModel(FEATURES, SETTINGS, inner_folds=3, seed=1).fit(frame, y).models_["logistic"]
+    shares = model.contributions(frame)[0][:, model.features.index("age_years")]
+    wrong = np.abs(rebuilt_ages(model, shares, frame.head(1)) - frame["age_years"].to_numpy())
+    assert np.mean(wrong < 0.5) > 0.5
+    mean_share = np.full(len(frame), shares.mean())
+    guessed = np.abs(rebuilt_ages(model, mean_share, frame.head(1)) - frame["age_years"].to_numpy())
+    assert np.mean(guessed < 0.5) < 0.1
+
+
+def test_a_study_that_shows_no_single_patients_puts_none_into_mlflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    write_study(enter(home, monkeypatch))
+    private = landmark_record(workspace_state("made-up"), "c1", "").artifacts
+    assert {"predictions", "shap"} <= private.keys()
+    path = home / "configs/report_pages.yaml"
+    pages = yaml.safe_load(path.read_text())
+    pages["privacy"]["patient_view"] = False
+    path.write_text(yaml.safe_dump(pages))
+    public = landmark_record(workspace_state("made-up"), "c1", "").artifacts
+    assert public.keys() == {"metrics", "reports"}
