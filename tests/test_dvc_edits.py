@@ -28,7 +28,10 @@ def settings(content: Any, key: str = "") -> Iterator[tuple[str, int | float | s
 
 
 # Definitions in rows, wider than DVC's 80 characters, to be read across.
-ROWS = {"units.yaml", "regimens.yaml", "description.yaml", "features.yaml", "simulation.yaml"}
+ROWS = {
+    "units.yaml", "laboratory_units.yaml", "regimens.yaml", "description.yaml", "features.yaml",
+    "simulation.yaml",
+}  # fmt: skip
 SETTABLE = sorted(
     path
     for path in (*CONFIGS.glob("*.yaml"), *CONFIGS.glob("rules/*.yaml"), *CONFIGS.glob("studies/nct*.yaml"))
