@@ -10,7 +10,7 @@ READY := .venv/.ready
 CHECKS := pipeline/simulation_checks/dvc.yaml
 
 .DEFAULT_GOAL := run
-.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check
+.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check spec-campaign
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
@@ -44,6 +44,9 @@ reader-campaign: $(READY) ## 2,000 files of every format with habits at random, 
 
 cohort-campaign: $(READY) ## 60 odd cohorts at random: each runs to its end, or is refused before anything is computed
 	python -m tests.cohort_campaign 60
+
+spec-campaign: $(READY) ## alter every expected answer of tests/spec: each row must fail (minutes); --code puts faults into the code
+	python -m tests.spec_campaign
 
 kill-test: $(READY) ## kill the tracking stage at 50 random points: MLflow must end as after one clean run
 	python -m tests.kill_track 50

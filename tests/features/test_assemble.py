@@ -252,3 +252,28 @@ def test_an_unknown_domain_and_a_landmark_with_nobody_at_risk_are_refused() -> N
     cohort = build_cohort(TRIAL, parse_study(STUDY), NO_CRITERIA).frame.assign(at_risk_c1=False)
     with pytest.raises(FeatureError, match="landmark c1: none of 90 patients is at risk"):
         assemble(TRIAL, cohort, LANDMARKS["c1"], parse_study(STUDY), SETTINGS, CONTRACT)
+
+
+def test_ctdna_before_surgery_is_a_feature_of_a_landmark_there_and_of_none_before_it() -> None:
+    study = study_with(domains=[*STUDY["features"]["domains"], "tissue"])
+    study["landmarks"] = [*study["landmarks"], "presurgery"]
+    last = {"visits": study["visits"], "cycles": 6, "planned_day": 126, "window_days": 14}
+    study["schedule"]["presurgery"] = last
+    tables = TRIAL | {
+        "tissue_samples": table("tissue_samples", []),
+        "tissue_variants": table("tissue_variants", []),
+    }
+    found = at("presurgery", tables, study)
+    seen = {f.known_at for f in found.features if f.domain == "ctdna"}
+    assert seen == set(study["visits"])
+    assert not any("presurgery" in name for name in at("c4", tables, study).frame)
+    decisions = build_cohort(tables, parse_study(study), NO_CRITERIA).frame.set_index("usubjid")
+    samples = tables["ctdna_samples"].copy()
+    before = samples["visit"] == "presurgery"
+    late = samples["usubjid"].map(decisions["decision_presurgery"]) + pd.Timedelta(days=1)
+    samples["report_date"] = samples["report_date"].mask(before, late)
+    hidden = at("presurgery", tables | {"ctdna_samples": samples}, study).frame
+    gone = [f.name for f in found.features if f.domain == "ctdna" and f.known_at == "presurgery"]
+    assert {name for name in gone if name in hidden} <= {"ctdna_presurgery_state"}
+    kept = found.frame.columns.difference(gone)
+    pd.testing.assert_frame_equal(hidden[kept], found.frame[kept], check_exact=True)
