@@ -122,13 +122,15 @@ def test_no_report_and_no_card_says_what_must_not_be_said(summary: str, artifact
     assert forbidden_statements(summary) == []
 
 
-def test_the_run_prints_the_branches_side_by_side_and_what_every_reading_changes(
+def test_on_request_the_branches_stand_side_by_side_with_what_every_reading_changes(
     line: Workspace, summary: str
 ) -> None:
-    assert "readings in force" in summary
-    assert "r4_ctdna_time: c1" in summary
+    assert "pcr summary --readings" in summary
+    told = line.pcr_here("summary", "--readings").stdout
+    assert "readings in force" in told
+    assert "r4_ctdna_time: c1" in told
     readings = line.read("configs/rules/nct07239271.yaml")["readings"]
-    assert all(name in summary for name in readings)
+    assert all(name in told for name in readings)
 
 
 def test_the_truth_is_beside_the_estimates_and_within_reach(artifacts: Path) -> None:
