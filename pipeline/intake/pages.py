@@ -7,8 +7,8 @@ from typing import Any, TypedDict
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from features.checks.across_tables import CROSS_ADVICE
 from features.contract.validation import ADVICE, Contract, data_dictionary
-from features.cross_checks import CROSS_ADVICE
 from pipeline.intake.rehearsal import REHEARSAL_ADVICE
 from pipeline.project.files import write_table, write_text
 from pipeline.sources.repairs import ADVICE as SOURCE_ADVICE

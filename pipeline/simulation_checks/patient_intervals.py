@@ -21,7 +21,6 @@ from models.configuration.settings import (
     model_settings,
     serving_settings,
 )
-from models.evaluation.coverage import Trial
 from models.packaging.patient_interval import patient_interval
 from models.procedure.landmark_features import LandmarkFeature, landmark_features
 from models.procedure.resampling import cross_validate
@@ -57,7 +56,7 @@ class Cohorts:
     interval: IntervalSettings
     samples: int
 
-    def trial(self, patients: int, number: int) -> Trial:
+    def trial(self, patients: int, number: int) -> dict[str, float | str]:
         """Return what the intervals learned from the cohort of this number hold, and how wide they are."""
         inside = slice(number * patients, (number + 1) * patients)
         rows, y = self.rows.iloc[inside].reset_index(drop=True), self.y[inside]
@@ -73,7 +72,7 @@ class Cohorts:
         p = np.array([result.predictions["chosen"] for result in results if result.predictions])
         interval = patient_interval(model, rows, logit(p), self.interval)
         if interval is None:
-            return {"failed": True}
+            return {"failed": f"fewer than {self.interval.min_samples} samples gave a model"}
         served = PcrModel(
             model.document | {"serving": {"interval": interval}}, fitted.boosters_[fitted.chosen_]
         )
@@ -83,7 +82,7 @@ class Cohorts:
         return {"held": float(held.mean()), "width": float((high - low).mean()), "chosen": fitted.chosen_}
 
 
-def summary(trials: list[Trial], patients: int) -> dict[str, float]:
+def summary(trials: list[dict[str, float]], patients: int) -> dict[str, float]:
     """Return how often intervals hold the risk, the Monte Carlo error over cohorts, and the mean width."""
     held = np.array([trial["held"] for trial in trials if "held" in trial])
     widths = [trial["width"] for trial in trials if "width" in trial]

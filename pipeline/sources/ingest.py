@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from features.checks.across_tables import RECIST_DIFFERS, cross_problems
 from features.contract.cells import as_type
 from features.contract.identifiers import IdentifierPatterns
 from features.contract.validation import Contract, refuse, validate
-from features.cross_checks import RECIST_DIFFERS, cross_problems
 from features.exposure import Regimens, derived_exposure
 from features.recist import categories_of
 from features.study import Study, Waiver

@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from features.checks.across_tables import CROSS_ADVICE, cross_problems
 from features.contract.validation import validate
-from features.cross_checks import CROSS_ADVICE, cross_problems
 from features.study import Waiver
 from pipeline.sources.ingest import waived
 from tests.features.tables import CONTRACT, STUDY, table

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from features.cross_checks import cross_problems
+from features.checks.across_tables import cross_problems
 from features.recist import criteria_of, overall_response, recist_categories, unfit_targets
 from pipeline.sources.ingest import judged_by_lesions
 from tests.features.tables import CONTRACT, STUDY, spec_rows, table

@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from features.checks.across_tables import cross_problems
 from features.contract.validation import validate
-from features.cross_checks import cross_problems
 from features.errors import UserError
 from features.exposure import derived_exposure, parse_regimens, regimens_of_cycles
 from features.safety import EjectionFractionFall, ejection_fraction_falls

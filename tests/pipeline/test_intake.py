@@ -7,8 +7,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from features.checks.across_tables import cross_problems
 from features.contract.validation import data_dictionary, validate
-from features.cross_checks import cross_problems
 from features.study import parse_study
 from pipeline.cli import app
 from pipeline.intake import preflight

@@ -57,7 +57,7 @@ def test_the_study_goes_on_where_it_stopped_and_gives_the_same(
 
 
 def test_cohorts_without_an_interval_are_counted_apart() -> None:
-    trials = [{"held": 0.9, "width": 0.2}, {"failed": True}, {"held": 0.7, "width": 0.4}]
+    trials: list[Any] = [{"held": 0.9, "width": 0.2}, {"failed": "why"}, {"held": 0.7, "width": 0.4}]
     counted = summary(trials, 100)
     assert (counted["cohorts"], counted["without_interval"]) == (3, 1)
     assert counted["held"] == pytest.approx(0.8)

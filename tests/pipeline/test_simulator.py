@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.checks.across_tables import cross_problems
 from features.cohort import build_cohort
 from features.contract.validation import validate
-from features.cross_checks import cross_problems
 from features.errors import UserError
 from features.exposure import derived_exposure
 from features.safety import EjectionFractionFall, ejection_fraction_falls

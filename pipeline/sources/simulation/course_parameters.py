@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from features.safety_checks import FATAL
+from features.checks.safety import FATAL
 from pipeline.sources.simulation.section import (
     Bounded,
     Count,

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from features.safety_checks import FATAL
+from features.checks.safety import FATAL
 from pipeline.sources.simulation.course_parameters import Toxicity
 from pipeline.sources.simulation.draws import Array, Columns, Streams, as_dates
 from pipeline.sources.simulation.settings import Settings

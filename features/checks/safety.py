@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
+from features.checks.finding import Finding
 from features.exposure import CYCLE, Regimens, regimens_of_cycles
-from features.finding import Finding
 
 FATAL = 5
 SAFETY_ADVICE = {

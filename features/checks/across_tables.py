@@ -9,6 +9,8 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
+from features.checks.finding import Finding
+from features.checks.safety import SAFETY_ADVICE, safety_findings
 from features.contract.affected_rows import AffectedRows
 from features.contract.validation import ADVICE, PROBLEM_COLUMNS, Contract
 from features.definitions import (
@@ -20,10 +22,8 @@ from features.definitions import (
     t_category_by_size,
 )
 from features.exposure import Regimens
-from features.finding import Finding
 from features.mutations import panel_covers
 from features.recist import categories_of, overall_response, unfit_targets
-from features.safety_checks import SAFETY_ADVICE, safety_findings
 
 RECORDED_PCR = "ypT0/is_ypN0"
 """The definition that the column pcr is held against."""
