@@ -123,6 +123,8 @@ def _placed(doses: list[Dose], plan: Cycles) -> Iterator[Given]:
     """Yield what each dose of a patient is in each cycle."""
     starts = _named_starts(doses) if plan.cycle is not None else _anchored_starts(doses, plan)
     numbers = sorted(starts)
+    if not numbers:
+        return
     for dose in doses:
         if dose.cycle is not None:
             yield Given(dose.row, dose.cycle, dose.start, dose.end)
