@@ -18,10 +18,12 @@ def test_what_is_wrong_with_an_answer_is_seen() -> None:
     assert "came back" in looked_at(400, SECRET.lower().encode())
     assert "a trace" in looked_at(400, b"Traceback (most recent call last)")
     assert "a number" in looked_at(400, NUMBER.encode())
-    found = Findings(good_seconds=[2.5], memory_mb=[100, 1600, 130], open_sockets=["half a body"])
+    found = Findings(
+        good_seconds=[2.5], memory_mb=[100, 1600], own_mb=[100, 130], open_sockets=["half a body"]
+    )
     assert found.faults() == [
         "a socket stayed open: half a body", "a good request waited 2.50 s", "memory reached 1600 MB",
-        "memory was 100 MB before and 130 MB after",
+        "own memory was 100 MB before and 130 after",
     ]  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from pipeline.service.server import MESSAGES, Service, serve
 from pipeline.service.settings import ServiceSettings, read_service_settings
 from pipeline.service.worker import Worker
 
+# Large tables wait for the processor rather than have single rows wait.
+LARGE_NICENESS = 10
 TOKEN = "PCR_SERVE_TOKEN"  # noqa: S105 - the name of the variable that holds it
 
 
@@ -36,7 +38,7 @@ def service_of(folder: Path, settings: ServiceSettings, token: str = "") -> Serv
     document = read_json(folder / "artifacts" / "model.json")
     workers = (
         Worker(folder, settings, settings.small_seconds),
-        Worker(folder, settings, settings.answer_seconds),
+        Worker(folder, settings, settings.answer_seconds, LARGE_NICENESS),
     )
     refusals = sorted(set(MESSAGES) - {404, 405, 503})
     return Service(workers, settings, version, pages(document, version, settings, refusals), token)

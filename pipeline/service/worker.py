@@ -7,6 +7,7 @@ there in a fraction of a second.
 import ctypes
 import json
 import multiprocessing
+import os
 import resource
 from collections import Counter
 from collections.abc import Mapping
@@ -93,8 +94,9 @@ def _reason_counts(predictions: list[dict[str, Any]]) -> dict[str, int]:
     return dict(counts)
 
 
-def work(pipe: Connection, folder: Path, limits: ServiceSettings) -> None:
+def work(pipe: Connection, folder: Path, limits: ServiceSettings, niceness: int) -> None:
     """Load the model, say so, and answer until told to stop, or until the memory taken is not given back."""
+    os.nice(niceness)
     from models.serving.registry import load_package  # noqa: PLC0415 - the parent needs no MLflow
 
     model = load_package(folder).unwrap_python_model().model
@@ -128,10 +130,11 @@ def give_back_memory() -> None:
 class Worker:
     """The service's end of a worker, which is started anew whenever it is gone."""
 
-    def __init__(self, folder: Path, limits: ServiceSettings, seconds: float) -> None:
+    def __init__(self, folder: Path, limits: ServiceSettings, seconds: float, niceness: int = 0) -> None:
         self._folder = folder
         self._limits = limits
         self._seconds = seconds
+        self._niceness = niceness
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self.restarts = -1
@@ -139,7 +142,9 @@ class Worker:
     def start(self) -> None:
         """Start the process, and wait until it has loaded the model."""
         self._pipe, other = CONTEXT.Pipe()
-        self._process = CONTEXT.Process(target=work, args=(other, self._folder, self._limits), daemon=True)
+        self._process = CONTEXT.Process(
+            target=work, args=(other, self._folder, self._limits, self._niceness), daemon=True
+        )
         self._process.start()
         other.close()
         self.restarts += 1
