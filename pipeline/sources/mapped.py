@@ -196,7 +196,7 @@ def _built(
         for block in reversed(blocks)
         for name, rule in block.columns.items()
     }
-    label = mapping.files[blocks[0].file].label
+    label, made = mapping.files[blocks[0].file].label, frame
     if table in LABORATORY:
         frame = in_usual_units(frame, label, reader)
     named, between = with_current_names(frame, places, reader)
@@ -204,6 +204,7 @@ def _built(
         named = with_classification(named, label, reader)
     if between:
         dropped.append((blocks[0].file, table, BETWEEN, between, len(named)))
+    examples.became(table, made, named)
     return named
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from features.contract.cells import as_text
+
 EXAMPLE_COLUMNS = ["table", "column", "file", "source", "cell", "value"]
 MAX_EXAMPLES = 5
 ROWS_LOOKED_AT = 2_000
@@ -23,6 +25,17 @@ class Examples:
         )
         for cell, value in pairs.drop_duplicates().head(MAX_EXAMPLES).itertuples(index=False, name=None):
             self.rows.append((*where, *("" if pd.isna(text) else str(text) for text in (cell, value))))
+
+    def became(self, table: str, before: pd.DataFrame, after: pd.DataFrame) -> None:
+        """Show what a table's values became: current symbols, short names, units of the criteria."""
+        for column in (str(name) for name in after.columns if name in before.columns):
+            old, new = as_text(before.loc[after.index, column]).fillna(""), as_text(after[column]).fillna("")
+            changed = (old != new).to_numpy()
+            values = dict(zip(old[changed][::-1], new[changed][::-1], strict=True))  # of several the first
+            self.rows = [
+                (*row[:-1], values.get(row[-1], row[-1])) if row[:2] == (table, column) else row
+                for row in self.rows
+            ]
 
     def frame(self) -> pd.DataFrame:
         """Return the examples, a row each."""

@@ -14,6 +14,15 @@ def test_pairs_are_listed_once_and_an_empty_cell_is_empty_text() -> None:
     assert examples.frame()[["cell", "value"]].to_numpy().tolist() == [["ja", "Y"], ["", ""]]
 
 
+def test_the_value_of_a_former_symbol_is_the_current_one() -> None:
+    examples = Examples()
+    genes = pd.Series(["p53", "PTEN", "p53"], dtype="str")
+    examples.add(("labs", "gene", "a.maf", "Hugo_Symbol"), genes, genes)
+    after = pd.DataFrame({"gene": ["TP53", "PTEN"]}, index=[0, 1], dtype="str")
+    examples.became("labs", pd.DataFrame({"gene": genes}), after)
+    assert examples.frame()[["cell", "value"]].to_numpy().tolist() == [["p53", "TP53"], ["PTEN", "PTEN"]]
+
+
 def test_a_column_has_no_more_than_five_examples() -> None:
     examples = Examples()
     numbers = pd.Series(range(100))
