@@ -1,46 +1,72 @@
 """The JSON Schema of a model's inputs, which travels with the model and is versioned with it."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from models.serving.serving import ModelDocument
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMA_FILE = "inputs.schema.json"
 
 
-def input_schema(document: dict[str, Any], version: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Input:
+    """What may be sent under a name: one of the levels, or else a number within its limits."""
+
+    name: str
+    description: str
+    unit: str = ""
+    levels: Sequence[str] = ()
+    low: float | None = None
+    high: float | None = None
+
+    def schema(self, *, required: bool) -> dict[str, object]:
+        """Return the JSON Schema of the input; null is allowed where it is not required."""
+        blank: list[str | None] = [] if required else [None]
+        told = {"description": self.description, "x-unit": self.unit}
+        if self.levels:
+            return {"enum": [*self.levels, *blank], **told}
+        limits = {"minimum": self.low, "maximum": self.high}
+        kinds = ["number", *(["null"] if blank else [])]
+        return {"type": kinds, **{k: v for k, v in limits.items() if v is not None}, **told}
+
+
+def input_schema(document: ModelDocument, version: str) -> dict[str, object]:
     """Return the JSON Schema of one row of inputs: name, unit, levels, range, whether it is required.
 
     The model's version is part of its `$id`. Other columns may be there; they are not used.
     """
-    required = set(document.get("serving", {}).get("required", ()))
+    required = set(document["serving"].get("required", ())) if "serving" in document else set()
+    named = document.get("model", "model")
     return {
         "$schema": DIALECT,
-        "$id": f"urn:pcr:{document.get('model', 'model')}:{version}",
+        "$id": f"urn:pcr:{named}:{version}",
         "title": f"One row of inputs of {document.get('model', 'the model')}",
         "type": "object",
         "required": sorted(required),
-        "properties": {entry["name"]: _property(entry, required) for entry in _inputs(document)},
+        "properties": {each.name: each.schema(required=each.name in required) for each in _inputs(document)},
         "x-model-version": version,
         "x-landmark": document.get("landmark", ""),
-    }  # fmt: skip
+    }
 
 
-def _inputs(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _inputs(document: ModelDocument) -> Iterator[Input]:
     """Yield the inputs, what eligibility asks for beside them, and the inputs of the rules."""
-    yield from document["features"]
-    serving, names = document.get("serving", {}), {entry["name"] for entry in document["features"]}
-    for entry in serving.get("eligibility", {}).get("inputs", ()):
-        if entry["name"] not in names:
-            yield entry | {"description": "Asked for by a criterion of eligibility"}
-    for name, levels in serving.get("rules", {}).get("inputs", {}).items():
-        described = "Input of the adaptive rules"
-        yield {"name": name, "kind": "categorical", "levels": levels, "description": described}
-
-
-def _property(feature: dict[str, Any], required: set[str]) -> dict[str, Any]:
-    blank = [] if feature["name"] in required else ["null"]
-    told = {"description": feature.get("description", ""), "x-unit": feature.get("unit") or ""}
-    if feature["kind"] != "numeric":
-        return {"enum": [*feature["levels"], *([None] if blank else [])], **told}
-    limits = {"minimum": feature.get("low"), "maximum": feature.get("high")}
-    return {"type": ["number", *blank], **{k: v for k, v in limits.items() if v is not None}, **told}
+    for feature in document["features"]:
+        yield Input(
+            feature["name"], feature.get("description", ""), feature["unit"], feature["levels"],
+            feature["low"], feature["high"],
+        )  # fmt: skip
+    if "serving" not in document:
+        return
+    serving, names = document["serving"], {feature["name"] for feature in document["features"]}
+    if "eligibility" in serving:
+        for entry in serving["eligibility"]["inputs"]:
+            if entry["name"] not in names:
+                yield Input(
+                    entry["name"], "Asked for by a criterion of eligibility", entry["unit"],
+                    entry["levels"] or (), entry["low"], entry["high"],
+                )  # fmt: skip
+    if "rules" in serving:
+        for name, levels in serving["rules"]["inputs"].items():
+            yield Input(name, "Input of the adaptive rules", levels=levels)

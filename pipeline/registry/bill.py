@@ -11,12 +11,11 @@ import uuid
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from models.serving.serving import MODEL_FILES, model_digest
+from models.serving.serving import MODEL_FILES, ModelDocument, model_digest
 
 LOCK = Path("requirements.lock")
 BILL, HASHED = "bom.cdx.json", "requirements-hashed.txt"
@@ -76,12 +75,12 @@ def _blocks(lock: str) -> Iterator[tuple[str, list[str]]]:
         yield name, block
 
 
-def bill_of_materials(document: dict[str, Any], folder: Path, versions: dict[str, str]) -> dict[str, Any]:
+def bill_of_materials(document: ModelDocument, folder: Path, versions: dict[str, str]) -> dict[str, object]:
     """Return the CycloneDX 1.6 document of a model: its files with their digests, and the packages it needs.
 
     Parameters
     ----------
-    document : mapping
+    document : ModelDocument
         The content of model.json.
     folder : Path
         The folder of the model's files.
@@ -91,8 +90,8 @@ def bill_of_materials(document: dict[str, Any], folder: Path, versions: dict[str
     digest = model_digest(folder)
     files = [folder / name for name in MODEL_FILES if (folder / name).is_file()]
     packages = [_package(name, version) for name, version in versions.items()]
-    direct = [Requirement(text).name for text in document["requirements"]]
-    needed = [entry["bom-ref"] for entry in packages if entry["name"] in map(canonicalize_name, direct)]
+    direct = {canonicalize_name(Requirement(text).name) for text in document["requirements"]}
+    needed = [entry["bom-ref"] for entry in packages if entry["name"] in direct]
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -113,21 +112,27 @@ def bill_of_materials(document: dict[str, Any], folder: Path, versions: dict[str
     }
 
 
-def _file(file: Path) -> dict[str, Any]:
+def _file(file: Path) -> dict[str, object]:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return {"type": "file", "name": file.name, "hashes": [{"alg": "SHA-256", "content": digest}]}
 
 
-def _package(name: str, version: str) -> dict[str, Any]:
+def _package(name: str, version: str) -> dict[str, object]:
     reference = f"pkg:pypi/{name}@{version}"
-    entry = {"type": "library", "bom-ref": reference, "name": name, "version": version, "purl": reference}
+    entry: dict[str, object] = {
+        "type": "library",
+        "bom-ref": reference,
+        "name": name,
+        "version": version,
+        "purl": reference,
+    }
     metadata = distribution(name).metadata
     if "License-Expression" not in metadata:
         return entry
     return entry | {"licenses": [{"expression": metadata["License-Expression"]}]}
 
 
-def further_files(document: dict[str, Any], folder: Path) -> dict[str, str]:
+def further_files(document: ModelDocument, folder: Path) -> dict[str, str]:
     """Return bill of materials and hashed requirements by file name; the latter only beside a lock file."""
     versions = closure([*document["requirements"], "mlflow"])
     bill = json.dumps(bill_of_materials(document, folder, versions), indent=1) + "\n"

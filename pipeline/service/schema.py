@@ -3,23 +3,23 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any
 
 from models.serving.input_schema import input_schema
-from models.serving.serving import OUTPUTS, REASONS
+from models.serving.serving import OUTPUTS, REASONS, ModelDocument
 from pipeline.service.settings import ServiceSettings
 
 NUMBERS = ("pcr_probability", "lower", "upper")
-REASON: dict[str, Any] = {
+PARTS_OF_A_REASON = {
+    "code": {"enum": sorted(REASONS)},
+    "input": {"type": ["string", "null"]},
+    "rule": {"type": "string"},
+}
+REASON = {
     "type": "object",
     "required": ["code", "input", "rule"],
-    "properties": {
-        "code": {"enum": sorted(REASONS)},
-        "input": {"type": ["string", "null"]},
-        "rule": {"type": "string"},
-    },
+    "properties": PARTS_OF_A_REASON,
 }
-REFUSAL: dict[str, Any] = {
+REFUSAL = {
     "type": "object",
     "required": ["error", "status", "reasons"],
     "properties": {
@@ -27,16 +27,16 @@ REFUSAL: dict[str, Any] = {
         "status": {"type": "integer"},
         "reasons": {
             "type": "array",
-            "items": REASON | {"properties": REASON["properties"] | {"code": {"type": "string"}}},
+            "items": {**REASON, "properties": {**PARTS_OF_A_REASON, "code": {"type": "string"}}},
         },
     },
 }
 
 
-def openapi(schema: dict[str, Any], statuses: Iterable[int]) -> dict[str, Any]:
+def openapi(schema: dict[str, object], statuses: Iterable[int]) -> dict[str, object]:
     """Return the OpenAPI 3.1 description of the service, with the schema of its inputs."""
     rows = {"dataframe_records": {"type": "array", "minItems": 1, "items": schema}}
-    answer: dict[str, Any] = {
+    answer: dict[str, object] = {
         name: {"type": ["number", "null"]} if name in NUMBERS else {} for name in OUTPUTS
     }
     answer["reasons"] = {"type": "array", "items": REASON}
@@ -71,7 +71,7 @@ def openapi(schema: dict[str, Any], statuses: Iterable[int]) -> dict[str, Any]:
 
 
 def pages(
-    document: dict[str, Any], version: str, settings: ServiceSettings, statuses: Iterable[int]
+    document: ModelDocument, version: str, settings: ServiceSettings, statuses: Iterable[int]
 ) -> dict[str, bytes]:
     """Return the body of every address that tells of the service."""
     limits = {name: limit for name, limit in asdict(settings).items() if name.startswith("max_")}

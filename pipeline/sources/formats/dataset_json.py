@@ -49,13 +49,11 @@ def read_dataset_json(path: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names, dtype="object")
 
 
-def _dataset(content: dict[str, Any]) -> dict[str, Any]:
+def _dataset(content: dict[str, object]) -> dict[str, object]:
     """Return a dataset as version 1.1 has it: in 1.0 it is one of the file's groups of items."""
+    parts = (content.get(name) for name in ("clinicalData", "referenceData"))
     groups = [
-        group
-        for part in ("clinicalData", "referenceData")
-        if isinstance(content.get(part), dict)
-        for group in content[part].get("itemGroupData", {}).values()
+        group for part in parts if isinstance(part, dict) for group in part.get("itemGroupData", {}).values()
     ]
     if not groups:
         return content
@@ -66,7 +64,7 @@ def _dataset(content: dict[str, Any]) -> dict[str, Any]:
     return group | renamed
 
 
-def _object(text: str) -> dict[str, Any]:
+def _object(text: str) -> dict[str, object]:
     content = _parsed(text)
     if not isinstance(content, dict):
         raise ValueError("it is no Dataset-JSON: it is no JSON object")  # noqa: TRY004 - a fault of the file
@@ -77,7 +75,7 @@ def _parsed(text: str) -> Any:
     return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_without_twins)
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
     names = [name for name, _ in pairs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
