@@ -212,7 +212,11 @@ def _second_tables(
     mapping: SourceMapping, contract: Contract, files: Mapping[str, Loaded], reader: Reader
 ) -> SecondTables:
     """Return what makes tables a second time, from the cells of the files."""
-    calls = {name: _rows_of_calls(file) for name, file in files.items() if file.file.calls is not None}
+    calls = {
+        name: _rows_of_calls(file)
+        for name, file in files.items()
+        if file.file.calls is not None and reader.is_audited(file.file)
+    }
 
     def dictionary(file: SourceFile) -> pd.DataFrame:
         assert file.dictionary is not None  # noqa: S101 - asked of files that have one
