@@ -60,7 +60,7 @@ monitoring-check: $(READY) ## false alarms, delays and updates of watching a mod
 tamper-test: $(READY) ## alter every file, row and alias of a registered model, one at a time: each is refused or named
 	python -m tests.tampering
 
-patient-intervals: $(READY) ## how often a patient's interval holds the true risk of simulated patients, into docs/ (an hour)
+patient-intervals: $(READY) ## how often a patient's interval holds the true risk of simulated patients, into docs/ (ten minutes)
 	dvc repro --single-item $(CHECKS):patient_intervals
 
 coverage: $(READY) ## do the intervals cover? 1,200 simulated trials (hours; resumable), into docs/
