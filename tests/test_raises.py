@@ -18,7 +18,7 @@ TREES = {
     for package in PACKAGES
     for file in sorted((ROOT / package).rglob("*.py"))
 }
-LIBRARIES = {"OSError", "FileNotFoundError", "LookupError", "BadZipFile", "ParseError"}
+LIBRARIES = {"OSError", "FileNotFoundError", "LookupError", "BadZipFile", "ParseError", "YamlError"}
 """What the system and libraries raise of themselves; nobody can see it in the code."""
 
 

@@ -55,5 +55,11 @@ _Loader.add_constructor(f"{_TAG}int", _whole_number)
 
 
 def parse_yaml(text: str) -> Any:
-    """Return the content of a YAML document; `YamlError` where it is none."""
+    """Return the content of a YAML document.
+
+    Raises
+    ------
+    YamlError
+        If it is not YAML.
+    """
     return yaml.load(text, Loader=_Loader)  # noqa: S506 - safe
