@@ -106,7 +106,7 @@ def test_the_server_still_answers_and_its_log_has_no_value(model: Registered, po
 
 
 def test_a_request_that_is_too_large_is_refused(port: int) -> None:
-    status, body = send(port, b" " * (64 * 1024 * 1024 + 1), "application/json")
+    status, body = send(port, b" " * (32 * 1024 * 1024 + 1), "application/json")
     assert status == 413
     assert "send fewer rows" in json.loads(body)["error"]
 

@@ -14,6 +14,7 @@ from features.study import DEFAULTS, parse_study, with_defaults
 from pipeline.intake.pages import advice_on
 from pipeline.intake.preflight import checked
 from pipeline.project.files import read_yaml, write_text
+from pipeline.project.yaml_text import parse_yaml
 from pipeline.sources.ingest import Ingested
 from pipeline.sources.mapped import check_study_file
 from pipeline.sources.mapping.study_file import Study
@@ -62,7 +63,7 @@ def test_what_a_study_file_leaves_out_is_filled_in_behind_it_when_it_becomes_the
     monkeypatch.chdir(tmp_path)
     assert activate("optkeys")
     active = tmp_path / "configs/study.yaml"
-    assert active.read_bytes().startswith(text.rstrip())
+    assert parse_yaml(text.decode()).items() <= read_yaml(active).items()
     assert set(DEFAULTS) <= set(read_yaml(active))
     assert read_yaml(active)["response_counts"] == "recorded"
     assert not activate("optkeys")
@@ -92,12 +93,8 @@ def test_a_study_file_with_optional_keys_left_out_is_sound() -> None:
     assert read("optional-keys").tables["subjects"].shape[0] == 80
 
 
-def test_yes_and_no_without_quotation_marks_are_told_to_be_quoted_in_one_line() -> None:
-    with pytest.raises(UserError) as error:
-        check_study_file(document("yes-no-unquoted"))
-    (line,) = [text for text in str(error.value).splitlines() if text.startswith("- ")]
-    assert "columns.pcr.recode (Y, N)" in line
-    assert "quotation marks" in line
+def test_yes_and_no_without_quotation_marks_are_the_texts_that_they_look_like() -> None:
+    check_study_file(document("yes-no-unquoted"))
 
 
 def test_texts_that_took_otherwise_are_counted_by_rows_and_by_distinct_texts() -> None:

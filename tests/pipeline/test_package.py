@@ -12,6 +12,7 @@ import yaml
 from models.procedure.landmark_features import as_documents
 from models.procedure.learned import LearnedModel
 from models.procedure.response_model import ResponseModel
+from models.procedure.robustness_splits import nothing_resampled
 from models.serving.serving import read_model
 from pipeline.project import paths
 from pipeline.project.files import read_json, write_json, write_table
@@ -45,6 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     write_table(run.path(paths.COHORT), pd.DataFrame({"usubjid": frame["usubjid"], "outcome": y}))
     write_json(run.path(paths.SERVED_ELIGIBILITY), {"inputs": [], "criteria": []})
     write_json(run.path(paths.BRANCH_TABLE, landmark="c1"), {})
+    write_table(run.path(paths.RESAMPLED_FITS, landmark="c1"), nothing_resampled())
     main(run)
     return run
 

@@ -7,6 +7,7 @@ import pytest
 from features.definitions import her2_status
 from models.rules.decisions import decisions
 from models.rules.table import rule_table
+from models.serving.serving import told as in_words
 from tests.pipeline.patients_by_hand import Expected, Line, Story, followed, ids_of, problems, told
 
 
@@ -125,7 +126,7 @@ def test_a_patient_is_told_as_a_pathologist_and_a_radiologist_would(line: Line, 
     expected = PATIENTS[name][1]
     assert told(line, IDS[name]) == expected[:4]
     if expected.criterion:
-        assert f"eligibility, {expected.criterion}: " in line.served.loc[IDS[name], "reasons"]
+        assert f"eligibility, {expected.criterion}: " in in_words(line.served.loc[IDS[name], "reasons"])
 
 
 def test_what_a_reader_of_the_files_should_ask_about_is_named(line: Line) -> None:

@@ -80,7 +80,7 @@ def test_patients_spread_over_files_are_read_as_one_file_whatever_the_order_of_t
     (folder / "pat2.csv").write_text("pcr,more,id,age\n0,x,P3,60\n", encoding="utf-8")
     raw = read(folder, {"pat": {"path": "pat*.csv"}})
     assert raw.tables["subjects"]["age_years"].tolist() == [40, 50, 60]
-    assert raw.reading["file"].tolist() == ["pat.csv", "pat2.csv"]
+    assert raw.reading["file"].tolist()[:2] == ["pat.csv", "pat2.csv"]
 
 
 def test_a_pattern_of_files_is_copied_file_by_file(folder: Path) -> None:
@@ -160,4 +160,5 @@ def test_merged_names_over_the_header_of_a_workbook_are_of_all_columns_below(tmp
     file = {"path": "pat.xlsx", "sheet": "Sheet", "header_rows": 2}
     raw = read(tmp_path, {"pat": file}, biomarkers=[scores({"from": {"*": "Stroma *"}})])
     assert raw.tables["biomarkers"]["biomarker"].tolist() == ["CD3", "CD8", "CD3", "CD8"]
-    assert raw.reading["compared"].sum() == 10
+    files = raw.reading[~raw.reading["file"].str.startswith("table ")]
+    assert files["compared"].sum() == 10
