@@ -255,7 +255,7 @@ LISTED: list[tuple[str, str, Change, str, tuple[str, ...]]] = [
     ("Excel", "a stray cell far from the table", put("XFD1048576", "x"), "refused", ("surgery.xlsx", "stray cell")),
     ("Excel", "a part that inflates beyond measure", inflated, "refused", ("surgery.xlsx", "inflate")),
     ("Excel", "days that are counted from 1904", from_1904, "same", ()),
-    ("Excel", "a time of day where a date belongs", put("C2", pd.Timestamp("2026-01-01 08:15").time()), "refused", ("surgery.xlsx", "surgery_date", "type: date")),
+    ("Excel", "a time of day where a date belongs", put("B2", pd.Timestamp("2026-01-01 08:15").time()), "refused", ("surgery.xlsx", "surgery_date", "type: date")),
     ("Excel", "a number with an apostrophe before it", formatted("Diameter", "General", "23"), "repaired", ("lesions.xlsx", "numbers_as_text")),
     ("Excel", "a number shown with a unit", formatted("Diameter", '0.0 "cm"'), "repaired", ("lesions.xlsx", "unit_in_format")),
     ("Excel", "a number shown in thousands", formatted("Diameter", "0.0,"), "repaired", ("lesions.xlsx", "scaled_format")),
