@@ -17,6 +17,17 @@ Model = Annotated[str, typer.Option(help=MODEL_HELP)]
 Name = Annotated[str, typer.Argument(help="Name of a registered model, such as pcr-nct07239271-c2.")]
 
 
+# What the commands that score a stored model on a cohort are asked.
+StoredModel = Annotated[
+    str, typer.Option(help="Folder of a stored model, or models:/NAME@ALIAS.", parser=model_address)
+]
+Cohort = Annotated[str, typer.Option(help="Name of a file in configs/studies, without .yaml.")]
+CohortLandmark = Annotated[str, typer.Option(help="Landmark of that study whose features are scored.")]
+CohortSource = Annotated[
+    Path | None, typer.Option(help="Folder with its raw files; default data/STUDY.", parser=user_path)
+]
+
+
 @app.command()
 def score(
     model: Annotated[
@@ -65,14 +76,10 @@ def serve(
 
 @app.command()
 def validate(
-    model: Annotated[
-        str, typer.Option(help="Folder of a stored model, or models:/NAME@ALIAS.", parser=model_address)
-    ],
-    study: Annotated[str, typer.Option(help="Name of a file in configs/studies, without .yaml.")],
-    landmark: Annotated[str, typer.Option(help="Landmark of that study whose features are scored.")],
-    source: Annotated[
-        Path | None, typer.Option(help="Folder with its raw files; default data/STUDY.", parser=user_path)
-    ] = None,
+    model: StoredModel,
+    study: Cohort,
+    landmark: CohortLandmark,
+    source: CohortSource = None,
     recalibrate: Annotated[
         str, typer.Option(help="none, or recalibrate on this cohort: intercept, logistic.")
     ] = "none",
@@ -93,14 +100,10 @@ def validate(
 
 @app.command()
 def monitor(
-    model: Annotated[
-        str, typer.Option(help="Folder of a stored model, or models:/NAME@ALIAS.", parser=model_address)
-    ],
-    study: Annotated[str, typer.Option(help="Name of a file in configs/studies, without .yaml.")],
-    landmark: Annotated[str, typer.Option(help="Landmark of that study whose features are scored.")],
-    source: Annotated[
-        Path | None, typer.Option(help="Folder with its raw files; default data/STUDY.", parser=user_path)
-    ] = None,
+    model: StoredModel,
+    study: Cohort,
+    landmark: CohortLandmark,
+    source: CohortSource = None,
     log: Annotated[Path | None, typer.Option(help="Decision log of `pcr serve`.", parser=user_path)] = None,
     out: Annotated[Path, typer.Option(help="Where the page goes.", parser=user_path)] = Path("monitor.html"),
 ) -> None:
