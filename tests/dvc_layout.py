@@ -40,6 +40,14 @@ def dvc_layout(text: str) -> str:
 
 def with_kept_comments(text: str) -> str:
     """Return a document in DVC's layout, with all its comments where DVC keeps them."""
+    while (written := _with_moved_comments(text)) != text:
+        # A list that was written in one line keeps the comment below it, until it is in lines itself.
+        text = written
+    return written
+
+
+def _with_moved_comments(text: str) -> str:
+    """Return a document in DVC's layout, with the comments moved that DVC would lose."""
     lines = text.splitlines()
     keys = sorted(_keys(parse_yaml_for_update(text, "")), key=lambda key: key.line)
     left = set(dvc_layout(text).splitlines())

@@ -27,15 +27,11 @@ def settings(content: Any, key: str = "") -> Iterator[tuple[str, int | float | s
         yield key, content
 
 
-# Definitions in rows, wider than DVC's 80 characters, to be read across.
-ROWS = {
-    "units.yaml", "laboratory_units.yaml", "regimens.yaml", "description.yaml", "features.yaml",
-    "simulation.yaml",
-}  # fmt: skip
+# What a standard's files become is no parameter of an experiment: rows of codes, to be read across.
 SETTABLE = sorted(
     path
-    for path in (*CONFIGS.glob("*.yaml"), *CONFIGS.glob("rules/*.yaml"), *CONFIGS.glob("studies/nct*.yaml"))
-    if path.name not in ROWS and any(True for _ in settings(read_yaml(path)))
+    for path in CONFIGS.rglob("*.yaml")
+    if path.parent.name != "mappings" and any(True for _ in settings(read_yaml(path)))
 )
 
 
