@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from models.configuration.plan import ValidationPlan
+from models.evaluation.bootstrap_curves import bootstrap_samples
+from models.evaluation.centres import Clustered
 from models.evaluation.performance import each_or_its_error, measured
 from models.evaluation.subgroups import GroupDocument, as_document, pooled_document
 from models.measures.common import (
@@ -66,6 +68,7 @@ class RobustnessDocument(TypedDict):
     instability: dict[str, MeasureDocument]
     temporal: dict[str, MeasureDocument] | NotMade
     left_out_centres: LeftOutCentres | NotMade
+    clustered: Clustered
 
 
 def _measure(name: str, y: np.ndarray, p: np.ndarray) -> float:
@@ -81,23 +84,16 @@ def corrected_performance(
     """
     order = apparent.sort_values("usubjid")
     y, p = order["y"].to_numpy(dtype=float), order["p"].to_numpy()
-    samples = []
-    for _, sample in bootstrap.groupby("repeat"):
-        aligned = sample.sort_values("usubjid")
-        drawn = np.repeat(np.arange(len(y)), aligned["drawn"].to_numpy())
-        samples.append((drawn, aligned["p"].to_numpy()))
-    known = [(drawn, predicted) for drawn, predicted in samples if not np.isnan(predicted).any()]
+    samples, known = bootstrap["repeat"].nunique(), bootstrap_samples(bootstrap)
     measures: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
         name: partial(_measure, kernel) for name, kernel in CORRECTED.items()
     }
 
     def corrected(names: Sequence[str]) -> dict[str, MeasureDocument]:
-        if len(samples) - len(known) > MAX_SHARE_FAILED * len(samples):
-            raise MeasureError(
-                f"no model could be learned from {len(samples) - len(known)} of {len(samples)} samples"
-            )
+        if samples - len(known) > MAX_SHARE_FAILED * samples:
+            raise MeasureError(f"no model could be learned from {samples - len(known)} of {samples} samples")
         by_name = optimism(y, p, known, {name: measures[name] for name in names}, level=level)
-        return {name: _as_document(one, len(samples)) for name, one in by_name.items()}
+        return {name: _as_document(one, samples) for name, one in by_name.items()}
 
     return each_or_its_error(corrected, list(measures))
 
@@ -171,7 +167,7 @@ def left_out_centres(rows: pd.DataFrame, centre: pd.Series, plan: ValidationPlan
 
 
 def robustness(
-    resampled: pd.DataFrame, centre: pd.Series, plan: ValidationPlan
+    resampled: pd.DataFrame, centre: pd.Series, clustered: Clustered, plan: ValidationPlan
 ) -> tuple[RobustnessDocument, pd.DataFrame]:
     """Return what the resampled models tell, and points of the instability plot.
 
@@ -181,6 +177,8 @@ def robustness(
         Written by the stage resample.
     centre : Series
         Centre by usubjid.
+    clustered : mapping
+        The measures out of fold by `models.evaluation.centres.clustered_by_centre`.
     """
     by_scheme = {
         str(scheme): rows for scheme, rows in resampled.loc[resampled["model"] == MODEL].groupby("scheme")
@@ -196,5 +194,6 @@ def robustness(
         "left_out_centres": (
             {"error": ONE_CENTRE} if centres is None else left_out_centres(centres, centre, plan)
         ),
+        "clustered": clustered,
     }
     return document, points

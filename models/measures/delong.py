@@ -111,12 +111,13 @@ def auc_interval(y: npt.ArrayLike, p: npt.ArrayLike, level: float = 0.95) -> Mea
         If there are fewer than two events or non-events, and as ``placements``.
     """
     area, variance = auc_variance(y, p)
-    _refuse_perfect(area, "auc")
+    refuse_perfect(area, "auc")
     half_width = ndtri((1 + level) / 2) * np.sqrt(variance) / (area * (1 - area))
     return Measure(area, float(expit(logit(area) - half_width)), float(expit(logit(area) + half_width)))
 
 
-def _refuse_perfect(area: float, measure: str) -> None:
+def refuse_perfect(area: float, measure: str) -> None:
+    """Raise MeasureError for an AUC of 0 or 1, which has no interval."""
     if area in {0.0, 1.0}:
         raise MeasureError(
             f"{measure}: no interval for an AUC of exactly {area:g}: the outcomes are separated"
@@ -148,7 +149,7 @@ def auc_difference(
     v10_a, v01_a = mean_placements(y, p_a)
     v10_b, v01_b = mean_placements(y, p_b)
     for area in (float(v10_a.mean()), float(v10_b.mean())):
-        _refuse_perfect(area, "delta_auc")
+        refuse_perfect(area, "delta_auc")
     difference = float(v10_a.mean() - v10_b.mean())
     variance = _variance(v10_a - v10_b, v01_a - v01_b)
     half_width = float(ndtri((1 + level) / 2) * np.sqrt(variance))

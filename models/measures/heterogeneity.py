@@ -158,17 +158,29 @@ def slope_and_error(y: npt.ArrayLike, p: npt.ArrayLike) -> tuple[float, float]:
 
 
 def _slope_of_repeat(y: FloatArray, p: FloatArray) -> tuple[float, float]:
-    slope = point_value("calibration_slope", y, p[None])
+    intercept, slope = calibration_line(y, p)
     fitted = slope * log_odds(p)
-    centre = float(logit(y.mean()))
-    # At these ends all fitted risks are below, or above, the prevalence: the root lies between.
-    ends = centre - fitted.max() - 1, centre - fitted.min() + 1
-    intercept = brentq(lambda a: float(np.sum(y - expit(a + fitted))), *ends)
     information = expit(intercept + fitted) * expit(-intercept - fitted)
     x = log_odds(p)
     # I_bb - I_ab^2 / I_aa, written as a weighted sum of squares so that it does not cancel.
     spread = information @ (x - information @ x / information.sum()) ** 2
     return slope, float(1 / np.sqrt(spread))
+
+
+def calibration_line(y: FloatArray, p: FloatArray) -> tuple[float, float]:
+    """Return intercept and slope of ``logit(y) ~ 1 + logit(p)``, estimated together; y and p (n,).
+
+    Raises
+    ------
+    MeasureError
+        As `slope_and_error`.
+    """
+    slope = point_value("calibration_slope", y, p[None])
+    fitted = slope * log_odds(p)
+    centre = float(logit(y.mean()))
+    # At these ends all fitted risks are below, or above, the prevalence: the root lies between.
+    ends = centre - fitted.max() - 1, centre - fitted.min() + 1
+    return float(brentq(lambda a: float(np.sum(y - expit(a + fitted))), *ends)), slope
 
 
 def log_o_e(y: npt.ArrayLike, p: npt.ArrayLike) -> tuple[float, float]:

@@ -87,7 +87,7 @@ def net_benefit_of_allocation(
     """
     outcome = as_outcome(y)
     allocation = _as_allocation(acted, outcome.size)
-    benefit: FloatArray = _contributions(outcome, allocation, thresholds, decision).mean(axis=0)
+    benefit: FloatArray = allocation_contributions(outcome, allocation, thresholds, decision).mean(axis=0)
     return benefit
 
 
@@ -107,12 +107,16 @@ def net_benefit_contributions(
     risk = p if decision == "de_escalation" else 1 - p
     cuts = _as_thresholds(thresholds)
     acted = (risk[:, :, None] >= cuts - ROUNDING).mean(axis=0)
-    return _contributions(y, acted, cuts, decision)
+    return allocation_contributions(y, acted, cuts, decision)
 
 
-def _contributions(
+def allocation_contributions(
     y: FloatArray, acted: FloatArray | BoolArray, thresholds: npt.ArrayLike, decision: Decision
 ) -> FloatArray:
+    """Return what each patient adds to the net benefit of an allocation, shape (n, thresholds).
+
+    ``acted`` (n, 1) or (n, thresholds) is true, or the share of the repeats in which it is.
+    """
     if decision not in DECISIONS:
         raise MeasureError(f"decision: must be one of {', '.join(DECISIONS)}; got {decision!r}")
     cuts = _as_thresholds(thresholds)
@@ -268,5 +272,5 @@ def _strategy_contributions(
     y: FloatArray, given: npt.NDArray[np.generic], thresholds: npt.ArrayLike, decision: Decision
 ) -> FloatArray:
     if given.dtype == np.bool_:
-        return _contributions(y, _as_allocation(given, y.size), thresholds, decision)
+        return allocation_contributions(y, _as_allocation(given, y.size), thresholds, decision)
     return net_benefit_contributions(y, as_repeats(given, y.size), thresholds, decision)

@@ -4,11 +4,14 @@ import numpy as np
 import pandas as pd
 
 from models.configuration.plan import ValidationPlan, validation_plan
+from models.evaluation.bootstrap_curves import COLUMNS, RISK_COLUMNS, bootstrap_curves, risks_by_outcome
+from models.evaluation.centres import clustered_by_centre
 from models.evaluation.curves import benefit_curves, calibration_curves, roc_curves
 from models.evaluation.headline import headline
 from models.evaluation.leakage import check_leakage
 from models.evaluation.performance import MEASURES, MODEL, SMOOTHED, judge
 from models.evaluation.robustness import robustness
+from models.evaluation.scores import score_parts, value_of_patients
 from models.evaluation.subgroups import heterogeneity
 from models.measures.common import MeasureDocument, counted
 from models.procedure.analysis_set import analysis_rows, with_arm
@@ -26,6 +29,7 @@ STAGE = Stage(
     writes=(
         paths.METRICS, paths.MEASURES, paths.SUBGROUPS, paths.ROBUSTNESS,
         paths.BENEFIT_CURVE, paths.CALIBRATION_CURVE, paths.ROC_CURVE, paths.INSTABILITY_CURVE,
+        paths.BOOTSTRAP_CURVE, paths.RISK_CURVE,
     ),
     params={
         paths.STUDY: ("de_escalated_branches", "leakage_acknowledged", "thresholds"),
@@ -42,6 +46,8 @@ CURVE_COLUMNS = {
     paths.CALIBRATION_CURVE: ["model", "predicted", "observed", "low", "high"],
     paths.ROC_CURVE: ["model", "false_positive_rate", "true_positive_rate"],
     paths.INSTABILITY_CURVE: ["original", "prediction"],
+    paths.BOOTSTRAP_CURVE: [*COLUMNS],
+    paths.RISK_CURVE: [*RISK_COLUMNS],
 }
 
 
@@ -72,14 +78,21 @@ def main(run: Run) -> None:
         return
     measures = judge(predictions, patients["arm"], branch, plan)
     check_leakage(measures, plan.leakage_alarm_auc, study.leakage_acknowledged)
+    for name, parts in score_parts(predictions).items():
+        measures[name] |= parts
+    measures[MODEL] |= value_of_patients(predictions, plan)
     features = features.join(patients["siteid"], on="usubjid")
     subgroups = heterogeneity(predictions, features, landmark_features(run.json(paths.FEATURE_LIST)), plan)
-    robust, instability = robustness(run.table(paths.RESAMPLED), patients["siteid"], plan)
+    resampled, centre = run.table(paths.RESAMPLED), patients["siteid"]
+    clustered = clustered_by_centre(predictions, centre, plan)
+    robust, instability = robustness(resampled, centre, clustered, plan)
     curves = {
         paths.BENEFIT_CURVE: benefit_curves(predictions, branch, study.de_escalated_branches, plan),
         paths.CALIBRATION_CURVE: calibration_curves(predictions, plan),
         paths.ROC_CURVE: roc_curves(predictions),
         paths.INSTABILITY_CURVE: instability,
+        paths.BOOTSTRAP_CURVE: bootstrap_curves(resampled, plan),
+        paths.RISK_CURVE: risks_by_outcome(predictions, plan),
     }
     for place, frame in curves.items():
         write_table(run.path(place), frame.round(6))
