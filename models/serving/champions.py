@@ -8,7 +8,9 @@ from typing import Any
 
 from features.errors import UserError
 
-CHAMPION, PREVIOUS = "champion", "previous"
+CHAMPION, PREVIOUS, CANDIDATE = "champion", "previous", "candidate"
+UPDATED_TAG = "update.learned"
+"""On an updated version: the digest of the learned model that it comes from."""
 GATE_TAG, VERDICT_TAG, OVERRIDE_TAG = "gate.", "gates", "gates.override"
 MOST_TAG_CHARACTERS = 500
 
@@ -40,6 +42,13 @@ def write_gates(client: Any, name: str, version: str, tags: Mapping[str, str]) -
 def champion(client: Any, name: str) -> str | None:
     """Return the version that is champion, or None."""
     return aliases_of(client, name).get(CHAMPION)
+
+
+def make_candidate(client: Any, name: str, version: str, digest: str) -> None:
+    """Make the version of a learned model, with that digest, the candidate, unless an update of it is."""
+    present = aliases_of(client, name).get(CANDIDATE)
+    if present is None or client.get_model_version(name, present).tags.get(UPDATED_TAG) != digest:
+        client.set_registered_model_alias(name, CANDIDATE, version)
 
 
 def promote(client: Any, name: str, version: str) -> str | None:

@@ -27,6 +27,7 @@ from mlflow.types.schema import Array, Object, Property
 from sqlalchemy.exc import SQLAlchemyError
 
 from features.errors import UserError
+from models.serving.champions import make_candidate
 from models.serving.input_schema import SCHEMA_FILE, input_schema
 from models.serving.manifest import ARTIFACTS, MANIFEST, NO_BYTECODE, write_manifest
 from models.serving.records import Record
@@ -53,7 +54,6 @@ SIGNED_TAG = "pcr.signature"
 PROVENANCE = "provenance.json"
 """The version's tags, with the digests of the data, as they were at registration."""
 PARENT_TAG = "mlflow.parentRunId"
-CANDIDATE = "candidate"
 NO_BYTECODE_TEXT = "A file, so that Python neither keeps nor finds bytecode here: what runs is serving.py.\n"
 
 
@@ -177,9 +177,9 @@ class Release:
 def ensure_version(client: MlflowClient, run_id: str, release: Release) -> tuple[str, bool]:
     """Return the version with the content of a release, and whether it is new.
 
-    The alias ``candidate`` moves to it either way. A model is stored as its files and loaded as "models from
-    code": nothing is pickled. A version without a manifest is of an earlier release of this project, and
-    counts for none.
+    The alias ``candidate`` moves to it, unless an update of this very model has it. A model is stored as its
+    files and loaded as "models from code": nothing is pickled. A version without a manifest is of an earlier
+    release of this project, and counts for none.
     """
     name, digest = release.name, model_digest(release.folder)
     if not client.search_registered_models(f"name = '{name}'"):
@@ -187,7 +187,7 @@ def ensure_version(client: MlflowClient, run_id: str, release: Release) -> tuple
     versions = client.search_model_versions(f"name = '{name}'")
     for version in versions:
         if version.tags.get(DIGEST_TAG) == digest and MANIFEST_TAG in version.tags:
-            client.set_registered_model_alias(name, CANDIDATE, version.version)
+            make_candidate(client, name, version.version, digest)
             _link(client, run_id, stored_id(version))
             return str(version.version), False
     run = client.get_run(run_id)
@@ -208,7 +208,7 @@ def ensure_version(client: MlflowClient, run_id: str, release: Release) -> tuple
         description=release.description,
         model_id=model.model_id,
     )
-    client.set_registered_model_alias(name, CANDIDATE, version.version)
+    make_candidate(client, name, version.version, digest)
     return str(version.version), True
 
 

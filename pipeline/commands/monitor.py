@@ -164,8 +164,19 @@ def alarm_lines(found: Monitoring, settings: MonitoringSettings) -> list[str]:
     told = f"{found.patients} outcomes, {found.events} with pCR"
     if found.patients > settings.horizon:
         told += f"; the limits hold for {settings.horizon}: false alarms are more frequent"
-    alarms = [f"ALARM after {a.patients} outcomes, {a.kind}: {a.detail}" for a in found.watched.alarms]
+    alarms = [
+        f"ALARM after {', '.join(map(str, after))} outcomes, {kind}: {detail}"
+        for kind, detail, after in alarm_times(found.watched)
+    ]
     return [told, *(alarms or ["No alarm: calibration and inputs are as in training."])]
+
+
+def alarm_times(watched: Watched) -> list[tuple[str, str, list[int]]]:
+    """Return what was noticed, by what, and after which numbers of outcomes, in the order of the first."""
+    times: dict[tuple[str, str], list[int]] = {}
+    for alarm in watched.alarms:
+        times.setdefault((alarm.kind, alarm.detail), []).append(alarm.patients)
+    return [(kind, detail, after) for (kind, detail), after in times.items()]
 
 
 def update_line(update: ClosedTest | None) -> str:
@@ -185,14 +196,17 @@ def written(
     found: Monitoring, model: PcrModel, settings: MonitoringSettings
 ) -> tuple[str, str, list[Section]]:
     """Return title, note and tables of the page."""
+    told = alarm_lines(found, settings)
     simulated = "SIMULATED DATA - no patients. " if model.document.get("simulated") else ""
-    note = f"{simulated}{' '.join(alarm_lines(found, settings))} {update_line(found.update)}"
+    note = f"{simulated}{'. '.join(told).rstrip('.')}. {update_line(found.update)}"
     return f"{model.document['model']} watched (version {model.version})", note, [*_sections(found, settings)]
 
 
 def _sections(found: Monitoring, settings: MonitoringSettings) -> list[Section]:
     limit, charts = found.watched.limit, found.watched.charts
-    alarms = [(a.patients, a.kind, a.detail) for a in found.watched.alarms]
+    alarms = [
+        (", ".join(map(str, after)), kind, detail) for kind, detail, after in alarm_times(found.watched)
+    ]
     reached = [
         (name, float(chart.max()), limit, float(chart[-1]))
         for name, chart in zip(("more events", "fewer events"), charts, strict=True)

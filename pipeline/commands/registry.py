@@ -119,6 +119,25 @@ def monitor(
 
 
 @app.command()
+def update(
+    model: Annotated[str, typer.Option(help=f"{MODEL_HELP} The parent.")],
+    study: Cohort,
+    landmark: CohortLandmark,
+    decided_by: Annotated[str, typer.Option(help="Who decides: a name in configs/change_plan.yaml.")],
+    source: CohortSource = None,
+) -> None:
+    """Recalibrate a model on later outcomes as configs/change_plan.yaml allows; the result is a candidate.
+
+    For example: `pcr update --model models:/pcr-nct07239271-c2@champion --study later --landmark c2
+    --source later-files --decided-by "R. Board"`.
+    """
+    from pipeline.commands.update import update as run  # noqa: PLC0415
+
+    with reported_errors():
+        run(model, study, landmark, source, decided_by)
+
+
+@app.command()
 def promote(
     name: Name,
     override: Annotated[str, typer.Option(help="Why the candidate is promoted although a gate fails.")] = "",

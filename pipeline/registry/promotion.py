@@ -3,7 +3,8 @@
 import getpass
 import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from models.serving.champions import (
 )
 from models.serving.history import Action, Decision, append, read_history
 from models.serving.registry import MANIFEST_TAG, SIGNED_TAG
-from models.serving.serving import model_digest
 from pipeline.console import stdout
 from pipeline.project import paths
+from pipeline.project.estimates import parse_measures
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.settings import read_settings
 from pipeline.registry.contents import contradictions, require_computed
@@ -33,6 +34,7 @@ from pipeline.registry.runs import tracking_store
 from pipeline.registry.state import LOCK, PIPELINE, data_digests, is_current, read_state
 from pipeline.registry.stored_models import require_model
 from pipeline.registry.trust import CheckedVersion, checked_version, read_trust
+from pipeline.registry.updates import evidence_of, is_update_of
 from pipeline.report.results import (
     COMPARISON,
     TRUTH,
@@ -86,8 +88,10 @@ def read_subject(name: str) -> Subject:
     return Subject(name, study, models[name], Path("artifacts") / study)
 
 
-def read_evidence(subject: Subject) -> Evidence:
+def read_evidence(subject: Subject, updated: Mapping[str, Any] | None = None) -> Evidence:
     """Read what the gates are judged on, and check that it is what dvc.lock says it is.
+
+    Of an updated model, `updated` has the calibration in later patients; all else is the learned model's.
 
     Raises
     ------
@@ -99,9 +103,13 @@ def read_evidence(subject: Subject) -> Evidence:
     simulated = read_json(subject.folder / "model.json")["simulated"]
     names = [performance_file(landmark), robustness_file(landmark), *([TRUTH] if simulated else [])]
     _require_computed([metrics / COMPARISON, *(results / name for name in names)])
+    robustness = read_robustness(results, landmark) or Robustness()
+    if updated is not None:
+        possible = {name: why for name, why in robustness.impossible.items() if name != "temporal"}
+        robustness = replace(robustness, later=parse_measures(updated), impossible=possible)
     return Evidence(
         performance=read_performance(results, landmark),
-        robustness=read_robustness(results, landmark) or Robustness(),
+        robustness=robustness,
         difference=read_comparison(metrics).model_minus_rules(landmark),
         truth=read_truth(results)[0].get(landmark, Truth()) if simulated else None,
         null_check=_null_check(subject),
@@ -149,11 +157,11 @@ def promote_model(name: str, override: str = "") -> bool:
     with store.locked() as client:
         with checked_version(client, store, f"models:/{name}@candidate", trust) as checked:
             _require_promotable(subject, checked)
-            version = checked.version
+            version, updated = checked.version, evidence_of(checked.folder)
         if not (trust.signed == "nothing" or version.tags.get(SIGNED_TAG)):
             raise PromotionError(f"{name} version {version.version} is not signed: `pcr sign` comes first")
         alarm = read_yaml(Path(paths.VALIDATION))["leakage_alarm_auc"]
-        judged = gates(read_evidence(subject), read_settings(Criteria, Path(paths.GATES)), alarm)
+        judged = gates(read_evidence(subject, updated), read_settings(Criteria, Path(paths.GATES)), alarm)
         failed = [gate.name for gate in judged if not gate.passes]
         number = str(version.version)
         decision = Decision(
@@ -200,7 +208,7 @@ def user_name() -> str:
 
 def _require_promotable(subject: Subject, checked: CheckedVersion) -> None:
     """Refuse a candidate that is not what is stored here, or that may not be champion of its study."""
-    if model_digest(checked.model) != model_digest(subject.folder):
+    if not is_update_of(checked.folder, subject.folder):
         raise PromotionError(
             f"{subject.folder} is not the candidate of {subject.name}: run `pcr run`, or `pcr sync`"
         )

@@ -12,11 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import UserError
-from models.serving.champions import CHAMPION, PREVIOUS, aliases_of, gate_tags, is_gate_tag
+from models.serving.champions import (
+    CANDIDATE,
+    CHAMPION,
+    PREVIOUS,
+    UPDATED_TAG,
+    aliases_of,
+    gate_tags,
+    is_gate_tag,
+)
 from models.serving.history import History, HistoryError, entry_tag, read_history
 from models.serving.manifest import MANIFEST, NOT_LISTED, file_digests, listed_digests
 from models.serving.registry import (
-    CANDIDATE,
     DIGEST_TAG,
     MANIFEST_TAG,
     PROVENANCE,
@@ -35,6 +42,7 @@ from pipeline.registry.origin import origin_of
 from pipeline.registry.runs import MAX_DESCRIPTION_CHARACTERS, landmark_release
 from pipeline.registry.state import State
 from pipeline.registry.trust import version_faults
+from pipeline.registry.updates import rebuilt_release
 
 
 def modelled(state: State) -> list[str]:
@@ -124,10 +132,12 @@ def _decision_problems(client: Any, name: str, versions: list[Any], digest: str)
     aliases = aliases_of(client, name)
     yield from _alias_problems(history, aliases)
     present = {
-        str(v.version) for v in versions if v.tags.get(DIGEST_TAG) == digest and MANIFEST_TAG in v.tags
+        str(v.version)
+        for v in versions
+        if digest in {v.tags.get(DIGEST_TAG), v.tags.get(UPDATED_TAG)} and MANIFEST_TAG in v.tags
     }
     if present and aliases.get(CANDIDATE) not in present:
-        alias, own = aliases.get(CANDIDATE, "absent"), present.pop()
+        alias, own = aliases.get(CANDIDATE, "absent"), min(present, key=int)
         yield f"altered: alias {CANDIDATE} of {name} is {alias}, this state's is {own}; `pcr sync` moves it"
     for version in versions:
         entry = history.newest(str(version.version))
@@ -182,7 +192,7 @@ def _repair(client: Any, state: State, landmark: str, version: Any, scratch: Pat
         if not wrong:
             return _without_added(client, version, stored, added) if added else ""
     rebuilt = scratch / "rebuilt"
-    if _rebuild(client, state, landmark, version, rebuilt) != version.tags[MANIFEST_TAG]:
+    if _rebuild(client, state, landmark, version, stored, rebuilt) != version.tags[MANIFEST_TAG]:
         return "corrupt, and not to be repaired from this workspace:"
     own = file_digests(rebuilt)
     wrong = {path for path, digest in held.items() if own.get(path) != digest} - NOT_LISTED
@@ -221,8 +231,14 @@ def _removable(wrong: set[str], own: Mapping[str, str]) -> list[str]:
     return sorted({*itertools.chain.from_iterable(parents.values()), *(p for p in wrong if not parents[p])})
 
 
-def _rebuild(client: Any, state: State, landmark: str, version: Any, out: Path) -> str:
-    """Make a version's files again, as they were registered, and return the digest of their manifest."""
+def _rebuild(client: Any, state: State, landmark: str, version: Any, stored: Path, out: Path) -> str:
+    """Make a version's files again, as they were registered, and return the digest of their manifest.
+
+    Of an updated version that needs its update.json, as it is `stored`; nothing is returned without it.
+    """
     then = replace(state, origin=origin_of(version.tags))
-    release = landmark_release(then, landmark)
+    try:
+        release = rebuilt_release(landmark_release(then, landmark), stored, out.parent / "updates")
+    except UserError:
+        return ""
     return write_package(release, out, client.get_run(version.run_id), stored_id(version))

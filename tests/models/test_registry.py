@@ -10,9 +10,9 @@ import pytest
 
 from models.procedure.response_model import ResponseModel
 from models.serving import serving
+from models.serving.champions import CANDIDATE
 from models.serving.records import Record
 from models.serving.registry import (
-    CANDIDATE,
     KEY_TAG,
     PENDING_TAG,
     Release,

@@ -46,7 +46,7 @@ def test_an_outcome_that_has_become_rare_and_an_input_that_is_gone_are_told(mode
     found = monitored(model, frame.assign(til_pct=np.nan), fewer, WATCH, read_log(None))
     lines = alarm_lines(found, WATCH)
     assert any("cusum: fewer events than predicted" in line for line in lines)
-    assert "ALARM after 100 outcomes, drift: til_pct" in lines
+    assert "ALARM after 100, 200, 300 outcomes, drift: til_pct" in lines
     text = page(*written(found, model, WATCH))
     assert "ALARM" in text
     assert "fewer events" in text
