@@ -5,9 +5,13 @@
 `python -m tests.fault_campaign 30 --pipeline` does the same to the whole pipeline, on eighty patients at one
 landmark. Every file, `git status` and `dvc status` must be as before; of two studies started together each
 must have its own results.
+
+With `--keep FOLDER` the checkout and the names of the faults that passed stay there, and the same command
+goes on after them: with the whole pipeline they take more than an hour of processor time.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -65,12 +69,26 @@ class Campaign:
         mixed: Callable[[Path, str, dict[str, str]], list[str]],
     ) -> None:
         self.project = project
-        self.draw = random.Random(seed)  # noqa: S311 - when to kill is no secret
         self.edits = edits
         self.mixed = mixed
-        self.runs = 0
         self.lost: list[str] = []
         self.stale = self.dvc_status()
+        self.log = passed(project.folder)
+        # Another run of the same campaign goes on with other titles and other moments.
+        self.runs = 100 * len(self.passed())
+        self.draw = random.Random(f"{seed} {self.runs}")  # noqa: S311 - when to kill is no secret
+
+    def passed(self) -> list[str]:
+        """Return the names of the faults after which nothing was lost, in this run and in former ones."""
+        return self.log.read_text(encoding="utf-8").splitlines() if self.log.is_file() else []
+
+    def note(self, name: str, faults: list[str]) -> None:
+        """Note what a fault has lost, or that it passed."""
+        self.lost += faults
+        print(f"{name}: {'; '.join(faults) or 'nothing differs'}", flush=True)
+        if not faults:
+            with self.log.open("a", encoding="utf-8") as log:
+                log.write(f"{name}\n")
 
     def dvc_status(self) -> str:
         """Return what DVC finds out of date of the active study."""
@@ -99,23 +117,23 @@ class Campaign:
         self.project.commit()
         return min(taken)
 
-    def compare(self, name: str, before: dict[str, str]) -> None:
+    def compare(self, name: str, before: dict[str, str], *faults: str) -> None:
         """Note everything that is not as before, when all processes of a run have ended."""
         self.project.wait_for_end(120)
         after = self.state() | {"dvc status": self.dvc_status()}
         before |= {"dvc status": self.stale}
         changed = sorted(path for path in before | after if before.get(path) != after.get(path))
-        if changed:
-            self.lost.append(f"{name}: {', '.join(changed[:5])}")
-        print(f"{name}: {len(changed)} differ", flush=True)
+        self.note(name, [*faults, *(f"{path} differs" for path in changed[:5])])
 
     def fail(self, stage: str, **environment: str) -> None:
-        """Let one stage fail."""
+        """Let one stage fail, unless that was tried before."""
+        name = f"{stage} failed at its {environment.get('FAILING_AT', 'begin')}"
+        if name in self.passed():
+            return
         before = self.state()
         done = self.project.pcr("run", "--study", B, expect=None, **environment)
-        if done.returncode == 0 or f"Stage {stage} " not in " ".join(done.stderr.split()):
-            self.lost.append(f"{stage} did not fail: {done.stderr[-300:]}")
-        self.compare(f"{stage} failed at its {environment.get('FAILING_AT', 'begin')}", before)
+        failed = done.returncode != 0 and f"Stage {stage} " in " ".join(done.stderr.split())
+        self.compare(name, before, *([] if failed else [f"it did not fail: {done.stderr[-300:]}"]))
 
     def kill(self, seconds: float, **environment: str) -> bool:
         """Kill a run at a random moment; tell whether it was still at work.
@@ -149,9 +167,12 @@ class Campaign:
             process.send_signal(signal.SIGINT)
             time.sleep(0.1)
         printed = process.communicate()[0]
-        if process.returncode != 128 + signal.SIGINT or "Traceback" in printed:
-            self.lost.append(f"Ctrl-C after {moment:.2f} s: exit code {process.returncode}: {printed[-300:]}")
-        self.compare(f"Ctrl-C after {moment:.2f} s", before)
+        told = process.returncode == 128 + signal.SIGINT and "Traceback" not in printed
+        self.compare(
+            f"Ctrl-C after {moment:.2f} s",
+            before,
+            *([] if told else [f"exit code {process.returncode}: {printed[-300:]}"]),
+        )
         return True
 
     def ended(self, process: Any) -> bool:
@@ -164,14 +185,20 @@ class Campaign:
         return False
 
     def repeat(self, fault: Callable[..., bool], times: int, seconds: float, **environment: str) -> None:
-        """Repeat a fault until it has met so many runs at work."""
-        met = 0
+        """Repeat a fault until it has met so many runs at work, with those of former runs of the campaign."""
+        name = "Ctrl-C" if fault == self.interrupt else "killed"
+        met = sum(passed.startswith(name) for passed in self.passed())
         for _ in range(3 * times):
-            if met == times:
+            if met >= times:
                 break
             met += fault(seconds, **environment)
         if met < times:
-            self.lost.append(f"{fault.__name__}: only {met} of {times} runs were met at work")
+            self.lost.append(f"{name}: only {met} of {times} runs were met at work")
+
+    def repeat_together(self, times: int) -> None:
+        """Start both studies together until they were so many times, with those of former runs."""
+        for _ in range(times - sum(passed.startswith("together") for passed in self.passed())):
+            self.together()
 
     def together(self, **environment: str) -> None:
         """Start both studies at once, the later one waiting, and look for anything of the other's."""
@@ -180,19 +207,20 @@ class Campaign:
         for study, title in titles.items():
             self.project.write_study(study, title=title)
         before = {study: self.results(study) for study in titles}
+        faults: list[str] = []
         both = [self.project.start("run", "--wait", "--study", study, **environment) for study in titles]
         printed = [process.communicate()[0] for process in both]
         for study, process, text in zip(titles, both, printed, strict=True):
             if process.returncode != 0:
-                self.lost.append(f"together, {study}: {text[-300:]}")
+                faults.append(f"{study}: {text[-300:]}")
             if set(self.results(study)) != set(before[study]):
-                self.lost.append(f"together: {study} has other files than before")
-            self.lost += self.mixed(self.project.folder, study, titles)
-        self.lost += self.locks_with_two_studies()
+                faults.append(f"{study} has other files than before")
+            faults += self.mixed(self.project.folder, study, titles)
+        faults += self.locks_with_two_studies()
         runs = tracked(self.project)["runs"] if (self.project.folder / "mlflow.db").exists() else []
         if len(runs) != len(set(runs)):
-            self.lost.append("together: MLflow has a run twice")
-        print(f"together {self.runs}: {len(self.lost)} lost or mixed so far", flush=True)
+            faults.append("MLflow has a run twice")
+        self.note(f"together {self.runs}", faults)
         self.project.pcr("run")
 
     def results(self, study: str) -> list[str]:
@@ -208,28 +236,33 @@ class Campaign:
             outs = [out["path"] for stage in stages for out in stage.get("outs", ())]
             studies = {out.split("/")[1] for out in outs}
             if len(studies) != 1:
-                faults.append(f"together: {path.name} has outputs of {sorted(studies)}")
+                faults.append(f"{path.name} has outputs of {sorted(studies)}")
         return faults
+
+
+def passed(folder: Path) -> Path:
+    """Return the file with the names of the faults that passed in a checkout."""
+    return folder.with_name("passed.txt")
 
 
 def mixed_tables(folder: Path, study: str, titles: dict[str, str]) -> list[str]:
     """Return the toy graph's tables that are not of a study's title."""
     tables = (folder / "artifacts" / study / "raw").rglob("*.csv")
     head = f"{study}\n{titles[study]}\n"
-    return [f"together: {path} is not of {study}" for path in tables if not path.read_text().startswith(head)]
+    return [f"{path} is not of {study}" for path in tables if not path.read_text().startswith(head)]
 
 
 def mixed_pages(folder: Path, study: str, titles: dict[str, str]) -> list[str]:
     """Return the pages and models of the pipeline that are not of a study and its title alone."""
     artifacts = folder / "artifacts" / study
     faults = [
-        f"together: {page} is not of {study} alone"
+        f"{page} is not of {study} alone"
         for page in sorted((artifacts / "reports").glob("*.html"))
         if {name for name, title in titles.items() if title in page.read_text(encoding="utf-8")} != {study}
     ]
     models = sorted((artifacts / "models").glob("*/model.json"))
     others = [model for model in models if json.loads(model.read_text())["study"] != study]
-    return faults + [f"together: {model} is not of {study}" for model in others]
+    return faults + [f"{model} is not of {study}" for model in others]
 
 
 def title(number: int) -> dict[str, Any]:
@@ -252,15 +285,18 @@ def of_the_small_graph(folder: Path, kills: int, seed: int) -> Campaign:
     campaign.project.trouble()
     campaign.repeat(campaign.kill, kills, 12, STAGE_SECONDS="1")
     campaign.repeat(campaign.interrupt, INTERRUPTED, 9, STAGE_SECONDS="2")
-    for _ in range(PAIRS):
-        campaign.together()
+    campaign.repeat_together(PAIRS)
     return campaign
 
 
-def of_the_pipeline(folder: Path, kills: int, seed: int) -> Campaign:
-    """Run the whole campaign with the pipeline itself on two tiny simulated studies."""
-    folder.mkdir()
+def pipeline_project(folder: Path) -> ToyProject:
+    """Return a checkout of the pipeline in which two tiny simulated studies have results, and A is active."""
     project: ToyProject = ToyProject.at(folder)
+    if passed(folder).is_file():
+        project.call("git", "checkout", "--", "configs")
+        project.pcr("run", "--wait")
+        return project
+    folder.mkdir()
     Workspace(folder)
     for path, changes in TINY.items():
         project.change(path, changes)
@@ -269,26 +305,33 @@ def of_the_pipeline(folder: Path, kills: int, seed: int) -> Campaign:
     project.pcr("run", "--study", B)
     project.pcr("run")
     project.commit()
+    passed(folder).touch()
+    return project
+
+
+def of_the_pipeline(folder: Path, kills: int, seed: int) -> Campaign:
+    """Run the whole campaign with the pipeline itself on two tiny simulated studies."""
+    project = pipeline_project(folder)
     campaign = Campaign(project, seed, (title, acknowledged), mixed_pages)
-    seconds = campaign.seconds()
-    print(f"the quickest run of {B} takes {seconds:.1f} s", flush=True)
     # Other patients, so that every stage has something to do.
     project.change("configs/simulation.yaml", {"cohort": {"n": 79}})
     campaign.stale = campaign.dvc_status()
     shim = folder.with_name("shim")
-    shim.mkdir()
+    shim.mkdir(exist_ok=True)
     (shim / "sitecustomize.py").write_text(ENDING)
     path = os.pathsep.join([str(shim), str(folder)])
-    for stage in project.read("dvc.lock")["stages"]:
+    # From the last stage back: what comes before it is then in the run cache.
+    for stage in reversed(project.read("dvc.lock")["stages"]):
         for moment in ("begin", "end"):
             campaign.fail(stage, PYTHONPATH=path, FAILING_STAGE=stage, FAILING_AT=moment)
     # The patients of A's results, so that the run of A after a kill has nothing to compute.
     project.call("git", "checkout", "configs/simulation.yaml")
     campaign.stale = campaign.dvc_status()
+    seconds = campaign.seconds()
+    print(f"the quickest run of {B} takes {seconds:.1f} s", flush=True)
     campaign.repeat(campaign.kill, kills, seconds)
     campaign.repeat(campaign.interrupt, INTERRUPTED, seconds)
-    for _ in range(PAIRS):
-        campaign.together()
+    campaign.repeat_together(PAIRS)
     return campaign
 
 
@@ -298,11 +341,14 @@ def main() -> None:
     parser.add_argument("kills", type=int)
     parser.add_argument("--pipeline", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="folder that holds the checkout, to go on from")
     chosen = parser.parse_args()
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory() as scratch:
+    with contextlib.ExitStack() as until_done:
+        folder = chosen.keep or Path(until_done.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)
         work = of_the_pipeline if chosen.pipeline else of_the_small_graph
-        campaign = work(Path(scratch) / "project", chosen.kills, chosen.seed)
+        campaign = work(folder.resolve() / "project", chosen.kills, chosen.seed)
     for line in campaign.lost:
         print(line)
     print(f"{len(campaign.lost)} of the faults lost or mixed anything ({time.monotonic() - begun:.0f} s)")
