@@ -176,7 +176,10 @@ def _require_two_classes(outcome: pd.DataFrame, definition: str) -> None:
         raise CohortError(f"{rule} for any of {len(outcome)} patients ({counts})")
     if known.min() == known.max():
         kind = "pCR" if known.iloc[0] == 1 else "non-pCR"
-        raise CohortError(f"surgery: by definition {definition} all {len(known)} known outcomes are {kind}")
+        raise CohortError(
+            f"surgery: by definition {definition} all {len(known)} known outcomes are {kind}; check how they "
+            "are mapped and recoded, or choose another definition"
+        )
 
 
 def _at_risk_counts(reason: pd.Series, arm: pd.Series) -> AtRisk:

@@ -55,7 +55,8 @@ ADVICE = {
     "required_table": "add the table, with at least one row",
     "required_column": "add the column, or map it in the study file",
     "required_value": "fill the empty cells, or leave the rows out at the source",
-    "type": "correct the cells that cannot be read (numbers with a decimal point, dates as YYYY-MM-DD)",
+    "type": "correct the cells that cannot be read (numbers with a decimal point, dates as YYYY-MM-DD), or "
+    "say in the study file which numbers texts mean (`words`)",
     "levels": "recode to one of the levels named, or leave the cells empty",
     "range": "correct the values or their unit, leave the cells empty, or widen `ranges` in the study file",
     "range_by_name": "correct the value or its unit, or the name that it is of",

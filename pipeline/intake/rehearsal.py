@@ -22,12 +22,15 @@ from models.procedure.landmark_features import LandmarkFeature, landmark_feature
 from models.procedure.single_features import SingleAuc, check_single_features, single_feature_aucs
 from models.sample_size.trial import too_small, trial_size
 
+DAYS_A_YEAR = 365.25
 REHEARSAL_ADVICE = {
     "separates_outcome": "make sure that it was known before the outcome; if it was, say so in "
     "`leakage_acknowledged`",
     "patients_without_row": "check the ids of the file, and that it is whole",
     "constant": "nothing: it is not learned from; leave it out, or correct it",
     "no_feature": "leave the domain out of `features.domains`, or map its tables",
+    "no_outcome": "make sure that it is recoded as meant; patients without an outcome are not learned from",
+    "entry_far_apart": "make sure that the dates are of the patients' entry, not what an empty cell became",
     "twins": "make sure that the ids are of different patients",
     "visits_swapped": "make sure that the columns are of the visits that they are mapped to",
     "too_small": "read the results as those of a small study; fewer features would need fewer patients",
@@ -67,6 +70,8 @@ class CheckSettings:
 
     separation: Separation
     max_share_without_row: Share
+    max_share_without_outcome: Share
+    max_years_from_median_entry: Annotated[float, Between(1, 100)]
     twin_min_features: Annotated[int, Between(2)]
     growth: Growth
 
@@ -104,6 +109,7 @@ def rehearse(tables: Mapping[str, pd.DataFrame], cohort: pd.DataFrame, by: Prepa
         If the features cannot be built.
     """
     remarks = [*_lost_patients(tables, by), *_swapped_visits(tables, by), *_rare_definitions(tables, by)]
+    remarks += [*_missing_outcomes(cohort, by), *_distant_entries(cohort, by)]
     for name in by.study.landmark_names:
         landmark = by.study.landmark(name)
         assembled = assemble(tables, cohort, landmark, by.study, by.features, by.contract)
@@ -225,6 +231,25 @@ def _lost_patients(tables: Mapping[str, pd.DataFrame], by: Preparations) -> Iter
         if len(without) > by.check.max_share_without_row * len(ids):
             rule = f"patients_without_row: {len(without)} of {len(ids)} patients"
             yield Remark(table, "", rule, without.tolist())
+
+
+def _missing_outcomes(cohort: pd.DataFrame, by: Preparations) -> Iterator[Remark]:
+    """Yield that many patients have no outcome."""
+    without = cohort.loc[cohort["outcome_status"] == "missing", "usubjid"]
+    if len(without) > by.check.max_share_without_outcome * len(cohort):
+        rule = f"no_outcome: {len(without)} of {len(cohort)} patients"
+        yield Remark("surgery", "", rule, without.tolist())
+
+
+def _distant_entries(cohort: pd.DataFrame, by: Preparations) -> Iterator[Remark]:
+    """Yield patients who entered decades before or after most others, as where a date stands for none."""
+    entries = cohort.set_index("usubjid")["rand_date"].dropna()
+    years = (entries - entries.median()).dt.days.abs() / DAYS_A_YEAR
+    limit = by.check.max_years_from_median_entry
+    distant = years.index[years > limit]
+    if len(distant):
+        rule = f"entry_far_apart: more than {limit:g} years from the median"
+        yield Remark("subjects", "rand_date", rule, distant.tolist())
 
 
 def _twins(assembled: Assembled, by: Preparations) -> Iterator[Remark]:

@@ -41,6 +41,18 @@ def read(case: str) -> Ingested:
     return taken_in(with_defaults(document(case)), COHORTS / case / "files")
 
 
+@pytest.mark.parametrize("name", ["week 3", "w3;id", "$(id)", "-v", "c2/c4", ""])
+def test_a_landmark_that_no_file_and_no_command_could_be_named_after_is_refused(name: str) -> None:
+    study = document("optional-keys")
+    (landmark,) = study["landmarks"]
+    plan = study["schedule"][landmark]
+    renamed = study | {"landmarks": [name], "schedule": {name: plan}, "primary": {"landmark": name}}
+    with pytest.raises(
+        UserError, match=r"landmarks: .* is part of names of files: it must consist of letters"
+    ):
+        check_study_file(renamed)
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the configurations, in which a check can be made."""

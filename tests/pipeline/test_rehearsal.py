@@ -172,3 +172,20 @@ def test_single_features_are_judged_in_both_directions_and_only_with_enough_pati
     features = [feature("a"), feature("b"), feature("c", ["x"])]
     assert single_aucs(rows, y, features, 3) == {"a": 1.0}
     assert single_aucs(rows, y, features, 1) == {"a": 1.0, "b": 1.0}
+
+
+def test_many_patients_without_an_outcome_are_named() -> None:
+    ids = [f"P{i:02d}" for i in range(N)]
+    surgery = {"usubjid": ids, "performed": ["N"] * 36 + ["Y"] * 24, "pcr": [None] * 36 + ["Y", "N"] * 12}
+    assert told(surgery=pd.DataFrame(surgery))["no_outcome"] == "no_outcome: 36 of 60 patients"
+    surgery["performed"] = ["not_due"] * 36 + ["Y"] * 24
+    assert "no_outcome" not in told(surgery=pd.DataFrame(surgery)), (
+        "surgery not yet due is no missing outcome"
+    )
+
+
+def test_an_entry_that_a_spreadsheet_made_of_an_empty_cell_is_named() -> None:
+    entries = ["1900-01-01"] + [f"2019-03-{1 + i % 28:02d}" for i in range(N - 1)]
+    raw = tables(rand_date=entries)
+    problems = rehearse(raw, build_cohort(raw, BY.study, []).frame, BY).set_index("rule")
+    assert problems.loc["entry_far_apart: more than 20 years from the median", "ids"] == "P00"

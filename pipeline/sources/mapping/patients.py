@@ -52,8 +52,18 @@ def of_patients(loaded: Loaded, patients: Loaded, reader: Reader, dropped: Dropp
         raise SourceError(
             f"{loaded.file.label}: none of its {len(ours)} rows is of a patient of {patients.file.label}; "
             f"check `id` (column, pattern, strip_prefix, pad, ignore_case) of both in the study file"
+            f"{_why_apart(loaded.ids, patients.ids)}"
         )
     return loaded.kept(ours, "", f"patient not in {patients.name}", dropped)
+
+
+def _why_apart(ids: pd.Series, others: pd.Series) -> str:
+    """Return an id of either file, and what joins them where only the .0 of spreadsheets keeps them apart."""
+    if ids.empty or others.empty:
+        return ""
+    told = f", whose ids are such as {ids.iloc[0]} and {others.iloc[0]}"
+    whole = [set(one.str.removesuffix(".0")) for one in (ids, others)]
+    return f"{told}; with the pattern '([0-9]+)(?:\\.0)?' they join" if whole[0] & whole[1] else told
 
 
 def _in_their_case(loaded: Loaded, patients: pd.Series, reader: Reader) -> Loaded:

@@ -3,6 +3,7 @@
 The models below are the reference of the format; a key that is not here is refused.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from typing import Literal, Self
@@ -22,6 +23,7 @@ __all__ = [
 Domain = Literal["clinical", "pathology", "tissue", "ctdna", "imaging"]
 NO_OUTCOME = "none"
 SHARES_ADD_UP = 1e-9
+NAME = re.compile(r"\w[\w.+-]*")
 UNION_PARTS = ("str", "list[str]", "dict[str,str]", "[key]")
 """What pydantic adds to the place of a fault: which of several types was tried."""
 
@@ -271,7 +273,19 @@ def _wrong_arms(study: Study) -> Iterator[str]:
         yield f"`adaptive_arm` {study.adaptive_arm} follows rules, and `rules` says none: write null"
 
 
+def _unusable_names(study: Study) -> Iterator[str]:
+    """Yield names that no file, stage or command line could have."""
+    for key in ("landmarks", "simulations", "strategies"):
+        for name in getattr(study, key):
+            if not NAME.fullmatch(name):
+                yield (
+                    f"{key}: {name!r} is part of names of files: it must consist of letters, digits, _, -, + "
+                    "and ., the first a letter or digit"
+                )
+
+
 def _contradictions(study: Study) -> Iterator[str]:
+    yield from _unusable_names(study)
     for name in ("arms", "visits", "landmarks", "regimens"):
         items = getattr(study, name)
         yield from (f"`{name}` names {item} twice" for item in sorted(set(items)) if items.count(item) > 1)

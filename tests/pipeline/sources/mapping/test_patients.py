@@ -1,5 +1,6 @@
 """Patients across files: rows of others are counted, and ids in another case are told or joined."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,17 @@ def test_rows_of_others_are_left_out_and_counted() -> None:
 def test_a_file_whose_ids_do_not_join_is_refused() -> None:
     with pytest.raises(SourceError, match="none of its 1 rows is of a patient"):
         of_patients(loaded("X9"), patients_of([loaded("P1")]), Reader(Path()), [])
+
+
+def test_ids_that_a_spreadsheet_made_decimals_of_are_told_with_the_pattern_that_joins_them() -> None:
+    with pytest.raises(SourceError, match=r"such as 7 and 7\.0; with the pattern '.*' they join") as refused:
+        of_patients(loaded("7", "8"), patients_of([loaded("7.0", "8.0")]), Reader(Path()), [])
+    pattern = str(refused.value).split("'")[1]
+    assert [match[1] for written in ("7.0", "7") if (match := re.fullmatch(pattern, written))] == ["7", "7"]
+    for apart in ("A7",), ():
+        with pytest.raises(SourceError) as other:
+            of_patients(loaded(*apart), patients_of([loaded("7.0")]), Reader(Path()), [])
+        assert "pattern '" not in str(other.value)
 
 
 def test_ids_in_another_case_are_told_and_joined_only_where_the_study_file_says_so() -> None:
