@@ -21,7 +21,7 @@ DEFAULTS: StudyDocument = {
     "simulated": False, "simulations": [], "adaptive_arm": None, "strategies": [], "allocation": None,
     "randomised": False, "regimens": [], "rules": "none", "eligibility": "none", "de_escalated_branches": [],
     "leakage_acknowledged": "", "response_counts": "recorded", "waivers": [], "standards": [],
-    "mapping": None, "thresholds": None,
+    "mapping": None, "thresholds": None, "omics": None,
 }  # fmt: skip
 """Keys that a study file may leave out, and what they then say."""
 
@@ -202,6 +202,11 @@ class Study:
         """The thresholds of the decision curves; None where they follow the frequency of pCR."""
         thresholds: ThresholdsEntry | None = self._entry("thresholds")
         return thresholds
+
+    @property
+    def assays(self) -> dict[str, str]:
+        """The visit of every assay of many features, by its name; empty where the study has none."""
+        return {name: str(entry["visit"]) for name, entry in (self._entry("omics") or {}).items()}
 
     @property
     def leakage_acknowledged(self) -> str:

@@ -113,6 +113,12 @@ class MappingEntry(TypedDict, total=False):
     file_suffix: dict[str, str]
 
 
+class AssayEntry(TypedDict, total=False):
+    """An entry of `omics`; of its keys, those that decide when its features are known."""
+
+    visit: Required[str]
+
+
 class StudyDocument(TypedDict, total=False):
     """A study file, or those of its keys that a stage has declared."""
 
@@ -142,3 +148,4 @@ class StudyDocument(TypedDict, total=False):
     primary: PrimaryEntry
     leakage_acknowledged: str
     thresholds: ThresholdsEntry | None
+    omics: dict[str, AssayEntry] | None

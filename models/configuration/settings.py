@@ -106,6 +106,13 @@ class ComparatorSettings:
 
 
 @dataclass(frozen=True)
+class BlocksSettings:
+    """Models of blocks of many features: the penalties, per patient and column, from the strongest."""
+
+    penalties_per_column: tuple[Positive, ...] = ()
+
+
+@dataclass(frozen=True)
 class ModelSettings(Sections):
     """The content of configs/models.yaml; candidates from the simplest to the least simple."""
 
@@ -120,6 +127,7 @@ class ModelSettings(Sections):
 
     encoding: EncodingSettings
     candidates: dict[str, Candidate]
+    blocks: BlocksSettings = BlocksSettings()
 
     def alone(self, candidate: str) -> ProcedureSettings:
         """Return the procedure with one candidate only.

@@ -1,6 +1,6 @@
 """From a study's source to checked raw tables: read, validated, cross-checked, waived, or refused."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from features.exposure import Regimens, derived_exposure
 from features.recist import categories_of
 from features.study import Study, Waiver
 from models.rules.document import RuleDocument
+from pipeline.sources.omics.tables import OmicsTable, read_omics
 from pipeline.sources.tables import SourceTables
 
 WAIVABLE_ERRORS = ("not_before", "not_after")
@@ -23,7 +24,8 @@ WAIVABLE_ERRORS = ("not_before", "not_after")
 class Ingested:
     """Raw tables as the contract has them, warnings and repairs, and the rows of the files left out.
 
-    `reading` and `examples` say what was read of every file (`pipeline.sources.reading`).
+    `reading` and `examples` say what was read of every file (`pipeline.sources.reading`); `omics`: tables of
+    assays, by name.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -31,6 +33,7 @@ class Ingested:
     dropped: pd.DataFrame
     reading: pd.DataFrame = field(default_factory=pd.DataFrame)
     examples: pd.DataFrame = field(default_factory=pd.DataFrame)
+    omics: Mapping[str, OmicsTable] = field(default_factory=dict)
 
 
 def source_tables(
@@ -139,7 +142,13 @@ def ingest(
             "repair",
             "lesions_count: in place of the recorded category",
         ]
-    filled = [frame for frame in (problems, crossed, read.repairs) if len(frame)]
+    omics = {}
+    if study.assays:
+        omics = read_omics(study.document, source, checked["subjects"]["usubjid"], contract)
+    doubts = [table.problems for table in omics.values()]
+    filled = [frame for frame in (problems, crossed, read.repairs, *doubts) if len(frame)]
     problems = waived(pd.concat(filled or [problems], ignore_index=True), study.waivers)
     refuse(problems, read.origins)
-    return Ingested(checked, problems, read.dropped, read.reading, read.examples)
+    left_out = [frame for frame in (read.dropped, *(table.dropped for table in omics.values())) if len(frame)]
+    dropped = pd.concat(left_out, ignore_index=True) if left_out else read.dropped
+    return Ingested(checked, problems, dropped, read.reading, read.examples, omics)

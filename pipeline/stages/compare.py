@@ -3,9 +3,12 @@
 The declared primary comparison comes first; everything else is descriptive.
 """
 
+from collections.abc import Sequence
+
 import pandas as pd
 
-from models.configuration.plan import validation_plan
+from models.configuration.plan import ValidationPlan, validation_plan
+from models.evaluation.blocks import BlocksDocument, block_verdicts
 from models.evaluation.comparison import (
     added_by_domains,
     differences,
@@ -20,11 +23,21 @@ STAGE = Stage(
     reads=(paths.PREDICTIONS_FOLDER, paths.DOMAINS, paths.COHORT),
     writes=(paths.COMPARISON,),
     params={
-        paths.STUDY: ("landmarks", "primary", "thresholds"),
+        paths.STUDY: ("landmarks", "omics", "primary", "thresholds"),
         paths.VALIDATION: ("bootstrap", "level", "min_events", "seed"),
         paths.MEASURES_PLAN: ("threshold_rule",),
     },
 )
+
+
+def read_verdicts(run: Run, landmarks: Sequence[str], plan: ValidationPlan) -> dict[str, BlocksDocument]:
+    """Return the verdicts on blocks at every landmark by which an assay was known."""
+    found: dict[str, BlocksDocument] = {}
+    for name in landmarks:
+        if run.path(paths.BLOCK_PREDICTIONS, landmark=name).exists():
+            verdicts = block_verdicts(run.table(paths.BLOCK_PREDICTIONS, landmark=name), plan)
+            found |= {} if verdicts is None else {name: verdicts}
+    return found
 
 
 def main(run: Run) -> None:
@@ -42,6 +55,8 @@ def main(run: Run) -> None:
     added = {name: added_by_domains(frame, plan) for name, frame in domains.items()}
     comparison = {"primary": primary_comparison(study.primary, by_landmark), **by_landmark, "domains": added}
     comparison["common_patients"] = on_common_patients(predictions, plan)
+    if study.assays:
+        comparison["blocks"] = read_verdicts(run, study.landmark_names, plan)
     write_json(run.path(paths.COMPARISON), comparison)
 
 

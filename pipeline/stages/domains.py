@@ -1,40 +1,80 @@
-"""Stage domains: the linear candidate on sets of domains, on the folds of the whole model."""
+"""Stage domains: the linear candidate on sets of domains, and the models of blocks, on the model's folds."""
 
-from models.configuration.plan import validation_plan
-from models.configuration.settings import model_settings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from features.errors import UserError
+from features.omics import columns_of
+from models.blocks.landmark import learn_landmark
+from models.configuration.plan import ValidationPlan, validation_plan
+from models.configuration.settings import ModelSettings, model_settings
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.domain_predictions import domain_predictions
-from models.procedure.landmark_features import landmark_features
+from models.procedure.landmark_features import LandmarkFeature, landmark_features
 from models.procedure.resampling import no_predictions
-from pipeline.console import progress
+from pipeline.console import progress, stderr
 from pipeline.project import paths
-from pipeline.project.files import write_tables
+from pipeline.project.files import replacing, write_json, write_table
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(
     reads=(paths.FEATURES_FOLDER, paths.COHORT, paths.MODELS),
     writes=(paths.DOMAINS,),
     params={
-        paths.STUDY: ("landmarks",),
+        paths.STUDY: ("landmarks", "omics"),
         paths.VALIDATION: ("domains", "folds", "inner_folds", "min_events", "seed"),
     },
 )
 
 
+@dataclass(frozen=True)
+class Analysed:
+    """The analysed patients of a landmark, their outcome (n,), and the features of their rows."""
+
+    rows: pd.DataFrame
+    y: np.ndarray
+    features: list[LandmarkFeature]
+
+
+def write_blocks(
+    run: Run, landmark: str, analysed: Analysed, settings: ModelSettings, plan: ValidationPlan, folder: Path
+) -> None:
+    """Write predictions and what was learned of the blocks of a landmark, if any assay was known by it."""
+    wide = run.table(paths.OMICS_AT_LANDMARK, landmark=landmark)
+    columns = columns_of(wide)
+    if not columns:
+        return
+    if not settings.blocks.penalties_per_column:
+        raise UserError(f"{paths.MODELS}: blocks.penalties_per_column is missing, and the study has assays")
+    rows = analysed.rows.merge(wide, on="usubjid", how="left", validate="one_to_one")
+    result = learn_landmark(
+        rows, analysed.y, analysed.features, columns, settings.encoding, settings.blocks, plan,
+        progress(f"{landmark}, blocks"),
+    )  # fmt: skip
+    if reason := result.learned.get("error"):
+        stderr().print(f"[yellow]Warning.[/] {landmark}: blocks: {reason}", highlight=False)
+    folder.mkdir(exist_ok=True)
+    write_table(folder / f"{landmark}.parquet", result.predictions)
+    write_json(folder / f"{landmark}.json.gz", result.learned)
+
+
 def main(run: Run) -> None:
-    """Read, cross-validate every set at every landmark, write."""
+    """Read, cross-validate every set, and every model of blocks, at every landmark, write."""
     settings, plan = model_settings(run.yaml(paths.MODELS)), validation_plan(run.params(paths.VALIDATION))
-    found = {}
-    for landmark in run.study().landmark_names:
-        rows, y = analysis_rows(run.table(paths.FEATURES, landmark=landmark), run.table(paths.COHORT))
-        features = landmark_features(run.json(paths.FEATURE_LIST, landmark=landmark))
-        if plan.too_few(y):
-            found[landmark] = no_predictions()
-            continue
-        found[landmark] = domain_predictions(
-            rows, y, features, settings, plan, progress(f"{landmark}, domains")
-        )
-    write_tables(run.path(paths.DOMAINS), found)
+    with replacing(run.path(paths.DOMAINS)) as new:
+        new.mkdir()
+        for landmark in run.study().landmark_names:
+            rows, y = analysis_rows(run.table(paths.FEATURES, landmark=landmark), run.table(paths.COHORT))
+            features = landmark_features(run.json(paths.FEATURE_LIST, landmark=landmark))
+            shown = progress(f"{landmark}, domains")
+            few = plan.too_few(y)
+            found = no_predictions() if few else domain_predictions(rows, y, features, settings, plan, shown)
+            write_table(new / f"{landmark}.parquet", found)
+            if run.study().assays and not few:
+                write_blocks(run, landmark, Analysed(rows, y, features), settings, plan, new / "blocks")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ STAGE = Stage(
     writes=(paths.RAW,),
     params={
         paths.STUDY: (
-            "arms", "mapping", "regimens", "response_counts", "source", "standards", "study", "visits",
-            "waivers",
+            "arms", "mapping", "omics", "regimens", "response_counts", "source", "standards", "study",
+            "visits", "waivers",
         )
     },
 )  # fmt: skip
@@ -36,6 +36,11 @@ def main(run: Run) -> None:
         new.mkdir()
         for name, frame in raw.tables.items():
             frame.to_parquet(new / f"{name}.parquet", index=False)
+        for name, table in raw.omics.items():
+            # By columns, as wide as the assay is: a row per cell would be a hundred times as large.
+            (new / "omics").mkdir(exist_ok=True)
+            table.frame.to_parquet(new / "omics" / f"{name}.parquet", index=False)
+            table.samples.to_parquet(new / "omics" / f"{name}.samples.parquet", index=False)
         raw.problems.drop(columns="by_centre").to_csv(new / "problems.csv", index=False, lineterminator="\n")
         raw.dropped.to_csv(new / "dropped.csv", index=False, lineterminator="\n")
 

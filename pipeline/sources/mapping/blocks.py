@@ -9,7 +9,7 @@ import pandas as pd
 from features.contract.specification import TableSpec
 from pipeline.sources.formats.errors import SourceError, ids_of, named_ids
 from pipeline.sources.formats.plain_text import SPREADSHEET, plain_id, replaced
-from pipeline.sources.formats.source_file import Keep, Pivot, SourceFile
+from pipeline.sources.formats.source_file import Keep, PatientId, Pivot, SourceFile
 from pipeline.sources.formats.variants import read_panel
 from pipeline.sources.mapping.convert import Origin, converted
 from pipeline.sources.mapping.cycles import PLACED, in_cycles
@@ -125,16 +125,26 @@ def wide(loaded: Loaded, used: set[str], reader: Reader) -> Loaded:
 def _ids(file: SourceFile, cells: pd.DataFrame) -> pd.Series | None:
     if file.id is None:
         return None
-    ids = cells[file.id.column]
-    if file.id.pattern is not None:
-        part = ids.str.extract(file.id.pattern, expand=False)
+    return usubjids(cells[file.id.column], file.id, file.label)
+
+
+def usubjids(ids: pd.Series, spec: PatientId, label: str) -> pd.Series:
+    """Return the usubjid of every id as a file writes it.
+
+    Raises
+    ------
+    SourceError
+        If an id does not match the `pattern`.
+    """
+    if spec.pattern is not None:
+        part = ids.str.extract(spec.pattern, expand=False)
         if (rows := ids.notna() & part.isna()).any():
             raise SourceError(
-                f"{file.label}, column {file.id.column!r}: {int(rows.sum())} rows have an id that `pattern` "
+                f"{label}, column {spec.column!r}: {int(rows.sum())} rows have an id that `pattern` "
                 f"does not match; correct the pattern in the study file"
             )
         ids = part
-    return ids.str.removeprefix(file.id.strip_prefix).str.zfill(file.id.pad)
+    return ids.str.removeprefix(spec.strip_prefix).str.zfill(spec.pad)
 
 
 def pivoted(loaded: Loaded, pivot: Pivot, used: set[str], reader: Reader) -> pd.DataFrame:

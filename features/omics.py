@@ -1,0 +1,74 @@
+"""Assays of many features at a landmark: what had been reported by the decision, patients by columns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.definitions import known_too_late
+from features.documents.feature import HiddenRows
+from features.study import Landmark
+
+SEPARATOR = ":"
+"""Between the name of an assay and that of a feature, in the name of a column."""
+
+
+@dataclass(frozen=True)
+class Assay:
+    """An assay's table: `frame` (usubjid, features), and `samples` (usubjid, reported, performed, batch)."""
+
+    frame: pd.DataFrame
+    samples: pd.DataFrame
+    visit: str
+
+
+def known_assays(
+    assays: Mapping[str, Assay], landmark: Landmark, decisions: pd.Series
+) -> tuple[pd.DataFrame, list[HiddenRows]]:
+    """Return what was known of the assays at each patient's decision, and counts of what came late.
+
+    The gate is that of every table: the assay's visit belongs to the landmark, and the result had been
+    reported by the decision date, or, without a report date, the sample been taken.
+
+    Parameters
+    ----------
+    decisions : Series
+        Decision date by usubjid, of the patients at risk; NaT where unknown.
+
+    Returns
+    -------
+    DataFrame
+        usubjid, then ``assay:feature``, in the order of `decisions`; NaN for patients without the assay.
+    list of HiddenRows
+        Patients whose result came after the decision.
+    """
+    parts: list[pd.DataFrame] = []
+    late: list[HiddenRows] = []
+    for name, assay in assays.items():
+        if assay.visit not in landmark.visits:
+            continue
+        place = decisions.index.get_indexer(pd.Index(assay.frame["usubjid"]))
+        decision = decisions.to_numpy()[place]
+        hidden = known_too_late(assay.samples, decision, "performed", "reported") & (place >= 0)
+        if hidden.any():
+            late.append(
+                {"table": name, "visit": assay.visit, "reason": "reported_late", "rows": int(hidden.sum())}
+            )
+        shown = (place >= 0) & ~hidden
+        features = assay.frame.columns.drop("usubjid")
+        values = np.full((len(decisions), len(features)), np.nan)
+        values[place[shown]] = assay.frame[features].to_numpy(dtype=float)[shown]
+        parts.append(pd.DataFrame(values, columns=[f"{name}{SEPARATOR}{feature}" for feature in features]))
+    patients = pd.DataFrame({"usubjid": decisions.index.astype("str")})
+    return pd.concat([patients, *parts], axis=1), late
+
+
+def columns_of(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the columns of every assay in a frame from `known_assays`."""
+    blocks: dict[str, list[str]] = {}
+    for column in map(str, frame.columns):
+        name, separator, _ = column.partition(SEPARATOR)
+        if separator:
+            blocks.setdefault(name, []).append(column)
+    return blocks

@@ -1,0 +1,137 @@
+"""The blocks of a landmark: out-of-fold predictions of every model, and what all patients teach."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict, cast
+
+import numpy as np
+import pandas as pd
+
+from models.blocks.learning import TOGETHER, present
+from models.blocks.procedure import CLINICAL, BlockProcedure
+from models.configuration.plan import ValidationPlan
+from models.configuration.settings import BlocksSettings, EncodingSettings
+from models.procedure.backends import workers
+from models.procedure.domain_sets import ARM
+from models.procedure.errors import NotLearnableError
+from models.procedure.landmark_features import LandmarkFeature
+from models.procedure.resampling import Progress, cross_validate, no_predictions, silently, tidy
+from models.procedure.splits import outcome_strata, stratified_splits
+from models.serving.serving import ColumnDocument
+
+
+class BlockDocument(TypedDict):
+    """A block in all patients: columns, how they are standardised, coefficients, and share of the whole.
+
+    `share`: standard deviation of the block's part of the log-odds over the sum of those of all blocks, in
+    patients who have them all. A block that stays out has coefficients of 0.
+    """
+
+    columns: list[str]
+    mean: list[float]
+    weight: list[float]
+    coefficients: list[float]
+    share: float
+    patients: int
+
+
+class LearnedBlocks(TypedDict, total=False):
+    """What was learned at a landmark, or why nothing was (`error`).
+
+    `penalties`: model -> block -> penalty in every fold, None where the block stayed out. `weights`: of late
+    fusion, block -> weight in every fold.
+    """
+
+    error: str
+    blocks: dict[str, BlockDocument]
+    intercept: float
+    penalties: dict[str, dict[str, list[float | None]]]
+    weights: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class BlockResult:
+    """Tidy out-of-fold predictions (p missing without a model's only block), and what was learned."""
+
+    predictions: pd.DataFrame
+    learned: LearnedBlocks
+
+
+def learn_landmark(
+    rows: pd.DataFrame,
+    y: np.ndarray,
+    features: Sequence[LandmarkFeature],
+    columns: Mapping[str, Sequence[str]],
+    encoding: EncodingSettings,
+    settings: BlocksSettings,
+    plan: ValidationPlan,
+    progress: Progress = silently,
+) -> BlockResult:
+    """Cross-validate the models of blocks on the folds of the other candidates, and learn them from all.
+
+    Blocks that cannot be learned in every fold give no prediction, but the reason.
+
+    Parameters
+    ----------
+    rows, y : DataFrame (n, columns) and array (n,)
+        The analysed patients with the columns of `features` and of every block, and the outcome.
+    columns : mapping of str to sequence of str
+        The columns of every assay.
+    """
+
+    def procedure(seed: int) -> BlockProcedure:
+        return BlockProcedure(features, columns, encoding, settings, plan.inner_folds, seed)
+
+    splits = stratified_splits(
+        outcome_strata(y, rows[ARM]), folds=plan.folds, repeats=plan.domains.repeats, seed=plan.seed
+    )
+    try:
+        fitting = cross_validate(lambda seed: [procedure(seed)], rows, y, splits, workers=workers())
+        results = list(progress(fitting, len(splits)))
+        whole = procedure(plan.seed).fit(rows, y)
+    except NotLearnableError as error:
+        return BlockResult(no_predictions(), {"error": str(error)})
+    fitted = [cast("BlockProcedure", result.fitted[0]).models_ for result in results]
+    penalties = {
+        model: {block: [fold.tuned[model].penalties.get(block) for fold in fitted] for block in blocks}
+        for model, tuned in whole.models_.tuned.items()
+        for blocks in [whole.models_.standards if model == TOGETHER else tuned.penalties]
+    }
+    weights = {
+        block: [float(fold.fusion.weights[place]) for fold in fitted]
+        for place, block in enumerate(whole.models_.single)
+    }
+    learned: LearnedBlocks = {
+        "blocks": _described(whole, rows),
+        "intercept": whole.models_.patterns[tuple(whole.models_.standards)].intercept,
+        "penalties": penalties,
+        "weights": weights,
+    }
+    return BlockResult(tidy(results, rows["usubjid"].tolist(), y), learned)
+
+
+def _described(whole: BlockProcedure, rows: pd.DataFrame) -> dict[str, BlockDocument]:
+    values, models = whole.values(rows), whole.models_
+    complete = models.patterns[tuple(models.standards)]
+    has = {name: present(values[name]) for name in values}
+    everything = np.logical_and.reduce(list(has.values()))
+    parts = {name: part.sum(axis=1)[everything] for name, part in models.contributions(values).items()}
+    spread = {name: float(part.std()) if len(part) else 0.0 for name, part in parts.items()}
+    total = sum(spread.values())
+    named = {CLINICAL: [_column(column) for column in whole.encoding_["columns"]], **whole.columns}
+    return {
+        name: {
+            "columns": list(named[name]),
+            "mean": standard.mean.tolist(),
+            "weight": standard.weight.tolist(),
+            "coefficients": complete.coefficients[name].tolist(),
+            "share": spread[name] / total if total else 0.0,
+            "patients": int(has[name].sum()),
+        }
+        for name, standard in models.standards.items()
+    }
+
+
+def _column(column: ColumnDocument) -> str:
+    level = column.get("level")
+    return column["feature"] if level is None else f"{column['feature']} = {level}"
