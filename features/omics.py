@@ -7,11 +7,8 @@ import numpy as np
 import pandas as pd
 
 from features.definitions import known_too_late
-from features.documents.feature import HiddenRows
+from features.documents.feature import ASSAY_SEPARATOR, HiddenRows
 from features.study import Landmark
-
-SEPARATOR = ":"
-"""Between the name of an assay and that of a feature, in the name of a column."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +56,8 @@ def known_assays(
         features = assay.frame.columns.drop("usubjid")
         values = np.full((len(decisions), len(features)), np.nan)
         values[place[shown]] = assay.frame[features].to_numpy(dtype=float)[shown]
-        parts.append(pd.DataFrame(values, columns=[f"{name}{SEPARATOR}{feature}" for feature in features]))
+        parts.append(
+            pd.DataFrame(values, columns=[f"{name}{ASSAY_SEPARATOR}{feature}" for feature in features])
+        )
     patients = pd.DataFrame({"usubjid": decisions.index.astype("str")})
     return pd.concat([patients, *parts], axis=1), late
-
-
-def columns_of(frame: pd.DataFrame) -> dict[str, list[str]]:
-    """Return the columns of every assay in a frame from `known_assays`."""
-    blocks: dict[str, list[str]] = {}
-    for column in map(str, frame.columns):
-        name, separator, _ = column.partition(SEPARATOR)
-        if separator:
-            blocks.setdefault(name, []).append(column)
-    return blocks

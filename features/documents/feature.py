@@ -1,7 +1,27 @@
 """What a feature is: its name, domain, unit, levels and range, as code and as its JSON has it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
+
+ASSAY_SEPARATOR = ":"
+"""Between the name of an assay and that of a feature, in the name of a column."""
+
+
+def assay_columns(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the columns of every assay, among the names of all columns.
+
+    Examples
+    --------
+    >>> assay_columns(["usubjid", "rna:ESR1", "dna:TMB", "rna:PGR"])
+    {'rna': ['rna:ESR1', 'rna:PGR'], 'dna': ['dna:TMB']}
+    """
+    blocks: dict[str, list[str]] = {}
+    for column in names:
+        name, separator, _ = column.partition(ASSAY_SEPARATOR)
+        if separator:
+            blocks.setdefault(name, []).append(column)
+    return blocks
 
 
 class FeatureEntry(TypedDict):

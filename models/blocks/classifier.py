@@ -10,7 +10,8 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from models.blocks.learning import FUSED, TOGETHER, learn_blocks
+from models.blocks.learning import learn_blocks
+from models.blocks.names import FUSED, TOGETHER
 from models.procedure.folds import stratified_folds
 
 GRID = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)

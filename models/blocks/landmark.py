@@ -7,8 +7,9 @@ from typing import TypedDict, cast
 import numpy as np
 import pandas as pd
 
-from models.blocks.learning import TOGETHER, present
-from models.blocks.procedure import CLINICAL, BlockProcedure
+from models.blocks.learning import present
+from models.blocks.names import CLINICAL, TOGETHER
+from models.blocks.procedure import BlockProcedure
 from models.configuration.plan import ValidationPlan
 from models.configuration.settings import BlocksSettings, EncodingSettings
 from models.procedure.backends import workers
@@ -85,9 +86,13 @@ def learn_landmark(
     splits = stratified_splits(
         outcome_strata(y, rows[ARM]), folds=plan.folds, repeats=plan.domains.repeats, seed=plan.seed
     )
+    fitting = cross_validate(
+        lambda seed: [procedure(seed)], rows, y, splits, workers=workers(), may_fail=True
+    )
+    results = list(progress(fitting, len(splits)))
+    if failed := [reason for result in results for reason in result.failed]:
+        return BlockResult(no_predictions(), {"error": failed[0]})
     try:
-        fitting = cross_validate(lambda seed: [procedure(seed)], rows, y, splits, workers=workers())
-        results = list(progress(fitting, len(splits)))
         whole = procedure(plan.seed).fit(rows, y)
     except NotLearnableError as error:
         return BlockResult(no_predictions(), {"error": str(error)})

@@ -14,10 +14,10 @@ from features.errors import UserError
 from models.blocks.dual import DualFit, fit_dual
 from models.blocks.fusion import Fusion, learn_fusion
 from models.blocks.kernels import Standard, coefficients, scores
+from models.blocks.names import FUSED, TOGETHER, WITHOUT
 from models.blocks.tuning import Matrices, Part, Penalties, TunedBlocks, part_kernels, tune
 from models.procedure.errors import NotLearnableError
 
-TOGETHER, FUSED, WITHOUT = "blocks", "late_fusion", "without "
 MAX_BLOCKS = 6
 """A model stands ready for every pattern of missing blocks, which are two to the number of blocks."""
 

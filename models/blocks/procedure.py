@@ -7,15 +7,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from models.blocks.learning import TOGETHER, BlockModels, learn_blocks
+from models.blocks.learning import BlockModels, learn_blocks
+from models.blocks.names import CLINICAL, HIDDEN, TOGETHER
 from models.configuration.settings import BlocksSettings, EncodingSettings
 from models.procedure.encoding import encoding_of, read_numeric_rows
 from models.procedure.errors import NotLearnableError
 from models.procedure.folds import stratified_folds
 from models.procedure.landmark_features import LandmarkFeature, as_documents
 from models.serving.serving import EncodingDocument, PcrModel
-
-CLINICAL, HIDDEN = "clinical", "hidden "
 
 
 class BlockProcedure:
@@ -84,7 +83,8 @@ class BlockProcedure:
             return {CLINICAL: coder.complete(inputs.encoded(encoding["columns"])), **wide}
 
         folds = list(stratified_folds(y, self.inner_folds, self.seed, groups))
-        self.models_: BlockModels = learn_blocks(matrices, y, folds, self.settings.penalties_per_column, CLINICAL)
+        grid = self.settings.penalties_per_column
+        self.models_: BlockModels = learn_blocks(matrices, y, folds, grid, CLINICAL)
         self.encoding_ = learned[everyone.tobytes()]
         return self
 

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from models.blocks.learning import FUSED, TOGETHER, WITHOUT
-from models.blocks.procedure import CLINICAL, HIDDEN
+from models.blocks.names import CLINICAL, FUSED, HIDDEN, TOGETHER, WITHOUT
 from models.configuration.plan import ValidationPlan
 from models.evaluation.performance import measured
 from models.measures.common import FloatArray, MeasureDocument, MeasureError, counted

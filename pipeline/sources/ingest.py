@@ -14,8 +14,8 @@ from features.exposure import Regimens, derived_exposure
 from features.recist import categories_of
 from features.study import Study, Waiver
 from models.rules.document import RuleDocument
-from pipeline.sources.omics.tables import OmicsTable, read_omics
-from pipeline.sources.tables import SourceTables
+from pipeline.sources.omics.tables import OmicsTable
+from pipeline.sources.tables import DROPPED_COLUMNS, SourceTables
 
 WAIVABLE_ERRORS = ("not_before", "not_after")
 
@@ -144,11 +144,15 @@ def ingest(
         ]
     omics = {}
     if study.assays:
-        omics = read_omics(study.document, source, checked["subjects"]["usubjid"], contract)
+        from pipeline.sources.assays import read_assays  # noqa: PLC0415
+
+        omics = read_assays(study.document, source, checked["subjects"]["usubjid"].tolist(), contract)
     doubts = [table.problems for table in omics.values()]
     filled = [frame for frame in (problems, crossed, read.repairs, *doubts) if len(frame)]
     problems = waived(pd.concat(filled or [problems], ignore_index=True), study.waivers)
     refuse(problems, read.origins)
-    left_out = [frame for frame in (read.dropped, *(table.dropped for table in omics.values())) if len(frame)]
-    dropped = pd.concat(left_out, ignore_index=True) if left_out else read.dropped
+    left_out = [row for table in omics.values() for row in table.dropped]
+    dropped = read.dropped
+    if left_out:
+        dropped = pd.DataFrame([*dropped.itertuples(index=False), *left_out], columns=DROPPED_COLUMNS)
     return Ingested(checked, problems, dropped, read.reading, read.examples, omics)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from features.documents.feature import assay_columns
 from features.errors import UserError
-from features.omics import columns_of
 from models.blocks.landmark import learn_landmark
 from models.configuration.plan import ValidationPlan, validation_plan
 from models.configuration.settings import ModelSettings, model_settings
@@ -44,7 +44,7 @@ def write_blocks(
 ) -> None:
     """Write predictions and what was learned of the blocks of a landmark, if any assay was known by it."""
     wide = run.table(paths.OMICS_AT_LANDMARK, landmark=landmark)
-    columns = columns_of(wide)
+    columns = assay_columns(map(str, wide.columns))
     if not columns:
         return
     if not settings.blocks.penalties_per_column:

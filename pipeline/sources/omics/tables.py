@@ -1,24 +1,20 @@
 """From matrix files to omics tables: a row per patient, a column per feature, checked and counted."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 
 from features.contract.validation import PROBLEM_COLUMNS, Contract
-from features.documents.study import StudyDocument
 from pipeline.sources.formats.errors import SourceError, named_ids
 from pipeline.sources.formats.packed import unpacked
-from pipeline.sources.mapped import check_study_file, mapping_of
 from pipeline.sources.mapping.assay import Assay, Samples
-from pipeline.sources.mapping.blocks import usubjids
+from pipeline.sources.mapping.blocks import Dropped, usubjids
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.study_file import SourceMapping
 from pipeline.sources.omics.matrix import read_matrix
-from pipeline.sources.tables import DROPPED_COLUMNS
 
 MAX_LOG = 30.0
 """No logarithm (base 2) of a count, an intensity or a concentration is larger."""
@@ -29,36 +25,30 @@ MAX_NAMED = 3
 class OmicsTable:
     """An assay's table: `frame` (usubjid, then features by name), sorted by patient; `samples`: dates, batch.
 
-    `problems` and `dropped` are as those of other tables.
+    `problems` (`PROBLEM_COLUMNS`) and `dropped` are as those of other tables.
     """
 
     frame: pd.DataFrame
     samples: pd.DataFrame
     problems: pd.DataFrame
-    dropped: pd.DataFrame
+    dropped: Dropped
 
 
 def read_omics(
-    study: StudyDocument, folder: Path, patients: Collection[str], contract: Contract
+    assays: Mapping[str, Assay],
+    mapping: SourceMapping,
+    folder: Path,
+    patients: Collection[str],
+    contract: Contract,
 ) -> dict[str, OmicsTable]:
     """Read the assays of a study, each a table of its own, of the study's `patients`.
 
     Raises
     ------
-    StudyFileError
-        If `omics` of the study file is faulty.
     SourceError
         If a file does not fit what the study file says of it, two samples are of one patient, features have
         one name, or a feature is what the outcome is read from.
     """
-    entries = study.get("omics") or {}
-    mapping = mapping_of(study)
-    try:
-        assays = {name: Assay.model_validate(entry) for name, entry in entries.items()}
-    except ValidationError:
-        # It lists every fault with its place.
-        check_study_file(study)
-        raise
     return {name: _table(name, assay, mapping, folder, patients, contract) for name, assay in assays.items()}
 
 
@@ -81,7 +71,7 @@ def _table(
     features, values = _distinct(features, values, assay)
     ids = usubjids(pd.Series(labels, dtype="str"), assay.id, assay.path)
     ids, ours = _of_patients(ids, patients, assay)
-    dropped = [(assay.path, name, "sample of no patient", int((~ours).sum()), int(ours.sum()))]
+    dropped: Dropped = [(assay.path, name, "sample of no patient", int((~ours).sum()), int(ours.sum()))]
     values = values[ours]
     problems = _scaled(values, assay)
     values, kept, left_out = _varying(values)
@@ -95,8 +85,9 @@ def _table(
     rows: list[tuple[object, ...]] = [
         (name, column, rule, "warning", count, "", []) for column, rule, count in problems
     ]
-    lost = pd.DataFrame(dropped, columns=DROPPED_COLUMNS)
-    return OmicsTable(frame, samples, pd.DataFrame(rows, columns=PROBLEM_COLUMNS), lost[lost["rows"] > 0])
+    return OmicsTable(
+        frame, samples, pd.DataFrame(rows, columns=PROBLEM_COLUMNS), [row for row in dropped if row[3]]
+    )
 
 
 def _in_panel(

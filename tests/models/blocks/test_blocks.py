@@ -15,7 +15,8 @@ from models.blocks.classifier import BlocksClassifier
 from models.blocks.dual import fit_dual
 from models.blocks.fusion import Fusion, learn_fusion
 from models.blocks.kernels import coefficients, kernel
-from models.blocks.learning import FUSED, TOGETHER, BlockModels, learn_blocks
+from models.blocks.learning import BlockModels, learn_blocks
+from models.blocks.names import FUSED, TOGETHER
 from models.procedure.errors import NotLearnableError
 from models.procedure.folds import stratified_folds
 
