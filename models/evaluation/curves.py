@@ -16,6 +16,7 @@ from models.rules.decisions import THEN
 from models.rules.table import INDETERMINATE
 
 POINTS = 60
+FORECASTS = ("chosen", "rules", "rule_inputs")
 CENTRAL = (2.5, 97.5)
 """Centiles of the predictions between which the curve is drawn: outside, there is hardly a patient."""
 
@@ -91,13 +92,14 @@ def roc_curves(predictions: pd.DataFrame) -> pd.DataFrame:
 def benefit_curves(
     predictions: pd.DataFrame, branch: pd.Series, de_escalated: Sequence[str], plan: ValidationPlan
 ) -> pd.DataFrame:
-    """Return the decision curves of model, rules and the rules' allocation, of treating all and none.
+    """Return the decision curves of model, rules, rules' inputs and allocation, of treating all and none.
 
     The allocation is whom the rules de-escalate, the branches `de_escalated`, and whom they escalate: those
     for whom they decide otherwise. For whom they decide nothing is neither. There is no allocation where
     nobody is de-escalated, such as before the rules decide.
     """
-    ids, y, by_model = by_repeat(predictions, ["chosen", "rules"])
+    names = [name for name in FORECASTS if (predictions["model"] == name).any()]
+    ids, y, by_model = by_repeat(predictions, names)
     known = branch.reindex(ids)
     spared = known.isin(de_escalated).to_numpy()
     undecided = known.isna() | (known.str.split(THEN).str[-1] == INDETERMINATE)
@@ -106,7 +108,7 @@ def benefit_curves(
     for decision, entry in plan.thresholds.items():
         thresholds = entry.grid()
         acted = spared if decision == "de_escalation" else escalated
-        strategies: dict[str, np.ndarray] = {name: by_model[name] for name in ("chosen", "rules")}
+        strategies: dict[str, np.ndarray] = {name: by_model[name] for name in names}
         if spared.any():
             strategies["rules_allocation"] = acted
         parts.append(

@@ -15,7 +15,7 @@ from pipeline.project.files import read_json
 Json = Mapping[str, object]
 Parsed = TypeVar("Parsed")
 
-CURVES = ("calibration", "benefit", "instability")
+CURVES = ("calibration", "benefit", "instability", "bootstrap", "risk")
 # The whole procedure, choice of the candidate included, and what it is compared with.
 MODEL, RULES, RULE_INPUTS = "chosen", "rules", "rule_inputs"
 # Whom the rules de-escalate, a line of the decision curves.
@@ -75,6 +75,7 @@ class Robustness:
     """A landmark's model outside the patients that it learned from; parts that were not run are empty.
 
     `impossible` says, by evaluation (temporal, left_out_centres), why the study does not allow it.
+    `clustered`: by model, and pair of models, the measures out of fold with intervals by centre.
     """
 
     optimism_corrected: Measures = field(default_factory=Measures)
@@ -83,6 +84,7 @@ class Robustness:
     left_out_centres: Measures = field(default_factory=Measures)
     centres: Mapping[str, Measures] = field(default_factory=dict)
     impossible: Mapping[str, str] = field(default_factory=dict)
+    clustered: Mapping[str, Measures] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -250,7 +252,8 @@ def parse_robustness(content: Json) -> Robustness:
         for name in ("temporal", "left_out_centres")
         if (reason := _part(content, name).get("error"))
     }
-    return Robustness(optimism, instability, later, pooled, centres, impossible)
+    clustered = _each(_part(content, "clustered"), parse_measures)
+    return Robustness(optimism, instability, later, pooled, centres, impossible, clustered)
 
 
 def read_subgroups(results: Path, landmark: str) -> Subgroups:
@@ -304,6 +307,7 @@ def robust_within_limits(found: Robustness, limits: Mapping[str, float]) -> Robu
         bounded(found.left_out_centres, limits),
         {name: bounded(measures, limits) for name, measures in found.centres.items()},
         found.impossible,
+        {name: bounded(measures, limits) for name, measures in found.clustered.items()},
     )
 
 

@@ -29,7 +29,8 @@ STATES = {
 
 # Colour and dash of a strategy: the same in every decision curve, whichever others are drawn.
 STRATEGIES = {
-    "model": (PALETTE[0], [1, 0]), "rules": (PALETTE[5], [4, 2]), "rules' allocation": (PALETTE[2], [1, 1]),
+    "model": (PALETTE[0], [1, 0]), "rules": (PALETTE[5], [4, 2]),
+    "rules' inputs": (PALETTE[1], [6, 2]), "rules' allocation": (PALETTE[2], [1, 1]),
     "treat all": (GREY, [1, 0]), "treat none": (INK, [2, 2]),
 }  # fmt: skip
 
@@ -232,3 +233,73 @@ def instability_chart(points: pd.DataFrame, about: About) -> Spec:
         f"Prediction instability: {len(points)} predictions of bootstrap models against the model's."
     )
     return spec_of(alt.layer(dots, diagonal), description, 320, about, canvas=True)
+
+
+def bootstrap_chart(
+    curve: pd.DataFrame, title: str, x: str, y: str, about: About, *, diagonal: bool = False
+) -> Spec:
+    """Draw the curves of the bootstrap models, and over them the model's, also corrected for optimism.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        line (apparent, corrected, sample), sample, at, value.
+    title, x, y : str
+        Description, and titles of the axes.
+    diagonal : bool
+        Whether to draw where both axes are equal.
+    """
+    # Decision curves of a sample may fall far below 0; what lies there says no more than that.
+    shown = curve.loc[curve["line"] != "sample", "value"]
+    room = 0.3 * float(shown.max() - shown.min())
+    scale = alt.Scale(domain=[float(shown.min()) - room, float(shown.max()) + room])
+    base = alt.Chart(data_of(curve)).encode(
+        x=alt.X("at:Q", title=x, scale=alt.Scale(zero=False), axis=alt.Axis(format="%", tickCount=5)),
+        y=alt.Y("value:Q", title=y, scale=scale, axis=alt.Axis(tickCount=5)),
+    )
+    samples = (
+        base.transform_filter("datum.line == 'sample'")
+        .mark_line(strokeWidth=0.6, opacity=0.35, color=GREY, clip=True)
+        .encode(detail="sample:N")
+    )
+    lines = (
+        base.transform_filter("datum.line != 'sample'")
+        .mark_line(strokeWidth=2.5, clip=True)
+        .encode(
+            color=colours_of("line", ["apparent", "corrected"], [PALETTE[0], PALETTE[5]], columns=2),
+            tooltip=[
+                alt.Tooltip("line:N", title="Curve"),
+                alt.Tooltip("at:Q", title="At", format=".1%"),
+                alt.Tooltip("value:Q", title="Value", format=".3f"),
+            ],
+        )
+    )
+    ideal = (
+        base.transform_filter("datum.line == 'apparent'")
+        .mark_line(color=INK, strokeDash=[4, 3], strokeWidth=1, clip=True)
+        .encode(y=alt.Y("at:Q", title=y, scale=scale))
+    )
+    layers = [samples, ideal, lines] if diagonal else [samples, lines]
+    return spec_of(alt.layer(*layers), title, 280, about, canvas=True)
+
+
+def risk_chart(densities: pd.DataFrame, title: str, about: About) -> Spec:
+    """Draw how the predicted risks are distributed among patients with and without the outcome.
+
+    Parameters
+    ----------
+    densities : DataFrame
+        outcome, predicted, density.
+    """
+    outcomes = list(dict.fromkeys(densities["outcome"]))
+    x = alt.X(
+        "predicted:Q",
+        title="Predicted probability of pCR",
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format="%", tickCount=5),
+    )
+    y = alt.Y("density:Q", title="Density of patients", axis=alt.Axis(tickCount=4), stack=None)
+    base = alt.Chart(data_of(densities)).encode(
+        x=x, y=y, color=colours_of("outcome", outcomes, [PALETTE[0], PALETTE[5]][: len(outcomes)], columns=2)
+    )
+    return spec_of(alt.layer(base.mark_area(opacity=0.15), base.mark_line(strokeWidth=2)), title, 220, about)

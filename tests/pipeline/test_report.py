@@ -504,6 +504,7 @@ def test_groups_that_are_too_small_are_counted_in_the_table_and_not_drawn() -> N
         "c2: all arms",
         "c2: B (primary)",
     ]
+    assert difference_points(rows, "delta_log_loss", "beside").empty, "no model on the rules' inputs"
 
 
 def test_the_flow_goes_from_randomised_to_pcr_by_way_of_every_landmark() -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from pipeline.project.estimates import Estimate, Measures
+from markupsafe import Markup
+
+from pipeline.project.estimates import Estimate, Measures, verdict
 from pipeline.report.drawing import About, Spec
-from pipeline.report.results import ALLOCATION, MODEL, RULES
+from pipeline.report.results import ALLOCATION, MODEL, RULE_INPUTS, RULES
 from pipeline.report.tables import Table
 from pipeline.wording import OUT_OF_FOLD
 
@@ -13,6 +15,7 @@ ALL = "all"
 NAMES = {
     MODEL: "model",
     RULES: "rules",
+    RULE_INPUTS: "rules' inputs",
     ALLOCATION: "rules' allocation",
     "all": "treat all",
     "none": "treat none",
@@ -70,3 +73,11 @@ def crossed(counts: Mapping[tuple[Any, ...], int], level: int, group: int) -> li
         {cell: -1 if cell[group] == ALL else 1 for cell in counts if cell[level] == name} for name in levels
     ]
     return [*down, *across] if ALL in groups else down
+
+
+def verdict_of(measures: Measures, key: str) -> Markup:
+    """Return under a difference what its interval says, in words; nothing where it has no interval."""
+    difference = measures.interval_of(key)
+    if difference is None:
+        return Markup()
+    return Markup('<span class="interval">{}</span>').format(verdict(difference, key.removeprefix("delta_")))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from jinja2 import StrictUndefined
@@ -20,7 +20,7 @@ from pipeline.report.facts import Facts, run_facts
 from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_links, render
 from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Comparison, Results, within_limits
 from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
-from pipeline.report.study.common import interval_row, of_model
+from pipeline.report.study.common import interval_row, of_model, verdict_of
 from pipeline.report.study.learning import learning_part
 from pipeline.report.study.measured import courses_part, missing_part
 from pipeline.report.study.performance import domains_part, performance_part, shown_threshold
@@ -31,6 +31,7 @@ from pipeline.report.study.strategies import strategy_part, truth_part
 from pipeline.report.study.subgroups import subgroups_part
 from pipeline.report.study.table_one import table_one_part
 from pipeline.report.study.toxicity import toxicity_part
+from pipeline.report.study.uncertainty import uncertainty_part
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 from pipeline.wording import ESTIMAND
@@ -88,6 +89,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         "stability": stability_part(
             results, landmark, study["landmarks"], given.settings.drawing.max_patients_drawn
         ),
+        "uncertainty": uncertainty_part(results, study["landmarks"], facts),
         "sensitivity": sensitivity_part(results, facts),
         "learning": learning_part(results),
         "size": size_part(results),
@@ -101,6 +103,11 @@ def overview_page(given: Inputs, results: Results) -> str:
     if not points.empty:
         charts["differences"] = forest_chart(
             points, f"Difference in {metric}, model minus {facts.named(declared.against)}", about
+        )
+    beside = difference_points(differences, f"delta_{declared.metric}", "beside")
+    if facts.rules and not beside.empty:
+        charts["differences-inputs"] = forest_chart(
+            beside, f"Difference in {metric}, model minus rules' inputs", about
         )
     context = {
         "study": parse_study(study),
@@ -127,7 +134,8 @@ def overview_page(given: Inputs, results: Results) -> str:
         declared=declared,
         primary=comparison.primary,
         primary_beside=beside_primary(comparison) if facts.rules else None,
-        told=lambda difference: verdict(difference, declared.metric),
+        verdict_of=verdict_of,
+        told=lambda difference, metric=declared.metric: verdict(difference, metric),
         size=results.size.get(landmark),
         lower_is_better=declared.metric not in HIGHER_IS_BETTER,
         landmarks=landmark_rows(study, results.landmarks, given.features),
@@ -253,10 +261,13 @@ def landmark_rows(
 def difference_rows(study: StudyDocument, comparison: Comparison, facts: Facts) -> list[dict[str, Any]]:
     """Return one row per landmark and group of patients (all, then by arm), the primary one marked.
 
+    `measures` are the differences from the declared comparator, `beside` those from the small model on the
+    rules' inputs.
+
     The patients of the only arm are all patients.
     """
     declared = comparison.declared
-    pair = f"{declared.model}-{declared.against}"
+    pair, beside = f"{declared.model}-{declared.against}", f"{declared.model}-{RULE_INPUTS}"
     rows = []
     for landmark in study["landmarks"]:
         for arm in (None, *(study["arms"] if facts.arms > 1 else ())):
@@ -269,6 +280,7 @@ def difference_rows(study: StudyDocument, comparison: Comparison, facts: Facts) 
                         "primary": landmark == declared.landmark
                         and arm == (declared.arm if facts.arms > 1 else None),
                         "measures": comparison.landmarks[landmark][name],
+                        "beside": comparison.landmarks[landmark].get(name.replace(pair, beside), Measures()),
                     }
                 )
     return rows
@@ -283,17 +295,19 @@ def beside_primary(comparison: Comparison) -> Estimate | None:
     return measures.interval_of(f"delta_{declared.metric}")
 
 
-def difference_points(rows: list[dict[str, Any]], key: str) -> pd.DataFrame:
+def difference_points(
+    rows: list[dict[str, Any]], key: str, of: Literal["measures", "beside"] = "measures"
+) -> pd.DataFrame:
     """Return what the chart of differences draws: rows that have the measure, with its interval."""
     drawn = [
         interval_row(
             f"{row['landmark']}: {row['group']}" + (" (primary)" if row["primary"] else ""),
             difference,
-            f"n = {row['measures'].patients}, {verdict(difference, key.removeprefix('delta_'))}",
+            f"n = {row[of].patients}, {verdict(difference, key.removeprefix('delta_'))}",
             mark=row["primary"],
         )
         for row in rows
-        if (difference := row["measures"].interval_of(key))
+        if (difference := row[of].interval_of(key))
     ]
     return pd.DataFrame(drawn, columns=["label", "value", "low", "high", "detail", "mark"])
 

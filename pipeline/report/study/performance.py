@@ -8,9 +8,9 @@ from pipeline.project.estimates import verdict
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts
 from pipeline.report.page import domain_name, measure
-from pipeline.report.results import ALLOCATION, MODEL, RULES, Comparison, Results
+from pipeline.report.results import ALLOCATION, MODEL, RULE_INPUTS, RULES, Comparison, Results
 from pipeline.report.study.common import NAMES, Part, about, interval_row, of_model
-from pipeline.report.study_charts import benefit_chart, calibration_chart, forest_chart
+from pipeline.report.study_charts import benefit_chart, calibration_chart, forest_chart, risk_chart
 from pipeline.report.tables import Table
 from pipeline.wording import OUT_OF_FOLD
 
@@ -25,6 +25,10 @@ def performance_part(results: Results, facts: Facts) -> Part:
     charts: dict[str, Spec] = {}
     for name, curves in results.curves.items():
         whole = results.landmarks[name][MODEL]
+        risks = curves.get("risk")
+        if risks is not None and not risks.empty:
+            title = f"Predicted risks at {name} by outcome"
+            charts[f"risk-{name}"] = risk_chart(risks, title, of_model(whole, "probability"))
         shown = curves["calibration"]
         shown = shown[shown["model"].isin([MODEL])].replace({"model": NAMES})
         # A model of few distinct predictions has no curve.
@@ -40,7 +44,7 @@ def performance_part(results: Results, facts: Facts) -> Part:
             if part.empty:
                 continue
             if not facts.rules:
-                part = part[~part["strategy"].isin([RULES, ALLOCATION])]
+                part = part[~part["strategy"].isin([RULES, RULE_INPUTS, ALLOCATION])]
             part = part.assign(strategy=part["strategy"].map(NAMES))
             charts[f"benefit-{decision.replace('_', '-')}-{name}"] = benefit_chart(
                 part, f"Net benefit at {name}: {title}", of_model(whole, f"net benefit, {title}")

@@ -6,10 +6,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from pipeline.project.estimates import Estimate, Measures, number_text
+from pipeline.report.drawing import Spec
 from pipeline.report.page import count, measure, measure_of
 from pipeline.report.results import MODEL, Results, Robustness
 from pipeline.report.study.common import Part, counted, interval_row, of_model
-from pipeline.report.study_charts import forest_chart, instability_chart
+from pipeline.report.study_charts import bootstrap_chart, forest_chart, instability_chart
 from pipeline.report.tables import Table
 
 BOOTSTRAP = {
@@ -32,6 +33,12 @@ CENTRES = {
     "centres_oe": "O:E",
 }
 
+BOOTSTRAP_CURVES = {
+    "calibration": ("Calibration", "Predicted probability of pCR", "Observed (loess)"),
+    "de_escalation": ("Net benefit of de-escalation", "Threshold probability of pCR", "Net benefit"),
+    "escalation": ("Net benefit of escalation", "Threshold probability of no pCR", "Net benefit"),
+}
+
 
 def stability_part(results: Results, landmark: str, landmarks: Sequence[str], max_patients: int) -> Part:
     """Return optimism, later patients, left-out centres, and how far bootstrap models lie apart."""
@@ -45,6 +52,7 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
         sampling = "in fold: models of bootstrap samples"
         about = of_model(results.landmarks[landmark][MODEL], "probability", sampling)
         charts["instability"] = instability_chart(curve.iloc[::step], about)
+    charts |= _bootstrap_charts(results, landmark)
     at_landmark = results.robustness[landmark]
     drawn = [
         interval_row(counted(f"{name} left out", measures), auc)
@@ -61,6 +69,28 @@ def stability_part(results: Results, landmark: str, landmarks: Sequence[str], ma
             None,
         )
     return charts, tables
+
+
+def _bootstrap_charts(results: Results, landmark: str) -> dict[str, Spec]:
+    """Return calibration and decision curves of the bootstrap models, and corrected for optimism."""
+    curves = results.curves[landmark].get("bootstrap")
+    if curves is None:
+        return {}
+    charts = {}
+    for kind, (title, x, y) in BOOTSTRAP_CURVES.items():
+        part = curves[curves["curve"] == kind]
+        if part.empty:
+            continue
+        about = of_model(results.landmarks[landmark][MODEL], y, "in fold: models of bootstrap samples")
+        charts[f"bootstrap-{kind.replace('_', '-')}"] = bootstrap_chart(
+            part.drop(columns="curve"),
+            f"{title} at {landmark}, corrected for optimism",
+            x,
+            y,
+            about,
+            diagonal=kind == "calibration",
+        )
+    return charts
 
 
 def _tables(results: Results, landmarks: Sequence[str]) -> dict[str, Table]:

@@ -1,0 +1,109 @@
+"""Beside the usual measures: intervals by centre, parts of the scores, value of further patients."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from pipeline.project.estimates import Measures, number_text
+from pipeline.report.facts import Facts
+from pipeline.report.page import count, measure_of
+from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Results
+from pipeline.report.study.common import Part, verdict_of
+from pipeline.report.tables import Table
+
+COMPARED = {MODEL: "model", RULES: "rules", RULE_INPUTS: "rules' inputs"}
+SCORES = {"brier": "Brier", "log_loss": "Log loss"}
+PARTS = ("miscalibration", "discrimination", "uncertainty")
+
+
+def uncertainty_part(results: Results, landmarks: Sequence[str], facts: Facts) -> Part:
+    """Return intervals by centre, the scores in their parts, and the EVPI, each by landmark."""
+    shown = COMPARED if facts.rules else {MODEL: COMPARED[MODEL]}
+    return {}, {
+        **_clustered(results, landmarks, facts),
+        **_scores(results, landmarks, shown),
+        **_further_patients(results, landmarks),
+    }
+
+
+def _clustered(results: Results, landmarks: Sequence[str], facts: Facts) -> dict[str, Table]:
+    pairs = (
+        {f"{MODEL}-{name}": words for name, words in COMPARED.items() if name != MODEL} if facts.rules else {}
+    )
+    rows = []
+    for name in landmarks:
+        found = results.robustness[name]
+        model = found.clustered.get(MODEL, Measures()) if found else Measures()
+        if not found or "centres" not in model or model["centres"].point < 2:
+            continue
+        rows.append(
+            {
+                "landmark": name,
+                "centres": count(model["centres"].point),
+                "patients": measure_of(results.landmarks[name][MODEL], "auc"),
+                "auc": measure_of(model, "auc"),
+                "within": measure_of(model, "auc_within_centres"),
+                **{pair: _difference(found.clustered.get(pair, Measures())) for pair in pairs},
+            }
+        )
+    columns = {
+        "landmark": "Landmark",
+        "centres": "Centres",
+        "patients": "AUC, patients independent",
+        "auc": "AUC, interval by centre",
+        "within": "AUC within centres",
+        **{pair: f"Log loss, model minus {words}, by centre" for pair, words in pairs.items()},
+    }
+    return (
+        {"clustered": Table.of("clustered-table", "Patients of one centre may be alike", columns, rows)}
+        if rows
+        else {}
+    )
+
+
+def _difference(measures: Measures) -> Markup:
+    """Return a difference in log loss with its verdict."""
+    key = "delta_log_loss"
+    return measure_of(measures, key, 4, difference=True) + verdict_of(measures, key)
+
+
+def _scores(results: Results, landmarks: Sequence[str], shown: dict[str, str]) -> dict[str, Table]:
+    rows = [
+        {"landmark": name, "model": words}
+        | {
+            f"{score}_{part}": measure_of(measures, f"{score}_{part}", 4)
+            for score in SCORES
+            for part in PARTS
+        }
+        for name in landmarks
+        for model, words in shown.items()
+        if "brier_miscalibration" in (measures := results.landmarks[name].get(model, Measures()))
+    ]
+    columns = {"landmark": "Landmark", "model": "Forecast"} | {
+        f"{score}_{part}": f"{words}: {part}" for score, words in SCORES.items() for part in PARTS
+    }
+    caption = "Scores in their parts: miscalibration minus discrimination plus uncertainty"
+    return {"scores": Table.of("scores-table", caption, columns, rows, text=("model",))} if rows else {}
+
+
+def _further_patients(results: Results, landmarks: Sequence[str]) -> dict[str, Table]:
+    rows = []
+    for name in landmarks:
+        values = {
+            key: estimate.point
+            for key, estimate in results.landmarks[name][MODEL].items()
+            if key.startswith("evpi") and estimate.value is not None
+        }
+        for kind, words in (("evpi@", "de-escalation"), ("evpi_escalation@", "escalation")):
+            at = [
+                f"{key.partition('@')[2]}: {number_text(value, 4) if value else 0}"
+                for key, value in values.items()
+                if key.startswith(kind)
+            ]
+            if at:
+                rows.append({"landmark": name, "decision": words, "values": "; ".join(at)})
+    columns = {"landmark": "Landmark", "decision": "Decision", "values": "EVPI by threshold"}
+    caption = "What more patients to validate with could be worth (EVPI, in units of net benefit)"
+    return (
+        {"evpi": Table.of("evpi-table", caption, columns, rows, text=("decision", "values"))} if rows else {}
+    )
