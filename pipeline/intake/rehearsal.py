@@ -1,5 +1,6 @@
 """The dress rehearsal: what would stop, degrade or mislead a run, said before anything is computed."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -31,6 +32,7 @@ REHEARSAL_ADVICE = {
     "no_feature": "leave the domain out of `features.domains`, or map its tables",
     "no_outcome": "make sure that it is recoded as meant; patients without an outcome are not learned from",
     "entry_far_apart": "make sure that the dates are of the patients' entry, not what an empty cell became",
+    "named_as_later": "make sure that it was known at the landmark, or leave it out (`leave_out`)",
     "twins": "make sure that the ids are of different patients",
     "visits_swapped": "make sure that the columns are of the visits that they are mapped to",
     "too_small": "read the results as those of a small study; fewer features would need fewer patients",
@@ -72,6 +74,7 @@ class CheckSettings:
     max_share_without_row: Share
     max_share_without_outcome: Share
     max_years_from_median_entry: Annotated[float, Between(1, 100)]
+    later_words: tuple[str, ...]
     twin_min_features: Annotated[int, Between(2)]
     growth: Growth
 
@@ -110,6 +113,7 @@ def rehearse(tables: Mapping[str, pd.DataFrame], cohort: pd.DataFrame, by: Prepa
     """
     remarks = [*_lost_patients(tables, by), *_swapped_visits(tables, by), *_rare_definitions(tables, by)]
     remarks += [*_missing_outcomes(cohort, by), *_distant_entries(cohort, by)]
+    remarks += _later_names(tables, by)
     for name in by.study.landmark_names:
         landmark = by.study.landmark(name)
         assembled = assemble(tables, cohort, landmark, by.study, by.features, by.contract)
@@ -250,6 +254,17 @@ def _distant_entries(cohort: pd.DataFrame, by: Preparations) -> Iterator[Remark]
     if len(distant):
         rule = f"entry_far_apart: more than {limit:g} years from the median"
         yield Remark("subjects", "rand_date", rule, distant.tolist())
+
+
+def _later_names(tables: Mapping[str, pd.DataFrame], by: Preparations) -> Iterator[Remark]:
+    """Yield measured features whose names speak of what comes after treatment, such as survival."""
+    words = set(by.check.later_words)
+    for table, frame in tables.items():
+        column = by.contract[table].named_by
+        for name in () if column is None else sorted(frame[column].dropna().unique()):
+            later = sorted(words & set(re.findall(r"[^\W_]+", str(name).casefold())))
+            if later:
+                yield Remark(table, str(name), f"named_as_later: {', '.join(later)}")
 
 
 def _twins(assembled: Assembled, by: Preparations) -> Iterator[Remark]:

@@ -189,3 +189,16 @@ def test_an_entry_that_a_spreadsheet_made_of_an_empty_cell_is_named() -> None:
     raw = tables(rand_date=entries)
     problems = rehearse(raw, build_cohort(raw, BY.study, []).frame, BY).set_index("rule")
     assert problems.loc["entry_far_apart: more than 20 years from the median", "ids"] == "P00"
+
+
+def test_a_measured_feature_that_is_named_like_survival_or_response_is_named() -> None:
+    ids = [f"P{i:02d}" for i in range(N)]
+    names = ("RFS_months", "resp.pCR", "oestrogen", "Danaher.Mast.cells")
+    scores = pd.concat(
+        pd.DataFrame({"usubjid": ids, "visit": "t0", "assay": "x", "biomarker": name, "value": range(N)})
+        for name in names
+    )
+    raw = tables(biomarkers=scores)
+    problems = rehearse(raw, build_cohort(raw, BY.study, []).frame, BY).set_index("column")["rule"]
+    later = problems[problems.str.startswith("named_as_later")]
+    assert later.to_dict() == {"RFS_months": "named_as_later: rfs", "resp.pCR": "named_as_later: pcr"}
