@@ -320,8 +320,8 @@ def of_the_pipeline(folder: Path, kills: int, seed: int) -> Campaign:
     shim.mkdir(exist_ok=True)
     (shim / "sitecustomize.py").write_text(ENDING)
     path = os.pathsep.join([str(shim), str(folder)])
-    # From the last stage back: what comes before it is then in the run cache.
-    for stage in reversed(project.read("dvc.lock")["stages"]):
+    # In their order: what comes before a stage is in the run cache then, and the stage itself is not.
+    for stage in project.read("dvc.lock")["stages"]:
         for moment in ("begin", "end"):
             campaign.fail(stage, PYTHONPATH=path, FAILING_STAGE=stage, FAILING_AT=moment)
     # The patients of A's results, so that the run of A after a kill has nothing to compute.
