@@ -6,7 +6,6 @@ the choice between candidates are in `models.procedure.response_model`.
 """
 
 import itertools
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
@@ -14,11 +13,10 @@ from typing import TypedDict
 import lightgbm
 import numpy as np
 from scipy.special import logit
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from models.configuration.settings import BoostingCandidate, Candidate, LogisticCandidate
 from models.procedure.errors import NotLearnableError
+from models.procedure.ridge import ridge_path
 from models.serving.serving import (
     ColumnDocument,
     EncodingDocument,
@@ -183,38 +181,24 @@ def _fit_logistic(
         **unit, "mean": raw.mean(axis=0).tolist(), "scale": _scales(raw).tolist(),
     }  # fmt: skip
     train, test = linear_design(linear, design.train), linear_design(linear, design.test)
-    model = LogisticRegression(solver="newton-cholesky", warm_start=True, tol=1e-9, max_iter=200)
-    for penalty in candidate.penalties_per_patient:
-        point = _ridge_point(penalty)
-        if points is not None and point not in points:
-            continue
-        model.C = 1 / (penalty * len(design.y))
-        if not _converges(model, train, design.y):
+    wanted = [
+        penalty
+        for penalty in candidate.penalties_per_patient
+        if points is None or _ridge_point(penalty) in points
+    ]
+    for penalty, fit in zip(wanted, ridge_path(train, design.y, wanted), strict=True):
+        if fit is None:
             continue
         fitted: LinearDocument = {
             **linear,
-            "intercept": float(model.intercept_[0]),
-            "coefficients": model.coef_[0].tolist(),
+            "intercept": fit.intercept,
+            "coefficients": fit.coefficients.tolist(),
         }
-        yield Fit(point, {"linear": fitted}, None, model.intercept_[0] + test @ model.coef_[0])
+        yield Fit(_ridge_point(penalty), {"linear": fitted}, None, fit.intercept + test @ fit.coefficients)
 
 
 def _ridge_point(penalty: float) -> str:
     return f"penalty={penalty}"
-
-
-def _converges(model: LogisticRegression, train: np.ndarray, y: np.ndarray) -> bool:
-    """Fit from where the last penalty ended, else from zero; say whether either converged."""
-    for warm in (True, False):
-        model.warm_start = warm
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ConvergenceWarning)
-            try:
-                model.fit(train, y)
-            except ConvergenceWarning:
-                continue
-        return True
-    return False
 
 
 def _scales(raw: np.ndarray) -> np.ndarray:

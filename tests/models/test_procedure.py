@@ -1,4 +1,4 @@
-import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 
 import lightgbm
@@ -6,17 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit, logit
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from features.errors import PipelineFault
 from models.configuration.settings import INTERCEPT, EncodingSettings, ProcedureSettings
+from models.procedure import candidates
 from models.procedure.calibration import recalibrate
 from models.procedure.candidates import Design, fit_candidate, linear_terms, staged_margins
 from models.procedure.encoding import imputation_weights, learn_encoding, read_numeric_rows
 from models.procedure.folds import stratified_folds
 from models.procedure.landmark_features import as_documents
 from models.procedure.response_model import ResponseModel, choose
+from models.procedure.ridge import RidgeFit, ridge_path
 from models.serving.serving import PcrModel
 from tests.patients import BOOSTING, FEATURES, LINEAR, SETTINGS, patients
 
@@ -86,14 +86,12 @@ def test_a_margin_that_separates_the_outcomes_passes_boosting_over() -> None:
 def test_a_point_that_does_not_converge_is_passed_over_and_the_others_stand(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    fit = LogisticRegression.fit
+    def stalls(terms: np.ndarray, y: np.ndarray, penalties: list[float]) -> Iterator[RidgeFit | None]:
+        last = SETTINGS.candidates["logistic"].penalties_per_patient[-1]
+        for penalty, fit in zip(penalties, ridge_path(terms, y, penalties), strict=True):
+            yield None if penalty == last else fit
 
-    def stalls(self: LogisticRegression, X: np.ndarray, y: np.ndarray) -> LogisticRegression:
-        if np.isclose(1 / (self.C * len(y)), SETTINGS.candidates["logistic"].penalties_per_patient[-1]):
-            warnings.warn("it stalls", ConvergenceWarning, stacklevel=1)
-        return fit(self, X, y)
-
-    monkeypatch.setattr(LogisticRegression, "fit", stalls)
+    monkeypatch.setattr(candidates, "ridge_path", stalls)
     frame, y = patients()
     model = ResponseModel(FEATURES, SETTINGS, inner_folds=3, seed=7).fit(frame, y)
     last = f"logistic, penalty={SETTINGS.candidates['logistic'].penalties_per_patient[-1]}"
