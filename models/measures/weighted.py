@@ -7,7 +7,7 @@ probability of the event: the patient counts as an event with weight ``y``, as a
 """
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import comb, expit
 
 from models.measures.common import BoolArray, FloatArray, blocks, log_odds
 
@@ -17,6 +17,11 @@ MAX_ITERATIONS = 200
 # Longest step on the log-odds: one step from a flat likelihood would otherwise leave the numbers' range.
 LONGEST_STEP = 25.0
 ROUNDING = 1e-14
+# Terms of the logistic function's series around the common start, which converges within pi; and the largest
+# change of any log-odds for which it is used, and Newton steps along it.
+SERIES_TERMS = 8
+SERIES_REACH = 1.0
+SERIES_STEPS = 4
 # Patients are put together where at most this share of them differ.
 FEW_ENOUGH = 0.25
 
@@ -89,18 +94,20 @@ def slope_exists(y: FloatArray, lp: FloatArray, weights: FloatArray) -> BoolArra
     With one covariate it has one exactly when neither class lies on one side of the other: the largest lp of
     an event exceeds the smallest of a non-event, and the reverse (Silvapulle 1981).
     """
-    present = weights > 0
-    event, non_event = present & (y > 0), present & (y < 1)
+    order = np.argsort(lp, kind="stable")
+    sorted_lp, present = lp[order], weights[:, order] > 0
 
-    def largest(chosen: BoolArray) -> FloatArray:
-        values: FloatArray = np.where(chosen, lp, -np.inf).max(axis=1)
-        return values
+    def ends(chosen: BoolArray) -> tuple[FloatArray, FloatArray]:
+        """Smallest and largest lp of the chosen patients who are present: inf and -inf if none is."""
+        values, there = sorted_lp[chosen], present[:, chosen]
+        if not len(values):
+            return np.full(len(weights), np.inf), np.full(len(weights), -np.inf)
+        some, backwards = there.any(axis=1), np.ascontiguousarray(there[:, ::-1])
+        smallest = np.where(some, values[there.argmax(axis=1)], np.inf)
+        return smallest, np.where(some, values[::-1][backwards.argmax(axis=1)], -np.inf)
 
-    def smallest(chosen: BoolArray) -> FloatArray:
-        values: FloatArray = np.where(chosen, lp, np.inf).min(axis=1)
-        return values
-
-    exists: BoolArray = (largest(event) > smallest(non_event)) & (largest(non_event) > smallest(event))
+    (least_event, most_event), (least_other, most_other) = ends(y[order] > 0), ends(y[order] < 1)
+    exists: BoolArray = (most_event > least_other) & (most_other > least_event)
     return exists
 
 
@@ -118,11 +125,13 @@ def weighted_slope(y: FloatArray, p: FloatArray, weights: FloatArray) -> FloatAr
     x = (lp - lp.mean()) / spread
     prevalence = y.mean()
     start = np.array([np.log(prevalence / (1 - prevalence)), 0.0])
-    start = _maximise(y, x, np.ones((1, y.size)), start, slope_free=True)[0]
+    [start] = _maximise(y, x, np.ones((1, y.size)), start[None], slope_free=True)
+    starts = start + _series_steps(y, x, weights, start, slope_free=True)
     for block in blocks(*weights.shape):
         rows = weights[block]
         finite = slope_exists(y, lp, rows)
-        slope[block][finite] = _maximise(y, x, rows[finite], start, slope_free=True)[:, 1] / spread
+        found = _maximise(y, x, rows[finite], starts[block][finite], slope_free=True)
+        slope[block][finite] = found[:, 1] / spread
     return slope
 
 
@@ -138,12 +147,14 @@ def weighted_intercept(y: FloatArray, p: FloatArray, weights: FloatArray) -> Flo
     if events in {0.0, float(y.size)}:
         return intercept
     everyone = np.ones((1, y.size))
-    start = _maximise(y, lp, everyone, np.array([0.0, 1.0]), slope_free=False)[0]
+    [start] = _maximise(y, lp, everyone, np.array([[0.0, 1.0]]), slope_free=False)
+    starts = start + _series_steps(y, lp, weights, start, slope_free=False)
     for block in blocks(*weights.shape):
         rows = weights[block]
         observed = rows @ y
         finite = (observed > 0) & (rows @ (1 - y) > 0)
-        intercept[block][finite] = _maximise(y, lp, rows[finite], start, slope_free=False)[:, 0]
+        found = _maximise(y, lp, rows[finite], starts[block][finite], slope_free=False)
+        intercept[block][finite] = found[:, 0]
     return intercept
 
 
@@ -161,16 +172,16 @@ def _distinct(y: FloatArray, p: FloatArray, weights: FloatArray) -> tuple[FloatA
 
 
 def _maximise(
-    y: FloatArray, x: FloatArray, weights: FloatArray, start: FloatArray, *, slope_free: bool
+    y: FloatArray, x: FloatArray, weights: FloatArray, starts: FloatArray, *, slope_free: bool
 ) -> FloatArray:
     """Return the coefficients (samples, 2) of ``logit(y) ~ a + b x`` that maximise each weighted likelihood.
 
-    Newton's method from ``start`` (2,) for all samples at once. A step at whose end the likelihood falls more
-    than half as steeply as it rose at the start went too far past the top, and is halved. Rows that do not
-    converge are NaN.
+    Newton's method from `starts` (samples, 2) for all samples at once. A step at whose end the likelihood
+    falls more than half as steeply as it rose at the start went too far past the top, and is halved. Rows
+    that do not converge are NaN.
     """
-    gradient, step = _gradient_and_step(y, x, weights, start[None], slope_free=slope_free)
-    coefficients = np.tile(start, (len(weights), 1))
+    coefficients = starts
+    gradient, step = _gradient_and_step(y, x, weights, coefficients, slope_free=slope_free)
     result = np.full_like(coefficients, np.nan)
     accepted = np.ones(len(weights), dtype=bool)
     open_rows = np.arange(len(weights))
@@ -195,24 +206,21 @@ def _maximise(
 def _gradient_and_step(
     y: FloatArray, x: FloatArray, weights: FloatArray, coefficients: FloatArray, *, slope_free: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Return gradient and Newton step (samples, 2) of the weighted log-likelihood of ``a + b x``.
-
-    `coefficients` is (samples, 2), or (1, 2) where all samples stand at the same place: the risks are then
-    the same, and only their weighted sums differ.
-    """
-    p = expit(coefficients[:, :1] + coefficients[:, 1:] * x)
+    """Return gradient and Newton step (samples, 2) of the weighted log-likelihood of ``a + b x``."""
+    p = _risk(coefficients[:, :1] + coefficients[:, 1:] * x)
     powers = np.column_stack([np.ones_like(x), x, x * x])
-    if len(p) < len(weights):
-        gradient = weights @ ((y - p[0])[:, None] * powers[:, :2])
-        i_aa, i_ab, i_bb = (weights @ ((p[0] * (1 - p[0]))[:, None] * powers)).T
-    else:
-        gradient = (weights * (y - p)) @ powers[:, :2]
-        np.multiply(p, 1 - p, out=p)
-        p *= weights
-        i_aa, i_ab, i_bb = (p @ powers).T
+    gradient = (weights * (y - p)) @ powers[:, :2]
+    np.multiply(p, 1 - p, out=p)
+    p *= weights
+    i_aa, i_ab, i_bb = (p @ powers).T
     if not slope_free:
         gradient[:, 1] = 0.0
         i_ab, i_bb = np.zeros_like(i_ab), np.ones_like(i_bb)
+    return gradient, _newton_step(gradient, i_aa, i_ab, i_bb)
+
+
+def _newton_step(gradient: FloatArray, i_aa: FloatArray, i_ab: FloatArray, i_bb: FloatArray) -> FloatArray:
+    """Return the inverse of each information matrix times each gradient (samples, 2), not too long."""
     # Rounding may take a nearly singular matrix's determinant; with any positive one the step leads uphill.
     determinant = np.maximum(i_aa * i_bb - i_ab * i_ab, ROUNDING * i_aa * i_bb)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -223,4 +231,63 @@ def _gradient_and_step(
             ]
         )
         longest = np.abs(step).max(axis=1, keepdims=True)
-        return gradient, step * np.minimum(1.0, LONGEST_STEP / longest)
+        bounded: FloatArray = step * np.minimum(1.0, LONGEST_STEP / longest)
+    return bounded
+
+
+def _risk(margin: FloatArray) -> FloatArray:
+    """Return ``expit(margin)`` in the memory of `margin`, by numpy's vectorised exponential."""
+    np.negative(margin, out=margin)
+    with np.errstate(over="ignore"):
+        np.exp(margin, out=margin)
+    margin += 1.0
+    np.reciprocal(margin, out=margin)
+    return margin
+
+
+def _series_steps(
+    y: FloatArray, x: FloatArray, weights: FloatArray, start: FloatArray, *, slope_free: bool
+) -> FloatArray:
+    """Return each sample's step (samples, 2) from `start` (2,) to its maximum, by series; 0 where it is far.
+
+    A bootstrap sample's maximum is near that of all patients. With ``expit(m + t) = sum_k c_k t^k``, gradient
+    and information at ``t = da + db x`` are polynomials in da and db, whose coefficients are weighted sums
+    over the patients: one matrix product for all samples instead of an exponential per patient and sample.
+    """
+    terms = _logistic_series(start[0] + start[1] * x)
+    powers = np.vander(x, SERIES_TERMS + 2, increasing=True).T
+    scores = np.vstack([y - terms[0], (y - terms[0]) * x])
+    rows = [scores, *(terms[k] * powers[: k + 2] for k in range(1, SERIES_TERMS))]
+    sums = np.split(weights @ np.vstack(rows).T, np.cumsum([len(row) for row in rows])[:-1], axis=1)
+    step = np.zeros((len(weights), 2))
+    reach = np.array([1.0, np.abs(x).max()])
+    for _ in range(SERIES_STEPS):
+        gradient = sums[0].copy()
+        information = np.zeros((len(weights), 3))
+        for k in range(1, SERIES_TERMS):
+            below = _binomial_powers(step, k - 1)
+            derivative = np.stack([np.einsum("si,si->s", below, sums[k][:, j : j + k]) for j in range(3)], 1)
+            information += k * derivative
+            gradient -= step[:, :1] * derivative[:, :2] + step[:, 1:] * derivative[:, 1:]
+        if not slope_free:
+            gradient[:, 1], information[:, 1], information[:, 2] = 0.0, 0.0, 1.0
+        step = step + _newton_step(gradient, *information.T)
+        step[~(np.abs(step) @ reach < SERIES_REACH)] = 0.0
+    return step
+
+
+def _logistic_series(margin: FloatArray) -> FloatArray:
+    """Return c_0 to c_(SERIES_TERMS - 1) of ``expit(margin + t) = sum_k c_k t^k``, shape (terms, n)."""
+    terms = np.empty((SERIES_TERMS, len(margin)))
+    terms[0] = expit(margin)
+    for k in range(SERIES_TERMS - 1):
+        square = sum(terms[i] * terms[k - i] for i in range(k + 1))
+        terms[k + 1] = (terms[k] - square) / (k + 1)
+    return terms
+
+
+def _binomial_powers(step: FloatArray, k: int) -> FloatArray:
+    """Return ``C(k, i) da^(k - i) db^i`` for i = 0 to k, shape (samples, k + 1)."""
+    i = np.arange(k + 1)
+    product: FloatArray = comb(k, i) * step[:, :1] ** (k - i) * step[:, 1:] ** i
+    return product
