@@ -137,10 +137,16 @@ class _CellFrequency(ClassifierMixin, BaseEstimator):
 
 def _keys(values: npt.NDArray[Any]) -> pd.DataFrame:
     """Return arm and cell of each row as text; a cell is missing where any part of it is."""
-    arm, *parts = pd.DataFrame(values).astype("object").map(str).items()
-    cell = reduce(lambda left, right: left + SEPARATOR + right, [part for _, part in parts] or [arm[1]])
-    missing = pd.DataFrame(values[:, 1:]).isna().any(axis=1)
-    return pd.DataFrame({"arm": arm[1], "cell": cell.mask(missing)})
+    arm, *parts = (_as_text(column) for column in values.T)
+    cell = reduce(lambda left, right: left + SEPARATOR + right, parts or [arm])
+    missing = pd.isna(values[:, 1:]).any(axis=1)
+    return pd.DataFrame({"arm": arm, "cell": np.where(missing, None, cell)}, dtype=object)
+
+
+def _as_text(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return values as text: each distinct one is written once."""
+    codes, distinct = pd.factorize(column, use_na_sentinel=False)
+    return np.array([str(value) for value in distinct], dtype=object)[codes]
 
 
 class BranchFrequency(_CellFrequency):
