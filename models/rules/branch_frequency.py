@@ -139,8 +139,8 @@ def _keys(values: npt.NDArray[Any]) -> pd.DataFrame:
     """Return arm and cell of each row as text; a cell is missing where any part of it is."""
     arm, *parts = (_as_text(column) for column in values.T)
     cell = reduce(lambda left, right: left + SEPARATOR + right, parts or [arm])
-    missing = pd.isna(values[:, 1:]).any(axis=1)
-    return pd.DataFrame({"arm": arm, "cell": np.where(missing, None, cell)}, dtype=object)
+    missing = pd.DataFrame(values[:, 1:]).isna().any(axis=1)
+    return pd.DataFrame({"arm": arm, "cell": pd.Series(cell, dtype=object).mask(missing)}, dtype=object)
 
 
 def _as_text(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
