@@ -15,7 +15,7 @@ from pipeline.project.files import read_json
 Json = Mapping[str, object]
 Parsed = TypeVar("Parsed")
 
-CURVES = ("calibration", "benefit", "instability", "bootstrap", "risk")
+CURVES = ("calibration", "benefit", "instability", "roc", "bootstrap", "risk")
 # The whole procedure, choice of the candidate included, and what it is compared with.
 MODEL, RULES, RULE_INPUTS = "chosen", "rules", "rule_inputs"
 # Whom the rules de-escalate, a line of the decision curves.

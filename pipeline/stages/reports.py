@@ -12,8 +12,9 @@ from pipeline.project.files import replacing, write_text
 from pipeline.project.settings import read_settings
 from pipeline.project.stage import Run, Stage
 from pipeline.report.facts import study_facts, undivided_landmarks
+from pipeline.report.figures import landmark_figures
 from pipeline.report.landmark_page import landmark_page, read_branches, read_landmark, unmodelled_page
-from pipeline.report.results import read_comparison, read_performance, read_results
+from pipeline.report.results import Results, read_comparison, read_performance, read_results
 from pipeline.report.settings import Checklists, PageSettings
 from pipeline.report.study.page import Inputs, overview_page
 
@@ -56,14 +57,18 @@ def study_report(run: Run) -> str:
         undivided=undivided_landmarks(branches),
         digests={name: model_content(run, name) for name in landmarks},
     )
-    results = read_results(
+    return overview_page(inputs, all_results(run))
+
+
+def all_results(run: Run) -> Results:
+    """Return what was computed, as the pages read it."""
+    return read_results(
         metrics=run.path(paths.METRICS_FOLDER),
         results=run.path(paths.RESULTS),
         curves=run.path(paths.CURVES),
         review=run.path(paths.REVIEW),
-        landmarks=landmarks,
+        landmarks=run.yaml(paths.STUDY)["landmarks"],
     )
-    return overview_page(inputs, results)
 
 
 def shap_page(run: Run, landmark: str) -> str:
@@ -90,6 +95,16 @@ def shap_page(run: Run, landmark: str) -> str:
     )
 
 
+def figures(run: Run) -> dict[str, str]:
+    """Return the SVG of every figure of the landmarks that have a model, by its path."""
+    study = run.yaml(paths.STUDY)
+    settings = read_settings(PageSettings, run.path(paths.REPORT_PAGES))
+    stored = {name: run.json(f"{paths.SHAP}/{{landmark}}.json", landmark=name) for name in study["landmarks"]}
+    summaries = {name: summary for name, summary in stored.items() if "error" not in summary}
+    facts = study_facts(study, run.table(paths.COHORT), settings.trials)
+    return landmark_figures(study, facts, all_results(run), summaries)
+
+
 def main(run: Run) -> None:
     """Make every page in a process of its own, write."""
     landmarks = run.yaml(paths.STUDY)["landmarks"]
@@ -99,6 +114,8 @@ def main(run: Run) -> None:
         new.mkdir()
         for name, page in zip(["index", *(f"shap-{name}" for name in landmarks)], pages, strict=True):
             write_text(new / f"{name}.html", page)
+        for name, drawn in figures(run).items():
+            write_text(new / "figures" / name, drawn)
 
 
 if __name__ == "__main__":
