@@ -21,7 +21,7 @@ DEFAULTS: StudyDocument = {
     "simulated": False, "simulations": [], "adaptive_arm": None, "strategies": [], "allocation": None,
     "randomised": False, "regimens": [], "rules": "none", "eligibility": "none", "de_escalated_branches": [],
     "leakage_acknowledged": "", "response_counts": "recorded", "waivers": [], "standards": [],
-    "mapping": None, "thresholds": None, "omics": None,
+    "mapping": None, "thresholds": None, "omics": None, "single_patients_in_mlflow": False,
 }  # fmt: skip
 """Keys that a study file may leave out, and what they then say."""
 

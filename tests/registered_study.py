@@ -21,6 +21,7 @@ NAME = "pcr-made-up-c1"
 STUDY: dict[str, Any] = {
     "study": "made-up", "landmarks": ["c1"], "simulated": False, "rules": "made-up", "adaptive_arm": None,
     "features": {"domains": ["clinical"]}, "randomised": True, "eligibility": "none",
+    "single_patients_in_mlflow": True,
 }  # fmt: skip
 ONE = {"value": 0.7, "low": 0.6, "high": 0.8}
 METRICS = {
@@ -78,8 +79,10 @@ def write_study(home: Path) -> None:
     comparison = {"primary": {"declared": DECLARED, "result": ONE}, "c1": {"chosen-rules": DIFFERENCE}}
     write_json(artifacts / "metrics/comparison.json", comparison | {"domains": {}})
     write_json(artifacts / "results/robustness-c1.json", ROBUSTNESS)
+    (artifacts / "reports/figures/c1").mkdir(parents=True)
     for file in ("predictions/c1.parquet", "shap/c1.parquet", "reports/shap-c1.html"):
         (artifacts / file).write_bytes(b"made up")
+    (artifacts / "reports/figures/c1/roc.svg").write_bytes(b"<svg/>")
     write_json(artifacts / "null_check/c1.json", {"mean": 0.499, "bound": 0.51, "permutations": 20})
     lock_outputs(home)
     record_checks(home)

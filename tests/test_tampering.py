@@ -46,7 +46,7 @@ ROWS = {
     "registered_model_tags pcr.history.00001: changed", "registered_model_tags pcr.history.00001: gone",
     "model_version_tags pcr.manifest: changed", "model_version_tags pcr.history_entry: gone",
     "model_version_tags gates: changed", "model_version_tags study: changed", "model_versions card: changed",
-    "latest_metrics chosen.auc: changed", "params models.seed: changed", "tags pcr.record: changed",
+    "latest_metrics AUC: changed", "params models.seed: changed", "tags pcr.record: changed",
 }  # fmt: skip
 
 

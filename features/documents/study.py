@@ -128,6 +128,7 @@ class StudyDocument(TypedDict, total=False):
     source: str
     simulations: list[str]
     response_counts: str
+    single_patients_in_mlflow: bool
     waivers: list[WaiverEntry]
     standards: list[str]
     mapping: MappingEntry | None

@@ -23,6 +23,7 @@ ARTIFACTS = "artifacts"
 # Python runs bytecode in the folder of this name instead of the source. Where a file has the name, which the
 # manifest lists, it neither writes any beside a model nor runs what somebody else put there.
 NO_BYTECODE = "__pycache__"
+NO_BYTECODE_TEXT = "A file, so that Python neither keeps nor finds bytecode here: what runs is serving.py.\n"
 _LINE = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>[A-Za-z0-9_.][A-Za-z0-9_./-]*)")
 # What MLflow is told to do with the folder; anything else in MLmodel could run other code, or unpickle.
 _FIXED: dict[str, Any] = {

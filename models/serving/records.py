@@ -6,10 +6,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+RECORD_TAG = "pcr.record"
+"""The sha256 of what was recorded in a run (`Record.digest`)."""
+FORMAT_TAG, RECORD_FORMAT = "pcr.format", "3"
+"""How a run was recorded; a run of another format is recorded anew and kept as superseded."""
+
+
+@dataclass(frozen=True)
+class DataInput:
+    """A table that a run was made from: name, digest, place, and how large it is."""
+
+    name: str
+    digest: str
+    place: str
+    rows: int
+    columns: int
+
 
 @dataclass(frozen=True)
 class Record:
-    """What a pipeline state, or one landmark of it (below `parent`, a run id), leaves in MLflow."""
+    """What a pipeline state, or one landmark of it (below `parent`, a run id), leaves in MLflow.
+
+    `note` is the Markdown that MLflow shows above the run.
+    """
 
     key: str
     name: str
@@ -18,6 +37,8 @@ class Record:
     tags: Mapping[str, str]
     artifacts: Mapping[str, Path] = field(default_factory=dict)
     parent: str | None = None
+    inputs: tuple[DataInput, ...] = ()
+    note: str = ""
 
     @property
     def digest(self) -> str:

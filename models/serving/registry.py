@@ -19,7 +19,7 @@ from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, RunTag
 from mlflow.models import Model, ModelSignature
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
@@ -29,22 +29,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from features.errors import UserError
 from models.serving.champions import make_candidate
 from models.serving.input_schema import SCHEMA_FILE, input_schema
-from models.serving.manifest import ARTIFACTS, MANIFEST, NO_BYTECODE, write_manifest
-from models.serving.records import Record
+from models.serving.manifest import ARTIFACTS, MANIFEST, NO_BYTECODE, NO_BYTECODE_TEXT, write_manifest
+from models.serving.records import FORMAT_TAG, RECORD_FORMAT, RECORD_TAG, DataInput, Record
 from models.serving.serving import MODEL_FILES, model_digest
 from models.serving.store_errors import require_answer, told_errors
 from models.serving.store_lock import advisory_lock, file_lock
 from models.serving.store_place import StorePlace
 
-# MLflow takes no more parameters in one request.
-MAX_BATCH_PARAMS = 100
+MAX_BATCH_PARAMS = 100  # MLflow takes no more in one request.
 KEY_TAG = "pcr.key"
 PENDING_TAG = "pcr.pending"
-RECORD_TAG = "pcr.record"
-"""The sha256 of what was recorded in a run (`Record.digest`)."""
 DIGEST_TAG = "pcr.model_digest"
-FORMAT_TAG, RECORD_FORMAT = "pcr.format", "2"
-"""How a run was recorded; a run of another format is recorded anew and kept as superseded."""
 SUPERSEDED_TAG = "pcr.superseded"
 """The key that a run, or the version that a version, had before it was recorded anew."""
 MANIFEST_TAG = "pcr.manifest"
@@ -53,8 +48,7 @@ SIGNED_TAG = "pcr.signature"
 """The sha256 of a version's signature, where it has one."""
 PROVENANCE = "provenance.json"
 """The version's tags, with the digests of the data, as they were at registration."""
-PARENT_TAG = "mlflow.parentRunId"
-NO_BYTECODE_TEXT = "A file, so that Python neither keeps nor finds bytecode here: what runs is serving.py.\n"
+PARENT_TAG, NOTE_TAG = "mlflow.parentRunId", "mlflow.note.content"
 
 
 class Store(StorePlace):
@@ -93,7 +87,7 @@ class Store(StorePlace):
         """Make the experiment if there is none."""
         if client.get_experiment_by_name(self.experiment) is None:
             location = None if self.is_served else self.own_location
-            client.create_experiment(self.experiment, artifact_location=location)
+            client.create_experiment(self.experiment, artifact_location=location, tags=self.KIND)
         self.require_usable(client.get_experiment_by_name(self.experiment))
         mlflow.set_experiment(self.experiment)
 
@@ -135,12 +129,21 @@ def ensure_run(client: MlflowClient, store: Store, record: Record) -> tuple[str,
     for start in range(0, len(params), MAX_BATCH_PARAMS):
         client.log_batch(run_id, params=params[start : start + MAX_BATCH_PARAMS])
     tags |= dict(record.tags) | {RECORD_TAG: record.digest, FORMAT_TAG: RECORD_FORMAT}
+    tags |= {NOTE_TAG: record.note} if record.note else {}
     metrics = [Metric(name, value, run.info.start_time, 0) for name, value in record.metrics.items()]
     client.log_batch(run_id, metrics=metrics, tags=[RunTag(name, value) for name, value in tags.items()])
+    if record.inputs:
+        client.log_inputs(run_id, [_dataset(data) for data in record.inputs])
     for folder, path in record.artifacts.items():
         log = client.log_artifacts if path.is_dir() else client.log_artifact
         log(run_id, str(path), folder or None)
     return run_id, True
+
+
+def _dataset(data: DataInput) -> DatasetInput:
+    size = json.dumps({"num_rows": data.rows, "num_columns": data.columns})
+    dataset = Dataset(data.name, data.digest, "local", json.dumps({"uri": data.place}), profile=size)
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 
 
 def supersede_run(client: MlflowClient, run: Any) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from models.serving.store_errors import deleted_experiment, moved_files, unshared_files
 
@@ -14,6 +14,9 @@ class StorePlace:
     uri: str
     experiment: str
     artifact_root: Path
+
+    # The page of the experiment is that of model training; MLflow would guess, from what is logged.
+    KIND: ClassVar = {"mlflow.experimentKind": "custom_model_development"}
 
     @property
     def is_served(self) -> bool:

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import UserError
-from models.serving.records import Record, record_digest
+from models.serving.records import FORMAT_TAG, RECORD_FORMAT, RECORD_TAG, Record, record_digest
 from models.serving.registry import (
-    FORMAT_TAG,
     KEY_TAG,
+    NOTE_TAG,
     PARENT_TAG,
     PENDING_TAG,
-    RECORD_FORMAT,
-    RECORD_TAG,
     SUPERSEDED_TAG,
     download_run_artifacts,
     store_run_files,
@@ -95,12 +93,23 @@ def _differences(state: State, run: Any, name: str) -> Iterator[str]:
         ("parameter", record.params, run.data.params),
         ("metric", record.metrics, run.data.metrics),
         ("tag", record.tags, tags),
+        ("data", {data.name: data.digest for data in record.inputs}, _data(run)),
+        ("note", {"": record.note} if record.note else {}, _note(run)),
     ):
         for key in _unequal(recorded, held):
             yield f"altered: {kind} {key} of the run of {name}"
     if _digest(run) != run.data.tags.get(RECORD_TAG):
         yield f"altered: tag {RECORD_TAG} of the run of {name}, or what it was made from"
     yield from _artifact_differences(then, record, run.info.run_id, name)
+
+
+def _data(run: Any) -> dict[str, str]:
+    held = run.inputs.dataset_inputs if run.inputs else []
+    return {entry.dataset.name: entry.dataset.digest for entry in held}
+
+
+def _note(run: Any) -> dict[str, str]:
+    return {"": run.data.tags[NOTE_TAG]} if NOTE_TAG in run.data.tags else {}
 
 
 def _record_of(state: State, run: Any, name: str) -> tuple[State, Record]:

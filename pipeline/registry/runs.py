@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from features.study import with_defaults
 from models.serving.records import Record
 from models.serving.registry import Release, Store, ensure_run, ensure_version, finish_run
 from models.serving.serving import model_digest
@@ -23,6 +24,7 @@ from pipeline.registry.bill import further_files
 from pipeline.registry.cards import Evaluation, shortened, version_card
 from pipeline.registry.contents import require_computed
 from pipeline.registry.origin import PATCH, recipe
+from pipeline.registry.shown import data_inputs, headline_metrics, model_params, run_note
 from pipeline.registry.state import (
     STUDY,
     State,
@@ -176,27 +178,46 @@ def state_record(state: State) -> Record:
 
 
 def landmark_record(state: State, landmark: str, parent: str) -> Record:
-    """Return the run of one landmark: key, parameters, metrics with bounds, digests, code, artifacts."""
+    """Return the run of one landmark: what is shown of it (`pipeline.registry.shown`), digests, artifacts."""
     artifacts = state.artifacts
     names = _landmark_stages(state, landmark)
+    metrics = headline_metrics(artifacts, landmark)
+    folder = artifacts / "models" / landmark
+    document = read_json(folder / "model.json") if _has_model(state, landmark) else None
     return Record(
         key=state.landmark_key(landmark),
         name=f"{state.study} {landmark}{changed_text(state)}",
-        params=dict(_text_params(state, names)),
-        metrics=flat_metrics(read_performance(artifacts / "results", landmark)),
+        params=model_params(document, parameters(state.stages, names), landmark),
+        metrics=metrics,
         tags=landmark_tags(state, landmark),
         artifacts={
             "metrics": artifacts / "results" / performance_file(landmark),
-            "reports": artifacts / "reports" / f"shap-{landmark}.html",
+            **_pages(artifacts, landmark),
             **_of_single_patients(artifacts, landmark),
         },
         parent=parent,
+        inputs=data_inputs(artifacts, landmark, data_digests(state.stages, names)),
+        note=run_note(document, metrics),
     )
 
 
+def _pages(artifacts: Path, landmark: str) -> dict[str, Path]:
+    """Return the figures of a landmark, and its page where that shows no patient or they may be in MLflow."""
+    figures = {"figures": artifacts / "reports" / "figures" / landmark}
+    shows_patients = read_settings(PageSettings, Path(paths.REPORT_PAGES)).privacy.patient_view
+    if not shows_patients or patients_allowed():
+        figures["reports"] = artifacts / "reports" / f"shap-{landmark}.html"
+    return {name: path for name, path in figures.items() if path.exists()}
+
+
+def patients_allowed() -> bool:
+    """Tell whether the active study lets single patients into MLflow; by default none does."""
+    return bool(with_defaults(read_yaml(STUDY))["single_patients_in_mlflow"])
+
+
 def _of_single_patients(artifacts: Path, landmark: str) -> dict[str, Path]:
-    """Return what has ids, outcomes and, by shares, inputs of patients; nothing where pages show none."""
-    if not read_settings(PageSettings, Path(paths.REPORT_PAGES)).privacy.patient_view:
+    """Return what has ids, outcomes and, by shares, inputs of patients, where the study allows it."""
+    if not patients_allowed():
         return {}
     return {name: artifacts / name / f"{landmark}.parquet" for name in ("predictions", "shap")}
 

@@ -35,17 +35,22 @@ def test_shares_of_patients_give_their_values_away_to_whoever_has_the_model() ->
     assert np.mean(guessed < 0.5) < 0.1
 
 
-def test_a_study_that_shows_no_single_patients_puts_none_into_mlflow(
+def test_single_patients_go_to_mlflow_only_where_the_study_allows_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
     write_study(enter(home, monkeypatch))
+    allowed = landmark_record(workspace_state("made-up"), "c1", "").artifacts
+    assert {"predictions", "shap", "reports"} <= allowed.keys()
+    study = yaml.safe_load((home / "configs/study.yaml").read_text())
+    del study["single_patients_in_mlflow"]
+    (home / "configs/study.yaml").write_text(yaml.safe_dump(study))
     private = landmark_record(workspace_state("made-up"), "c1", "").artifacts
-    assert {"predictions", "shap"} <= private.keys()
+    assert private.keys() == {"metrics", "figures"}
     path = home / "configs/report_pages.yaml"
     pages = yaml.safe_load(path.read_text())
     pages["privacy"]["patient_view"] = False
     path.write_text(yaml.safe_dump(pages))
     public = landmark_record(workspace_state("made-up"), "c1", "").artifacts
-    assert public.keys() == {"metrics", "reports"}
+    assert public.keys() == {"metrics", "figures", "reports"}

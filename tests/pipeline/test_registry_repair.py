@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from models.serving.registry import FORMAT_TAG, KEY_TAG, SUPERSEDED_TAG, version_of
+from models.serving.records import FORMAT_TAG
+from models.serving.registry import KEY_TAG, SUPERSEDED_TAG, version_of
 from models.serving.store_errors import StoreError
 from pipeline.registry.relocation import relocate
 from pipeline.registry.runs import track_state, tracking_store

@@ -218,7 +218,9 @@ class Study(_Source):
     `de_escalated_branches` are a line of the decision curves. `leakage_acknowledged` says why a model that
     looks too good is right, once somebody has looked. `thresholds` are those of the decision curves; left
     out, they lie around the frequency of pCR (`threshold_rule` of configs/measures.yaml). `omics` are assays
-    of many features, each a block of its own.
+    of many features, each a block of its own. `single_patients_in_mlflow` puts predictions and contributions
+    of every patient, with ids and outcomes, into MLflow; whoever has them and the model can look up inputs
+    (`pcr disclose`).
     """
 
     simulated: bool = False
@@ -241,6 +243,7 @@ class Study(_Source):
     leakage_acknowledged: str = ""
     thresholds: DecisionThresholds | None = None
     omics: dict[str, Assay] | None = None
+    single_patients_in_mlflow: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
