@@ -12,10 +12,10 @@ from pipeline.project.files import replacing, write_text
 from pipeline.project.settings import read_settings
 from pipeline.project.stage import Run, Stage
 from pipeline.report.facts import study_facts, undivided_landmarks
-from pipeline.report.figures import landmark_figures
 from pipeline.report.landmark_page import landmark_page, read_branches, read_landmark, unmodelled_page
 from pipeline.report.results import Results, read_comparison, read_performance, read_results
 from pipeline.report.settings import Checklists, PageSettings
+from pipeline.report.study.figures import landmark_figures
 from pipeline.report.study.page import Inputs, overview_page
 
 STAGE = Stage(
