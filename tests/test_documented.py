@@ -177,7 +177,7 @@ def line(first_line: FirstLine, tmp_path_factory: pytest.TempPathFactory) -> Wor
     shutil.copy(ROOT / "README.md", folder)
     line: Workspace = Workspace.at(folder)
     line.pcr_here("sync")
-    store = Store(f"sqlite:///{folder}/mlflow.db", "", folder / "mlartifacts")
+    store = Store(f"sqlite:///{folder}/mlflow.db", "documented", folder / "mlartifacts")
     with store.locked() as client:
         promote(client, "pcr-nct07239271-c2", "1")
     return line

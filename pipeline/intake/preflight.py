@@ -9,6 +9,7 @@ import pandas as pd
 
 from features.cohort import build_cohort
 from features.contract.validation import Contract, ContractError
+from features.documents.study import StudyDocument
 from features.eligibility import check_criteria
 from features.errors import UserError
 from features.study import Study, parse_study, with_defaults
@@ -86,6 +87,20 @@ def _require_dvc_file(path: Path) -> None:
         raise UserError(f"{path} is not a file of DVC's any more; {remedy}")
 
 
+def _require_own_name(name: str, document: StudyDocument) -> None:
+    """Refuse a copied study file with the other study's name or folder: it would write over its results."""
+    if document["study"] != name:
+        raise StudyError(
+            f"{study_file(name)} says `study: {document['study']}`: its results would take the place of that "
+            f"study's; write `study: {name}`, or rename the file"
+        )
+    if not document.get("simulated") and Path(document["source"]) != DATA / name:
+        raise StudyError(
+            f"{study_file(name)} says `source: {document['source']}`; a study's files are in a folder of "
+            f"its own: write `source: {DATA / name}`"
+        )
+
+
 def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
     """Return a study's raw data as they would be read; nothing is changed.
 
@@ -98,6 +113,7 @@ def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
     """
     document = read_yaml(study_file(name))
     check_study_file(document)
+    _require_own_name(name, document)
     study = parse_study(with_defaults(document))
     if Path(study.source).suffix == ".yaml":
         if source is not None:

@@ -81,6 +81,22 @@ def test_what_a_study_file_leaves_out_is_filled_in_behind_it_when_it_becomes_the
     assert not activate("optkeys")
 
 
+def test_a_copied_study_file_that_still_has_the_name_or_the_folder_of_the_other_is_refused(
+    project: Path,
+) -> None:
+    text = (COHORTS / "optional-keys" / "optkeys.yaml").read_text(encoding="utf-8")
+    mine = project / "configs/studies/mine.yaml"
+    for copied, fault in (
+        (text, "study: optkeys.*write `study: mine`"),
+        (text.replace("study: optkeys", "study: mine"), "write `source: data/mine`"),
+    ):
+        mine.write_text(copied, encoding="utf-8")
+        with pytest.raises(UserError, match=fault):
+            checked("mine", COHORTS / "optional-keys" / "files")
+    mine.write_text(text.replace("optkeys", "mine"), encoding="utf-8")
+    assert checked("mine", COHORTS / "optional-keys" / "files").tables
+
+
 def test_an_edit_of_the_study_file_is_used_by_the_next_run(project: Path) -> None:
     (project / ".pcr").mkdir()
     shutil.copy(COHORTS / "stale-study-file" / "stale.yaml", project / "configs/studies")
