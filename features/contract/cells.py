@@ -141,8 +141,15 @@ def _numbers(values: pd.Series) -> pd.Series:
     if types.is_numeric_dtype(values.dtype):
         numbers = values.astype("float64")
     else:
-        numbers = pd.to_numeric(as_text(values), errors="coerce").astype("float64")
+        numbers = numbers_in(as_text(values))
     return numbers.where(np.isfinite(numbers))
+
+
+def numbers_in(text: pd.Series) -> pd.Series:
+    """Return texts as float64, NaN where a text is no number; each distinct text is read once."""
+    codes, distinct = pd.factorize(text)
+    numbers = pd.to_numeric(pd.Series(distinct), errors="coerce").to_numpy(dtype="float64")
+    return pd.Series(np.append(numbers, np.nan)[codes], index=text.index)  # a missing text has code -1
 
 
 def _dates(values: pd.Series) -> pd.Series:

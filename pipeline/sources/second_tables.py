@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from features.contract.cells import as_text
-from features.contract.specification import TableSpec
+from features.contract.specification import ColumnSpec, TableSpec
 from features.contract.validation import Contract
 from pipeline.sources.audit.compare import Audit
 from pipeline.sources.formats.errors import SourceError
@@ -95,29 +95,39 @@ class SecondTables:
         if block.file in self.absent:
             return
         rows = [row for row in self.rows(block.file) if _wanted(row, block.keep)]
+        values: dict[tuple[str, str], str] = {}
         for level in block.levels or [""]:
             for row in rows:
                 result = {"usubjid": row[ID]} if ID in row and "usubjid" in spec.columns else {}
                 if block.repeat is not None:
                     result[block.repeat] = level
                 for name, rule in block.columns.items():
-                    result[name] = self._value(row, rule, name, level, block, spec)
+                    cell = self._cell(row, rule, level, block)
+                    if (name, cell) not in values:
+                        values[name, cell] = self._value(cell, rule, block, spec.columns[name])
+                    result[name] = values[name, cell]
                 if all(result[name] for name in block.drop_empty):
                     yield result
 
-    def _value(self, row: Row, rule: ColumnRule, name: str, level: str, block: Block, spec: TableSpec) -> str:
+    def _cell(self, row: Row, rule: ColumnRule, level: str, block: Block) -> str:
+        """Return the text that a value is made of: a cell, or the constant."""
         source, other = rule.source_at(level), rule.file or block.file
-        if other in self.absent:
-            return ""
-        if source is None:
-            return recoded(rule.constant or "", rule)
+        if source is None or other in self.absent:
+            return rule.constant or ""
         cells = (
             row.get(column, "") if other == block.file else self._cell_of(row, rule, column)
             for column in (source, *rule.fallback)
         )
-        cell = next((text for text in cells if text), "")
+        return next((text for text in cells if text), "")
+
+    def _value(self, cell: str, rule: ColumnRule, block: Block, column: ColumnSpec) -> str:
+        other = rule.file or block.file
+        if other in self.absent:
+            return ""
+        if rule.constant is not None:
+            return recoded(cell, rule)
         file = self.mapping.files[other]
-        return value_of(cell, rule, spec.columns[name], file, from_1904=self.from_1904(file))
+        return value_of(cell, rule, column, file, from_1904=self.from_1904(file))
 
     def _cell_of(self, row: Row, rule: ColumnRule, source: str) -> str:
         """Return the cell of another file in the row of the same patient, or of the same `by`."""

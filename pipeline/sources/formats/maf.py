@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from features.contract.cells import as_text
+from features.contract.cells import as_text, numbers_in
 from pipeline.sources.formats.errors import SourceError
 
 COUNTS = ("t_alt_count", "t_ref_count", "t_depth", "n_alt_count", "n_ref_count", "n_depth")
@@ -61,7 +61,7 @@ def builds_of(frame: pd.DataFrame) -> list[str]:
 
 
 def _whole_numbers(cells: pd.Series, column: str, where: str, missing: Collection[str]) -> pd.Series:
-    numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
+    numbers = numbers_in(cells)
     if missing:
         numbers = numbers.mask(as_text(cells).isin(missing))
     others = cells[~((numbers >= 0) & (numbers == np.floor(numbers)) & np.isfinite(numbers))]

@@ -100,7 +100,7 @@ def _examine_ids(ids: pd.Series, file: SourceFile, reader: Reader) -> None:
             f"{file.label}, column {file.id.column!r}: {int(spoiled.sum())} rows hold an error or a formula "
             f"of a spreadsheet (such as #REF! or =A1) in place of an id; enter the ids at the source"
         )
-    blank = ids.str.casefold().isin(OFTEN_MISSING)
+    blank = ids.str.lower().isin(OFTEN_MISSING)
     told = "missing_as_text: texts that often mean missing, read as they stand"
     reader.doubt(file.label, file.id.column, told, int(blank.sum()))
 
@@ -381,7 +381,7 @@ def _recoded(
         told = f"recode_otherwise: {texts} texts not listed, read as {rule.otherwise or 'empty'}"
         reader.note(file.label, str(rule.source), told, int(unlisted.sum()))
     if rule.otherwise:
-        unsaid = unlisted & text.str.casefold().isin(OFTEN_MISSING)
+        unsaid = unlisted & text.str.lower().isin(OFTEN_MISSING)
         told = f"missing_as_level: texts that often mean missing, read as {rule.otherwise}"
         reader.doubt(file.label, str(rule.source), told, int(unsaid.sum()), ids_of(ids, unsaid))
     return text.map(codes).mask(unlisted, rule.otherwise).astype("str")

@@ -78,7 +78,7 @@ def converted(
         spoiled = values.str.contains(ENCODED_TWICE, na=False)
         reader.doubt(origin.file.label, origin.column, told, int(spoiled.sum()), ids_of(origin.ids, spoiled))
         if rule.recode is None and not (column.levels or column.listed_as):
-            unsaid = values.str.casefold().isin(OFTEN_MISSING)
+            unsaid = values.str.lower().isin(OFTEN_MISSING)
             told = "missing_as_text: texts that often mean missing, read as they stand"
             reader.doubt(
                 origin.file.label, origin.column, told, int(unsaid.sum()), ids_of(origin.ids, unsaid)

@@ -29,6 +29,8 @@ class Examples:
     def became(self, table: str, before: pd.DataFrame, after: pd.DataFrame) -> None:
         """Show what a table's values became: current symbols, short names, units of the criteria."""
         for column in (str(name) for name in after.columns if name in before.columns):
+            if before[column].equals(after[column]):
+                continue
             old, new = as_text(before.loc[after.index, column]).fillna(""), as_text(after[column]).fillna("")
             changed = (old != new).to_numpy()
             values = dict(zip(old[changed][::-1], new[changed][::-1], strict=True))  # of several the first
