@@ -4,12 +4,16 @@ Raw tables go through the same contract, cohort and features as in training (`fe
 that a landmark must not see reaches the model.
 """
 
-import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from io import StringIO
 from pathlib import Path
+from xml.etree.ElementTree import ParseError
+from zipfile import BadZipFile
 
 import pandas as pd
+from pyarrow import ArrowException
 
+from features.contract.cells import as_text
 from features.errors import UserError
 from features.study import parse_study, with_defaults
 from models.rules.table import BRANCH
@@ -17,8 +21,12 @@ from models.serving.serving import PcrModel, Reason, told
 from pipeline.console import stdout
 from pipeline.project.files import read_yaml, write_table
 from pipeline.registry.stored_models import open_model
+from pipeline.sources.formats.errors import SourceError
+from pipeline.sources.formats.ooxml import open_package
+from pipeline.sources.formats.parquet import read_parquet
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.formats.text import read_text
+from pipeline.sources.formats.workbook import read_sheet
 from pipeline.sources.prepare import prepare, read_preparation
 from pipeline.workspace.study import study_file
 
@@ -73,40 +81,69 @@ def _in_words(reasons: list[list[Reason]]) -> list[str]:
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """Return a CSV or Parquet file as a frame; patients' ids in a CSV stay the text that they are.
+    """Return a CSV file, a Parquet file or the first sheet of a workbook as a frame; patients' ids are text.
+
+    An id reads the same from all of them: 007 and 1E5 stay what they are where they are text, and a number
+    has no ``.0``.
 
     Raises
     ------
     ScoringError
-        If it is neither, or holds no rows.
+        If it is none of them, holds no rows, or a column is given twice.
     SourceError
-        If rows of a CSV have more or fewer cells than its header.
+        If rows of a CSV have more or fewer cells than its header, or a cell of a workbook has no value.
     """
-    if path.suffix not in {".parquet", ".csv"}:
-        raise ScoringError(f"{path}: tables are read from .csv or .parquet")
+    if path.suffix not in READERS:
+        raise ScoringError(f"{path}: rows are read from {', '.join(READERS)}")
     try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else _read_rows(path)
+        frame = READERS[path.suffix](path)
     except UserError:
         raise
-    except (ValueError, OSError) as error:
+    except (ValueError, LookupError, OSError, BadZipFile, ParseError, ArrowException) as error:
         # The reader's own message may quote the file.
         raise ScoringError(f"{path} cannot be read as {path.suffix} ({type(error).__name__})") from None
     if frame.empty:
         raise ScoringError(f"{path} has no rows")
-    return frame
-
-
-def _read_rows(path: Path) -> pd.DataFrame:
-    read_text(path, SourceFile(path="rows.csv", final_newline=False), str(path))  # refuses ragged rows
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        names = [name.strip() for name in next(csv.reader(file), [])]
-    if len(set(names)) < len(names):
+    if frame.columns.has_duplicates:
         raise ScoringError(f"{path}: a column is given twice: every name must be there once")
-    frame = pd.read_csv(path)
     if IDENTIFIER in frame:
-        ids = pd.read_csv(path, usecols=[IDENTIFIER], dtype="str", keep_default_na=False)
-        frame[IDENTIFIER] = ids[IDENTIFIER].str.strip()
+        frame = frame.assign(**{IDENTIFIER: as_text(frame[IDENTIFIER])})
     return frame
+
+
+def _csv_rows(path: Path) -> pd.DataFrame:
+    text = read_text(path, SourceFile(path="rows.csv", final_newline=False), str(path)).frame
+    return _typed(text.set_axis(as_text(pd.Series(text.columns)).fillna(""), axis=1))
+
+
+def _sheet_rows(path: Path) -> pd.DataFrame:
+    book = open_package(path)
+    sheet = next(iter(book.sheets))
+    grid = read_sheet(book, SourceFile(path="rows.xlsx", sheet=sheet))
+    for doubt in grid.doubts:
+        if doubt.refused:
+            raise SourceError(f"{path}, column {doubt.column!r}: {doubt.rule} ({doubt.addresses})")
+    return _typed(grid.frame)
+
+
+def _typed(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return cells of text as a CSV file's reader types them; ids stay text, and empty ids empty."""
+    if cells.columns.has_duplicates:
+        return cells
+    typed = pd.read_csv(StringIO(cells.to_csv(index=False)))
+    return typed.assign(**{IDENTIFIER: cells[IDENTIFIER].to_numpy()}) if IDENTIFIER in cells else typed
+
+
+def _parquet_rows(path: Path) -> pd.DataFrame:
+    """Return a Parquet file as pandas reads it; ids as the text that they are, bytes included."""
+    frame, text = pd.read_parquet(path), read_parquet(path).frame
+    return frame.assign(**{IDENTIFIER: text[IDENTIFIER].to_numpy()}) if IDENTIFIER in text else frame
+
+
+READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": _csv_rows, ".parquet": _parquet_rows, ".xlsx": _sheet_rows,
+}  # fmt: skip
+"""Reads rows of inputs, by the ending of their file."""
 
 
 def rows_of(folder: Path, model: PcrModel) -> pd.DataFrame:

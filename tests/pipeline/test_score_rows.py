@@ -1,24 +1,98 @@
 """Rows to be scored: ids are text, whatever they look like, and every row has the header's cells."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import openpyxl
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from features.errors import UserError
 from pipeline.commands.score import _read_table, read_frame
 
+NAMES = ["0012", "007", "1E5", "1e5", "NA", "None", "null", "1.0", "TRUE", "0x1F", "2026-01-02", "1_000"]
+HEADER = ("usubjid", "age_years", "hr")
 
-@pytest.mark.parametrize("name", ["0012", "1E5", "NA", "None", "null", "1.0", "TRUE"])
-def test_an_id_stays_the_text_that_it_is(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    path.write_text(f"usubjid,age_years,hr\n {name},50,pos\n")
-    assert read_frame(path)["usubjid"].tolist() == [name]
-    assert read_frame(path)["age_years"].tolist() == [50]
-    assert _read_table(path)["usubjid"].str.strip().tolist() == [name]
+
+def as_csv(path: Path, rows: list[tuple[Any, ...]]) -> Path:
+    path.with_suffix(".csv").write_text("\n".join(",".join(map(str, row)) for row in [HEADER, *rows]) + "\n")
+    return path.with_suffix(".csv")
+
+
+def as_parquet(path: Path, rows: list[tuple[Any, ...]]) -> Path:
+    pd.DataFrame(rows, columns=list(HEADER)).to_parquet(path.with_suffix(".parquet"))
+    return path.with_suffix(".parquet")
+
+
+def as_bytes(path: Path, rows: list[tuple[Any, ...]]) -> Path:
+    ids, ages, hr = zip(*rows, strict=True)
+    columns = [pa.array([i.encode() for i in ids]), pa.array(ages), pa.array(hr)]
+    pq.write_table(pa.table(columns, names=list(HEADER)), path.with_suffix(".parquet"))
+    return path.with_suffix(".parquet")
+
+
+def as_workbook(path: Path, rows: list[tuple[Any, ...]]) -> Path:
+    book = openpyxl.Workbook()
+    for row in [HEADER, *rows]:
+        book.active.append(row)
+    book.save(path.with_suffix(".xlsx"))
+    return path.with_suffix(".xlsx")
+
+
+WRITERS = [as_csv, as_parquet, as_bytes, as_workbook]
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_ids_stay_the_text_that_they_are(
+    write: Callable[[Path, list[tuple[Any, ...]]], Path], tmp_path: Path
+) -> None:
+    frame = read_frame(write(tmp_path / "rows", [(f" {name}", 50, "pos") for name in NAMES]))
+    assert frame["usubjid"].tolist() == NAMES
+    assert frame["age_years"].tolist() == [50] * len(NAMES)
+    assert set(frame["hr"]) == {"pos"}
+
+
+def test_ids_of_numbers_have_no_point_in_any_format(tmp_path: Path) -> None:
+    for write in (as_csv, as_parquet, as_workbook):
+        assert read_frame(write(tmp_path / "rows", [(756412, 50, "pos")]))["usubjid"].tolist() == ["756412"]
+    rows = [(756412.0, 50, "pos"), (None, 51, "neg")]
+    assert read_frame(as_parquet(tmp_path / "rows", rows))["usubjid"].tolist()[0] == "756412"
+
+
+def test_leading_zeros_that_a_workbook_only_shows_are_part_of_the_id(tmp_path: Path) -> None:
+    path = as_workbook(tmp_path / "rows", [(7, 50, "pos")])
+    book = openpyxl.load_workbook(path)
+    book.active["A2"].number_format = "000"
+    book.save(path)
+    assert read_frame(path)["usubjid"].tolist() == ["007"]
+
+
+def test_raw_tables_of_a_folder_keep_ids_as_text(tmp_path: Path) -> None:
+    for name in NAMES:
+        table = _read_table(as_csv(tmp_path / "subjects", [(name, 50, "pos")]))
+        assert table["usubjid"].tolist() == [name]
 
 
 def test_a_row_of_too_few_cells_is_not_scored(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("usubjid,age_years,hr\n0012,50\n")
     with pytest.raises(UserError, match="line 2 has 2, the header 3"):
+        read_frame(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("rows.xlsx", b"no workbook"), ("rows.parquet", b"none"), ("rows.csv", b"")]
+)
+def test_what_is_of_another_kind_is_refused_by_its_name(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=name):
+        read_frame(tmp_path / name)
+
+
+def test_a_formula_without_a_result_is_not_scored(tmp_path: Path) -> None:
+    path = as_workbook(tmp_path / "rows", [("007", "=A1", "pos")])
+    with pytest.raises(UserError, match=r"formulas without a result.*B2"):
         read_frame(path)

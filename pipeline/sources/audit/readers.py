@@ -132,6 +132,8 @@ def _text(cell: Any) -> str:
     """Return a cell as text: empty for none, whole numbers without a point, dates without midnight."""
     if isinstance(cell, str):
         return cell.strip()
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8").strip()
     if cell is None or cell != cell:  # noqa: PLR0124 - NaN differs from itself
         return ""
     if isinstance(cell, float) and cell == int(cell) and abs(cell) < 10**15:

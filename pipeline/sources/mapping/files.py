@@ -14,7 +14,6 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pandas.api import types
 from pyreadstat import PyreadstatError, ReadstatError
 
@@ -28,6 +27,7 @@ from pipeline.sources.formats.grid import Doubt, Grid
 from pipeline.sources.formats.maf import BUILD, builds_of, with_counts
 from pipeline.sources.formats.maf import COUNTS as MAF_COUNTS
 from pipeline.sources.formats.ooxml import Package, open_package
+from pipeline.sources.formats.parquet import read_parquet
 from pipeline.sources.formats.redcap import STRUCTURE, decoded, read_dictionary
 from pipeline.sources.formats.sdtm import (
     continued,
@@ -343,9 +343,7 @@ class Reader:
         if path.stat().st_size == 0:
             raise ValueError("the file is empty, 0 bytes")
         if suffix == ".parquet":
-            # What pandas wrote of its own kinds is left out: damaged, it ends in errors of any kind.
-            table = pq.ParquetFile(path).read()
-            return Grid(table.to_pandas(ignore_metadata=True, integer_object_nulls=True))
+            return read_parquet(path)
         if suffix == ".xpt":
             return Grid(read_xpt(path, file.encoding))
         if suffix in DATASET_JSON:

@@ -1,0 +1,56 @@
+"""Parquet as its columns are declared: text that is stored as bytes, numbers of single precision, lists."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.sources.formats.grid import Doubt, Grid
+
+
+def read_parquet(path: Path) -> Grid:
+    """Return the columns of a Parquet file; one of lists or records is a doubt, refused where it is used.
+
+    Raises
+    ------
+    ValueError
+        If bytes are no UTF-8.
+    OSError, pyarrow.ArrowException
+        If the file is damaged.
+    """
+    table = pq.ParquetFile(path).read()
+    stored = table.from_arrays([_with_text(column) for column in table.columns], table.column_names)
+    shown = table.from_arrays([_as_written(column) for column in stored.columns], table.column_names)
+    told = "nested: lists or records in one cell; give each value a column or a row"
+    nested = [
+        Doubt(name, told, len(table), refused=True)
+        for name, column in zip(table.column_names, table.columns, strict=True)
+        if pa.types.is_nested(column.type)
+    ]
+    return Grid(_frame(shown), tuple(nested), _frame(stored))
+
+
+def _with_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return bytes as text: some programs write every text as bytes."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _with_text(column.cast(kind.value_type))
+    return column.cast(pa.string()) if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) else column
+
+
+def _as_written(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return numbers of single precision as the shortest text that gives them back.
+
+    0.05 is stored as 0.050000000745; the shortest text is what was meant.
+    """
+    if not pa.types.is_float32(column.type):
+        return column
+    return pc.if_else(pc.is_nan(column), None, column.cast(pa.string()))
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    """Return a table without what pandas wrote of its own kinds: damaged, it ends in errors of any kind."""
+    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+    return frame
