@@ -48,6 +48,12 @@ MAX_NAMES = 3
 PROBLEM_COLUMNS = ["table", "column", "rule", "severity", "rows", "ids", "by_centre"]
 UNIT_MIN_VALUES = 10
 """Fewer values than this do not show that a whole column is in another unit."""
+CODES = (77, 88, 99, 99.9, 777, 888, 999, 999.9, 7777, 8888, 9999)
+"""Numbers that stand for none in many databases."""
+MIN_CODES, MAX_BELOW_CODE = 3, 0.85
+"""From how often such a number is suspected, if no other value reaches this part of it."""
+MAX_GAP, MAX_ISOLATED = pd.Timedelta(days=5 * 365), 3
+"""Dates of one column that lie apart from all others, and in how many rows they are suspected."""
 MM_LIKE_CM = 25.0
 """Diameters in mm are not all below this in a study; diameters in cm are."""
 
@@ -60,6 +66,8 @@ ADVICE = {
     "levels": "recode to one of the levels named, or leave the cells empty",
     "range": "correct the values or their unit, leave the cells empty, or widen `ranges` in the study file",
     "range_by_name": "correct the value or its unit, or the name that it is of",
+    "code_for_missing": "name it under `missing` of the file, if it stands for none",
+    "isolated_date": "correct the year, if it is mistyped",
     "wrong_unit": "convert the column to the contract's unit, if the suspicion is right",
     "unique": "give every row its own value",
     "duplicate_key": "keep one row for each key",
@@ -200,6 +208,7 @@ def _read_table(
             wrong = unreadable[column.name]
             findings.append(_Finding(spec.table, column.name, rule + _names(raw, spec, wrong), wrong))
         findings += _unit_suspicions(frame[column.name], spec.table, column)
+        findings += _value_suspicions(frame[column.name], spec.table, column)
     findings += _broken_rules(frame, unreadable, spec, vocabulary, ranges)
     findings += _beyond_ranges_by_name(frame, spec)
     absent = {c.name: pd.Series(dtype=DTYPES[c.type]) for c in spec.columns.values()}
@@ -293,6 +302,27 @@ def _unit_suspicions(values: pd.Series, table: str, column: ColumnSpec) -> Itera
         yield _Finding(table, column.name, "wrong_unit: fraction, not per cent", values.notna(), "warning")
     if column.unit == "mm" and (filled < MM_LIKE_CM).all() and (filled > 0).any():
         yield _Finding(table, column.name, "wrong_unit: cm, not mm", values.notna(), "warning")
+
+
+def _value_suspicions(values: pd.Series, table: str, column: ColumnSpec) -> Iterator[_Finding]:
+    """Yield codes for missing that are read as numbers, and dates far from all others; warnings."""
+    filled = values.dropna()
+    if len(filled) < UNIT_MIN_VALUES:
+        return
+    if column.type in ("float", "integer"):
+        highest = float(filled.max())
+        others = filled[filled < highest]
+        often = len(filled) - len(others) >= MIN_CODES
+        if highest in CODES and often and (others < MAX_BELOW_CODE * highest).all():
+            rule = f"code_for_missing: {highest:g} looks like a code, and is read as a number"
+            yield _Finding(table, column.name, rule, values == highest, "warning")
+    if column.type == "date":
+        days = filled.sort_values()
+        groups = (days.diff() > MAX_GAP).cumsum()
+        sizes = groups.map(groups.value_counts())
+        isolated = days.index[(sizes <= MAX_ISOLATED) & (sizes < sizes.max())]
+        rows = pd.Series(values.index.isin(isolated), index=values.index)
+        yield _Finding(table, column.name, "isolated_date: years away from all others", rows, "warning")
 
 
 def _direct_identifiers(

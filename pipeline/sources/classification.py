@@ -7,6 +7,7 @@ import re
 
 import pandas as pd
 
+from features.mutations import TRUNCATING
 from pipeline.sources.mapping.files import Reader
 
 CLASS, PROTEIN, CODING = "classification", "hgvsp", "hgvsc"
@@ -20,6 +21,30 @@ PROTEIN_CLASSES = {
     "In_Frame_Ins": r"p\.[A-Z]\d+(?:_[A-Z]\d+)?(?:dup|ins[A-Z]+)",
 }
 """The first pattern that a short protein change matches as a whole gives its class."""
+CLASSES = (
+    "Frame_Shift_Del", "Frame_Shift_Ins", "In_Frame_Del", "In_Frame_Ins", "Missense_Mutation",
+    "Nonsense_Mutation", "Silent", "Splice_Site", "Splice_Region", "Translation_Start_Site",
+    "Nonstop_Mutation", "3'UTR", "3'Flank", "5'UTR", "5'Flank", "IGR", "Intron", "RNA", "Targeted_Region",
+)  # fmt: skip
+"""The classes of the GDC's MAF format."""
+CONSEQUENCES = {
+    "splice_acceptor_variant": "Splice_Site", "splice_donor_variant": "Splice_Site",
+    "exon_loss_variant": "Splice_Site", "transcript_ablation": "Splice_Site",
+    "stop_gained": "Nonsense_Mutation", "nonsense": "Nonsense_Mutation",
+    "frameshift_variant": "Frame_Shift_Del", "frameshift": "Frame_Shift_Del",
+    "stop_lost": "Nonstop_Mutation", "start_lost": "Translation_Start_Site",
+    "initiator_codon_variant": "Translation_Start_Site", "inframe_insertion": "In_Frame_Ins",
+    "inframe_deletion": "In_Frame_Del", "missense_variant": "Missense_Mutation",
+    "missense": "Missense_Mutation", "protein_altering_variant": "Missense_Mutation",
+    "splice_region_variant": "Splice_Region", "synonymous_variant": "Silent", "synonymous": "Silent",
+    "stop_retained_variant": "Silent", "5_prime_utr_variant": "5'UTR", "3_prime_utr_variant": "3'UTR",
+    "intron_variant": "Intron", "upstream_gene_variant": "5'Flank", "downstream_gene_variant": "3'Flank",
+    "intergenic_variant": "IGR",
+}  # fmt: skip
+"""Terms of the Sequence Ontology as VEP and SnpEff write them, the most severe first, and the classes that
+vcf2maf makes of them. Whether a frame shift lost or gained bases is left open: neither leaves a whole
+protein.
+"""
 FRAME_SHIFT = r"p\.[A-Z]\d+.*fs.*"
 SPLICE_SITE = r".*c\.[-*]?\d+[+-][12]\D.*"
 
@@ -52,8 +77,23 @@ def classification_of(protein: str | None, coding: str | None) -> str | None:
     return None
 
 
+def class_of(text: str) -> str | None:
+    """Return the MAF class that a text means: a class in any case, or the most severe of VEP's consequences.
+
+    Examples
+    --------
+    >>> class_of("missense_mutation"), class_of("splice_region_variant&stop_gained"), class_of("damaging")
+    ('Missense_Mutation', 'Nonsense_Mutation', None)
+    """
+    named = {name.lower(): name for name in CLASSES}.get(text.lower())
+    if named is not None:
+        return named
+    terms = re.split(r"[&,;|\s]+", text.lower())
+    return next((name for term, name in CONSEQUENCES.items() if term in terms), None)
+
+
 def with_classification(frame: pd.DataFrame, label: str, reader: Reader) -> pd.DataFrame:
-    """Return variants with the class that their names say where none is given, counted.
+    """Return variants with MAF's classes, and the class that their names say where none is given, counted.
 
     Parameters
     ----------
@@ -65,12 +105,38 @@ def with_classification(frame: pd.DataFrame, label: str, reader: Reader) -> pd.D
     if PROTEIN not in frame:
         return frame
     recorded = frame[CLASS] if CLASS in frame else pd.Series(None, index=frame.index, dtype="str")
+    recorded = _in_classes_of_maf(recorded, label, reader)
     unsaid = frame[recorded.isna()]
     coding = unsaid[CODING] if CODING in frame else pd.Series(None, index=unsaid.index, dtype="str")
     names = zip(_texts(unsaid[PROTEIN]), _texts(coding), strict=True)
     said = pd.Series([classification_of(*pair) for pair in names], index=unsaid.index, dtype="str")
     reader.note(label, PROTEIN, "classification_from_hgvs: none was given", int(said.notna().sum()))
+    _doubt_contradictions(frame, recorded, label, reader)
     return frame.assign(**{CLASS: recorded.fillna(said)})
+
+
+def _in_classes_of_maf(recorded: pd.Series, label: str, reader: Reader) -> pd.Series:
+    meant = {text: class_of(text) for text in recorded.dropna().unique()}
+    unknown = [text for text, name in meant.items() if name is None]
+    told = "classification_unknown: no class of MAF and no consequence, read as it stands"
+    reader.doubt(label, CLASS, told, int(recorded.isin(unknown).sum()))
+    other = {text: name for text, name in meant.items() if name is not None and name != text}
+    rows = recorded.isin(list(other))
+    reader.note(label, CLASS, "classification: in the words of MAF", int(rows.sum()))
+    return recorded.mask(rows, recorded.map(other).astype("str")) if other else recorded
+
+
+def _doubt_contradictions(frame: pd.DataFrame, recorded: pd.Series, label: str, reader: Reader) -> None:
+    """Count variants of which only one, class or protein change, says that no whole protein is left."""
+    pairs = pd.DataFrame({"class": recorded, "protein": frame[PROTEIN]}).dropna()
+    distinct = pairs.drop_duplicates()
+    by_name = distinct["protein"].map(lambda text: classification_of(text, None))
+    by_name = by_name.mask(distinct["protein"].str.fullmatch(FRAME_SHIFT), "Frame_Shift_Del")
+    differ = by_name.notna() & (by_name.isin(TRUNCATING) != distinct["class"].isin(TRUNCATING))
+    wrong = distinct[differ & (distinct["class"] != "Splice_Site")]
+    if len(wrong):
+        told = "classification_contradicts_hgvs: only one of the two says that no whole protein is left"
+        reader.doubt(label, CLASS, told, len(pairs.merge(wrong, on=["class", "protein"])))
 
 
 def _texts(values: pd.Series) -> list[str | None]:

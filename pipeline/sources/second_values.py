@@ -25,7 +25,7 @@ def value_of(cell: str, rule: ColumnRule, column: ColumnSpec, file: SourceFile, 
     if not text:
         return ""
     if column.type == "date":
-        return _date(_plain(text, digits=True), rule, file, from_1904=from_1904)
+        return _date(_plain(_with_hyphens(text), digits=True), rule, file, from_1904=from_1904)
     if column.type in ("float", "integer"):
         for number, words in (rule.words or {}).items():
             if text.upper() in [w.upper() for w in ([words] if isinstance(words, str) else words)]:
@@ -46,9 +46,11 @@ def recoded(cell: str, rule: ColumnRule) -> str:
 
 def plain_identifier(text: str) -> str:
     """Return an id as a keyboard writes it: no invisible characters, one kind of hyphen and of space."""
-    return _plain(
-        "".join("-" if c in "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63" else c for c in text), False
-    )
+    return _plain(_with_hyphens(text), False)
+
+
+def _with_hyphens(text: str) -> str:
+    return "".join("-" if c in "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63" else c for c in text)
 
 
 def same(one: str, other: str, column: ColumnSpec) -> bool:

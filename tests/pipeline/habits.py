@@ -94,6 +94,18 @@ def hide_by_filter(sheet: Any) -> None:
     sheet.row_dimensions[4].hidden = True
 
 
+def no_width(folder: Path) -> None:
+    """Give a column of the surgery workbook a width of 0, as it is dragged together."""
+    path, part = folder / "surgery.xlsx", "xl/worksheets/sheet1.xml"
+    with zipfile.ZipFile(path) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    column = b'<cols><col min="3" max="3" width="0" customWidth="1"/></cols><sheetData>'
+    parts[part] = parts[part].replace(b"<sheetData>", column, 1)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as book:
+        for name, content in parts.items():
+            book.writestr(name, content)
+
+
 def lock(sheet: Any) -> None:
     sheet.protection.sheet = True
 
@@ -200,6 +212,28 @@ def boxes(name: str, value: str = "0") -> TextEdit:
     return edit
 
 
+def unknown_as_code(frame: pd.DataFrame) -> pd.DataFrame:
+    """Put 99.9 in some diameters; all others are smaller by far."""
+    filled = frame.index[frame["Diameter"] != ""]
+    small = [f"{min(float(v), 80):g}" for v in frame.loc[filled, "Diameter"]]
+    frame.loc[filled, "Diameter"] = [*["99.9"] * 5, *small[5:]]
+    return frame
+
+
+def dates_shown(form: str, day: str | None = "03-01") -> Change:
+    """Return the change of the days of surgery to dates of a workbook in a format, on one day if it is given."""
+
+    def edit(sheet: Any) -> None:
+        at = next(c.column for c in sheet[1] if c.value == "Date")
+        for row in sheet.iter_rows(min_row=2):
+            if row[at - 1].value:
+                text = str(row[at - 1].value)
+                row[at - 1].value = pd.Timestamp(f"{text[:4]}-{day}" if day else text).to_pydatetime()
+                row[at - 1].number_format = form
+
+    return sheet_of("surgery.xlsx", edit)
+
+
 LISTED: list[tuple[str, str, Change, str, tuple[str, ...]]] = [
     ("CSV", "marks of direction around ids", on_file(SURGERY, lambda f: f.assign(ID="\u202a" + f["ID"] + "\u202c")), "repaired", (SURGERY, "characters")),
     ("CSV", "a space that does not break before an id", cell(ID, lambda v: f"\u00a0{v}"), "repaired", (SURGERY, "spaces_removed")),
@@ -299,6 +333,59 @@ LISTED: list[tuple[str, str, Change, str, tuple[str, ...]]] = [
     ("REDCap", "a box of a missing-data code", text_of("redcap.csv", boxes("tumour_features___unk")), "same", ()),
     ("REDCap", "words for ticked boxes", cell(("redcap.csv", "tumour_features___1", every), "Checked"), "refused", ("redcap.csv", "tumour_features___1")),
     ("REDCap", "a code that stands for two choices", text_of("redcap_dictionary.csv", lambda t: t.replace("2, ", "1, ", 1)), "refused", ("stands for two choices",)),
+    ("CSV", "a date years after all others", cell(CSV["surgery"], "2099-01-01"), "warned", ("surgery_date", "isolated_date")),
+    ("CSV", "99 for an unknown age", cell(CSV["age"], "99", 5), "warned", ("age_years", "code_for_missing: 99")),
+    ("CSV", "99.9 for an unknown diameter", on_file(LESIONS, unknown_as_code), "warned", ("diameter_mm", "code_for_missing: 99.9")),
+    ("CSV", "a 30th of February", cell(CSV["surgery"], "2026-02-30"), "refused", (SURGERY, "days that the month does not have")),
+    ("CSV", "a month and a day of one digit", cell(CSV["surgery"], "2026-3-4"), "refused", (SURGERY, "digits left out", "date_format")),
+    ("CSV", "a Chinese date", cell(CSV["surgery"], "2026年3月4日"), "refused", (SURGERY, "Chinese", "date_format")),
+    ("CSV", "milliseconds since 1970", cell(CSV["surgery"], "1772582400000"), "refused", (SURGERY, "since 1970")),
+    ("CSV", "an approximate date", cell(CSV["surgery"], lambda v: f"~{v}"), "refused", (SURGERY, "an approximate date")),
+    ("CSV", "a time of day that there is not", cell(CSV["draw"], lambda v: f"{v}T25:99"), "refused", ("ctdna_samples.csv", "another text than a time of day")),
+    ("CSV", "typographic hyphens in a date", cell(CSV["surgery"], lambda v: v.replace("-", "\u2011")), "repaired", (SURGERY, "digits")),
+    ("CSV", "an en dash in a date", cell(CSV["surgery"], lambda v: v.replace("-", "\u2013")), "repaired", (SURGERY, "digits")),
+    ("CSV", "a basic date with a time", cell(CSV["surgery"], lambda v: v.replace("-", "") + "T1200"), "refused", (SURGERY, "no hyphens")),
+    ("CSV", "a footnote's mark behind a number", cell(CSV["diameter"], "12*"), "refused", (LESIONS, "marks beside the numbers")),
+    ("CSV", "a number with a question mark", cell(CSV["diameter"], "12?"), "refused", (LESIONS, "marks beside the numbers")),
+    ("CSV", "two numbers with a slash", cell(CSV["diameter"], "12/14"), "refused", (LESIONS, "several numbers in one cell")),
+    ("CSV", "two numbers with a semicolon", cell(CSV["diameter"], "12; 14"), "refused", (LESIONS, "several numbers in one cell")),
+    ("CSV", "a mixed number", cell(CSV["diameter"], "1 1/2"), "refused", (LESIONS, "several numbers in one cell")),
+    ("CSV", "a number in brackets", cell(CSV["diameter"], "(12)"), "refused", (LESIONS, "numbers in brackets")),
+    ("CSV", "an exponent as Fortran writes it", cell(CSV["diameter"], "1.2D+01"), "refused", (LESIONS, "type: float")),
+    ("CSV", "a number with a plus sign", cell(CSV["diameter"], lambda v: f"+{v}"), "same", ()),
+    ("CSV", "a number with zeros before it", cell(CSV["diameter"], lambda v: f"00{v}"), "same", ()),
+    ("CSV", "a pointer of Git LFS", bytes_of(SURGERY, lambda b: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n"), "refused", (SURGERY, "Git LFS")),
+    ("CSV", "marks of an unfinished merge", text_of(SURGERY, lambda t: t.replace("\n", "\n<<<<<<< HEAD\n", 1)), "refused", (SURGERY, "line 2 has 1")),
+    ("CSV", "rows with numbers before them, as R writes them", text_of(SURGERY, lambda t: "".join(f"{x}\n" if i == 0 else f"{i},{x}\n" for i, x in enumerate(t.splitlines()))), "refused", (SURGERY, "line 2 has 6, the header 5")),
+    ("CSV", "rows with numbers under no name, as pandas writes them", text_of(SURGERY, lambda t: "".join(f"{i - 1 if i else ''},{x}\n" for i, x in enumerate(t.splitlines()))), "same", ()),
+    ("CSV", "single quotation marks around cells", text_of(SURGERY, lambda t: "".join(",".join(f"'{c}'" for c in x.split(",")) + "\n" for x in t.splitlines())), "refused", (SURGERY, "similar: 'Date'")),
+    ("CSV", "a letter of another alphabet in an id", cell(ID, lambda v: v.replace("C", "\u0421")), "left out", ("patient not in",)),
+    ("CSV", "two ids in a cell", cell(ID, lambda v: f"{v}; {v}"), "left out", ("patient not in",)),
+    ("CSV", "a comment above the header", text_of(SURGERY, lambda t: f"# exported\n{t}"), "refused", (SURGERY, "the header 1", "skip_rows")),
+    ("Excel", "dates shown without a day", dates_shown("mmm-yy"), "refused", ("surgery.xlsx", "partial dates")),
+    ("Excel", "dates shown as a year", dates_shown("yyyy", "01-01"), "refused", ("surgery.xlsx", "partial dates")),
+    ("Excel", "dates shown in Chinese", dates_shown('[$-804]yyyy"年"m"月"d"日"', None), "same", ()),
+    ("Excel", "dates shown as numbers", dates_shown("General", None), "refused", ("surgery.xlsx", "serial numbers")),
+    ("Excel", "a zero shown as a dash", formatted("Diameter", '0.0;-0.0;"-"', 0.0), "repaired", ("lesions.xlsx", "zero_as_text")),
+    ("Excel", "a number shown per mille", formatted("Diameter", '0.0"‰"'), "repaired", ("lesions.xlsx", "unit_in_format")),
+    ("Excel", "a column of no width", no_width, "repaired", ("surgery.xlsx", "hidden_column")),
+    ("Excel", "rows and columns that are folded", sheet_of("surgery.xlsx", lambda s: s.row_dimensions.group(3, 5, hidden=True)), "repaired", ("surgery.xlsx", "hidden_rows")),
+    ("Excel", "a table that begins in column C", sheet_of("surgery.xlsx", lambda s: s.insert_cols(1, 2)), "same", ()),
+    ("Excel", "a table that begins in row 4", sheet_of("surgery.xlsx", lambda s: s.insert_rows(1, 3)), "same", ()),
+    ("Excel", "a title above the header", sheet_of("surgery.xlsx", lambda s: [s.insert_rows(1), setattr(s["A1"], "value", "Surgery")]), "refused", ("surgery.xlsx", "skip_rows")),
+    ("Excel", "an id as a number of 16 digits", put("E2", 1234567890123456), "refused", ("surgery.xlsx", "ID", "15 digits")),
+    ("Excel", "a link by a formula", put("E2", '=HYPERLINK("http://example.org","a")'), "refused", ("surgery.xlsx", "formulas without a result", "E2")),
+    ("MAF", "classes in VEP's words", cell((MAF, "Variant_Classification", where("Variant_Classification", "Missense_Mutation")), "missense_variant&splice_region_variant"), "repaired", (MAF, "classification: in the words of MAF")),
+    ("MAF", "classes in lower case", cell((MAF, "Variant_Classification", where("Variant_Classification", "Missense_Mutation")), "missense_mutation", None), "repaired", (MAF, "classification: in the words of MAF")),
+    ("MAF", "a class that there is not", cell((MAF, "Variant_Classification", every), "damaging"), "warned", (MAF, "classification_unknown")),
+    ("MAF", "a nonsense mutation whose protein change is another", cell((MAF, "Variant_Classification", where("Variant_Classification", "Missense_Mutation")), "Nonsense_Mutation"), "warned", (MAF, "classification_contradicts_hgvs")),
+    ("MAF", "reads of the reference that contradict the depth", on_file(MAF, lambda f: f.assign(t_ref_count="5")), "warned", (MAF, "depth_contradicts_counts")),
+    ("MAF", "rows that are called germline", on_file(MAF, lambda f: f.assign(Mutation_Status="Germline")), "warned", (MAF, "germline_status")),
+    ("MAF", "several genes in a cell", cell((MAF, "Hugo_Symbol", where("Hugo_Symbol", "TP53")), "TP53;WRAP53"), "refused", (MAF, "gene_not_on_panel")),
+    ("MAF", "a gene by its number", cell((MAF, "Hugo_Symbol", where("Hugo_Symbol", "TP53")), "7157"), "refused", (MAF, "gene_not_on_panel")),
+    ("MAF", "a sample named by its file", cell((MAF, "Tumor_Sample_Barcode", every), lambda v: f"/data/{v}.bam"), "refused", (MAF, "unknown_reference")),
+    ("MAF", "a fraction of the laboratory in per cent", on_file(MAF, lambda f: f.assign(VAF=[str(float(v) * 100) for v in f["VAF"]])), "warned", (MAF, "fraction_contradicts_counts")),
+    ("MAF", "two files joined", text_of(MAF, lambda t: t + t), "refused", (MAF, "repeat the header")),
     ("REDCap", "a dictionary with a byte order mark", bytes_of("redcap_dictionary.csv", lambda b: b"\xef\xbb\xbf" + b), "same", ()),
 ]  # fmt: skip
 HABITS = [Fault(*entry) for entry in LISTED]

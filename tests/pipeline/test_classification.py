@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.sources.classification import classification_of
+from pipeline.sources.classification import class_of, classification_of
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,20 @@ def test_a_variants_names_say_its_class_or_none(
     protein: str | None, coding: str | None, expected: str | None
 ) -> None:
     assert classification_of(protein, coding) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("NONSENSE_MUTATION", "Nonsense_Mutation"),
+        ("stop_gained", "Nonsense_Mutation"),
+        ("splice_region_variant&stop_gained", "Nonsense_Mutation"),
+        ("frameshift_variant,splice_region_variant", "Frame_Shift_Del"),
+        ("splice_donor_variant|intron_variant", "Splice_Site"),
+        ("5_prime_UTR_variant", "5'UTR"),
+        ("pathogenic", None),
+        ("gained", None),
+    ],
+)
+def test_a_class_in_other_words_is_mafs_or_unknown(text: str, expected: str | None) -> None:
+    assert class_of(text) == expected

@@ -11,7 +11,7 @@ from pipeline.sources.formats.errors import SourceError
 COUNTS = ("t_alt_count", "t_ref_count", "t_depth", "n_alt_count", "n_ref_count", "n_depth")
 FRACTIONS = ("t_vaf", "tumor_f", "t_af", "VAF")
 """Fractions that laboratories write beside the counts."""
-BUILD = "NCBI_Build"
+BUILD, STATUS = "NCBI_Build", "Mutation_Status"
 BUILDS = {
     "37": "GRCh37", "grch37": "GRCh37", "hg19": "GRCh37", "b37": "GRCh37", "hs37d5": "GRCh37",
     "38": "GRCh38", "grch38": "GRCh38", "hg38": "GRCh38",
@@ -50,6 +50,25 @@ def with_counts(frame: pd.DataFrame, where: str, missing: Collection[str]) -> tu
         NORMAL_VAF=normal_alt / normal_depth.where(normal_depth > 0),
     )  # fmt: skip
     return counted, contradictory
+
+
+def depth_contradictions(frame: pd.DataFrame, missing: Collection[str]) -> int:
+    """Count the rows whose t_depth is less than the two counts together, or more than twice as much.
+
+    Reads of further alleles are part of the depth alone, but not more than those of the two.
+    """
+    names = ("t_alt_count", "t_ref_count", "t_depth")
+    if any(list(frame.columns).count(name) != 1 for name in names):
+        return 0
+    alt, ref, depth = (numbers_in(frame[name].mask(as_text(frame[name]).isin(missing))) for name in names)
+    return int(((alt + ref > depth) | (2 * (alt + ref) < depth)).sum())
+
+
+def germline_rows(frame: pd.DataFrame) -> int:
+    """Count the rows that Mutation_Status calls germline."""
+    if list(frame.columns).count(STATUS) != 1:
+        return 0
+    return int((as_text(frame[STATUS]).str.lower() == "germline").sum())
 
 
 def builds_of(frame: pd.DataFrame) -> list[str]:

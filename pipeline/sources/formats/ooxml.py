@@ -25,6 +25,7 @@ MAIN = (
 )
 """Namespaces of the transitional and the strict form of the format."""
 WALKED = ("row", "c", "v", "f", "is", "t", "rPh", "col", "mergeCell")
+NO_WIDTH = ("0", "0.0")
 ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 MAX_ROWS, MAX_COLUMNS = 1_048_576, 16_384
 DATE_IDS = frozenset((*range(27, 37), *range(50, 59)))
@@ -262,7 +263,7 @@ class _Walk:
             self._begin_row(attributes)
         elif name == "rPh":
             self.is_pronounced = True
-        elif name == "col" and _is_true(attributes.get("hidden")):
+        elif name == "col" and (_is_true(attributes.get("hidden")) or attributes.get("width") in NO_WIDTH):
             first, last = int(attributes["min"]), min(int(attributes["max"]), MAX_COLUMNS)
             self.result.hidden_columns.update(range(first, last + 1))
         elif name == "mergeCell":

@@ -45,6 +45,11 @@ def plain_number(text: str) -> str:
     return "".join(digits).strip()
 
 
+def plain_date(text: str) -> str:
+    """Return a date with digits and hyphens as a keyboard writes them."""
+    return plain_number(text.translate({ord(dash): "-" for dash in DASHES}))
+
+
 def replaced(values: pd.Series, plain: Callable[[str], str]) -> tuple[pd.Series, pd.Series]:
     """Return the values made plain, and the rows that were not; cells of ASCII characters are."""
     others = values[values.notna() & ~values.str.isascii().fillna(value=True).astype("bool")]

@@ -71,6 +71,8 @@ def _refuse_other_kinds(content: bytes, file: SourceFile, label: str) -> None:
     start = content[:200].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html", b"<?xml")):
         raise SourceError(f"{label}: it is a web page or XML, as a failed download is; get the table again")
+    if start.startswith(b"version https://git-lfs"):
+        raise SourceError(f"{label}: it is a pointer of Git LFS, not the file; fetch the file (git lfs pull)")
     stated = SEPARATOR_LINE.match(content)
     if stated and file.skip_rows == 0:
         raise SourceError(

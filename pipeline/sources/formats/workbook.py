@@ -31,8 +31,9 @@ LITERALS = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]|_.|\*.')
 """Parts of a number format that are not digits: texts, escaped characters, colours, fillers."""
 SCALED = re.compile(r"[0#?],+(?:[^0#?,]|$)")
 """Commas behind the last digit of a number format: each divides what is shown by a thousand."""
-UNIT = re.compile(r'"([^"]*\w[^"]*)"')
+UNIT = re.compile(r'"([^"]*[\w‰%°][^"]*)"')
 NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+FIRST_DAY = re.compile(r"\d{4}-\d{2}-01")
 CELL_RULES = {
     "formula": "formulas without a result; open the workbook, save it",
     "error_cell": "errors of the workbook, such as #N/A or #REF!",
@@ -44,6 +45,8 @@ CELL_RULES = {
     "numbers_as_text": "numbers stored as text, beside others",
     "scaled_format": "a number is shown in thousands or millions, and read as it is stored",
     "hidden_value": "a format that shows nothing",
+    "zero_as_text": "zeros are shown as another text, such as a dash",
+    "day_not_shown": "dates shown without a day, read as partial dates",
     "unit_in_format": "a text is shown beside the number",
     "struck_through": "cells are struck through and read like the others",
     "cell_comments": "cells have a comment, which is not read",
@@ -234,7 +237,7 @@ class _Cells:
                 moment = from_excel(value, epoch, timedelta=is_timedelta_format(form))
             except (OverflowError, ValueError):
                 return self._error("#VALUE!")
-            return _plain(moment_text(moment))
+            return _as_far_as_shown(moment_text(moment), form)
         stored = number_text(value)
         rules: tuple[str, ...] = ("long_number",) if abs(value) >= MAX_EXACT_NUMBER else ()
         if "%" in LITERALS.sub("", form):
@@ -251,6 +254,8 @@ class _Cells:
             rules += ("scaled_format",)
         if set(form) == {";"}:
             rules += ("hidden_value",)
+        elif value == 0 and _shows_text_for_zero(form):
+            rules += ("zero_as_text",)
         return Shown(stored, stored, rules, is_number=True)
 
     def _number_of_text(self, text: str) -> Shown:
@@ -277,6 +282,22 @@ class _Cells:
         for (rule, column), cells in self.marks.items():
             if rule != "numbers_as_text" or column in self.numeric:
                 yield _doubt(headings[column - 1], rule, cells)
+
+
+def _as_far_as_shown(text: str, form: str) -> Shown:
+    """Return a date; of 1 March shown as Mar-26 the day was not entered, the workbook added it."""
+    parts = LITERALS.sub("", form.split(";", maxsplit=1)[0]).lower()
+    if "d" in parts or "h" in parts or "y" not in parts or not FIRST_DAY.fullmatch(text):
+        return _plain(text)
+    if "m" in parts:
+        return Shown(text[:7], text, ("day_not_shown",))
+    return Shown(text[:4], text, ("day_not_shown",)) if text[5:7] == "01" else _plain(text)
+
+
+def _shows_text_for_zero(form: str) -> bool:
+    """Tell whether the third part of a format, that of zeros, has no digit, as in 0;-0;"-"."""
+    parts = form.split(";")
+    return len(parts) > 2 and not re.search(r"[0#?]", re.sub(r'"[^"]*"', "", parts[2]).replace("?", ""))
 
 
 def _doubt(column: str | None, rule: str, cells: Sequence[str], rows: int | None = None) -> Doubt:

@@ -12,6 +12,7 @@ from pipeline.sources.formats.errors import SourceError, ids_of, named_ids
 from pipeline.sources.formats.plain_text import (
     ENCODED_TWICE,
     SPREADSHEET,
+    plain_date,
     plain_number,
     plain_words,
     replaced,
@@ -22,7 +23,8 @@ from pipeline.sources.mapping.study_file import ColumnRule
 
 TIME = r"^\d{4}-\d{2}-\d{2}[T ](?!00:00(?::00(?:\.0+)?)?$)"
 DAY_AND_MORE = r"\d{4}-\d{2}-\d{2}[T ]"
-DAY_AND_TIME = DAY_AND_MORE + r"\s*[-\d:.,]*\s*(?:[AaPp]\.?[Mm]\.?)?\s*(?:[A-Z]{1,5}|[+-]\d{2}(?::?\d{2})?)?$"
+HOURS = r"(?!2[5-9]|[3-9]\d|\d\d:[6-9])[-\d:.,]*\s*(?:[AaPp]\.?[Mm]\.?)?"
+DAY_AND_TIME = DAY_AND_MORE + rf"\s*{HOURS}\s*(?:[A-Z]{{1,5}}|[+-]\d{{2}}(?::?\d{{2}})?)?$"
 """A date with a time of day, of which parts may be unknown (SDTM: T-:15), and its zone."""
 ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
 SHOWN_DATE = r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}:\d{2})?"
@@ -58,7 +60,8 @@ def converted(
 ) -> pd.Series:
     """Read dates, convert units; what cannot be read stays as it is, for the contract to refuse."""
     words = column.type not in {"date", "float", "integer"}
-    values, rows = replaced(values, plain_words if words else plain_number)
+    plain = plain_words if words else plain_date if column.type == "date" else plain_number
+    values, rows = replaced(values, plain)
     told = "characters: invisible, or of another form" if words else "digits: of another script or form"
     reader.note(origin.file.label, origin.column, told, int(rows.sum()), ids_of(origin.ids, rows))
     if column.type == "date":

@@ -24,7 +24,14 @@ from pipeline.sources.audit.readers import second_reader
 from pipeline.sources.formats.dataset_json import read_dataset_json
 from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.grid import Doubt, Grid
-from pipeline.sources.formats.maf import BUILD, builds_of, with_counts
+from pipeline.sources.formats.maf import (
+    BUILD,
+    STATUS,
+    builds_of,
+    depth_contradictions,
+    germline_rows,
+    with_counts,
+)
 from pipeline.sources.formats.maf import COUNTS as MAF_COUNTS
 from pipeline.sources.formats.ooxml import Package, open_package
 from pipeline.sources.formats.parquet import read_parquet
@@ -47,6 +54,8 @@ UNREADABLE = (
 )  # fmt: skip
 """What the libraries of the formats raise on files that are damaged or of another kind."""
 FRACTION_CONTRADICTS = "fraction_contradicts_counts: the counts are used"
+DEPTH_CONTRADICTS = "depth_contradicts_counts: it is not that of the two counts, and is used"
+GERMLINE = "germline_status: called germline, read by the column of origins"
 ALLELES_SPLIT = "alleles_split: records of several alternative alleles, each read as a row"
 MIXED_BUILDS = "mixed_builds: genes and changes are read, places are not; rows of"
 Repairs = list[tuple[str, str, str, int, str]]
@@ -400,6 +409,8 @@ class Reader:
         self._examine(path, file, file.label, [c for c in (*MAF_COUNTS, "FILTER") if c in calls])
         calls, contradictory = with_counts(calls, file.label, file.missing)
         self.doubt(file.label, "VAF", FRACTION_CONTRADICTS, contradictory)
+        self.doubt(file.label, "t_depth", DEPTH_CONTRADICTS, depth_contradictions(calls, file.missing))
+        self.doubt(file.label, STATUS, GERMLINE, germline_rows(calls))
         builds = builds_of(calls)
         if len(builds) > 1:
             self.doubt(file.label, BUILD, f"{MIXED_BUILDS} {' and '.join(builds)}", len(calls))
