@@ -23,6 +23,7 @@ from features.contract.specification import (
     empty_table,
     parse_contract,
 )
+from features.contract.suspicions import suspicions
 from features.errors import UserError
 
 __all__ = [
@@ -46,17 +47,6 @@ NO_RANGES: Ranges = {}
 MAX_NAMES = 3
 """Features or tests named in a problem."""
 PROBLEM_COLUMNS = ["table", "column", "rule", "severity", "rows", "ids", "by_centre"]
-UNIT_MIN_VALUES = 10
-"""Fewer values than this do not show that a whole column is in another unit."""
-CODES = (77, 88, 99, 99.9, 777, 888, 999, 999.9, 7777, 8888, 9999)
-"""Numbers that stand for none in many databases."""
-MIN_CODES, MAX_BELOW_CODE = 3, 0.85
-"""From how often such a number is suspected, if no other value reaches this part of it."""
-MAX_GAP, MAX_ISOLATED = pd.Timedelta(days=5 * 365), 3
-"""Dates of one column that lie apart from all others, and in how many rows they are suspected."""
-MM_LIKE_CM = 25.0
-"""Diameters in mm are not all below this in a study; diameters in cm are."""
-
 ADVICE = {
     "required_table": "add the table, with at least one row",
     "required_column": "add the column, or map it in the study file",
@@ -207,8 +197,8 @@ def _read_table(
             rule = f"type: {column.type}{looks_like(cells, column.type)}"
             wrong = unreadable[column.name]
             findings.append(_Finding(spec.table, column.name, rule + _names(raw, spec, wrong), wrong))
-        findings += _unit_suspicions(frame[column.name], spec.table, column)
-        findings += _value_suspicions(frame[column.name], spec.table, column)
+        for rule, rows, severity in suspicions(frame[column.name], column):
+            findings.append(_Finding(spec.table, column.name, rule, rows, severity))
     findings += _broken_rules(frame, unreadable, spec, vocabulary, ranges)
     findings += _beyond_ranges_by_name(frame, spec)
     absent = {c.name: pd.Series(dtype=DTYPES[c.type]) for c in spec.columns.values()}
@@ -282,47 +272,6 @@ def _names(frame: pd.DataFrame, spec: TableSpec, rows: pd.Series) -> str:
     names = sorted(as_text(frame.loc[rows, spec.named_by]).dropna().unique())
     more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
     return f", of {', '.join(names[:MAX_NAMES])}{more}"
-
-
-def _unit_suspicions(values: pd.Series, table: str, column: ColumnSpec) -> Iterator[_Finding]:
-    """Yield a suspicion that a column is in another unit than the contract's.
-
-    Fractions above 1 and up to 100 are out of range as well; the finding says why. The other two are
-    warnings, from at least `UNIT_MIN_VALUES` values: per cents that are all at most 1 and not all whole, and
-    diameters in mm that are all below `MM_LIKE_CM`.
-    """
-    if column.unit == "fraction":
-        high = (values > 1) & (values <= 100)
-        if high.any():
-            yield _Finding(table, column.name, "wrong_unit: per cent, not fraction", high)
-    filled = values.dropna()
-    if len(filled) < UNIT_MIN_VALUES:
-        return
-    if column.unit == "%" and (filled <= 1).all() and (filled % 1 != 0).any():
-        yield _Finding(table, column.name, "wrong_unit: fraction, not per cent", values.notna(), "warning")
-    if column.unit == "mm" and (filled < MM_LIKE_CM).all() and (filled > 0).any():
-        yield _Finding(table, column.name, "wrong_unit: cm, not mm", values.notna(), "warning")
-
-
-def _value_suspicions(values: pd.Series, table: str, column: ColumnSpec) -> Iterator[_Finding]:
-    """Yield codes for missing that are read as numbers, and dates far from all others; warnings."""
-    filled = values.dropna()
-    if len(filled) < UNIT_MIN_VALUES:
-        return
-    if column.type in ("float", "integer"):
-        highest = float(filled.max())
-        others = filled[filled < highest]
-        often = len(filled) - len(others) >= MIN_CODES
-        if highest in CODES and often and (others < MAX_BELOW_CODE * highest).all():
-            rule = f"code_for_missing: {highest:g} looks like a code, and is read as a number"
-            yield _Finding(table, column.name, rule, values == highest, "warning")
-    if column.type == "date":
-        days = filled.sort_values()
-        groups = (days.diff() > MAX_GAP).cumsum()
-        sizes = groups.map(groups.value_counts())
-        isolated = days.index[(sizes <= MAX_ISOLATED) & (sizes < sizes.max())]
-        rows = pd.Series(values.index.isin(isolated), index=values.index)
-        yield _Finding(table, column.name, "isolated_date: years away from all others", rows, "warning")
 
 
 def _direct_identifiers(

@@ -765,7 +765,7 @@ class RowScorer:
         for place in self._used:
             if not self._inputs[place].required and nothing.any():
                 nothing &= np.isnan(values[place])
-        notes.add(nothing, _reason("no_input", None), rejects=True)
+        notes.add(nothing, _reason("no_input", None), rejects=True, missing=True)
         if unused:
             notes.add(
                 np.ones(rows, dtype=bool),
@@ -817,8 +817,8 @@ class RowScorer:
     def _answered(self, answer: _Answer, notes: _Notes, codes: list[np.ndarray]) -> _Answered:
         status = np.where(notes.missing, MISSING, OK).astype(object)
         status[answer.unlike] = UNLIKE
-        status[notes.withheld] = INELIGIBLE
         status[notes.rejected] = REJECTED
+        status[notes.ineligible] = INELIGIBLE
         branch, branch_status = self._protocol(codes, notes)
         return _Answered(
             _or_none(answer.p), _or_none(answer.low), _or_none(answer.high), status.tolist(), notes.reasons(),
@@ -850,12 +850,11 @@ class RowScorer:
         row = np.zeros(notes.rows)
         for rule, code in zip(self._rules, codes, strict=True):
             row = row * len(rule.levels) + code
-        withheld = notes.withheld & ~notes.rejected
         unknown = (
-            np.isnan(row) | notes.rejected | withheld if self._rules else np.ones(notes.rows, dtype=bool)
+            np.isnan(row) | notes.rejected | notes.withheld if self._rules else np.full(notes.rows, True)
         )
         answer = self._branch_index[np.where(unknown, -1, row).astype(int)]
-        status = np.where(withheld, INELIGIBLE, self._branch_status[answer])
+        status = np.where(notes.ineligible, INELIGIBLE, self._branch_status[answer])
         return self._branch[answer].tolist(), status.tolist()
 
 
@@ -898,6 +897,7 @@ class _Notes:
         self.rejected = np.zeros(rows, dtype=bool)
         self.missing = np.zeros(rows, dtype=bool)
         self.withheld = np.zeros(rows, dtype=bool)
+        self._faulty = np.zeros(rows, dtype=bool)
         self._withholding = 0
         self._masks: list[np.ndarray] = []
         self._reasons: list[Reason] = []
@@ -927,10 +927,17 @@ class _Notes:
         self._reasons.insert(place, reason)
         if rejects:
             self.rejected |= where
+        if rejects and not missing:
+            self._faulty |= where
         if missing:
             self.missing |= where
         if withholds:
             self.withheld |= where
+
+    @property
+    def ineligible(self) -> np.ndarray:
+        """Rows that break a criterion, whatever is missing; of a row with a faulty cell nothing is said."""
+        return self.withheld & ~self._faulty
 
     def append(self, row: int, reasons: list[Reason]) -> None:
         """Note reasons of one row only."""

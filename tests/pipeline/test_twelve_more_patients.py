@@ -37,8 +37,8 @@ PATIENTS: dict[str, tuple[Story, Expected]] = {
     "occult_primary": (
         {"subjects": {"ct": "T0", "tumour_size_mm": None}, "recorded": "CR", "surgery": {"yp_n": "ypN0i+"},
          "targets": {"baseline": [node(22)], "c2": [node(9)]}},
-        # The size is all that the made-up model predicts from: rejected, for that and for the stage.
-        Expected("R1", False, 0, "rejected", "stage"),
+        # The size is all that the made-up model predicts from: whatever is missing, the stage is the reason.
+        Expected("R1", False, 0, "ineligible", "stage"),
     ),
     # Two clones in one biopsy; copies and ratio of the whole make it group 1.
     "her2_heterogeneity": (

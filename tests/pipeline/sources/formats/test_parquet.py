@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.sources.formats.errors import SourceError
+from pipeline.sources.formats.parquet import read_parquet
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.mapping.files import Reader
 
@@ -44,3 +45,9 @@ def test_a_column_of_lists_is_refused_where_it_is_used(tmp_path: Path) -> None:
     assert reader.read(SourceFile(path="a.parquet"), ["id"]) is not None
     with pytest.raises(SourceError, match="'genes': 1 lists or records"):
         reader.read(SourceFile(path="a.parquet"), ["id", "genes"])
+
+
+def test_only_a_column_of_lists_is_in_doubt(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": ["P1"], "genes": [["TP53"]], "n": [1]}), tmp_path / "a.parquet")
+    grid = read_parquet(tmp_path / "a.parquet")
+    assert [(doubt.column, doubt.refused) for doubt in grid.doubts] == [("genes", True)]
