@@ -38,12 +38,17 @@ def learning_part(results: Results) -> Part:
             text=("candidate", "reason"),
         )
     suspicious = [
-        {"landmark": landmark, "feature": feature, "auc": decimal(auc, 2)}
+        {
+            "landmark": landmark,
+            "feature": feature,
+            "n": count(learning.singles[feature].patients),
+            "auc": decimal(auc, 2),
+        }
         for landmark, learning in results.learning.items()
         for feature, auc in learning.suspicious.items()
     ]
     if suspicious:
-        columns = {"landmark": "Landmark", "feature": "Feature", "auc": "AUC alone"}
+        columns = {"landmark": "Landmark", "feature": "Feature", "n": "Known in", "auc": "AUC alone"}
         tables["suspicious"] = Table.of(
             "suspicious-features",
             "Features that alone tell much of the outcome",
