@@ -28,6 +28,7 @@ from models.procedure.splits import outcome_strata, stratified_splits
 
 REFERENCE = "reference: linear candidate, one repeat"
 WEIGHTED = "missing outcomes: weighted"
+UNKNOWN = "missing outcomes: tipping point"
 IMPUTED = "missing predictors: imputation "
 """Followed by the number of the imputation, from 1 on."""
 
@@ -124,6 +125,28 @@ class Refitter:
         weighted = predictions.assign(scenario=population.name, weight=weights)
         return replace(scenario, scenario=population.name), weighted
 
+    def unknown(
+        self, population: Population, reference: tuple[Refitted, pd.DataFrame]
+    ) -> tuple[Refitted, pd.DataFrame]:
+        """Return the reference, and beside it what a model of all known outcomes predicts for the others.
+
+        Their outcome is NaN and their fold -1: they are in no training part.
+        """
+        scenario, predictions = reference
+        known, rows = population.known, population.rows
+        y = population.outcome[known].to_numpy(dtype=float)
+        (model,) = self.procedures(None, self.plan.seed)
+        try:
+            fitted = model.fit(rows.loc[known].reset_index(drop=True), y)
+        except NotLearnableError as error:
+            return replace(scenario, scenario=population.name, error=str(error)), no_refits()
+        others = rows.loc[~known].reset_index(drop=True)
+        predicted = pd.DataFrame(
+            {"usubjid": others["usubjid"], "fold": -1, "y": np.nan, "weight": 1.0}
+        ).assign(p=fitted.predictions(others)["chosen"])
+        both = pd.concat([predictions, predicted], ignore_index=True)
+        return replace(scenario, scenario=population.name, n=len(both)), both.assign(scenario=population.name)
+
     def _out_of_fold(self, rows: pd.DataFrame, y: np.ndarray, procedures: Procedures) -> pd.DataFrame:
         splits = stratified_splits(
             outcome_strata(y, rows["arm"]), folds=self.plan.folds, repeats=1, seed=self.plan.seed
@@ -182,8 +205,9 @@ def refits(
     parts = [reference]
     if not reference[0].error:
         others = progress(populations[1:], len(populations) - 1)
+        beside = {WEIGHTED: refitter.weighted, UNKNOWN: refitter.unknown}
         parts += [
-            refitter.weighted(each, reference) if each.name == WEIGHTED else refitter.refitted(each)
+            beside[each.name](each, reference) if each.name in beside else refitter.refitted(each)
             for each in others
         ]
     predictions = [frame for _, frame in parts if not frame.empty]
@@ -217,6 +241,7 @@ def _populations(
         yield Population(WEIGHTED, *due)
         yield Population("missing outcomes: all pCR", due[0], due[1].fillna(1.0))
         yield Population("missing outcomes: none pCR", due[0], due[1].fillna(0.0))
+        yield Population(UNKNOWN, *due)
     eligible = rows["usubjid"].map(by_patient["eligible"])
     if not eligible.to_numpy(dtype=bool).all():
         yield Population("eligible patients", *_chosen(rows, outcome, eligible))

@@ -14,8 +14,9 @@ import pandas as pd
 from scipy.special import expit
 
 from models.configuration.plan import ValidationPlan
-from models.evaluation.refits import IMPUTED, REFERENCE, Refits, Refitted
+from models.evaluation.refits import IMPUTED, REFERENCE, UNKNOWN, Refits, Refitted
 from models.evaluation.subgroups import evaluable_domains
+from models.evaluation.tipping import Paired, tipping_point, worst_case
 from models.measures.common import (
     MeasureDocument,
     MeasureError,
@@ -132,6 +133,38 @@ def refitted(analysis: Analysis, refits: Refits, run: Refitted) -> dict[str, Mea
     return scenario(analysis, rows, y, p, predicted["weight"].to_numpy())
 
 
+def unknown_outcomes(
+    analysis: Analysis, refits: Refits, run: Refitted
+) -> Iterator[tuple[str, dict[str, MeasureDocument]]]:
+    """Yield the comparison with missing outcomes at the tipping point, and all against the model."""
+    if run.error:
+        yield UNKNOWN, refitted(analysis, refits, run)
+        return
+    predicted = refits.at(UNKNOWN)
+    rows, known = analysis.rows_of(predicted["usubjid"]), predicted["y"].notna().to_numpy()
+    y, p = predicted["y"].to_numpy(), predicted["p"].to_numpy()
+    rules = np.empty(len(y))
+    rules[known] = analysis.rules_forecast(rows.loc[known], y[known], predicted.loc[known, "fold"].to_numpy())
+    fitted = rules_by_branch(analysis.plan.branch_shrinkage).fit(rows.loc[known], y[known])
+    rules[~known] = fitted.predictions(rows.loc[~known])["rules"]
+    inside = analysis.inside(rows)
+    seen, others = known & inside, ~known & inside
+    if not analysis.plan.judges(y[seen]) or not others.any():
+        reason = "no outcome is missing" if analysis.plan.judges(y[seen]) else _too_few(analysis.plan)
+        yield UNKNOWN, counted(y[seen]) | _without_difference(reason)
+        return
+    margins = [np.log(forecast / (1 - forecast)) for forecast in (p, rules)]
+
+    def differences(outcome: np.ndarray, who: np.ndarray) -> np.ndarray:
+        model, comparator = (patient_loss(margin[who], outcome) for margin in margins)
+        return np.asarray(model - comparator)
+
+    with_event, without = (differences(np.full(others.sum(), outcome), others) for outcome in (1.0, 0.0))
+    paired = Paired(differences(y[seen], seen), int(y[seen].sum()), with_event, without, margins[0][others])
+    yield UNKNOWN, tipping_point(paired, analysis.plan.level)
+    yield "missing outcomes: all against the model", worst_case(paired, analysis.plan.level)
+
+
 def multiple_imputation(analysis: Analysis, refits: Refits) -> dict[str, MeasureDocument]:
     """Return the comparison with missing predictors drawn several times, combined by Rubin's rules."""
     runs = [run for run in refits.scenarios if run.scenario.startswith(IMPUTED)]
@@ -240,8 +273,11 @@ def sensitivity_runs(
         return {"as in the run": refitted(analysis, refits, refits.scenarios[0])}
     ids, y, p = by_repeat(predictions, MODELS)
     runs = {"as in the run": scenario(analysis, analysis.rows_of(ids), y, p)}
-    again = [run for run in refits.scenarios if not run.scenario.startswith(IMPUTED)]
-    runs |= {run.scenario: refitted(analysis, refits, run) for run in again}
+    for run in refits.scenarios:
+        if run.scenario == UNKNOWN:
+            runs |= dict(unknown_outcomes(analysis, refits, run))
+        elif not run.scenario.startswith(IMPUTED):
+            runs[run.scenario] = refitted(analysis, refits, run)
     runs |= dict(evaluable_patients(analysis, predictions))
     runs |= dict(rule_readings(analysis, tables, cohort, rules, landmark, predictions))
     return runs | {MULTIPLE_IMPUTATION: multiple_imputation(analysis, refits)}

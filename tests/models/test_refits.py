@@ -12,6 +12,7 @@ from models.configuration.settings import ModelSettings, model_settings
 from models.evaluation.refits import (
     IMPUTED,
     REFERENCE,
+    UNKNOWN,
     WEIGHTED,
     Population,
     Refits,
@@ -20,7 +21,13 @@ from models.evaluation.refits import (
     no_refits,
     read_refits,
 )
-from models.evaluation.sensitivity import Analysis, multiple_imputation, refitted, sensitivity_runs
+from models.evaluation.sensitivity import (
+    Analysis,
+    multiple_imputation,
+    refitted,
+    sensitivity_runs,
+    unknown_outcomes,
+)
 from models.procedure.comparators import rules_by_branch
 from models.rules.table import BRANCH
 from tests.patients import FEATURES, patients
@@ -87,6 +94,27 @@ def test_weights_are_of_the_observed_and_change_no_prediction() -> None:
     assert np.array_equal(weighted["p"], reference[1]["p"])
     assert (weighted["weight"] > 1).all()
     assert (reference[1]["weight"] == 1).all()
+
+
+def test_who_lost_the_outcome_is_predicted_by_a_model_of_the_others_and_changes_none_of_theirs() -> None:
+    lost = population(lost=30)
+    reference = REFITTER.refitted(lost)
+    scenario, predicted = REFITTER.unknown(replace(lost, name=UNKNOWN), reference)
+    others = predicted[predicted["fold"] == -1]
+    assert (scenario.n, len(others)) == (120, 30)
+    assert others["y"].isna().all()
+    assert others["p"].between(0, 1, inclusive="neither").all()
+    assert np.array_equal(predicted.loc[predicted["fold"] >= 0, "p"], reference[1]["p"])
+
+
+def test_missing_outcomes_are_shifted_to_the_tipping_point_and_set_against_the_model() -> None:
+    lost = population(lost=30)
+    scenario, predicted = REFITTER.unknown(replace(lost, name=UNKNOWN), REFITTER.refitted(lost))
+    told = dict(unknown_outcomes(analysis(), Refits((scenario,), predicted), scenario))
+    at_random, worst = told[UNKNOWN], told["missing outcomes: all against the model"]
+    assert at_random["missing"] == worst["missing"] == {"value": 30}
+    assert {"value", "error"} & set(at_random["shift"])
+    assert worst["delta_log_loss"]["value"] > at_random["delta_log_loss"]["value"]
 
 
 def test_the_number_of_an_imputation_decides_its_draws() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from models.evaluation.refits import WEIGHTED, read_refits
+from models.evaluation.refits import UNKNOWN, WEIGHTED, read_refits
 from models.procedure.landmark_features import as_documents
 from pipeline.project import paths
 from pipeline.project.files import write_json, write_table
@@ -58,7 +58,8 @@ def test_lost_outcomes_and_patients_not_eligible_each_have_their_fit(tmp_path: P
     run = refitted(tmp_path, lost=15, not_eligible=20)
     assert scenarios(run) == {
         "reference: linear candidate, one repeat": 105, "missing outcomes: weighted": 105,
-        "missing outcomes: all pCR": 120, "missing outcomes: none pCR": 120, "eligible patients": 85,
+        "missing outcomes: all pCR": 120, "missing outcomes: none pCR": 120, UNKNOWN: 120,
+        "eligible patients": 85,
         "missing predictors: imputation 1": 105, "missing predictors: imputation 2": 105,
     }  # fmt: skip
     predicted = run.table(paths.REFIT_PREDICTIONS)

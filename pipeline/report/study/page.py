@@ -135,6 +135,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         primary=comparison.primary,
         primary_beside=beside_primary(comparison) if facts.rules else None,
         verdict_of=verdict_of,
+        tipping=next((run for run in results.sensitivity.values() if "shift" in run), None),
         told=lambda difference, metric=declared.metric: verdict(difference, metric),
         size=results.size.get(landmark),
         lower_is_better=declared.metric not in HIGHER_IS_BETTER,

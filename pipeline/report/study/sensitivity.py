@@ -19,6 +19,8 @@ def sensitivity_part(results: Results, facts: Facts) -> Part:
         return {}, {}
     for name, measures in runs.items():
         delta = measures.get("delta_log_loss", Estimate(reason=TOO_FEW))
+        if "shift" in measures:
+            name = f"{name.partition(':')[0]}: missing at random given the model"
         rows.append(
             {
                 "run": name,
