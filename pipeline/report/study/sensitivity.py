@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from pipeline.project.estimates import Estimate
+from pipeline.project.estimates import Estimate, Measures
 from pipeline.report.facts import Facts
 from pipeline.report.page import TOO_FEW, count, measure, measure_of
 from pipeline.report.results import Results
@@ -19,11 +19,9 @@ def sensitivity_part(results: Results, facts: Facts) -> Part:
         return {}, {}
     for name, measures in runs.items():
         delta = measures.get("delta_log_loss", Estimate(reason=TOO_FEW))
-        if "shift" in measures:
-            name = f"{name.partition(':')[0]}: missing at random given the model"
         rows.append(
             {
-                "run": name,
+                "run": labelled(name, measures),
                 "n": count(measures.patients),
                 "events": count(measures.events),
                 "model": measure_of(measures, "auc_chosen"),
@@ -32,7 +30,11 @@ def sensitivity_part(results: Results, facts: Facts) -> Part:
             }
         )
         if delta.has_interval:
-            drawn.append(interval_row(name, delta, f"n = {measures.patients}", mark=name == "as in the run"))
+            drawn.append(
+                interval_row(
+                    labelled(name, measures), delta, f"n = {measures.patients}", mark=name == "as in the run"
+                )
+            )
     first = next(iter(runs.values()))
     columns = {
         "run": "Run",
@@ -57,3 +59,8 @@ def sensitivity_part(results: Results, facts: Facts) -> Part:
     )
     table = Table.of("sensitivity-table", "The primary comparison, run by run", columns, rows)
     return charts, {"sensitivity": table}
+
+
+def labelled(name: str, measures: Measures) -> str:
+    """Return the name of a run; the tipping point's interval is that of what is predicted, not shifted."""
+    return "missing outcomes: as the model predicts" if "shift" in measures else name
