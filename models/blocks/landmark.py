@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
 
+from models.blocks.documents import BlockDocument, LearnedBlocks
 from models.blocks.learning import present
 from models.blocks.names import CLINICAL, TOGETHER
 from models.blocks.procedure import BlockProcedure
@@ -19,35 +20,6 @@ from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.resampling import Progress, cross_validate, no_predictions, silently, tidy
 from models.procedure.splits import outcome_strata, stratified_splits
 from models.serving.serving import ColumnDocument
-
-
-class BlockDocument(TypedDict):
-    """A block in all patients: columns, how they are standardised, coefficients, and share of the whole.
-
-    `share`: standard deviation of the block's part of the log-odds over the sum of those of all blocks, in
-    patients who have them all. A block that stays out has coefficients of 0.
-    """
-
-    columns: list[str]
-    mean: list[float]
-    weight: list[float]
-    coefficients: list[float]
-    share: float
-    patients: int
-
-
-class LearnedBlocks(TypedDict, total=False):
-    """What was learned at a landmark, or why nothing was (`error`).
-
-    `penalties`: model -> block -> penalty in every fold, None where the block stayed out. `weights`: of late
-    fusion, block -> weight in every fold.
-    """
-
-    error: str
-    blocks: dict[str, BlockDocument]
-    intercept: float
-    penalties: dict[str, dict[str, list[float | None]]]
-    weights: dict[str, list[float]]
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,17 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
+from models.blocks.documents import LearnedBlocks
 from models.blocks.names import CLINICAL, FUSED, HIDDEN, TOGETHER, WITHOUT
 from models.configuration.plan import ValidationPlan
 from models.evaluation.performance import measured
-from models.measures.common import FloatArray, MeasureDocument, MeasureError, counted
+from models.measures.common import FloatArray, MeasureDocument, MeasureError
 from models.measures.delong import auc_difference
 from models.measures.evaluate import by_repeat, compare
 
 MEASURES = ("auc", "brier", "log_loss", "calibration_slope", "o_e")
+TOP = 5
+"""Coefficients of a block that are named: of thousands, more would not be read."""
 BETTER, WORSE, OPEN = "better", "worse", "not distinguishable"
 
 
@@ -30,8 +33,20 @@ class PairDocument(TypedDict, total=False):
     error: str
 
 
+class BlockSize(TypedDict):
+    """A block in all patients, the penalties of the folds that used it, and its largest coefficients."""
+
+    columns: int
+    patients: int
+    share: float
+    used: int
+    folds: int
+    penalties: list[float]
+    top: list[str]
+
+
 class BlocksDocument(TypedDict):
-    """The verdicts of a landmark, on the patients who have every block."""
+    """The verdicts of a landmark, on the patients who have every block, or why there are none (`error`)."""
 
     patients: int
     events: int
@@ -39,10 +54,12 @@ class BlocksDocument(TypedDict):
     best_single: str
     models: dict[str, dict[str, MeasureDocument]]
     pairs: dict[str, PairDocument]
+    blocks: dict[str, BlockSize]
+    error: str
 
 
-def block_verdicts(predictions: pd.DataFrame, plan: ValidationPlan) -> BlocksDocument | None:
-    """Return measures of every model of blocks, and the verdicts; None without predictions.
+def block_verdicts(predictions: pd.DataFrame, learned: LearnedBlocks, plan: ValidationPlan) -> BlocksDocument:
+    """Return measures of every model of blocks, the verdicts, and what the blocks are.
 
     Models are compared on the patients who have every block. The verdict is that of the paired difference in
     AUC (DeLong over repeats), better or worse where its q value is at most 1 - level: the false discovery
@@ -53,24 +70,25 @@ def block_verdicts(predictions: pd.DataFrame, plan: ValidationPlan) -> BlocksDoc
     ----------
     predictions : DataFrame
         Tidy out-of-fold predictions of `models.blocks.procedure`, p missing where a patient lacks a block.
+    learned : LearnedBlocks
+        What was learned from all patients, or why nothing was.
     """
+    document: BlocksDocument = {
+        "patients": 0, "events": 0, "with_block": {}, "best_single": "", "models": {}, "pairs": {},
+        "blocks": _sizes(learned), "error": learned.get("error", ""),
+    }  # fmt: skip
     if predictions.empty:
-        return None
+        return document
     single = [name for name in predictions["model"].unique() if _is_single(name)]
     has = predictions[predictions["model"].isin(single)].groupby("model")["p"].count()
     repeats = int(predictions["repeat"].nunique())
     lacking = set(predictions.loc[predictions["p"].isna(), "usubjid"])
     common = predictions[~predictions["usubjid"].isin(lacking)]
     ids, y, p = by_repeat(common, sorted(common["model"].unique()))
-    document: BlocksDocument = {
-        **counted(y),  # type: ignore[typeddict-item]
-        "patients": len(ids),
-        "with_block": {name: int(has[name]) // repeats for name in sorted(single)},
-        "best_single": "",
-        "models": {},
-        "pairs": {},
-    }
+    document["patients"], document["events"] = len(ids), int(y.sum())
+    document["with_block"] = {name: int(has[name]) // repeats for name in sorted(single)}
     if not plan.judges(y):
+        document["error"] = f"{len(ids)} patients have every block: too few events or non-events to be judged"
         return document
     document["models"] = {name: measured(y, each, plan, MEASURES) for name, each in p.items()}
     aucs = {name: document["models"][name]["auc"].get("value") for name in single}
@@ -86,6 +104,24 @@ def block_verdicts(predictions: pd.DataFrame, plan: ValidationPlan) -> BlocksDoc
         pairs[name]["verdict"] = OPEN if q > 1 - plan.level else BETTER if gain > 0 else WORSE
     document["pairs"] = pairs
     return document
+
+
+def _sizes(learned: LearnedBlocks) -> dict[str, BlockSize]:
+    sizes: dict[str, BlockSize] = {}
+    for name, block in learned.get("blocks", {}).items():
+        penalties = learned["penalties"][TOGETHER][name]
+        weights = np.abs(block["coefficients"])
+        largest = [place for place in np.argsort(-weights, kind="stable")[:TOP] if weights[place] > 0]
+        sizes[name] = {
+            "columns": len(block["columns"]),
+            "patients": block["patients"],
+            "share": block["share"],
+            "used": sum(penalty is not None for penalty in penalties),
+            "folds": len(penalties),
+            "penalties": [penalty for penalty in penalties if penalty is not None],
+            "top": [block["columns"][place].removeprefix(f"{name}:") for place in largest],
+        }
+    return sizes
 
 
 def false_discovery(p: Sequence[float]) -> FloatArray:

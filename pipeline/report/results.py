@@ -11,6 +11,7 @@ from models.sample_size.development import unmet_criterion
 from models.sample_size.documents import TrialSize
 from pipeline.project.estimates import Estimate, Measures, parse_estimate, parse_measures
 from pipeline.project.files import read_json
+from pipeline.report.blocks import BlockVerdicts, parse_blocks
 
 Json = Mapping[str, object]
 Parsed = TypeVar("Parsed")
@@ -23,7 +24,7 @@ ALLOCATION = "rules_allocation"
 COMPARISON = "comparison.json"
 TRUTH = "truth.json"
 # Parts of comparison.json that are no landmark.
-PRIMARY, DOMAINS, COMMON = "primary", "domains", "common_patients"
+PRIMARY, DOMAINS, COMMON, BLOCKS = "primary", "domains", "common_patients", "blocks"
 CENTRE, POOLED_CENTRES = "centre", "centre_pooled"
 ENDS = ("low", "high")
 # Comparisons of models inside each group, which the subgroups' own page repeats.
@@ -64,6 +65,7 @@ class Comparison:
     primary: Estimate
     landmarks: Mapping[str, Mapping[str, Measures]]
     domains: Mapping[str, Mapping[str, Measures]]
+    blocks: Mapping[str, BlockVerdicts] = field(default_factory=dict)
 
     def model_minus_rules(self, landmark: str) -> Measures:
         """Return the differences of the model from the rules at a landmark; empty if there are none."""
@@ -222,12 +224,14 @@ def read_comparison(metrics: Path) -> Comparison:
     """Return the paired differences of a study."""
     content = read_json(metrics / COMPARISON)
     primary = content[PRIMARY]
-    landmarks = {name: pairs for name, pairs in content.items() if name not in {PRIMARY, DOMAINS, COMMON}}
+    parts = {PRIMARY, DOMAINS, COMMON, BLOCKS}
+    landmarks = {name: pairs for name, pairs in content.items() if name not in parts}
     return Comparison(
         Declared(**primary["declared"]),
         parse_estimate(primary["result"]),
         _each(landmarks, lambda pairs: _each(pairs, parse_measures)),
         _each(content[DOMAINS], lambda pairs: _each(pairs, parse_measures)),
+        {name: parse_blocks(found) for name, found in content.get(BLOCKS, {}).items()},
     )
 
 

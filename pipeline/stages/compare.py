@@ -35,8 +35,8 @@ def read_verdicts(run: Run, landmarks: Sequence[str], plan: ValidationPlan) -> d
     found: dict[str, BlocksDocument] = {}
     for name in landmarks:
         if run.path(paths.BLOCK_PREDICTIONS, landmark=name).exists():
-            verdicts = block_verdicts(run.table(paths.BLOCK_PREDICTIONS, landmark=name), plan)
-            found |= {} if verdicts is None else {name: verdicts}
+            predictions = run.table(paths.BLOCK_PREDICTIONS, landmark=name)
+            found[name] = block_verdicts(predictions, run.json(paths.BLOCKS_LEARNED, landmark=name), plan)
     return found
 
 

@@ -20,6 +20,7 @@ from pipeline.report.facts import Facts, run_facts
 from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_links, render
 from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Comparison, Results, within_limits
 from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
+from pipeline.report.study.blocks import blocks_part
 from pipeline.report.study.common import interval_row, of_model, verdict_of
 from pipeline.report.study.learning import learning_part
 from pipeline.report.study.measured import courses_part, missing_part
@@ -85,6 +86,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         "toxicity": toxicity_part(given.described, facts, privacy),
         "performance": performance_part(results, facts),
         "domains": domains_part(results, study["landmarks"], threshold),
+        "blocks": blocks_part(comparison.blocks),
         "subgroups": subgroups_part(results, landmark, study["landmarks"], privacy),
         "stability": stability_part(
             results, landmark, study["landmarks"], given.settings.drawing.max_patients_drawn
@@ -141,6 +143,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         lower_is_better=declared.metric not in HIGHER_IS_BETTER,
         landmarks=landmark_rows(study, results.landmarks, given.features),
         differences=differences,
+        unjudged_blocks={name: found.reason for name, found in comparison.blocks.items() if found.reason},
         unmodelled={name: each.reason for name, each in results.learning.items() if each.reason},
         arms=arms,
         flow_rows=flow_rows(study, given.flow, facts),

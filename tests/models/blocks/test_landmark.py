@@ -64,13 +64,14 @@ def test_only_the_block_alone_has_no_forecast_for_a_patient_without_it(signal: B
 
 
 def test_a_block_that_tells_is_better_with_a_price_where_it_is_missing(signal: BlockResult) -> None:
-    found = block_verdicts(signal.predictions, PLAN)
-    assert found is not None
+    found = block_verdicts(signal.predictions, signal.learned, PLAN)
     assert found["patients"] == 130
     assert found["with_block"] == {"clinical": 150, "rna": 130}
     assert found["best_single"] == "rna"
     assert found["pairs"]["blocks-clinical"]["verdict"] == "better"
     assert found["pairs"]["blocks-hidden rna"]["question"] == "the price where rna is missing"
+    assert found["blocks"]["rna"]["used"] == 3
+    assert found["blocks"]["rna"]["top"][0] == "G0"
 
 
 def test_shares_of_blocks_add_up_and_penalties_are_there_for_every_fold(signal: BlockResult) -> None:
@@ -83,8 +84,8 @@ def test_shares_of_blocks_add_up_and_penalties_are_there_for_every_fold(signal: 
 
 
 def test_a_block_of_noise_is_better_than_nothing_at_nothing() -> None:
-    found = block_verdicts(analysed(0.0, genes=300).predictions, PLAN)
-    assert found is not None
+    noise = analysed(0.0, genes=300)
+    found = block_verdicts(noise.predictions, noise.learned, PLAN)
     assert "better" not in {pair["verdict"] for pair in found["pairs"].values()}
     assert found["pairs"]["blocks-clinical"]["verdict"] == "not distinguishable"
 
@@ -93,7 +94,7 @@ def test_a_block_that_hardly_anybody_has_gives_the_reason_and_no_prediction() ->
     result = analysed(1.0, missing=148)
     assert "block rna" in result.learned["error"]
     assert result.predictions.empty
-    assert block_verdicts(result.predictions, PLAN) is None
+    assert "block rna" in block_verdicts(result.predictions, result.learned, PLAN)["error"]
 
 
 def test_q_values_are_those_of_benjamini_and_hochberg() -> None:

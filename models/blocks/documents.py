@@ -1,0 +1,32 @@
+"""What is stored of blocks that were learned."""
+
+from typing import TypedDict
+
+
+class BlockDocument(TypedDict):
+    """A block in all patients: columns, how they are standardised, coefficients, and share of the whole.
+
+    `share`: standard deviation of the block's part of the log-odds over the sum of those of all blocks, in
+    patients who have them all. A block that stays out has coefficients of 0.
+    """
+
+    columns: list[str]
+    mean: list[float]
+    weight: list[float]
+    coefficients: list[float]
+    share: float
+    patients: int
+
+
+class LearnedBlocks(TypedDict, total=False):
+    """What was learned at a landmark, or why nothing was (`error`).
+
+    `penalties`: model -> block -> penalty in every fold, None where the block stayed out. `weights`: of late
+    fusion, block -> weight in every fold.
+    """
+
+    error: str
+    blocks: dict[str, BlockDocument]
+    intercept: float
+    penalties: dict[str, dict[str, list[float | None]]]
+    weights: dict[str, list[float]]

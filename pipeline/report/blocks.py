@@ -1,0 +1,68 @@
+"""The verdicts on blocks of features, as stage compare wrote them, with types."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.project.estimates import Estimate, Measures, parse_estimate, parse_measures
+
+
+@dataclass(frozen=True)
+class BlockPair:
+    """Two models on the same patients: what is asked, the differences, the q value, and what it says."""
+
+    question: str
+    model: str
+    against: str
+    auc: Estimate
+    log_loss: Estimate
+    q: float | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class BlockSize:
+    """A block in all patients: columns, who has it, its share of the log-odds, its penalties in the folds."""
+
+    name: str
+    columns: int
+    patients: int
+    share: float
+    used: int
+    folds: int
+    penalties: Sequence[float]
+    top: Sequence[str]
+
+
+@dataclass(frozen=True)
+class BlockVerdicts:
+    """What blocks add at a landmark, on the patients who have all; `reason`: why nothing is said."""
+
+    patients: int
+    events: int
+    models: Mapping[str, Measures]
+    pairs: Sequence[BlockPair]
+    blocks: Sequence[BlockSize]
+    reason: str
+
+
+def parse_blocks(content: Mapping[str, Any]) -> BlockVerdicts:
+    """Return the verdicts of a landmark."""
+    return BlockVerdicts(
+        int(content["patients"]),
+        int(content["events"]),
+        {name: parse_measures(measures) for name, measures in content["models"].items()},
+        [_pair(name, pair) for name, pair in content["pairs"].items()],
+        [BlockSize(name, **block) for name, block in content["blocks"].items()],
+        str(content["error"]),
+    )
+
+
+def _pair(name: str, pair: Mapping[str, Any]) -> BlockPair:
+    model, _, against = name.partition("-")
+    nothing = {"error": pair.get("error", "")}
+    return BlockPair(
+        pair["question"], model, against,
+        parse_estimate(pair.get("delta_auc", nothing)), parse_estimate(pair.get("delta_log_loss", nothing)),
+        pair.get("q"), pair.get("verdict", ""),
+    )  # fmt: skip

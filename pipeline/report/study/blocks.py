@@ -1,0 +1,101 @@
+"""What blocks of many features add: each alone, left out, missing, and all against the clinical block."""
+
+from collections.abc import Mapping
+
+from pipeline.report.blocks import BlockPair, BlockSize, BlockVerdicts
+from pipeline.report.page import count, decimal, measure, measure_of, percent
+from pipeline.report.study.common import Part
+from pipeline.report.tables import Table
+
+NAMES = {"blocks": "all blocks", "late_fusion": "late fusion"}
+
+
+def blocks_part(blocks: Mapping[str, BlockVerdicts]) -> Part:
+    """Return the tables of blocks: verdicts, models, and what each block is; none without assays."""
+    judged = {name: found for name, found in blocks.items() if not found.reason}
+    if not judged:
+        return {}, {}
+    pairs = [_pair_row(name, pair) for name, found in judged.items() for pair in found.pairs]
+    models = [
+        {
+            "landmark": landmark,
+            "model": block_model_name(name),
+            "n": count(found.patients),
+            "events": count(found.events),
+            "auc": measure_of(measures, "auc"),
+            "loss": measure_of(measures, "log_loss"),
+            "slope": measure_of(measures, "calibration_slope", 2),
+            "o_e": measure_of(measures, "o_e", 2),
+        }
+        for landmark, found in judged.items()
+        for name, measures in found.models.items()
+    ]
+    sizes = [_size_row(name, block) for name, found in judged.items() for block in found.blocks]
+    return {}, {
+        "verdicts": Table.of(
+            "block-verdicts",
+            "What blocks add, on the patients who have all of them",
+            {
+                "landmark": "Landmark", "question": "Question", "compared": "Compared", "auc": "AUC",
+                "loss": "Log loss", "q": "q", "verdict": "Verdict",
+            },
+            pairs,
+            text=("question", "compared", "verdict"),
+        ),
+        "models": Table.of(
+            "block-models",
+            "Models of blocks, out of fold",
+            {
+                "landmark": "Landmark", "model": "Model", "n": "n", "events": "pCR", "auc": "AUC",
+                "loss": "Log loss", "slope": "Slope", "o_e": "O:E",
+            },
+            models,
+            text=("model",),
+        ),
+        "sizes": Table.of(
+            "block-sizes",
+            "The blocks in all patients",
+            {
+                "landmark": "Landmark", "block": "Block", "columns": "Columns", "patients": "With it",
+                "share": "Share of the log-odds", "folds": "Used in folds", "penalty": "Penalty (folds)",
+                "top": "Largest coefficients",
+            },
+            sizes,
+            text=("block", "top"),
+        ),
+    }  # fmt: skip
+
+
+def block_model_name(name: str) -> str:
+    """Return a model of blocks in words."""
+    if name.startswith("hidden "):
+        return f"all blocks, {name.removeprefix('hidden ')} missing"
+    if name.startswith("without "):
+        return f"all blocks but {name.removeprefix('without ')}"
+    return NAMES.get(name, f"{name} alone")
+
+
+def _pair_row(landmark: str, pair: BlockPair) -> dict[str, object]:
+    return {
+        "landmark": landmark,
+        "question": pair.question,
+        "compared": f"{block_model_name(pair.model)}, minus {block_model_name(pair.against)}",
+        "auc": measure(pair.auc, difference=True),
+        "loss": measure(pair.log_loss, 4, difference=True),
+        "q": "" if pair.q is None else decimal(pair.q, 3),
+        "verdict": pair.verdict,
+    }
+
+
+def _size_row(landmark: str, block: BlockSize) -> dict[str, object]:
+    low, high = min(block.penalties, default=None), max(block.penalties, default=None)
+    return {
+        "landmark": landmark,
+        "block": block.name,
+        "columns": count(block.columns),
+        "patients": count(block.patients),
+        "share": percent(block.share),
+        "folds": f"{block.used} of {block.folds}",
+        "penalty": "" if low is None else f"{low:g}" if low == high else f"{low:g} to {high:g}",
+        "top": ", ".join(block.top),
+    }

@@ -1,0 +1,53 @@
+"""The verdicts on blocks as the study report shows them."""
+
+from typing import Any
+
+from pipeline.report.blocks import parse_blocks
+from pipeline.report.study.blocks import block_model_name, blocks_part
+
+
+def stored(**changes: Any) -> dict[str, Any]:
+    interval = {"value": 0.08, "low": -0.01, "high": 0.17}
+    return {
+        "patients": 130, "events": 40, "with_block": {"clinical": 150, "rna": 130}, "best_single": "rna",
+        "models": {"blocks": {"auc": {"value": 0.8, "low": 0.7, "high": 0.9}}},
+        "pairs": {
+            "blocks-clinical": {
+                "question": "against clinical alone", "delta_auc": interval, "delta_log_loss": interval,
+                "p": 0.07, "q": 0.14, "verdict": "not distinguishable",
+            },
+            "rna-clinical": {"question": "alone, against clinical alone", "error": "an AUC of 1"},
+        },
+        "blocks": {
+            "rna": {"columns": 2000, "patients": 130, "share": 0.4, "used": 2, "folds": 3,
+                    "penalties": [0.1, 0.01], "top": ["ESR1", "PGR"]},
+        },
+        "error": "",
+    } | changes  # fmt: skip
+
+
+def test_a_verdict_stands_beside_what_was_compared() -> None:
+    tables = blocks_part({"baseline": parse_blocks(stored())})[1]
+    first, second = tables["verdicts"].rows
+    assert first["compared"] == "all blocks, minus clinical alone"
+    assert (first["q"], first["verdict"]) == ("0.140", "not distinguishable")
+    assert "an AUC of 1" in str(second["auc"])
+    assert second["verdict"] == ""
+
+
+def test_a_block_names_its_largest_coefficients_and_in_how_many_folds_it_was_used() -> None:
+    [row] = blocks_part({"baseline": parse_blocks(stored())})[1]["sizes"].rows
+    assert row["columns"] == "2,000"
+    assert row["folds"] == "2 of 3"
+    assert row["penalty"] == "0.01 to 0.1"
+    assert row["top"] == "ESR1, PGR"
+
+
+def test_without_assays_or_a_verdict_there_is_no_table() -> None:
+    assert blocks_part({}) == ({}, {})
+    assert blocks_part({"baseline": parse_blocks(stored(error="too few"))}) == ({}, {})
+
+
+def test_models_of_blocks_have_names_in_words() -> None:
+    names = [block_model_name(name) for name in ("hidden rna", "without rna", "late_fusion", "rna")]
+    assert names == ["all blocks, rna missing", "all blocks but rna", "late fusion", "rna alone"]
