@@ -6,13 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.blocks.documents import BlockDocument
 from models.blocks.landmark import BlockResult, learn_landmark
+from models.blocks.procedure import BlockProcedure
 from models.blocks.tuning import part_kernels, tune
 from models.configuration.plan import validation_plan
 from models.configuration.settings import BlocksSettings
 from models.evaluation import blocks as verdicts
 from models.evaluation.blocks import block_verdicts, false_discovery
 from models.procedure.domain_predictions import domain_predictions
+from models.procedure.errors import NotLearnableError
 from models.procedure.folds import stratified_folds
 from tests.models.test_domain_predictions import MODELS
 from tests.patients import FEATURES, SETTINGS, patients
@@ -77,7 +80,8 @@ def test_a_block_that_tells_is_better_with_a_price_where_it_is_missing(signal: B
 def test_shares_of_blocks_add_up_and_penalties_are_there_for_every_fold(signal: BlockResult) -> None:
     learned = signal.learned
     assert sum(block["share"] for block in learned["blocks"].values()) == pytest.approx(1)
-    assert learned["blocks"]["rna"]["patients"] == 130
+    rna: BlockDocument = learned["blocks"]["rna"]
+    assert rna["patients"] == 130
     assert len(learned["penalties"]["blocks"]["rna"]) == 3
     largest = np.argmax(np.abs(learned["blocks"]["rna"]["coefficients"]))
     assert learned["blocks"]["rna"]["columns"][largest] == "rna:G0"
@@ -115,3 +119,25 @@ def test_the_search_finds_no_worse_point_than_searches_of_parts_of_the_grid() ->
     every = [tune(parts, y, ["a", "b"], (a, b)).loss for a in grid for b in grid if a != b]
     assert tuned.loss <= min(every) + 1e-9
     assert not np.isnan(tuned.margin).any()
+
+
+def test_the_order_in_which_columns_stand_changes_no_bit() -> None:
+    rows, y = patients(90)
+    genes = pd.DataFrame(
+        np.random.default_rng(3).normal(size=(90, 12)), columns=[f"rna:G{k}" for k in range(12)]
+    )
+    frame = pd.concat([rows, genes], axis=1)
+    first, second = (
+        BlockProcedure(FEATURES, {"rna": names}, SETTINGS.encoding, BLOCKS, 3)
+        .fit(frame, y)
+        .predictions(frame)
+        for names in (list(genes), list(genes)[::-1])
+    )
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+def test_fewer_events_than_inner_folds_cannot_be_learned() -> None:
+    rows, _ = patients(30)
+    y = np.r_[1.0, 1.0, np.zeros(28)]
+    with pytest.raises(NotLearnableError, match="2 patients have the rarer outcome"):
+        BlockProcedure(FEATURES, {}, SETTINGS.encoding, BLOCKS, 3).fit(rows, y)
