@@ -25,7 +25,7 @@ from pipeline.registry.runs import track_state, tracking_store
 from pipeline.registry.signing import sign_model
 from pipeline.registry.state import State, workspace_state
 from pipeline.registry.stored_models import open_model, served_model
-from pipeline.registry.verify import _all_runs, problems
+from pipeline.registry.verify import all_runs, problems
 from pipeline.registry.versions import version_problems
 from tests.registered_study import NAME, write_study
 
@@ -239,7 +239,7 @@ def named(state: State, *, workspace: bool) -> list[str]:
         return problems(state)
     store = tracking_store(state.study)
     with store.locked() as client:
-        runs = _all_runs(client, client.get_experiment_by_name(store.experiment).experiment_id)
+        runs = all_runs(client, client.get_experiment_by_name(store.experiment).experiment_id)
         return [*run_problems(state, runs), *version_problems(state, client, runs)]
 
 

@@ -237,6 +237,25 @@ def sync(
 
 
 @app.command()
+def disclose(
+    out: Annotated[
+        Path | None, typer.Option(help="Write the lines to this CSV file, too.", parser=user_path)
+    ] = None,
+) -> None:
+    """List what pages, tables, model files and MLflow tell of single patients: ids, outcomes, values.
+
+    For example: `pcr disclose --out disclosure.csv`. Exits with 1 if MLflow holds what the study file does
+    not allow.
+    """
+    from pipeline.commands.disclose import disclose as run  # noqa: PLC0415
+
+    with reported_errors():
+        forbidden = run(out)
+    if forbidden:
+        raise typer.Exit(1)
+
+
+@app.command()
 def verify() -> None:
     """List what in MLflow, the workspace and DVC's cache is missing, corrupt or altered; then exit with 1.
 

@@ -98,7 +98,7 @@ def problems(state: State) -> list[str]:
     store = tracking_store(state.study)
     with store.locked() as client:
         experiment = client.get_experiment_by_name(store.experiment).experiment_id
-        runs = _all_runs(client, experiment)
+        runs = all_runs(client, experiment)
         return [*cached, *run_problems(state, runs), *version_problems(state, client, runs)]
 
 
@@ -119,7 +119,8 @@ def workspace_problems(state: State) -> Iterator[str]:
         yield f"mixed: {told}; {TAKE_ONE_SIDE}"
 
 
-def _all_runs(client: Any, experiment: str) -> list[Any]:
+def all_runs(client: Any, experiment: str) -> list[Any]:
+    """Return every run of an experiment that was not deleted."""
     runs, token = [], None
     while True:
         page = client.search_runs([experiment], page_token=token)
@@ -148,7 +149,7 @@ def repair_registry(state: State) -> list[str]:
     store = tracking_store(state.study)
     with store.locked() as client:
         experiment = client.get_experiment_by_name(store.experiment).experiment_id
-        runs = _all_runs(client, experiment)
+        runs = all_runs(client, experiment)
         done += [*supersede_outdated(client, state, runs), *repair_runs(client, state, runs)]
         for landmark in modelled(state):
             done += repair_versions(client, state, landmark)

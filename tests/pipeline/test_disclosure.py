@@ -1,5 +1,7 @@
 """What of single patients a run holds, and what somebody who has it can rebuild."""
 
+import base64
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +9,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from models.explanation.disclosure import rebuildable
 from models.procedure.response_model import ResponseModel
 from models.serving.serving import PcrModel
+from pipeline.registry.disclosure import Known, Scanner
 from pipeline.registry.runs import landmark_record
 from pipeline.registry.state import workspace_state
 from tests.patients import FEATURES, SETTINGS, patients
@@ -33,6 +37,42 @@ def test_shares_of_patients_give_their_values_away_to_whoever_has_the_model() ->
     mean_share = np.full(len(frame), shares.mean())
     guessed = np.abs(rebuilt_ages(model, mean_share, frame.head(1)) - frame["age_years"].to_numpy())
     assert np.mean(guessed < 0.5) < 0.1
+
+
+def linear_shares(n: int = 400) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return inputs and shares of a linear model, by id."""
+    frame, y = patients(n, seed=5)
+    model = ResponseModel(FEATURES, SETTINGS, inner_folds=3, seed=1).fit(frame, y).models_["logistic"]
+    values = frame.set_index("usubjid")[model.features]
+    return values, pd.DataFrame(model.contributions(frame)[0], index=values.index, columns=model.features)
+
+
+def test_values_are_rebuilt_from_shares_and_not_from_what_is_public() -> None:
+    values, shares = linear_shares()
+    assert set(rebuildable(shares, values)) >= {"age_years", "til_pct", "arm"}
+    public = pd.DataFrame({"group": shares["age_years"] * 0 + shares["age_years"].mean()})
+    assert rebuildable(public, values) == {}
+    noise = pd.DataFrame({"p": np.random.default_rng(1).random(len(values))}, index=values.index)
+    assert rebuildable(noise, values) == {}
+
+
+def test_every_kind_of_file_is_told_by_its_content(tmp_path: Path) -> None:
+    values, shares = linear_shares()
+    outcome = pd.Series(np.random.default_rng(2).integers(0, 2, len(values)), index=values.index)
+    known = Known(pd.DataFrame({"outcome": outcome}), {"c1": values})
+    shares.reset_index().to_parquet(tmp_path / "a.parquet")
+    packed = base64.b64encode(values["age_years"].to_numpy().astype("<f4").tobytes()).decode()
+    page = {"people": {"ids": [*values.index], "y": outcome.tolist()}, "inputs": [{"values": packed}]}
+    (tmp_path / "b.html").write_text(f'<script type="application/json">{json.dumps(page)}</script>')
+    (tmp_path / "c.json").write_text(json.dumps({"largest": float(values["til_pct"].max())}))
+    (tmp_path / "d.json").write_text(json.dumps({"auc": 0.7123}))
+    (tmp_path / "e.log").write_text(f"patient {values.index[3]} has no visit")
+    told = {entry.place: entry for entry in Scanner(known).folder(tmp_path, "x")}
+    assert told.keys() == {"x/a.parquet", "x/b.html", "x/c.json", "x/e.log"}
+    assert {"age_years", "til_pct"} <= set(told["x/a.parquet"].rebuilt)
+    assert (told["x/b.html"].outcomes, told["x/b.html"].inputs) == (True, ("age_years",))
+    assert told["x/c.json"].extremes == ("til_pct",)
+    assert (told["x/e.log"].ids, told["x/e.log"].of_single_patients) == (1, True)
 
 
 def test_single_patients_go_to_mlflow_only_where_the_study_allows_it(

@@ -285,6 +285,7 @@ def test_the_registry_has_a_command_for_every_way_of_using_a_model() -> None:
         "monitor",
         "serve",
         "update",
+        "disclose",
         "promote",
         "rollback",
         "history",

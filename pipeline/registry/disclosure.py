@@ -1,0 +1,214 @@
+"""What every artifact of a study, in the workspace and in MLflow, tells of single patients."""
+
+import base64
+import gzip
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.errors import UserError
+from models.explanation.disclosure import MIN_PATIENTS, extremes, rebuildable, stated
+from models.serving.registry import Store, download_run_artifacts, download_version
+from pipeline.registry.verify import all_runs
+
+IDENTIFIER, OUTCOME = "usubjid", "outcome"
+SCRIPT = re.compile(r'<script[^>]*type="application/json"[^>]*>(.*?)</script>', re.DOTALL)
+NUMBER = re.compile(r"-?\d+\.\d+(?:[eE][-+]?\d+)?")
+PACKED = ("<f4", "<i4", "<i1")
+WORD = re.compile(r"[A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True)
+class Known:
+    """The patients of a study: their ids, outcome, and inputs at every landmark by id."""
+
+    patients: pd.DataFrame
+    inputs: dict[str, pd.DataFrame]
+
+    @property
+    def ids(self) -> set[str]:
+        """Every patient's id."""
+        return set(self.patients.index)
+
+
+@dataclass(frozen=True)
+class Disclosed:
+    """What a file tells: how many ids, whether outcomes, which inputs as they are, rebuilt, as extremes."""
+
+    place: str
+    ids: int = 0
+    outcomes: bool = False
+    inputs: tuple[str, ...] = ()
+    rebuilt: tuple[str, ...] = ()
+    extremes: tuple[str, ...] = ()
+
+    @property
+    def of_single_patients(self) -> bool:
+        """Whether anything stands beside an id."""
+        return self.ids > 0
+
+
+def read_known(artifacts: Path, landmarks: list[str]) -> Known:
+    """Return what is known of the patients, from the study's own artifacts.
+
+    Raises
+    ------
+    UserError
+        If nothing was computed yet.
+    """
+    cohort = artifacts / "cohort" / "cohort.parquet"
+    if not cohort.is_file():
+        raise UserError(f"{cohort} does not exist: run `pcr run` first")
+    inputs = {
+        name: pd.read_parquet(file).set_index(IDENTIFIER)
+        for name in landmarks
+        if (file := artifacts / "features" / f"{name}.parquet").is_file()
+    }
+    return Known(pd.read_parquet(cohort).set_index(IDENTIFIER), inputs)
+
+
+@dataclass
+class Scanner:
+    """Looks into files; the same content is looked at once."""
+
+    known: Known
+    _seen: dict[str, Disclosed] = field(default_factory=dict)
+
+    def folder(self, folder: Path, prefix: str) -> Iterator[Disclosed]:
+        """Yield what every file below a folder tells; what tells nothing is left out."""
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            told = self.file(path)
+            if told.ids or told.extremes:
+                place = f"{prefix}/{path.relative_to(folder).as_posix()}"
+                yield Disclosed(place, told.ids, told.outcomes, told.inputs, told.rebuilt, told.extremes)
+
+    def file(self, path: Path) -> Disclosed:
+        """Return what one file tells."""
+        content = path.read_bytes()
+        digest = sha256(content).hexdigest()
+        if digest not in self._seen:
+            self._seen[digest] = self._looked_at(path, content)
+        return self._seen[digest]
+
+    def _looked_at(self, path: Path, content: bytes) -> Disclosed:
+        if path.suffix == ".parquet":
+            return self._table(path.name, _first_rows(path))
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8", "replace")
+        ids = self.known.ids & set(WORD.findall(text))
+        for table in _tables(text, self.known.ids):
+            told = self._table(path.name, table)
+            if told.outcomes or told.inputs:
+                return told
+        numbers = {float(match) for match in NUMBER.findall(text)}
+        ends = {
+            name
+            for frame in self.known.inputs.values()
+            for name in extremes(numbers, {str(column): frame[column] for column in frame})
+        }
+        return Disclosed(path.name, len(ids), extremes=tuple(sorted(ends)))
+
+    def _table(self, name: str, table: pd.DataFrame) -> Disclosed:
+        """Compare a table by id with what is known of the patients."""
+        if table.empty:
+            return Disclosed(name)
+        outcome = pd.DataFrame({OUTCOME: self.known.patients[OUTCOME].reindex(table.index)})
+        has_outcomes = bool(stated(table, outcome))
+        values: set[str] = set()
+        rebuilt: set[str] = set()
+        for inputs in self.known.inputs.values():
+            known = inputs.reindex(table.index)
+            here = set(stated(table, known))
+            values |= here
+            rebuilt |= set(rebuildable(table, known.drop(columns=list(here))))
+        return Disclosed(
+            name, len(table), has_outcomes, tuple(sorted(values)), tuple(sorted(rebuilt - values))
+        )
+
+
+def _first_rows(path: Path) -> pd.DataFrame:
+    """Return a table's first row of each patient, by id; empty where it has no ids."""
+    table = pd.read_parquet(path)
+    if IDENTIFIER not in table:
+        return pd.DataFrame()
+    # Shares of one repeat, fold by fold, are of several models; those of the first fold are of one.
+    return table.drop_duplicates(IDENTIFIER).set_index(IDENTIFIER)
+
+
+def _tables(text: str, ids: set[str]) -> Iterator[pd.DataFrame]:
+    """Yield what a page or JSON file has beside a list of ids, as long as that: lists, and packed numbers."""
+    for part in SCRIPT.findall(text) or [text]:
+        try:
+            lists = list(_lists(json.loads(part)))
+        except ValueError:
+            continue
+        for named in (values for values in lists if isinstance(values[0], str) and set(values) <= ids):
+            beside = [column for values in lists for column in _columns(values, len(named))]
+            table = pd.DataFrame(dict(enumerate(beside)), index=pd.Index(named))
+            yield table[~table.index.duplicated()]
+
+
+def _lists(content: Any) -> Iterator[Any]:
+    """Yield every list of plain values, and every long text, which may be packed numbers."""
+    if isinstance(content, str) and len(content) >= MIN_PATIENTS:
+        yield content
+    if isinstance(content, list) and content and not isinstance(content[0], dict | list):
+        yield content
+    for item in (
+        content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
+    ):
+        if isinstance(item, dict | list) or (isinstance(item, str) and isinstance(content, dict)):
+            yield from _lists(item)
+
+
+def _columns(values: Any, rows: int) -> Iterator[Any]:
+    """Yield values as columns of so many rows, where they are so many."""
+    if isinstance(values, list):
+        if len(values) == rows:
+            yield values
+        return
+    try:
+        packed = base64.b64decode(values, validate=True)
+    except ValueError:
+        return
+    for kind in PACKED:
+        if len(packed) == rows * np.dtype(kind).itemsize:
+            yield np.frombuffer(packed, dtype=kind).astype(float)
+
+
+def disclosures(artifacts: Path, store: Store, known: Known) -> list[Disclosed]:
+    """Return what the workspace and MLflow's runs and versions tell, a place each."""
+    scanner = Scanner(known)
+    told = [
+        entry
+        for folder in ("reports", "models", "predictions", "shap", "features", "cohort", "results", "curves")
+        for entry in scanner.folder(artifacts / folder, f"{artifacts.as_posix()}/{folder}")
+    ]
+    with store.locked() as client:
+        experiment = client.get_experiment_by_name(store.experiment).experiment_id
+        for run in all_runs(client, experiment):
+            told += _downloaded(
+                scanner, f"MLflow run {run.info.run_name or run.info.run_id}", run.info.run_id
+            )
+        for model in client.search_registered_models(f"name LIKE '{store.experiment}-%'"):
+            for version in client.search_model_versions(f"name = '{model.name}'"):
+                with tempfile.TemporaryDirectory() as scratch:
+                    stored = download_version(version, Path(scratch))
+                    told += scanner.folder(stored, f"MLflow {model.name} version {version.version}")
+    return told
+
+
+def _downloaded(scanner: Scanner, name: str, run_id: str) -> list[Disclosed]:
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            folder = download_run_artifacts(run_id, Path(scratch) / "run")
+        except UserError:
+            return []
+        return list(scanner.folder(folder, name))
