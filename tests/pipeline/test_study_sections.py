@@ -309,6 +309,17 @@ def test_adverse_events_are_compared_in_percentage_points_and_hidden_where_few()
     assert toxicity_part({"toxicity": None}, FACTS, STRICT) == ({}, {})
 
 
+def test_a_count_that_is_hidden_does_not_follow_from_the_difference_between_the_arms() -> None:
+    arms = [event("A", 2, {}), event("B", 30, {"value": 0.28, "low": 0.2, "high": 0.4})]
+    found: Any = {
+        "treated": 200, "reference": "A", "by_arm": arms, "by_branch": [], "response": [], "drugs": [],
+    }  # fmt: skip
+    charts, tables = toxicity_part({"toxicity": found}, FACTS, STRICT)
+    assert charts == {}
+    assert tables["arms"].rows[0]["difference"] == ""
+    assert "too few" in str(tables["arms"].rows[0]["A"])
+
+
 def test_points_have_a_sign_and_a_true_minus() -> None:
     shown = points(Estimate(-0.06, -0.1095, 0.0115))
     assert "\N{MINUS SIGN}6.00" in shown

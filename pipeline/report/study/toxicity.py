@@ -33,12 +33,20 @@ def toxicity_part(described: Description, facts: Facts, privacy: Privacy) -> Par
         tables["branches"] = _branches_table(found["by_branch"], privacy)
     if found["drugs"]:
         tables["drugs"] = _drugs_table(found["drugs"], privacy)
-    return _differences_chart(found, facts), tables
+    return _differences_chart(found, facts, privacy), tables
 
 
-def _compared(by_arm: Sequence[EventInArm]) -> dict[str, EventInArm]:
-    """Return, per event, the row that holds the difference from the reference arm."""
-    return {row["event"]: row for row in reversed(by_arm) if row["difference"]}
+def _compared(by_arm: Sequence[EventInArm], privacy: Privacy) -> dict[str, EventInArm]:
+    """Return, per event, the row that holds the difference from the reference arm.
+
+    Not where the count of an arm is hidden: the difference and the other arm's count would tell it.
+    """
+    hidden = {
+        row["event"]
+        for row in by_arm
+        if any(map(privacy.hides, (row["n"], row["events"], row["n"] - row["events"])))
+    }
+    return {row["event"]: row for row in reversed(by_arm) if row["difference"] and row["event"] not in hidden}
 
 
 def _arms_table(found: Toxicity, privacy: Privacy) -> Table:
@@ -48,7 +56,7 @@ def _arms_table(found: Toxicity, privacy: Privacy) -> Table:
         rows.setdefault(row["event"], {"event": row["event"]})[row["arm"]] = privacy.proportion(
             row["events"], row["n"], parse_estimate(row)
         )
-    compared = _compared(found["by_arm"])
+    compared = _compared(found["by_arm"], privacy)
     for event, shown in rows.items():
         difference = compared[event]["difference"] if event in compared else None
         shown["difference"] = "" if difference is None else points(parse_estimate(difference))
@@ -66,8 +74,8 @@ def points(difference: Estimate) -> Markup:
     return with_interval(difference.point, limits, lambda share: decimal(share, 2, signed=True, scale=100))
 
 
-def _differences_chart(found: Toxicity, facts: Facts) -> dict[str, Spec]:
-    compared = list(_compared(found["by_arm"]).values())[::-1]
+def _differences_chart(found: Toxicity, facts: Facts, privacy: Privacy) -> dict[str, Spec]:
+    compared = list(_compared(found["by_arm"], privacy).values())[::-1]
     if not compared:
         return {}
     drawn = [

@@ -12,6 +12,16 @@ from pipeline.report.study.common import Part, verdict_of
 from pipeline.report.tables import Table
 
 COMPARED = {MODEL: "model", RULES: "rules", RULE_INPUTS: "rules' inputs"}
+# Of each: words and digits.
+MEASURES = {
+    "log_loss": ("Log loss", 4),
+    "brier": ("Brier", 4),
+    "calibration_intercept": ("Calibration intercept", 2),
+    "calibration_slope": ("Slope", 2),
+    "o_e": ("O:E", 2),
+    "ici": ("ICI", 3),
+    "ici_null95": ("ICI of a perfect model, 95 %", 3),
+}
 SCORES = {"brier": "Brier", "log_loss": "Log loss"}
 PARTS = ("miscalibration", "discrimination", "uncertainty")
 
@@ -20,10 +30,32 @@ def uncertainty_part(results: Results, landmarks: Sequence[str], facts: Facts) -
     """Return intervals by centre, the scores in their parts, and the EVPI, each by landmark."""
     shown = COMPARED if facts.rules else {MODEL: COMPARED[MODEL]}
     return {}, {
+        **_accuracy(results, landmarks, shown),
         **_clustered(results, landmarks, facts),
         **_scores(results, landmarks, shown),
         **_further_patients(results, landmarks),
     }
+
+
+def _accuracy(results: Results, landmarks: Sequence[str], shown: dict[str, str]) -> dict[str, Table]:
+    rows = [
+        {"landmark": name, "forecast": words}
+        | {key: measure_of(measures, key, digits) for key, (_, digits) in MEASURES.items()}
+        for name in landmarks
+        for model, words in shown.items()
+        if "log_loss" in (measures := results.landmarks[name].get(model, Measures()))
+    ]
+    columns = {"landmark": "Landmark", "forecast": "Forecast"} | {
+        key: words for key, (words, _) in MEASURES.items()
+    }
+    caption = (
+        "Measures of model, rules and rules' inputs, out of fold"
+        if RULES in shown
+        else "Measures out of fold"
+    )
+    return (
+        {"accuracy": Table.of("accuracy-table", caption, columns, rows, text=("forecast",))} if rows else {}
+    )
 
 
 def _clustered(results: Results, landmarks: Sequence[str], facts: Facts) -> dict[str, Table]:

@@ -54,6 +54,10 @@ def test_scores_stand_in_their_parts_and_an_evpi_of_nothing_is_nothing() -> None
     assert text(tables, "scores").count("0.0123") == 3
     assert "0.5: 0; 0.8: 0.0021" in text(tables, "evpi")
     assert uncertainty_part(BASE, ["c2"], FACTS) == ({}, {})
+    calibration = with_parts(log_loss=Estimate(0.5712, 0.55, 0.59), o_e=Estimate(1.04, 0.98, 1.1))
+    told = text(uncertainty_part(calibration, ["c2"], FACTS)[1], "accuracy")
+    assert "0.5712" in told
+    assert "(0.98 to 1.10)" in told
 
 
 def test_curves_of_samples_are_drawn_under_the_corrected_one_and_calibration_against_the_diagonal() -> None:
