@@ -114,9 +114,12 @@ class MappingEntry(TypedDict, total=False):
 
 
 class AssayEntry(TypedDict, total=False):
-    """An entry of `omics`; of its keys, those that decide when its features are known."""
+    """An entry of `omics`; of its keys, those that name files or say when its features are known."""
 
+    path: Required[str]
     visit: Required[str]
+    panel: str | None
+    samples: dict[str, str] | None
 
 
 class StudyDocument(TypedDict, total=False):

@@ -292,6 +292,10 @@ def source_files(study: StudyDocument, folder: Path | None = None) -> list[str]:
             paths |= {p.relative_to(folder).as_posix() for p in folder.glob(file.path)}
     for block in (b for blocks in mapping.tables.values() for b in blocks):
         paths |= {path for rule in block.columns.values() for path in (rule.panels or {}).values()}
+    for assay in (study.get("omics") or {}).values():
+        named = (assay["path"], assay.get("panel"))
+        samples = mapping.files.get((assay.get("samples") or {}).get("file", ""))
+        paths |= {path for path in (*named, samples and samples.path) if path}
     return sorted(paths)
 
 

@@ -12,7 +12,7 @@ from features.errors import UserError
 from pipeline.project.configs import read_contract
 from pipeline.sources.assays import read_assays
 from pipeline.sources.formats.errors import SourceError
-from pipeline.sources.mapped import check_study_file
+from pipeline.sources.mapped import check_study_file, source_files
 from pipeline.sources.mapping.assay import Assay
 from pipeline.sources.omics.matrix import read_matrix
 from pipeline.sources.omics.tables import OmicsTable
@@ -189,3 +189,9 @@ def test_an_infinite_cell_and_an_empty_name_are_refused(tmp_path: Path) -> None:
             read_matrix(tmp_path / "rna.csv", assay)
     (tmp_path / "rna.csv").write_text(GENES)
     assert read_matrix(tmp_path / "rna.csv", assay).numbers.dtype == np.float64
+
+
+def test_the_files_of_assays_are_among_those_that_a_study_reads() -> None:
+    entry = {"path": "rna.gct", "visit": "baseline", "panel": "panel.txt", "samples": {"file": "samples"}}
+    document: Any = {"study": "a", "mapping": MAPPING, "omics": {"rna": entry}}
+    assert source_files(document) == ["panel.txt", "patients.csv", "rna.gct", "samples.csv"]
