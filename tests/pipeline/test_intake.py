@@ -151,7 +151,7 @@ def test_an_exported_study_passes_the_check(project: Path, trial, monkeypatch: p
     (project / "studies" / "nct07239271.yaml").symlink_to(CONFIGS / "studies" / "nct07239271.yaml")
     write_tables(project / "artifacts" / "nct07239271" / "raw", trial)
     run("export", "files", "--standard", "sdtm", "--standard", "variants-vcf")
-    copy = study_of(["sdtm", "variants-vcf"], study="copy")
+    copy = study_of(["sdtm", "variants-vcf"], study="copy", source="data/copy")
     (project / "studies" / "copy.yaml").write_text(yaml.safe_dump(copy), encoding="utf-8")
     assert "copy: no errors" in run("check", "files", "--study", "copy")
     assert "is there already" in run("export", "files", "--standard", "sdtm", expect=1)
