@@ -205,8 +205,11 @@ class Study:
 
     @property
     def assays(self) -> dict[str, str]:
-        """The visit of every assay of many features, by its name; empty where the study has none."""
-        return {name: str(entry["visit"]) for name, entry in (self._entry("omics") or {}).items()}
+        """The visit of every assay of many features, by its name; empty where the study has none.
+
+        A study without an outcome has no such key.
+        """
+        return {name: str(entry["visit"]) for name, entry in (self.document.get("omics") or {}).items()}
 
     @property
     def leakage_acknowledged(self) -> str:
