@@ -164,8 +164,7 @@ def _of_landmark(name: str, assembled: Assembled, cohort: pd.DataFrame, by: Prep
     names = [f.name for f in assembled.features if f.name != "arm" or len(by.study.arms) > 1]
     constant = [n for n in names if len(rows[n].dropna().unique()) <= 1]
     if constant:
-        more = f" and {len(constant) - 5} more" if len(constant) > 5 else ""
-        yield Remark(where, "", f"constant: {', '.join(constant[:5])}{more}")
+        yield Remark(where, "", f"constant: {_first(constant)}")
     if len(constant) == len(names):
         yield Remark(where, "", "nothing_to_learn: no feature varies")
         return
@@ -178,6 +177,11 @@ def _of_landmark(name: str, assembled: Assembled, cohort: pd.DataFrame, by: Prep
     if not learned["enough"]:
         yield Remark(where, "", f"too_small: {too_small(name, learned)}")
     yield from _idle_candidates(where, len(y), by)
+
+
+def _first(names: Sequence[str]) -> str:
+    """Return the first five of some names, and how many there are more."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _separating(
@@ -261,10 +265,10 @@ def _later_names(tables: Mapping[str, pd.DataFrame], by: Preparations) -> Iterat
     words = set(by.check.later_words)
     for table, frame in tables.items():
         column = by.contract[table].named_by
-        for name in () if column is None else sorted(frame[column].dropna().unique()):
-            later = sorted(words & set(re.findall(r"[^\W_]+", str(name).casefold())))
-            if later:
-                yield Remark(table, str(name), f"named_as_later: {', '.join(later)}")
+        names = [] if column is None else sorted(map(str, frame[column].dropna().unique()))
+        later = [name for name in names if words & set(re.findall(r"[^\W_]+", name.casefold()))]
+        if later:
+            yield Remark(table, column or "", f"named_as_later: {_first(later)}")
 
 
 def _twins(assembled: Assembled, by: Preparations) -> Iterator[Remark]:
