@@ -48,8 +48,9 @@ cohort-campaign: $(READY) ## 60 odd cohorts at random: each runs to its end, or 
 spec-campaign: $(READY) ## alter every expected answer of tests/spec: each row must fail (minutes); --code puts faults into the code
 	python -m tests.spec_campaign
 
-kill-test: $(READY) ## kill the tracking stage at 50 random points: MLflow must end as after one clean run
+kill-test: $(READY) ## kill track (50 times as a stage), promote, sync and update (500): MLflow must end as after a clean run
 	python -m tests.kill_track 50
+	python -m tests.kill_registry 500
 
 request-campaign: $(READY) ## 10,000 generated requests, slow sockets and tables beyond the limits against `pcr serve`
 	python -m tests.request_campaign 10000

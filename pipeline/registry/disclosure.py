@@ -180,7 +180,9 @@ def _columns(values: Any, rows: int) -> Iterator[Any]:
         return
     for kind in PACKED:
         if len(packed) == rows * np.dtype(kind).itemsize:
-            yield np.frombuffer(packed, dtype=kind).astype(float)
+            with np.errstate(invalid="ignore"):  # bytes of another kind may read as no number
+                column = np.frombuffer(packed, dtype=kind).astype(float)
+            yield column
 
 
 def disclosures(artifacts: Path, store: Store, known: Known) -> list[Disclosed]:
