@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -177,3 +178,18 @@ def test_mlflow_serves_it_in_an_environment_with_only_what_it_requires(
             assert status < 500
             if status == 200:
                 assert SECRET not in body.decode()
+
+
+CLIENTS = {"sh": ["sh", "-c"], "python": [sys.executable, "-c"], "r": ["Rscript", "--vanilla", "-e"]}
+
+
+@pytest.mark.parametrize("language", CLIENTS)
+def test_the_calls_of_the_documentation_are_answered(port: int, language: str) -> None:
+    if shutil.which(CLIENTS[language][0]) is None:
+        pytest.skip(f"{CLIENTS[language][0]} is not installed")
+    text = (Path(__file__).parents[1] / "docs/registry.md").read_text()
+    code = text.partition(f"```{language}\n")[2].partition("```")[0].replace("5001", str(port))
+    done = subprocess.run([*CLIENTS[language], code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "not_a_recommendation" in done.stdout
+    assert "status" in done.stdout
