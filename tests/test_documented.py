@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from models.serving.champions import promote
-from models.serving.registry import Store
 from pipeline.cli import app
 from tests.workspace import COMPILED_ONCE, ROOT, FirstLine, Workspace
 
@@ -25,6 +23,7 @@ PROGRAMS = {
     "pre-commit", "python", "sha256sum",
 }  # fmt: skip
 BLOCK = re.compile(r"^```(?:sh|bash|console)?\n(.*?)^```|((?:^    \S.*\n)+)", flags=re.DOTALL | re.MULTILINE)
+PYTHON = re.compile(r'^python -c "\n.*?^"$', flags=re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`([a-z_-]+ [^`\n]+)`")
 HOURS = "takes minutes to hours"
 A_SERVER = "does not end: a server"
@@ -127,9 +126,9 @@ def typed(page: Path) -> Iterator[str]:
     """Give the commands of a page's blocks as somebody would type them."""
     for fenced, indented in BLOCK.findall(page.read_text(encoding="utf-8")):
         block = (fenced or indented).replace("\\\n", " ")
-        block = re.sub(r'-c "\n(.*?)"\n', lambda code: f"-c {code[1]!r}\n", block, flags=re.DOTALL)
-        for line in block.splitlines():
-            command = " ".join(re.split(r" {2,}# | # ", line)[0].split()) if " -c " not in line else line
+        yield from PYTHON.findall(block)
+        for line in PYTHON.sub("", block).splitlines():
+            command = " ".join(re.split(r" {2,}# | # ", line)[0].split())
             if command.lstrip("(").split(" ")[0] in PROGRAMS | {"cd"}:
                 yield command
 
@@ -174,15 +173,12 @@ def test_what_is_run_elsewhere_is_documented_and_by_a_test_that_is_there() -> No
 
 @pytest.fixture(scope="module")
 def line(first_line: FirstLine, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A copy of the simulated trial after its run, with a champion and records of its own."""
+    """A copy of the simulated trial after its run, with records of its own."""
     folder = tmp_path_factory.mktemp("documented") / "line"
     shutil.copytree(first_line.kept, folder, symlinks=True)
     shutil.copy(ROOT / "README.md", folder)
     line: Workspace = Workspace.at(folder)
     line.pcr_here("sync")
-    store = Store(f"sqlite:///{folder}/mlflow.db", "documented", folder / "mlartifacts")
-    with store.locked() as client:
-        promote(client, "pcr-nct07239271-c2", "1")
     return line
 
 
