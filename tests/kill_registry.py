@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +82,7 @@ def forked(work: Callable[[], None], kill_after: float | None = None) -> bool:
     """
     child = os.fork()
     if child == 0:
+        os.setsid()  # what it starts, such as DVC, is killed with it
         code = 1
         try:
             with Path("child.log").open("w") as log, redirect_stdout(log), redirect_stderr(log):
@@ -91,7 +92,8 @@ def forked(work: Callable[[], None], kill_after: float | None = None) -> bool:
             os._exit(code)
     if kill_after is not None:
         time.sleep(kill_after)
-        os.kill(child, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended, or has not begun a group of its own
+            os.killpg(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     killed = os.WIFSIGNALED(status)
     assert killed or os.waitstatus_to_exitcode(status) == 0, Path("child.log").read_text()

@@ -17,6 +17,8 @@ NEAR = 0.05
 MIN_REBUILT, MIN_GAIN = 0.5, 0.3
 """A column gives values away that rebuilds such a share of them, and so much more than chance does."""
 MIN_PATIENTS = 20
+MIN_DIGITS = 4
+"""Numbers of fewer digits stand in files by chance: versions, thresholds, rounded figures."""
 RELATIVE, TINY = 5e-4, 1e-9
 
 
@@ -109,7 +111,12 @@ def extremes(numbers: set[float], known: Mapping[str, pd.Series]) -> list[str]:
         if not pd.api.types.is_numeric_dtype(column) or column.nunique() <= MIN_PATIENTS:
             continue
         ends = {float(column.min()), float(column.max())}
-        single = {end for end in ends if (column == end).sum() == 1 and not end.is_integer()}
+        single = {end for end in ends if (column == end).sum() == 1 and _digits(end) >= MIN_DIGITS}
         if single & numbers:
             told.append(name)
     return told
+
+
+def _digits(number: float) -> int:
+    """Return how many significant digits a number is written with."""
+    return len(f"{number!r}".partition("e")[0].replace(".", "").strip("-0"))
