@@ -31,10 +31,10 @@ def test_inputs_have_the_levels_and_ranges_of_the_contract() -> None:
 ROWS = [row for row in spec_rows("eligibility.txt") if row["criterion"] in NAMES]
 
 
-def served(change: str) -> dict[str, object]:
+def served(change: str, x: object = 1.0) -> dict[str, object]:
     """Return the answer of a model without any input but those of eligibility, plus one to predict from."""
     tables = patient(change)
-    row = {"x": 1.0}
+    row = {"x": x}
     for entry in SERVED["inputs"]:
         if entry["table"] is None:
             labs = tables["labs"].set_index("testcd")["value"]
@@ -61,6 +61,15 @@ def test_a_served_model_withholds_where_the_cohort_finds_a_violation(row: dict[s
     assert (answer["status"] == "ineligible") == bool(violated) == (answer["pcr_probability"] is None)
     for name in violated:
         assert name in [reason["input"] for reason in answer["reasons"]]
+
+
+@pytest.mark.parametrize(("x", "status"), [(None, "ineligible"), ("much", "rejected")])
+def test_a_broken_criterion_is_told_though_inputs_are_missing_but_not_of_a_faulty_row(
+    x: object, status: str
+) -> None:
+    answer = served("subjects.ecog=2", x)
+    assert (answer["status"], answer["pcr_probability"]) == (status, None)
+    assert "ecog" in [reason["input"] for reason in answer["reasons"]]
 
 
 def test_every_kind_of_condition_that_is_served_has_been_tried() -> None:
