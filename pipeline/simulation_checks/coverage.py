@@ -31,7 +31,7 @@ from models.procedure.landmark_features import landmark_features
 from pipeline.console import reported_errors, stderr
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json, write_tables, write_text
 from pipeline.simulation_checks.coverage_page import coverage_page
-from pipeline.simulation_checks.plan import CoveragePlan, Part, read_plan
+from pipeline.simulation_checks.plan import CoveragePlan, Part, Trials, read_plan
 from pipeline.simulation_checks.populations import (
     SimulationSpec,
     block,
@@ -44,6 +44,8 @@ from pipeline.simulation_checks.trials import Setting, analysed, out_of_fold_tri
 # How many give the true values of the policies that a trial learned.
 POLICIES_IN = 5_000
 TRIALS_PER_TASK = 10
+CORRECTED = ("auc", "brier", "log_loss")
+Figures = dict[str, dict[str, float]]
 # The code that decides the patients, and the code that decides what is learned from them: whole folders, so
 # that nothing that a module begins to import is left out. Finished parts of an interrupted study are found by
 # it; whether the written figures are stale is DVC's to say.
@@ -94,7 +96,7 @@ def _run_task(trial: Callable[[int], Trial], numbers: range) -> list[Trial]:
     return [trial(number) for number in numbers]
 
 
-def study_stored_model(pool: Patients, population: Patients, setting: Setting, folder: Path) -> Any:
+def study_stored_model(pool: Patients, population: Patients, setting: Setting, folder: Path) -> Figures:
     """(V): learn one model, and score it in many trials of new patients."""
     plan, validation = setting.plan.stored_model, setting.validation
     learned_from, seed = setting.plan.learned_from, setting.plan.seed
@@ -118,24 +120,32 @@ def study_stored_model(pool: Patients, population: Patients, setting: Setting, f
     return {name: covered(done, name, [values[name]] * len(done)) for name in plan.measures}
 
 
-def study_out_of_fold(pool: Patients, population: Patients, setting: Setting, folder: Path) -> Any:
-    """(R): the whole procedure in many trials."""
-    plan, seed = setting.plan.out_of_fold, setting.plan.seed + 1
+def study_out_of_fold(
+    pool: Patients, population: Patients, setting: Setting, size: Trials, folder: Path
+) -> Figures:
+    """(R): the procedure, of linear candidates, in many trials of one size."""
+    seed = setting.plan.seed + 1
 
     def trial(number: int) -> Trial:
-        rows = trial_rows(pool.rows(), number, plan.patients, seed)
+        rows = trial_rows(pool.rows(), number, size.patients, seed)
         return out_of_fold_trial(rows, population.rows(), setting, number)
 
-    done = run_trials("out_of_fold", folder, plan.trials, trial, per_task=1)
+    done = run_trials(f"{size.patients} patients", folder, size.trials, trial, per_task=1)
     found = {}
-    for name in plan.measures:
+    for name in [*setting.plan.out_of_fold.measures, "delta_log_loss"]:
+        with_value = [each for each in done if name in each]
         expected = float(np.mean([each["folds"][name] for each in done]))
-        found[f"{name}, expected"] = covered(done, name, [expected] * len(done))
-        found[f"{name}, final model"] = covered(done, name, [each["final"][name] for each in done])
+        found[f"{name}, expected"] = covered(with_value, name, [expected] * len(with_value))
+        found[f"{name}, final model"] = covered(
+            with_value, name, [each["final"][name] for each in with_value]
+        )
+    for name in CORRECTED:
+        values = [each["final"][name] for each in done]
+        found[f"{name}, corrected for optimism, final model"] = covered(done, f"corrected_{name}", values)
     return found
 
 
-def study_strategies(pool: Patients, population: Patients, setting: Setting, folder: Path) -> Any:
+def study_strategies(pool: Patients, population: Patients, setting: Setting, folder: Path) -> Figures:
     """Values of the strategies in many trials."""
     plan, seed = setting.plan.strategies, setting.plan.seed + 2
 
@@ -195,7 +205,7 @@ def main() -> None:
     models, validation = documents["models"], documents["validation"]
     setting = Setting(spec, model_settings(models), validation_plan(validation), plan, *described)
     patients = work_folder(args.work, POPULATION_CODE, digest(spec), plan.seed)
-    pool_size = max(part.trials * part.patients for part in plan.parts.values())
+    pool_size = max(size.trials * size.patients for sizes in plan.parts.values() for size in sizes)
     of_population = block_sizes(plan.population)
     # A tenth more: some patients have left before the landmark, or have no outcome.
     sizes = of_population + block_sizes(plan.learned_from + pool_size + pool_size // 10)
@@ -205,22 +215,28 @@ def main() -> None:
         everything = plan.model_dump()
         shared = {name: value for name, value in everything.items() if name not in plan.parts}
         used = {name: validation[name] for name in ("folds", "inner_folds", "level", "bootstrap", "strategy")}
-        return work_folder(args.work, STUDY_CODE, patients.name, part, everything[part], shared, models, used)
+        # How many trials there are decides none of them, but the pool that they are dealt out from does.
+        own = {name: value for name, value in everything[part].items() if name not in {"sizes", "trials"}}
+        return work_folder(args.work, STUDY_CODE, patients.name, part, own, pool_size, shared, models, used)
 
     def drawn(name: str) -> tuple[Patients, Patients]:
         cut, all_blocks = len(of_population), tuple(range(len(sizes)))
         return Patients(patients, name, all_blocks[cut:]), Patients(patients, name, all_blocks[:cut])
 
     at_landmark, at_baseline = drawn(landmark), drawn(baseline)
-    found = {
-        "spec": digest(spec),
-        "landmark": landmark,
-        "stored_model": study_stored_model(*at_landmark, setting, folder("stored_model")),
-        "strategies": study_strategies(*at_baseline, setting, folder("strategies")),
-        "out_of_fold": study_out_of_fold(*at_landmark, setting, folder("out_of_fold")),
-    }
-    write_json(args.out, found)
-    write_text(args.page, coverage_page(found, plan, digest(spec)))
+    found: dict[str, Any] = {"spec": digest(spec), "landmark": landmark, "out_of_fold": {}}
+
+    def write() -> None:
+        write_json(args.out, found)
+        write_text(args.page, coverage_page(found, plan, digest(spec)))
+
+    found["stored_model"] = study_stored_model(*at_landmark, setting, folder("stored_model"))
+    found["strategies"] = study_strategies(*at_baseline, setting, folder("strategies"))
+    for size in plan.out_of_fold.sizes:
+        where = folder("out_of_fold")
+        found["out_of_fold"][str(size.patients)] = study_out_of_fold(*at_landmark, setting, size, where)
+        # What is finished is published, also where the largest trials are never waited for.
+        write()
 
 
 if __name__ == "__main__":

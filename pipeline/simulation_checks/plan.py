@@ -25,10 +25,17 @@ class MeasuredTrials(Trials):
     measures: Annotated[list[str], Field(min_length=1)]
 
 
-class RepeatedTrials(MeasuredTrials):
-    """Trials in which the whole procedure is cross-validated, that many times."""
+class ProcedureTrials(Section):
+    """Trials of several sizes in which the procedure is cross-validated, that many times, and bootstrapped.
 
+    Of these `candidates` only; `samples` are bootstrap samples for the optimism.
+    """
+
+    candidates: Annotated[list[str], Field(min_length=1)]
     repeats: Positive
+    samples: Annotated[int, Field(ge=2)]
+    measures: Annotated[list[str], Field(min_length=1)]
+    sizes: Annotated[list[Trials], Field(min_length=1)]
 
 
 class CoveragePlan(Section):
@@ -39,16 +46,16 @@ class CoveragePlan(Section):
     population: Positive
     learned_from: Positive
     stored_model: MeasuredTrials
-    out_of_fold: RepeatedTrials
+    out_of_fold: ProcedureTrials
     strategies: Trials
 
     @property
-    def parts(self) -> dict[Part, Trials]:
-        """The three parts by name, in the order of the page."""
+    def parts(self) -> dict[Part, list[Trials]]:
+        """The trials of the three parts by name, in the order of the page."""
         return {
-            "stored_model": self.stored_model,
-            "strategies": self.strategies,
-            "out_of_fold": self.out_of_fold,
+            "stored_model": [self.stored_model],
+            "strategies": [self.strategies],
+            "out_of_fold": self.out_of_fold.sizes,
         }
 
 

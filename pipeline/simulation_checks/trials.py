@@ -1,6 +1,8 @@
 """One simulated trial of a coverage study: what is learned in it, and what is true of what was learned."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -8,12 +10,16 @@ import pandas as pd
 from models.configuration.plan import ValidationPlan
 from models.configuration.settings import ModelSettings
 from models.evaluation.coverage import Trial
-from models.measures.evaluate import evaluate, population_values
+from models.evaluation.performance import measured
+from models.measures.definitions import point_value
+from models.measures.evaluate import compare, population_values
+from models.measures.optimism import optimism
 from models.policy import StrategyModel, arms_of, strategy_model, strategy_values
+from models.procedure.comparators import rules_by_branch
 from models.procedure.landmark_features import LandmarkFeature
-from models.procedure.resampling import cross_validate
+from models.procedure.resampling import Procedure, cross_validate
 from models.procedure.response_model import ResponseModel
-from models.procedure.splits import outcome_strata, stratified_splits
+from models.procedure.splits import bootstrap_splits, outcome_strata, stratified_splits
 from models.sample_size.core import procedure_for
 from pipeline.simulation_checks.plan import CoveragePlan
 from pipeline.simulation_checks.populations import SimulationSpec, split_truth
@@ -44,6 +50,14 @@ class Setting:
         settings = procedure_for(self.models, names, y, self.validation)
         return ResponseModel(self.features, settings, self.validation.inner_folds, seed)
 
+    def linear(self, y: np.ndarray, seed: int) -> ResponseModel:
+        """Return the procedure with the linear candidates of the plan alone, unfitted."""
+        names = self.plan.out_of_fold.candidates
+        alone = replace(
+            self, models=ModelSettings(self.models.encoding, {n: self.models.candidates[n] for n in names})
+        )
+        return alone.procedure(y, seed)
+
     def strategy_model(self) -> StrategyModel:
         """Return the outcome model of the strategies."""
         return strategy_model(self.baseline_features, self.models, self.validation, self.baseline)
@@ -57,28 +71,79 @@ def analysed(rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
 
 
 def out_of_fold_trial(rows: pd.DataFrame, population: pd.DataFrame, setting: Setting, seed: int) -> Trial:
-    """Return out-of-fold intervals, and the true values of the fold models (mean) and of the final one."""
+    """Return out-of-fold and optimism-corrected intervals, and the true values of what was learned.
+
+    ``folds`` has the mean true values of the fold models, ``final`` those of the model of all patients;
+    ``delta_log_loss`` is the difference from the rules, learned on the same patients. A measure without a
+    value in this trial is left out.
+    """
     X, y, _ = analysed(rows)
-    measures, validation = setting.plan.out_of_fold.measures, setting.validation
-    repeats = setting.plan.out_of_fold.repeats
+    plan, validation = setting.plan.out_of_fold, setting.validation
     splits = stratified_splits(
-        outcome_strata(y, X["arm"]), folds=validation.folds, repeats=repeats, seed=seed
+        outcome_strata(y, X["arm"]), folds=validation.folds, repeats=plan.repeats, seed=seed
     )
-    p = np.empty((repeats, len(y)))
+    p = {name: np.empty((plan.repeats, len(y))) for name in ("chosen", "rules")}
     judge, _, truth = analysed(population)
     few = slice(0, FOLD_MODELS_IN)
+
+    def learners(task: int) -> list[Procedure]:
+        return [setting.linear(y, task), rules_by_branch(validation.branch_shrinkage)]
+
     of_folds = []
-    for result in cross_validate(lambda task: [setting.procedure(y, task)], X, y, splits, workers=1):
-        p[result.split.repeat, result.split.test] = result.predictions["chosen"]
-        fold_p = result.fitted[0].predictions(judge.iloc[few])["chosen"]
-        of_folds.append(population_values(truth[few], fold_p, measures))
-    final = setting.procedure(y, seed).fit(X, y).predict_proba(judge)[:, 1]
-    rng = np.random.default_rng(seed)
-    measured = evaluate(y, p, measures, bootstrap=validation.bootstrap, rng=rng, level=validation.level)
-    return {name: [m.value, m.low, m.high] for name, m in measured.items()} | {
-        "folds": pd.DataFrame(of_folds).mean().to_dict(),
-        "final": population_values(truth, final, measures),
+    for result in cross_validate(learners, X, y, splits, workers=1):
+        for name, forecast in p.items():
+            forecast[result.split.repeat, result.split.test] = result.predictions[name]
+        of_folds.append(_true_values(result.fitted, judge.iloc[few], truth[few], plan.measures))
+    final = [learner.fit(X, y) for learner in learners(seed)]
+    measured_here = measured(y, p["chosen"], validation, plan.measures)
+    compared = compare(
+        y, p["chosen"], p["rules"], ["log_loss"], bootstrap=validation.bootstrap,
+        rng=validation.generator(), level=validation.level,
+    )  # fmt: skip
+    intervals = {
+        name: [found["value"], found["low"], found["high"]]
+        for name, found in measured_here.items()
+        if "low" in found
     }
+    difference = compared["delta_log_loss"]
+    return {
+        **intervals,
+        "delta_log_loss": [difference.value, difference.low, difference.high],
+        **_corrected(X, y, final[0].predictions(X)["chosen"], setting, seed),
+        "folds": pd.DataFrame(of_folds).mean().to_dict(),
+        "final": _true_values(final, judge, truth, plan.measures),
+    }
+
+
+def _true_values(
+    fitted: Sequence[Procedure], judge: pd.DataFrame, truth: np.ndarray, measures: Sequence[str]
+) -> dict[str, float]:
+    """Return the population's values of the model, and its log loss minus that of the rules."""
+    model, rules = (
+        learner.predictions(judge)[name] for learner, name in zip(fitted, ("chosen", "rules"), strict=True)
+    )
+    loss, of_rules = (population_values(truth, p, ["log_loss"])["log_loss"] for p in (model, rules))
+    return population_values(truth, model, measures) | {"delta_log_loss": loss - of_rules}
+
+
+def _corrected(
+    X: pd.DataFrame, y: np.ndarray, apparent: np.ndarray, setting: Setting, seed: int
+) -> dict[str, list[float]]:
+    """Return the measures corrected for optimism with their approximate intervals, ``corrected_auc`` ..."""
+    splits = bootstrap_splits(len(y), samples=setting.plan.out_of_fold.samples, seed=seed)
+    results = cross_validate(lambda task: [setting.linear(y, task)], X, y, splits, workers=1, may_fail=True)
+    samples = [(result.split.train, result.predictions["chosen"]) for result in results if result.predictions]
+    names = {"auc": "auc_bootstrap", "brier": "brier", "log_loss": "log_loss"}
+    measures = {name: partial(_value, kernel) for name, kernel in names.items()}
+    found = optimism(y, apparent, samples, measures, level=setting.validation.level)
+    return {
+        f"corrected_{name}": [one.corrected, one.approximate_low, one.approximate_high]
+        for name, one in found.items()
+    }
+
+
+def _value(name: str, y: np.ndarray, p: np.ndarray) -> float:
+    return point_value(name, y, p[None])
 
 
 def strategy_trial(rows: pd.DataFrame, population: pd.DataFrame, setting: Setting, seed: int) -> Trial:

@@ -178,8 +178,9 @@ def test_a_coverage_study_goes_on_where_it_stopped_and_gives_the_same(
     few: dict[str, Any] = {"trials": 2, "patients": 120}
     plan = read_yaml(CONFIGS / "coverage.yaml")["coverage"]
     plan |= {"population": 300, "learned_from": 300}
-    for name in ("stored_model", "out_of_fold", "strategies"):
+    for name in ("stored_model", "strategies"):
         plan[name] |= few
+    plan["out_of_fold"] |= {"sizes": [few], "samples": 3, "candidates": ["logistic"]}
     (tmp_path / "configs/coverage.yaml").write_text(
         json.dumps(read_yaml(CONFIGS / "coverage.yaml") | {"coverage": plan}), encoding="utf-8"
     )
@@ -199,8 +200,11 @@ def test_a_coverage_study_goes_on_where_it_stopped_and_gives_the_same(
     coverage()
     first = read_json(tmp_path / "out")
     assert first["stored_model"]["auc"]["trials"] == 2
-    lost = sorted((tmp_path / "work").rglob("out_of_fold-1-2.json"))
+    lost = sorted((tmp_path / "work").rglob("120 patients-1-2.json"))
     assert len(lost) == 1
+    of_procedure = first["out_of_fold"]["120"]
+    assert {"delta_log_loss, expected", "auc, corrected for optimism, final model"} < set(of_procedure)
+    assert all(0 < row["mean_width"] < 3 for row in of_procedure.values())
     lost[0].unlink()
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*.json")}
     coverage()
