@@ -17,6 +17,7 @@ from types import FrameType
 
 from pipeline.console import causes, storage_problem
 from pipeline.workspace.lifeline import watch
+from pipeline.workspace.warm_stages import warm_interpreter
 
 STAGE = re.compile(r"failed to reproduce '([^']+)'")
 INTERRUPTED = 130
@@ -54,15 +55,21 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _end_group)
     watch(lifeline, said=lambda: None, gone=lambda: os.kill(os.getpid(), signal.SIGTERM))
     try:
-        from dvc.cli import main as dvc  # noqa: PLC0415 - seconds, in which the process above may end, too
-
-        logger = logging.getLogger("dvc")
-        for handler in logger.handlers:
-            handler.addFilter(lambda record: record.levelno < logging.ERROR)
-        logger.addHandler(FailureReport(report))
-        return int(dvc(arguments[2:]))
+        with warm_interpreter():
+            return _dvc(report, arguments[2:])
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _dvc(report: int, arguments: list[str]) -> int:
+    """Run DVC with its errors going to `report`."""
+    from dvc.cli import main as dvc  # noqa: PLC0415 - seconds, in which the process above may end, too
+
+    logger = logging.getLogger("dvc")
+    for handler in logger.handlers:
+        handler.addFilter(lambda record: record.levelno < logging.ERROR)
+    logger.addHandler(FailureReport(report))
+    return int(dvc(arguments))
 
 
 def _end_group(_signal: int, _frame: FrameType | None) -> None:
