@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.workspace import warm_stages
+from pipeline.workspace.warm.ask import asked
 from pipeline.workspace.warm_stages import warm_interpreter
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="stages are forked on Linux only")
@@ -62,6 +63,13 @@ def test_a_stage_sees_folder_environment_and_streams_of_its_command(tmp_path: Pa
 def test_any_other_command_is_the_interpreters_own() -> None:
     assert typed("python -c 'print(6 * 7); raise SystemExit(3)'").stdout == "42\n"
     assert typed("python -c 'raise SystemExit(3)'").returncode == 3
+
+
+def test_nobody_answers_where_there_is_no_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PCR_WARM_SOCKET", raising=False)
+    assert asked(["-m", "pipeline.stages.train"]) is None
+    monkeypatch.setenv("PCR_WARM_SOCKET", str(tmp_path / "nobody"))
+    assert asked(["-m", "pipeline.stages.train"]) is None
 
 
 def test_a_stage_starts_as_it_stands_in_the_graph_where_nobody_answers(tmp_path: Path) -> None:
