@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.workspace import COMPILED_ONCE, Workspace, simulated_line
+from tests.workspace import CHEAP, Workspace, simulated_line
 
 COMMAND = ["python", "-m", "pipeline.stages.track"]
 LISTED = """
@@ -45,7 +45,7 @@ class Tracker:
         # DVC_ROOT is where artifacts go; MLFLOW_TRACKING_URI where the records go.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         own = {"MLFLOW_TRACKING_URI": self.uri, "DVC_ROOT": str(folder), "PYTHONPATH": str(workspace.folder)}
-        self.environment = {**os.environ, "PATH": path, **own, **COMPILED_ONCE}
+        self.environment = {**os.environ, "PATH": path, **own, **CHEAP}
 
     def start(self) -> "subprocess.Popen[str]":
         """Start the stage."""

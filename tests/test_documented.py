@@ -15,7 +15,7 @@ import pytest
 from typer.main import get_command
 
 from pipeline.cli import app
-from tests.workspace import COMPILED_ONCE, ROOT, FirstLine, Workspace
+from tests.workspace import CHEAP, ROOT, FirstLine, Workspace
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(ROOT.glob("docs/*.md"))]
 PROGRAMS = {
@@ -201,7 +201,7 @@ def shell(line: Workspace, command: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         ["sh", "-c", command],
         cwd=line.folder,
-        env=own | names | COMPILED_ONCE,
+        env=own | names | CHEAP,
         capture_output=True,
         text=True,
         check=False,

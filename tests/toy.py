@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.workspace import COMPILED_ONCE, Workspace
+from tests.workspace import CHEAP, Workspace
 
 STAGES = ("raw", "judge@baseline", "judge@c2", "compare", "models", "track")
 A, B = "nct07239271", "second"
@@ -156,7 +156,7 @@ class ToyProject(Workspace):
             # Tests that run in the background of a shell would hand their deafness to Ctrl-C on.
             signal.signal(signal.SIGINT, signal.default_int_handler)
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        own = {"COLUMNS": "300", "PATH": path, "PYTHONPATH": str(self.folder), **COMPILED_ONCE, **environment}
+        own = {"COLUMNS": "300", "PATH": path, "PYTHONPATH": str(self.folder), **CHEAP, **environment}
         return subprocess.Popen(
             [sys.executable, "-m", "pipeline.cli", *arguments],
             cwd=self.folder,

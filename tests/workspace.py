@@ -52,8 +52,9 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-# A workspace compiles its copy of the project once, not in each of its processes.
-COMPILED_ONCE = {"PYTHONDONTWRITEBYTECODE": ""}
+# A workspace compiles its copy of the project once, not in each of its processes; and has one worker, because
+# the tests themselves use every core (the first line has two).
+CHEAP = {"PYTHONDONTWRITEBYTECODE": "", "PCR_WORKERS": "1"}
 
 
 class Workspace:
@@ -99,7 +100,7 @@ class Workspace:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         # Other tests of the same process may have named another tracking server.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-        own = {"COLUMNS": "200", "PATH": path, "PYTHONPATH": str(self.folder)} | COMPILED_ONCE
+        own = {"COLUMNS": "200", "PATH": path, "PYTHONPATH": str(self.folder)} | CHEAP
         done = subprocess.run(
             words,
             cwd=self.folder,
@@ -188,7 +189,7 @@ def simulated_line(folder: Path) -> tuple[Workspace, str]:
     workspace = Workspace(folder)
     workspace.change("configs/simulation.yaml", {"cohort": {"n": 400}})
     workspace.commit()
-    printed = workspace.pcr("run").stdout
+    printed = workspace.pcr("run", PCR_WORKERS="2").stdout
     workspace.commit()
     return workspace, printed
 
