@@ -18,7 +18,15 @@ TREES = {
     for package in PACKAGES
     for file in sorted((ROOT / package).rglob("*.py"))
 }
-LIBRARIES = {"OSError", "FileNotFoundError", "LookupError", "BadZipFile", "ParseError", "YamlError"}
+LIBRARIES = {
+    "OSError",
+    "FileNotFoundError",
+    "LookupError",
+    "BadZipFile",
+    "ParseError",
+    "YamlError",
+    "ArrowException",
+}
 """What the system and libraries raise of themselves; nobody can see it in the code."""
 
 

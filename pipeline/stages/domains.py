@@ -25,6 +25,7 @@ STAGE = Stage(
     writes=(paths.DOMAINS,),
     params={
         paths.STUDY: ("landmarks", "omics"),
+        paths.MODELS: ("blocks",),
         paths.VALIDATION: ("domains", "folds", "inner_folds", "min_events", "seed"),
     },
 )

@@ -17,7 +17,7 @@ def read_parquet(path: Path) -> Grid:
     ------
     ValueError
         If bytes are no UTF-8.
-    OSError, pyarrow.ArrowException
+    OSError, ArrowException
         If the file is damaged.
     """
     table = pq.ParquetFile(path).read()
