@@ -155,7 +155,7 @@ def test_a_missing_file_a_missing_column_and_an_unreadable_workbook_are_named(
         "id": {"column": "ID"},
     }
     (workspace.folder / "configs/studies/sheet.yaml").write_text(
-        yaml.safe_dump(document | {"study": "sheet"})
+        yaml.safe_dump(document | {"study": "sheet", "source": "data/sheet"})
     )
     (folder / "surgery.xlsx").write_text("this is no workbook")
     assert "surgery.xlsx" in refused(workspace, folder, "--study", "sheet", "--source", str(folder))
