@@ -15,6 +15,7 @@ from models.procedure.response_model import ResponseModel
 from models.rules.branch_table import branch_table
 from models.rules.table import BRANCH, INPUT
 from models.serving.serving import PcrModel
+from models.serving.serving import told as in_words
 from pipeline.commands.score import with_eligibility
 from pipeline.project.configs import read_identifiers
 from pipeline.project.files import read_yaml
@@ -38,6 +39,21 @@ class Expected(NamedTuple):
     outcome: float | None
     served: str
     criterion: str = ""
+
+
+def breast(diameter: float | None, name: str = "L1", **more: Any) -> tuple[Any, ...]:
+    """Return a target lesion of the breast."""
+    return name, "target", "breast", "longest", diameter, more
+
+
+def node(diameter: float | None, name: str = "L2", target: str = "target", **more: Any) -> tuple[Any, ...]:
+    """Return an axillary node."""
+    return name, target, "axillary", "short", diameter, more
+
+
+def call(gene: str, change: str, origin: str = "tumor", **more: Any) -> dict[str, Any]:
+    """Return a variant that was called."""
+    return {"gene": gene, "hgvsp": change, "origin": origin} | more
 
 
 def ids_of(patients: Mapping[str, Any]) -> dict[str, str]:
@@ -190,6 +206,13 @@ def told(line: Line, patient: str) -> tuple[str, bool, float | None, str]:
     cohort = line.prepared.cohort.frame.set_index("usubjid").loc[patient]
     outcome = None if pd.isna(cohort["outcome"]) else float(cohort["outcome"])
     return decided["branch"], bool(cohort["eligible"]), outcome, line.served.loc[patient, "status"]
+
+
+def assert_told(line: Line, patient: str, expected: Expected) -> None:
+    """Fail where a patient is not told as expected."""
+    assert told(line, patient) == expected[:4]
+    if expected.criterion:
+        assert f"eligibility, {expected.criterion}: " in in_words(line.served.loc[patient, "reasons"])
 
 
 def problems(line: Line) -> set[tuple[str, str]]:

@@ -1,24 +1,19 @@
 """Fifteen patients whom clinics meet seldom, from raw files to branch, eligibility and served answer."""
 
-from typing import Any
-
 import pytest
 
-from models.serving.serving import told as in_words
-from tests.pipeline.patients_by_hand import Expected, Line, Story, followed, ids_of, problems, told
-
-
-def breast(diameter: float | None, name: str = "L1", **more: Any) -> tuple[Any, ...]:
-    return name, "target", "breast", "longest", diameter, more
-
-
-def node(diameter: float | None, name: str = "L2", target: str = "target", **more: Any) -> tuple[Any, ...]:
-    return name, target, "axillary", "short", diameter, more
-
-
-def call(gene: str, change: str, origin: str = "tumor", **more: Any) -> dict[str, Any]:
-    return {"gene": gene, "hgvsp": change, "origin": origin} | more
-
+from tests.pipeline.patients_by_hand import (
+    Expected,
+    Line,
+    Story,
+    assert_told,
+    breast,
+    call,
+    followed,
+    ids_of,
+    node,
+    problems,
+)  # fmt: skip
 
 PATIENTS: dict[str, tuple[Story, Expected]] = {
     # R4 is literal: positive at baseline with a PAM mutation, cleared after C1, in partial response.
@@ -106,10 +101,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
 
 @pytest.mark.parametrize("name", PATIENTS)
 def test_an_odd_patient_is_told_as_a_clinician_would(line: Line, name: str) -> None:
-    expected = PATIENTS[name][1]
-    assert told(line, IDS[name]) == expected[:4]
-    if expected.criterion:
-        assert f"eligibility, {expected.criterion}: " in in_words(line.served.loc[IDS[name], "reasons"])
+    assert_told(line, IDS[name], PATIENTS[name][1])
 
 
 def test_what_looks_wrong_in_their_files_is_named(line: Line) -> None:

@@ -1,27 +1,22 @@
 """Twelve more patients of kinds that pathologists and radiologists meet, from raw files to served answer."""
 
-from typing import Any
-
 import pytest
 
 from features.definitions import her2_status
 from models.rules.decisions import decisions
 from models.rules.table import rule_table
-from models.serving.serving import told as in_words
-from tests.pipeline.patients_by_hand import Expected, Line, Story, followed, ids_of, problems, told
-
-
-def breast(diameter: float | None, name: str = "L1", **more: Any) -> tuple[Any, ...]:
-    return name, "target", "breast", "longest", diameter, more
-
-
-def node(diameter: float | None, name: str = "L2", target: str = "target", **more: Any) -> tuple[Any, ...]:
-    return name, target, "axillary", "short", diameter, more
-
-
-def call(gene: str, change: str, origin: str = "tumor", **more: Any) -> dict[str, Any]:
-    return {"gene": gene, "hgvsp": change, "origin": origin} | more
-
+from tests.pipeline.patients_by_hand import (
+    Expected,
+    Line,
+    Story,
+    assert_told,
+    breast,
+    call,
+    followed,
+    ids_of,
+    node,
+    problems,
+)  # fmt: skip
 
 PR = {"recorded": "PR"}
 PATIENTS: dict[str, tuple[Story, Expected]] = {
@@ -123,10 +118,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
 
 @pytest.mark.parametrize("name", PATIENTS)
 def test_a_patient_is_told_as_a_pathologist_and_a_radiologist_would(line: Line, name: str) -> None:
-    expected = PATIENTS[name][1]
-    assert told(line, IDS[name]) == expected[:4]
-    if expected.criterion:
-        assert f"eligibility, {expected.criterion}: " in in_words(line.served.loc[IDS[name], "reasons"])
+    assert_told(line, IDS[name], PATIENTS[name][1])
 
 
 def test_what_a_reader_of_the_files_should_ask_about_is_named(line: Line) -> None:
