@@ -268,6 +268,6 @@ def verify() -> None:
         lines = problems(workspace_state(active_study()))
     for line in lines:
         stdout().print(line, markup=False, highlight=False, soft_wrap=True)
-    stdout().print(f"{len(lines)} problems" if lines else "MLflow holds the state once, unaltered.")
+    stdout().print(f"Problems: {len(lines)}" if lines else "MLflow holds the state once, unaltered.")
     if lines:
         raise typer.Exit(1)
