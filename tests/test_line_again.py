@@ -125,7 +125,7 @@ def test_two_branches_merged_with_a_conflict_and_run_again_have_the_figures_of_b
     base = len(tracked(project)["runs"])
     rules = project.read("configs/measures.yaml")["headline"]["rules"]
     changes: dict[str, tuple[str, dict[str, Any]]] = {
-        "weaker": ("configs/validation.yaml", {"branch_shrinkage": 40}),
+        "weaker": ("configs/validation.yaml", {"branch_shrinkage": 60}),
         "shown": ("configs/measures.yaml", {"headline": {"rules": [*rules, "o_e"]}}),
     }
     figures = {}

@@ -126,7 +126,7 @@ def records(patient: str, story: Story) -> dict[str, Rows]:
         "exposure": [{"cycle": c, "regimen": "NAB_PHP", "start_date": day} for c, day in STARTS.items()],
         "tissue_samples": [tissue | story["tissue"]] if "tissue" in story else [],
         "ctdna_variants": [
-            usual | call | {"sample_id": s["sample_id"]}
+            usual | _class_of(call) | call | {"sample_id": s["sample_id"]}
             for s in samples
             for call in (calls if {"ctdna", "variants"} & set(story) else [])
         ],
@@ -134,6 +134,12 @@ def records(patient: str, story: Story) -> dict[str, Rows]:
     return {
         name: [row if name == "ctdna_variants" else who | row for row in each] for name, each in rows.items()
     }
+
+
+def _class_of(variant: dict[str, Any]) -> dict[str, Any]:
+    """Return the class that fits a variant's protein change."""
+    stops = str(variant["hgvsp"]).endswith("*")
+    return {"classification": "Nonsense_Mutation" if stops else "Missense_Mutation"}
 
 
 def study(tables: dict[str, Rows], contract: Contract, **outcome: str) -> Study:
