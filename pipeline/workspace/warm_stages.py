@@ -111,13 +111,22 @@ def _stage(connection: socket.socket) -> int:
 
 
 def _received(connection: socket.socket) -> tuple[_Request, list[int]]:
-    """Return a request and the three standard streams that came with its first bytes."""
+    """Return a request and the three standard streams that came with its first bytes.
+
+    Raises
+    ------
+    ConnectionAbortedError
+        If the command ended in the middle of its request.
+    """
     passed = array.array("i")
     data, ancillary, _, _ = connection.recvmsg(LONGEST_REQUEST, socket.CMSG_SPACE(STREAMS * passed.itemsize))
     for _, _, content in ancillary:
         passed.frombytes(content)
     while not data.endswith(b"\n"):
-        data += connection.recv(LONGEST_REQUEST)
+        more = connection.recv(LONGEST_REQUEST)
+        if not more:
+            raise ConnectionAbortedError("the command ended before its request was whole")
+        data += more
     request: _Request = json.loads(data)
     return request, passed.tolist()
 

@@ -3,6 +3,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def warm() -> Iterator[None]:
     with warm_interpreter():
         socket_file = Path(os.environ["PCR_WARM_SOCKET"])
         while not socket_file.exists():
-            pass
+            time.sleep(0.05)
         yield
     os.environ.clear()
     os.environ.update(before)
@@ -79,6 +80,16 @@ def test_a_stage_starts_as_it_stands_in_the_graph_where_nobody_answers(tmp_path:
     )  # fmt: skip
     assert done.returncode == 0
     assert "landmark" in done.stdout
+
+
+@pytest.mark.usefixtures("_warm")
+def test_half_a_request_runs_nothing_and_the_next_stage_is_run() -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(os.environ["PCR_WARM_SOCKET"])
+        connection.sendall(b'{"arguments": ["-m"')
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    assert typed("python -m pipeline.stages.train --help", **NOT_ANEW).returncode == 0
 
 
 def test_a_stage_that_was_killed_ends_its_command_by_the_same_signal(tmp_path: Path) -> None:
