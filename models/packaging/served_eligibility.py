@@ -26,9 +26,11 @@ def served_eligibility(criteria: Sequence[Criterion], contract: Contract) -> Eli
     EligibilityDocument
         `inputs`: columns that are asked for, each with name, table (None = laboratory test), kind, unit,
         levels, low and high. `criteria`: id, text and rule, which is ``{kind: [rules]}`` for the kinds of
-        `features.eligibility.COMBINE`, or a condition on a column.
+        `features.eligibility.COMBINE`, or a condition on a column. `unserved`: ids of the other excluding
+        criteria.
     """
-    kept = [c for c in criteria if c.excluding and c.applies_if is None and _can_be_judged(c.rule)]
+    excluding = [c for c in criteria if c.excluding]
+    kept = [c for c in excluding if c.applies_if is None and _can_be_judged(c.rule)]
     inputs = {
         _name(condition): _input(condition, contract)
         for criterion in kept
@@ -37,6 +39,7 @@ def served_eligibility(criteria: Sequence[Criterion], contract: Contract) -> Eli
     return {
         "inputs": list(inputs.values()),
         "criteria": [{"id": c.id, "text": c.text, "rule": _document(c.rule)} for c in kept],
+        "unserved": [c.id for c in excluding if c not in kept],
     }
 
 

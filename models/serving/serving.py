@@ -182,10 +182,11 @@ class CriterionDocument(TypedDict):
 
 
 class EligibilityDocument(TypedDict):
-    """The study's eligibility, as far as a row of inputs can break it."""
+    """The study's eligibility, as a row of inputs can break it; `unserved` are the other criteria."""
 
     inputs: list[EligibilityInput]
     criteria: list[CriterionDocument]
+    unserved: NotRequired[list[str]]
 
 
 class InputReference(TypedDict):
@@ -273,12 +274,19 @@ REASONS = {
     "later_visit": "of a later visit, must not be supplied",
     "no_input": "no input to predict from",
     "ineligible": "{rule}",
+    "eligibility_not_assessable": "{rule}",
+    "eligibility_not_supplied": "nothing to judge eligibility by: {rule}",
     "unlike_training": "unlike the training patients, most in {rule}",
     "rare_level": "a level that hardly any training patient had",
     "not_used": "not used: {rule}",
 }
 """Every code of a reason, and how it is told of the input."""
-_NAMED = {"ineligible": "outside the study's eligibility, {input}", "later_visit": "a column of {input}"}
+_NAMED = {
+    "ineligible": "outside the study's eligibility, {input}",
+    "eligibility_not_assessable": "eligibility cannot be judged, {input}",
+    "later_visit": "a column of {input}",
+}
+_NO_CRITERION_INPUT = "eligibility_not_supplied"
 
 
 def told(reasons: Sequence[Reason]) -> str:
@@ -708,9 +716,17 @@ class RowScorer:
         }
 
     def _withhold(self, values: np.ndarray, further: list[np.ndarray], notes: _Notes) -> None:
-        """Withhold the answer of rows that break a criterion; what is not known breaks none."""
-        for name, text, broken in self._eligibility.broken(values, further):
-            notes.add(broken, _reason("ineligible", name, text), withholds=True)
+        """Withhold the answer of rows that break a criterion; name what cannot be judged of the others."""
+        judged = list(self._eligibility.judged(values, further))
+        for criterion, met, _ in judged:
+            broken = _reason("ineligible", criterion["id"], criterion["text"])
+            notes.add(met == 0, broken, withholds=True)
+        answered = ~(notes.rejected | notes.withheld)
+        for criterion, met, supplied in judged:
+            name, text = criterion["id"], criterion["text"]
+            unknown = np.isnan(met) & answered
+            notes.add(unknown & supplied, _reason("eligibility_not_assessable", name, text))
+            notes.add(unknown & ~supplied, _reason(_NO_CRITERION_INPUT, None, name))
 
     def _note_cell(self, entry: _Input, fault: Fault | None, empty: bool, notes: _Notes) -> None:
         if fault:
@@ -960,8 +976,15 @@ class _Notes:
         rows, places = np.nonzero(held[first])
         reasons = [self._reasons[place] for place in places.tolist()]
         ends = np.searchsorted(rows, np.arange(len(first) + 1)).tolist()
-        lists = [reasons[a:b] + self._last for a, b in itertools.pairwise(ends)]
+        lists = [_one_of_all_criteria(reasons[a:b]) + self._last for a, b in itertools.pairwise(ends)]
         return [lists[k] for k in which.tolist()]
+
+
+def _one_of_all_criteria(reasons: list[Reason]) -> list[Reason]:
+    """Return reasons with one in place of those of all criteria that nothing was supplied for."""
+    names = [reason["rule"] for reason in reasons if reason["code"] == _NO_CRITERION_INPUT]
+    kept = [reason for reason in reasons if reason["code"] != _NO_CRITERION_INPUT]
+    return [*kept, _reason(_NO_CRITERION_INPUT, None, ", ".join(names))] if names else kept
 
 
 class _Input:
@@ -1085,15 +1108,19 @@ class _Eligibility:
         self.further = [_Input(entry, {}) for entry in document["inputs"] if entry["name"] not in names]
         self._named = {entry.name: entry for entry in [*inputs, *self.further]}
         self._place = {name: k for k, name in enumerate(self._named)}
-        self._criteria = document["criteria"]
+        self._criteria = [
+            (criterion, sorted({self._place[name] for name in _columns_asked(criterion["rule"])}))
+            for criterion in document["criteria"]
+        ]
 
-    def broken(
+    def judged(
         self, values: np.ndarray, further: Sequence[np.ndarray]
-    ) -> Iterator[tuple[str, str, np.ndarray]]:
-        """Yield each criterion's name and text, and where it is broken."""
+    ) -> Iterator[tuple[CriterionDocument, np.ndarray, np.ndarray]]:
+        """Yield each criterion, how it is judged, and where the row holds anything that it asks for."""
         cells = [*values, *further]
-        for criterion in self._criteria:
-            yield criterion["id"], criterion["text"], self._judged(criterion["rule"], cells) == 0
+        for criterion, asked in self._criteria:
+            supplied = ~np.isnan([cells[place] for place in asked]).all(axis=0)
+            yield criterion, self._judged(criterion["rule"], cells), supplied
 
     def _judged(self, rule: RuleDocument, cells: Sequence[np.ndarray]) -> np.ndarray:
         combined = (
@@ -1124,6 +1151,14 @@ class _Eligibility:
         if "below" in rule:
             met &= value < rule["below"]
         return np.where(np.isnan(value), np.nan, met)
+
+
+def _columns_asked(rule: RuleDocument) -> Iterator[str]:
+    if "column" in rule:
+        yield rule["column"]
+    for parts in (rule.get("all"), rule.get("any"), rule.get("first_known")):
+        for part in parts or ():
+            yield from _columns_asked(part)
 
 
 def _combined(kind: str, parts: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from models.configuration.settings import INTERCEPT
-from models.serving.serving import ModelDocument
+from models.serving.serving import EligibilityDocument, ModelDocument
 from pipeline.project.estimates import Measures, estimate_text
 from pipeline.wording import IMPUTED, NOT_AN_ANSWER, NOTHING_CLINICAL, SIMULATED
 
@@ -158,16 +158,23 @@ def _limits(document: ModelDocument) -> Iterator[str]:
             "of held-out training patients lie within it), or a level was rare in training. The answer is "
             "given, and is an extrapolation."
         )
-    if criteria := serving.get("eligibility", {}).get("criteria"):
-        names = ", ".join(criterion["id"] for criterion in criteria)
-        yield (
-            f"- `ineligible`: the patient is outside the study's eligibility ({names}), as far as the row "
-            "tells. No probability, interval or branch is given."
-        )
+    if eligibility := serving.get("eligibility"):
+        yield from _eligibility_limits(eligibility)
     yield (
         f"- A row is rejected if {', '.join(serving['required'])} is missing, if it holds an outcome or a "
         "value of a later visit, or if a level or number is out of range or in another unit.\n"
     )
+
+
+def _eligibility_limits(eligibility: EligibilityDocument) -> Iterator[str]:
+    if names := ", ".join(criterion["id"] for criterion in eligibility["criteria"]):
+        yield (
+            f"- `ineligible`: the patient is outside the study's eligibility ({names}), as far as the row "
+            "tells. No probability, interval or branch is given. A criterion that the row leaves open is "
+            "named in the reasons: the number is that of patients who meet it."
+        )
+    if unserved := ", ".join(eligibility.get("unserved", ())):
+        yield f"- No answer judges these criteria of the study: {unserved}."
 
 
 def _subgroups(subgroups: Mapping[str, Measures]) -> Iterator[str]:

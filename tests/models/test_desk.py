@@ -15,7 +15,7 @@ from models.serving.serving import OUTPUTS, FeatureDocument, PcrModel, told
 from tests.patients import FEATURES, SETTINGS, patients
 from tests.serving import SUPPORT, made_up_interval
 
-GOOD = {"arm": "A", "age_years": 50, "til_pct": 20, "ctdna_state": "negative"}
+GOOD = {"arm": "A", "age_years": 50, "til_pct": 20, "ctdna_state": "negative", "cm": "M0", "LVEF": 60}
 RULES = {
     "inputs": {"rule_ctdna": ["POS", "NEG", "NE"], "rule_response": ["PR", "NE"]},
     "answers": [["R1", "determined"], [None, "indeterminate"]],
@@ -264,10 +264,25 @@ def test_a_patient_outside_eligibility_gets_the_criterion_and_never_a_number(
     assert both["pcr_probability"].notna().tolist() == [False, True]
 
 
-@pytest.mark.parametrize("changes", [{"cm": "M0"}, {"cm": None}, {"LVEF": 55}])
-def test_what_is_met_or_not_known_withholds_nothing(model: PcrModel, changes: dict[str, Any]) -> None:
-    assert only(model, **changes)["status"] == "ok"
-    assert only(model, **changes)["reasons"] == ""
+@pytest.mark.parametrize("changes", [{"cm": "M0"}, {"LVEF": 55}])
+def test_what_is_met_needs_no_words(model: PcrModel, changes: dict[str, Any]) -> None:
+    assert (only(model, **changes)["status"], only(model, **changes)["reasons"]) == ("ok", "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"), [({"cm": None}, "no_metastasis"), ({"cm": "", "LVEF": None}, "no_metastasis, lvef")]
+)
+def test_criteria_that_nothing_is_supplied_for_are_named_together_beside_the_number(
+    model: PcrModel, changes: dict[str, Any], names: str
+) -> None:
+    row = GOOD | changes
+    answer = model.desk.answer(row)
+    assert (answer["status"], answer["pcr_probability"] is None) == ("ok", False)
+    assert answer["reasons"] == [{"code": "eligibility_not_supplied", "input": None, "rule": names}]
+    assert told(answer["reasons"]) == f"nothing to judge eligibility by: {names}"
+    together = model.predict([row, GOOD, row | {"age_years": 20}, row | {"til_pct": "much"}])
+    codes = [[reason["code"] for reason in reasons] for reasons in together["reasons"]]
+    assert codes == [["eligibility_not_supplied"], [], ["ineligible"], ["not_a_number"]]
 
 
 def test_a_cell_of_eligibility_that_cannot_be_rejects_the_row(model: PcrModel) -> None:

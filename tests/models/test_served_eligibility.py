@@ -6,7 +6,7 @@ import pytest
 
 from features.eligibility import Condition, criteria_states
 from models.packaging.served_eligibility import served_eligibility
-from models.serving.serving import PcrModel
+from models.serving.serving import PcrModel, told
 from tests.features.tables import CONTRACT, ELIGIBILITY, spec_rows
 from tests.features.test_eligibility import patient
 
@@ -17,6 +17,7 @@ NAMES = [criterion["id"] for criterion in SERVED["criteria"]]
 def test_criteria_that_a_row_can_break_are_served_and_no_others() -> None:
     left_out = {c.id for c in ELIGIBILITY if c.excluding} - set(NAMES)
     assert left_out == {"consent", "receptors_known", "no_recent_surgery", "not_pregnant"}
+    assert sorted(left_out) == sorted(SERVED["unserved"])
     assert not {c.id for c in ELIGIBILITY if not c.excluding} & set(NAMES)
     assert {"her2_positive", "age", "ecog", "stage", "no_metastasis", "lvef"} <= set(NAMES)
 
@@ -61,6 +62,26 @@ def test_a_served_model_withholds_where_the_cohort_finds_a_violation(row: dict[s
     assert (answer["status"] == "ineligible") == bool(violated) == (answer["pcr_probability"] is None)
     for name in violated:
         assert name in [reason["input"] for reason in answer["reasons"]]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["change"])
+def test_a_number_is_served_with_every_criterion_that_the_cohort_cannot_assess(row: dict[str, str]) -> None:
+    answer = served(row["change"])
+    states = criteria_states(patient(row["change"]), ELIGIBILITY, "baseline").loc["P1"]
+    unknown = {name for name in NAMES if states[name] == "not_assessable"}
+    named = {r["input"] for r in answer["reasons"] if r["code"] == "eligibility_not_assessable"}
+    for reason in answer["reasons"]:
+        named |= set(reason["rule"].split(", ")) if reason["code"] == "eligibility_not_supplied" else set()
+    assert named == (unknown if answer["status"] == "ok" else set())
+
+
+def test_her2_2_without_ish_is_answered_with_the_criterion_that_stays_open() -> None:
+    answer = served("pathology.her2_ihc=2+; pathology.ish=not_done")
+    assert (answer["status"], answer["pcr_probability"] is None) == ("ok", False)
+    assert [(r["code"], r["input"]) for r in answer["reasons"]] == [
+        ("eligibility_not_assessable", "her2_positive")
+    ]
+    assert told(answer["reasons"]).startswith("eligibility cannot be judged, her2_positive: HER2 positive")
 
 
 @pytest.mark.parametrize(("x", "status"), [(None, "ineligible"), ("much", "rejected")])

@@ -92,6 +92,7 @@ PATIENTS: dict[str, tuple[Story, Expected]] = {
     ),
 }  # fmt: skip
 IDS = ids_of(PATIENTS)
+NOT_ASSESSABLE = "eligibility_not_assessable"
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,15 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
 @pytest.mark.parametrize("name", PATIENTS)
 def test_an_odd_patient_is_told_as_a_clinician_would(line: Line, name: str) -> None:
     assert_told(line, IDS[name], PATIENTS[name][1])
+
+
+def test_a_number_without_ish_is_served_with_the_criterion_that_stays_open(line: Line) -> None:
+    open_ = {
+        name: {r["input"] for r in line.served.loc[patient, "reasons"] if r["code"] == NOT_ASSESSABLE}
+        for name, patient in IDS.items()
+    }
+    assert open_.pop("ihc_2_without_ish") == {"her2_positive"}
+    assert set().union(*open_.values()) == set()
 
 
 def test_what_looks_wrong_in_their_files_is_named(line: Line) -> None:
