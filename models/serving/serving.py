@@ -1119,7 +1119,7 @@ class _Eligibility:
         """Yield each criterion, how it is judged, and where the row holds anything that it asks for."""
         cells = [*values, *further]
         for criterion, asked in self._criteria:
-            supplied = ~np.isnan([cells[place] for place in asked]).all(axis=0)
+            supplied = ~np.asarray(np.isnan([cells[place] for place in asked]).all(axis=0))
             yield criterion, self._judged(criterion["rule"], cells), supplied
 
     def _judged(self, rule: RuleDocument, cells: Sequence[np.ndarray]) -> np.ndarray:
