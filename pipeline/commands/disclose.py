@@ -16,7 +16,9 @@ IN_MLFLOW = "MLflow"
 
 
 def disclose(out: Path | None) -> bool:
-    """Print a line for each file that tells of single patients; tell whether MLflow holds what it must not.
+    """Print a line for each place that tells of single patients; tell whether MLflow holds what it must not.
+
+    Where it must hold nothing of them, what cannot be read there counts as such.
 
     With `out` the lines, with every input by name, go into that CSV file, too.
 
@@ -42,6 +44,12 @@ def disclose(out: Path | None) -> bool:
             rows[name] = rows[name].map(" ".join)
         with replacing(out) as new:
             rows.to_csv(new, index=False)
+    unreadable = [entry.place for entry in told if not entry.readable]
+    for place in unreadable:
+        stdout().print(
+            f"Not read: {place}. What it tells is unknown; `pcr verify` says what is lost or altered.",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
     if patients_allowed():
         return False
     forbidden = [
@@ -53,7 +61,7 @@ def disclose(out: Path | None) -> bool:
             "`mlflow gc` remove it; `pcr sync` then records the present state anew.",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
-    return bool(forbidden)
+    return bool(forbidden) or any(place.startswith(IN_MLFLOW) for place in unreadable)
 
 
 def table(told: list[Disclosed]) -> Table:
@@ -62,8 +70,12 @@ def table(told: list[Disclosed]) -> Table:
     for column in ("where", "ids", "outcomes", "inputs as they are", "inputs rebuilt", "extremes of inputs"):
         shown.add_column(column, justify="left" if column == "where" else "right")
     for entry in told:
-        shown.add_row(
-            entry.place, str(entry.ids), "yes" if entry.outcomes else "no", str(len(entry.inputs)),
-            str(len(entry.rebuilt)), str(len(entry.extremes)),
-        )  # fmt: skip
+        shown.add_row(entry.place, *_cells(entry))
     return shown
+
+
+def _cells(entry: Disclosed) -> list[str]:
+    if not entry.readable:
+        return ["not read"] * 5
+    counts = (entry.inputs, entry.rebuilt, entry.extremes)
+    return [str(entry.ids), "yes" if entry.outcomes else "no", *(str(len(names)) for names in counts)]

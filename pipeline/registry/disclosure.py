@@ -5,25 +5,37 @@ import gzip
 import json
 import re
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pyarrow import ArrowException
 
 from features.errors import UserError
 from models.explanation.disclosure import MIN_PATIENTS, extremes, rebuildable, stated
-from models.serving.registry import Store, download_run_artifacts, download_version
-from pipeline.registry.verify import all_runs
+from models.serving.registry import (
+    KEY_TAG,
+    SUPERSEDED_TAG,
+    Store,
+    download_run_artifacts,
+    download_version,
+)
+from pipeline.registry.verify import WITH_DELETED, all_runs
 
 IDENTIFIER, OUTCOME = "usubjid", "outcome"
 SCRIPT = re.compile(r'<script[^>]*type="application/json"[^>]*>(.*?)</script>', re.DOTALL)
 NUMBER = re.compile(r"-?\d+\.\d+(?:[eE][-+]?\d+)?")
 PACKED = ("<f4", "<i4", "<i1")
 WORD = re.compile(r"[A-Za-z0-9._-]+")
+TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
+"""Reads a table, by the ending of its file."""
+UNREADABLE = (OSError, EOFError, ValueError, zlib.error, ArrowException)
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,10 @@ class Known:
 
 @dataclass(frozen=True)
 class Disclosed:
-    """What a file tells: how many ids, whether outcomes, which inputs as they are, rebuilt, as extremes."""
+    """What a file tells: how many ids, whether outcomes, which inputs as they are, rebuilt, as extremes.
+
+    Of what is not `readable` nothing is said.
+    """
 
     place: str
     ids: int = 0
@@ -49,6 +64,12 @@ class Disclosed:
     inputs: tuple[str, ...] = ()
     rebuilt: tuple[str, ...] = ()
     extremes: tuple[str, ...] = ()
+    readable: bool = True
+
+    @property
+    def tells(self) -> bool:
+        """Whether it tells anything, or might."""
+        return bool(self.ids or self.extremes or not self.readable)
 
     @property
     def of_single_patients(self) -> bool:
@@ -86,9 +107,8 @@ class Scanner:
         """Yield what every file below a folder tells; what tells nothing is left out."""
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             told = self.file(path)
-            if told.ids or told.extremes:
-                place = f"{prefix}/{path.relative_to(folder).as_posix()}"
-                yield Disclosed(place, told.ids, told.outcomes, told.inputs, told.rebuilt, told.extremes)
+            if told.tells:
+                yield replace(told, place=f"{prefix}/{path.relative_to(folder).as_posix()}")
 
     def file(self, path: Path) -> Disclosed:
         """Return what one file tells."""
@@ -99,12 +119,21 @@ class Scanner:
         return self._seen[digest]
 
     def _looked_at(self, path: Path, content: bytes) -> Disclosed:
-        if path.suffix == ".parquet":
-            return self._table(path.name, _first_rows(path))
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8", "replace")
+        try:
+            if path.suffix in TABLES and len(table := _first_rows(TABLES[path.suffix](path), self.known.ids)):
+                return self._table(path.name, table)
+            if path.suffix == ".parquet":
+                return Disclosed(path.name)
+            text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8", "replace")
+        except UNREADABLE:
+            return Disclosed(path.name, readable=False)
+        return self.text(path.name, text)
+
+    def text(self, place: str, text: str) -> Disclosed:
+        """Return what a text tells."""
         ids = self.known.ids & set(WORD.findall(text))
         for table in _tables(text, self.known.ids):
-            told = self._table(path.name, table)
+            told = self._table(place, table)
             if told.outcomes or told.inputs:
                 return told
         numbers = {float(match) for match in NUMBER.findall(text)}
@@ -113,7 +142,7 @@ class Scanner:
             for frame in self.known.inputs.values()
             for name in extremes(numbers, {str(column): frame[column] for column in frame})
         }
-        return Disclosed(path.name, len(ids), extremes=tuple(sorted(ends)))
+        return Disclosed(place, len(ids), extremes=tuple(sorted(ends)))
 
     def _table(self, name: str, table: pd.DataFrame) -> Disclosed:
         """Compare a table by id with what is known of the patients."""
@@ -133,13 +162,15 @@ class Scanner:
         )
 
 
-def _first_rows(path: Path) -> pd.DataFrame:
-    """Return a table's first row of each patient, by id; empty where it has no ids."""
-    table = pd.read_parquet(path)
-    if IDENTIFIER not in table:
-        return pd.DataFrame()
-    # Shares of one repeat, fold by fold, are of several models; those of the first fold are of one.
-    return table.drop_duplicates(IDENTIFIER).set_index(IDENTIFIER)
+def _first_rows(table: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
+    """Return a table's first row of each patient, by id, whatever the ids' column is called; else no row."""
+    table = table if table.index.name is None else table.reset_index()
+    for name in table.select_dtypes(["object", "str", "category"]):
+        by_id = table[table[name].isin(ids)]
+        if len(by_id):
+            # Shares of one repeat, fold by fold, are of several models; those of the first fold are of one.
+            return by_id.drop_duplicates(name).set_index(name)
+    return table.iloc[:0]
 
 
 def _tables(text: str, ids: set[str]) -> Iterator[pd.DataFrame]:
@@ -186,31 +217,45 @@ def _columns(values: Any, rows: int) -> Iterator[Any]:
 
 
 def disclosures(artifacts: Path, store: Store, known: Known) -> list[Disclosed]:
-    """Return what the workspace and MLflow's runs and versions tell, a place each."""
+    """Return what the workspace and MLflow's runs, deleted ones too, and versions tell, a place each.
+
+    What cannot be read is named: nothing is known of it.
+    """
     scanner = Scanner(known)
-    told = [
-        entry
-        for folder in ("reports", "models", "predictions", "shap", "features", "cohort", "results", "curves")
-        for entry in scanner.folder(artifacts / folder, f"{artifacts.as_posix()}/{folder}")
-    ]
+    told = [*scanner.folder(artifacts, artifacts.as_posix())]
     with store.locked() as client:
         experiment = client.get_experiment_by_name(store.experiment).experiment_id
-        for run in all_runs(client, experiment):
-            told += _downloaded(
-                scanner, f"MLflow run {run.info.run_name or run.info.run_id}", run.info.run_id
-            )
+        for run in all_runs(client, experiment, WITH_DELETED):
+            told += _of_run(scanner, run)
         for model in client.search_registered_models(f"name LIKE '{store.experiment}-%'"):
+            told.append(scanner.text(f"MLflow {model.name}, tags", str(dict(model))))
             for version in client.search_model_versions(f"name = '{model.name}'"):
-                with tempfile.TemporaryDirectory() as scratch:
-                    stored = download_version(version, Path(scratch))
-                    told += scanner.folder(stored, f"MLflow {model.name} version {version.version}")
-    return told
+                place = f"MLflow {version.name} version {version.version}"
+                told.append(scanner.text(f"{place}, tags", str(dict(version))))
+                told += _downloaded(scanner, place, partial(download_version, version), has_files=True)
+    return [entry for entry in told if entry.tells]
 
 
-def _downloaded(scanner: Scanner, name: str, run_id: str) -> list[Disclosed]:
+def _of_run(scanner: Scanner, run: Any) -> list[Disclosed]:
+    """Return what a run tells: its parameters, tags, measures, and artifacts, which a finished run has."""
+    place = f"MLflow run {run.info.run_name or run.info.run_id}"
+    recorded = scanner.text(f"{place}, parameters and tags", str(run.to_dictionary()))
+    has_files = not {KEY_TAG, SUPERSEDED_TAG}.isdisjoint(run.data.tags)
+    return [
+        recorded,
+        *_downloaded(scanner, place, partial(download_run_artifacts, run.info.run_id), has_files=has_files),
+    ]
+
+
+def _downloaded(
+    scanner: Scanner, place: str, download: Callable[[Path], Path], *, has_files: bool
+) -> list[Disclosed]:
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            folder = download_run_artifacts(run_id, Path(scratch) / "run")
+            folder = download(Path(scratch) / "files")
         except UserError:
-            return []
-        return list(scanner.folder(folder, name))
+            return [Disclosed(place, readable=False)]
+        # MLflow takes a folder that is gone for an empty one.
+        if has_files and not any(folder.iterdir()):
+            return [Disclosed(place, readable=False)]
+        return list(scanner.folder(folder, place))

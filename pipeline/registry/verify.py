@@ -24,6 +24,8 @@ from pipeline.registry.runs import tracking_store
 from pipeline.registry.state import LOCK, State
 from pipeline.registry.versions import modelled, repair_versions, version_problems
 
+ACTIVE, WITH_DELETED = 1, 3
+"""Which runs are looked for, as `mlflow.entities.ViewType` numbers them."""
 TAKE_ONE_SIDE = "after a merge take dvc.lock and artifacts from one side, then `pcr run` (docs/runs.md)"
 
 
@@ -119,11 +121,11 @@ def workspace_problems(state: State) -> Iterator[str]:
         yield f"mixed: {told}; {TAKE_ONE_SIDE}"
 
 
-def all_runs(client: Any, experiment: str) -> list[Any]:
-    """Return every run of an experiment that was not deleted."""
+def all_runs(client: Any, experiment: str, view: int = ACTIVE) -> list[Any]:
+    """Return every run of an experiment that was not deleted, or `WITH_DELETED` those, too."""
     runs, token = [], None
     while True:
-        page = client.search_runs([experiment], page_token=token)
+        page = client.search_runs([experiment], run_view_type=view, page_token=token)
         runs += page
         token = page.token
         if not token:

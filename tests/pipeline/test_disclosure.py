@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ import yaml
 from models.explanation.disclosure import rebuildable
 from models.procedure.response_model import ResponseModel
 from models.serving.serving import PcrModel
-from pipeline.registry.disclosure import Known, Scanner
-from pipeline.registry.runs import landmark_record
+from pipeline.commands.disclose import table
+from pipeline.registry.disclosure import Known, Scanner, disclosures
+from pipeline.registry.runs import landmark_record, track_state, tracking_store
 from pipeline.registry.state import workspace_state
 from tests.patients import FEATURES, SETTINGS, patients
-from tests.registered_study import enter, write_study
+from tests.registered_study import NAME, enter, write_study
 
 
 def rebuilt_ages(model: PcrModel, shares: np.ndarray, row: pd.DataFrame) -> np.ndarray:
@@ -73,6 +75,50 @@ def test_every_kind_of_file_is_told_by_its_content(tmp_path: Path) -> None:
     assert (told["x/b.html"].outcomes, told["x/b.html"].inputs) == (True, ("age_years",))
     assert told["x/c.json"].extremes == ("til_pct",)
     assert (told["x/e.log"].ids, told["x/e.log"].of_single_patients) == (1, True)
+
+
+def test_a_table_is_of_patients_by_its_values_and_what_is_damaged_is_named(tmp_path: Path) -> None:
+    ids = [f"P-{number}" for number in range(30)]
+    known = Known(pd.DataFrame({"outcome": [number % 2 for number in range(30)]}, index=ids), {})
+    pd.DataFrame({"site": "S1", "person": ids, "z": known.patients["outcome"].to_numpy()}).to_csv(
+        tmp_path / "a.csv", index=False
+    )
+    known.patients.rename_axis("person").to_parquet(tmp_path / "b.parquet")
+    for name in ("c.parquet", "d.json.gz"):
+        (tmp_path / name).write_bytes(b"no such format")
+    told = {
+        entry.place: (entry.ids, entry.outcomes, entry.readable)
+        for entry in Scanner(known).folder(tmp_path, "x")
+    }
+    assert told == {
+        "x/a.csv": (30, True, True), "x/b.parquet": (30, True, True),
+        "x/c.parquet": (0, False, False), "x/d.json.gz": (0, False, False),
+    }  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_runs_without_their_files_and_ids_in_tags_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_study(enter(tmp_path, monkeypatch))
+    track_state(workspace_state("made-up"))
+    store = tracking_store("made-up")
+    with store.locked() as client:
+        (parent, child) = sorted(
+            client.search_runs([client.get_experiment_by_name(store.experiment).experiment_id]),
+            key=lambda run: "mlflow.parentRunId" in run.data.tags,
+        )
+        client.set_tag(parent.info.run_id, "note", "P-1 was looked at")
+        client.set_model_version_tag(NAME, "1", "reason", "asked for by P-1")
+        client.delete_run(parent.info.run_id)
+        shutil.rmtree(Path(child.info.artifact_uri.removeprefix("file://")))
+    known = Known(pd.DataFrame({"outcome": [1]}, index=["P-1"]), {})
+    told = {entry.place: entry for entry in disclosures(Path("artifacts/made-up"), store, known)}
+    assert told[f"MLflow run {parent.info.run_name}, parameters and tags"].ids == 1
+    assert told[f"MLflow {NAME} version 1, tags"].ids == 1
+    assert not told[f"MLflow run {child.info.run_name}"].readable
+    shown = table([told[f"MLflow run {child.info.run_name}"]])
+    assert [*shown.columns[1].cells] == ["not read"]
 
 
 def test_single_patients_go_to_mlflow_only_where_the_study_allows_it(
