@@ -1,9 +1,9 @@
 """`pcr monitor`: a stored model watched on later patients, as their outcomes become known."""
 
 import json
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +44,24 @@ class Monitoring:
     arms: dict[str, Window]
     update: ClosedTest | None
     log: dict[str, Counter[str]]
+    shadow: dict[str, Counter[str]] = field(default_factory=dict)
 
 
-def monitor(model: str, study: str, landmark: str, source: Path | None, log: Path | None, out: Path) -> None:
+@dataclass(frozen=True)
+class Logs:
+    """Where `pcr serve` kept its decisions, and those of a candidate beside them."""
+
+    decisions: Path | None = None
+    shadow: Path | None = None
+
+
+def monitor(model: str, study: str, landmark: str, source: Path | None, logs: Logs, out: Path) -> None:
     """Watch a model on a study's patients in the order of their outcomes; write a page and print it, short.
 
     Raises
     ------
     UserError
-        If model, study, files or decision log are not valid, or the model has no reference of its training
+        If model, study, files or logs are not valid, or the model has no reference of its training
         patients.
     """
     settings = read_settings(MonitoringSettings, Path(paths.MONITORING))
@@ -60,7 +69,9 @@ def monitor(model: str, study: str, landmark: str, source: Path | None, log: Pat
     raw = Path(read_study(path)["source"])
     rows, outcomes = dated_rows(path, raw if raw.suffix == ".yaml" else source or DATA / study, landmark)
     frame, _, _ = model_inputs(rows, opened)
-    found = monitored(opened, frame, outcomes["outcome"].to_numpy(dtype=float), settings, read_log(log))
+    log = read_log(logs.decisions)
+    found = monitored(opened, frame, outcomes["outcome"].to_numpy(dtype=float), settings, log)
+    found = replace(found, shadow=read_shadow_log(logs.shadow))
     write_text(out, page(*written(found, opened, settings)))
     for line in [*alarm_lines(found, settings), update_line(found.update), f"Page: {out}"]:
         stdout().print(line, markup=False, highlight=False, soft_wrap=True)
@@ -142,21 +153,49 @@ def read_log(path: Path | None) -> dict[str, Counter[str]]:
         If there is no such file, or a line is not of a decision log.
     """
     counts: dict[str, Counter[str]] = {"statuses": Counter(), "reasons": Counter(), "http": Counter()}
-    if path is None:
-        return counts
+
+    def count(entry: Any) -> None:
+        counts["http"][str(entry["http_status"])] += 1
+        counts["statuses"].update(entry["statuses"])
+        counts["reasons"].update(entry.get("reasons", {}))
+
+    if path is not None:
+        _count_lines(path, "decision", count)
+    return counts
+
+
+def read_shadow_log(path: Path | None) -> dict[str, Counter[str]]:
+    """Return what the shadow log of `pcr serve --shadow` counts, by the two versions and the kind of count.
+
+    Raises
+    ------
+    MonitoringError
+        If there is no such file, or a line is not of a shadow log.
+    """
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+
+    def count(entry: Any) -> None:
+        versions = f"{entry['shadow_version']} beside {entry['model_version']}"
+        counts[f"{versions}: http"][str(entry["http_status"])] += 1
+        counts[f"{versions}: statuses, model / candidate"].update(entry["statuses"])
+        counts[f"{versions}: probability, candidate minus model"].update(entry["differences"])
+
+    if path is not None:
+        _count_lines(path, "shadow", count)
+    return dict(counts)
+
+
+def _count_lines(path: Path, kind: str, count: Callable[[Any], None]) -> None:
+    """Count every line of a log and of its rotated files."""
     files = sorted(path.parent.glob(f"{path.name}*"))
     if not files:
-        raise MonitoringError(f"{path} does not exist: configs/service.yaml, decision_log, names it")
+        raise MonitoringError(f"{path} does not exist: configs/service.yaml, {kind}_log, names it")
     for file in files:
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
             try:
-                entry: Mapping[str, Any] = json.loads(line)
-                counts["http"][str(entry["http_status"])] += 1
-                counts["statuses"].update(entry["statuses"])
-                counts["reasons"].update(entry.get("reasons", {}))
+                count(json.loads(line))
             except (ValueError, KeyError, TypeError):
-                raise MonitoringError(f"{file}, line {number} is not of a decision log") from None
-    return counts
+                raise MonitoringError(f"{file}, line {number} is not of a {kind} log") from None
 
 
 def alarm_lines(found: Monitoring, settings: MonitoringSettings) -> list[str]:
@@ -213,7 +252,10 @@ def _sections(found: Monitoring, settings: MonitoringSettings) -> list[Section]:
     ]
     inputs = sorted(found.watched.inputs.items(), key=lambda pair: -pair[1].index / (pair[1].limit or 1))
     arms = _rounded([(arm, *_cells(window)) for arm, window in found.arms.items()])
-    requests = [(kind, *pair) for kind, counts in found.log.items() for pair in counts.most_common(20)]
+    requests, beside = (
+        [(kind, *pair) for kind, counts in log.items() for pair in counts.most_common(20)]
+        for log in (found.log, found.shadow)
+    )
     calibration = ["", "outcomes", "observed", "expected", "O:E", "low", "high", "intercept", "slope",
                    "shift that this size shows"]  # fmt: skip
     return [
@@ -237,6 +279,11 @@ def _sections(found: Monitoring, settings: MonitoringSettings) -> list[Section]:
             "Requests", ["of the decision log", "", "rows"],
             requests,
             "Statuses and reasons, by code and input; http: requests.",
+        ),
+        section(
+            "Candidate beside the model", ["of the shadow log", "", "rows"],
+            beside,
+            "The same rows answered by both; http: requests (429: skipped, as too much waited).",
         ),
     ]  # fmt: skip
 

@@ -61,6 +61,12 @@ def serve(
         "127.0.0.1"
     ),
     port: Annotated[int, typer.Option(help="Port to listen at.")] = 5001,
+    shadow: Annotated[
+        str,
+        typer.Option(
+            help="Let this version answer the same rows, too: compared and kept, not told.", metavar="MODEL"
+        ),
+    ] = "",
 ) -> None:
     """Answer over HTTP, as `mlflow models serve` does, within limits, repeating nothing of a request.
 
@@ -71,7 +77,7 @@ def serve(
     from pipeline.service.application import serve_model  # noqa: PLC0415
 
     with reported_errors():
-        serve_model(model, host, port)
+        serve_model(model, host, port, shadow)
 
 
 @app.command()
@@ -105,6 +111,9 @@ def monitor(
     landmark: CohortLandmark,
     source: CohortSource = None,
     log: Annotated[Path | None, typer.Option(help="Decision log of `pcr serve`.", parser=user_path)] = None,
+    shadow_log: Annotated[
+        Path | None, typer.Option(help="Shadow log of `pcr serve --shadow`.", parser=user_path)
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where the page goes.", parser=user_path)] = Path("monitor.html"),
 ) -> None:
     """Watch a model on later patients: drift of inputs, calibration as outcomes come in, and updates.
@@ -112,10 +121,11 @@ def monitor(
     For example: `pcr monitor --model models:/pcr-nct07239271-c2@champion --study later --landmark c2
     --source later-files --log decisions.log --out monitor.html`.
     """
+    from pipeline.commands.monitor import Logs  # noqa: PLC0415
     from pipeline.commands.monitor import monitor as run  # noqa: PLC0415
 
     with reported_errors():
-        run(model, study, landmark, source, log, out)
+        run(model, study, landmark, source, Logs(log, shadow_log), out)
 
 
 @app.command()

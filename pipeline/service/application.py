@@ -1,8 +1,10 @@
 """From a registered model to the running service."""
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
+from features.errors import UserError
 from models.serving.serving import model_digest
 from pipeline.console import stderr
 from pipeline.project.files import read_json
@@ -10,6 +12,7 @@ from pipeline.registry.stored_models import checked_model
 from pipeline.service.schema import pages
 from pipeline.service.server import MESSAGES, Service, serve
 from pipeline.service.settings import ServiceSettings, read_service_settings
+from pipeline.service.shadow import Shadow
 from pipeline.service.worker import Worker
 
 # Large tables wait for the processor rather than have single rows wait.
@@ -17,23 +20,62 @@ LARGE_NICENESS = 10
 TOKEN = "PCR_SERVE_TOKEN"  # noqa: S105 - the name of the variable that holds it
 
 
-def serve_model(model: str, host: str, port: int) -> None:
+def serve_model(model: str, host: str, port: int, shadow: str = "") -> None:
     """Serve a registered model until stopped, from a checked copy of its files.
+
+    The `shadow` answers the same rows; its answers are compared and kept, not told.
 
     Raises
     ------
     UserError
-        If there is no such model, its files were altered, or configs/service.yaml is not valid.
+        If there is no such model, its files were altered, configs/service.yaml is not valid or names a log
+        that cannot be written, or the shadow is not another version for the same patients.
     """
     settings = read_service_settings()
-    with checked_model(model) as folder:
-        service = service_of(folder, settings, os.environ.get(TOKEN, ""))
+    if shadow and not settings.shadow_log:
+        raise UserError(f"{shadow} would leave no trace: configs/service.yaml, shadow_log, names no file")
+    with ExitStack() as checked:
+        folder = checked.enter_context(checked_model(model))
+        beside = checked.enter_context(checked_model(shadow)) if shadow else None
+        service = service_of(folder, settings, os.environ.get(TOKEN, ""), beside)
         stderr().print(f"{model} answers at http://{host}:{port}/invocations", highlight=False)
+        if service.shadow is not None:
+            stderr().print(f"{shadow} answers beside it, into {settings.shadow_log}", highlight=False)
         serve(service, host, port)
 
 
-def service_of(folder: Path, settings: ServiceSettings, token: str = "") -> Service:
-    """Return the service of the model in a checked folder."""
+def shadow_of(folder: Path, beside: Path, settings: ServiceSettings) -> Shadow:
+    """Return what compares the model in the folder `beside` with that in `folder`.
+
+    Raises
+    ------
+    UserError
+        If it is the same version, or of another study or landmark, or its log cannot be written.
+    """
+    documents = [read_json(each / "artifacts" / "model.json") for each in (folder, beside)]
+    versions = [model_digest(each / "artifacts")[:12] for each in (folder, beside)]
+    if versions[0] == versions[1]:
+        raise UserError(f"the shadow is the model that answers ({versions[0]}): give another version")
+    for key in ("study", "landmark"):
+        theirs, ours = (document.get(key) for document in documents)
+        if theirs != ours:
+            raise UserError(
+                f"the shadow's {key} is {ours}; must be {theirs}, as that of the model that answers"
+            )
+    worker = Worker(beside, settings, settings.answer_seconds, LARGE_NICENESS)
+    return Shadow(worker, settings, versions[0], versions[1])
+
+
+def service_of(
+    folder: Path, settings: ServiceSettings, token: str = "", beside: Path | None = None
+) -> Service:
+    """Return the service of the model in a checked folder, with that of the folder `beside` as its shadow.
+
+    Raises
+    ------
+    UserError
+        If the shadow is not another version for the same patients, or a log cannot be written.
+    """
     version = model_digest(folder / "artifacts")[:12]
     document = read_json(folder / "artifacts" / "model.json")
     workers = (
@@ -41,4 +83,5 @@ def service_of(folder: Path, settings: ServiceSettings, token: str = "") -> Serv
         Worker(folder, settings, settings.answer_seconds, LARGE_NICENESS),
     )
     refusals = sorted(set(MESSAGES) - {404, 405, 503})
-    return Service(workers, settings, version, pages(document, version, settings, refusals), token)
+    shadow = shadow_of(folder, beside, settings) if beside else None
+    return Service(workers, settings, version, pages(document, version, settings, refusals), token, shadow)

@@ -4,10 +4,11 @@ import json
 import logging
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from logging.handlers import RotatingFileHandler
 
+from features.errors import UserError
 from pipeline.console import stderr
 from pipeline.service.settings import MB, ServiceSettings
 
@@ -31,7 +32,7 @@ class Handled:
     milliseconds: float
 
 
-class _DecisionLog(RotatingFileHandler):
+class _KeptLines(RotatingFileHandler):
     """Says once that it cannot be written, and goes on: no request fails of it, and no trace is shown."""
 
     _told = False
@@ -39,9 +40,36 @@ class _DecisionLog(RotatingFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002 - logging's own name
         if not self._told:
             stderr().print(
-                f"[yellow]Warning.[/] {self.baseFilename} cannot be written: decisions are not kept"
+                f"[yellow]Warning.[/] {self.baseFilename} cannot be written: nothing is kept in it"
             )
         self._told = True
+
+
+class KeptLog:
+    """A file with a line of JSON for each entry, rotated as the decision log is.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be opened.
+    """
+
+    def __init__(self, path: str, settings: ServiceSettings) -> None:
+        self._log = logging.Logger(path, logging.INFO)  # of its own: nobody else writes to it
+        size, files = settings.decision_log_mb * MB, settings.decision_log_files
+        try:
+            self._handler = _KeptLines(path, maxBytes=size, backupCount=files, encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{path} cannot be written: {error.strerror} (configs/service.yaml)") from error
+        self._log.addHandler(self._handler)
+
+    def add(self, entry: Mapping[str, object]) -> None:
+        """Write a line."""
+        self._log.info(json.dumps(entry, separators=(",", ":")))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._handler.close()
 
 
 class Observer:
@@ -52,16 +80,7 @@ class Observer:
         self._rows: Counter[str] = Counter()
         self._buckets = [0] * (len(SECONDS) + 1)
         self._seconds = 0.0
-        self._log: logging.Logger | None = None
-        if settings.decision_log:
-            self._log = logging.Logger("pcr.decisions", logging.INFO)  # of its own: nobody else writes to it
-            handler = _DecisionLog(
-                settings.decision_log,
-                maxBytes=settings.decision_log_mb * MB,
-                backupCount=settings.decision_log_files,
-                encoding="utf-8",
-            )
-            self._log.addHandler(handler)
+        self._log = KeptLog(settings.decision_log, settings) if settings.decision_log else None
 
     def keep(self, handled: Handled) -> None:
         """Count a request, and write its line."""
@@ -71,12 +90,12 @@ class Observer:
         self._buckets[bisect_left(SECONDS, seconds)] += 1
         self._seconds += seconds
         if self._log is not None:
-            self._log.info(json.dumps(asdict(handled), separators=(",", ":")))
+            self._log.add(asdict(handled))
 
     def close(self) -> None:
         """Close the decision log."""
-        for handler in self._log.handlers if self._log else ():
-            handler.close()
+        if self._log is not None:
+            self._log.close()
 
     def exposition(self, restarts: int, in_progress: int) -> str:
         """Return the counts in the text format of Prometheus, version 0.0.4."""

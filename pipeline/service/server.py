@@ -20,6 +20,7 @@ from typing import Any
 from models.serving.serving import Reason
 from pipeline.service.observation import Handled, Observer
 from pipeline.service.settings import MB, ServiceSettings
+from pipeline.service.shadow import Shadow
 from pipeline.service.tables import RefusedError
 from pipeline.service.worker import Answer, Worker, give_back_memory
 
@@ -70,11 +71,13 @@ class Service:
         version: str,
         pages: Mapping[str, bytes],
         token: str = "",
+        shadow: Shadow | None = None,
     ) -> None:
         self.small, self.large = workers
         self.settings = settings
         self.version = version
         self.pages = dict(pages)
+        self.shadow = shadow
         self.observer = Observer(settings)
         self._token = hashlib.sha256(token.encode()).digest() if token else b""
         self._locks = {id(worker): asyncio.Lock() for worker in workers}
@@ -91,17 +94,23 @@ class Service:
             await self._handle(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
+        comparing: asyncio.Task[None] | None = None
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                await asyncio.gather(*(asyncio.to_thread(w.start) for w in (self.small, self.large)))
+                workers = [self.small, self.large, *([self.shadow.worker] if self.shadow else [])]
+                await asyncio.gather(*(asyncio.to_thread(worker.start) for worker in workers))
+                comparing = asyncio.create_task(self.shadow.compare()) if self.shadow else None
                 self._ready = True
                 await send({"type": "lifespan.startup.complete"})
             else:
                 self._ready = False
-                self.small.stop()
-                self.large.stop()
+                self.small.close()
+                self.large.close()
                 self.observer.close()
+                if self.shadow is not None and comparing is not None:
+                    comparing.cancel()
+                    self.shadow.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -109,7 +118,7 @@ class Service:
         request_id, begun = uuid.uuid4().hex, time.perf_counter()
         kind = b"application/json"
         try:
-            answer, kind = await self._answer(scope, receive)
+            answer, kind = await self._answer(scope, receive, request_id)
         except RefusedError as refusal:
             answer = Answer(refusal.status, refusal=refusal.reason)
         if answer.status != 200 and answer.refusal is None:
@@ -139,7 +148,7 @@ class Service:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, scope: Message, receive: Receive) -> tuple[Answer, bytes]:
+    async def _answer(self, scope: Message, receive: Receive, request_id: str) -> tuple[Answer, bytes]:
         path, method = scope["path"], scope["method"]
         headers = {
             name: value for name, value in scope["headers"] if name in {b"content-type", b"authorization"}
@@ -149,7 +158,7 @@ class Service:
         if path == "/invocations":
             if method != "POST":
                 raise RefusedError(405)
-            return await self._invocation(scope, receive), b"application/json"
+            return await self._invocation(scope, receive, request_id), b"application/json"
         if path not in {*OPEN, "/metrics", *self.pages}:
             raise RefusedError(404)
         if method not in {"GET", "HEAD"}:
@@ -183,7 +192,7 @@ class Service:
         if left < 1:
             raise RefusedError(429)
 
-    async def _invocation(self, scope: Message, receive: Receive) -> Answer:
+    async def _invocation(self, scope: Message, receive: Receive, request_id: str) -> Answer:
         kinds = [value.decode("latin-1") for name, value in scope["headers"] if name == b"content-type"]
         kind = kinds[0].partition(";")[0].strip().lower() if len(kinds) == 1 else ""
         async with self._place() as held:
@@ -195,6 +204,8 @@ class Service:
             worker = self.small if len(body) <= self.settings.small_kb * 1024 else self.large
             async with self._locks[id(worker)]:
                 answer = await asyncio.to_thread(worker.ask, kind, body)
+        if self.shadow is not None and answer.status == 200:
+            self.shadow.offer(request_id, kind, body, answer)
         del body
         if worker is self.large:
             give_back_memory()

@@ -34,6 +34,8 @@ class ServiceSettings:
     decision_log: str
     decision_log_mb: Count
     decision_log_files: Count
+    shadow_log: str
+    max_shadow_mb: Count
 
 
 def read_service_settings() -> ServiceSettings:

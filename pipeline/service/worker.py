@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import os
 import resource
+from bisect import bisect
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ from pipeline.service.tables import RefusedError, Table, read_table
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["pipeline.service.worker", "models.serving.registry", "lightgbm", "pandas"])
 READY_SECONDS = 120.0
+EDGES = (-0.2, -0.1, -0.05, -0.02, 0.02, 0.05, 0.1, 0.2)
+"""Differences of two models' probabilities are counted between these: none is kept as it is."""
+BETWEEN = [f"{low:g} to {high:g}" for low, high in zip((-1, *EDGES), (*EDGES, 1), strict=True)]
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Answer:
     """Status and body of an answer, and what may be kept of it.
 
     `statuses`: how many rows had which status; `reasons`: how many had which, as code and input. `refusal`:
-    why the whole request was not answered.
+    why the whole request was not answered. `differences`: of how many rows the probability differed by how
+    much from that of another model; `statuses` has the other's then, and this one's.
     """
 
     status: int
@@ -40,6 +45,7 @@ class Answer:
     statuses: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
     refusal: Reason | None = None
+    differences: dict[str, int] = field(default_factory=dict)
 
 
 TOO_MUCH = Answer(
@@ -47,30 +53,50 @@ TOO_MUCH = Answer(
 )
 
 
-def answer_request(model: Any, kind: str, body: bytes, limits: ServiceSettings) -> Answer:
-    """Return the answer to the body of a request; `model` is a `PcrModel`, of whatever version."""
+def answer_request(model: Any, kind: str, body: bytes, limits: ServiceSettings, other: bytes = b"") -> Answer:
+    """Return the answer to the body of a request; `model` is a `PcrModel`, of whatever version.
+
+    With `other`, the body of another model's answer to the request, the two are compared; there is no body.
+    """
     try:
-        return _answer(model, read_table(kind, body, limits), limits)
+        predictions = _predictions(model, read_table(kind, body, limits))
+        return (
+            _compared(json.loads(other)["predictions"], predictions) if other else _told(predictions, limits)
+        )
     except RefusedError as refusal:
         return Answer(refusal.status, refusal=refusal.reason)
     except MemoryError:
         return TOO_MUCH
 
 
-def _answer(model: Any, table: Table, limits: ServiceSettings) -> Answer:
+def _predictions(model: Any, table: Table) -> list[Any]:
     _check_units(model, table.units)
     if table.rows == 1:
         row = {name: column[0] for name, column in table.columns.items()}
-        predictions = [model.desk.answer(row, explain=table.explain)]
-    else:
-        frame = model.desk.answers(dict(table.columns), explain=table.explain)
-        columns = {name: frame[name].tolist() for name in frame}
-        predictions = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        return [model.desk.answer(row, explain=table.explain)]
+    frame = model.desk.answers(dict(table.columns), explain=table.explain)
+    columns = {name: frame[name].tolist() for name in frame}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _told(predictions: list[Any], limits: ServiceSettings) -> Answer:
     body = json.dumps({"predictions": predictions}, allow_nan=False).encode()
     if len(body) > limits.max_answer_mb * MB:
         raise RefusedError(413, "answer_too_large", f"at most {limits.max_answer_mb} MB")
     statuses = Counter(row["status"] for row in predictions)
-    return Answer(200, body, table.rows, dict(statuses), _reason_counts(predictions))
+    return Answer(200, body, len(predictions), dict(statuses), _reason_counts(predictions))
+
+
+def _compared(theirs: list[Any], ours: list[Any]) -> Answer:
+    """Count the rows by both statuses, and by the difference of both probabilities where there are two."""
+    pairs = [*zip(theirs, ours, strict=True)]
+    statuses = Counter(f"{their['status']} / {our['status']}" for their, our in pairs)
+    differences = Counter(
+        BETWEEN[bisect(EDGES, our["pcr_probability"] - their["pcr_probability"])]
+        for their, our in pairs
+        if our["pcr_probability"] is not None and their["pcr_probability"] is not None
+    )
+    return Answer(200, b"", len(ours), dict(statuses), differences=dict(differences))
 
 
 def _check_units(model: Any, units: Mapping[str, str]) -> None:
@@ -105,9 +131,9 @@ def work(pipe: Connection, folder: Path, limits: ServiceSettings, niceness: int)
     resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
     pipe.send_bytes(b"ready")
     while (asked := pipe.recv()) is not None:
-        kind, body = asked
-        pipe.send(answer_request(model, kind, body, limits))
-        del asked, body
+        kind, body, other = asked
+        pipe.send(answer_request(model, kind, body, limits, other))
+        del asked, body, other
         if _pages()[1] - resident > limits.worker_keep_mb * MB:
             give_back_memory()
             if _pages()[1] - resident > limits.worker_keep_mb * MB:
@@ -138,6 +164,7 @@ class Worker:
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self.restarts = -1
+        self._closed = False
 
     def start(self) -> None:
         """Start the process, and wait until it has loaded the model."""
@@ -152,14 +179,19 @@ class Worker:
             self.stop()
             raise RuntimeError("a worker did not start")
 
-    def ask(self, kind: str, body: bytes) -> Answer:
-        """Return the answer to a request; what takes too long is ended, and the worker with it."""
+    def ask(self, kind: str, body: bytes, other: bytes = b"") -> Answer:
+        """Return the answer to a request, or how it differs from the `other` (`answer_request`).
+
+        What takes too long is ended, and the worker with it.
+        """
         for _ in range(2):
+            if self._closed:
+                return Answer(503)
             if self._process is None or not self._process.is_alive():
                 self.start()
             assert self._pipe is not None  # noqa: S101 - `start` makes it
             try:
-                self._pipe.send((kind, body))
+                self._pipe.send((kind, body, other))
                 if not self._pipe.poll(self._seconds):
                     self.stop()
                     return TOO_MUCH
@@ -170,6 +202,11 @@ class Worker:
                 continue
             return answer
         return Answer(500)
+
+    def close(self) -> None:
+        """End the process for good."""
+        self._closed = True
+        self.stop()
 
     def stop(self) -> None:
         """End the process, whatever it is doing."""

@@ -37,11 +37,11 @@ class Desk:
     def start(self) -> None:
         """Nothing to start."""
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Nothing to stop."""
 
-    def ask(self, kind: str, body: bytes) -> Answer:
-        return answer_request(self.model, kind, body, self.limits)
+    def ask(self, kind: str, body: bytes, other: bytes = b"") -> Answer:
+        return answer_request(self.model, kind, body, self.limits, other)
 
 
 @pytest.fixture(scope="module")

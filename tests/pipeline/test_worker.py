@@ -52,7 +52,8 @@ def test_what_takes_too_long_is_given_up_and_the_next_request_is_answered(packag
     assert worker.ask(JSON, records(*[GOOD] * 20_000)).status == 413
     worker._seconds = 60.0
     assert worker.ask(JSON, records(GOOD)).status == 200
-    worker.stop()
+    worker.close()
+    assert (worker.ask(JSON, records(GOOD)).status, worker._process) == (503, None)
 
 
 def test_what_takes_too_much_memory_is_refused_and_given_back(package: Path) -> None:
