@@ -1,5 +1,6 @@
 """One row per patient at a landmark, for training and for scoring: the only way to make features."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -117,8 +118,10 @@ def assemble(
     _require_distinct(features)
     frame = pd.concat(frames, axis=1) if features else pd.DataFrame(index=patients)
     absent = frame.columns[frame.isna().all()]
+    # In one piece: what is left of thousands of columns is a block for each, which pandas warns of.
+    kept = frame.drop(columns=absent).copy()
     return Assembled(
-        frame.drop(columns=absent).reset_index(),
+        kept.reset_index(),
         [feature for feature in features if feature.name not in absent],
         seen.late,
         tuple(absent_domains),
@@ -201,7 +204,7 @@ def _state_of_arm(frame: pd.DataFrame, arm: pd.Series, settings: FeatureSettings
 
 
 def _require_distinct(features: Sequence[Feature]) -> None:
-    names = [feature.name for feature in features]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    counts = Counter(feature.name for feature in features)
+    twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:
         raise FeatureError(f"features with the same name: {', '.join(twice[:3])}")

@@ -84,8 +84,8 @@ def biomarkers(
     for visit in visits:
         template = settings.biomarker if visit == visits[0] else settings.biomarker_later
         at_visit = scores.loc[scores["visit"] == visit]
-        for name in sorted(at_visit["biomarker"].unique(), key=safe.__getitem__):
+        by_name = dict(iter(at_visit.groupby("biomarker", sort=False)))
+        for name in sorted(by_name, key=safe.__getitem__):
             feature = from_template(template, DOMAIN, visit, safe=safe[name], name=name, visit=visit)
-            rows = at_visit.loc[at_visit["biomarker"] == name]
-            columns.append((feature, one_per_patient(rows, "value", patients)))
+            columns.append((feature, one_per_patient(by_name[name], "value", patients)))
     return columns

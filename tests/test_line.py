@@ -283,7 +283,7 @@ def test_every_version_has_a_card_that_says_what_a_consumer_must_know(
     for card in cards:
         landmark = card.split("\n")[0].rpartition("-")[2]
         inputs = read(artifacts / "models" / landmark / "model.json")["features"]
-        said = [*SAID_ON_A_CARD, *(f"| `{feature['name']}` | {feature['domain']} |" for feature in inputs)]
+        said = [*SAID_ON_A_CARD, *(f"| {feature['name']} | {feature['domain']} |" for feature in inputs)]
         assert [text for text in said if text not in card] == []
         described = shortened(card, 3000)
         assert len(described) <= 3000

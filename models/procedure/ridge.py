@@ -44,7 +44,9 @@ def ridge_path(terms: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> 
     ``m = intercept + terms @ coefficients`` by Newton's method: glmnet's objective with alpha 0, and
     scikit-learn's with ``C = 1 / (n penalty)``. A Hessian is kept while steps with it still reduce the
     gradient well (the chord method; Kelley, Iterative Methods for Linear and Nonlinear Equations, 5.4.1): a
-    new one costs n terms^2, a step with one at hand n terms.
+    new one costs n terms^2, a step with one at hand n terms. With more terms than patients the same minimum
+    is found in the n dimensions that the patients span: coefficients have no part outside them (Hastie and
+    Tibshirani, Biostatistics 2004;5:329).
 
     Parameters
     ----------
@@ -55,12 +57,18 @@ def ridge_path(terms: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> 
     penalties : sequence of float
         Positive, per patient; from strong to weak is fastest.
     """
+    patients, count = terms.shape
+    basis = None
+    if count > patients:
+        basis, triangle = np.linalg.qr(terms.T)
+        terms = triangle.T
     path = _Path(terms, np.asarray(y, dtype=float))
     for penalty in penalties:
         try:
-            yield path.fit(penalty)
+            fit = path.fit(penalty)
         except LinAlgError:  # probabilities so near 0 and 1 that no curvature is left
-            yield None
+            fit = None
+        yield fit if fit is None or basis is None else RidgeFit(fit.intercept, basis @ fit.coefficients)
 
 
 class _Path:

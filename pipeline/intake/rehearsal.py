@@ -39,6 +39,8 @@ REHEARSAL_ADVICE = {
     "too_few_events": "read the description: no model is learned (`min_events` of configs/validation.yaml)",
     "cannot_learn": "leave the candidate out of configs/models.yaml, or lower its min_data_in_leaf",
     "nothing_to_learn": "map features that vary; as it is, the study can only be described",
+    "many_features": "map the measured features of an assay as an omics table (`omics`, docs/blocks.md), or "
+    "leave out what is not needed",
     "definition_not_judged": "nothing: the sensitivity run is counted; or leave the definition out",
     "one_class": "leave the landmark out, or define the outcome otherwise",
 }
@@ -76,6 +78,7 @@ class CheckSettings:
     max_years_from_median_entry: Annotated[float, Between(1, 100)]
     later_words: tuple[str, ...]
     twin_min_features: Annotated[int, Between(2)]
+    max_features: Count
     growth: Growth
 
 
@@ -168,6 +171,11 @@ def _of_landmark(name: str, assembled: Assembled, cohort: pd.DataFrame, by: Prep
     if len(constant) == len(names):
         yield Remark(where, "", "nothing_to_learn: no feature varies")
         return
+    if len(names) > by.check.max_features:
+        size = f"{len(names):,} by {len(names):,} numbers"
+        yield Remark(
+            where, "", f"many_features: every model that is fitted holds {size}, and a run takes hours"
+        )
     described = landmark_features(assembled.description(name))
     yield from _separating(where, rows, y, [f for f in described if f.name in names], by)
     learned = trial_size(rows, y, described, by.models, by.plan)["development"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from models.configuration.settings import INTERCEPT
 from models.serving.serving import EligibilityDocument, ModelDocument
+from pipeline.markdown import escaped, table_lines
 from pipeline.project.estimates import Measures, estimate_text
 from pipeline.wording import IMPUTED, NOT_AN_ANSWER, NOTHING_CLINICAL, SIMULATED
 
@@ -77,18 +78,18 @@ def version_card(document: ModelDocument, evaluation: Evaluation, recipe: Iterab
 
 
 def _head(document: ModelDocument) -> Iterator[str]:
-    yield f"# {document['model']}\n"
+    yield f"# {escaped(document['model'])}\n"
     if document["simulated"]:
         yield f"**{SIMULATED}.** {NOTHING_CLINICAL}\n"
     yield (
-        f"Estimates the {document['estimand']}, at landmark `{document['landmark']}`, with pCR defined as "
-        f"{document['outcome']}. It is {NOT_AN_ANSWER}.\n"
+        f"Estimates the {escaped(document['estimand'])}, at landmark `{document['landmark']}`, with pCR "
+        f"defined as {escaped(document['outcome'])}. It is {NOT_AN_ANSWER}.\n"
     )
 
 
 def _procedure(document: ModelDocument) -> Iterator[str]:
     yield "## How it was made\n"
-    candidate = f"{document['candidate']} ({document['tuned']})"
+    candidate = f"{escaped(document['candidate'])} ({escaped(document['tuned'])})"
     recalibrated = document["calibration"] != {"intercept": 0.0, "slope": 1.0}
     calibrated = "and recalibrated " if recalibrated else ""
     yield f"Candidate: {candidate}, tuned, chosen {calibrated}by nested resampling.\n"
@@ -96,7 +97,8 @@ def _procedure(document: ModelDocument) -> Iterator[str]:
         yield "Nothing could be learned from these patients: the answer is the prevalence, for everybody.\n"
     passed_over = document.get("passed_over", {})
     if passed_over:
-        yield "Passed over: " + "; ".join(f"{name} ({why})" for name, why in passed_over.items()) + ".\n"
+        told = "; ".join(f"{escaped(name)} ({escaped(why)})" for name, why in passed_over.items())
+        yield f"Passed over: {told}.\n"
 
 
 def _patients(document: ModelDocument, evaluation: Evaluation) -> Iterator[str]:
@@ -108,10 +110,10 @@ def _patients(document: ModelDocument, evaluation: Evaluation) -> Iterator[str]:
 
 def _training(document: ModelDocument) -> Iterator[str]:
     training = document["training"]
-    yield "| arm | patients | pCR |\n|---|---|---|"
-    for arm, count in training["by_arm"].items():
-        yield f"| {arm} | {count['patients']} | {count['events']} |"
-    yield f"| all | {training['patients']} | {training['events']} |\n"
+    counts = {**training["by_arm"], "all": training}
+    rows = [(arm, count["patients"], count["events"]) for arm, count in counts.items()]
+    yield from table_lines(("arm", "patients", "pCR"), rows)
+    yield ""
 
 
 def _performance(evaluation: Evaluation) -> Iterator[str]:
@@ -129,9 +131,8 @@ def _performance(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _measures_table(columns: Mapping[str, Measures], names: tuple[str, ...]) -> Iterator[str]:
-    yield f"| measure | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}"
-    for name in names:
-        yield f"| {name} | {' | '.join(_text(measures, name) for measures in columns.values())} |"
+    rows = [(name, *(_text(measures, name) for measures in columns.values())) for name in names]
+    yield from table_lines(("measure", *columns), rows)
 
 
 def _text(measures: Measures, name: str) -> str:
@@ -160,20 +161,21 @@ def _limits(document: ModelDocument) -> Iterator[str]:
         )
     if eligibility := serving.get("eligibility"):
         yield from _eligibility_limits(eligibility)
+    required = ", ".join(map(escaped, serving["required"]))
     yield (
-        f"- A row is rejected if {', '.join(serving['required'])} is missing, if it holds an outcome or a "
+        f"- A row is rejected if {required} is missing, if it holds an outcome or a "
         "value of a later visit, or if a level or number is out of range or in another unit.\n"
     )
 
 
 def _eligibility_limits(eligibility: EligibilityDocument) -> Iterator[str]:
-    if names := ", ".join(criterion["id"] for criterion in eligibility["criteria"]):
+    if names := ", ".join(escaped(criterion["id"]) for criterion in eligibility["criteria"]):
         yield (
             f"- `ineligible`: the patient is outside the study's eligibility ({names}), as far as the row "
             "tells. No probability, interval or branch is given. A criterion that the row leaves open is "
             "named in the reasons: the number is that of patients who meet it."
         )
-    if unserved := ", ".join(eligibility.get("unserved", ())):
+    if unserved := ", ".join(map(escaped, eligibility.get("unserved", ()))):
         yield f"- No answer judges these criteria of the study: {unserved}."
 
 
@@ -181,19 +183,21 @@ def _subgroups(subgroups: Mapping[str, Measures]) -> Iterator[str]:
     if not subgroups:
         return
     yield "## Subgroups, out of fold\n"
-    yield "| group | n | pCR | AUC | O:E |\n|---|---|---|---|---|"
+    rows = []
     for name, measures in subgroups.items():
-        counts = f"{measures.patients} | {measures.events}" if "auc" in measures else "too few | "
-        yield f"| {name} | {counts} | {_text(measures, 'auc')} | {_text(measures, 'o_e')} |"
+        counts = (measures.patients, measures.events) if "auc" in measures else ("too few", "")
+        rows.append((name, *counts, _text(measures, "auc"), _text(measures, "o_e")))
+    yield from table_lines(("group", "n", "pCR", "AUC", "O:E"), rows)
     yield ""
 
 
 def _inputs(document: ModelDocument) -> Iterator[str]:
     yield "## Inputs\n"
-    yield "| name | domain | unit or levels | known at |\n|---|---|---|---|"
-    for feature in document["features"]:
-        unit = feature["unit"] or ", ".join(feature["levels"] or [])
-        yield f"| `{feature['name']}` | {feature['domain']} | {unit} | {feature['known_at']} |"
+    rows = [
+        (f["name"], f["domain"], f["unit"] or ", ".join(f["levels"] or []), f["known_at"])
+        for f in document["features"]
+    ]
+    yield from table_lines(("name", "domain", "unit or levels", "known at"), rows)
 
 
 def shortened(card: str, max_characters: int) -> str:

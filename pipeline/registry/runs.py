@@ -4,7 +4,10 @@ A state is one run, with a nested run per landmark; runs and versions are found 
 (`models.serving.registry`), never by name or time.
 """
 
+import hashlib
 import os
+import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +55,9 @@ from pipeline.report.settings import PageSettings
 
 LANDMARK_STAGES = ("package", "judge@{}", "explain", "reports")
 MAX_PARAM_CHARACTERS = 500
+MAX_NAME_CHARACTERS = 250
+REFUSED = re.compile(r"[^/\w.\- :]")
+"""What no name of a parameter or metric in MLflow may hold."""
 NAMED_CHANGES = 3
 """Changed parameters in the name of a run; `pcr diff` shows more."""
 # PostgreSQL takes no more in a version's description.
@@ -247,7 +253,7 @@ def _tags(state: State) -> dict[str, str]:
 def _text_params(state: State, names: list[str]) -> Iterator[tuple[str, str]]:
     for name, value in parameters(state.stages, names).items():
         if value:
-            yield _mlflow_name(name), value[:MAX_PARAM_CHARACTERS]
+            yield mlflow_name(name), value[:MAX_PARAM_CHARACTERS]
 
 
 def landmark_card(state: State, landmark: str) -> str:
@@ -287,9 +293,23 @@ def landmark_evaluation(artifacts: Path, landmark: str, study: Mapping[str, Any]
     )
 
 
-def _mlflow_name(name: str) -> str:
-    """Return a name as MLflow takes it: without @ and >."""
-    return name.replace("@", "/").replace(">", "-")
+def mlflow_name(name: str) -> str:
+    """Return a name of a parameter or measure as MLflow takes it, and no other name alike.
+
+    @ becomes / and > becomes -; what else MLflow refuses, such as the plus of an arm named A+B, its number in
+    Unicode between colons. A name that is too long ends with its digest.
+    """
+    plain = REFUSED.sub(_code, name.replace("@", "/").replace(">", "-"))
+    if posixpath.normpath(plain) != plain or plain.startswith(("/", ".")):
+        plain = re.sub(r"[/.]", _code, plain)
+    if len(plain) <= MAX_NAME_CHARACTERS:
+        return plain
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{plain[: MAX_NAME_CHARACTERS - 9]}:{digest}"
+
+
+def _code(character: re.Match[str]) -> str:
+    return f":{ord(character[0]):x}:"
 
 
 def flat_metrics(performance: Mapping[str, Measures]) -> dict[str, float]:
@@ -297,7 +317,7 @@ def flat_metrics(performance: Mapping[str, Measures]) -> dict[str, float]:
     flat: dict[str, float] = {}
     for model, measures in performance.items():
         for measure, estimate in measures.items():
-            base = _mlflow_name(f"{model}.{measure}")
+            base = mlflow_name(f"{model}.{measure}")
             parts = {"value": estimate.value, "low": estimate.low, "high": estimate.high, **estimate.extra}
             flat |= {
                 base if part == "value" else f"{base}.{part}": number

@@ -244,6 +244,26 @@ def test_a_study_without_dates_with_long_scores_and_a_subset_scanned_goes_throug
     assert assembled.late.empty
 
 
+def test_hundreds_of_scores_are_bound_in_one_piece_without_those_that_nobody_has() -> None:
+    plan = {"visits": ["t0"], "landmarks": ["t0"], "schedule": {"t0": {"visits": ["t0"]}}, "arms": ["A"]}
+    outcome = {"definition": "recorded", "counted_as_failure": []}
+    study = {**plan, "outcome": outcome, "features": {"domains": ["clinical", "pathology"]}}
+    ids, names = ["1", "2"], [f"g{i}" for i in range(150)]
+    scores = [
+        {"usubjid": u, "visit": "t0", "assay": "x", "biomarker": g, "value": None if g == "g7" else 1.0}
+        for u in ids
+        for g in names
+    ]
+    tables = {
+        "subjects": table("subjects", [{"usubjid": u, "arm": "A", "age_years": 50.0} for u in ids]),
+        "biomarkers": table("biomarkers", scores),
+        "surgery": table("surgery", [{"usubjid": u, "performed": "Y", "pcr": "YN"[u == "2"]} for u in ids]),
+    }
+    assembled = at("t0", tables, study)
+    assert "biomarker_g7" in assembled.absent
+    assert assembled.frame.filter(like="biomarker_").shape == (2, 149)
+
+
 def test_an_unknown_domain_and_a_landmark_with_nobody_at_risk_are_refused() -> None:
     with pytest.raises(
         FeatureError, match="radiomics is unknown; must be one of clinical, pathology, tissue, ctdna, imaging"

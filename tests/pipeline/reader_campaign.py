@@ -1,11 +1,12 @@
 """Files of every tabular format with habits at random, and the same files damaged: read right, or refused.
 
-``python -m tests.pipeline.reader_campaign 2000`` writes 2,000 valid and 2,000 damaged files, seeds from 0,
-and prints what became of them. A valid file gives the cells that were meant, or is refused by line, cell or
-column. A damaged one gives what a second reader reads, or is refused; any other error, and any reading that
-takes more than 10 seconds, is a fault of the reader.
+``python -m tests.pipeline.reader_campaign 2000`` writes 2,000 valid and 2,000 damaged files, seeds from 0 or
+from ``--first``, and prints what became of them. A valid file gives the cells that were meant, or is refused
+by line, cell or column. A damaged one gives what a second reader reads, or is refused; any other error, and
+any reading that takes more than 10 seconds, is a fault of the reader.
 """
 
+import argparse
 import csv
 import gzip
 import io
@@ -365,12 +366,12 @@ def run(kind: str, seed: int, *, damage: bool) -> str:
         return "read as meant" if answer == made.cells else "read by both readers alike"
 
 
-def main(count: int) -> int:
-    """Run the campaign; print counts and faults, and return the number of faults."""
+def campaign(seeds: range) -> int:
+    """Read a valid and a damaged file for each seed; print what became of them, and return the faults."""
     counts: Counter[tuple[str, str, str]] = Counter()
     faults = []
     for damage in (False, True):
-        for seed in range(count):
+        for seed in seeds:
             kind = list(MAKERS)[seed % len(MAKERS)]
             try:
                 answer = run(kind, seed, damage=damage)
@@ -384,5 +385,14 @@ def main(count: int) -> int:
     return len(faults)
 
 
+def seeds_of_a_part() -> range:
+    """Return the seeds that the command line asks for: a campaign can be run in parts."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("files", type=int)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    chosen = parser.parse_args()
+    return range(chosen.first, chosen.first + chosen.files)
+
+
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])) > 0)
+    sys.exit(campaign(seeds_of_a_part()) > 0)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from mlflow.utils.validation import _validate_param
 
 from features.errors import UserError
 from models.serving.registry import DIGEST_TAG, MANIFEST_TAG, version_of
@@ -30,6 +31,7 @@ from pipeline.registry.runs import (
     flat_metrics,
     input_example,
     landmark_card,
+    mlflow_name,
     track_state,
     tracking_store,
 )
@@ -266,6 +268,27 @@ def test_the_models_own_card_says_the_same_and_carries_the_banner_of_simulated_d
     assert "not a treatment recommendation; says nothing on what another treatment would do" in card
     assert "**SIMULATED DATA - no patients.** These figures say nothing clinical." in simulated
     assert "SIMULATED" not in card
+
+
+def test_parameters_that_are_named_by_a_study_are_taken_by_mlflow_and_stay_apart() -> None:
+    names = [
+        "study.arms.TC+H",
+        "TC-H",
+        "a|b",
+        "AC (dd) 5 %",
+        "..",
+        ".",
+        "a//b",
+        "/x",
+        "x" * 300,
+        "*",
+        "a\nb",
+        "µ",
+    ]
+    taken = {mlflow_name(name) for name in names}
+    assert len(taken) == len(names)
+    for name in taken:
+        _validate_param(name, "0.5")
 
 
 def test_a_long_card_is_cut_at_a_line_and_says_where_the_rest_is() -> None:

@@ -104,6 +104,14 @@ def test_a_reason_in_the_study_file_lets_a_separating_feature_pass() -> None:
     assert "bmi" in set(rehearse(raw, build_cohort(raw, BY.study, []).frame, by)["column"])
 
 
+def test_more_features_than_a_run_can_learn_from_in_time_are_named_with_their_number() -> None:
+    by = BY._replace(check=replace(BY.check, max_features=1))
+    raw = tables()
+    rules = rehearse(raw, build_cohort(raw, BY.study, []).frame, by)["rule"]
+    assert any("many_features: every model that is fitted holds 2 by 2 numbers" in rule for rule in rules)
+    assert "many_features" not in told()
+
+
 def test_constant_features_and_a_study_that_is_too_small_are_named() -> None:
     rules = told(ecog=1)
     assert "ecog" in rules["constant"]

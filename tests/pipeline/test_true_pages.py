@@ -14,7 +14,7 @@ from pipeline.commands.summary import summary_row
 from pipeline.project.estimates import Estimate, Measures
 from pipeline.project.files import read_yaml
 from pipeline.project.settings import read_settings
-from pipeline.registry.cards import Evaluation, version_card
+from pipeline.registry.cards import Evaluation, model_card, version_card
 from pipeline.registry.origin import Origin, recipe
 from pipeline.report.facts import Facts, study_facts, told_branches, undivided_landmarks
 from pipeline.report.landmark_page import landmark_page
@@ -379,3 +379,12 @@ def test_branches_are_told_only_where_rules_tell_patients_apart() -> None:
     assert told_branches(whole, facts_of(ALL_OF_IT)) is None
     assert told_branches(branch, facts_of(STUDIES[2])) is None
     assert undivided_landmarks({"baseline": whole, "c2": branch, "c4": None}) == ("baseline", "c4")
+
+
+def test_text_of_a_study_is_shown_letter_by_letter_in_the_tables_of_a_card() -> None:
+    names = ("A|B", "5 <b> mg", "*x* [y](z)", "er_pct", "two\nlines", "_a_", "\\")
+    by_arm = {name: {"patients": 4, "events": 2} for name in names}
+    card = model_card({**DOCUMENT, "training": {"patients": 90, "events": 40, "by_arm": by_arm}})
+    rows = [line.removesuffix(" | 4 | 2 |") for line in card.split("\n") if line.endswith(" | 4 | 2 |")]
+    expected = ["A\\|B", "5 \\<b\\> mg", "\\*x\\* \\[y\\](z)", "er_pct", "two lines", "\\_a\\_", "\\\\"]
+    assert rows == [f"| {text}" for text in expected]

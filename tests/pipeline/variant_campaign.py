@@ -1,6 +1,7 @@
 """Random VCF and MAF files in every caller's dialect, and single faults in them; both readers must agree.
 
-``python -m tests.pipeline.variant_campaign 2000`` makes so many valid files and as many with a fault.
+``python -m tests.pipeline.variant_campaign 2000`` makes so many valid files and as many with a fault, seeds
+from 0 or from ``--first``.
 """
 
 import sys
@@ -17,6 +18,7 @@ import pandas as pd
 from features.errors import UserError
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.mapping.files import Reader
+from tests.pipeline.reader_campaign import seeds_of_a_part
 
 MAX_SECONDS = 10.0
 BASES = "ACGT"
@@ -379,17 +381,23 @@ def faulty_file(seed: int, folder: Path) -> str:
     return outcome(with_fault(rng, text), suffix, folder)
 
 
-def main() -> None:
-    """Make files with the seeds from 0 on, and print what became of them."""
-    count = int(sys.argv[1])
+def campaign(seeds: range) -> int:
+    """Read a valid and a faulty file for each seed; print what became of them, and return the faults."""
     outcomes: Counter[str] = Counter()
+    faults = []
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(count):
-            valid_file(seed, Path(folder))
-        for seed in range(count):
-            outcomes[faulty_file(seed, Path(folder))] += 1
-    sys.stdout.write(f"{count} valid files read as written; {count} with a fault: {dict(outcomes)}\n")
+        for kind, make in (("valid", valid_file), ("with a fault", faulty_file)):
+            for seed in seeds:
+                try:
+                    outcomes[f"{kind}: {make(seed, Path(folder)) or 'read as written'}"] += 1
+                except Exception as error:  # noqa: BLE001 - whatever it is, it is to be told with its seed
+                    outcomes[f"{kind}: fault"] += 1
+                    faults.append(f"{kind}, seed {seed}: {type(error).__name__}: {error}"[:400])
+    for told, number in sorted(outcomes.items()):
+        print(told, number, sep="\t")
+    print(*faults[:40], sep="\n")
+    return len(faults)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(campaign(seeds_of_a_part()) > 0)

@@ -232,7 +232,7 @@ class Reader:
             if not (self.folder / part.path).is_file():
                 continue
             frame = self._grid(self.folder / part.path, part, part.label).frame
-            names = [name for name in frame.columns if list(frame.columns).count(name) == 1]
+            names = [name for name, times in Counter(frame.columns).items() if times == 1]
             cells = [as_text(frame[name]).fillna("").tolist() for name in names]
             result += [dict(zip(map(str, names), row, strict=True)) for row in zip(*cells, strict=True)]
         return result
@@ -281,7 +281,8 @@ class Reader:
             return
         names = [str(name) for name in grid.cells.columns]
         parts = {name for name in names if name.rstrip("0123456789") in columns} | set(columns)
-        wanted = {n for n in parts if names.count(n) == 1 and (label, n) not in self.audits}
+        times = Counter(names)
+        wanted = {n for n in parts if times[n] == 1 and (label, n) not in self.audits}
         if wanted:
             first = pd.DataFrame({name: as_text(grid.cells[name]) for name in sorted(wanted)})
             try:

@@ -1,6 +1,7 @@
 """A file's header: every column that is used stands there once, and the header itself stands once."""
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from difflib import get_close_matches
 
@@ -23,7 +24,8 @@ def require_one_header(frame: pd.DataFrame, columns: Collection[str], file: Sour
     SourceError
         With the first such row.
     """
-    names = [name for name in sorted(columns) if list(frame.columns).count(name) == 1]
+    times = Counter(frame.columns)
+    names = [name for name in sorted(columns) if times[name] == 1]
     if len(names) < MIN_HEADER_CELLS or not (file.is_text or file.is_workbook):
         return
     rows = frame.index[(frame[names[0]] == names[0]).to_numpy(dtype=bool, na_value=False)]
@@ -44,8 +46,9 @@ def require_columns(frame: pd.DataFrame, columns: Collection[str], file: SourceF
     SourceError
         With similar names, or the separator that may be meant.
     """
+    times = Counter(frame.columns)
     for column in sorted(columns):
-        found = list(frame.columns).count(column)
+        found = times[column]
         if found != 1:
             names = [str(name) for name in frame.columns]
             hint = "" if found else _hint(column, names, file)
