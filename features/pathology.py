@@ -84,7 +84,7 @@ def biomarkers(
     for visit in visits:
         template = settings.biomarker if visit == visits[0] else settings.biomarker_later
         at_visit = scores.loc[scores["visit"] == visit]
-        by_name = dict(iter(at_visit.groupby("biomarker", sort=False)))
+        by_name = {str(name): rows for name, rows in at_visit.groupby("biomarker", sort=False)}
         for name in sorted(by_name, key=safe.__getitem__):
             feature = from_template(template, DOMAIN, visit, safe=safe[name], name=name, visit=visit)
             columns.append((feature, one_per_patient(by_name[name], "value", patients)))
