@@ -1,7 +1,7 @@
 """Commands of `pcr` for the registry, from score and serve to promote, sign and verify."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,7 +33,9 @@ def score(
     model: Annotated[
         str, typer.Option(help=f"{MODEL_HELP} Or the folder of a stored model.", parser=model_address)
     ],
-    out: Annotated[Path, typer.Option(help="Where the answers go: .parquet or .csv.", parser=user_path)],
+    out: Annotated[
+        Path, typer.Option(help="Where the answers go: .parquet or .csv; .json as FHIR.", parser=user_path)
+    ],
     tables: Annotated[
         Path | None, typer.Option(help="Folder with a file per raw table.", parser=user_path)
     ] = None,
@@ -41,6 +43,10 @@ def score(
         Path | None, typer.Option(help="File with a row of inputs per patient.", parser=user_path)
     ] = None,
     landmark: Annotated[str | None, typer.Option(help="Checked against the model's landmark.")] = None,
+    form: Annotated[
+        Literal["table", "fhir"],
+        typer.Option("--format", help="A table, or a FHIR R4 Bundle of RiskAssessments."),
+    ] = "table",
 ) -> None:
     """Answer for many patients: from raw tables through the same feature code, or from rows of inputs.
 
@@ -51,7 +57,7 @@ def score(
     from pipeline.commands.score import score as run  # noqa: PLC0415 - `pcr --help` should not wait for pandas
 
     with reported_errors():
-        run(model, tables, rows, landmark, out)
+        run(model, tables, rows, landmark, out, form)
 
 
 @app.command()

@@ -7,6 +7,7 @@ that a landmark must not see reaches the model.
 from collections.abc import Callable, Mapping
 from io import StringIO
 from pathlib import Path
+from typing import Literal
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
@@ -19,8 +20,10 @@ from features.study import parse_study, with_defaults
 from models.rules.table import BRANCH
 from models.serving.serving import PcrModel, Reason, told
 from pipeline.console import stdout
-from pipeline.project.files import read_yaml, write_table
+from pipeline.project.files import read_yaml, write_json, write_table
 from pipeline.registry.stored_models import open_model
+from pipeline.service.fhir import bundle
+from pipeline.service.worker import as_rows
 from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.ooxml import open_package
 from pipeline.sources.formats.parquet import read_parquet
@@ -31,6 +34,8 @@ from pipeline.sources.prepare import prepare, read_preparation
 from pipeline.workspace.study import study_file
 
 CONFIGS = Path("configs")
+AnswerFormat = Literal["table", "fhir"]
+ENDINGS: dict[AnswerFormat, tuple[str, ...]] = {"table": (".parquet", ".csv"), "fhir": (".json",)}
 IDENTIFIER = "usubjid"
 
 
@@ -38,8 +43,17 @@ class ScoringError(UserError):
     """Patients that cannot be scored, and what to do."""
 
 
-def score(model: str, tables: Path | None, rows: Path | None, landmark: str | None, out: Path) -> None:
-    """Write the answers of a model to `out` (.parquet or .csv), and say how many rows have which status.
+def score(
+    model: str,
+    tables: Path | None,
+    rows: Path | None,
+    landmark: str | None,
+    out: Path,
+    form: AnswerFormat = "table",
+) -> None:
+    """Write the answers of a model to `out`, and say how many rows have which status.
+
+    As a table `out` is .parquet or .csv, as FHIR a .json.
 
     Raises
     ------
@@ -48,15 +62,20 @@ def score(model: str, tables: Path | None, rows: Path | None, landmark: str | No
     """
     if (tables is None) == (rows is None):
         raise ScoringError("give --tables FOLDER of raw tables, or --rows FILE of inputs: one of the two")
-    if out.suffix not in {".parquet", ".csv"}:
-        raise ScoringError(f"{out}: answers are written as .parquet or .csv")
+    if out.suffix not in ENDINGS[form]:
+        raise ScoringError(f"{out}: answers are written as {' or '.join(ENDINGS[form])} (--format {form})")
     served = open_model(model)
     at = str(served.document["landmark"])
     if landmark not in {None, at}:
         raise ScoringError(f"{model} answers at landmark {at}, not {landmark}: choose its model")
     frame = read_frame(rows) if rows is not None else rows_of(tables or Path(), served)
     answers = answered(served, frame)
-    write_table(out, answers)
+    if form == "fhir":
+        ids = [None if pd.isna(one) else str(one) for one in frame.get(IDENTIFIER, ())] or None
+        predictions = as_rows(served.predict(frame.drop(columns=IDENTIFIER, errors="ignore")))
+        write_json(out, bundle(predictions, served.document, ids))
+    else:
+        write_table(out, answers)
     counts = answers["status"].value_counts().to_dict()
     told = ", ".join(f"{count} {status}" for status, count in counts.items())
     stdout().print(f"{len(answers)} rows at {at}: {told}; written to {out}", highlight=False, soft_wrap=True)

@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 from models.serving.input_schema import input_schema
 from models.serving.serving import OUTPUTS, REASONS, ModelDocument
+from pipeline.service.fhir import MEDIA_TYPE, NUMBERS
 from pipeline.service.settings import ServiceSettings
 
-NUMBERS = ("pcr_probability", "lower", "upper")
 PARTS_OF_A_REASON = {
     "code": {"enum": sorted(REASONS)},
     "input": {"type": ["string", "null"]},
@@ -56,7 +56,8 @@ def openapi(schema: dict[str, object], statuses: Iterable[int]) -> dict[str, obj
                         "text/csv": {"schema": {"type": "string"}},
                     }},
                     "responses": {"200": {"description": "An answer for each row, in order", "content": {
-                        "application/json": {"schema": answers}
+                        "application/json": {"schema": answers},
+                        MEDIA_TYPE: {"schema": {"type": "object", "title": "Bundle of RiskAssessments"}},
                     }}, **refused},
                 }
             },

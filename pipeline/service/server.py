@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from models.serving.serving import Reason
+from pipeline.service.fhir import MEDIA_TYPE
 from pipeline.service.observation import Handled, Observer
 from pipeline.service.settings import MB, ServiceSettings
 from pipeline.service.shadow import Shadow
@@ -50,6 +51,8 @@ CODES = {
     500: "fault", 503: "starting",
 }  # fmt: skip
 """What stands as the code of a refusal that has no reason of its own."""
+KINDS = {False: b"application/json", True: MEDIA_TYPE.encode()}
+"""The content type of an answer, and that of one in FHIR."""
 OPEN = {"/ping", "/health", "/ready"}
 BUCKETS_KEPT = 10_000
 
@@ -158,7 +161,8 @@ class Service:
         if path == "/invocations":
             if method != "POST":
                 raise RefusedError(405)
-            return await self._invocation(scope, receive, request_id), b"application/json"
+            fhir = _accepts_fhir(scope)
+            return await self._invocation(scope, receive, request_id, fhir=fhir), KINDS[fhir]
         if path not in {*OPEN, "/metrics", *self.pages}:
             raise RefusedError(404)
         if method not in {"GET", "HEAD"}:
@@ -192,7 +196,7 @@ class Service:
         if left < 1:
             raise RefusedError(429)
 
-    async def _invocation(self, scope: Message, receive: Receive, request_id: str) -> Answer:
+    async def _invocation(self, scope: Message, receive: Receive, request_id: str, *, fhir: bool) -> Answer:
         kinds = [value.decode("latin-1") for name, value in scope["headers"] if name == b"content-type"]
         kind = kinds[0].partition(";")[0].strip().lower() if len(kinds) == 1 else ""
         async with self._place() as held:
@@ -203,7 +207,7 @@ class Service:
                 raise RefusedError(408, "too_slow", seconds) from None
             worker = self.small if len(body) <= self.settings.small_kb * 1024 else self.large
             async with self._locks[id(worker)]:
-                answer = await asyncio.to_thread(worker.ask, kind, body)
+                answer = await asyncio.to_thread(worker.ask, kind, body, fhir=fhir)
         if self.shadow is not None and answer.status == 200:
             self.shadow.offer(request_id, kind, body, answer)
         del body
@@ -242,6 +246,12 @@ class Service:
                 raise RefusedError(429)
             if not message.get("more_body"):
                 return b"".join(parts)
+
+
+def _accepts_fhir(scope: Message) -> bool:
+    """Tell whether a request asks for FHIR."""
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept").split(b",")
+    return MEDIA_TYPE.encode() in {kind.partition(b";")[0].strip().lower() for kind in accepted}
 
 
 def _refused(answer: Answer) -> bytes:

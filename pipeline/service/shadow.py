@@ -65,7 +65,7 @@ class Shadow:
             waiting = await self._waiting.get()
             try:
                 compared = await asyncio.to_thread(
-                    self.worker.ask, waiting.kind, waiting.body, waiting.answer.body
+                    self.worker.ask, waiting.kind, waiting.body, other=waiting.answer.body
                 )
             except RuntimeError:  # its process does not start; the next request tries again
                 compared = Answer(500)

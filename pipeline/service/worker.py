@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from models.serving.serving import Reason
+from pipeline.service.fhir import answers_of, bundle
 from pipeline.service.settings import MB, ServiceSettings
 from pipeline.service.tables import RefusedError, Table, read_table
 
@@ -53,16 +54,19 @@ TOO_MUCH = Answer(
 )
 
 
-def answer_request(model: Any, kind: str, body: bytes, limits: ServiceSettings, other: bytes = b"") -> Answer:
+def answer_request(
+    model: Any, kind: str, body: bytes, limits: ServiceSettings, *, other: bytes = b"", fhir: bool = False
+) -> Answer:
     """Return the answer to the body of a request; `model` is a `PcrModel`, of whatever version.
 
     With `other`, the body of another model's answer to the request, the two are compared; there is no body.
     """
     try:
         predictions = _predictions(model, read_table(kind, body, limits))
-        return (
-            _compared(json.loads(other)["predictions"], predictions) if other else _told(predictions, limits)
-        )
+        if other:
+            return _compared(answers_of(json.loads(other)), predictions)
+        content = bundle(predictions, model.document) if fhir else {"predictions": predictions}
+        return _told(content, predictions, limits)
     except RefusedError as refusal:
         return Answer(refusal.status, refusal=refusal.reason)
     except MemoryError:
@@ -74,13 +78,17 @@ def _predictions(model: Any, table: Table) -> list[Any]:
     if table.rows == 1:
         row = {name: column[0] for name, column in table.columns.items()}
         return [model.desk.answer(row, explain=table.explain)]
-    frame = model.desk.answers(dict(table.columns), explain=table.explain)
-    columns = {name: frame[name].tolist() for name in frame}
+    return as_rows(model.desk.answers(dict(table.columns), explain=table.explain))
+
+
+def as_rows(answers: Any) -> list[Any]:
+    """Return the rows of a frame of answers, each by column."""
+    columns = {name: answers[name].tolist() for name in answers}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _told(predictions: list[Any], limits: ServiceSettings) -> Answer:
-    body = json.dumps({"predictions": predictions}, allow_nan=False).encode()
+def _told(content: object, predictions: list[Any], limits: ServiceSettings) -> Answer:
+    body = json.dumps(content, allow_nan=False).encode()
     if len(body) > limits.max_answer_mb * MB:
         raise RefusedError(413, "answer_too_large", f"at most {limits.max_answer_mb} MB")
     statuses = Counter(row["status"] for row in predictions)
@@ -131,8 +139,8 @@ def work(pipe: Connection, folder: Path, limits: ServiceSettings, niceness: int)
     resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
     pipe.send_bytes(b"ready")
     while (asked := pipe.recv()) is not None:
-        kind, body, other = asked
-        pipe.send(answer_request(model, kind, body, limits, other))
+        kind, body, other, fhir = asked
+        pipe.send(answer_request(model, kind, body, limits, other=other, fhir=fhir))
         del asked, body, other
         if _pages()[1] - resident > limits.worker_keep_mb * MB:
             give_back_memory()
@@ -179,7 +187,7 @@ class Worker:
             self.stop()
             raise RuntimeError("a worker did not start")
 
-    def ask(self, kind: str, body: bytes, other: bytes = b"") -> Answer:
+    def ask(self, kind: str, body: bytes, *, other: bytes = b"", fhir: bool = False) -> Answer:
         """Return the answer to a request, or how it differs from the `other` (`answer_request`).
 
         What takes too long is ended, and the worker with it.
@@ -191,7 +199,7 @@ class Worker:
                 self.start()
             assert self._pipe is not None  # noqa: S101 - `start` makes it
             try:
-                self._pipe.send((kind, body, other))
+                self._pipe.send((kind, body, other, fhir))
                 if not self._pipe.poll(self._seconds):
                     self.stop()
                     return TOO_MUCH

@@ -40,8 +40,8 @@ class Desk:
     def close(self) -> None:
         """Nothing to stop."""
 
-    def ask(self, kind: str, body: bytes, other: bytes = b"") -> Answer:
-        return answer_request(self.model, kind, body, self.limits, other)
+    def ask(self, kind: str, body: bytes, *, other: bytes = b"", fhir: bool = False) -> Answer:
+        return answer_request(self.model, kind, body, self.limits, other=other, fhir=fhir)
 
 
 @pytest.fixture(scope="module")

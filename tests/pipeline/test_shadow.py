@@ -103,7 +103,7 @@ def test_differences_fall_between_their_edges(folders: tuple[Path, Path], tmp_pa
 class Broken(Desk):
     """A worker that does not start."""
 
-    def ask(self, kind: str, body: bytes, other: bytes = b"") -> Answer:  # noqa: ARG002
+    def ask(self, kind: str, body: bytes, *, other: bytes = b"", fhir: bool = False) -> Answer:  # noqa: ARG002
         raise RuntimeError
 
 
