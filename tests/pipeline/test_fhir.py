@@ -18,7 +18,13 @@ from tests.malformed import GOOD
 from tests.pipeline.test_service import SETTINGS, asked, records, service
 from tests.serving import write_served_model
 
-ROWS = [GOOD, {"arm": "A"}, GOOD | {"age_years": -5}, GOOD | {"age_years": 99.5}, GOOD | {"<b>": "x"}]
+ROWS = [
+    GOOD,
+    {"arm": "A", "age_years": 50.0},
+    GOOD | {"age_years": -5},
+    GOOD | {"age_years": 99.5},
+    GOOD | {"<b>": "x"},
+]
 
 
 @pytest.fixture(scope="module")
