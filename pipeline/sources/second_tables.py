@@ -29,6 +29,8 @@ TABLE = "table "
 """Before the name of a table in what is told of its comparison."""
 ID = "\0usubjid"
 """Key of a row's patient, beside the names of its columns."""
+OF_AN_ENTRY = {"accepted", "calls", "cycles", "id", "keep", "optional", "partial_dates", "pivot", "visits"}
+"""What entries of the same file may have of their own, without a part in what its cells say."""
 
 
 @dataclass
@@ -48,6 +50,7 @@ class SecondTables:
     absent: frozenset[str]
     dictionary: Callable[[SourceFile], pd.DataFrame]
     from_1904: Callable[[SourceFile], bool]
+    _texts: dict[str, list[Row]] = field(default_factory=dict)
     _rows: dict[str, list[Row]] = field(default_factory=dict)
     _looked_up: dict[tuple[str, str, tuple[str, ...]], dict[str, str]] = field(default_factory=dict)
 
@@ -158,19 +161,27 @@ class SecondTables:
             self._rows[entry] = rows
         return self._rows[entry]
 
+    def _written(self, file: SourceFile) -> list[Row]:
+        """Return the rows of a file with labels, qualifiers and whole texts, once for all of its entries."""
+        how = file.model_dump_json(exclude=OF_AN_ENTRY)
+        if how not in self._texts:
+            rows = [dict.fromkeys(file.permissible, "") | row for row in self.cells(file)]
+            if file.is_sdtm:
+                _fill_reasons(rows)
+            if file.dictionary is not None:
+                rows = list(_decoded(rows, self.dictionary(file), file.missing))
+            if file.supplement is not None:
+                self._add_qualifiers(rows, file)
+            _join_long_texts(rows)
+            for row in rows:
+                for name in [name for name, text in row.items() if text in file.missing]:
+                    row[name] = ""
+            self._texts[how] = rows
+        return self._texts[how]
+
     def _loaded(self, entry: str) -> list[Row]:
         file = self.mapping.files[entry]
-        rows = [dict.fromkeys(file.permissible, "") | row for row in self.cells(file)]
-        if file.is_sdtm:
-            _fill_reasons(rows)
-        if file.dictionary is not None:
-            rows = list(_decoded(rows, self.dictionary(file), file.missing))
-        if file.supplement is not None:
-            self._add_qualifiers(rows, file)
-        _join_long_texts(rows)
-        for row in rows:
-            for name in [name for name, text in row.items() if text in file.missing]:
-                row[name] = ""
+        rows = [dict(row) for row in self._written(file)]
         rows = [row for row in self._with_ids(rows, file) if _wanted(row, file.keep)]
         if file.accepted is not None:
             groups = [tuple(row[name] for name in file.accepted.group) for row in rows]

@@ -40,10 +40,11 @@ def require_no_outcome_columns(mapping: SourceMapping, contract: Contract) -> No
         column of one file whose rows two entries divide by `keep` (the biopsy's and the specimen's results).
     """
     places = list(_places(mapping, contract))
-    outcome = [place for place in places if contract[place.table].timing.known_at == OUTCOME]
+    tables = {name for name, spec in contract.items() if spec.timing.known_at == OUTCOME}
+    outcome = [place for place in places if place.table in tables]
     found: dict[tuple[str, str], str] = {}
-    for place in places:
-        of_outcome = next((o for o in outcome if place not in outcome and o.is_shared_with(place)), None)
+    for place in (place for place in places if place.table not in tables):
+        of_outcome = next((o for o in outcome if o.is_shared_with(place)), None)
         if of_outcome is not None:
             found[place.file.label, place.column] = (
                 f"- {place.file.label}, column {place.column!r}: of the outcome ({of_outcome.text}), and "
