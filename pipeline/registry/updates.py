@@ -16,7 +16,7 @@ from typing import Any
 
 from features.errors import UserError
 from features.parsing import parsed
-from models.monitoring.update import Calibration, recalibrated
+from models.monitoring.recalibration import Calibration, recalibrated
 from models.serving.champions import UPDATED_TAG
 from models.serving.manifest import ARTIFACTS
 from models.serving.records import Record

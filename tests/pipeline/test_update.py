@@ -12,7 +12,7 @@ import yaml
 
 from features.errors import UserError
 from features.parsing import parsed
-from models.monitoring.update import Calibration, UpdateError, recalibrated
+from models.monitoring.recalibration import Calibration, UpdateError, recalibrated
 from models.packaging.reference import reference
 from models.serving.champions import UPDATED_TAG, aliases_of
 from models.serving.registry import ensure_version, version_of
