@@ -14,6 +14,8 @@ from typing import Any, Self
 import yaml
 from filelock import FileLock
 
+from tests import warm
+
 ROOT = Path(__file__).parents[1]
 COPIED = (
     "configs",
@@ -91,7 +93,6 @@ class Workspace:
         self, *command: str, expect: int | None = 0, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the workspace; fail with its output where the exit code is another."""
-        words = [sys.executable, "-m", *command] if command[0] in {"dvc", "pipeline.cli"} else list(command)
         git = {
             f"GIT_{who}_{what}": "test@example.org"
             for who in ("AUTHOR", "COMMITTER")
@@ -101,14 +102,13 @@ class Workspace:
         # Other tests of the same process may have named another tracking server.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
         own = {"COLUMNS": "200", "PATH": path, "PYTHONPATH": str(self.folder)} | CHEAP
-        done = subprocess.run(
-            words,
-            cwd=self.folder,
-            env={**inherited, **git, **own, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        everything = {**inherited, **git, **own, **environment}
+        if command[0] in {"dvc", "pipeline.cli"}:
+            done = warm.run(command, self.folder, everything)
+        else:
+            done = subprocess.run(
+                command, cwd=self.folder, env=everything, capture_output=True, text=True, check=False
+            )
         assert expect is None or done.returncode == expect, f"{command}\n{done.stdout}\n{done.stderr}"
         return done
 

@@ -6,7 +6,8 @@ hands command, environment and standard streams to this process, which forks. Wh
 loaded there; the project's own modules are not among it, so that every stage runs the code that is on disk.
 Where that cannot be done, and for `dvc repro` typed by hand, the stage starts as it stands in dvc.yaml.
 
-`python -m pipeline.workspace.warm_stages SOCKET` waits for stages until the group of processes ends.
+`python -m pipeline.workspace.warm_stages SOCKET [LIBRARY...]` waits for stages until the group of processes ends,
+with further libraries loaded; a command that finds it in its environment starts no other.
 """
 
 import array
@@ -20,7 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict
@@ -53,7 +54,7 @@ def warm_interpreter() -> Iterator[None]:
 
     On Linux only: elsewhere libraries that were loaded before a fork may fail after it.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or "PCR_WARM_SOCKET" in os.environ:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="pcr-") as folder:
@@ -61,9 +62,7 @@ def warm_interpreter() -> Iterator[None]:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter
             [sys.executable, "-m", MODULE, path], stdin=subprocess.DEVNULL
         )
-        shim = str(Path(__file__).parent / "warm")
-        os.environ["PATH"] = os.pathsep.join([shim, os.environ.get("PATH", os.defpath)])
-        os.environ |= {"PCR_WARM_SOCKET": path, "PCR_WARM_PYTHON": sys.executable}
+        os.environ |= warm_environment(path, os.environ.get("PATH", os.defpath))
         try:
             yield
         finally:
@@ -71,14 +70,27 @@ def warm_interpreter() -> Iterator[None]:
             process.wait()
 
 
-def serve(listener: socket.socket) -> int:
+def warm_environment(path: str, programs: str) -> dict[str, str]:
+    """Return the environment in which the word `python` asks the interpreter at the socket `path`.
+
+    `programs` are the folders of programs so far.
+    """
+    shim = str(Path(__file__).parent / "warm")
+    return {
+        "PATH": os.pathsep.join([shim, programs]),
+        "PCR_WARM_SOCKET": path,
+        "PCR_WARM_PYTHON": sys.executable,
+    }
+
+
+def serve(listener: socket.socket, libraries: Sequence[str] = LIBRARIES) -> int:
     """Fork a stage for every request; return, in the stage's process only, its exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     loaded = False
     while True:
         connection, _ = listener.accept()
         if not loaded:
-            for library in LIBRARIES:
+            for library in libraries:
                 importlib.import_module(library)
             gc.freeze()
             loaded = True
@@ -106,6 +118,10 @@ def _stage(connection: socket.socket) -> int:
     os.environ.update(request["environment"])
     _, module, *words = request["arguments"]
     sys.argv = [module, *words]
+    # Not even the packages of this module: the command's folder may hold others.
+    for loaded in [name for name in sys.modules if name.partition(".")[0] == "pipeline"]:
+        del sys.modules[loaded]
+    sys.path[0] = request["folder"]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
     return 0
 
@@ -131,13 +147,13 @@ def _received(connection: socket.socket) -> tuple[_Request, list[int]]:
     return request, passed.tolist()
 
 
-def main(path: str) -> int:
-    """Listen on the socket at `path`."""
+def main(path: str, *libraries: str) -> int:
+    """Listen on the socket at `path`; load further libraries with the first request."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        return serve(listener)
+        return serve(listener, [*LIBRARIES, *libraries])
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -52,7 +52,6 @@ def test_a_stage_is_forked_from_the_warm_interpreter_with_its_output_and_exit_co
 
 @pytest.mark.usefixtures("_warm")
 def test_a_stage_sees_folder_environment_and_streams_of_its_command(tmp_path: Path) -> None:
-    (tmp_path / "pipeline" / "stages").mkdir(parents=True)
     command = "python -m pipeline.stages.cohort"
     missing = typed(f"cd {shlex.quote(str(tmp_path))} && {command} 2>errors", **NOT_ANEW)
     assert missing.returncode == 1
@@ -66,11 +65,10 @@ def test_any_other_command_is_the_interpreters_own() -> None:
     assert typed("python -c 'raise SystemExit(3)'").returncode == 3
 
 
-def test_nobody_answers_where_there_is_no_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PCR_WARM_SOCKET", raising=False)
-    assert asked(["-m", "pipeline.stages.train"]) is None
-    monkeypatch.setenv("PCR_WARM_SOCKET", str(tmp_path / "nobody"))
-    assert asked(["-m", "pipeline.stages.train"]) is None
+def test_nobody_answers_where_there_is_no_socket(tmp_path: Path) -> None:
+    stage = ["-m", "pipeline.stages.train"]
+    assert asked(stage, tmp_path, {}) is None
+    assert asked(stage, tmp_path, {"PCR_WARM_SOCKET": str(tmp_path / "nobody")}) is None
 
 
 def test_a_stage_starts_as_it_stands_in_the_graph_where_nobody_answers(tmp_path: Path) -> None:

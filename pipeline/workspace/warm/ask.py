@@ -9,18 +9,24 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
-def asked(arguments: list[str]) -> int | None:
-    """Return the exit code of the stage, negative for a signal; None if nobody answers."""
+def asked(
+    arguments: list[str], folder: Path, environment: Mapping[str, str], streams: Sequence[int] = (0, 1, 2)
+) -> int | None:
+    """Return the exit code of the stage, negative for a signal; None if nobody answers.
+
+    `streams` are the descriptors of its standard input, output and errors.
+    """
     with socket.socket(socket.AF_UNIX) as connection:
         try:
-            connection.connect(os.environ["PCR_WARM_SOCKET"])
+            connection.connect(environment["PCR_WARM_SOCKET"])
         except (KeyError, OSError):
             return None
-        request = {"arguments": arguments, "folder": str(Path.cwd()), "environment": dict(os.environ)}
-        socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], [0, 1, 2])
+        request = {"arguments": arguments, "folder": str(folder), "environment": dict(environment)}
+        socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], streams)
         answer = b""
         with contextlib.suppress(ConnectionResetError):
             while received := connection.recv(64):
@@ -31,7 +37,8 @@ def asked(arguments: list[str]) -> int | None:
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    code = asked(words) if words[:1] == ["-m"] and words[1].startswith("pipeline.stages.") else None
+    stage = words[:1] == ["-m"] and words[1].startswith("pipeline.stages.")
+    code = asked(words, Path.cwd(), os.environ) if stage else None
     if code is None:
         interpreter = os.environ["PCR_WARM_PYTHON"]
         os.execv(interpreter, [interpreter, *words])  # noqa: S606 - as the shell would have
