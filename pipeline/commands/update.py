@@ -12,8 +12,8 @@ import pandas as pd
 from models.configuration.plan import validation_plan
 from models.evaluation.external import model_inputs
 from models.monitoring.closed_test import ClosedTest
-from models.monitoring.settings import MonitoringSettings
 from models.monitoring.recalibration import UpdateError, calibration
+from models.monitoring.settings import MonitoringSettings
 from models.monitoring.update import judged_on_others
 from models.serving.serving import PcrModel, read_model
 from pipeline.commands.monitor import Monitoring, monitored, read_log, update_line
