@@ -6,8 +6,8 @@ hands command, environment and standard streams to this process, which forks. Wh
 loaded there; the project's own modules are not among it, so that every stage runs the code that is on disk.
 Where that cannot be done, and for `dvc repro` typed by hand, the stage starts as it stands in dvc.yaml.
 
-`python -m pipeline.workspace.warm_stages SOCKET [LIBRARY...]` waits for stages until the group of processes ends,
-with further libraries loaded; a command that finds it in its environment starts no other.
+`python -m pipeline.workspace.warm_stages SOCKET [LIBRARY...]` waits for stages until the group of processes
+ends, with further libraries loaded; a command that finds it in its environment starts no other.
 """
 
 import array
