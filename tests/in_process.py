@@ -16,6 +16,7 @@ from features.study import with_defaults
 from pipeline.console import TRACEBACK, tell
 from pipeline.intake.preflight import checked
 from pipeline.project.stage import Run
+from tests import warm
 from tests.workspace import ROOT, SMALL, merged
 
 # In the order of what they need; `items` of a stage are filled from the study file.
@@ -55,11 +56,7 @@ def run_again(folder: Path, workspace: Path) -> subprocess.CompletedProcess[str]
 
 def run_study(folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the study of a folder in a process of its own; the exit code is that of `pcr run`."""
-    command = [sys.executable, "-m", "tests.in_process", str(folder)]
-    path = {"PYTHONPATH": str(ROOT), "PCR_WORKERS": "1"}
-    return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **path}, capture_output=True, text=True, check=False
-    )
+    return warm.run(["tests.in_process", str(folder)], ROOT, {**os.environ, "PCR_WORKERS": "1"})
 
 
 def stages(study: dict[str, Any]) -> list[tuple[str, dict[str, str]]]:

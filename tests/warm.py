@@ -26,6 +26,7 @@ LIBRARIES = (
     "dvc.repo",
     "typer",
     "jinja2",
+    "altair",
 )
 
 

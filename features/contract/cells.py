@@ -31,8 +31,11 @@ def as_text(values: pd.Series) -> pd.Series:
     So an identifier reads the same from a workbook, where 756412 is a number, and from a CSV file.
     """
     if values.dtype == "str":
-        text = values.str.strip()
-    elif types.is_integer_dtype(values.dtype) or types.is_bool_dtype(values.dtype):
+        # What `.str.strip` and `.where` do, without what pandas does around each: a third of the time.
+        stripped = pc.utf8_trim_whitespace(pa.array(values.array))
+        filled = pc.if_else(pc.not_equal(stripped, ""), stripped, None)
+        return pd.Series(pd.array(filled, dtype="str"), index=values.index, name=values.name)
+    if types.is_integer_dtype(values.dtype) or types.is_bool_dtype(values.dtype):
         text = values.astype("str")
     elif values.dtype == "float64":
         text = _numbers_as_text(values)
