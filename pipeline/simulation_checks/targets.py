@@ -28,6 +28,7 @@ from pipeline.simulation_checks.joint_figures import (
     toxicity_figures,
     variety_figures,
 )
+from pipeline.simulation_checks.record_figures import record_figures
 from pipeline.sources.simulation.settings import Settings, changed, read_rows, read_settings
 from pipeline.sources.simulation.table_rows import Name, Source, TableRow, by_name
 from pipeline.sources.simulator import Simulated, simulate
@@ -132,6 +133,7 @@ def figures(simulated: Simulated) -> dict[str, float]:
         | end_figures(simulated, patients["y"])
         | variety_figures(simulated)
         | time_and_centre_figures(patients, baseline, detected)
+        | record_figures(simulated, patients)
     )
 
 

@@ -16,6 +16,8 @@ from pipeline.project.rule_files import read_rules
 from pipeline.sources.simulation import (
     biopsy,
     centres,
+    foci,
+    follow_up,
     genome,
     image_records,
     outcome,
@@ -25,6 +27,7 @@ from pipeline.sources.simulation import (
     safety_records,
     scans,
     screening,
+    tissue,
     toxicity,
     treatment,
 )
@@ -149,6 +152,7 @@ def _tables(
     scanned = (course, last, people, places, scans_planned, settings)
     drawn = (course, last, people)
     labs = screening.labs_table(people, settings, streams)
+    surgery = outcome.operate(course, end, people, reached, settings, streams)
     tables = {
         "sites": centres.sites_table(places, settings),
         "subjects": patients.subjects_table(people, settings),
@@ -164,7 +168,10 @@ def _tables(
         "adverse_events": toxicity.adverse_events_table(people, cycles, end, settings, streams),
         "disposition": outcome.disposition_table(people, end, settings),
         "deviations": records.deviations_table(course, last, people, in_adaptive, settings),
-        "surgery": outcome.operate(course, end, people, reached, settings, streams),
+        "surgery": surgery,
+        "tissue_samples": tissue.tissue_samples_table(world.variants, people, places, settings, streams),
+        "foci": foci.foci_table(people, settings, streams),
+        "follow_up": follow_up.follow_up_table(people, surgery, reached, settings, streams),
     }
     if not safety:
         return tables

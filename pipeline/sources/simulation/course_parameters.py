@@ -1,5 +1,6 @@
 """Sections of configs/simulation.yaml on the course: plasma, treatment, imaging, toxicity, fate, surgery."""
 
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -285,3 +286,32 @@ class Surgery(Section):
     met_median_mm: Positive
     met_log_sd: Spread
     met_high_mm: Positive
+
+
+FirstEvent = Annotated[
+    str, one_of("local_recurrence", "contralateral", "distant_recurrence", "second_primary", "death")
+]
+
+
+class FollowUp(Section):
+    """Treatment after surgery, and events a year of a patient (`events_...`, `deaths_...`)."""
+
+    cut_off: str
+    days_since_contact: Days
+    start_after_surgery: Days
+    antibodies: str
+    conjugate: str
+    conjugate_share_of_residual: Share
+    radiotherapy_share_if_advanced: Share
+    radiotherapy_share_otherwise: Share
+    endocrine_share_of_hr_positive: Share
+    events_after_pcr: Positive
+    events_after_residual: Positive
+    events_after_conjugate: Positive
+    first_event: Annotated[dict[FirstEvent, Share], Field(min_length=1)]
+    deaths_after_distant: Positive
+
+    @model_validator(mode="after")
+    def _cut_off_is_a_date(self) -> Self:
+        date.fromisoformat(self.cut_off)
+        return self

@@ -12,6 +12,7 @@ from pipeline.sources.simulation.draws import (
     as_dates,
     bounded_normal,
     expit,
+    only_where,
 )
 from pipeline.sources.simulation.patient_parameters import Genome
 from pipeline.sources.simulation.settings import Settings
@@ -88,7 +89,10 @@ def pam_mutated(variants: Columns, n: int, pathway: Collection[str]) -> Array:
 def sequence_tissue(
     variants: Columns, people: Columns, centres: Columns, settings: Settings, streams: Streams
 ) -> Columns:
-    """Return over variants `in_tissue` (Y, N, not_tested) and `tissue_vaf`, over patients `tissue_day`."""
+    """Return over variants `in_tissue` (Y, N, not_tested) and `tissue_vaf`.
+
+    Over patients `tissue_tested`, `tissue_purity`, `tissue_day` and `matched_blood`.
+    """
     entry, rng = settings.genome.tissue, streams("tissue sequencing")
     n, rows = len(people["age"]), len(variants["person"])
     tested = (rng.random(n) < entry.done_share) & centres["tissue_panel"][people["centre"]]
@@ -98,7 +102,14 @@ def sequence_tissue(
     vaf = np.clip(half * np.exp(rng.normal(0.0, entry.vaf_log_sd, rows)), 0.02, 0.95)
     in_tissue = np.where(tested[variants["person"]], np.where(seen, "Y", "N"), "not_tested").astype(object)
     lag = entry.report_days + rng.poisson(entry.report_days_extra, n)
-    return {"in_tissue": in_tissue, "tissue_vaf": np.round(vaf, 4), "tissue_day": people["biopsy_day"] + lag}
+    return {
+        "in_tissue": in_tissue,
+        "tissue_vaf": np.round(vaf, 4),
+        "tissue_day": people["biopsy_day"] + lag,
+        "tissue_tested": tested,
+        "tissue_purity": purity,
+        "matched_blood": streams("matched blood").random(n) < entry.matched_blood_share,
+    }
 
 
 def tissue_table(variants: Columns, people: Columns, settings: Settings) -> pd.DataFrame:
@@ -113,6 +124,7 @@ def tissue_table(variants: Columns, people: Columns, settings: Settings) -> pd.D
             "panel_genes": ";".join(all_genes(settings)),
             **as_they_are,
             "vaf": variants["tissue_vaf"][seen],
+            "origin": only_where(variants["matched_blood"][person], variants["origin"][seen]),
             "pathogenic": variants["pathogenic"][seen],
         }
     )

@@ -15,6 +15,7 @@ from pipeline.sources.simulation.section import (
     Latent,
     Parent,
     Positive,
+    Range,
     Section,
     Share,
     Shares,
@@ -194,15 +195,43 @@ class Labs(Section):
     tests: dict[str, LaboratoryTest]
 
 
+class PtenStain(Section):
+    """PTEN by immunohistochemistry; lost rather where the gene is mutated, and in HR-negative tumours."""
+
+    stained_share: Share
+    not_evaluable_share: Share
+    lost_share_hr_positive: Share
+    lost_share_hr_negative: Share
+    lost_share_if_mutated: Share
+
+
 class Tissue(Section):
-    """Sequencing of the biopsy."""
+    """Sequencing and staining of the biopsy; with matched blood the origin of a variant is told."""
 
     done_share: Share
+    failed_share_of_undone: Share
+    matched_blood_share: Share
+    pten: PtenStain
     sensitivity: Share
     purity: Bounded
     vaf_log_sd: Spread
     report_days: Count
     report_days_extra: Spread
+
+
+Quadrant = Annotated[str, one_of("upper_outer", "upper_inner", "lower_outer", "lower_inner", "central")]
+
+
+class Foci(Section):
+    """Multifocal tumours within a quadrant: how many, and how their foci differ."""
+
+    share: Share
+    third_share: Share
+    relative_size: Range
+    receptor_sd: Spread
+    her2_discordant_share: Share
+    ihc_0_share_of_negative: Share
+    quadrants: Annotated[dict[Quadrant, Share], Field(min_length=1)]
 
 
 class Genome(Section):

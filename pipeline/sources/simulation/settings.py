@@ -16,6 +16,7 @@ from pipeline.sources.simulation.course_parameters import (
     Control,
     CtDNA,
     Fate,
+    FollowUp,
     Imaging,
     Regimen,
     Response,
@@ -30,6 +31,7 @@ from pipeline.sources.simulation.patient_parameters import (
     Cohort,
     Drift,
     Eligibility,
+    Foci,
     Genome,
     Labs,
     Latents,
@@ -75,6 +77,7 @@ class Settings(Section):
     latents: Latents
     clinical: Clinical
     pathology: Pathology
+    foci: Foci
     eligibility: Eligibility
     labs: Labs
     genome: Genome
@@ -90,6 +93,7 @@ class Settings(Section):
     safety: Safety
     fate: Fate
     surgery: Surgery
+    follow_up: FollowUp
 
     @model_validator(mode="after")
     def _the_rules_have_their_visits(self) -> Self:
