@@ -52,7 +52,8 @@ def _readings(
     """
     entry, rows, index = settings.foci, len(person), number == 0
     size, er, pr = people["size_mm"][person], people["er"][person], people["pr"][person]
-    smaller = np.maximum(np.round(size * rng.uniform(*entry.relative_size, rows)), 1.0)
+    low, high = entry.relative_size
+    smaller = np.maximum(np.round(size * rng.uniform(low, high, rows)), 1.0)
     receptors = {}
     for name, value in (("er_pct", er), ("pr_pct", pr)):
         near = np.clip(np.round(value + rng.normal(0.0, entry.receptor_sd, rows)), 1, 100)
