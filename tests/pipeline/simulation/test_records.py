@@ -1,5 +1,6 @@
 """Tissue samples, foci and follow-up of the simulated trial, with draws of their own."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -9,7 +10,12 @@ from models.rules.ctdna import genes_of_set
 from models.rules.table import rule_table
 from pipeline.project.rule_files import read_rules
 from pipeline.simulation_checks.record_figures import foci_figures, follow_up_figures
+from pipeline.sources.simulation.course import World
+from pipeline.sources.simulation.draws import Streams
+from pipeline.sources.simulation.foci import foci_table
+from pipeline.sources.simulation.follow_up import follow_up_table
 from pipeline.sources.simulation.settings import Settings, changed
+from pipeline.sources.simulation.tissue import tissue_samples_table
 from pipeline.sources.simulator import Simulated, simulate
 from tests.pipeline.simulation.conftest import CONFIGS
 
@@ -112,6 +118,45 @@ def test_the_conjugate_is_for_residual_disease_and_endocrine_for_hr_positive(
     assert not ((known["adjuvant_regimen"] == "T-DM1") & clear & node_free).any()
     hr = trial.tables["pathology"].set_index("usubjid")["hr"].reindex(known.index)
     assert set(hr[known["adjuvant_endocrine"] == "Y"]) == {"pos"}
+
+
+def test_pten_is_lost_rather_where_the_gene_is_mutated(settings: Settings, world: World) -> None:
+    pten = changed(
+        settings.genome.tissue.pten, stained_share=1.0, lost_share_if_mutated=1.0, not_evaluable_share=0.0
+    )
+    tissue = changed(settings.genome.tissue, pten=pten)
+    of_pten = changed(settings, genome=changed(settings.genome, tissue=tissue))
+    table = tissue_samples_table(world.variants, world.people, world.centres, of_pten, Streams(1))
+    variants = world.variants
+    mutated = (variants["gene"] == "PTEN") & (variants["origin"] == "tumor") & (variants["pathogenic"] == "Y")
+    who = world.people["usubjid"][variants["person"][mutated]]
+    assert len(who) > 10
+    assert (table.set_index("usubjid")["pten_ihc"][who] == "lost").all()
+    assert table["pten_ihc"].eq("lost").mean() == pytest.approx(0.27, abs=0.03)
+
+
+def test_without_discordance_all_foci_have_the_her2_of_the_tumour(settings: Settings, world: World) -> None:
+    alike = changed(settings, foci=changed(settings.foci, her2_discordant_share=0.0, third_share=1.0))
+    foci = foci_table(world.people, alike, Streams(1))
+    assert foci.groupby("usubjid").size().eq(3).all()
+    assert foci.groupby("usubjid")["her2_ihc"].agg(set).str.len().eq(1).all()
+    assert not foci.equals(foci_table(world.people, alike, Streams(2)))
+
+
+def test_nobody_has_the_conjugate_after_pcr_or_an_event_where_none_comes(
+    settings: Settings, world: World
+) -> None:
+    n = len(world.people["age"])
+    surgery = pd.DataFrame({"surgery_date": [pd.Timestamp("2026-06-01")] * (n - 1) + [pd.NaT]})
+    none = changed(settings.follow_up, events_after_pcr=1e-9, start_after_surgery=changed(
+        settings.follow_up.start_after_surgery, earliest=14, latest=14
+    ))  # fmt: skip
+    settings = changed(settings, follow_up=none)
+    known = follow_up_table(world.people, surgery, {"y": np.ones(n, dtype=bool)}, settings, Streams(1))
+    assert len(known) == n - 1, "whoever was not operated on is not followed"
+    assert set(known["event"]) == {"none"}
+    assert set(known["adjuvant_regimen"]) == {"HP"}
+    assert set(known["adjuvant_start_date"]) == {pd.Timestamp("2026-06-15")}
 
 
 def test_figures_of_follow_up_are_those_of_a_constant_hazard() -> None:
