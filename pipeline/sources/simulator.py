@@ -16,7 +16,6 @@ from pipeline.project.rule_files import read_rules
 from pipeline.sources.simulation import (
     biopsy,
     centres,
-    foci,
     follow_up,
     genome,
     image_records,
@@ -170,7 +169,7 @@ def _tables(
         "deviations": records.deviations_table(course, last, people, in_adaptive, settings),
         "surgery": surgery,
         "tissue_samples": tissue.tissue_samples_table(world.variants, people, places, settings, streams),
-        "foci": foci.foci_table(people, settings, streams),
+        "foci": biopsy.foci_table(people, settings, streams),
         "follow_up": follow_up.follow_up_table(people, surgery, reached, settings, streams),
     }
     if not safety:

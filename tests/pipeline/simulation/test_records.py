@@ -10,9 +10,9 @@ from models.rules.ctdna import genes_of_set
 from models.rules.table import rule_table
 from pipeline.project.rule_files import read_rules
 from pipeline.simulation_checks.record_figures import foci_figures, follow_up_figures
+from pipeline.sources.simulation.biopsy import foci_table
 from pipeline.sources.simulation.course import World
 from pipeline.sources.simulation.draws import Streams
-from pipeline.sources.simulation.foci import foci_table
 from pipeline.sources.simulation.follow_up import follow_up_table
 from pipeline.sources.simulation.settings import Settings, changed
 from pipeline.sources.simulation.tissue import tissue_samples_table
