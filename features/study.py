@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from features.documents.study import OutcomeEntry, StudyDocument, ThresholdsEntry
+from features.documents.study import ArmComparisonEntry, OutcomeEntry, StudyDocument, ThresholdsEntry
 from features.errors import UserError
 from features.keys import checked_fields, unknown_name
 
@@ -22,6 +22,7 @@ DEFAULTS: StudyDocument = {
     "randomised": False, "regimens": [], "rules": "none", "eligibility": "none", "de_escalated_branches": [],
     "leakage_acknowledged": "", "response_counts": "recorded", "waivers": [], "standards": [],
     "mapping": None, "thresholds": None, "omics": None, "single_patients_in_mlflow": False,
+    "arm_comparison": None,
 }  # fmt: skip
 """Keys that a study file may leave out, and what they then say."""
 
@@ -239,6 +240,17 @@ class Study:
         """The one comparison that is not descriptive."""
         entry = checked_fields(PrimaryComparison, self._entry("primary"), "study file, primary")
         return PrimaryComparison(**entry)
+
+    @property
+    def randomised(self) -> bool:
+        """Whether chance decided on the arm."""
+        return bool(self._entry("randomised"))
+
+    @property
+    def arm_comparison(self) -> ArmComparisonEntry | None:
+        """How the randomised arms are compared; None where the file leaves it to the default."""
+        entry: ArmComparisonEntry | None = self._entry("arm_comparison")
+        return entry
 
     @property
     def response_by_lesions(self) -> bool:

@@ -44,6 +44,18 @@ class PrimaryEntry(TypedDict, total=False):
     against: str
 
 
+class ArmComparisonEntry(TypedDict, total=False):
+    """`arm_comparison`."""
+
+    reference: Required[str]
+    hypothesis: str
+    margin: float
+    strata: list[str]
+    interactions: list[str]
+    regimens: dict[str, list[str]]
+    assumed: bool
+
+
 class ThresholdEntry(TypedDict):
     """The thresholds of a decision curve."""
 
@@ -140,6 +152,7 @@ class StudyDocument(TypedDict, total=False):
     strategies: list[str]
     allocation: dict[str, float] | None
     randomised: bool
+    arm_comparison: ArmComparisonEntry | None
     regimens: list[str]
     visits: list[str] | Literal["dates"]
     landmarks: list[str]

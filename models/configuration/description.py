@@ -31,13 +31,15 @@ class AdverseEvent:
 class ToxicityPlan:
     """Which adverse events are shown, which actions stopped a drug, from which grade one is severe or fatal.
 
-    `ejection_fraction` is the fall that counts by measurement.
+    `ejection_fraction` is the fall that counts by measurement; `follow_up_days` after the start of the last
+    cycle end the time at risk of an event.
     """
 
     severe: Grade
     fatal: Grade
     stopped: tuple[str, ...]
     ejection_fraction: EjectionFractionFall
+    follow_up_days: Annotated[int, Between(0, 365)]
     terms: tuple[AdverseEvent, ...]
 
 

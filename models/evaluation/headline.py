@@ -20,16 +20,17 @@ def headline(
         Names of measures by model. What a study does not have is left out.
     """
     return {
-        model: {name: _rounded(measures[model][name]) for name in names if name in measures[model]}
+        model: {name: rounded(measures[model][name]) for name in names if name in measures[model]}
         for model, names in wanted.items()
         if model in measures
     }
 
 
-def _rounded(measure: MeasureDocument) -> MeasureDocument:
-    rounded = measure.copy()
+def rounded(measure: MeasureDocument) -> MeasureDocument:
+    """Return a measure with its numbers to six significant digits."""
+    shown = measure.copy()
     for name in NUMBERS:
         number = measure.get(name)
         if isinstance(number, float):
-            rounded[name] = float(f"{number:.{DIGITS}g}")
-    return rounded
+            shown[name] = float(f"{number:.{DIGITS}g}")
+    return shown

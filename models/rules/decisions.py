@@ -202,6 +202,23 @@ def input_levels(rules: RuleTable, column: str) -> list[str]:
     return [*spec.levels, spec.unknown]
 
 
+def adherence_kinds(decided: pd.DataFrame) -> pd.Series:
+    """Return the `kind` of every decision, as `adherence` has it; index as `decided`."""
+    assigned, after = decided["regimen"].fillna(""), decided["regimen_after"].fillna("")
+    agrees = [given in set(regimen.split(EITHER)) for regimen, given in zip(assigned, after, strict=True)]
+    kinds = np.select(
+        [
+            ~decided["at_risk"],
+            decided["regimen"].isna(),
+            decided["regimen_after"].isna(),
+            np.array(agrees, bool),
+        ],
+        ["not_at_risk", INDETERMINATE, "not_given", "as_assigned"],
+        "deviation",
+    )
+    return pd.Series(kinds, index=decided.index, dtype="str")
+
+
 def adherence(decided: pd.DataFrame) -> pd.DataFrame:
     """Count whether the decisions of the protocol were followed.
 
@@ -220,13 +237,7 @@ def adherence(decided: pd.DataFrame) -> pd.DataFrame:
         with the cycles or ``not recorded``. Cells that do not apply are empty text.
     """
     rows = decided.loc[~decided["virtual"]] if "virtual" in decided else decided
-    assigned, after = rows["regimen"].fillna(""), rows["regimen_after"].fillna("")
-    agrees = [given in set(regimen.split(EITHER)) for regimen, given in zip(assigned, after, strict=True)]
-    kind = np.select(
-        [~rows["at_risk"], rows["regimen"].isna(), rows["regimen_after"].isna(), np.array(agrees, bool)],
-        ["not_at_risk", INDETERMINATE, "not_given", "as_assigned"],
-        "deviation",
-    )
+    kind = adherence_kinds(rows)
     reason = rows["change_reason"].fillna("not recorded").where(kind == "deviation")
     rows = rows.assign(kind=kind, reason=reason)
     rows["regimen_after"] = rows["regimen_after"].where(rows["at_risk"])

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import pandas as pd
 
+from models.efficacy.records import EfficacyDocument
 from models.sample_size.development import unmet_criterion
 from models.sample_size.documents import TrialSize
 from pipeline.project.estimates import Estimate, Measures, parse_estimate, parse_measures
@@ -23,6 +24,7 @@ MODEL, RULES, RULE_INPUTS = "chosen", "rules", "rule_inputs"
 ALLOCATION = "rules_allocation"
 COMPARISON = "comparison.json"
 TRUTH = "truth.json"
+EFFICACY = "efficacy.json"
 # Parts of comparison.json that are no landmark.
 PRIMARY, DOMAINS, COMMON, BLOCKS = "primary", "domains", "common_patients", "blocks"
 CENTRE, POOLED_CENTRES = "centre", "centre_pooled"
@@ -164,6 +166,7 @@ class Results:
     curves: Mapping[str, Mapping[str, pd.DataFrame]]
     review: Mapping[str, pd.DataFrame]
     learning: Mapping[str, Learning] = field(default_factory=dict)
+    efficacy: EfficacyDocument | None = None
 
 
 def read_results(
@@ -199,6 +202,7 @@ def read_results(
             for name in landmarks
         },
         review={path.stem: pd.read_csv(path) for path in sorted(review.glob("*.csv"))},
+        efficacy=read_json(results / EFFICACY) if (results / EFFICACY).is_file() else None,
     )
 
 

@@ -8,7 +8,7 @@ from models.description import cohort as description
 from tests.patients import feature
 
 FALL = EjectionFractionFall("LVEF", 10, 50)
-PLAN = ToxicityPlan(3, 5, ("stop_drug",), FALL, (AdverseEvent("Diarrhoea", ("Diarrhoea",), 3),))
+PLAN = ToxicityPlan(3, 5, ("stop_drug",), FALL, 30, (AdverseEvent("Diarrhoea", ("Diarrhoea",), 3),))
 
 
 def test_wilson_and_newcombe_give_the_published_intervals() -> None:

@@ -24,7 +24,7 @@ PEOPLE = pd.DataFrame(
 STUDY = parse_study(
     {"visits": ["baseline", "c1"], "arms": ["A", "B"], "adaptive_arm": "B", "regimens": ["ADC"]}
 )
-PLAN = ToxicityPlan(3, 5, ("stop_drug",), EjectionFractionFall("LVEF", 10, 50), ())
+PLAN = ToxicityPlan(3, 5, ("stop_drug",), EjectionFractionFall("LVEF", 10, 50), 30, ())
 REGIMENS = Regimens({"ADC": Regimen(("conjugate",))}, {"conjugate": ("T-DXd", "T-DM1")})
 NOTHING = pd.DataFrame({"usubjid": [], "regimen": [], "drug": []})
 NO_DECISION: dict[str, list[str]] = {"usubjid": [], "node": [], "branch": []}

@@ -22,6 +22,7 @@ from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Comparison, Resul
 from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
 from pipeline.report.study.blocks import blocks_part
 from pipeline.report.study.common import interval_row, of_model, verdict_of
+from pipeline.report.study.efficacy import efficacy_part, efficacy_sentences
 from pipeline.report.study.learning import learning_part
 from pipeline.report.study.measured import courses_part, missing_part
 from pipeline.report.study.performance import domains_part, performance_part, shown_threshold
@@ -95,6 +96,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         "sensitivity": sensitivity_part(results, facts),
         "learning": learning_part(results),
         "size": size_part(results),
+        "efficacy": efficacy_part(results.efficacy, privacy),
         "strategy": strategy_part(results),
         "truth": truth_part(results, study["landmarks"], facts),
     }
@@ -152,6 +154,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         criteria=given.flow["criteria"] if facts.trial else [],
         problems=given.problems.to_dict("records"),
         late=late,
+        compared=efficacy_sentences(results.efficacy),
         tables={name: tables for name, (_, tables) in parts.items()},
         drawn={name: list(drawn) for name, (drawn, _) in parts.items()},
         overlaps=overlap_sentences(given.described["branches"], given.described["conflicts"], privacy),

@@ -122,6 +122,28 @@ class Primary(_Part):
     against: str = "rules"
 
 
+class ArmComparison(_Part):
+    """How the randomised arms are compared, each with `reference` (docs/efficacy.md).
+
+    `strata` and `interactions` name groupings of configs/measures.yaml; `margin` is the difference in
+    pCR that non-inferiority would let pass; `regimens` are an arm's. `assumed: false`: the protocol says so.
+    """
+
+    reference: str
+    hypothesis: Literal["superiority", "non_inferiority"] = "superiority"
+    margin: Number = Field(default=0.0, ge=0, lt=1)
+    strata: list[str] = []
+    interactions: list[str] = []
+    regimens: dict[str, list[str]] = {}
+    assumed: bool = True
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.hypothesis == "non_inferiority") != (self.margin > 0):
+            raise ValueError("`margin` above 0 is for non_inferiority, which needs one")
+        return self
+
+
 class Thresholds(_Part):
     """From which threshold probability to which a decision curve goes, and those shown among the metrics."""
 
@@ -213,14 +235,14 @@ class Study(_Source):
     whose truth is kept. `adaptive_arm` follows the `rules`, a decision table of configs/rules (null and none
     in a study without). `eligibility` names criteria in configs/eligibility: patients who break one are
     counted and analysed, and left out in a sensitivity run. `randomised` says whether chance decided on the
-    arm. `strategies` are arms whose value as a strategy for all is estimated, by the known shares of the
-    randomisation in `allocation`. `visits` stand in order of time; a landmark sees those of its `schedule`.
-    `de_escalated_branches` are a line of the decision curves. `leakage_acknowledged` says why a model that
-    looks too good is right, once somebody has looked. `thresholds` are those of the decision curves; left
-    out, they lie around the frequency of pCR (`threshold_rule` of configs/measures.yaml). `omics` are assays
-    of many features, each a block of its own. `single_patients_in_mlflow` puts predictions and contributions
-    of every patient, with ids and outcomes, into MLflow; whoever has them and the model can look up inputs
-    (`pcr disclose`).
+    arm, and `arm_comparison` how the arms are then compared. `strategies` are arms whose value as a strategy
+    for all is estimated, by the known shares of the randomisation in `allocation`. `visits` stand in order of
+    time; a landmark sees those of its `schedule`. `de_escalated_branches` are a line of the decision curves.
+    `leakage_acknowledged` says why a model that looks too good is right, once somebody has looked.
+    `thresholds` are those of the decision curves; left out, they lie around the frequency of pCR
+    (`threshold_rule` of configs/measures.yaml). `omics` are assays of many features, each a block of its own.
+    `single_patients_in_mlflow` puts predictions and contributions of every patient, with ids and outcomes,
+    into MLflow; whoever has them and the model can look up inputs (`pcr disclose`).
     """
 
     simulated: bool = False
@@ -228,6 +250,7 @@ class Study(_Source):
     arms: list[str] = Field(min_length=1)
     adaptive_arm: str | None = None
     randomised: bool = False
+    arm_comparison: ArmComparison | None = None
     strategies: list[str] = []
     allocation: dict[str, Number] | None = None
     regimens: list[str] = []
@@ -275,10 +298,27 @@ def _wrong_arms(study: Study) -> Iterator[str]:
     for domain, arms in study.features.not_planned.items():
         unknown = [arm for arm in arms if arm not in study.arms]
         yield from (f"features.not_planned, {domain}: {arm} is not one of `arms`" for arm in unknown)
+    yield from _wrong_arm_comparison(study)
     if study.features.after_baseline is not None and study.adaptive_arm is None:
         yield "`features.after_baseline` is of the adaptive arm, and the study has no `adaptive_arm`"
     if study.adaptive_arm is not None and study.rules == "none":
         yield f"`adaptive_arm` {study.adaptive_arm} follows rules, and `rules` says none: write null"
+
+
+def _wrong_arm_comparison(study: Study) -> Iterator[str]:
+    comparison = study.arm_comparison
+    if comparison is None:
+        return
+    if not study.randomised:
+        yield "`arm_comparison` is of randomised arms, and `randomised` is false"
+    for arm in (comparison.reference, *comparison.regimens):
+        if arm not in study.arms:
+            yield f"arm_comparison: {arm} is not one of `arms`"
+    if comparison.reference == study.adaptive_arm:
+        yield f"arm_comparison: `reference` {comparison.reference} is the arm that follows the rules"
+    for arm, names in comparison.regimens.items():
+        unknown = [name for name in names if name not in study.regimens]
+        yield from (f"arm_comparison: regimens, {arm}: {name} is not one of `regimens`" for name in unknown)
 
 
 def _unusable_names(study: Study) -> Iterator[str]:

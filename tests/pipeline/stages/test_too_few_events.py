@@ -20,6 +20,7 @@ from pipeline.stages import (
     compare,
     describe,
     domains,
+    efficacy,
     explain,
     features,
     judge,
@@ -80,7 +81,7 @@ def run_all(root: Path) -> None:
     for landmark in LANDMARKS:
         run(root, judge, landmark=landmark)
     run(root, strategy, landmark="baseline", strategy="ADAPTIVE")
-    for stage in (size, domains, compare, explain, describe, truth):
+    for stage in (size, domains, compare, explain, describe, efficacy, truth):
         run(root, stage)
     for stage in (refit, sensitivity):
         run(root, stage, landmark="c2")
@@ -192,6 +193,21 @@ def test_describe_still_describes_and_names_what_was_used(artifacts: Path) -> No
     described = read_json(artifacts / "description.json")
     assert len(described["used"]["key"]) == 64
     assert "subjects.parquet" in described["used"]["digests"]
+
+
+def test_efficacy_compares_the_arms_and_the_report_tells_it(artifacts: Path) -> None:
+    told = read_json(artifacts / "results/efficacy.json")
+    assert told["plan"]["reference"] == "CONTROL_TCBHP"
+    (crude,) = (
+        row for row in told["rows"]
+        if (row["population"], row["measure"], row["method"], row["level"])
+        == ("intention_to_treat", "risk_difference", "Newcombe", "")
+    )  # fmt: skip
+    shown = read_json(artifacts / "metrics/efficacy.json")["ADAPTIVE - CONTROL_TCBHP"]["risk_difference"]
+    assert shown["value"] == pytest.approx(crude["value"], rel=1e-5)
+    page = (artifacts / "reports/index.html").read_text(encoding="utf-8")
+    assert "Tested: no difference in pCR, two-sided" in page
+    assert 'id="efficacy-differences"' in page
 
 
 def test_truth_knows_the_probability_of_every_simulated_patient(artifacts: Path) -> None:

@@ -1,0 +1,188 @@
+"""The arms compared as randomised, or told each by itself: pCR, residual burden, time to surgery, safety."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from markupsafe import Markup
+
+from models.efficacy.records import EfficacyDocument, ResultRow
+from pipeline.project.estimates import Estimate, parse_estimate
+from pipeline.report.page import count, decimal, measure, with_interval
+from pipeline.report.study.common import Part
+from pipeline.report.study.toxicity import points
+from pipeline.report.tables import Privacy, Table
+
+POPULATIONS = {
+    "intention_to_treat": "all, as randomised; a missing outcome is non-pCR",
+    "observed": "with a known outcome",
+    "per_protocol": "treated as the protocol has it, with a known outcome",
+    "eligible": "eligible; a missing outcome is non-pCR",
+}
+MEASURES = {
+    "risk_difference": "difference, points",
+    "risk_difference_stratified": "difference over strata, points",
+    "risk_ratio": "risk ratio",
+    "risk_ratio_stratified": "risk ratio over strata",
+    "odds_ratio": "odds ratio",
+    "odds_ratio_stratified": "odds ratio over strata",
+    "risk_difference_missing": "difference, points",
+    "tipping_point": "pCR among them at which the interval says something else",
+    "tipping_expected": "pCR among them if they are like the others",
+    "interaction_p_value": "arm by group, p",
+    "p_value": "test, p",
+    "rcb_class": "residual cancer burden",
+    "rcb_lower_odds_ratio": "odds of a lower class, ratio",
+    "rcb_proportional_p_value": "are the odds proportional, p",
+    "days_to_surgery": "days from randomisation to surgery, median",
+    "days_to_surgery_p_value": "days to surgery, p",
+    "incidence": "patients with the event",
+    "incidence_difference": "difference, points",
+    "rate": "first events per 100 patient-months",
+    "rate_ratio": "ratio of rates",
+    "dose_intensity_pct": "relative dose intensity, %",
+    "ejection_fraction": "ejection fraction, %",
+}
+SHARES = ("pcr", "rcb_class", "incidence")
+POINTS = ("risk_difference", "incidence_difference")
+COUNTS = ("tipping_point", "tipping_expected")
+SAFETY = "treated"
+NOT_SHOWN = Markup('<span class="none">too few to show</span>')
+COLUMNS = {
+    "what": "What",
+    "group": "Arm or arms",
+    "level": "Of",
+    "method": "Method",
+    "n": "n",
+    "value": "Estimate",
+}
+
+
+def efficacy_part(document: EfficacyDocument | None, privacy: Privacy) -> Part:
+    """Return the tables of the section; empty where the stage has not been run."""
+    if document is None:
+        return {}, {}
+    hidden, rows = hidden_parts(document["rows"], privacy), document["rows"]
+
+    def chosen(kept: Callable[[ResultRow], bool]) -> list[ResultRow]:
+        return [row for row in rows if kept(row)]
+
+    of_groups = ("pcr", "risk_difference", "interaction_p_value")
+    groups = {
+        "differences": (
+            "Differences between the arms",
+            chosen(
+                lambda row: row["population"] in POPULATIONS and not row["level"] and row["measure"] != "pcr"
+            ),
+        ),
+        "missing": (
+            "Missing outcomes otherwise",
+            chosen(lambda row: row["measure"] in ("risk_difference_missing", *COUNTS)),
+        ),
+        "groups": (
+            "By group, as randomised",
+            chosen(lambda row: bool(row["level"]) and row["measure"] in of_groups),
+        ),
+        "burden": (
+            "Residual cancer burden and time to surgery",
+            chosen(lambda row: row["population"] in ("rcb_recorded", "dated")),
+        ),
+        "safety": ("Safety of treated patients", chosen(lambda row: row["population"] == SAFETY)),
+    }
+    tables = {"response": response_table(rows, privacy)}
+    for name, (caption, members) in groups.items():
+        if members:
+            shown = [_cells(row, privacy, hidden) for row in members]
+            tables[name] = Table.of(f"efficacy-{name}", caption, COLUMNS, shown, ("group", "level", "method"))
+    return {}, tables
+
+
+def hidden_parts(rows: Iterable[ResultRow], privacy: Privacy) -> set[tuple[str, str]]:
+    """Return population and part (`_part`) of which the count of an arm is too small to be shown.
+
+    A difference, a ratio, or a total beside the other groups, would tell it.
+    """
+    return {
+        (row["population"], _part(row))
+        for row in rows
+        if row["measure"] in SHARES
+        and any(map(privacy.hides, (row["n"], row["events"], row["n"] - row["events"])))
+    }
+
+
+def _part(row: ResultRow) -> str:
+    """Return what a row's level is one of: the grouping of a group, the classes of residual burden."""
+    if row["population"] == SAFETY:
+        return row["level"]
+    return row["level"].split(": " if ": " in row["level"] else " ")[0]
+
+
+def response_table(rows: Sequence[ResultRow], privacy: Privacy) -> Table:
+    """Return pCR by population and arm."""
+    shown: dict[str, dict[str, str]] = {}
+    arms: dict[str, str] = {}
+    for row in rows:
+        if row["measure"] == "pcr" and not row["level"]:
+            name = POPULATIONS[row["population"]]
+            arms[row["group"]] = row["group"]
+            share = privacy.proportion(row["events"], row["n"], parse_estimate(row))
+            shown.setdefault(name, {"population": name})[row["group"]] = share
+    return Table.of(
+        "efficacy-response", "pCR by arm", {"population": "Patients"} | arms, list(shown.values())
+    )
+
+
+def _cells(row: ResultRow, privacy: Privacy, hidden: set[tuple[str, str]]) -> Mapping[str, str]:
+    what = "pCR" if row["measure"] == "pcr" else MEASURES[row["measure"]]
+    level = row["level"] or POPULATIONS.get(row["population"], "all")
+    told = (row["population"], _part(row)) in hidden or privacy.hides(row.get("events", 0))
+    return {
+        "what": what, "group": row["group"], "level": level, "method": row["method"],
+        "n": count(row["n"]) if "n" in row else "",
+        "value": NOT_SHOWN if told and "error" not in row else _value(row),
+    }  # fmt: skip
+
+
+def _value(row: ResultRow) -> Markup:
+    estimate = parse_estimate(row)
+    estimate = Estimate(estimate.value, estimate.low, estimate.high, estimate.reason)
+    name = row["measure"]
+    if estimate.value is None:
+        return measure(estimate)
+    if name.startswith(POINTS) and estimate.has_interval:
+        return points(estimate)
+    if name in SHARES:
+        share = with_interval(estimate.point, estimate.interval, lambda x: f"{100 * x:.1f} %")
+        return Markup("{} of {}, {}").format(count(row["events"]), count(row["n"]), share)
+    if name in COUNTS:
+        return measure(estimate, 0 if name == "tipping_point" else 1)
+    return measure(estimate, 3 if name.endswith("p_value") else 2 if "ratio" in name else 1)
+
+
+def efficacy_sentences(document: EfficacyDocument | None) -> list[str]:
+    """Return what is said of the comparison: by which plan, what is assumed, what is missing."""
+    if document is None:
+        return ["Not run."]
+    plan = document["plan"]
+    sentences = []
+    if document["not_due"]:
+        sentences.append(
+            f"{document['not_due']:,} patients whose surgery is not yet due are in none of these figures."
+        )
+    if plan is None:
+        return [f"Arms are not compared: {document['reason']}. Each is told by itself.", *sentences]
+    hypothesis = "no difference in pCR, two-sided"
+    if plan["hypothesis"] == "non_inferiority":
+        hypothesis = (
+            f"a difference in pCR of {minus_points(plan['margin'])} points, the margin, one-sided. pCR is "
+            "not event-free survival: an interval above the margin says nothing about less treatment"
+        )
+    strata = f"; strata: {', '.join(plan['strata'])}" if plan["strata"] else "; no strata"
+    source = "These are assumptions, not the protocol's." if plan["assumed"] else "As the protocol has it."
+    first = f"Every arm against {plan['reference']}. Tested: {hypothesis}{strata}. {source}"
+    if document["left_out"]:
+        sentences.append(f"Not in the data, so left out: {', '.join(document['left_out'])}.")
+    return [first, *sentences]
+
+
+def minus_points(margin: float) -> str:
+    """Return a margin as a negative difference in percentage points."""
+    return decimal(-100 * margin, 1)

@@ -1,0 +1,82 @@
+"""The section on the arms compared: what it says, counts and hides."""
+
+from models.efficacy.records import ComparisonDocument, EfficacyDocument, ResultRow
+from pipeline.report.study.efficacy import efficacy_part, efficacy_sentences
+from pipeline.report.tables import Privacy
+from tests.statements import forbidden_statements
+
+PLAN: ComparisonDocument = {
+    "reference": "A", "hypothesis": "superiority", "margin": 0.0, "strata": ["hr"], "interactions": [],
+    "assumed": True,
+}  # fmt: skip
+
+
+def share(group: str, events: int, n: int, level: str = "", measure: str = "pcr") -> ResultRow:
+    population = "treated" if measure == "incidence" else "intention_to_treat"
+    return {"population": population, "group": group, "level": level, "measure": measure, "method": "Wilson",
+            "n": n, "events": events, "value": events / n, "low": 0.1, "high": 0.9}  # fmt: skip
+
+
+def difference(level: str = "", **numbers: float) -> ResultRow:
+    row: ResultRow = {"population": "intention_to_treat", "group": "B - A", "level": level,
+                      "measure": "risk_difference", "method": "Newcombe", "n": 80}  # fmt: skip
+    return {**row, **numbers}  # type: ignore[typeddict-item]
+
+
+def document(
+    rows: list[ResultRow], plan: ComparisonDocument | None = PLAN, reason: str = ""
+) -> EfficacyDocument:
+    return {"plan": plan, "reason": reason, "not_due": 0, "left_out": [], "rows": rows}
+
+
+def values(told: EfficacyDocument, name: str, *, suppress: bool) -> list[str]:
+    table = efficacy_part(told, Privacy(5, suppress=suppress))[1][name]
+    return [str(row["value"]) for row in table.rows]
+
+
+def test_a_difference_is_told_in_points_and_hidden_where_it_would_tell_a_small_count() -> None:
+    rows = [share("A", 20, 40), share("B", 2, 40), difference(value=-0.45, low=-0.6, high=-0.3)]
+    (shown,) = values(document(rows), "differences", suppress=False)
+    assert "\N{MINUS SIGN}45.00" in shown
+    (hidden,) = values(document(rows), "differences", suppress=True)
+    assert "45" not in hidden
+    assert "too few" in hidden
+
+
+def test_a_small_group_hides_its_whole_grouping_because_the_others_would_tell_it() -> None:
+    rows = [
+        share("A", 2, 20, "hr: neg"),
+        share("A", 18, 20, "hr: pos"),
+        share("A", 10, 20, "nodes: negative"),
+    ]
+    hidden = values(document(rows), "groups", suppress=True)
+    assert ["too few" in value for value in hidden] == [True, True, False]
+
+
+def test_a_small_count_of_one_kind_of_event_hides_no_other_kind() -> None:
+    rows = [share("A", 2, 40, "Serious event", "incidence"), share("A", 12, 40, "Any event", "incidence")]
+    assert ["too few" in value for value in values(document(rows), "safety", suppress=True)] == [True, False]
+
+
+def test_a_number_that_could_not_be_computed_is_told_with_its_reason() -> None:
+    row: ResultRow = {**difference(), "error": "no stratum has patients of both arms"}
+    (shown,) = values(document([row]), "differences", suppress=True)
+    assert "no stratum has patients of both arms" in shown
+
+
+def test_the_plan_is_told_as_an_assumption_or_as_the_protocol_has_it() -> None:
+    (assumed,) = efficacy_sentences(document([]))
+    assert "two-sided; strata: hr. These are assumptions" in assumed
+    stated: ComparisonDocument = {**PLAN, "hypothesis": "non_inferiority", "margin": 0.05, "assumed": False}
+    (margin,) = efficacy_sentences(document([], stated))
+    assert "\N{MINUS SIGN}5.0 points, the margin" in margin
+    assert "As the protocol has it" in margin
+    assert not forbidden_statements(f"{assumed} {margin}")
+
+
+def test_without_randomised_arms_the_reason_is_told_and_before_the_stage_nothing() -> None:
+    assert efficacy_sentences(document([], None, "the study has one arm"))[0].startswith(
+        "Arms are not compared: the study has one arm."
+    )
+    assert efficacy_sentences(None) == ["Not run."]
+    assert efficacy_part(None, Privacy(5, suppress=True)) == ({}, {})
