@@ -23,7 +23,7 @@ from tests.workspace import ROOT, SMALL, merged
 BEFORE = ("raw", "cohort", "rules", "review", "features")
 FITTED = ("train", "resample")
 TOGETHER = ("package", "comparators")
-AFTER = ("size", "domains", "refit", "sensitivity", "compare", "explain", "describe", "reports")
+AFTER = ("size", "domains", "refit", "sensitivity", "compare", "explain", "describe", "efficacy", "reports")
 OF_THE_PRIMARY = ("refit", "sensitivity")
 CHECKED = "checked"
 """What a run prints once its input is found in order: whatever is refused later was computed before."""
