@@ -376,7 +376,7 @@ FILES_THAT_DO_NOT_FIT = {
     ),
     "wrong separator": ({"separator": "|"}, "clinical.csv: none of its 1 columns named 'age'"),
     "column twice": ({"path": "twice.csv"}, "twice.csv: 2 of its 8 columns named 'age'"),
-    "no row kept": ({"keep": [{"column": "her2", "values": ["no"]}]}, "no row is left (kept: her2: no)"),
+    "no row kept": ({"keep": [{"column": "her2", "values": ["no"]}]}, "no row is left (kept: her2: no;"),
     "ids do not join": (
         {"id": {"column": "who"}},
         "scores.csv: none of its 3 rows is of a patient of clinical.csv",

@@ -107,6 +107,21 @@ def test_counts_are_read_as_the_caller_writes_them(
     assert calls.contradictory == 0
 
 
+@pytest.mark.parametrize(
+    ("record", "count"), [("GT:AF 0/1:0,05", 2), ("GT:DP:AF 0/1:1000:0,05", 2), ("AF 0,05,1", 3)]
+)
+def test_a_decimal_comma_in_a_fraction_is_refused_by_its_field(
+    tmp_path: Path, record: str, count: int
+) -> None:
+    told = rf"AF has {count} numbers, of 1 alternative allele\(s\); .* 0\.05 and not 0,05"
+    with pytest.raises(SourceError, match=told):
+        read(tmp_path, record, DECLARED)
+
+
+def test_a_decimal_comma_beside_counts_changes_nothing(tmp_path: Path) -> None:
+    assert counts(read(tmp_path, "GT:AD:AF 0/1:980,20:0,02", DECLARED)) == [20, 1000, 0.02]
+
+
 def test_bcftools_counts_of_a_single_sample_stand_in_info(tmp_path: Path) -> None:
     header = '##INFO=<ID=DP4,Number=4,Type=Integer,Description="reads of each allele and strand">'
     assert counts(read(tmp_path, "GT:PL 0/1:1,0,9", info="DP4=490,490,9,11", header=header)) == [

@@ -115,6 +115,14 @@ def test_a_hash_and_a_quotation_mark_inside_a_row_are_text(tmp_path: Path, name:
     assert raw.dropped["reason"].tolist() == ["FILTER not PASS"]
 
 
+def test_a_file_of_which_every_row_fails_its_filter_is_refused_with_the_reason(tmp_path: Path) -> None:
+    rows = [{"FILTER": "weak_evidence"}, {"FILTER": "strand_bias", "HGVSp_Short": "p.R175H"}]
+    with pytest.raises(
+        SourceError, match=r"no row is left \(kept: all; left out: FILTER not PASS: 2\); .*`calls`"
+    ):
+        maf(tmp_path, *rows)
+
+
 def test_the_white_cells_depth_is_the_sum_of_their_two_counts(tmp_path: Path) -> None:
     rows = [
         {"n_ref_count": "400", "n_alt_count": "400", "n_depth": ""},

@@ -130,6 +130,19 @@ def _fraction(cell: Cell, fields: Mapping[str, Field], allele: Allele) -> float:
     return nan
 
 
+def uncounted_fraction(cell: Cell, fields: Mapping[str, Field], allele: Allele) -> str:
+    """Return what is wrong with a fraction that has not one number per allele; "" where none is so."""
+    for name in FRACTION_FIELDS:
+        count, field = len(cell.get(name, ())), fields.get(name)
+        wanted = allele.alternatives + (field is not None and field.number == "R")
+        if count > 1 and count != wanted:
+            return (
+                f"{name} has {count} numbers, of {allele.alternatives} alternative allele(s); a comma stands "
+                f"between numbers in a VCF, so a fraction is written 0.05 and not 0,05"
+            )
+    return ""
+
+
 def _strelka(cell: Cell, allele: Allele) -> tuple[float, float]:
     """Return tier 1 counts: of the bases for substitutions (AU to TU), of TIR and TAR for indels."""
     if "TIR" in cell and "TAR" in cell and not allele.others:

@@ -22,7 +22,7 @@ from pipeline.sources.formats.annotation import (
     release_free,
 )
 from pipeline.sources.formats.errors import SourceError
-from pipeline.sources.formats.read_counts import FORMAT_FIELDS, Allele, Reads, reads_of
+from pipeline.sources.formats.read_counts import FORMAT_FIELDS, Allele, Reads, reads_of, uncounted_fraction
 from pipeline.sources.formats.source_file import Calls
 from pipeline.sources.formats.variants import PASSED
 from pipeline.sources.formats.vcf_header import Field, declared_fields
@@ -229,7 +229,7 @@ def _calls_of_allele(
     passed = not file.passing or variant.FILTER in (None, *PASSED)
     reads = {s: reads_of(_cell(numbers, i), file.formats, allele) for s, (i, _) in file.plasma.items()}
     called = [sample for sample, of_sample in reads.items() if of_sample.known]
-    _count_uncalled(variant, file, reads, allele, result, required=passed, site=site)
+    _count_uncalled(variant, file, reads, numbers, allele, result, required=passed, site=site)
     if not called:
         return
     info = _info(variant, allele, file, site)
@@ -247,6 +247,7 @@ def _count_uncalled(
     variant: Any,
     file: _File,
     reads: dict[str, Reads],
+    numbers: dict[str, list[list[float]]],
     allele: Allele,
     result: VcfCalls,
     *,
@@ -263,6 +264,8 @@ def _count_uncalled(
         stated = alleles is not None and allele.position + 1 in alleles
         silent = alleles is None and len(blank) == len(reads)  # some sample must have what the record calls
         if required and (stated or silent):
+            if fault := uncounted_fraction(_cell(numbers, file.plasma[sample][0]), file.formats, allele):
+                raise SourceError(f"{site}: {fault}")
             raise SourceError(
                 f"{site} gives no reads and no fraction of the variant that can be read (FORMAT "
                 f"{':'.join(variant.FORMAT)}; wanted: AD, AO or DP4, or AF, VAF, VF or FREQ); an unknown "

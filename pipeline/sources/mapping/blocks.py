@@ -1,6 +1,6 @@
 """From a study's files, read as text, to the rows of contract tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,7 +81,8 @@ def load(name: str, file: SourceFile, cells: pd.DataFrame, reader: Reader, dropp
         reader.note(file.label, file.id.column, told, int(rows.sum()), ids_of(ids, rows))
         _examine_ids(ids, file, reader)
         cells = cells.assign(**{file.id.column: ids})
-    loaded = _filtered(Loaded(name, file, cells, _ids(file, cells)), file.keep, "", dropped)
+    unread = [(reason, rows) for label, reason, rows, _ in reader.left_out if label == file.label]
+    loaded = _filtered(Loaded(name, file, cells, _ids(file, cells)), file.keep, "", dropped, unread)
     reader.use(name, file, cells, loaded.cells.index)
     if file.accepted is not None:
         flag = loaded.cells[file.accepted.flag] == "Y"
@@ -304,16 +305,21 @@ def keep_reason(rule: Keep) -> str:
     return f"{rule.column} not {' or '.join(text or 'empty' for text in rule.wanted)}"
 
 
-def _filtered(loaded: Loaded, keep: list[Keep], table: str, dropped: Dropped) -> Loaded:
+def _filtered(
+    loaded: Loaded, keep: list[Keep], table: str, dropped: Dropped, unread: Sequence[tuple[str, int]] = ()
+) -> Loaded:
+    """Return the rows that `keep` wants; `unread` are the calls that reading left out, by reason."""
     for rule in keep:
         reason = keep_reason(rule)
         wanted = loaded.cells[rule.column].fillna("").isin(rule.wanted)
         loaded = loaded.kept(wanted, table, reason, dropped)
     if loaded.cells.empty and not loaded.file.optional:
         filters = "; ".join(f"{rule.column}: {', '.join(rule.wanted)}" for rule in keep)
+        before = [(reason, rows) for name, _, reason, rows, _ in dropped if name == loaded.name]
+        reasons = ", ".join(f"{reason}: {rows}" for reason, rows in [*unread, *before])
         raise SourceError(
-            f"{loaded.file.label}: no row is left (kept: {filters or 'all'}); check the file, and `keep` in "
-            f"the study file"
+            f"{loaded.file.label}: no row is left (kept: {filters or 'all'}; left out: {reasons or 'none'}); "
+            f"check the file, and {'`calls` and ' if unread else ''}`keep` in the study file"
         )
     return loaded
 

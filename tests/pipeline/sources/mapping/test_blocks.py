@@ -41,7 +41,9 @@ def test_a_filter_keeps_its_rows_and_counts_the_others() -> None:
     kept = loaded(CELLS, dropped, keep=[{"column": "TEST", "values": ["CA"]}])
     assert kept.cells["RESULT"].tolist() == ["5", "6"]
     assert dropped == [("labs", "", "TEST not CA", 1, 2)]
-    with pytest.raises(SourceError, match=r"labs\.csv: no row is left \(kept: TEST: XX\)"):
+    with pytest.raises(
+        SourceError, match=r"labs\.csv: no row is left \(kept: TEST: XX; left out: TEST not XX: 3"
+    ):
         loaded(CELLS, keep=[{"column": "TEST", "values": ["XX"]}])
 
 
