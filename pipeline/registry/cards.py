@@ -17,6 +17,7 @@ NO_MODEL = "# No model at "
 """How the card of a landmark begins at which no model was learned; the reason follows."""
 PERFORMANCE = ("auc", "brier", "log_loss", "calibration_slope", "o_e", "ici")
 ELSEWHERE = ("auc", "calibration_slope", "o_e", "ici")
+RULES_INPUTS = "inputs of the rules"
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,9 @@ class Evaluation:
     """How a landmark's model was judged; what a study does not have is empty.
 
     `patients` and `at_risk` are counts, `everybody` is what the patients are, such as randomised patients;
-    `model` and `rules` are out of fold; `difference` is model minus `comparator`; `later` and
-    `left_out_centres` are patients whom the model was not learned from; `subgroups` holds measures by the
-    name of the group.
+    `model`, `rules` and `rule_inputs` are out of fold; `difference` is model minus `comparator`, `beside`
+    model minus `rule_inputs`; `later` and `left_out_centres` are patients whom the model was not learned
+    from; `subgroups` holds measures by the name of the group.
     """
 
     everybody: str
@@ -35,7 +36,9 @@ class Evaluation:
     at_risk: int
     model: Measures
     rules: Measures
+    rule_inputs: Measures
     difference: Measures
+    beside: Measures
     later: Measures
     left_out_centres: Measures
     subgroups: Mapping[str, Measures]
@@ -119,11 +122,13 @@ def _training(document: ModelDocument) -> Iterator[str]:
 def _performance(evaluation: Evaluation) -> Iterator[str]:
     yield "## Performance\n"
     yield "Of the whole procedure, out of fold, with intervals (slope and O:E tend to 1 by construction):\n"
-    judged = {"model": evaluation.model} | ({"rules": evaluation.rules} if evaluation.rules else {})
-    yield from _measures_table(judged, PERFORMANCE)
-    if evaluation.difference:
-        difference = _text(evaluation.difference, "delta_log_loss")
-        yield f"\nModel minus {evaluation.comparator}: log loss {difference}.\n"
+    judged = {"model": evaluation.model, "rules": evaluation.rules, RULES_INPUTS: evaluation.rule_inputs}
+    yield from _measures_table({name: of for name, of in judged.items() if of}, PERFORMANCE)
+    for comparator, measures in (
+        (evaluation.comparator, evaluation.difference), (RULES_INPUTS, evaluation.beside),
+    ):  # fmt: skip
+        if measures:
+            yield f"\nModel minus {comparator}: log loss {_text(measures, 'delta_log_loss')}.\n"
     if evaluation.later or evaluation.left_out_centres:
         yield "In patients whom the model was not learned from:\n"
         columns = {"later patients": evaluation.later, "left-out centres": evaluation.left_out_centres}

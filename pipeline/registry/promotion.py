@@ -37,6 +37,7 @@ from pipeline.registry.trust import CheckedVersion, checked_version, read_trust
 from pipeline.registry.updates import evidence_of, is_update_of
 from pipeline.report.results import (
     COMPARISON,
+    RULES,
     TRUTH,
     Robustness,
     Truth,
@@ -110,7 +111,7 @@ def read_evidence(subject: Subject, updated: Mapping[str, Any] | None = None) ->
     return Evidence(
         performance=read_performance(results, landmark),
         robustness=robustness,
-        difference=read_comparison(metrics).model_minus_rules(landmark),
+        difference=read_comparison(metrics).model_minus(RULES, landmark),
         truth=read_truth(results)[0].get(landmark, Truth()) if simulated else None,
         null_check=_null_check(subject),
         leakage_acknowledged=read_yaml(study_file(subject.study)).get("leakage_acknowledged") or "",

@@ -41,6 +41,7 @@ from pipeline.report.facts import study_facts
 from pipeline.report.results import (
     CROSSED,
     MODEL,
+    RULE_INPUTS,
     RULES,
     Robustness,
     bounded,
@@ -274,14 +275,21 @@ def landmark_evaluation(artifacts: Path, landmark: str, study: Mapping[str, Any]
     performance = read_performance(results, landmark)
     robustness = robust_within_limits(read_robustness(results, landmark) or Robustness(), limits)
     groups = read_subgroups(results, landmark).groups
+    comparison = read_comparison(artifacts / "metrics")
+
+    def of_rules(name: str) -> Measures:
+        return bounded(performance.get(name, Measures()), limits) if facts.rules else Measures()
+
     return Evaluation(
         everybody=facts.patients,
         comparator=facts.comparator,
         patients=flow["randomised"],
         at_risk=flow["landmarks"][landmark]["at_risk"],
         model=bounded(performance.get(MODEL, Measures()), limits),
-        rules=bounded(performance.get(RULES, Measures()), limits) if facts.rules else Measures(),
-        difference=read_comparison(artifacts / "metrics").model_minus_rules(landmark),
+        rules=of_rules(RULES),
+        rule_inputs=of_rules(RULE_INPUTS),
+        difference=comparison.model_minus(RULES, landmark),
+        beside=comparison.model_minus(RULE_INPUTS, landmark) if facts.rules else Measures(),
         later=robustness.later,
         left_out_centres=robustness.left_out_centres,
         subgroups={

@@ -13,6 +13,7 @@ from models.serving.serving import ModelDocument
 from pipeline.project.estimates import Measures
 from pipeline.report.results import (
     MODEL,
+    RULE_INPUTS,
     RULES,
     Robustness,
     read_comparison,
@@ -37,15 +38,19 @@ def headline_metrics(artifacts: Path, landmark: str) -> dict[str, float]:
     performance = read_performance(results, landmark)
     model, rules = performance.get(MODEL, Measures()), performance.get(RULES, Measures())
     robustness = read_robustness(results, landmark) or Robustness()
-    difference = read_comparison(artifacts / "metrics").model_minus_rules(landmark)
+    inputs = performance.get(RULE_INPUTS, Measures())
+    comparison = read_comparison(artifacts / "metrics")
+    difference, beside = (comparison.model_minus(name, landmark) for name in (RULES, RULE_INPUTS))
     shown = {
         "patients": (model, "n"),
         "patients with pCR": (model, "events"),
         "AUC": (model, "auc"),
         "AUC of the rules": (rules, "auc"),
+        "AUC of the inputs of the rules": (inputs, "auc"),
         "Brier score": (model, "brier"),
         "log loss": (model, "log_loss"),
         "log loss minus rules": (difference, "delta_log_loss"),
+        "log loss minus inputs of the rules": (beside, "delta_log_loss"),
         "slope in later patients": (robustness.later, "calibration_slope"),
         "O to E in later patients": (robustness.later, "o_e"),
         "slope in left-out centres": (robustness.left_out_centres, "calibration_slope"),

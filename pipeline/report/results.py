@@ -69,9 +69,9 @@ class Comparison:
     domains: Mapping[str, Mapping[str, Measures]]
     blocks: Mapping[str, BlockVerdicts] = field(default_factory=dict)
 
-    def model_minus_rules(self, landmark: str) -> Measures:
-        """Return the differences of the model from the rules at a landmark; empty if there are none."""
-        return self.landmarks.get(landmark, {}).get(f"{MODEL}-{RULES}", Measures())
+    def model_minus(self, comparator: str, landmark: str) -> Measures:
+        """Return the differences of the model from a comparator at a landmark; empty if there are none."""
+        return self.landmarks.get(landmark, {}).get(f"{MODEL}-{comparator}", Measures())
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from models.sample_size.documents import DevelopmentSize, TrialSize, ValidationS
 from pipeline.project.estimates import Estimate
 from pipeline.project.files import write_json
 from pipeline.report.results import (
+    RULES,
     read_comparison,
     read_results,
     read_robustness,
@@ -41,8 +42,8 @@ def test_a_comparison_tells_landmarks_from_its_other_parts(tmp_path: Path) -> No
     write_json(tmp_path / "comparison.json", COMPARISON)
     comparison = read_comparison(tmp_path)
     assert set(comparison.landmarks) == {"c2"}
-    assert comparison.model_minus_rules("c2").interval_of("auc") == Estimate(0.7, 0.6, 0.8)
-    assert comparison.model_minus_rules("c9") == {}
+    assert comparison.model_minus(RULES, "c2").interval_of("auc") == Estimate(0.7, 0.6, 0.8)
+    assert comparison.model_minus(RULES, "c9") == {}
     assert (comparison.declared.arm, comparison.primary.interval) == ("B", (0.6, 0.8))
 
 

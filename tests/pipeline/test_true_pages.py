@@ -319,13 +319,25 @@ def test_card_and_terminal_name_what_the_model_is_compared_with(made: Made) -> N
     difference = Measures(delta_log_loss=ONE)
     judged = measures(made, auc=ONE)
     evaluation = Evaluation(
-        facts.patients, facts.comparator, 100, 90, judged, rules, difference, Measures(), Measures(), {}
+        facts.patients,
+        facts.comparator,
+        100,
+        90,
+        judged,
+        rules,
+        rules,
+        difference,
+        rules,
+        Measures(),
+        Measures(),
+        {},
     )
     card = version_card(DOCUMENT, evaluation, recipe("a", "0", Origin("abc")))
     json_one = {"value": 0.7, "low": 0.6, "high": 0.8}
     metrics = {"chosen": dict.fromkeys(("n", "events", "auc", "brier"), json_one), "rules": {"auc": json_one}}
     row = summary_row("c2", metrics, {"chosen-rules": {"delta_log_loss": json_one}}, "logistic", facts)
     assert ("100 randomised patients" in card) == made.randomised
+    assert ("| inputs of the rules |" in card) == ("Model minus inputs of the rules" in card) == facts.rules
     assert ("| rules |" in card) == ("AUC\nrules" in row) == (made.rules != "none")
     assert ("pCR rate" in card) == any("pCR rate" in header for header in row) == (made.rules == "none")
     assert "the trial" not in card
