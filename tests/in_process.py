@@ -1,6 +1,7 @@
 """A whole run of a study in one process, without DVC and MLflow: seconds instead of a minute."""
 
 import argparse
+import contextlib
 import importlib
 import os
 import shutil
@@ -74,25 +75,31 @@ def stages(study: dict[str, Any]) -> list[tuple[str, dict[str, str]]]:
     return found + [(name, primary if name in OF_THE_PRIMARY else {}) for name in AFTER]
 
 
+def run_here(folder: Path) -> int:
+    """Check and run the study of a folder in this process; return the exit code that `pcr run` would have."""
+    with contextlib.chdir(folder):
+        study = yaml.safe_load(Path("configs/study.yaml").read_text())
+        name = "check"
+        try:
+            checked(study["study"], None)
+            print(CHECKED, flush=True)
+            for name, items in stages(study):
+                module = importlib.import_module(f"pipeline.stages.{name}")
+                module.main(Run(module.STAGE, items))
+        except Exception as error:  # noqa: BLE001 - told as `pcr` tells it
+            if os.environ.get(TRACEBACK):
+                traceback.print_exc()
+            code = tell(error)
+            print(f"stage {name} failed", file=sys.stderr)
+            return code
+    return 0
+
+
 def main() -> None:
     """Check and run; end with the exit code of `pcr run`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    os.chdir(parser.parse_args().folder)
-    study = yaml.safe_load(Path("configs/study.yaml").read_text())
-    name = "check"
-    try:
-        checked(study["study"], None)
-        print(CHECKED, flush=True)
-        for name, items in stages(study):
-            module = importlib.import_module(f"pipeline.stages.{name}")
-            module.main(Run(module.STAGE, items))
-    except Exception as error:  # noqa: BLE001 - told as `pcr` tells it
-        if os.environ.get(TRACEBACK):
-            traceback.print_exc()
-        code = tell(error)
-        print(f"stage {name} failed", file=sys.stderr)
-        sys.exit(code)
+    sys.exit(run_here(parser.parse_args().folder))
 
 
 if __name__ == "__main__":
