@@ -346,7 +346,7 @@ def _decoded(rows: list[Row], dictionary: pd.DataFrame, missing: list[str]) -> I
             )
         }
         for name, kind in kinds.items()
-        if kind in ("radio", "dropdown")
+        if kind in ("radio", "dropdown", "select")
     } | {name: {"1": "Y", "0": "N"} for name, kind in kinds.items() if kind in ("yesno", "truefalse")}
     forms: dict[str, tuple[list[str], list[str]]] = {}
     for name in names:

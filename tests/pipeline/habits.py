@@ -115,6 +115,15 @@ def bold(sheet: Any) -> None:
     sheet["C2"].value = CellRichText(TextBlock(InlineFont(b=True), text[:2]), text[2:])
 
 
+def marked(first: str, second: str, **font: Any) -> Change:
+    """Return the change of a cell to a text whose second part has another font than its first."""
+
+    def edit(sheet: Any) -> None:
+        sheet["C2"].value = CellRichText(first, TextBlock(InlineFont(**font), second))
+
+    return sheet_of("surgery.xlsx", edit)
+
+
 def two_notations(frame: pd.DataFrame) -> pd.DataFrame:
     at = frame.index[frame["Diameter"] != ""][:2]
     frame.loc[at, "Diameter"] = ["1.234,5", "1,234.5"]
@@ -285,6 +294,8 @@ LISTED: list[tuple[str, str, Change, str, tuple[str, ...]]] = [
     ("Excel", "rows that a filter hides", sheet_of("surgery.xlsx", hide_by_filter), "repaired", ("surgery.xlsx", "hidden_rows")),
     ("Excel", "a sheet that is locked", sheet_of("surgery.xlsx", lock), "same", ()),
     ("Excel", "a text that is partly bold", sheet_of("surgery.xlsx", bold), "same", ()),
+    ("Excel", "a raised mark of a footnote behind a level", marked("ypT0", "1", vertAlign="superscript"), "refused", ("surgery.xlsx", "run together", "C2")),
+    ("Excel", "a part of a text that is struck through", marked("ypT1", "ypT0", strike=True), "refused", ("surgery.xlsx", "run together", "C2")),
     ("Excel", "a truth value where a level belongs", put("C2", True), "refused", ("surgery.xlsx", "yp_t", "levels")),
     ("Excel", "a stray cell far from the table", put("XFD1048576", "x"), "refused", ("surgery.xlsx", "stray cell")),
     ("Excel", "a part that inflates beyond measure", inflated, "refused", ("surgery.xlsx", "inflate")),
@@ -332,6 +343,9 @@ LISTED: list[tuple[str, str, Change, str, tuple[str, ...]]] = [
     ("REDCap", "a box of a choice that the dictionary does not list", text_of("redcap.csv", boxes("tumour_features___77")), "refused", ("redcap.csv", "tumour_features___77", "no such choice")),
     ("REDCap", "a box of a missing-data code", text_of("redcap.csv", boxes("tumour_features___unk")), "same", ()),
     ("REDCap", "words for ticked boxes", cell(("redcap.csv", "tumour_features___1", every), "Checked"), "refused", ("redcap.csv", "tumour_features___1")),
+    ("REDCap", "kinds of fields in other letters, and select for dropdown", text_of("redcap_dictionary.csv", lambda t: t.replace(",radio,", ",Radio,").replace(",Radio,", ",select,", 2)), "same", ()),
+    ("REDCap", "a kind of field that REDCap has not", text_of("redcap_dictionary.csv", lambda t: t.replace(",radio,", ",single choice,", 1)), "refused", ("redcap_dictionary.csv", "Field Type")),
+    ("REDCap", "labels in place of the fields' names", text_of("redcap.csv", lambda t: t.replace("menopause", "Menopausal status", 1)), "refused", ("redcap.csv", "Menopausal status", "raw values")),
     ("REDCap", "a code that stands for two choices", text_of("redcap_dictionary.csv", lambda t: t.replace("2, ", "1, ", 1)), "refused", ("stands for two choices",)),
     ("CSV", "a date years after all others", cell(CSV["surgery"], "2099-01-01"), "warned", ("surgery_date", "isolated_date")),
     ("CSV", "99 for an unknown age", cell(CSV["age"], "99", 5), "warned", ("age_years", "code_for_missing: 99")),

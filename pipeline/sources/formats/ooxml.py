@@ -7,7 +7,7 @@ over a sheet, and quickly.
 import posixpath
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -24,8 +24,11 @@ MAIN = (
     "http://purl.oclc.org/ooxml/spreadsheetml/main",
 )
 """Namespaces of the transitional and the strict form of the format."""
-WALKED = ("row", "c", "v", "f", "is", "t", "rPh", "col", "mergeCell")
+PARTS = ("r", "strike", "vertAlign")
+"""What a part of a rich text begins with, and what it is marked by."""
+WALKED = ("row", "c", "v", "f", "is", "t", *PARTS, "rPh", "col", "mergeCell")
 NO_WIDTH = ("0", "0.0")
+RAISED = ("superscript", "subscript")
 ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 MAX_ROWS, MAX_COLUMNS = 1_048_576, 16_384
 DATE_IDS = frozenset((*range(27, 37), *range(50, 59)))
@@ -33,12 +36,23 @@ DATE_IDS = frozenset((*range(27, 37), *range(50, 59)))
 
 
 class Stored(NamedTuple):
-    """A cell as it is stored: its type, its text (None without one), its style, whether it has a formula."""
+    """A cell as it is stored: its type, its text (None without one), its style, whether it has a formula.
+
+    `rule` is what the parts of its text are marked by (`rule_of`).
+    """
 
     kind: str
     text: str | None
     style: int
     formula: bool
+    rule: str = ""
+
+
+class Part(NamedTuple):
+    """How a part of a rich text is marked: struck through, or raised or lowered."""
+
+    struck: bool = False
+    raised: bool = False
 
 
 class Area(NamedTuple):
@@ -86,6 +100,8 @@ class Package:
     sheets: dict[str, Sheet]
     styles: list[Style]
     texts: list[str]
+    text_rules: list[str]
+    """What the parts of each of `texts` are marked by (`rule_of`)."""
 
     def cells(self, name: str) -> SheetCells:
         """Return the cells of a sheet.
@@ -140,10 +156,11 @@ def open_package(path: Path) -> Package:
         styles = [
             style for part, kind in kinds.items() if kind == "styles" for style in _styles(package, part)
         ]
-        texts = [
+        shared = [
             text for part, kind in kinds.items() if kind == "sharedStrings" for text in _texts(package, part)
         ]
-    return Package(path, starts_1904, sheets, styles or [Style("General", struck=False)], texts)
+    texts, rules = [text for text, _ in shared], [rule for _, rule in shared]
+    return Package(path, starts_1904, sheets, styles or [Style("General", struck=False)], texts, rules)
 
 
 def _relations(package: zipfile.ZipFile, part: str) -> Iterator[tuple[str, str]]:
@@ -180,22 +197,39 @@ def _styles(package: zipfile.ZipFile, part: str) -> Iterator[Style]:
     formats = {
         int(f.attrib["numFmtId"]): f.get("formatCode", "") for f in root.iterfind("{*}numFmts/{*}numFmt")
     }
-    struck = []
-    for font in root.iterfind("{*}fonts/{*}font"):
-        strike = font.find("{*}strike")
-        struck.append(strike is not None and _is_true(strike.get("val", "1")))
+    struck = [_part(font).struck for font in root.iterfind("{*}fonts/{*}font")]
     for element in root.iterfind("{*}cellXfs/{*}xf"):
         number, font_number = int(element.get("numFmtId", "0")), int(element.get("fontId", "0"))
         form = formats.get(number) or ("yyyy-mm-dd" if number in DATE_IDS else BUILTIN_FORMATS.get(number))
         yield Style(form or "General", 0 <= font_number < len(struck) and struck[font_number])
 
 
-def _texts(package: zipfile.ZipFile, part: str) -> Iterator[str]:
-    """Yield the shared texts: plain or rich, without what tells how they are pronounced."""
+def _texts(package: zipfile.ZipFile, part: str) -> Iterator[tuple[str, str]]:
+    """Yield the shared texts without what tells how they are pronounced, each with its rule."""
     for item in _tree(package, part):
         if item.tag.endswith("}si"):
             runs = [item.findall("{*}t"), item.findall("{*}r/{*}t")]
-            yield unescaped("".join(t.text or "" for run in runs for t in run))
+            parts = [
+                _part(run.find("{*}rPr"))
+                for run in item.iterfind("{*}r")
+                if (run.findtext("{*}t") or "").strip()
+            ]
+            yield unescaped("".join(t.text or "" for run in runs for t in run)), rule_of(parts)
+
+
+def _part(font: ET.Element | None) -> Part:
+    """Return how a font marks a text."""
+    strike = None if font is None else font.find("{*}strike")
+    align = None if font is None else font.find("{*}vertAlign")
+    struck = strike is not None and _is_true(strike.get("val", "1"))
+    return Part(struck, align is not None and align.get("val") in RAISED)
+
+
+def rule_of(parts: Sequence[Part]) -> str:
+    """Return by which rule the parts of a text are doubtful: 10 and a raised 3 are not 103; "" if none is."""
+    if len(set(parts)) > 1:
+        return "run_together"
+    return "struck_through" if parts and parts[0].struck else ""
 
 
 def unescaped(text: str) -> str:
@@ -248,12 +282,15 @@ class _Walk:
         self.text: list[str] = []
         self.attributes: dict[str, str] = {}
         self.has_text = self.has_formula = self.listens = self.is_pronounced = False
+        self.parts: list[Part] = []
+        self.part, self.begun = Part(), 0
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         name = self.names.get(tag)
         if name == "c":
             self.attributes = attributes
             self.text.clear()
+            self.parts.clear()
             self.has_text = self.has_formula = False
         elif name == "v" or (name == "t" and not self.is_pronounced):
             self.has_text = self.listens = True
@@ -261,6 +298,8 @@ class _Walk:
             self.has_formula = True
         elif name == "row":
             self._begin_row(attributes)
+        elif name in PARTS:
+            self._mark(name, attributes)
         elif name == "rPh":
             self.is_pronounced = True
         elif name == "col" and (_is_true(attributes.get("hidden")) or attributes.get("width") in NO_WIDTH):
@@ -275,8 +314,20 @@ class _Walk:
             self._end_cell()
         elif name == "v" or name == "t":  # noqa: PLR1714 - a million times, faster than a set
             self.listens = False
+        elif name == "r":
+            if "".join(self.text[self.begun :]).strip():
+                self.parts.append(self.part)
         elif name == "rPh":
             self.is_pronounced = False
+
+    def _mark(self, name: str, attributes: dict[str, str]) -> None:
+        """Begin a part of a rich text, or note how it is marked."""
+        if name == "r":
+            self.part, self.begun = Part(), len(self.text)
+        elif name == "strike":
+            self.part = self.part._replace(struck=_is_true(attributes.get("val", "1")))
+        else:
+            self.part = self.part._replace(raised=attributes.get("val") in RAISED)
 
     def characters(self, text: str) -> None:
         if self.listens:
@@ -308,7 +359,8 @@ class _Walk:
         if kind != "inlineStr" and not text:
             text = None
         style = int(attributes.get("s", 0))
-        self.cells[column] = Stored(kind, text, style, self.has_formula)
+        rule = rule_of(self.parts) if self.parts else ""
+        self.cells[column] = Stored(kind, text, style, self.has_formula, rule)
         self.column = column
 
 

@@ -28,7 +28,11 @@ OWN_COLUMNS = (*STRUCTURE, "redcap_data_access_group", "redcap_survey_identifier
 """What REDCap adds to an export; no dictionary has them (REDCap API, Export Records)."""
 OWN_ENDINGS = ("_complete", "_timestamp")
 """Behind the name of a form: whether it is complete, and when its survey was sent in."""
-CODED = ("radio", "dropdown")
+CODED = ("radio", "dropdown", "select")
+KINDS = (
+    *CODED, "checkbox", "yesno", "truefalse", "text", "notes", "calc", "slider", "descriptive", "file", "sql",
+)  # fmt: skip
+"""All kinds of fields; `select` is what older versions call a dropdown."""
 NOT_ENTERED = ("calc", "descriptive", "checkbox")
 """Kinds of fields that are filled, or look so, in a form that nobody filled in."""
 UNFILLED = "unfilled_form: unticked boxes of a form that nobody filled in are empty"
@@ -48,7 +52,7 @@ def read_dictionary(path: Path, label: str, encoding: str = "utf-8") -> pd.DataF
     Raises
     ------
     SourceError
-        If it cannot be read, columns are missing, or a field stands twice.
+        If it cannot be read, columns are missing, a field stands twice, or is of no kind that REDCap has.
     """
     try:
         frame = _dictionary_frame(path, label, encoding)
@@ -64,6 +68,13 @@ def read_dictionary(path: Path, label: str, encoding: str = "utf-8") -> pd.DataF
     twice = frame.loc[frame[NAME].duplicated(), NAME].unique()
     if len(twice):
         raise SourceError(f"{label}: fields that stand twice: {', '.join(twice[:3])}; keep one of each")
+    frame[KIND] = frame[KIND].str.strip().str.lower()
+    strange = frame.loc[~frame[KIND].isin(KINDS), NAME]
+    if len(strange):
+        raise SourceError(
+            f"{label}: the {KIND} of {', '.join(strange[:3])} is none that REDCap has, so that codes could "
+            f"not be told from values; export the dictionary anew"
+        )
     return frame
 
 
@@ -162,7 +173,8 @@ def _require_fields(columns: list[str], fields: pd.DataFrame, where: str, source
     ]
     if strange:
         raise SourceError(
-            f"{where}: columns that {source} does not have: {', '.join(strange[:3])}; export both anew"
+            f"{where}: columns that {source} does not have: {', '.join(strange[:3])}; export both anew, the "
+            f"data as raw values under the names of the fields, one column a field"
         )
 
 

@@ -39,6 +39,7 @@ CELL_RULES = {
     "error_cell": "errors of the workbook, such as #N/A or #REF!",
     "long_number": "numbers of more than 15 digits, whose last digits are lost",
     "decimal_point": "texts with a decimal point, in a file with decimal commas",
+    "run_together": "texts with raised, lowered or struck-through parts that would run together",
     "merged": "merged cells, whose value stands in the first alone",
     "per_cent": "cells shown as per cent",
     "zeros_shown": "leading zeros that are shown, not stored",
@@ -54,7 +55,7 @@ CELL_RULES = {
     "hidden_rows": "hidden rows are read like the others",
     "hidden_sheet": "the sheet is hidden",
 }  # fmt: skip
-REFUSED = ("formula", "error_cell", "long_number", "decimal_point", "merged")
+REFUSED = ("formula", "error_cell", "long_number", "decimal_point", "merged", "run_together")
 Row = tuple[int, Mapping[int, Stored]]
 """A row's number, and its cells by column."""
 
@@ -201,7 +202,9 @@ class _Cells:
             return Shown("", "", ("formula",)) if cell.formula and cell.kind != "str" else EMPTY
         style = self.book.styles[cell.style]
         shown = self._by_kind(cell, style.number_format)
-        return shown._replace(rules=(*shown.rules, "struck_through")) if style.struck else shown
+        rule = self.book.text_rules[int(cell.text)] if cell.kind == "s" else cell.rule
+        marks = {rule, "struck_through" if style.struck else ""} - {""}
+        return shown._replace(rules=(*shown.rules, *sorted(marks))) if marks else shown
 
     def _by_kind(self, cell: Stored, form: str) -> Shown:
         text = str(cell.text)
