@@ -10,7 +10,7 @@ READY := .venv/.ready
 CHECKS := pipeline/simulation_checks/dvc.yaml
 
 .DEFAULT_GOAL := run
-.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check spec-campaign
+.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check spec-campaign design
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
@@ -60,6 +60,9 @@ monitoring-check: $(READY) ## false alarms, delays and updates of watching a mod
 
 tamper-test: $(READY) ## alter every file, row and alias of a registered model, one at a time: each is refused or named
 	python -m tests.tampering
+
+design: $(READY) ## what a trial like this one would find: power, bias, coverage, looks (configs/design.yaml; a minute)
+	pcr design
 
 patient-intervals: $(READY) ## how often a patient's interval holds the true risk of simulated patients, into docs/ (ten minutes)
 	dvc repro --single-item $(CHECKS):patient_intervals
@@ -112,7 +115,7 @@ lock: ## pin again after a change of dependencies in pyproject.toml
 	echo uv | uv pip compile --quiet --universal --no-header --generate-hashes --python-version 3.11 - \
 		--output-file requirements-setup.lock
 
-reference: $(READY) ## regenerate the reference values (needs R with pROC, rms and metafor)
+reference: $(READY) ## regenerate the reference values (needs R with pROC, rms, metafor and mvtnorm)
 	cd tests/reference && for script in performance_data performance heterogeneity_data heterogeneity \
-		sample_size strategy uncertainty_data uncertainty efficacy; do Rscript $$script.R || exit 1; done
+		sample_size strategy uncertainty_data uncertainty efficacy design; do Rscript $$script.R || exit 1; done
 	cd tests/reference && uv run --no-project --with dcurves==1.1.7 --with "pandas<3" python net_benefit_dcurves.py

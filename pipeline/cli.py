@@ -2,7 +2,7 @@
 
 import typer
 
-from pipeline.commands import ctdna_reference, intake, registry, run
+from pipeline.commands import ctdna_reference, intake, registry, run, trial
 from pipeline.workspace.root import enter_checkout
 
 app = typer.Typer(
@@ -12,7 +12,7 @@ app = typer.Typer(
     help="Predict pathological complete response at the landmarks of an adaptive neoadjuvant trial.",
 )
 
-for commands in (run, registry, intake, ctdna_reference):
+for commands in (run, registry, intake, trial, ctdna_reference):
     app.add_typer(commands.app)
 
 

@@ -56,6 +56,8 @@ ELSEWHERE = {
     "make attainable": HOURS,
     "make gate-check": HOURS,
     "make monitoring-check": HOURS,
+    "pcr design": "tests/pipeline/test_design.py",
+    "pcr design --plan FILE --out FOLDER": "tests/pipeline/test_design.py",
     "make patient-intervals": HOURS,
     "pcr run": "tests/test_line.py",
     "pcr validate --model artifacts/nct07239271/models/baseline --study ispy2 --landmark t0 --source "

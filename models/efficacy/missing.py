@@ -89,13 +89,14 @@ def tipping_point(outcomes: Outcomes, level: float, null: float) -> Tipping:
     """Search all counts of pCR among the missing outcomes of both arms for the nearest change of verdict.
 
     The verdict is whether Newcombe's interval lies above `null`, below it, or holds it; distance is the sum
-    over arms of the change of the share of pCR among the missing outcomes.
+    over arms of the change of the share of pCR among the missing outcomes. None where an arm has no patients.
     """
-    lost = outcomes.lost
+    lost, n = outcomes.lost, (outcomes.known + outcomes.missing).sum(axis=1)
+    if n.min() == 0:
+        return Tipping(None, None, (0.0, 0.0))
     known = np.maximum(outcomes.known.sum(axis=1), 1)
     expected = lost * outcomes.events.sum(axis=1) / known
     treated, reference = np.meshgrid(_tried(lost[0]), _tried(lost[1]), indexing="ij")
-    n = (outcomes.known + outcomes.missing).sum(axis=1)
     x = outcomes.events.sum(axis=1)
     verdict = _side(arms(x[0] + treated, np.full(treated.shape, n[0]),
                          x[1] + reference, np.full(treated.shape, n[1])), level, null)  # fmt: skip

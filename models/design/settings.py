@@ -1,0 +1,116 @@
+"""configs/design.yaml as typed objects: the trial as planned, and what may turn out otherwise."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+from features.errors import UserError
+from features.parsing import Between, parsed
+from models.design.spending import Spending
+
+FILE = "configs/design.yaml"
+Share = Annotated[float, Between(0, 1)]
+Points = Annotated[float, Between(-1, 1)]
+INDETERMINATE = "indeterminate"
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A branch: pCR of its patients in the control arm, and their gain in relation to the others'."""
+
+    pcr: Share
+    relative_gain: Annotated[float, Between(-10, 10)]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A trial: its size, whom the rules send where, and what goes wrong.
+
+    `n` patients, `treated` of them in the adaptive arm. `effect` is the difference in pCR if all were treated
+    as the rules have it and no outcome were missing, at the shares of the base scenario. `adherence`: of the
+    adaptive arm, the others having the control arm's pCR. `assay_failure`: no decision follows.
+    `ctdna_positive` of the others, `pam_mutated` of these; `responding` of the ctDNA negative. `dropout`:
+    outcome missing, in both arms, counted as non-pCR.
+    """
+
+    n: Annotated[int, Between(4, 1_000_000)]
+    treated: Share
+    effect: Points
+    adherence: Share
+    assay_failure: Share
+    ctdna_positive: Share
+    pam_mutated: Share
+    responding: Share
+    dropout: Share
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of patients in every branch."""
+        decided = 1 - self.assay_failure
+        positive, negative = decided * self.ctdna_positive, decided * (1 - self.ctdna_positive)
+        return {
+            "R1": negative * self.responding,
+            "R2": negative * (1 - self.responding),
+            "R3": positive * (1 - self.pam_mutated),
+            "R4": positive * self.pam_mutated,
+            INDETERMINATE: self.assay_failure,
+        }
+
+
+@dataclass(frozen=True)
+class Rerandomised:
+    """Patients without a response after C4 randomised 1:1 again: their share of the adaptive arm, and pCR."""
+
+    share: Share
+    pcr: Share
+    effects: tuple[Points, ...]
+
+
+@dataclass(frozen=True)
+class DesignPlan:
+    """The content of configs/design.yaml.
+
+    `scenarios` name keys of the base scenario that are otherwise. `sizes` and `effects` are those of the
+    power curves; `margin` that of non-inferiority; `looks` the shares of patients at which is looked.
+    """
+
+    level: Annotated[float, Between(0.5, 1)]
+    trials: Annotated[int, Between(100, 1_000_000)]
+    seed: int
+    margin: Annotated[float, Between(0, 1)]
+    branches: Mapping[str, Branch]
+    base: Scenario
+    scenarios: Mapping[str, Mapping[str, int | float]]
+    sizes: tuple[int, ...]
+    effects: tuple[Points, ...]
+    looks: tuple[Share, ...]
+    spending: tuple[Spending, ...]
+    rerandomised: Rerandomised
+
+    @property
+    def alpha(self) -> float:
+        """The two-sided error of the first kind."""
+        return 1 - self.level
+
+    def named(self) -> dict[str, Scenario]:
+        """Return every scenario by its name, the base first."""
+        whole = {"base": self.base}
+        for name, changes in self.scenarios.items():
+            whole[name] = parsed(Scenario, asdict(self.base) | dict(changes), f"{FILE}, scenarios, {name}")
+        return whole
+
+
+def design_plan(document: object, where: str = FILE) -> DesignPlan:
+    """Return configs/design.yaml as a typed object.
+
+    Raises
+    ------
+    UserError
+        If a key is unknown or missing, a value is not what it must be, or a branch is missing.
+    """
+    plan = parsed(DesignPlan, document, where)
+    missing = set(plan.base.shares) ^ set(plan.branches)
+    if missing:
+        raise UserError(f"{where}: branches must be {', '.join(plan.base.shares)}")
+    plan.named()
+    return plan
