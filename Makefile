@@ -10,7 +10,11 @@ READY := .venv/.ready
 CHECKS := pipeline/simulation_checks/dvc.yaml
 
 .DEFAULT_GOAL := run
+<<<<<<< HEAD
 .PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check spec-campaign design
+=======
+.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign two-users monitoring-check spec-campaign
+>>>>>>> bd2eec0 (pcr serve lets go of refused bodies at once, and workers keep sharing memory; two users on one server with passwords, as a target)
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
@@ -54,6 +58,9 @@ kill-test: $(READY) ## kill track (50 times as a stage), promote, sync and updat
 
 request-campaign: $(READY) ## 10,000 generated requests, slow sockets and tables beyond the limits against `pcr serve`
 	python -m tests.request_campaign 10000
+
+two-users: $(READY) ## two users with a clone each on one `mlflow server` with passwords and PostgreSQL, and one without a clone
+	python -m tests.two_users
 
 monitoring-check: $(READY) ## false alarms, delays and updates of watching a model, simulated, into docs/ (half a minute)
 	python -m pipeline.simulation_checks.monitoring

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,13 @@ def program(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def uri() -> Iterator[str]:
-    """A real server on a free port, in a folder of its own; it refuses to run as root."""
+    with postgresql() as address:
+        yield address
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Run a real server on a free port, in a folder of its own; it refuses to run as root."""
     with tempfile.TemporaryDirectory() as scratch:
         data, port = Path(scratch) / "data", free_port()
         as_user: list[str] = []

@@ -88,6 +88,7 @@ class Service:
         self._ready = False
         self._allowance: dict[bytes, tuple[float, float]] = {}
         self._held: list[_Held] = []
+        self._took_large = False
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request, or start and stop with the server."""
@@ -95,6 +96,10 @@ class Service:
             await self._live(receive, send)
         elif scope["type"] == "http":
             await self._handle(scope, receive, send)
+            if self._took_large:
+                # Only here is nothing of the request held any more, whether answered or refused.
+                self._took_large = False
+                give_back_memory()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         comparing: asyncio.Task[None] | None = None
@@ -201,7 +206,9 @@ class Service:
         kind = kinds[0].partition(";")[0].strip().lower() if len(kinds) == 1 else ""
         async with self._place() as held:
             try:
-                body = await asyncio.wait_for(self._body(receive, held), self.settings.body_seconds)
+                # Not `wait_for`: its task and what a refusal raises would hold each other, and the body.
+                async with asyncio.timeout(self.settings.body_seconds):
+                    body = await self._body(receive, held)
             except TimeoutError:
                 seconds = f"a body within {self.settings.body_seconds:g} s"
                 raise RefusedError(408, "too_slow", seconds) from None
@@ -210,9 +217,6 @@ class Service:
                 answer = await asyncio.to_thread(worker.ask, kind, body, fhir=fhir)
         if self.shadow is not None and answer.status == 200:
             self.shadow.offer(request_id, kind, body, answer)
-        del body
-        if worker is self.large:
-            give_back_memory()
         return answer
 
     @asynccontextmanager
@@ -240,10 +244,10 @@ class Service:
                 raise RefusedError(413, "body_too_large", f"at most {self.settings.max_body_mb} MB")
             held.size = size
             # Small requests are bounded by their number.
-            if size > self.settings.small_kb * 1024 and sum(each.size for each in self._held) > (
-                self.settings.max_waiting_mb * MB
-            ):
-                raise RefusedError(429)
+            if size > self.settings.small_kb * 1024:
+                self._took_large = True
+                if sum(each.size for each in self._held) > self.settings.max_waiting_mb * MB:
+                    raise RefusedError(429)
             if not message.get("more_body"):
                 return b"".join(parts)
 

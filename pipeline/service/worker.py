@@ -5,6 +5,7 @@ there in a fraction of a second.
 """
 
 import ctypes
+import gc
 import json
 import multiprocessing
 import os
@@ -134,6 +135,8 @@ def work(pipe: Connection, folder: Path, limits: ServiceSettings, niceness: int)
     from models.serving.registry import load_package  # noqa: PLC0415 - the parent needs no MLflow
 
     model = load_package(folder).unwrap_python_model().model
+    # Collecting garbage would write to every page that is shared with the other workers, and copy it.
+    gc.freeze()
     pages, resident = _pages()
     ceiling = limits.worker_max_mb * MB + pages
     resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))

@@ -1,7 +1,9 @@
 """The service without a socket: what it takes on, whom it answers, and what it keeps."""
 
 import asyncio
+import gc
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -176,6 +178,17 @@ def test_a_client_that_asks_too_often_is_told_to_come_back(model: PcrModel) -> N
 
 def test_requests_beyond_the_limit_are_refused_while_others_wait(model: PcrModel) -> None:
     assert asked(service(model, replace(LIMITS, max_requests=0)), records(GOOD), content_type=JSON)[0] == 429
+
+
+def test_nothing_of_a_refused_body_is_held_until_garbage_is_collected() -> None:
+    of, body = service(None, replace(LIMITS, max_body_mb=1)), b"x" * 2 * 1024 * 1024
+    gc.disable()
+    try:
+        before = sys.getrefcount(body)
+        assert asked(of, body, content_type=JSON)[0] == 413
+        assert sys.getrefcount(body) == before
+    finally:
+        gc.enable()
 
 
 def test_a_request_that_trickles_in_is_given_up(model: PcrModel) -> None:
