@@ -336,6 +336,7 @@ LISTED: list[tuple[str, str, Change, str, tuple[str, ...]]] = [
     ("SDTM XPT", "visits that agree with the days of the results", visits(empty=False, day=None), "same", ()),
     ("SDTM Dataset-JSON", "version 1.0 of the format", text_of("dm.json", version_1_0), "same", ()),
     ("SDTM Dataset-JSON", "a byte order mark", bytes_of("dm.json", lambda b: b"\xef\xbb\xbf" + b), "same", ()),
+    ("SDTM Dataset-JSON", "lines (NDJSON) under the name of the other form", text_of("dm.json", lambda t: t + "\n" + t), "refused", ("dm.json", "named .ndjson")),
     ("SDTM Dataset-JSON", "rows that are said twice", text_of("dm.json", lambda t: '{"rows": [], ' + t[1:]), "refused", ("dm.json", "rows twice")),
     ("SDTM Dataset-JSON", "lists within lists without end", bytes_of("dm.json", lambda b: b"[" * 200_000), "refused", ("dm.json", "cannot be read")),
     ("SDTM Dataset-JSON", "names in lower case", text_of("dm.json", lambda t: t.replace('"name": "AGE"', '"name": "age"')), "refused", ("dm.json", "similar: age")),

@@ -72,7 +72,12 @@ def _object(text: str) -> dict[str, object]:
 
 
 def _parsed(text: str) -> Any:
-    return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_without_twins)
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_without_twins)
+    except json.JSONDecodeError as error:
+        if error.msg != "Extra data":
+            raise
+        raise ValueError("it goes on after its JSON: Dataset-JSON in lines is named .ndjson") from error
 
 
 def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
