@@ -10,11 +10,7 @@ READY := .venv/.ready
 CHECKS := pipeline/simulation_checks/dvc.yaml
 
 .DEFAULT_GOAL := run
-<<<<<<< HEAD
-.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check spec-campaign design
-=======
-.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign two-users monitoring-check spec-campaign
->>>>>>> bd2eec0 (pcr serve lets go of refused bodies at once, and workers keep sharing memory; two users on one server with passwords, as a target)
+.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check spec-campaign design two-users
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
