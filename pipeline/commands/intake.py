@@ -40,9 +40,13 @@ def check(
     For example: `pcr check ../ispy2-files --study ispy2 --page problems.html`.
     """
     from features.contract.validation import ContractError  # noqa: PLC0415 - `pcr --help` should not wait for pandas
+    from features.study import parse_study, with_defaults  # noqa: PLC0415
+    from pipeline.intake.arms import arm_lines  # noqa: PLC0415
     from pipeline.intake.pages import problem_rows, reading_lines, write_problems  # noqa: PLC0415
     from pipeline.intake.preflight import checked  # noqa: PLC0415
+    from pipeline.project.files import read_yaml  # noqa: PLC0415
     from pipeline.sources.tables import SourceTables  # noqa: PLC0415
+    from pipeline.workspace.study import study_file  # noqa: PLC0415
 
     with reported_errors():
         try:
@@ -63,6 +67,9 @@ def check(
         at = f" ({count} rows{who})" if count else ""
         todo = f" -> {advice}" if severity == "warning" else ""
         stdout().print(f"{severity}: {place}: {rule}{at}{todo}", markup=False, soft_wrap=True)
+    checked_study = parse_study(with_defaults(read_yaml(study_file(study))))
+    for line in arm_lines(checked_study, raw.tables) if checked_study.has_outcome else ():
+        stdout().print(line, markup=False, highlight=False, soft_wrap=True)
     warnings = int((rows["severity"] == "warning").sum())
     repairs = int((rows["severity"] == "repair").sum())
     stdout().print(f"{study}: no errors, {warnings} warnings, {repairs} repairs")

@@ -18,6 +18,7 @@ from models.configuration.explanation import explanation_plan
 from models.configuration.plan import validation_plan
 from models.configuration.settings import comparator_settings, model_settings, serving_settings
 from pipeline.console import stderr
+from pipeline.intake.arms import require_groupings
 from pipeline.project import paths
 from pipeline.project.configs import (
     chosen_file,
@@ -115,6 +116,8 @@ def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
     check_study_file(document)
     _require_own_name(name, document)
     study = parse_study(with_defaults(document))
+    if study.has_outcome:
+        require_groupings(study, validation_plan({}, read_yaml(Path(paths.MEASURES_PLAN))).subgroups)
     if Path(study.source).suffix == ".yaml":
         if source is not None:
             raise StudyError(f"study {name} is simulated: run it without SOURCE")
