@@ -164,6 +164,11 @@ class Study:
         return {str(arm): share for arm, share in self._entry("allocation").items()}
 
     @property
+    def has_known_allocation(self) -> bool:
+        """Whether the study file gives the shares of the randomisation."""
+        return bool(self._entry("allocation"))
+
+    @property
     def regimens(self) -> tuple[str, ...]:
         """The regimens that may be given."""
         return self._names("regimens")

@@ -208,10 +208,13 @@ def _saturated(events: FloatArray, n: FloatArray) -> float:
 def missing_rows(patients: pd.DataFrame, arm: str, plan: ArmComparison, level: float) -> Iterator[ResultRow]:
     """Yield the difference with missing outcomes at random and at both extremes, and the tipping point.
 
-    As non-pCR and left out they are the populations ``intention_to_treat`` and ``observed``.
+    As non-pCR and left out they are the populations ``intention_to_treat`` and ``observed``. Nothing where no
+    outcome is missing.
     """
     due, pair = populations(patients)[ITT], pair_name(arm, plan.reference)
     outcomes = outcomes_by_cell(due, arm, plan.reference)
+    if not outcomes.lost.any():
+        return
     n, events = int((outcomes.known + outcomes.missing).sum()), int(outcomes.events.sum())
     lost = f"{int(outcomes.lost[0])} and {int(outcomes.lost[1])} missing"
     ways = {

@@ -29,7 +29,7 @@ class ResultRow(TypedDict):
 
 
 class ComparisonDocument(TypedDict):
-    """The plan of the comparison as it was followed."""
+    """The plan of the comparison as it was followed; whether the shares of the randomisation are known."""
 
     reference: str
     hypothesis: str
@@ -37,6 +37,7 @@ class ComparisonDocument(TypedDict):
     strata: list[str]
     interactions: list[str]
     assumed: bool
+    known_allocation: bool
 
 
 class EfficacyDocument(TypedDict):

@@ -134,7 +134,7 @@ def efficacy(
         *safety_rows(raw, patients["arm"], toxicity, reference, level),
     ]
     return {
-        "plan": plan_document(plan),
+        "plan": plan_document(plan, known_allocation=study.has_known_allocation),
         "reason": reason,
         "not_due": int((patients["outcome_status"] == NOT_DUE).sum()),
         "left_out": left_out,
@@ -157,11 +157,12 @@ def compared_rows(
             yield from comparison.interaction_rows(patients, arm, plan, groupings, level)
 
 
-def plan_document(plan: ArmComparison | None) -> ComparisonDocument | None:
+def plan_document(plan: ArmComparison | None, *, known_allocation: bool) -> ComparisonDocument | None:
     """Return the plan as JSON holds it."""
     if plan is None:
         return None
     return {
         "reference": plan.reference, "hypothesis": plan.hypothesis, "margin": plan.margin,
         "strata": list(plan.strata), "interactions": list(plan.interactions), "assumed": plan.assumed,
+        "known_allocation": known_allocation,
     }  # fmt: skip

@@ -12,7 +12,7 @@ STAGE = Stage(
     reads=(paths.RAW, paths.COHORT, paths.DECISIONS, paths.FEATURES_FOLDER, paths.DESCRIPTION_PLAN),
     writes=(paths.EFFICACY, paths.EFFICACY_METRICS),
     params={
-        paths.STUDY: ("adaptive_arm", "arm_comparison", "arms", "landmarks", "randomised"),
+        paths.STUDY: ("adaptive_arm", "allocation", "arm_comparison", "arms", "landmarks", "randomised"),
         paths.VALIDATION: ("level",),
         paths.MEASURES_PLAN: ("subgroups",),
     },

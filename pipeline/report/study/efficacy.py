@@ -178,6 +178,11 @@ def efficacy_sentences(document: EfficacyDocument | None) -> list[str]:
     strata = f"; strata: {', '.join(plan['strata'])}" if plan["strata"] else "; no strata"
     source = "These are assumptions, not the protocol's." if plan["assumed"] else "As the protocol has it."
     first = f"Every arm against {plan['reference']}. Tested: {hypothesis}{strata}. {source}"
+    if not plan["known_allocation"]:
+        sentences.append(
+            "The study file does not give the shares of the randomisation. Where they followed outcomes or "
+            "changed over time, these differences are biased and their intervals too narrow."
+        )
     if document["left_out"]:
         sentences.append(f"Not in the data, so left out: {', '.join(document['left_out'])}.")
     return [first, *sentences]

@@ -30,7 +30,7 @@ from models.measures.common import MeasureError
 
 SETTINGS: dict[str, Any] = {
     "arms": ["CONTROL", "ADAPTIVE"], "adaptive_arm": "ADAPTIVE", "randomised": True,
-    "landmarks": ["baseline"],
+    "allocation": {"CONTROL": 0.25, "ADAPTIVE": 0.75}, "landmarks": ["baseline"],
     "arm_comparison": {"reference": "CONTROL", "strata": ["hr"], "interactions": ["hr"],
                        "regimens": {"CONTROL": ["TCBHP"]}},
 }  # fmt: skip

@@ -107,3 +107,12 @@ def test_the_interval_at_random_covers_a_truth_that_leaving_out_does_not() -> No
         biased.append(crude[0] - crude[1])
     assert 0.92 < covered / 400 < 0.99
     assert np.mean(biased) - truth > 0.03
+
+
+def test_without_missing_outcomes_there_is_nothing_to_tip_and_an_unknown_allocation_is_told() -> None:
+    told = compared(cohort().assign(outcome=1.0, outcome_status="observed"), raw(), allocation=None)
+    assert not [
+        row for row in told["rows"] if row["measure"].startswith(("tipping", "risk_difference_missing"))
+    ]
+    assert told["plan"] is not None
+    assert not told["plan"]["known_allocation"]

@@ -7,7 +7,7 @@ from tests.statements import forbidden_statements
 
 PLAN: ComparisonDocument = {
     "reference": "A", "hypothesis": "superiority", "margin": 0.0, "strata": ["hr"], "interactions": [],
-    "assumed": True,
+    "assumed": True, "known_allocation": True,
 }  # fmt: skip
 
 
@@ -71,7 +71,9 @@ def test_the_plan_is_told_as_an_assumption_or_as_the_protocol_has_it() -> None:
     (margin,) = efficacy_sentences(document([], stated))
     assert "\N{MINUS SIGN}5.0 points, the margin" in margin
     assert "As the protocol has it" in margin
-    assert not forbidden_statements(f"{assumed} {margin}")
+    (_, naive) = efficacy_sentences(document([], {**PLAN, "known_allocation": False}))
+    assert "biased" in naive
+    assert not forbidden_statements(f"{assumed} {margin} {naive}")
 
 
 def test_without_randomised_arms_the_reason_is_told_and_before_the_stage_nothing() -> None:
