@@ -280,11 +280,11 @@ def _sections(found: Monitoring, settings: MonitoringSettings) -> list[Section]:
             requests,
             "Statuses and reasons, by code and input; http: requests.",
         ),
-        section(
+        *([section(
             "Candidate beside the model", ["of the shadow log", "", "rows"],
             beside,
             "The same rows answered by both; http: requests (429: skipped, as too much waited).",
-        ),
+        )] if beside else []),
     ]  # fmt: skip
 
 

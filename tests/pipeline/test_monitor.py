@@ -1,6 +1,8 @@
 """`pcr monitor` on made-up patients: what its page and lines say, and what is refused."""
 
 import json
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,10 @@ def test_an_outcome_that_has_become_rare_and_an_input_that_is_gone_are_told(mode
     assert any("cusum: fewer events than predicted" in line for line in lines)
     assert "ALARM after 100, 200, 300 outcomes, drift: til_pct" in lines
     text = page(*written(found, model, WATCH))
+    assert '<th class="number">O:E</th>' in text
+    assert "Candidate beside the model" not in text
+    beside = {"b beside a: http": Counter({"200": 7})}
+    assert "b beside a: http" in page(*written(replace(found, shadow=beside), model, WATCH))
     assert "ALARM" in text
     assert "fewer events" in text
     assert "Calibration by window" in text
