@@ -5,6 +5,7 @@ that a landmark must not see reaches the model.
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from io import StringIO
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from zipfile import BadZipFile
 
 import pandas as pd
 from pyarrow import ArrowException
+from pyarrow.parquet import ParquetFile
 
 from features.contract.cells import as_text
 from features.errors import UserError
@@ -37,6 +39,8 @@ CONFIGS = Path("configs")
 AnswerFormat = Literal["table", "fhir"]
 ENDINGS: dict[AnswerFormat, tuple[str, ...]] = {"table": (".parquet", ".csv"), "fhir": (".json",)}
 IDENTIFIER = "usubjid"
+ROWS_AT_ONCE = 100_000
+"""Rows that are answered at once: what is needed on the way is not held for more."""
 
 
 class ScoringError(UserError):
@@ -83,6 +87,12 @@ def score(
 
 def answered(model: PcrModel, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the model's answers, beside the patients' ids where there are any."""
+    starts = range(0, max(len(frame), 1), ROWS_AT_ONCE)
+    parts = [_part(model, frame.iloc[row : row + ROWS_AT_ONCE]) for row in starts]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _part(model: PcrModel, frame: pd.DataFrame) -> pd.DataFrame:
     names = [IDENTIFIER] if IDENTIFIER in frame else []
     answers = model.predict(frame.drop(columns=names))
     numbers = {name: answers[name].astype(float) for name in ("pcr_probability", "lower", "upper")}
@@ -95,8 +105,17 @@ def answered(model: PcrModel, frame: pd.DataFrame) -> pd.DataFrame:
 def _in_words(reasons: list[list[Reason]]) -> list[str]:
     """Return the reasons of each row in words; rows with the same reasons share them."""
     words = {id(entry): entry for entry in reasons}
-    texts = {key: told(entry) for key, entry in words.items()}
+    texts = {
+        key: "; ".join(_one_in_words(reason["code"], reason["input"], reason["rule"]) for reason in entry)
+        for key, entry in words.items()
+    }
     return [texts[id(entry)] for entry in reasons]
+
+
+@lru_cache(maxsize=10_000)
+def _one_in_words(code: str, name: str | None, rule: str) -> str:
+    """Return one reason in words: a million rows share a few hundred reasons."""
+    return told([{"code": code, "input": name, "rule": rule}])
 
 
 def read_frame(path: Path) -> pd.DataFrame:
@@ -155,8 +174,10 @@ def _typed(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _parquet_rows(path: Path) -> pd.DataFrame:
     """Return a Parquet file as pandas reads it; ids as the text that they are, bytes included."""
-    frame, text = pd.read_parquet(path), read_parquet(path).frame
-    return frame.assign(**{IDENTIFIER: text[IDENTIFIER].to_numpy()}) if IDENTIFIER in text else frame
+    frame = pd.read_parquet(path)
+    if IDENTIFIER not in ParquetFile(path).schema_arrow.names:
+        return frame
+    return frame.assign(**{IDENTIFIER: read_parquet(path).frame[IDENTIFIER].to_numpy()})
 
 
 READERS: dict[str, Callable[[Path], pd.DataFrame]] = {

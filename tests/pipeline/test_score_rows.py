@@ -11,7 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import UserError
-from pipeline.commands.score import _read_table, read_frame
+from models.serving.serving import read_model
+from pipeline.commands import score
+from pipeline.commands.score import _read_table, answered, read_frame
+from tests.malformed import GOOD
+from tests.serving import write_served_model
 
 NAMES = ["0012", "007", "1E5", "1e5", "NA", "None", "null", "1.0", "TRUE", "0x1F", "2026-01-02", "1_000"]
 HEADER = ("usubjid", "age_years", "hr")
@@ -96,3 +100,15 @@ def test_a_formula_without_a_result_is_not_scored(tmp_path: Path) -> None:
     path = as_workbook(tmp_path / "rows", [("007", "=A1", "pos")])
     with pytest.raises(UserError, match=r"formulas without a result.*B2"):
         read_frame(path)
+
+
+def test_answers_are_the_same_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_served_model(tmp_path / "model", "logistic")
+    model = read_model(tmp_path / "model")
+    rows = [GOOD | {"usubjid": f"P-{k}", "age_years": age} for k, age in enumerate([50, None, -5, 99, 41])]
+    frame = pd.DataFrame(rows)
+    whole = answered(model, frame)
+    monkeypatch.setattr(score, "ROWS_AT_ONCE", 2)
+    pd.testing.assert_frame_equal(answered(model, frame), whole)
+    assert whole["usubjid"].tolist() == [f"P-{k}" for k in range(5)]
+    assert answered(model, frame.head(0)).columns.equals(whole.columns)
