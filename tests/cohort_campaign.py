@@ -8,13 +8,10 @@ feature tells alone may sound the leakage alarm later. Never may it end with 70.
 """
 
 import argparse
-import os
 import sys
 import tempfile
 import time
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +20,7 @@ import pandas as pd
 import yaml
 
 from pipeline.console import FAULT
-from tests.in_process import CHECKED, run_here, write_study
+from tests.in_process import CHECKED, told_here, write_study
 
 LATE_ALARM, EARLY_ALARM = "AUC above", "by a single feature"
 KINDS = ("full", "no clinical", "only biomarkers", "clinical alone")
@@ -186,14 +183,11 @@ def outcome_of(folder: Path, odd: Odd, seed: int) -> tuple[str, str]:
     project = folder / "project"
     project.mkdir()
     write_study(project, study_of(odd, frame), files, SETTINGS)
-    printed, told = StringIO(), StringIO()
-    with redirect_stdout(printed), redirect_stderr(told):
-        code = run_here(project)
-    said = told.getvalue()
+    code, printed, said = told_here(project)
     if code == 0:
         learned = yaml.safe_load((project / "artifacts/odd/results/learning-baseline.json").read_text())
         return f"ran: {learned.get('chosen', 'no model')}", said
-    if code == 1 and CHECKED not in printed.getvalue():
+    if code == 1 and CHECKED not in printed:
         return "refused by the check", said
     if code == 1 and LATE_ALARM in said and EARLY_ALARM not in said:
         return "alarm of a model", said
@@ -206,8 +200,6 @@ def main() -> None:
     parser.add_argument("cohorts", type=int)
     parser.add_argument("--first", type=int, default=0, help="number of the first cohort, which is its seed")
     chosen = parser.parse_args()
-    # In one process, one worker: most of a run of its own is imports and the start of what draws figures.
-    os.environ["PCR_WORKERS"] = "1"
     counts: dict[str, int] = {}
     begun = time.monotonic()
     for number in range(chosen.first, chosen.first + chosen.cohorts):

@@ -8,8 +8,10 @@ import shutil
 import subprocess
 import sys
 import traceback
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import yaml
 
@@ -53,6 +55,18 @@ def run_again(folder: Path, workspace: Path) -> subprocess.CompletedProcess[str]
         shutil.copytree(workspace / path, folder / path)
     shutil.copy(workspace / "requirements.lock", folder)
     return run_study(folder)
+
+
+def told_here(folder: Path) -> tuple[int, str, str]:
+    """Run the study of a folder in this process, by one worker; return exit code and what was printed."""
+    printed, told = StringIO(), StringIO()
+    with (
+        mock.patch.dict(os.environ, {"PCR_WORKERS": "1"}),
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(told),
+    ):
+        code = run_here(folder)
+    return code, printed.getvalue(), told.getvalue()
 
 
 def run_study(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ import yaml
 
 from pipeline.project.files import read_json
 from tests.cohort_campaign import Odd, outcome_of
-from tests.in_process import run_study, write_study
+from tests.in_process import told_here, write_study
 from tests.workspace import ROOT
 
 CASES = ROOT / ".." / "shared" / "cases"
@@ -32,8 +32,8 @@ class Finished:
         (file,) = (CASES / case).glob("*.yaml")
         study = yaml.safe_load(file.read_text(encoding="utf-8")) | changes
         write_study(folder / "run", study, CASES / case / "files", SETTINGS)
-        done = run_study(folder / "run")
-        self.code, self.said = done.returncode, " ".join(done.stderr.split())
+        self.code, _, said = told_here(folder / "run")
+        self.said = " ".join(said.split())
         self.artifacts = folder / "run" / "artifacts" / study["study"]
 
     def result(self, name: str) -> Any:

@@ -1,6 +1,7 @@
 """Files with habits that were once misread: each is read right, counted, or refused."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -39,12 +40,51 @@ def test_a_quotation_mark_in_a_maf_swallows_no_variants() -> None:
         ("06-excel-merged", ("pathology.xlsx", "'hr'", "merged cells", "B2:B9")),
         ("08-decimal-comma-thousands", ("ctdna_samples.csv", "cfdna_ng_ml", "20 rows", "thousands")),
         ("15-short-rows", ("pathology.csv", "line 4 has 3, the header 6")),
+        ("20-maf-gene-dates", ("ctdna.maf", "Hugo_Symbol", "1-Mar: MARCHF1 or MTARC1")),
+        ("21-hgvsp-two-forms", ("ctdna.maf", "duplicate_key: sample_id, gene, hgvsp in 2 rows")),
     ],
 )
 def test_what_cannot_be_read_as_meant_is_refused_by_its_place(case: str, words: tuple[str, ...]) -> None:
     with pytest.raises(UserError) as error:
         read(case)
     assert all(word in str(error.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("case", "variants"),
+    [
+        ("02-csq-first-transcript", [("ERBB2", 0.02, "unknown"), ("TP53", 0.02, "unknown")]),
+        ("03-maf-hash", [("AKT1", 0.02, "germline")]),
+        ("10-maf-normal-ref-count", [("PIK3CA", 0.02, "ch"), ("TP53", 0.02, "germline")]),
+        ("11-vcf-format-not-declared", [("TP53", 0.02, "unknown")]),
+        ("12-vcf-ad-not-per-allele", [("TP53", 0.0132, "unknown")]),
+        ("13-vcf-no-counts-is-no-reads", [("PIK3CA", 0.1, "unknown"), ("TP53", 0.02, "unknown")]),
+        ("28-gene-names", [("TP53", 0.02, "tumor")]),
+    ],
+)
+def test_variants_of_other_programs_have_the_gene_fraction_and_origin_that_their_files_tell(
+    case: str, variants: list[tuple[str, float, str]]
+) -> None:
+    calls = read(case).tables["ctdna_variants"][["gene", "vaf", "origin"]]
+    assert list(calls.round(4).itertuples(index=False, name=None)) == variants
+
+
+def test_a_genotype_alone_and_a_gene_that_the_panel_does_not_list_are_refused(tmp_path: Path) -> None:
+    no_counts, other_panel = CASES / "13-vcf-no-counts-is-no-reads", CASES / "28-gene-names"
+    read(no_counts.name)
+    shutil.copytree(no_counts / "files", tmp_path / "files")
+    shutil.copy(no_counts / "files-gt/a.vcf", tmp_path / "files/vcf/a.vcf")
+    with pytest.raises(UserError, match="an unknown count is not a small one"):
+        taken_in(read_yaml(no_counts / "vcf_freebayes_d.yaml"), tmp_path / "files")
+    with pytest.raises(UserError, match="gene_not_on_panel"):
+        taken_in(read_yaml(other_panel / "g_lower.yaml"), other_panel / "files-comma")
+
+
+def test_fractions_that_look_like_per_cent_below_one_are_a_warning() -> None:
+    problems = read("09-vaf-percent-below-1").problems.set_index("column")
+    assert problems.loc["mean_vaf", ["rule", "rows"]].tolist() == [
+        "per_cent_like: all fractions are large", 40,
+    ]  # fmt: skip
 
 
 def test_cells_shown_as_per_cent_are_per_cent_and_counted() -> None:
