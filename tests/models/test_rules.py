@@ -80,6 +80,13 @@ def test_progression_and_complete_response_at_c2_are_flagged() -> None:
     assert answer(row | {"response": "NE"}, "c2")["flags"] is None
 
 
+def test_a_flag_may_ask_for_every_input_of_its_node() -> None:
+    row = {"ctdna_baseline": "NEG", "ctdna_c1": "NEG", "pam": "WT", "response": "PD"}
+    changed = _changed("nodes.c2.flags.PD", {name: [value] for name, value in row.items()})
+    frame = pd.DataFrame([row, row | {"pam": "MUT"}])
+    assert decide(frame, rule_table(parse_rules(changed)), "c2")["flags"].fillna("").tolist() == ["PD", ""]
+
+
 def test_an_indeterminate_answer_names_the_regimens_that_are_still_possible() -> None:
     row = {"ctdna_baseline": "NEG", "ctdna_c1": "NEG", "pam": "WT", "response": None}
     assert answer(row, "c2")["possible"] == "NAB_PHP; TCBHP"

@@ -9,8 +9,8 @@ from tests.pipeline.formats import CONTRACT, FORMATS, study_of, trial_tables
 
 @pytest.fixture(scope="session")
 def trial() -> dict[str, pd.DataFrame]:
-    """Checked raw tables of 150 simulated patients."""
-    return trial_tables(150)
+    """Checked raw tables of 90 simulated patients."""
+    return trial_tables(90)
 
 
 @pytest.fixture(scope="session")

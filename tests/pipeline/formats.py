@@ -44,9 +44,9 @@ def study_of(standards: list[str], **more: Any) -> dict[str, Any]:
 
 
 def trial_tables(n: int) -> dict[str, pd.DataFrame]:
-    """Return checked raw tables of n simulated patients that the standards have a place for."""
+    """Return checked raw tables of n simulated patients, those of safety included."""
     settings = read_settings(CONFIGS / "simulation.yaml", CONFIGS / "simulation")
-    raw = simulate(settings, n=n, rules=RULES, safety=False).tables
+    raw = simulate(settings, n=n, rules=RULES).tables
     return validate(raw, CONTRACT, parse_study(STUDY).vocabulary)[0]
 
 

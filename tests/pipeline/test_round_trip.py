@@ -44,6 +44,7 @@ def test_what_was_exported_reads_back_as_the_same_tables(
 ) -> None:
     read = taken_in(study_of(FORMATS[name]), exports[name])
     assert set(read.tables) == set(trial)
+    assert set(CONTRACT) - set(trial) == {"biomarkers"}, "safety, tissue, foci and follow-up travel, too"
     for table, frame in trial.items():
         pd.testing.assert_frame_equal(read.tables[table], frame, check_exact=True)
     # The simulator measures target nodes from 12 mm on; RECIST asks for 15. Some foci are HER2 negative.
