@@ -112,7 +112,10 @@ class Scanner:
 
     def file(self, path: Path) -> Disclosed:
         """Return what one file tells."""
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return Disclosed(path.name, readable=False)
         digest = sha256(content).hexdigest()
         if digest not in self._seen:
             self._seen[digest] = self._looked_at(path, content)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from models.serving.serving import ModelDocument, told
+from models.serving.serving import REASONS, ModelDocument, told
 
 MEDIA_TYPE = "application/fhir+json"
 URN = "urn:pcr:"
@@ -53,7 +53,7 @@ def risk_assessment(answer: Any, document: ModelDocument, subject: Element) -> E
     """Return the RiskAssessment of one answer."""
     p = answer["pcr_probability"]
     reasons = answer["reasons"] if isinstance(answer["reasons"], list) else []  # text in models of before
-    why = told(reasons) if reasons else str(answer["reasons"] or "")
+    why = "; ".join(map(_told, reasons)) if reasons else str(answer["reasons"] or "")
     notes = [SIMULATED] * bool(document.get("simulated")) + [NO_ADVICE] + [why] * bool(why)
     method = {
         "system": f"{URN}model", "code": document.get("model", "model"), "version": answer["model_version"],
@@ -89,6 +89,11 @@ def answers_of(content: Any) -> list[Any]:
         }
         for resource in (entry["resource"] for entry in content["entry"])
     ]
+
+
+def _told(reason: Any) -> str:
+    """Return a reason in words; those of models of another release may be unknown here."""
+    return told([reason]) if reason["code"] in REASONS else f"{reason['code']} {reason['rule']}".strip()
 
 
 def _marked(document: ModelDocument) -> Element:

@@ -67,7 +67,7 @@ class Shadow:
                 compared = await asyncio.to_thread(
                     self.worker.ask, waiting.kind, waiting.body, other=waiting.answer.body
                 )
-            except RuntimeError:  # its process does not start; the next request tries again
+            except (RuntimeError, EOFError, OSError):  # it does not start; the next request tries again
                 compared = Answer(500)
             self._size -= waiting.size
             self._keep(waiting, compared)

@@ -68,6 +68,16 @@ def test_the_service_answers_in_fhir_who_asks_for_it_with_what_it_says_otherwise
     assert "<b>" not in body
 
 
+def test_a_reason_of_a_model_of_another_release_is_told_by_its_code(model: PcrModel) -> None:
+    answers = as_rows(model.predict(pd.DataFrame([GOOD])))
+    answers[0]["reasons"] = [{"code": "of_later", "input": None, "rule": "rule"}]
+    (found,) = resources(bundle(answers, model.document))
+    assert {"text": "of_later rule"} in found["note"]
+    answers[0]["reasons"] = "text of models of before"
+    (found,) = resources(bundle(answers, model.document))
+    assert {"text": "text of models of before"} in found["note"]
+
+
 def test_an_assessment_that_is_not_valid_is_seen(model: PcrModel) -> None:
     content: Any = bundle(as_rows(model.predict(pd.DataFrame([GOOD]))), model.document)
     del content["entry"][0]["resource"]["subject"]
