@@ -56,6 +56,8 @@ ELSEWHERE = {
     "make attainable": HOURS,
     "make gate-check": HOURS,
     "make monitoring-check": HOURS,
+    "pcr ard --against ard/ard.parquet": "tests/pipeline/record/test_record.py",
+    "pcr ard --recompute": "tests/pipeline/stages/test_too_few_events.py",
     "pcr design": "tests/pipeline/test_design.py",
     "pcr design --plan FILE --out FOLDER": "tests/pipeline/test_design.py",
     "make patient-intervals": HOURS,

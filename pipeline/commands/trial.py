@@ -1,4 +1,4 @@
-"""Commands of `pcr` on the trial and its results: design."""
+"""Commands of `pcr` on the trial and its results: design, ard."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,3 +27,37 @@ def design(
 
     with reported_errors():
         simulate(plan, out)
+
+
+@app.command()
+def ard(
+    where: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=TEXT that rows must contain; may be repeated.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for ard.parquet, ard.csv and ard.json (Dataset-JSON).", parser=user_path),
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Compare with the ard.parquet of another state.", parser=user_path)
+    ] = None,
+    recompute: Annotated[
+        bool,
+        typer.Option("--recompute", help="Compute the arms' comparison and sample sizes again, and compare."),
+    ] = False,
+) -> None:
+    """List every number of the active study's results, export them, or compare them with another state's.
+
+    For example: `pcr ard --where measure=auc --where landmark=c2`, or `pcr ard --out ard`. Exits with 1 if
+    rows differ.
+    """
+    from features.errors import UserError  # noqa: PLC0415
+    from pipeline.commands.ard import ard as run  # noqa: PLC0415
+
+    with reported_errors():
+        filters = dict(text.partition("=")[::2] for text in where or ())
+        if not all(filters.values()):
+            raise UserError("--where: must be COLUMN=TEXT, such as measure=auc")
+        differ = run(filters, out, against, recompute=recompute)
+    if differ:
+        raise typer.Exit(1)
