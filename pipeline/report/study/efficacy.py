@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from models.efficacy.records import EfficacyDocument, ResultRow
 from pipeline.project.estimates import Estimate, parse_estimate
+from pipeline.report.facts import Facts
 from pipeline.report.page import count, decimal, measure, with_interval
 from pipeline.report.study.common import Part
 from pipeline.report.study.toxicity import points
@@ -32,7 +33,7 @@ MEASURES = {
     "rcb_class": "residual cancer burden",
     "rcb_lower_odds_ratio": "odds of a lower class, ratio",
     "rcb_proportional_p_value": "are the odds proportional, p",
-    "days_to_surgery": "days from randomisation to surgery, median",
+    "days_to_surgery": "days to surgery, median",
     "days_to_surgery_p_value": "days to surgery, p",
     "incidence": "patients with the event",
     "incidence_difference": "difference, points",
@@ -56,11 +57,21 @@ COLUMNS = {
 }
 
 
-def efficacy_part(document: EfficacyDocument | None, privacy: Privacy) -> Part:
+def populations(facts: Facts) -> dict[str, str]:
+    """Return who is compared, in words that are true of the study; without criteria nobody is eligible."""
+    names = dict(POPULATIONS)
+    if not facts.randomised:
+        names["intention_to_treat"] = "all; a missing outcome is non-pCR"
+    if not facts.trial:
+        del names["eligible"]
+    return names
+
+
+def efficacy_part(document: EfficacyDocument | None, facts: Facts, privacy: Privacy) -> Part:
     """Return the tables of the section; empty where the stage has not been run."""
     if document is None:
         return {}, {}
-    hidden, rows = hidden_parts(document["rows"], privacy), document["rows"]
+    hidden, rows, names = hidden_parts(document["rows"], privacy), document["rows"], populations(facts)
 
     def chosen(kept: Callable[[ResultRow], bool]) -> list[ResultRow]:
         return [row for row in rows if kept(row)]
@@ -69,16 +80,14 @@ def efficacy_part(document: EfficacyDocument | None, privacy: Privacy) -> Part:
     groups = {
         "differences": (
             "Differences between the arms",
-            chosen(
-                lambda row: row["population"] in POPULATIONS and not row["level"] and row["measure"] != "pcr"
-            ),
+            chosen(lambda row: row["population"] in names and not row["level"] and row["measure"] != "pcr"),
         ),
         "missing": (
             "Missing outcomes otherwise",
             chosen(lambda row: row["measure"] in ("risk_difference_missing", *COUNTS)),
         ),
         "groups": (
-            "By group, as randomised",
+            "By group, as randomised" if facts.randomised else "By group",
             chosen(lambda row: bool(row["level"]) and row["measure"] in of_groups),
         ),
         "burden": (
@@ -87,10 +96,10 @@ def efficacy_part(document: EfficacyDocument | None, privacy: Privacy) -> Part:
         ),
         "safety": ("Safety of treated patients", chosen(lambda row: row["population"] == SAFETY)),
     }
-    tables = {"response": response_table(rows, privacy)}
+    tables = {"response": response_table(rows, names, privacy)}
     for name, (caption, members) in groups.items():
         if members:
-            shown = [_cells(row, privacy, hidden) for row in members]
+            shown = [_cells(row, names, privacy, hidden) for row in members]
             tables[name] = Table.of(f"efficacy-{name}", caption, COLUMNS, shown, ("group", "level", "method"))
     return {}, tables
 
@@ -115,13 +124,13 @@ def _part(row: ResultRow) -> str:
     return row["level"].split(": " if ": " in row["level"] else " ")[0]
 
 
-def response_table(rows: Sequence[ResultRow], privacy: Privacy) -> Table:
-    """Return pCR by population and arm."""
+def response_table(rows: Sequence[ResultRow], names: Mapping[str, str], privacy: Privacy) -> Table:
+    """Return pCR by population, of those with a name, and arm."""
     shown: dict[str, dict[str, str]] = {}
     arms: dict[str, str] = {}
     for row in rows:
-        if row["measure"] == "pcr" and not row["level"]:
-            name = POPULATIONS[row["population"]]
+        if row["measure"] == "pcr" and not row["level"] and row["population"] in names:
+            name = names[row["population"]]
             arms[row["group"]] = row["group"]
             share = privacy.proportion(row["events"], row["n"], parse_estimate(row))
             shown.setdefault(name, {"population": name})[row["group"]] = share
@@ -130,9 +139,11 @@ def response_table(rows: Sequence[ResultRow], privacy: Privacy) -> Table:
     )
 
 
-def _cells(row: ResultRow, privacy: Privacy, hidden: set[tuple[str, str]]) -> Mapping[str, str]:
+def _cells(
+    row: ResultRow, names: Mapping[str, str], privacy: Privacy, hidden: set[tuple[str, str]]
+) -> Mapping[str, str]:
     what = "pCR" if row["measure"] == "pcr" else MEASURES[row["measure"]]
-    level = row["level"] or POPULATIONS.get(row["population"], "all")
+    level = row["level"] or names.get(row["population"], "all")
     told = (row["population"], _part(row)) in hidden or privacy.hides(row.get("events", 0))
     return {
         "what": what, "group": row["group"], "level": level, "method": row["method"],

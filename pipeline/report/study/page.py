@@ -96,7 +96,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         "sensitivity": sensitivity_part(results, facts),
         "learning": learning_part(results),
         "size": size_part(results),
-        "efficacy": efficacy_part(results.efficacy, privacy),
+        "efficacy": efficacy_part(results.efficacy, facts, privacy),
         "strategy": strategy_part(results),
         "truth": truth_part(results, study["landmarks"], facts),
     }

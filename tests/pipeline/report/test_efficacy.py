@@ -1,10 +1,17 @@
 """The section on the arms compared: what it says, counts and hides."""
 
+from dataclasses import replace
+
 from models.efficacy.records import ComparisonDocument, EfficacyDocument, ResultRow
+from pipeline.report.facts import Facts
 from pipeline.report.study.efficacy import efficacy_part, efficacy_sentences
 from pipeline.report.tables import Privacy
 from tests.statements import forbidden_statements
 
+TRIAL = Facts(
+    simulated=False, randomised=True, arms=2, centres=3, entry_dates=True, decision_dates=True, rules=False,
+    adaptive_arm="", ctdna=False, imaging=False, trial="NCT1",
+)  # fmt: skip
 PLAN: ComparisonDocument = {
     "reference": "A", "hypothesis": "superiority", "margin": 0.0, "strata": ["hr"], "interactions": [],
     "assumed": True, "known_allocation": True,
@@ -30,7 +37,7 @@ def document(
 
 
 def values(told: EfficacyDocument, name: str, *, suppress: bool) -> list[str]:
-    table = efficacy_part(told, Privacy(5, suppress=suppress))[1][name]
+    table = efficacy_part(told, TRIAL, Privacy(5, suppress=suppress))[1][name]
     return [str(row["value"]) for row in table.rows]
 
 
@@ -76,9 +83,22 @@ def test_the_plan_is_told_as_an_assumption_or_as_the_protocol_has_it() -> None:
     assert not forbidden_statements(f"{assumed} {margin} {naive}")
 
 
+def test_who_is_compared_is_said_as_is_true_of_the_study() -> None:
+    eligible: ResultRow = {**share("A", 20, 40), "population": "eligible"}
+    told = document([share("A", 20, 40), eligible])
+    cohort = replace(TRIAL, randomised=False, trial="")
+    (tables, of_cohort) = (
+        efficacy_part(told, facts, Privacy(5, suppress=False))[1] for facts in (TRIAL, cohort)
+    )
+    assert [row["population"] for row in tables["response"].rows] == [
+        "all, as randomised; a missing outcome is non-pCR", "eligible; a missing outcome is non-pCR",
+    ]  # fmt: skip
+    assert [row["population"] for row in of_cohort["response"].rows] == ["all; a missing outcome is non-pCR"]
+
+
 def test_without_randomised_arms_the_reason_is_told_and_before_the_stage_nothing() -> None:
     assert efficacy_sentences(document([], None, "the study has one arm"))[0].startswith(
         "Arms are not compared: the study has one arm."
     )
     assert efficacy_sentences(None) == ["Not run."]
-    assert efficacy_part(None, Privacy(5, suppress=True)) == ({}, {})
+    assert efficacy_part(None, TRIAL, Privacy(5, suppress=True)) == ({}, {})
