@@ -77,10 +77,16 @@ def efficacy_part(document: EfficacyDocument | None, facts: Facts, privacy: Priv
         return [row for row in rows if kept(row)]
 
     of_groups = ("pcr", "risk_difference", "interaction_p_value")
+    whole = next(iter(POPULATIONS))
+    compared = chosen(lambda row: row["population"] in names and not row["level"] and row["measure"] != "pcr")
     groups = {
         "differences": (
             "Differences between the arms",
-            chosen(lambda row: row["population"] in names and not row["level"] and row["measure"] != "pcr"),
+            [row for row in compared if row["population"] == whole],
+        ),
+        "others": (
+            "Differences between the arms, in other patients",
+            [row for row in compared if row["population"] != whole],
         ),
         "missing": (
             "Missing outcomes otherwise",
@@ -100,8 +106,18 @@ def efficacy_part(document: EfficacyDocument | None, facts: Facts, privacy: Priv
     for name, (caption, members) in groups.items():
         if members:
             shown = [_cells(row, names, privacy, hidden) for row in members]
-            tables[name] = Table.of(f"efficacy-{name}", caption, COLUMNS, shown, ("group", "level", "method"))
+            tables[name] = _table(name, caption, shown)
     return {}, tables
+
+
+def _table(name: str, caption: str, rows: Sequence[Mapping[str, str]]) -> Table:
+    """Return a table whose caption says which arms, and whose patients, where that is one in all rows."""
+    texts = {key: list(dict.fromkeys(row[key] for row in rows)) for key in ("group", "level")}
+    alike = {key: values[0] for key, values in texts.items() if len(rows) > 1 and len(values) == 1}
+    columns = {key: header for key, header in COLUMNS.items() if key not in alike}
+    told = "".join(f"; {value}" for value in alike.values())
+    text = tuple(key for key in ("group", "level", "method") if key in columns)
+    return Table.of(f"efficacy-{name}", caption + told, columns, rows, text)
 
 
 def hidden_parts(rows: Iterable[ResultRow], privacy: Privacy) -> set[tuple[str, str]]:

@@ -102,3 +102,16 @@ def test_without_randomised_arms_the_reason_is_told_and_before_the_stage_nothing
     )
     assert efficacy_sentences(None) == ["Not run."]
     assert efficacy_part(None, TRIAL, Privacy(5, suppress=True)) == ({}, {})
+
+
+def test_arms_that_are_alike_in_all_rows_stand_in_the_caption_and_other_patients_apart() -> None:
+    observed: ResultRow = {**difference(value=-0.4, low=-0.5, high=-0.3), "population": "observed"}
+    rows = [
+        difference(value=-0.45, low=-0.6, high=-0.3),
+        difference(value=-0.44, low=-0.6, high=-0.3),
+        observed,
+    ]
+    tables = efficacy_part(document(rows), TRIAL, Privacy(5, suppress=False))[1]
+    assert tables["differences"].caption.endswith("; B - A; all, as randomised; a missing outcome is non-pCR")
+    assert "Arm or arms" not in tables["differences"].columns.values()
+    assert [row["level"] for row in tables["others"].rows] == ["with a known outcome"]
