@@ -50,5 +50,15 @@ def _no_inherited_tracking_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the whole line: it takes longest, and no worker shall be left alone with it at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("line") is None)
+    """Begin with what takes longest, which no worker shall be left alone with at the end.
+
+    One worker makes the first line, meanwhile another one runs what needs none.
+    """
+    users = [item.path for item in items if "first_line" in getattr(item, "fixturenames", ())]
+
+    def place(item: pytest.Item) -> int:
+        if item.get_closest_marker("line") is None:
+            return 3
+        return 0 if item.path == users[0] else 2 if item.path in users else 1
+
+    items.sort(key=place)
