@@ -27,6 +27,7 @@ from tests.workspace import Workspace, tracked
 
 INTERRUPTED = 10
 PAIRS = 20
+# A module `sitecustomize`, so each stage must have an interpreter of its own (`PCR_WARM_SOCKET`).
 # Ends a stage a moment after it has begun, when DVC has removed its former outputs, or at its very end.
 ENDING = """
 import atexit, os, threading
@@ -323,7 +324,9 @@ def of_the_pipeline(folder: Path, kills: int, seed: int) -> Campaign:
     # In their order: what comes before a stage is in the run cache then, and the stage itself is not.
     for stage in project.read("dvc.lock")["stages"]:
         for moment in ("begin", "end"):
-            campaign.fail(stage, PYTHONPATH=path, FAILING_STAGE=stage, FAILING_AT=moment)
+            campaign.fail(
+                stage, PYTHONPATH=path, FAILING_STAGE=stage, FAILING_AT=moment, PCR_WARM_SOCKET="none"
+            )
     # The patients of A's results, so that the run of A after a kill has nothing to compute.
     project.call("git", "checkout", "configs/simulation.yaml")
     campaign.stale = campaign.dvc_status()
