@@ -33,8 +33,15 @@ LIBRARIES = (
 def run(
     arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m ...`` in a folder; return exit code, standard output and errors."""
+    """Run ``python -m ...`` in a folder; return exit code, standard output and errors.
+
+    An interpreter of its own has a command whose environment names another warm one, or none.
+    """
     words = ["-m", *arguments]
+    if sys.platform != "linux" or "PCR_WARM_SOCKET" in environment:
+        return subprocess.run(
+            [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
     with (
         Path(os.devnull).open() as nothing,
         tempfile.TemporaryFile("w+") as out,

@@ -92,10 +92,7 @@ class Workspace:
     def call(
         self, *command: str, expect: int | None = 0, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the workspace; fail with its output where the exit code is another.
-
-        DVC and `pcr` are forked from an interpreter that is warm, but for an environment that names another.
-        """
+        """Run a command in the workspace; fail with its output where the exit code is another."""
         git = {
             f"GIT_{who}_{what}": "test@example.org"
             for who in ("AUTHOR", "COMMITTER")
@@ -106,13 +103,11 @@ class Workspace:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
         own = {"COLUMNS": "200", "PATH": path, "PYTHONPATH": str(self.folder)} | CHEAP
         everything = {**inherited, **git, **own, **environment}
-        ours = command[0] in {"dvc", "pipeline.cli"}
-        if ours and sys.platform == "linux" and "PCR_WARM_SOCKET" not in environment:
+        if command[0] in {"dvc", "pipeline.cli"}:
             done = warm.run(command, self.folder, everything)
         else:
-            words = [sys.executable, "-m", *command] if ours else list(command)
             done = subprocess.run(
-                words, cwd=self.folder, env=everything, capture_output=True, text=True, check=False
+                command, cwd=self.folder, env=everything, capture_output=True, text=True, check=False
             )
         assert expect is None or done.returncode == expect, f"{command}\n{done.stdout}\n{done.stderr}"
         return done
