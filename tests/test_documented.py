@@ -77,6 +77,10 @@ ELSEWHERE = {
     "later-files --log decisions.log": "tests/pipeline/test_monitor.py",
     "pcr update --model models:/pcr-nct07239271-c2@champion --study later --landmark c2 --source "
     'later-files --decided-by "R. Board"': "tests/pipeline/test_update.py",
+    "pcr monitor --shadow-log": "tests/pipeline/test_shadow.py",
+    "pcr score --format fhir --out answers.json": "tests/pipeline/test_fhir.py",
+    "pcr serve --model models:/NAME@champion --shadow models:/NAME@candidate":
+    A_SERVER + ": tests/pipeline/test_shadow.py",
     "pcr promote pcr-nct07239271-c2": "tests/test_line.py",
     'pcr rollback --reason "..."': "tests/pipeline/test_registry.py",
     "pcr serve --model models:/pcr-nct07239271-c2@champion": A_SERVER + ": tests/test_served.py",

@@ -51,10 +51,11 @@ def unchanged(project: ToyProject) -> Iterator[ToyProject]:
 
 
 def broken_disk(folder: Path, scratch: Path, number: int) -> dict[str, str]:
-    """Return the environment of processes that cannot write into a folder."""
+    """Return the environment of processes that cannot write into a folder; each reads it as it starts."""
     (scratch / "sitecustomize.py").write_text(BROKEN_DISK)
     path = os.pathsep.join([str(scratch), str(folder.parent)])
-    return {"PYTHONPATH": path, "BROKEN_FOLDER": str(folder), "BROKEN_ERRNO": str(number)}
+    broken = {"BROKEN_FOLDER": str(folder), "BROKEN_ERRNO": str(number)}
+    return {"PYTHONPATH": path, "PCR_WARM_SOCKET": "none", **broken}
 
 
 def told(text: str) -> str:

@@ -68,6 +68,7 @@ def test_a_run_killed_at_any_moment_leaves_both_studies_as_they_were(
     time.sleep(seconds)
     kill(process)
     project.wait_for_end()
+    project.trouble()
     # What was killed before DVC began is brought back by the next run, also one of the other study.
     project.pcr("run")
 
