@@ -59,6 +59,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> int:
         if item.get_closest_marker("line") is None:
             return 3
-        return 0 if item.path == users[0] else 2 if item.path in users else 1
+        return 0 if item.path in users[:1] else 2 if item.path in users else 1
 
     items.sort(key=place)

@@ -150,8 +150,10 @@ def _received(connection: socket.socket) -> tuple[_Request, list[int]]:
 def main(path: str, *libraries: str) -> int:
     """Listen on the socket at `path`; load further libraries with the first request."""
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
+        # Who finds the socket by its name is not refused.
+        listener.bind(f"{path}.new")
         listener.listen()
+        Path(f"{path}.new").rename(path)
         return serve(listener, [*LIBRARIES, *libraries])
 
 
