@@ -150,7 +150,10 @@ class Campaign:
             return self.ended(process)
         kill(process)
         self.project.wait_for_end(120)
-        if (self.project.folder / ".pcr/former/record.json").exists():
+        if self.finished():
+            self.activate_a()
+            return False
+        if self.is_kept():
             self.project.pcr("run")
         self.compare(f"killed after {moment:.2f} s", before)
         return True
@@ -181,9 +184,23 @@ class Campaign:
         printed = process.communicate()[0]
         if process.returncode != 0:
             self.lost.append(f"a run that nothing was done to: {printed[-300:]}")
+        self.activate_a()
+        return False
+
+    def activate_a(self) -> None:
+        """Make A active again, beside new results of B."""
         self.project.pcr("run")
         self.project.commit()
-        return False
+
+    def is_kept(self) -> bool:
+        """Tell whether former results are still set aside."""
+        return (self.project.folder / ".pcr/former/record.json").exists()
+
+    def finished(self) -> bool:
+        """Tell whether B's results were whole when its run was killed: it was about to print them."""
+        active = self.project.read("configs/study.yaml")["study"] == B
+        stale = {name for name in json.loads(self.dvc_status()) if ":" not in name}
+        return active and not self.is_kept() and stale <= {"track"}
 
     def repeat(self, fault: Callable[..., bool], times: int, seconds: float, **environment: str) -> None:
         """Repeat a fault until it has met so many runs at work, with those of former runs of the campaign."""
