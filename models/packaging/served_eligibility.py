@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from features.contract.specification import Contract
 from features.eligibility import Combination, Condition, Criterion
-from models.serving.serving import EligibilityDocument, EligibilityInput, RuleDocument
+from models.serving.serving import CriterionDocument, EligibilityDocument, EligibilityInput, RuleDocument
 
 NUMERIC = ("float", "integer")
 
@@ -12,8 +12,9 @@ NUMERIC = ("float", "integer")
 def served_eligibility(criteria: Sequence[Criterion], contract: Contract) -> EligibilityDocument:
     """Return the excluding criteria that can be judged by single values, as plain data.
 
-    Left out are those that ask whether something is recorded, for a date, for a limit of normal, or of some
-    patients only: a row of inputs does not hold what they need.
+    A row of inputs holds no dates and no limits of normal: a part of a criterion that needs one is left open,
+    and a criterion that needs nothing else is not served. That nothing was recorded is not a row's to tell: a
+    criterion that asks for it is met, or open.
 
     Parameters
     ----------
@@ -25,22 +26,39 @@ def served_eligibility(criteria: Sequence[Criterion], contract: Contract) -> Eli
     -------
     EligibilityDocument
         `inputs`: columns that are asked for, each with name, table (None = laboratory test), kind, unit,
-        levels, low and high. `criteria`: id, text and rule, which is ``{kind: [rules]}`` for the kinds of
-        `features.eligibility.COMBINE`, or a condition on a column. `unserved`: ids of the other excluding
-        criteria.
+        levels, low and high. `criteria`: id, text, rule and `applies_if`; a rule is ``{kind: [rules]}`` for
+        the kinds of `features.eligibility.COMBINE`, a condition on a column, or empty where it stays open.
+        `unserved`: ids of the other excluding criteria.
     """
-    excluding = [c for c in criteria if c.excluding]
-    kept = [c for c in excluding if c.applies_if is None and _can_be_judged(c.rule)]
-    inputs = {
-        _name(condition): _input(condition, contract)
-        for criterion in kept
-        for condition in _conditions(criterion.rule)
-    }
+    excluding = [criterion for criterion in criteria if criterion.excluding]
+    served = {c.id: document for c in excluding if (document := _criterion(c, contract))}
+    asked = [
+        condition
+        for criterion in excluding
+        if criterion.id in served
+        for rule in (criterion.rule, criterion.applies_if)
+        for condition in (_conditions(rule) if rule is not None else ())
+        if _is_held(condition, contract)
+    ]
     return {
-        "inputs": list(inputs.values()),
-        "criteria": [{"id": c.id, "text": c.text, "rule": _document(c.rule)} for c in kept],
-        "unserved": [c.id for c in excluding if c not in kept],
+        "inputs": list({_name(condition): _input(condition, contract) for condition in asked}.values()),
+        "criteria": list(served.values()),
+        "unserved": [criterion.id for criterion in excluding if criterion.id not in served],
     }
+
+
+def _criterion(criterion: Criterion, contract: Contract) -> CriterionDocument | None:
+    """Return a criterion as it is served; None where a row has nothing to judge it by."""
+    rule = _document(criterion.rule, contract)
+    if not rule:
+        return None
+    document: CriterionDocument = {"id": criterion.id, "text": criterion.text, "rule": rule}
+    if criterion.applies_if is None:
+        return document
+    # Left open, it would be asked of patients whom the cohort does not ask.
+    if not _is_whole(criterion.applies_if, contract):
+        return None
+    return {**document, "applies_if": _document(criterion.applies_if, contract)}
 
 
 def _conditions(rule: Condition | Combination) -> Iterator[Condition]:
@@ -51,11 +69,18 @@ def _conditions(rule: Condition | Combination) -> Iterator[Condition]:
             yield from _conditions(part)
 
 
-def _can_be_judged(rule: Condition | Combination) -> bool:
-    return not any(
-        condition.known or condition.measure != "value" or condition.high_uln is not None
-        for condition in _conditions(rule)
-    )
+def _is_whole(rule: Condition | Combination, contract: Contract) -> bool:
+    return all(_is_held(condition, contract) for condition in _conditions(rule))
+
+
+def _is_held(condition: Condition, contract: Contract) -> bool:
+    """Tell whether a row of inputs can hold what a condition needs."""
+    if condition.measure != "value" or condition.high_uln is not None:
+        return False
+    if condition.table is None or condition.column is None:
+        return True
+    spec = contract[condition.table].columns[condition.column]
+    return spec.type in NUMERIC or bool(spec.levels)
 
 
 def _name(condition: Condition) -> str:
@@ -81,12 +106,14 @@ def _input(condition: Condition, contract: Contract) -> EligibilityInput:
     }
 
 
-def _document(rule: Condition | Combination) -> RuleDocument:
-    return _combination(rule) if isinstance(rule, Combination) else _condition(rule)
-
-
-def _combination(rule: Combination) -> RuleDocument:
-    parts = [_document(part) for part in rule.parts]
+def _document(rule: Condition | Combination, contract: Contract) -> RuleDocument:
+    """Return a rule as it is served; empty where a row has nothing to judge it by."""
+    if isinstance(rule, Condition):
+        return _condition(rule) if _is_held(rule, contract) else {}
+    parts = [_document(part, contract) for part in rule.parts]
+    # What an open part would have told must not be told by a later one.
+    if not any(parts) or (rule.kind == "first_known" and not _is_whole(rule, contract)):
+        return {}
     if rule.kind == "all":
         return {"all": parts}
     return {"any": parts} if rule.kind == "any" else {"first_known": parts}
@@ -94,6 +121,8 @@ def _combination(rule: Combination) -> RuleDocument:
 
 def _condition(rule: Condition) -> RuleDocument:
     document: RuleDocument = {"column": _name(rule)}
+    if rule.known:
+        document["known"] = True
     if rule.missing_as is not None:
         document["missing_as"] = rule.missing_as
     if rule.among is not None:

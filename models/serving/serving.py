@@ -158,12 +158,16 @@ class EligibilityInput(TypedDict):
 
 
 class RuleDocument(TypedDict, total=False):
-    """A combination of rules (`all`, `any` or `first_known`), or a condition on a column."""
+    """A combination of rules (`all`, `any` or `first_known`), or a condition on a column.
+
+    `known` asks for any value at all. An empty rule stays open: it asks for what no row holds.
+    """
 
     all: list[RuleDocument]
     any: list[RuleDocument]
     first_known: list[RuleDocument]
     column: str
+    known: bool
     missing_as: str
     among: list[str]
     unknown: list[str]
@@ -174,15 +178,16 @@ class RuleDocument(TypedDict, total=False):
 
 
 class CriterionDocument(TypedDict):
-    """A criterion of eligibility, and what must hold."""
+    """A criterion of eligibility, and what must hold of patients for whom `applies_if` is not broken."""
 
     id: str
     text: str
     rule: RuleDocument
+    applies_if: NotRequired[RuleDocument]
 
 
 class EligibilityDocument(TypedDict):
-    """The study's eligibility, as a row of inputs can break it; `unserved` are the other criteria."""
+    """The study's eligibility, as a row of inputs can break it; `unserved` are the criteria that none can."""
 
     inputs: list[EligibilityInput]
     criteria: list[CriterionDocument]
@@ -727,6 +732,8 @@ class RowScorer:
             unknown = np.isnan(met) & answered
             notes.add(unknown & supplied, _reason("eligibility_not_assessable", name, text))
             notes.add(unknown & ~supplied, _reason(_NO_CRITERION_INPUT, None, name))
+        for name in self._eligibility.unserved:
+            notes.add(answered, _reason(_NO_CRITERION_INPUT, None, name))
 
     def _note_cell(self, entry: _Input, fault: Fault | None, empty: bool, notes: _Notes) -> None:
         if fault:
@@ -1108,8 +1115,9 @@ class _Eligibility:
         self.further = [_Input(entry, {}) for entry in document["inputs"] if entry["name"] not in names]
         self._named = {entry.name: entry for entry in [*inputs, *self.further]}
         self._place = {name: k for k, name in enumerate(self._named)}
+        self.unserved = document.get("unserved", [])
         self._criteria = [
-            (criterion, sorted({self._place[name] for name in _columns_asked(criterion["rule"])}))
+            (criterion, sorted({self._place[name] for name in _columns_asked(criterion)}))
             for criterion in document["criteria"]
         ]
 
@@ -1120,7 +1128,10 @@ class _Eligibility:
         cells = [*values, *further]
         for criterion, asked in self._criteria:
             supplied = ~np.asarray(np.isnan([cells[place] for place in asked]).all(axis=0))
-            yield criterion, self._judged(criterion["rule"], cells), supplied
+            met = self._judged(criterion["rule"], cells)
+            if "applies_if" in criterion:
+                met = np.where(self._judged(criterion["applies_if"], cells) == 0, 1.0, met)
+            yield criterion, met, supplied
 
     def _judged(self, rule: RuleDocument, cells: Sequence[np.ndarray]) -> np.ndarray:
         combined = (
@@ -1131,6 +1142,8 @@ class _Eligibility:
         for kind, parts in combined:
             if parts is not None:
                 return _combined(kind, np.array([self._judged(part, cells) for part in parts]))
+        if "column" not in rule:
+            return np.full_like(cells[0], np.nan)
         return self._condition(rule, cells[self._place[rule["column"]]])
 
     def _condition(self, rule: RuleDocument, value: np.ndarray) -> np.ndarray:
@@ -1153,12 +1166,17 @@ class _Eligibility:
         return np.where(np.isnan(value), np.nan, met)
 
 
-def _columns_asked(rule: RuleDocument) -> Iterator[str]:
+def _columns_asked(criterion: CriterionDocument) -> Iterator[str]:
+    yield from _columns_in(criterion["rule"])
+    yield from _columns_in(criterion.get("applies_if", {}))
+
+
+def _columns_in(rule: RuleDocument) -> Iterator[str]:
     if "column" in rule:
         yield rule["column"]
     for parts in (rule.get("all"), rule.get("any"), rule.get("first_known")):
         for part in parts or ():
-            yield from _columns_asked(part)
+            yield from _columns_in(part)
 
 
 def _combined(kind: str, parts: np.ndarray) -> np.ndarray:
