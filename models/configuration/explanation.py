@@ -38,8 +38,9 @@ class ExplanationPlan:
     """The content of configs/explanation.yaml.
 
     `top` features have the stability of their ranks; a number of at most `few_values` distinct values has a
-    mean for each. Features stand in one cluster from a rank correlation of `clustered_from` on. Inputs that
-    allocate are left out at the landmarks `allocated_at`.
+    mean for each. Features stand in one cluster from a rank correlation of `clustered_from` on, in patients
+    who have both values and are at least the share `clustered_min_share` of all. Inputs that allocate are
+    left out at the landmarks `allocated_at`.
     """
 
     resamples: Count
@@ -49,6 +50,7 @@ class ExplanationPlan:
     curve_points: Annotated[int, Between(2)]
     split_by: str
     clustered_from: Share
+    clustered_min_share: Share
     interactions: Annotated[int, Between(0)]
     interaction_patients: Count
     min_centre_patients: Count

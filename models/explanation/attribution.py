@@ -23,6 +23,8 @@ from models.serving.serving import spline_basis
 CENTILES = {3: (0.10, 0.50, 0.90), 4: (0.05, 0.35, 0.65, 0.95), 5: (0.05, 0.275, 0.5, 0.725, 0.95)}
 DISAGREES, AGREES, OPEN, UNUSED = "disagrees", "as expected", "not distinguishable from none", "not used"
 UNCERTAIN = "uncertain"
+MIN_CORRELATED = 10
+"""Fewest patients of whom a correlation says anything."""
 GROUP_COLUMNS = ["group", "features", "mean_abs", "mean_low", "mean_high", "share", "low", "high"]
 
 
@@ -356,29 +358,43 @@ def clusters(
     values: pd.DataFrame,
     features: Sequence[LandmarkFeature],
     from_correlation: float,
+    min_share: float,
 ) -> list[Cluster]:
     """Return the groups of features that carry the same information, the most moving first.
 
-    Levels are scored by their mean contribution; Spearman correlation on patients who have both values;
-    average linkage on 1 - |rho|, cut at ``1 - from_correlation``. `explained` and `values`: one row a
-    patient, in the same order. Keys: features (two or more), correlation (mean |rho| inside), together (mean
-    |summed contribution|), apart (sum of the mean |contributions|).
+    Levels are scored by their mean contribution; Spearman correlation on patients who have both values, where
+    they are at least the share `min_share` of all: what is known of few says nothing of the others. Average
+    linkage on 1 - |rho|, cut at ``1 - from_correlation``.
+
+    Parameters
+    ----------
+    explained, values : DataFrame
+        Contributions of all repeats with usubjid, and the feature values of the same rows.
+
+    Returns
+    -------
+    list of Cluster
+        features (two or more), correlation (mean |rho| inside), patients (smallest number who have both
+        values of a pair), together (mean |summed contribution|), apart (sum of the mean |contributions|).
     """
+    once = ~explained["usubjid"].duplicated().to_numpy()
     scored = {}
     for feature in features:
-        name = feature.name
-        column = pd.Series(values[name]).reset_index(drop=True)
+        column = pd.Series(values[feature.name]).reset_index(drop=True)
         if not feature.is_numeric:
-            column = column.map(pd.Series(explained[name]).reset_index(drop=True).groupby(column).mean())
-        column = column.astype(float)
+            column = column.map(explained[feature.name].reset_index(drop=True).groupby(column).mean())
+        column = column[once].astype(float)
         if column.notna().sum() > 1 and column.min() < column.max():
-            scored[name] = column
+            scored[feature.name] = column
     names = list(scored)
     if len(names) < 2:
         return []
-    fewest = max(10, len(values) // 50)
-    correlation = pd.DataFrame(scored).corr(method="spearman", min_periods=fewest)
-    rho = correlation.abs().fillna(0.0).clip(0.0, 1.0).to_numpy(copy=True)
+    frame = pd.DataFrame(scored)
+    known = frame.notna().to_numpy(dtype=float)
+    both = known.T @ known
+    fewest = max(MIN_CORRELATED, min_share * len(frame))
+    correlation = frame.corr(method="spearman", min_periods=MIN_CORRELATED).abs().fillna(0.0).clip(0.0, 1.0)
+    rho = np.where(both >= fewest, correlation.to_numpy(), 0.0)
     np.fill_diagonal(rho, 1.0)
     labels = fcluster(linkage(squareform(1 - rho, checks=False), "average"), 1 - from_correlation, "distance")
     groups: list[Cluster] = []
@@ -386,11 +402,12 @@ def clusters(
         inside = np.flatnonzero(labels == label)
         if len(inside) > 1:
             columns = explained[[names[i] for i in inside]]
-            pairs = rho[np.ix_(inside, inside)][np.triu_indices(len(inside), 1)]
+            pair = np.triu_indices(len(inside), 1)
             groups.append(
                 {
                     "features": [str(name) for name in columns.columns],
-                    "correlation": float(pairs.mean()),
+                    "correlation": float(rho[np.ix_(inside, inside)][pair].mean()),
+                    "patients": int(both[np.ix_(inside, inside)][pair].min()),
                     "together": float(columns.sum(axis=1).abs().mean()),
                     "apart": float(columns.abs().mean().sum()),
                 }

@@ -49,10 +49,11 @@ class PartContribution(TypedDict):
 
 
 class Cluster(TypedDict):
-    """Features that carry the same information."""
+    """Features that carry the same information; `patients`: fewest who have both values of a pair."""
 
     features: list[str]
     correlation: float
+    patients: int
     together: float
     apart: float
 

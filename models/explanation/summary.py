@@ -99,7 +99,6 @@ def summarise(
     rng = np.random.default_rng(seed)
     weights = attribution.resample_weights(explained, people["siteid"], plan.resamples, rng)
     seen = values.set_index("usubjid").loc[explained["usubjid"]].reset_index(drop=True)
-    first = (explained["repeat"] == explained["repeat"].min()).to_numpy()
     domains, biology = _domains(features), _biology(features, plan)
     left_out = landmark in plan.allocated_at and branches is not None
     expected = [e for e in plan.expected if not (left_out and e.allocates)]
@@ -132,7 +131,9 @@ def summarise(
             name: _records(PartContribution, attribution.by_group(explained, domains, split, weights, level))
             for name, split in _splits(explained, people["arm"], branches).items()
         },
-        "clusters": attribution.clusters(explained[first], seen[first], features, plan.clustered_from),
+        "clusters": attribution.clusters(
+            explained, seen, features, plan.clustered_from, plan.clustered_min_share
+        ),
         "left_out": [e.name for e in plan.expected if left_out and e.allocates],
         "directions": attribution.directions(explained, seen, features, expected, weights, level),
         "curves": _curves(explained, seen, features, weights, plan, level),
