@@ -55,7 +55,8 @@ def describe(
     people = cohort.set_index("usubjid")
     first, values = landmarks[0], landmarks[0].frame
     measured = visit_features(landmarks)
-    adaptive = decisions[decisions["arm"] == study.adaptive_arm]
+    # Who left before a decision has no branch that was followed: of each node, patients at risk at it.
+    adaptive = decisions[(decisions["arm"] == study.adaptive_arm) & decisions["at_risk"]]
     return {
         "centres": int(people["siteid"].nunique()),
         "table_one": {
