@@ -35,6 +35,36 @@ def check_page(browser: Any, path: Path, width: int) -> None:
             ".filter(id => !document.getElementById(id))"
         )
         assert broken == []
+        _require_words(page)
+    check_captions(path)
+
+
+def _require_words(page: Any) -> None:
+    """No underscore is seen, in the text of a page or in its figures, but for the id of the shown patient."""
+    texts = page.evaluate(
+        "(async () => [document.querySelector('h1').innerText, document.querySelector('main').innerText,"
+        "...await Promise.all(Object.values(pcr.views).map(async ({view}) => new DOMParser()"
+        ".parseFromString(await view.toSVG(), 'text/html').body.innerText))])()"
+    )
+    assert len(texts) > 5
+    patient = page.evaluate("document.querySelector('[data-patient]')?.dataset.patient || ''")
+    assert {word for text in texts for word in text.split() if "_" in word and word != patient} == set()
+
+
+def check_captions(path: Path) -> None:
+    """Every figure whose rows have an n says from which to which it goes; bars of shares are whole."""
+    counted = 0
+    for name, spec in specs(path).items():
+        for text in spec.get("datasets", {}).values():
+            table = pd.read_csv(io.StringIO(text)) if isinstance(text, str) else pd.DataFrame()
+            if "n" in table and table["n"].notna().any():
+                ends = sorted({int(table["n"].min()), int(table["n"].max())})
+                said = spec["usermeta"]["about"]["n"]
+                assert said == (ends[0] if len(ends) == 1 else f"{ends[0]:,} to {ends[1]:,}"), name
+                counted += 1
+            if {"level", "share", "label"} <= set(table):
+                assert table.groupby("label")["share"].sum().to_numpy() == pytest.approx(1, abs=1e-3), name
+    assert counted
 
 
 def check_accessible(browser: Any, path: Path) -> None:
@@ -85,7 +115,8 @@ def check_hover(browser: Any, artifacts: Path, landmark: str) -> None:
     about = {feature["name"]: feature["description"] for feature in described}
     with opened(browser, artifacts / "reports" / f"shap-{landmark}.html") as (page, _):
         for link in page.locator("a[data-feature]").all()[:30]:
-            assert link.get_attribute("title") == about[link.get_attribute("data-feature")]
+            name = link.get_attribute("data-feature")
+            assert link.get_attribute("title") == f"{about[name]} ({name})"
         page.locator("#ranking").scroll_into_view_if_needed()
         page.wait_for_selector("#ranking svg")
         page.locator("#ranking svg .mark-rect path").first.hover()
@@ -161,12 +192,13 @@ def _traced_shap(artifacts: Path, landmark: str, cohort: pd.DataFrame) -> int:
     domains = {f["domain"]: [g["name"] for g in features if g["domain"] == f["domain"]] for f in features}
     sums = _named(pd.DataFrame({d: shap[columns].sum(axis=1).abs() for d, columns in domains.items()}))
     _same(drawn(page["domain-shares"], "domain", "share"), (sums.mean() / sums.mean().sum()).to_dict())
-    ranking = {k.split(" (")[0]: v for k, v in drawn(page["ranking"], "label", "mean_abs").items()}
-    _same(ranking, shap[[f["name"] for f in features]].abs().mean().to_dict())
+    _same(
+        drawn(page["ranking"], "key", "mean_abs"), shap[[f["name"] for f in features]].abs().mean().to_dict()
+    )
     points = table_of(page["beeswarm"], "rank")
-    top = points["feature"].iloc[0]
+    top = points["key"].iloc[0]
     stored = shap[shap["repeat"] == 0].sort_values("usubjid")[top].to_numpy()
-    one = points.loc[points["feature"] == top, "contribution"].to_numpy()
+    one = points.loc[points["key"] == top, "contribution"].to_numpy()
     assert one == pytest.approx(stored, rel=2e-3, abs=1e-4)
     themes = json.loads((artifacts / "shap" / f"{landmark}.json").read_text())["biology"]
     groups = {g["group"]: shap[g["members"]].sum(axis=1).abs().mean() for g in themes}
@@ -174,7 +206,7 @@ def _traced_shap(artifacts: Path, landmark: str, cohort: pd.DataFrame) -> int:
     arm = shap["usubjid"].map(cohort["arm"])
     split = table_of(page["split-arm"], "mean_abs")
     for row in split.itertuples():
-        expected = sums.loc[(arm == row.label.split(" (")[0]).to_numpy(), row.domain].mean()
+        expected = sums.loc[(arm == row.key).to_numpy(), row.domain].mean()
         assert row.mean_abs == pytest.approx(expected, **CLOSE)
     return 5
 
@@ -187,7 +219,7 @@ def _traced_models(artifacts: Path, landmark: str, first_page: dict[str, Any]) -
     wide = both.assign(loss=loss).pivot_table(index=["usubjid", "repeat"], columns="model", values="loss")
     difference = (wide["chosen"] - wide["rules"]).groupby("repeat").mean().mean()
     found = drawn(first_page["differences"], "label", "value")
-    assert found[f"{landmark}: all arms"] == pytest.approx(difference, **CLOSE)
+    assert found[f"{landmark.upper()}: all arms"] == pytest.approx(difference, **CLOSE)
     calibration = pd.read_csv(artifacts / "curves" / f"{landmark}-calibration.csv").query("model == 'chosen'")
     shown = table_of(first_page[f"calibration-{landmark}"], "observed")
     assert shown["observed"].to_numpy() == pytest.approx(calibration["observed"].to_numpy(), **CLOSE)
@@ -207,11 +239,11 @@ def _traced_raw(artifacts: Path, first_page: dict[str, Any], cohort: pd.DataFram
     traced = 0
     if "branches" in first_page:
         decisions = pd.read_parquet(artifacts / "rules" / "decisions.parquet")
-        decisions = decisions[decisions["arm"] == "ADAPTIVE"]
+        decisions = decisions[(decisions["arm"] == "ADAPTIVE") & decisions["at_risk"]]
         outcome = decisions["usubjid"].map(cohort["outcome"])
         rate = outcome.groupby(decisions["node"] + ": " + decisions["branch"]).mean()
-        for label, value in drawn(first_page["branches"], "label", "value").items():
-            assert value == pytest.approx(rate[label.split(" (")[0]], abs=1e-4)
+        for branch, value in drawn(first_page["branches"], "detail", "value").items():
+            assert value == pytest.approx(rate[branch], abs=1e-4)
         traced += 1
     if "toxicity-differences" in first_page:
         adverse = pd.read_parquet(artifacts / "raw" / "adverse_events.parquet")
@@ -226,12 +258,11 @@ def _traced_raw(artifacts: Path, first_page: dict[str, Any], cohort: pd.DataFram
     if "states" in first_page:
         baseline = pd.read_parquet(artifacts / "features" / "baseline.parquet")
         counts = baseline["ctdna_baseline_state"].value_counts()
-        rows = table_of(first_page["states"], "share").query("label == 'ctDNA at baseline, all'")
-        shown = rows[rows["share"] > 0].set_index("level")["share"]
-        assert set(shown.index) == {
-            level for level, n in counts.items() if n / len(baseline) >= 0.005 and n >= 5
-        }
-        assert shown.to_dict() == pytest.approx((counts / len(baseline))[shown.index].to_dict(), abs=0.0051)
+        rows = table_of(first_page["states"], "share").query("label == 'ctDNA baseline, all'")
+        shown = rows.set_index("level")["share"]
+        assert {"negative", "positive"} <= set(shown.index)
+        for level in ("negative", "positive"):
+            assert shown[level] == pytest.approx(counts[level] / len(baseline), abs=1e-4)
         traced += 1
     return traced
 

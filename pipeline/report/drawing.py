@@ -17,10 +17,13 @@ Chart = Any
 
 
 class About(TypedDict):
-    """What a figure says of itself: patients, events if there are any, scale, whose predictions are drawn."""
+    """What a figure says of itself: patients, events if there are any, scale, whose predictions are drawn.
 
-    n: int
-    events: int | None
+    Of a figure whose rows are of different patients, n and events go from the smallest to the largest row.
+    """
+
+    n: int | str
+    events: int | str | None
     scale: str
     sampling: str
 
@@ -60,6 +63,24 @@ CONFIG = {
 }  # fmt: skip
 
 
+def about_drawn(rows: pd.DataFrame, scale: str, sampling: str) -> About:
+    """Return what a figure says of itself, from the columns n and events of the rows that it draws.
+
+    A row without n, such as a pooled one, counts no patients of its own; without events there is no outcome.
+    """
+    n, events = (_spanned(rows[name]) if name in rows else None for name in ("n", "events"))
+    return {"n": 0 if n is None else n, "events": events, "scale": scale, "sampling": sampling}
+
+
+def _spanned(counts: pd.Series) -> int | str | None:
+    """Return the only count there is, or from the smallest to the largest; None without any."""
+    known = counts.dropna().astype(int).tolist()
+    if not known:
+        return None
+    low, high = min(known), max(known)
+    return low if low == high else f"{low:,} to {high:,}"
+
+
 def spec_of(
     chart: Chart,
     description: str,
@@ -89,7 +110,8 @@ def data_of(frame: pd.DataFrame) -> Any:
     parse = {
         str(name): "number" if pd.api.types.is_numeric_dtype(frame[name]) else "string" for name in frame
     }
-    text = frame.to_csv(index=False, float_format="%.4g", lineterminator="\n")
+    counts = {name: "Int64" for name in ("n", "events") if name in frame}
+    text = frame.astype(counts).to_csv(index=False, float_format="%.4g", lineterminator="\n")
     return alt.InlineData(values=text, format=alt.CsvDataFormat(type="csv", parse=parse))
 
 

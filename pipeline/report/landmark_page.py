@@ -16,6 +16,7 @@ from pipeline.project.estimates import Measures
 from pipeline.project.files import read_json
 from pipeline.report.drawing import PALETTE, About, Spec
 from pipeline.report.facts import Facts, study_facts, told_branches
+from pipeline.report.labels import Labels
 from pipeline.report.page import absent_domains, domain_name, percent, render
 from pipeline.report.patients import feature_data, patient_data
 from pipeline.report.points import evenly, swarm_points
@@ -93,6 +94,7 @@ def landmark_page(
     """
     here = landmarks[name]
     facts = study_facts(study, cohort, settings.trials)
+    labels = Labels(settings.labels, study["visits"])
     branches = told_branches(branches, facts)
     performance = {model: bounded(measures, settings.limits) for model, measures in performance.items()}
     features = here.description["features"]
@@ -110,9 +112,10 @@ def landmark_page(
         "sampling": OUT_OF_FOLD,
     }
     named = {feature["name"]: feature for feature in features}
+    shown_names = labels.features(list(named))
     ranked = summary["features"]
     drawing = settings.drawing
-    charts = landmark_charts(study, summary, named, drawing.ranked, privacy, about)
+    charts = landmark_charts(study, summary, named, labels, drawing.ranked, privacy, about)
     if branches is None:
         charts.pop("split-branch", None)
     top = [named[row["feature"]] for row in ranked[: drawing.swarmed]]
@@ -122,17 +125,18 @@ def landmark_page(
         "events": int(outcome.set_axis(first["usubjid"])[shown["usubjid"]].sum()),
     }
     view = settings.privacy.patient_view
-    points = swarm_points(shown, shown_values, top)
+    points = named_points(swarm_points(shown, shown_values, top), shown_names, labels)
     if view:
         charts["beeswarm"] = beeswarm_chart(points, drawn)
-    charts |= _open_charts(study, drawn)
+    charts |= _open_charts(study, drawn, labels)
     split = split_by if summary["curves_by"] else None
     return render(
         "landmark.html.j2",
         study,
         charts,
         facts,
-        page_data(study, summary, features, shown, shown_values, split, points=view)
+        labels,
+        page_data(study, summary, features, shown, shown_values, split, labels, points=view)
         | (
             patient_data(
                 shown,
@@ -144,7 +148,7 @@ def landmark_page(
             if view
             else {}
         )
-        | {"patients": counts["patients"]},
+        | {"patients": counts["patients"], "repeats": counts["repeats"]},
         landmark=name,
         here=name,
         rules_choose=rules_choose_treatment(study, name),
@@ -166,15 +170,18 @@ def landmark_page(
         parts=named[split]["levels"] if split else [],
         patient_view=view,
         page_domains=[row["group"] for row in summary["domains"]],
-        tables=landmark_tables(summary, domains_added, named, absent_domains(settings.domains, features)),
+        tables=landmark_tables(
+            summary, domains_added, named, absent_domains(settings.domains, features), shown_names, labels
+        ),
         named=named,
-        inputs=inputs_table(features, ranked),
+        shown=shown_names,
+        inputs=inputs_table(features, ranked, shown_names, labels),
     )
 
 
-def unmodelled_page(study: StudyDocument, facts: Facts, name: str, reason: str) -> str:
+def unmodelled_page(study: StudyDocument, facts: Facts, labels: Labels, name: str, reason: str) -> str:
     """Return the HTML page of a landmark at which no model was learned."""
-    return render("unmodelled.html.j2", study, {}, facts, landmark=name, here=name, reason=reason)
+    return render("unmodelled.html.j2", study, {}, facts, labels, landmark=name, here=name, reason=reason)
 
 
 def page_data(
@@ -184,16 +191,21 @@ def page_data(
     shown: pd.DataFrame,
     values: pd.DataFrame,
     split: str | None,
+    labels: Labels,
     *,
     points: bool,
 ) -> dict[str, Any]:
     """Return what the page's script draws features from: curves, and the points of patients if wanted."""
     packed, scale = feature_data(features, shown, values)
+    named = labels.features([feature["name"] for feature in features])
     for feature in packed:
         if not points:
             feature |= {"values": "", "shap": ""}
         feature["curve"] = summary["curves"][feature["name"]]
         feature["curves"] = {part: curves[feature["name"]] for part, curves in summary["curves_by"].items()}
+        feature["label"] = named[feature["name"]]
+        feature["description"] = labels.described(feature["name"], feature["description"])
+        feature["known"] = labels.name(feature["known_at"])
         feature["domain"] = domain_name(feature["domain"])
         feature["unit"] = "" if feature["unit"] in NO_UNIT else feature["unit"]
     return {
@@ -204,7 +216,19 @@ def page_data(
         "split": split,
         "adaptive": study["adaptive_arm"],
         "domains": [row["group"] for row in summary["domains"]],
+        "names": {
+            key: labels.name(key)
+            for key in [*study["arms"], *study["landmarks"], *(v for f in features for v in f["levels"])]
+        },
     }
+
+
+def named_points(points: pd.DataFrame, shown: Mapping[str, str], labels: Labels) -> pd.DataFrame:
+    """Return the points of a beeswarm with labels of features and levels; `key` is the feature's name."""
+    levels = points["value"].where(points["kind"] == "categorical").map(labels.name, na_action="ignore")
+    return points.assign(
+        key=points["feature"], feature=points["feature"].map(shown), value=levels.fillna(points["value"])
+    )
 
 
 def what_is_explained(explained: pd.DataFrame, outcome: pd.Series) -> dict[str, Any]:
@@ -268,16 +292,21 @@ def landmark_charts(
     study: StudyDocument,
     summary: ContributionSummary,
     named: Mapping[str, LandmarkFeatureEntry],
+    labels: Labels,
     ranked: int,
     privacy: Privacy,
     about: About,
 ) -> dict[str, Spec]:
     """Return the charts of the whole landmark by the id of their figure."""
     colours = domain_colours(study)
+    shown = labels.features(list(named))
     shares = pd.DataFrame(summary["domains"]).rename(columns={"group": "domain"})
     shares = shares.assign(domain=shares["domain"].map(domain_name))
     ranking = pd.DataFrame(
-        [_ranked_row(row, named[row["feature"]], summary["top"]) for row in summary["features"][:ranked]]
+        [
+            _ranked_row(row, named[row["feature"]], shown[row["feature"]], summary["top"])
+            for row in summary["features"][:ranked]
+        ]
     )
     charts = {
         "domain-shares": domain_shares_chart(
@@ -293,6 +322,7 @@ def landmark_charts(
                 "mean_abs": row["mean_abs"],
                 "low": row["mean_low"],
                 "high": row["mean_high"],
+                "key": ", ".join(row["members"]),
                 "description": "; ".join(named[member]["description"] for member in row["members"]),
                 "more": f"{row['features']} features",
             }
@@ -302,7 +332,9 @@ def landmark_charts(
     for kind, rows in summary["splits"].items():
         parts = [
             {
-                "label": f"{row['part']} (n = {row['patients']})",
+                "label": f"{labels.name(row['part'])} (n = {row['patients']:,})",
+                "key": row["part"],
+                "n": row["patients"],
                 "domain": domain_name(row["group"]),
                 **{key: row[key] for key in ("mean_abs", "low", "high")},
             }
@@ -310,15 +342,17 @@ def landmark_charts(
             if not privacy.hides(row["patients"])
         ]
         if len({part["label"] for part in parts}) > 1:
-            charts[f"split-{kind}"] = split_chart(pd.DataFrame(parts), colours, about)
+            charts[f"split-{kind}"] = split_chart(pd.DataFrame(parts), colours)
     return charts
 
 
-def _ranked_row(row: FeatureContribution, feature: LandmarkFeatureEntry, top: int) -> dict[str, Any]:
+def _ranked_row(
+    row: FeatureContribution, feature: LandmarkFeatureEntry, shown: str, top: int
+) -> dict[str, Any]:
     missing = feature["share_missing"]
-    label = f"{feature['name']} ({percent(missing)} missing)" if missing > MOSTLY else feature["name"]
     return {
-        "label": label,
+        "label": f"{shown} ({percent(missing)} missing)" if missing > MOSTLY else shown,
+        "key": feature["name"],
         "domain": domain_name(feature["domain"]),
         "mean_abs": row["mean_abs"],
         "low": row["low"],
@@ -328,13 +362,15 @@ def _ranked_row(row: FeatureContribution, feature: LandmarkFeatureEntry, top: in
     }
 
 
-def _open_charts(study: StudyDocument, about: About) -> dict[str, Spec]:
+def _open_charts(study: StudyDocument, about: About, labels: Labels) -> dict[str, Spec]:
     """Return the charts that the page's script fills: one feature, one patient."""
     charts = {
         "feature-numeric": dependence_chart("numeric", about),
         "feature-categorical": dependence_chart("categorical", about),
         "waterfall": waterfall_chart({**about, "n": 1}),
-        "trajectory": trajectory_chart(study["landmarks"], {**about, "n": 1, "scale": "probability"}),
+        "trajectory": trajectory_chart(
+            [labels.name(name) for name in study["landmarks"]], {**about, "n": 1, "scale": "probability"}
+        ),
     }
     for spec in charts.values():
         spec["usermeta"]["filled"] = True

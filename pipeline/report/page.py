@@ -19,6 +19,7 @@ from pipeline import wording
 from pipeline.project.estimates import Estimate, Measures, number_text
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts, listed
+from pipeline.report.labels import Labels
 
 OVERVIEW = "Overview"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -31,12 +32,14 @@ def render(
     study: StudyDocument,
     charts: Mapping[str, Spec],
     facts: Facts,
+    labels: Labels,
     data: Mapping[str, object] | None = None,
     **context: Any,
 ) -> str:
     """Return a page of a study: `template` filled with `context`, and charts (spec by the id of its figure).
 
-    `facts` decide which sentences are said; templates see the study with what its file may leave out.
+    `facts` decide which sentences are said, `labels` what keys are called; templates see the study with
+    what its file may leave out.
 
     `data` is what the page's script needs beside the charts. Equal input gives equal text.
     """
@@ -47,15 +50,17 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= FILTERS
+    environment.filters |= FILTERS | {"label": labels.name}
     page = environment.get_template(template)
     return page.render(
         **context,
         study=parse_study(study),
         facts=facts,
+        labels=labels,
         pages=page_links(study),
         say=wording,
         chart_heights={name: spec["height"] for name, spec in charts.items()},
+        chart_titles={name: spec["description"] for name, spec in charts.items()},
         abouts={name: spec["usermeta"]["about"] for name, spec in charts.items()},
         charts=_script_json(charts),
         data=_script_json(data or {}),
@@ -141,6 +146,18 @@ def absent_domains(domains: Sequence[str], features: Sequence[LandmarkFeatureEnt
     return [domain for domain in domains if domain not in present]
 
 
+def capitalised(text: str) -> str:
+    """Return text that begins with a capital, as a sentence does; the rest is as it was."""
+    return text[:1].upper() + text[1:]
+
+
+def explained(text: str, title: str) -> Markup:
+    """Return text with an explanation, if it says more, that shows on hover and on the keyboard's focus."""
+    if title == text:
+        return Markup("{}").format(text)
+    return Markup('<span title="{}" tabindex="0" class="described">{}</span>').format(title, text)
+
+
 def minus(text: str) -> str:
     """Return text with true minus signs."""
     return text.replace("-", "\N{MINUS SIGN}")
@@ -156,6 +173,11 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def counted(number: int | str) -> str:
+    """Return the n of a figure: a count, or the text from the smallest to the largest of its rows."""
+    return number if isinstance(number, str) else count(number)
+
+
 FILTERS = {
     "measure": measure,
     "measure_of": measure_of,
@@ -163,4 +185,6 @@ FILTERS = {
     "domain": domain_name,
     "percent": percent,
     "count": count,
+    "counted": counted,
+    "capitalised": capitalised,
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from features.parsing import Between, Count, Positive
+from pipeline.report.labels import LabelSettings
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class PageSettings:
     limits: dict[str, Positive]
     domains: tuple[str, ...]
     drawing: DrawingSettings
+    labels: LabelSettings
 
 
 @dataclass(frozen=True)

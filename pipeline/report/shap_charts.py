@@ -14,6 +14,7 @@ from pipeline.report.drawing import (
     SWARM_ROW,
     About,
     Spec,
+    about_drawn,
     along,
     colours_of,
     data_of,
@@ -21,6 +22,7 @@ from pipeline.report.drawing import (
     rows_of,
     spec_of,
 )
+from pipeline.wording import LOG_ODDS, OUT_OF_FOLD
 
 SPLIT_ROW = 76
 
@@ -68,12 +70,13 @@ def ranking_chart(ranking: pd.DataFrame, colours: Mapping[str, str], about: Abou
     Parameters
     ----------
     ranking : DataFrame
-        label, domain, mean_abs, low, high, description, more (text), in the order wanted.
+        label, key, domain, mean_abs, low, high, description, more (text), in the order wanted.
     """
     order = ranking["label"].tolist()
     drawn = [d for d in colours if d in set(ranking["domain"])]
     tooltip = [
         alt.Tooltip("label:N", title="Feature"),
+        alt.Tooltip("key:N", title="Key"),
         alt.Tooltip("description:N", title="What it is"),
         alt.Tooltip("mean_abs:Q", title="Mean |contribution|", format=".3f"),
         alt.Tooltip("low:Q", title="Low", format=".3f"),
@@ -96,7 +99,7 @@ def beeswarm_chart(points: pd.DataFrame, about: About) -> Spec:
     Parameters
     ----------
     points : DataFrame
-        From `points.swarm_points`, features in the order wanted.
+        From `points.swarm_points`, features in the order wanted, by their label; `key` is the name.
     """
     order = list(dict.fromkeys(points["feature"]))
     # The offset's domain leaves the upper part of each row to its label.
@@ -107,6 +110,7 @@ def beeswarm_chart(points: pd.DataFrame, about: About) -> Spec:
         "x": along("contribution", CONTRIBUTION),
         "tooltip": [
             alt.Tooltip("feature:N", title="Feature"),
+            alt.Tooltip("key:N", title="Key"),
             alt.Tooltip("value:N", title="Value"),
             alt.Tooltip("contribution:Q", title="Contribution", format="+.3f"),
         ],
@@ -143,13 +147,13 @@ def beeswarm_chart(points: pd.DataFrame, about: About) -> Spec:
     return spec_of(chart, description, SWARM_ROW * len(order), about, canvas=True)
 
 
-def split_chart(parts: pd.DataFrame, colours: Mapping[str, str], about: About) -> Spec:
+def split_chart(parts: pd.DataFrame, colours: Mapping[str, str]) -> Spec:
     """Draw mean |contribution| of each domain in parts of the patients, with intervals.
 
     Parameters
     ----------
     parts : DataFrame
-        label (of the part), domain, mean_abs, low, high, in the order wanted.
+        label and key (of the part), n (its patients), domain, mean_abs, low, high, in the order wanted.
     """
     order = list(dict.fromkeys(parts["label"]))
     drawn = [d for d in colours if d in set(parts["domain"])]
@@ -172,7 +176,9 @@ def split_chart(parts: pd.DataFrame, colours: Mapping[str, str], about: About) -
     )
     dots = base.mark_circle(size=50, opacity=1).encode(x="mean_abs:Q")
     description = f"Mean absolute contribution of each domain in {len(order)} parts of the patients."
-    return spec_of(alt.layer(spans, dots), description, SPLIT_ROW * len(order), about)
+    return spec_of(
+        alt.layer(spans, dots), description, SPLIT_ROW * len(order), about_drawn(parts, LOG_ODDS, OUT_OF_FOLD)
+    )
 
 
 def dependence_chart(kind: str, about: About) -> Spec:
@@ -219,7 +225,7 @@ def dependence_chart(kind: str, about: About) -> Spec:
 def waterfall_chart(about: About) -> Spec:
     """Return the chart from base value to prediction, without data: the page fills `steps` in.
 
-    steps: label, from, to, text, kind (base, up, down or prediction), in the order wanted.
+    steps: label, key, from, to, text, kind (base, up, down or prediction), in the order wanted.
     """
     scale = alt.Scale(
         domain=["base", "up", "down", "prediction"], range=["#8a8f98", PALETTE[0], PALETTE[5], INK]
@@ -228,6 +234,7 @@ def waterfall_chart(about: About) -> Spec:
         y=rows_of("label", None, ROW),
         tooltip=[
             alt.Tooltip("label:N", title="Feature"),
+            alt.Tooltip("key:N", title="Key"),
             alt.Tooltip("description:N", title="What it is"),
             alt.Tooltip("text:N", title="Contribution"),
         ],

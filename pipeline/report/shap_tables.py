@@ -13,7 +13,8 @@ from models.explanation.documents import (
     GroupContribution,
 )
 from pipeline.project.estimates import Estimate, Measures, bounds_text
-from pipeline.report.page import domain_name, measure, percent, percent_interval
+from pipeline.report.labels import Labels
+from pipeline.report.page import count, domain_name, measure, percent, percent_interval
 from pipeline.report.tables import Table
 
 # Units of a number without dimension.
@@ -22,12 +23,11 @@ NOT_EXPECTED = "none"
 """What is printed of a feature on which no direction was published."""
 
 
-def described(feature: LandmarkFeatureEntry) -> Markup:
-    """Return a feature's name as a link to its view, its description on hover."""
-    # Where it must break, a name breaks after an underscore.
-    shown = Markup("_<wbr>").join(feature["name"].split("_"))
-    return Markup('<a href="#feature" data-feature="{}" title="{}">{}</a>').format(
-        feature["name"], feature["description"], shown
+def described(feature: LandmarkFeatureEntry, shown: Mapping[str, str]) -> Markup:
+    """Return a feature's label as a link to its view, its description and its name on hover."""
+    name = feature["name"]
+    return Markup('<a href="#feature" data-feature="{}" title="{} ({})">{}</a>').format(
+        name, feature["description"], name, shown[name]
     )
 
 
@@ -36,20 +36,22 @@ def landmark_tables(
     domains_added: Mapping[str, Measures],
     named: Mapping[str, LandmarkFeatureEntry],
     absent: Sequence[str],
+    shown: Mapping[str, str],
+    labels: Labels,
 ) -> dict[str, Table]:
-    """Return the tables of the page by their names."""
+    """Return the tables of the page by their names; `shown` has the labels of the features."""
     return {
         "domains": domains_table(summary["domains"], domains_added, absent),
-        "stability": stability_table(summary, named),
-        "directions": directions_table(summary["directions"], named),
+        "stability": stability_table(summary, named, shown, labels),
+        "directions": directions_table(summary["directions"], named, shown, labels),
         "interactions": Table.of(
             "interactions",
             "Pairs of features by the mean absolute value of their interaction, calibrated log-odds",
             {"first": "Feature", "second": "with", "mean": "Mean |interaction|", "n": "Predictions"},
             [
                 {
-                    "first": described(named[row["first"]]),
-                    "second": described(named[row["second"]]),
+                    "first": described(named[row["first"]], shown),
+                    "second": described(named[row["second"]], shown),
                     "mean": f"{row['mean_abs']:.4f}",
                     "n": row["patients"],
                 }
@@ -63,13 +65,15 @@ def landmark_tables(
             {
                 "features": "Features",
                 "rho": "Mean |correlation|",
+                "patients": "Known together in",
                 "together": "Together",
                 "apart": "Sum of each alone",
             },
             [
                 {
-                    "features": Markup(", ").join(described(named[name]) for name in row["features"]),
+                    "features": Markup(", ").join(described(named[name], shown) for name in row["features"]),
                     "rho": f"{row['correlation']:.2f}",
+                    "patients": count(row["patients"]),
                     "together": f"{row['together']:.3f}",
                     "apart": f"{row['apart']:.3f}",
                 }
@@ -125,12 +129,17 @@ def domains_table(
     )
 
 
-def stability_table(summary: ContributionSummary, named: Mapping[str, LandmarkFeatureEntry]) -> Table:
+def stability_table(
+    summary: ContributionSummary,
+    named: Mapping[str, LandmarkFeatureEntry],
+    shown: Mapping[str, str],
+    labels: Labels,
+) -> Table:
     """Return every feature's mean |contribution| with interval, range over centres, and expectation."""
-    expected = expectations(summary["directions"])
+    expected = expectations(summary["directions"], labels)
     rows = [
         {
-            "feature": described(named[row["feature"]]),
+            "feature": described(named[row["feature"]], shown),
             "domain": domain_name(row["domain"]),
             "rank": row["rank"],
             "mean": measure(Estimate(row["mean_abs"], row["low"], row["high"]))
@@ -161,13 +170,18 @@ def stability_table(summary: ContributionSummary, named: Mapping[str, LandmarkFe
     return Table.of("stability", caption, columns, rows, text=("domain", "expected"))
 
 
-def expectations(directions: Sequence[Direction]) -> dict[str, str]:
+def expectations(directions: Sequence[Direction], labels: Labels) -> dict[str, str]:
     """Return what published results let expect of each feature, in words; a feature of none is not there."""
     words: dict[str, list[str]] = {}
     for row in directions:
-        compared = row["of"] if row["of"] == "upper third" else f"{row['of']} against {row['against']}"
-        words.setdefault(row["feature"], []).append(f"{row['expected']} ({compared})")
+        words.setdefault(row["feature"], []).append(f"{row['expected']} ({_compared(row, labels)})")
     return {feature: "; ".join(each) for feature, each in words.items()}
+
+
+def _compared(row: Direction, labels: Labels) -> str:
+    if row["of"] == "upper third":
+        return row["of"]
+    return f"{labels.name(row['of'])} against {labels.name(row['against'])}"
 
 
 def _centres(row: FeatureContribution) -> str:
@@ -175,13 +189,18 @@ def _centres(row: FeatureContribution) -> str:
     return "" if low is None or high is None else bounds_text(low, high)
 
 
-def directions_table(directions: Sequence[Direction], named: Mapping[str, LandmarkFeatureEntry]) -> Table:
+def directions_table(
+    directions: Sequence[Direction],
+    named: Mapping[str, LandmarkFeatureEntry],
+    shown: Mapping[str, str],
+    labels: Labels,
+) -> Table:
     """Return the direction expected against the direction found; a disagreement is marked."""
     rows = [
         {
             "name": Markup('{} <span class="source">{}</span>').format(row["name"], row["source"]),
-            "feature": described(named[row["feature"]]),
-            "compared": row["of"] if row["of"] == "upper third" else f"{row['of']} against {row['against']}",
+            "feature": described(named[row["feature"]], shown),
+            "compared": _compared(row, labels),
             "expected": row["expected"],
             "found": UNUSED
             if row["verdict"] == UNUSED
@@ -212,20 +231,25 @@ def directions_table(directions: Sequence[Direction], named: Mapping[str, Landma
     )
 
 
-def inputs_table(features: Sequence[LandmarkFeatureEntry], ranked: Sequence[FeatureContribution]) -> Table:
+def inputs_table(
+    features: Sequence[LandmarkFeatureEntry],
+    ranked: Sequence[FeatureContribution],
+    shown: Mapping[str, str],
+    labels: Labels,
+) -> Table:
     """Return every input in the model's order, with its rank, for the end of the page."""
     rank = {row["feature"]: row["rank"] for row in ranked}
     rows = [
         {
-            "name": described(f),
+            "name": described(f, shown),
             "domain": domain_name(f["domain"]),
-            "known": f["known_at"],
-            "unit": ", ".join(f["levels"])
+            "known": labels.name(f["known_at"]),
+            "unit": ", ".join(map(labels.name, f["levels"]))
             if f["levels"]
             else (f["unit"] if f["unit"] not in NO_UNIT else "number"),
             "missing": percent(f["share_missing"]),
             "rank": rank[f["name"]],
-            "what": f["description"],
+            "what": labels.described(f["name"], f["description"]),
         }
         for f in features
     ]

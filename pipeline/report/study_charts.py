@@ -1,6 +1,6 @@
 """The charts of the study report: forests, curves, bars of states, courses over time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import altair as alt
 import pandas as pd
@@ -12,6 +12,7 @@ from pipeline.report.drawing import (
     ROW,
     About,
     Spec,
+    about_drawn,
     colours_of,
     data_of,
     line_at,
@@ -20,10 +21,12 @@ from pipeline.report.drawing import (
 )
 
 SPREAD = (PALETTE[0], PALETTE[5], PALETTE[2], PALETTE[3], PALETTE[4], PALETTE[1])
+NO_MODEL = "all patients, no model"
 # Greys for what was not measured, colours for results, the same in every chart.
 STATES = {
     "not_planned": "#e3e6ea", "not_done": "#b5bac2", "not_evaluable": "#767d89", "below_lod": PALETTE[4],
     "negative": PALETTE[0], "positive": PALETTE[5], "done": PALETTE[2], "missing": INK,
+    "hidden": "#f5f6f8",
 }  # fmt: skip
 
 
@@ -35,15 +38,23 @@ STRATEGIES = {
 }  # fmt: skip
 
 
-def forest_chart(rows: pd.DataFrame, title: str, about: About, reference: float | None = 0) -> Spec:
+def forest_chart(
+    rows: pd.DataFrame,
+    title: str,
+    scale: str,
+    sampling: str = NO_MODEL,
+    reference: float | None = 0,
+) -> Spec:
     """Draw values with intervals, a row each; rows of a group that is marked stand out.
 
     Parameters
     ----------
     rows : DataFrame
-        label, value, low, high, detail (text on hover), mark (yes or no), in the order wanted.
+        label, value, low, high, n, events, detail (text on hover), mark (yes or no), in the order wanted.
     title : str
         Of the axis.
+    scale, sampling : str
+        What the values are, and whose predictions they judge.
     reference : float or None
         Where the vertical line stands, such as 0 for differences and 1 for ratios; None draws none.
     """
@@ -57,6 +68,7 @@ def forest_chart(rows: pd.DataFrame, title: str, about: About, reference: float 
             alt.Tooltip("value:Q", title="Value", format=".4f"),
             alt.Tooltip("low:Q", title="Low", format=".4f"),
             alt.Tooltip("high:Q", title="High", format=".4f"),
+            alt.Tooltip("n:Q", title="n", format=","),
             alt.Tooltip("detail:N", title="Of"),
         ],
     )
@@ -65,6 +77,7 @@ def forest_chart(rows: pd.DataFrame, title: str, about: About, reference: float 
     dots = base.mark_circle(size=70, opacity=1, yOffset=7).encode(x="value:Q")
     layers = [spans, dots] if reference is None else [line_at(reference), spans, dots]
     chart = alt.layer(*layers).properties(data=data_of(rows))
+    about = about_drawn(rows, scale, sampling)
     return spec_of(chart, f"{title}, with intervals: {len(order)} rows.", ROW * len(order), about)
 
 
@@ -142,15 +155,16 @@ def benefit_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
     return spec_of(alt.layer(band, lines), title, 280, about)
 
 
-def shares_chart(counts: pd.DataFrame, levels: Sequence[str], title: str, about: About) -> Spec:
+def shares_chart(counts: pd.DataFrame, levels: Mapping[str, str], title: str, scale: str) -> Spec:
     """Draw what share of each row's patients has which level, as bars that fill the width.
 
     Parameters
     ----------
     counts : DataFrame
-        label (of the row), level, share; rows in the order wanted.
-    levels : sequence of str
-        Levels in the order wanted.
+        label (of the row), level (its label), share, n (patients of the row); rows in the order wanted. The
+        shares of a row add up to 1.
+    levels : mapping
+        Label to key, in the order wanted.
     """
     order = list(dict.fromkeys(counts["label"]))
     place = {level: i for i, level in enumerate(levels)}
@@ -167,20 +181,23 @@ def shares_chart(counts: pd.DataFrame, levels: Sequence[str], title: str, about:
                 axis=alt.Axis(format="%", tickCount=5),
                 scale=alt.Scale(domain=[0, 1]),
             ),
-            color=colours_of("level", levels, [STATES.get(level, GREY) for level in levels], columns=3),
+            color=colours_of(
+                "level", list(levels), [STATES.get(key, GREY) for key in levels.values()], columns=3
+            ),
             order=alt.Order("place:Q"),
             tooltip=[
                 alt.Tooltip("label:N", title="Patients"),
                 alt.Tooltip("level:N", title="State"),
-                alt.Tooltip("share:Q", title="Share", format=".0%"),
+                alt.Tooltip("share:Q", title="Share", format=".1%"),
+                alt.Tooltip("n:Q", title="of patients", format=","),
             ],
         )
     )
-    return spec_of(chart, title, ROW * len(order), about)
+    return spec_of(chart, title, ROW * len(order), about_drawn(counts, scale, NO_MODEL))
 
 
-def courses_chart(points: pd.DataFrame, visits: Sequence[str], title: str, y: str, about: About) -> Spec:
-    """Draw medians with quartiles along the visits, a line per group.
+def courses_chart(points: pd.DataFrame, visits: Sequence[str], title: str, y: str) -> Spec:
+    """Draw medians with quartiles along the visits, a line per group; n and scale are those of the points.
 
     Parameters
     ----------
@@ -206,7 +223,7 @@ def courses_chart(points: pd.DataFrame, visits: Sequence[str], title: str, y: st
     dots = base.mark_point(size=55, filled=True, opacity=1).encode(
         y="median:Q", shape=alt.Shape("group:N", sort=groups, legend=None)
     )
-    return spec_of(alt.layer(spans, dots), title, 260, about)
+    return spec_of(alt.layer(spans, dots), title, 260, about_drawn(points, y, NO_MODEL))
 
 
 def instability_chart(points: pd.DataFrame, about: About) -> Spec:

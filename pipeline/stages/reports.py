@@ -12,6 +12,7 @@ from pipeline.project.files import replacing, write_text
 from pipeline.project.settings import read_settings
 from pipeline.project.stage import Run, Stage
 from pipeline.report.facts import study_facts, undivided_landmarks
+from pipeline.report.labels import Labels
 from pipeline.report.landmark_page import landmark_page, read_branches, read_landmark, unmodelled_page
 from pipeline.report.results import Results, read_comparison, read_performance, read_results
 from pipeline.report.settings import Checklists, PageSettings
@@ -76,9 +77,10 @@ def shap_page(run: Run, landmark: str) -> str:
     study = run.yaml(paths.STUDY)
     summary = run.json(f"{paths.SHAP}/{{landmark}}.json", landmark=landmark)
     if "error" in summary:
-        trials = read_settings(PageSettings, run.path(paths.REPORT_PAGES)).trials
-        facts = study_facts(study, run.table(paths.COHORT), trials)
-        return unmodelled_page(study, facts, landmark, summary["error"])
+        settings = read_settings(PageSettings, run.path(paths.REPORT_PAGES))
+        facts = study_facts(study, run.table(paths.COHORT), settings.trials)
+        labels = Labels(settings.labels, study["visits"])
+        return unmodelled_page(study, facts, labels, landmark, summary["error"])
     features, shap = run.path(paths.FEATURES_FOLDER), run.path(paths.SHAP)
     predictions = run.path(paths.PREDICTIONS_FOLDER)
     return landmark_page(
@@ -102,7 +104,8 @@ def figures(run: Run) -> dict[str, str]:
     stored = {name: run.json(f"{paths.SHAP}/{{landmark}}.json", landmark=name) for name in study["landmarks"]}
     summaries = {name: summary for name, summary in stored.items() if "error" not in summary}
     facts = study_facts(study, run.table(paths.COHORT), settings.trials)
-    return landmark_figures(study, facts, all_results(run), summaries)
+    labels = Labels(settings.labels, study["visits"])
+    return landmark_figures(study, facts, all_results(run), summaries, labels)
 
 
 def main(run: Run) -> None:

@@ -25,6 +25,7 @@ from pipeline.commands.patient_report import PatientViewError, print_patient
 from pipeline.project.estimates import Estimate, Measures, parse_estimate
 from pipeline.project.files import read_yaml
 from pipeline.report.facts import study_facts
+from pipeline.report.labels import Labels
 from pipeline.report.landmark_page import Landmark, MismatchError, landmark_page
 from pipeline.report.page import measure, measure_of
 from pipeline.report.points import evenly, swarm_points
@@ -33,6 +34,7 @@ from pipeline.report.settings import ChecklistItem, PageSettings
 from pipeline.report.study.page import AUTHORS, checklist, difference_points, difference_rows, flow_rows
 from pipeline.report.tables import Privacy
 from pipeline.wording import SIMULATED
+from tests.labels import PLAIN
 
 FORBIDDEN = re.compile(
     r"\b(drives?|driving|causes?|effects? of|recommended|optimal|best regimen)\b", re.IGNORECASE
@@ -40,7 +42,8 @@ FORBIDDEN = re.compile(
 ROOT = Path(__file__).parents[2]
 STUDY: dict[str, Any] = {
     "study": "toy", "title": "A toy study", "simulated": True, "arms": ["A", "B"], "adaptive_arm": "B",
-    "landmarks": ["baseline", "c2"], "rules": "toy", "eligibility": "toy", "randomised": True,
+    "landmarks": ["baseline", "c2"], "visits": ["baseline", "c2"],
+    "rules": "toy", "eligibility": "toy", "randomised": True,
     "features": {"domains": ["clinical", "ctdna", "imaging"]},
     "schedule": {"baseline": {"visits": ["baseline"]}, "c2": {"visits": ["baseline", "c2"]}},
     "outcome": {"definition": "ypT0/is_ypN0", "counted_as_failure": ["death"]},
@@ -349,7 +352,8 @@ def test_names_on_the_page_are_the_models_features_in_its_order_whatever_the_ord
     assert [f["name"] for f in data_of(html)["features"]] == names
     table = html.split('<table id="inputs">')[1].split("</table>")[0]
     shown = re.findall(r'<th scope="row"><a [^>]*>(.*?)</a>', table)
-    assert [name.replace("<wbr>", "") for name in shown] == names
+    labels = Labels(SETTINGS.labels, STUDY["visits"])
+    assert shown == [labels.feature(name) for name in names]
     for feature in data_of(html)["features"]:
         codes = np.frombuffer(
             base64.b64decode(feature["values"]), "<f4" if feature["kind"] == "numeric" else "<i1"
@@ -421,8 +425,8 @@ def test_an_item_is_filled_from_the_run_or_left_to_the_authors() -> None:
         ),
         ChecklistItem(item="17", topic="Ethics", asks="Approval"),
     ]  # fmt: skip
-    filled, left = checklist(items, {"study": STUDY}, "tripod", "").rows
-    assert (filled["answer"], filled["where"]) == ("pCR as ypT0/is_ypN0", '<a href="#flow">flow</a>')
+    filled, left = checklist(items, {"study": STUDY}, PLAIN, "tripod", "").rows
+    assert (filled["answer"], filled["where"]) == ("pCR as ypT0/is ypN0", '<a href="#flow">flow</a>')
     assert AUTHORS in left["answer"]
 
 
@@ -450,7 +454,7 @@ def test_the_rules_warning_stands_where_an_arm_is_treated_by_what_the_landmark_s
 def test_a_feature_that_is_mostly_missing_says_so_in_the_ranking() -> None:
     header, *rows = rows_of(charts(page())["ranking"])
     labels = {row[header.index("label")] for row in rows}
-    assert {"ctdna_vaf (60 % missing)", "age_years"} <= labels
+    assert {"ctdna vaf (60 % missing)", "Age"} <= labels
 
 
 def test_more_patients_than_are_drawn_are_thinned_evenly_and_the_page_says_so() -> None:
@@ -499,16 +503,16 @@ def test_who_were_only_counted_were_too_few_and_nobody_was_not_evaluated() -> No
 def test_groups_that_are_too_small_are_counted_in_the_table_and_not_drawn() -> None:
     rows = difference_rows(STUDY, COMPARISON, study_facts(STUDY, cohort(40)))
     assert [row["group"] for row in rows] == ["all arms", "all arms", "A", "B"]
-    assert difference_points(rows, "delta_log_loss")["label"].tolist() == [
+    assert difference_points(rows, "delta_log_loss", PLAIN)["label"].tolist() == [
         "baseline: all arms",
         "c2: all arms",
         "c2: B (primary)",
     ]
-    assert difference_points(rows, "delta_log_loss", "beside").empty, "no model on the rules' inputs"
+    assert difference_points(rows, "delta_log_loss", PLAIN, "beside").empty, "no model on the rules' inputs"
 
 
 def test_the_flow_goes_from_randomised_to_pcr_by_way_of_every_landmark() -> None:
-    rows = flow_rows(STUDY, FLOW, study_facts(STUDY, cohort(40), {"toy": "TOY"}))
+    rows = flow_rows(STUDY, FLOW, study_facts(STUDY, cohort(40), {"toy": "TOY"}), PLAIN)
     assert rows[1]["label"] == "Eligible for TOY"
     assert [row["all"] for row in rows] == [44, 40, 44, 41, 20]
     assert rows[3]["detail"] == {"progression": 3}

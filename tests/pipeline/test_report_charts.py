@@ -45,8 +45,11 @@ def test_data_are_csv_with_four_digits_and_their_types() -> None:
 
 def test_every_chart_is_as_wide_as_the_page_and_says_what_it_shows() -> None:
     rows = pd.DataFrame({"label": ["a"], "value": [1.0], "low": [0.0], "high": [2.0]})
-    spec = forest_chart(rows.assign(detail="n = 9", mark="no"), "Difference", ABOUT)
-    assert (spec["width"], spec["usermeta"]["about"]) == ("container", ABOUT)
+    spec = forest_chart(rows.assign(n=9, detail="", mark="no"), "Difference", "difference", "out of fold")
+    assert spec["width"] == "container"
+    assert spec["usermeta"]["about"] == {
+        "n": 9, "events": None, "scale": "difference", "sampling": "out of fold",
+    }  # fmt: skip
     assert spec["description"] == "Difference, with intervals: 1 rows."
     assert "$schema" not in spec
 
@@ -55,7 +58,7 @@ def test_a_forest_keeps_its_order_and_draws_a_reference_only_if_there_is_one() -
     rows = pd.DataFrame(
         {"label": ["b", "a"], "value": 1.0, "low": 0.0, "high": 2.0, "detail": "", "mark": "no"}
     )
-    at_one, without = forest_chart(rows, "Ratio", ABOUT, 1.0), forest_chart(rows, "Value", ABOUT, None)
+    at_one, without = (forest_chart(rows, "Ratio", "ratio", reference=at) for at in (1.0, None))
     assert sort_of(at_one) == ["b", "a"]
     assert (len(at_one["layer"]), len(without["layer"])) == (3, 2)
     assert {"reference": 1.0} in [row for data in at_one["datasets"].values() if data for row in data if row]
@@ -86,17 +89,18 @@ def test_calibration_has_the_diagonal_of_a_perfect_model() -> None:
 
 
 def test_what_was_not_measured_is_grey_and_results_are_coloured() -> None:
-    counts = pd.DataFrame({"label": ["c1"] * 2, "level": ["positive", "not_done"], "share": [0.7, 0.3]})
-    spec = shares_chart(counts, ["not_done", "positive"], "States", ABOUT)
+    counts = pd.DataFrame({"label": ["c1"] * 2, "level": ["positive", "none"], "share": [0.7, 0.3], "n": 40})
+    spec = shares_chart(counts, {"none": "not_done", "positive": "positive"}, "States", "share")
     assert spec["encoding"]["color"]["scale"]["range"] == [STATES["not_done"], STATES["positive"]]
-    assert "positive,0.7,1" in datasets(spec)[0], "levels are stacked in the order given"
+    assert "positive,0.7,40,1" in datasets(spec)[0], "levels are stacked in the order given"
 
 
 def test_courses_and_instability_draw_what_they_are_given() -> None:
     points = pd.DataFrame(
         {"visit": ["c1"], "group": ["A, pCR"], "n": [9], "median": 1.0, "q25": 0.5, "q75": 2.0}
     )
-    course = courses_chart(points, ["baseline", "c1"], "FTV", "mL", ABOUT)
+    course = courses_chart(points, ["baseline", "c1"], "FTV", "mL")
+    assert course["usermeta"]["about"]["n"] == 9
     assert course["layer"][0]["encoding"]["x"]["sort"] == ["baseline", "c1"]
     spec = instability_chart(pd.DataFrame({"original": [0.5, 0.6], "prediction": [0.4, 0.7]}), ABOUT)
     assert "2 predictions" in spec["description"]
@@ -129,7 +133,8 @@ def test_parts_are_drawn_one_row_each() -> None:
     parts = pd.DataFrame(
         {"label": ["A", "A", "B"], "domain": ["clinical", "ctDNA", "clinical"], "mean_abs": 0.1}
     )
-    spec = split_chart(parts.assign(low=0.0, high=0.2), COLOURS, ABOUT)
+    spec = split_chart(parts.assign(low=0.0, high=0.2, n=[30, 30, 10]), COLOURS)
+    assert spec["usermeta"]["about"]["n"] == "10 to 30"
     assert sort_of(spec) == ["A", "B"]
 
 

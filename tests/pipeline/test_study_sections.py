@@ -10,7 +10,7 @@ from pipeline.project.estimates import Estimate, Measures
 from pipeline.report.facts import Facts
 from pipeline.report.results import Comparison, Declared, Results, Robustness, SampleSize, Subgroups, Truth
 from pipeline.report.study.common import counted, crossed, interval_row
-from pipeline.report.study.measured import courses_part, states_table
+from pipeline.report.study.measured import HIDDEN, courses_part, shares, states_table
 from pipeline.report.study.performance import added_name, domains_part, performance_part, shown_threshold
 from pipeline.report.study.rules import overlap_sentences, rules_part
 from pipeline.report.study.sensitivity import sensitivity_part
@@ -20,6 +20,7 @@ from pipeline.report.study.subgroups import hidden_counts, subgroups_part, subgr
 from pipeline.report.study.table_one import table_one_part
 from pipeline.report.study.toxicity import points, toxicity_part
 from pipeline.report.tables import Privacy, Table
+from tests.labels import PLAIN
 
 ONE = Estimate(0.7, 0.6, 0.8)
 FACTS = Facts(
@@ -56,9 +57,10 @@ def cells(table: Table, column: str) -> list[str]:
 
 
 def test_an_interval_row_is_marked_or_not_and_a_group_is_told_with_its_counts() -> None:
-    row = interval_row(counted("S1", measures(12, 5)), ONE, mark=True)
+    row = interval_row(counted("S1", measures(12, 5)), ONE, of=measures(12, 5), mark=True)
     assert row == {
-        "label": "S1 (n = 12, pCR 5)", "value": 0.7, "low": 0.6, "high": 0.8, "detail": "", "mark": "yes",
+        "label": "S1 (n = 12, pCR 5)", "value": 0.7, "low": 0.6, "high": 0.8,
+        "n": 12, "events": 5, "detail": "", "mark": "yes",
     }  # fmt: skip
 
 
@@ -88,10 +90,10 @@ def test_domains_are_drawn_where_a_difference_has_an_interval() -> None:
         "adequacy": Measures(all=Estimate(1.0)),
     }
     comparison = Comparison(Declared("c2", None, "log_loss", "chosen", "rules"), ONE, {}, {"c2": pairs})
-    charts, tables = domains_part(results(comparison=comparison), ["c2"], "")
+    charts, tables = domains_part(results(comparison=comparison), ["c2"], "", PLAIN)
     assert [row[0] for row in drawn(charts["domains-added"])] == ["label", "c2: ctDNA to clinical"]
     assert cells(tables["domains"], "added") == ["ctDNA to clinical"]
-    assert domains_part(results(), ["c2"], "") == ({}, {})
+    assert domains_part(results(), ["c2"], "", PLAIN) == ({}, {})
 
 
 def test_the_threshold_shown_is_the_middle_one_of_those_configured() -> None:
@@ -110,7 +112,7 @@ def test_each_landmark_has_its_calibration_and_one_decision_curve_per_decision()
         {"decision": ["escalation", "de_escalation"], "strategy": "chosen", "threshold": 0.5}
     ).assign(value=0.1, low=0.0, high=0.2)
     charts, _ = performance_part(
-        results(curves={"c2": {"calibration": calibration, "benefit": benefit}}), FACTS
+        results(curves={"c2": {"calibration": calibration, "benefit": benefit}}), FACTS, PLAIN
     )
     assert set(charts) == {"calibration-c2", "benefit-de-escalation-c2", "benefit-escalation-c2"}
     assert {row[0] for row in drawn(charts["calibration-c2"])[1:]} == {"model"}
@@ -124,7 +126,7 @@ def test_a_centre_that_is_left_out_alone_is_not_drawn_and_no_robustness_is_no_se
         instability=Measures(mean_absolute_prediction_error=Estimate(0.0371)),
         centres={"S1": measures(auc=ONE)},
     )
-    charts, tables = stability_part(results(robustness={"c2": robustness}), "c2", ["c2"], 10)
+    charts, tables = stability_part(results(robustness={"c2": robustness}), "c2", ["c2"], 10, PLAIN)
     assert charts == {}
     row = tables["stability"].rows[0]
     assert "(0.700 to 0.740)" in row["corrected"]
@@ -133,21 +135,21 @@ def test_a_centre_that_is_left_out_alone_is_not_drawn_and_no_robustness_is_no_se
     assert set(tables["stability"].columns) == {
         "landmark", "corrected", "left_out", "slope", "instability", "samples", "error",
     }  # fmt: skip
-    assert stability_part(results(), "c2", ["c2"], 10) == ({}, {})
+    assert stability_part(results(), "c2", ["c2"], 10, PLAIN) == ({}, {})
 
 
 def test_a_sample_that_is_too_small_says_so() -> None:
     _, tables = size_part(
-        results(size={"c2": SampleSize(1929, 96, 5893, 31, "", enough=False, to_validate=816)})
+        results(size={"c2": SampleSize(1929, 96, 5893, 31, "", enough=False, to_validate=816)}), PLAIN
     )
     row = tables["size"].rows[0]
     assert (row["needed"], row["enough"], row["validation"]) == ("5,893", "no", "816")
-    assert size_part(results()) == ({}, {})
+    assert size_part(results(), PLAIN) == ({}, {})
 
 
 def test_the_primary_analysis_is_marked_among_the_sensitivity_analyses() -> None:
     runs = {"as in the run": measures(delta_log_loss=ONE), "eligible": measures(delta_log_loss=Estimate())}
-    charts, tables = sensitivity_part(results(sensitivity=runs), FACTS)
+    charts, tables = sensitivity_part(results(sensitivity=runs), FACTS, PLAIN)
     assert [row[-1] for row in drawn(charts["sensitivity-runs"])] == ["mark", "yes"]
     assert cells(tables["sensitivity"], "run") == ["as in the run", "eligible"]
 
@@ -155,7 +157,7 @@ def test_the_primary_analysis_is_marked_among_the_sensitivity_analyses() -> None
 def test_strategies_stand_beside_the_truth_and_only_values_are_drawn() -> None:
     estimated = measures(reference=ONE, difference=ONE, policy_share=Estimate(0.62))
     truth = {"B-A": Measures(reference=Estimate(0.61))}
-    charts, tables = strategy_part(results(strategies={"B-A": estimated}, true_strategies=truth))
+    charts, tables = strategy_part(results(strategies={"B-A": estimated}, true_strategies=truth), PLAIN)
     assert [row[0] for row in drawn(charts["strategy-values"])[1:]] == ["all by A"]
     assert cells(tables["strategy"], "what") == [
         "all by A",
@@ -167,7 +169,7 @@ def test_strategies_stand_beside_the_truth_and_only_values_are_drawn() -> None:
 
 def test_the_truth_of_a_simulation_is_told_beside_the_estimate() -> None:
     truth = Truth(19_000, Estimate(0.75), {"chosen": Measures(auc=Estimate(0.731))})
-    _, tables = truth_part(results(truth={"c2": truth}), ["c2", "c4"], FACTS)
+    _, tables = truth_part(results(truth={"c2": truth}), ["c2", "c4"], FACTS, PLAIN)
     row = tables["truth"].rows[0]
     assert (row["n"], len(tables["truth"].rows)) == ("19,000", 1)
     assert "0.731" in row["auc"]
@@ -189,21 +191,21 @@ def test_a_count_from_which_a_small_one_would_follow_is_hidden_too() -> None:
     assert ("stage", "I", "n") in hidden
     assert {name for _, name, column in hidden if column == "n"} > {"I"}
     assert hidden_counts(GROUPS, OPEN) == set()
-    table = subgroups_table(GROUPS, "c2", STRICT)
+    table = subgroups_table(GROUPS, "c2", STRICT, PLAIN)
     assert cells(table, "n")[0] == '<span class="none">&lt; 5</span>'
     assert any("not shown" in cell for cell in cells(table, "n")[1:])
-    assert cells(subgroups_table(GROUPS, "c2", OPEN), "n") == ["4", "60", "36"]
+    assert cells(subgroups_table(GROUPS, "c2", OPEN, PLAIN), "n") == ["4", "60", "36"]
 
 
 def test_a_group_with_hidden_counts_is_drawn_without_them() -> None:
-    charts, _ = subgroups_part(results(subgroups={"c2": GROUPS}), "c2", ["c2"], STRICT)
+    charts, _ = subgroups_part(results(subgroups={"c2": GROUPS}), "c2", ["c2"], STRICT, PLAIN)
     labels = [row[0] for row in drawn(charts["subgroups-auc"])[1:]]
     assert len(labels) == 2
     assert not all("n = " in label for label in labels)
 
 
 def test_centres_are_pooled_and_a_new_centre_has_a_prediction_interval() -> None:
-    charts, _ = subgroups_part(results(subgroups={"c2": GROUPS}), "c2", ["c2"], OPEN)
+    charts, _ = subgroups_part(results(subgroups={"c2": GROUPS}), "c2", ["c2"], OPEN, PLAIN)
     rows = {row[0].strip('"'): row for row in drawn(charts["centres-auc"])}
     assert "A new centre (prediction interval)" in rows
     assert '"All centres' in {name.split(",")[0] for name in [row[0] for row in drawn(charts["centres-auc"])]}
@@ -224,14 +226,14 @@ CONFLICTS: Any = [
 
 
 def test_a_branch_table_says_how_many_patients_match_another_rule() -> None:
-    assert overlap_sentences(BRANCHES, CONFLICTS, STRICT) == [
+    assert overlap_sentences(BRANCHES, CONFLICTS, STRICT, PLAIN) == [
         (
             "At c2, 12 of the 30 patients assigned by R4 also match R1 or R2: under the reading in force "
             "R4 takes precedence, and they have its regimen in place of that of R1 or R2, without pertuzumab."
         )
     ]
     few = [CONFLICTS[0] | {"patients": 3}]
-    assert "Some of the patients" in overlap_sentences(BRANCHES, few, STRICT)[0]
+    assert "Some of the patients" in overlap_sentences(BRANCHES, few, STRICT, PLAIN)[0]
 
 
 def test_a_branch_with_few_responses_is_neither_drawn_nor_told() -> None:
@@ -246,13 +248,13 @@ def test_a_branch_with_few_responses_is_neither_drawn_nor_told() -> None:
     described: Any = {"branches": BRANCHES, "conflicts": CONFLICTS} | {
         "status": [{"node": "c2", "status": "determined_despite_missing", "patients": 50}]
     }
-    charts, tables = rules_part(described, review, STRICT)
+    charts, tables = rules_part(described, review, STRICT, PLAIN)
     assert [row[0] for row in drawn(charts["branches"])[1:]] == ["c2: R1 (n = 48)"]
     assert "30 of 48" in cells(tables["branches"], "pcr")[0]
     assert "too few to show" in cells(tables["branches"], "pcr")[1]
     assert cells(tables["status"], "status") == ["determined despite missing", "R4, also matching R1; R2"]
     assert cells(tables["readings"], "changed") == ["no branch"]
-    assert rules_part(described | {"branches": []}, review, STRICT) == ({}, {})
+    assert rules_part(described | {"branches": []}, review, STRICT, PLAIN) == ({}, {})
 
 
 def test_table_one_hides_a_small_level_and_names_quartiles_and_missing_values() -> None:
@@ -268,9 +270,9 @@ def test_table_one_hides_a_small_level_and_names_quartiles_and_missing_values() 
     ]
     content: Any = {"table_one": {"landmark": "c2", "patients": 40, "by_arm": {"A": 40}, "rows": rows}}
     content |= {"recorded": rows[1:]}
-    tables = table_one_part(content, ["A", "B"], STRICT)[1]
+    tables = table_one_part(content, ["A", "B"], STRICT, PLAIN)[1]
     assert "&lt; 5" in str(tables["recorded"].rows[2]["all"])
-    assert "recorded" not in table_one_part(content | {"recorded": []}, ["A"], STRICT)[1]
+    assert "recorded" not in table_one_part(content | {"recorded": []}, ["A"], STRICT, PLAIN)[1]
     table = tables["one"]
     assert table.columns["A"] == "A (n\u00a0=\u00a040)"
     assert "B" not in table.columns
@@ -298,15 +300,16 @@ def test_adverse_events_are_compared_in_percentage_points_and_hidden_where_few()
         "treated": 200, "reference": "A", "by_arm": arms, "by_branch": [], "response": [response],
         "drugs": [{"regimen": "ADC", "drug": "T-DXd", "cycles": 2, "patients": n} for n in (3, 12)],
     }  # fmt: skip
-    charts, tables = toxicity_part({"toxicity": found}, FACTS, STRICT)
+    charts, tables = toxicity_part({"toxicity": found}, FACTS, STRICT, PLAIN)
     assert "20 of 100" in str(tables["arms"].rows[0]["A"])
     assert "+10.00" in str(tables["arms"].rows[0]["difference"])
     assert "branches" not in tables
     assert ["&lt; 5" in str(row["patients"]) for row in tables["drugs"].rows] == [True, False]
-    assert drawn(charts["toxicity-differences"])[1][1] == "10"
+    row = dict(zip(*drawn(charts["toxicity-differences"])[:2], strict=True))
+    assert (row["value"], row["n"]) == ("10", "200")
     assert "&lt; 5" in str(tables["response"].rows[0]["pcr_with"])
     assert str(tables["response"].rows[0]).count("not shown") == 1
-    assert toxicity_part({"toxicity": None}, FACTS, STRICT) == ({}, {})
+    assert toxicity_part({"toxicity": None}, FACTS, STRICT, PLAIN) == ({}, {})
 
 
 def test_a_count_that_is_hidden_does_not_follow_from_the_difference_between_the_arms() -> None:
@@ -314,7 +317,7 @@ def test_a_count_that_is_hidden_does_not_follow_from_the_difference_between_the_
     found: Any = {
         "treated": 200, "reference": "A", "by_arm": arms, "by_branch": [], "response": [], "drugs": [],
     }  # fmt: skip
-    charts, tables = toxicity_part({"toxicity": found}, FACTS, STRICT)
+    charts, tables = toxicity_part({"toxicity": found}, FACTS, STRICT, PLAIN)
     assert charts == {}
     assert tables["arms"].rows[0]["difference"] == ""
     assert "too few" in str(tables["arms"].rows[0]["A"])
@@ -332,9 +335,9 @@ def test_states_of_measurement_are_kept_apart_by_arm() -> None:
         "domain": "ctdna", "visit": "c1", "levels": ["done", "not_done"], "by_centre": [],
         "by_arm": [{"group": g, "level": level, "n": n, "of": 49} for g, level, n in counts],
     }  # fmt: skip
-    table = states_table([state], ["done", "not_done"], STRICT)
+    table = states_table([state], ["done", "not_done"], STRICT, PLAIN)
     assert table.columns["not_done"] == "not done"
-    assert cells(table, "name") == ["ctDNA, c1, all", "ctDNA, c1, A"]
+    assert cells(table, "name") == ["ctDNA c1, all", "ctDNA c1, A"]
     assert "40" in str(table.rows[0]["done"])
 
 
@@ -342,6 +345,31 @@ def test_a_course_leaves_out_visits_without_values() -> None:
     point = {"arm": "A", "outcome": "pCR", "n": 30, "of": 40}
     known = point | {"visit": "c1", "median": 1.0, "q25": 0.5, "q75": 2.0}
     family: Any = {"name": "FTV", "unit": "mL", "points": [known, point | {"visit": "c2"}]}
-    charts, _ = courses_part({"over_time": [family]}, ["c1", "c2"])
+    charts, _ = courses_part({"over_time": [family]}, ["c1", "c2"], PLAIN)
     assert [row[0] for row in drawn(charts["course-1"])] == ["visit", "c1"]
-    assert charts["course-1"]["usermeta"]["about"]["n"] == 40
+    assert charts["course-1"]["usermeta"]["about"]["n"] == 30
+
+
+def test_the_parts_of_a_bar_add_up_to_one_and_hidden_counts_are_one_part_of_it() -> None:
+    by_arm = {"A": (40, 8, 2), "B": (30, 6, 4)}
+    groups = {"all": tuple(map(sum, zip(*by_arm.values(), strict=True)))} | by_arm
+    counts: Any = [
+        {"group": group, "level": level, "n": n, "of": sum(cells)}
+        for group, cells in groups.items()
+        for level, n in zip(("done", "not_done", "missing"), cells, strict=True)
+    ]
+    for privacy in (STRICT, OPEN):
+        frame = pd.DataFrame(shares(counts, privacy, PLAIN))
+        assert frame.groupby("label")["share"].sum().to_numpy() == pytest.approx(1)
+        assert frame.groupby("label")["n"].first().to_dict() == {"A": 50, "B": 40, "all": 90}
+        assert (HIDDEN in set(frame["level"])) == privacy.suppress
+    hidden = frame.set_index(["label", "level"])["share"]
+    assert hidden["A", "missing"] == pytest.approx(0.04), "nothing is hidden where nothing is to be"
+
+
+def test_a_figure_says_from_which_to_which_row_its_patients_go() -> None:
+    groups = {"hr": {"pos": measures(1200, 700, auc=ONE), "neg": measures(700, 500, auc=ONE)}}
+    charts, _ = subgroups_part(results(subgroups={"c2": Subgroups(groups)}), "c2", ["c2"], OPEN, PLAIN)
+    about = charts["subgroups-auc"]["usermeta"]["about"]
+    assert (about["n"], about["events"]) == ("700 to 1,200", "500 to 700")
+    assert {row[-4] for row in drawn(charts["subgroups-auc"])[1:]} == {"700", "1200"}

@@ -31,6 +31,7 @@ from pipeline.report.settings import Checklists, PageSettings
 from pipeline.report.study.page import Inputs, overview_page
 from pipeline.report.study.subgroups import SAME_AS_POOLED, subgroups_part
 from pipeline.report.tables import Privacy
+from tests.labels import PLAIN
 from tests.pipeline.test_report import STUDY, Reader, description, given
 
 ROOT = Path(__file__).parents[2]
@@ -230,7 +231,7 @@ SENTENCES: dict[str, Callable[[Made], bool]] = {
     "rules' allocation": lambda made: made.trial,
     "Model minus pCR rate": lambda made: made.rules == "none",
     "This study has no decision rules": lambda made: made.rules == "none",
-    "branch_shrinkage": lambda made: made.rules != "none",
+    "branch shrinkage": lambda made: made.rules != "none",
     "The adaptive rules": lambda made: made.adaptive,
     "treated by the rules: B": lambda made: made.adaptive,
     "No arm of this study was treated by the rules": lambda made: made.rules != "none",  # no branches made up
@@ -268,6 +269,7 @@ SENTENCES: dict[str, Callable[[Made], bool]] = {
     "lies beyond ±10: too few patients": lambda made: made.slope > 10,
 }  # fmt: skip
 
+LANDMARKS = {"baseline": "baseline", "c2": "C2"}
 # Said of every study before, and true of none of these.
 NEVER = (
     "NAC (primary)",
@@ -296,7 +298,7 @@ def test_a_landmarks_page_says_what_is_true_of_its_study(made: Made) -> None:
     text = Reader(html).text
     rules, several = made.rules != "none", len(made.arms) > 1
     said = {
-        f"reported by the decision at landmark {landmark}": made.dates,
+        f"reported by the decision at landmark {LANDMARKS[landmark]}": made.dates,
         "the data do not say when they were reported": not made.dates,
         "and by protocol branch": rules,
         "Arms and branches": rules,
@@ -373,7 +375,11 @@ def test_a_prediction_interval_without_variance_between_centres_says_why_it_is_t
         )
         results = results_of(ALL_OF_IT)
         charts, _ = subgroups_part(
-            Results(**vars(results) | {"subgroups": {"c2": groups}}), "c2", ["c2"], Privacy(5, suppress=False)
+            Results(**vars(results) | {"subgroups": {"c2": groups}}),
+            "c2",
+            ["c2"],
+            Privacy(5, suppress=False),
+            PLAIN,
         )
         assert (SAME_AS_POOLED in str(charts["centres-auc"])) == (tau2 == 0)
 

@@ -2,23 +2,26 @@
 
 from collections.abc import Mapping
 
+from markupsafe import Markup
+
 from pipeline.report.blocks import BlockPair, BlockSize, BlockVerdicts
-from pipeline.report.page import count, decimal, measure, measure_of, percent
+from pipeline.report.labels import Labels
+from pipeline.report.page import count, decimal, explained, measure, measure_of, percent
 from pipeline.report.study.common import Part
 from pipeline.report.tables import Table
 
 NAMES = {"blocks": "all blocks", "late_fusion": "late fusion"}
 
 
-def blocks_part(blocks: Mapping[str, BlockVerdicts]) -> Part:
+def blocks_part(blocks: Mapping[str, BlockVerdicts], labels: Labels) -> Part:
     """Return the tables of blocks: verdicts, models, and what each block is; none without assays."""
     judged = {name: found for name, found in blocks.items() if not found.reason}
     if not judged:
         return {}, {}
-    pairs = [_pair_row(name, pair) for name, found in judged.items() for pair in found.pairs]
+    pairs = [_pair_row(labels.name(name), pair) for name, found in judged.items() for pair in found.pairs]
     models = [
         {
-            "landmark": landmark,
+            "landmark": labels.name(landmark),
             "model": block_model_name(name),
             "n": count(found.patients),
             "events": count(found.events),
@@ -30,7 +33,7 @@ def blocks_part(blocks: Mapping[str, BlockVerdicts]) -> Part:
         for landmark, found in judged.items()
         for name, measures in found.models.items()
     ]
-    sizes = [_size_row(name, block) for name, found in judged.items() for block in found.blocks]
+    sizes = [_size_row(labels.name(name), block) for name, found in judged.items() for block in found.blocks]
     return {}, {
         "verdicts": Table.of(
             "block-verdicts",
@@ -69,10 +72,10 @@ def blocks_part(blocks: Mapping[str, BlockVerdicts]) -> Part:
 def block_model_name(name: str) -> str:
     """Return a model of blocks in words."""
     if name.startswith("hidden "):
-        return f"all blocks, {name.removeprefix('hidden ')} missing"
+        return f"all blocks, {name.removeprefix('hidden ').replace('_', ' ')} missing"
     if name.startswith("without "):
-        return f"all blocks but {name.removeprefix('without ')}"
-    return NAMES.get(name, f"{name} alone")
+        return f"all blocks but {name.removeprefix('without ').replace('_', ' ')}"
+    return NAMES.get(name, f"{name.replace('_', ' ')} alone")
 
 
 def _pair_row(landmark: str, pair: BlockPair) -> dict[str, object]:
@@ -91,11 +94,11 @@ def _size_row(landmark: str, block: BlockSize) -> dict[str, object]:
     low, high = min(block.penalties, default=None), max(block.penalties, default=None)
     return {
         "landmark": landmark,
-        "block": block.name,
+        "block": block.name.replace("_", " "),
         "columns": count(block.columns),
         "patients": count(block.patients),
         "share": percent(block.share),
         "folds": f"{block.used} of {block.folds}",
         "penalty": "" if low is None else f"{low:g}" if low == high else f"{low:g} to {high:g}",
-        "top": ", ".join(block.top),
+        "top": Markup(", ").join(explained(name.replace("_", " "), name) for name in block.top),
     }

@@ -30,11 +30,15 @@ class ForestRow(TypedDict):
     value: float
     low: float
     high: float
+    n: int | None
+    events: int | None
     detail: str
     mark: str
 
 
-def about(n: int, events: int | None, scale: str, sampling: str = "all patients, no model") -> About:
+def about(
+    n: int | str, events: int | str | None, scale: str, sampling: str = "all patients, no model"
+) -> About:
     """Return what a figure says of itself."""
     return {"n": n, "events": events, "scale": scale, "sampling": sampling}
 
@@ -44,14 +48,18 @@ def of_model(measures: Measures, scale: str, sampling: str = OUT_OF_FOLD) -> Abo
     return about(measures.patients, measures.events, scale, sampling)
 
 
-def interval_row(label: str, estimate: Estimate, detail: str = "", *, mark: bool = False) -> ForestRow:
-    """Return a row of a forest: a value with its interval."""
+def interval_row(
+    label: str, estimate: Estimate, detail: str = "", *, of: Measures | None = None, mark: bool = False
+) -> ForestRow:
+    """Return a row of a forest: a value with its interval, and the patients and events that it is `of`."""
     low, high = estimate.interval
     return {
         "label": label,
         "value": estimate.point,
         "low": low,
         "high": high,
+        "n": None if of is None else of.patients,
+        "events": None if of is None or "events" not in of else of.events,
         "detail": detail,
         "mark": "yes" if mark else "no",
     }

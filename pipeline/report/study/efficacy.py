@@ -7,6 +7,7 @@ from markupsafe import Markup
 from models.efficacy.records import EfficacyDocument, ResultRow
 from pipeline.project.estimates import Estimate, parse_estimate
 from pipeline.report.facts import Facts
+from pipeline.report.labels import Labels
 from pipeline.report.page import count, decimal, measure, with_interval
 from pipeline.report.study.common import Part
 from pipeline.report.study.toxicity import points
@@ -67,7 +68,7 @@ def populations(facts: Facts) -> dict[str, str]:
     return names
 
 
-def efficacy_part(document: EfficacyDocument | None, facts: Facts, privacy: Privacy) -> Part:
+def efficacy_part(document: EfficacyDocument | None, facts: Facts, privacy: Privacy, labels: Labels) -> Part:
     """Return the tables of the section; empty where the stage has not been run."""
     if document is None:
         return {}, {}
@@ -102,10 +103,10 @@ def efficacy_part(document: EfficacyDocument | None, facts: Facts, privacy: Priv
         ),
         "safety": ("Safety of treated patients", chosen(lambda row: row["population"] == SAFETY)),
     }
-    tables = {"response": response_table(rows, names, privacy)}
+    tables = {"response": response_table(rows, names, privacy, labels)}
     for name, (caption, members) in groups.items():
         if members:
-            shown = [_cells(row, names, privacy, hidden) for row in members]
+            shown = [_cells(row, names, privacy, hidden, labels) for row in members]
             tables[name] = _table(name, caption, shown)
     return {}, tables
 
@@ -140,14 +141,16 @@ def _part(row: ResultRow) -> str:
     return row["level"].split(": " if ": " in row["level"] else " ")[0]
 
 
-def response_table(rows: Sequence[ResultRow], names: Mapping[str, str], privacy: Privacy) -> Table:
+def response_table(
+    rows: Sequence[ResultRow], names: Mapping[str, str], privacy: Privacy, labels: Labels
+) -> Table:
     """Return pCR by population, of those with a name, and arm."""
     shown: dict[str, dict[str, str]] = {}
     arms: dict[str, str] = {}
     for row in rows:
         if row["measure"] == "pcr" and not row["level"] and row["population"] in names:
             name = names[row["population"]]
-            arms[row["group"]] = row["group"]
+            arms[row["group"]] = group_label(row["group"], labels)
             share = privacy.proportion(row["events"], row["n"], parse_estimate(row))
             shown.setdefault(name, {"population": name})[row["group"]] = share
     return Table.of(
@@ -156,13 +159,17 @@ def response_table(rows: Sequence[ResultRow], names: Mapping[str, str], privacy:
 
 
 def _cells(
-    row: ResultRow, names: Mapping[str, str], privacy: Privacy, hidden: set[tuple[str, str]]
+    row: ResultRow,
+    names: Mapping[str, str],
+    privacy: Privacy,
+    hidden: set[tuple[str, str]],
+    labels: Labels,
 ) -> Mapping[str, str]:
     what = "pCR" if row["measure"] == "pcr" else MEASURES[row["measure"]]
-    level = row["level"] or names.get(row["population"], "all")
+    level = labels.name(row["level"]) or names.get(row["population"], "all")
     told = (row["population"], _part(row)) in hidden or privacy.hides(row.get("events", 0))
     return {
-        "what": what, "group": row["group"], "level": level, "method": row["method"],
+        "what": what, "group": group_label(row["group"], labels), "level": level, "method": row["method"],
         "n": count(row["n"]) if "n" in row else "",
         "value": NOT_SHOWN if told and "error" not in row else _value(row),
     }  # fmt: skip
@@ -184,7 +191,7 @@ def _value(row: ResultRow) -> Markup:
     return measure(estimate, 3 if name.endswith("p_value") else 2 if "ratio" in name else 1)
 
 
-def efficacy_sentences(document: EfficacyDocument | None) -> list[str]:
+def efficacy_sentences(document: EfficacyDocument | None, labels: Labels) -> list[str]:
     """Return what is said of the comparison: by which plan, what is assumed, what is missing."""
     if document is None:
         return ["Not run."]
@@ -202,17 +209,24 @@ def efficacy_sentences(document: EfficacyDocument | None) -> list[str]:
             f"a difference in pCR of {minus_points(plan['margin'])} points, the margin, one-sided. pCR is "
             "not event-free survival: an interval above the margin says nothing about less treatment"
         )
-    strata = f"; strata: {', '.join(plan['strata'])}" if plan["strata"] else "; no strata"
+    strata = f"; strata: {', '.join(map(labels.name, plan['strata']))}" if plan["strata"] else "; no strata"
     source = "These are assumptions, not the protocol's." if plan["assumed"] else "As the protocol has it."
-    first = f"Every arm against {plan['reference']}. Tested: {hypothesis}{strata}. {source}"
+    first = f"Every arm against {labels.name(plan['reference'])}. Tested: {hypothesis}{strata}. {source}"
     if not plan["known_allocation"]:
         sentences.append(
             "The study file does not give the shares of the randomisation. Where they followed outcomes or "
             "changed over time, these differences are biased and their intervals too narrow."
         )
     if document["left_out"]:
-        sentences.append(f"Not in the data, so left out: {', '.join(document['left_out'])}.")
+        sentences.append(
+            f"Not in the data, so left out: {', '.join(map(labels.name, document['left_out']))}."
+        )
     return [first, *sentences]
+
+
+def group_label(group: str, labels: Labels) -> str:
+    """Return an arm, or one arm minus another, by their labels."""
+    return " \N{MINUS SIGN} ".join(map(labels.name, group.split(" - ")))
 
 
 def minus_points(margin: float) -> str:

@@ -14,6 +14,7 @@ from features.documents.study import StudyDocument
 from models.explanation.documents import ContributionSummary
 from pipeline.report.drawing import GREY, PALETTE, About, Spec, colours_of, data_of, spec_of
 from pipeline.report.facts import Facts
+from pipeline.report.labels import Labels
 from pipeline.report.landmark_page import domain_colours
 from pipeline.report.page import domain_name
 from pipeline.report.results import MODEL, RULES, Results
@@ -27,7 +28,11 @@ CLIP = re.compile(r"clip\d+")
 
 
 def landmark_figures(
-    study: StudyDocument, facts: Facts, results: Results, summaries: Mapping[str, ContributionSummary]
+    study: StudyDocument,
+    facts: Facts,
+    results: Results,
+    summaries: Mapping[str, ContributionSummary],
+    labels: Labels,
 ) -> dict[str, str]:
     """Return the SVG of every figure by landmark and name, such as ``c2/calibration.svg``.
 
@@ -37,12 +42,12 @@ def landmark_figures(
         The contributions of each landmark that has a model.
     """
     drawn: dict[str, Spec] = {}
-    charts, _ = performance_part(results, facts)
+    charts, _ = performance_part(results, facts, labels)
     for landmark, summary in summaries.items():
         of_landmark = {
             "calibration": charts.get(f"calibration-{landmark}"),
             "decision-curve": charts.get(f"benefit-de-escalation-{landmark}"),
-            "shap": _ranking(study, summary, results, landmark),
+            "shap": _ranking(study, summary, results, landmark, labels),
         }
         drawn |= {f"{landmark}/{name}.svg": spec for name, spec in of_landmark.items() if spec is not None}
         drawn |= dict(_roc(results, facts, landmark))
@@ -58,14 +63,18 @@ def svg(spec: Spec) -> str:
     return CLIP.sub(lambda match: numbers[match.group()], text)
 
 
-def _ranking(study: StudyDocument, summary: ContributionSummary, results: Results, landmark: str) -> Spec:
+def _ranking(
+    study: StudyDocument, summary: ContributionSummary, results: Results, landmark: str, labels: Labels
+) -> Spec:
+    named = labels.features([row["feature"] for row in summary["features"]])
     rows = [
         {
-            "label": row["feature"],
+            "label": named[row["feature"]],
             "domain": domain_name(row["domain"]),
             "mean_abs": row["mean_abs"],
             "low": row["low"],
             "high": row["high"],
+            "key": row["feature"],
             "description": "",
             "more": "",
         }

@@ -1,6 +1,7 @@
 """What was learned at each landmark: candidates passed over, and what single features tell."""
 
-from pipeline.report.page import count, decimal
+from pipeline.report.labels import Labels
+from pipeline.report.page import count, decimal, explained
 from pipeline.report.results import Results
 from pipeline.report.study.common import Part
 from pipeline.report.tables import Table
@@ -8,12 +9,12 @@ from pipeline.report.tables import Table
 MAX_SINGLES = 50
 
 
-def learning_part(results: Results) -> Part:
+def learning_part(results: Results, labels: Labels) -> Part:
     """Return the candidates passed over, with reasons, and, where there is no model, the features alone."""
     passed = [
         {
-            "landmark": landmark,
-            "candidate": name,
+            "landmark": labels.name(landmark),
+            "candidate": labels.name(name),
             "folds": f"{noted.splits} of {noted.of}",
             "all": "yes" if noted.in_all_patients else "no",
             "reason": noted.reason,
@@ -39,8 +40,8 @@ def learning_part(results: Results) -> Part:
         )
     suspicious = [
         {
-            "landmark": landmark,
-            "feature": feature,
+            "landmark": labels.name(landmark),
+            "feature": explained(labels.feature(feature), feature),
             "n": count(learning.singles[feature].patients),
             "auc": decimal(auc, 2),
         }
@@ -58,8 +59,8 @@ def learning_part(results: Results) -> Part:
         )
     singles = [
         {
-            "landmark": landmark,
-            "feature": feature,
+            "landmark": labels.name(landmark),
+            "feature": explained(labels.feature(feature), feature),
             "n": count(measures.patients),
             "events": count(measures.events),
             "auc": decimal(auc.value, 2) if auc.value is not None else auc.reason,

@@ -1,47 +1,51 @@
 """What was measured, when and of whom, and the courses of ctDNA and imaging over the visits."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import pandas as pd
-from markupsafe import Markup
 
 from models.description.documents import Coverage, Description, MissingShare, StateCount, States
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts
-from pipeline.report.page import domain_name, percent
-from pipeline.report.study.common import ALL, Part, about, crossed
+from pipeline.report.labels import Labels
+from pipeline.report.page import domain_name, explained, percent
+from pipeline.report.study.common import ALL, Part, crossed
 from pipeline.report.study_charts import courses_chart, shares_chart
 from pipeline.report.tables import Privacy, Table
 
-# A result that is not there at the decision is not done, as far as the landmark knows.
-NOT_DONE = "not_done"
-NOT_IN_TIME = "not done, or reported too late"
+HIDDEN = "too few to show"
 
 
-def missing_part(described: Description, facts: Facts, privacy: Privacy, *, late: bool) -> Part:
-    """Return what was measured: rows of tables by visit, states of domains by visit and by centre.
+class ShareRow(TypedDict):
+    """A part of a stacked bar: the bar's label, the level's, its share of the bar's n patients."""
 
-    `late` tells whether results were reported after a decision: no landmark then tells them from not done.
-    """
+    label: str
+    level: str
+    share: float
+    n: int
+
+
+def missing_part(described: Description, facts: Facts, privacy: Privacy, labels: Labels) -> Part:
+    """Return what was measured: rows of tables by visit, states of domains by visit and by centre."""
     charts: dict[str, Spec] = {}
     tables = {
-        "coverage": _coverage_table(described["coverage"], facts, privacy),
-        "missing": _missing_table(described["missing"]),
+        "coverage": _coverage_table(described["coverage"], facts, privacy, labels),
+        "missing": _missing_table(described["missing"], labels),
     }
     states = described["states"]
     if states:
         levels = list(dict.fromkeys(level for state in states for level in state["levels"]))
-        charts = _state_charts(states, levels, privacy)
-        tables["states"] = states_table(states, levels, privacy, late=late)
+        charts = _state_charts(states, levels, privacy, labels)
+        tables["states"] = states_table(states, levels, privacy, labels)
     return charts, tables
 
 
-def _coverage_table(coverage: Sequence[Coverage], facts: Facts, privacy: Privacy) -> Table:
+def _coverage_table(coverage: Sequence[Coverage], facts: Facts, privacy: Privacy, labels: Labels) -> Table:
     rows = [
         {
-            "table": row["table"].replace("_", " "),
-            "visit": row["visit"] or "no visits",
+            "table": labels.name(row["table"]),
+            "visit": labels.name(row["visit"]) if row["visit"] else "no visits",
             "patients": privacy.cell(row["patients"], row["of"]),
         }
         for row in coverage
@@ -55,41 +59,75 @@ def _coverage_table(coverage: Sequence[Coverage], facts: Facts, privacy: Privacy
     )
 
 
-def _state_charts(states: Sequence[States], levels: Sequence[str], privacy: Privacy) -> dict[str, Spec]:
+def _state_charts(
+    states: Sequence[States], levels: Sequence[str], privacy: Privacy, labels: Labels
+) -> dict[str, Spec]:
     """Return the shares of the states by arm, all in one chart, and by centre, one for each state."""
-    total = max(row["of"] for state in states for row in state["by_arm"])
-    said = about(total, None, "share of the patients at risk")
+    scale = "share of the patients at risk"
     by_arm = [
-        {"label": f"{domain_name(state['domain'])} at {state['visit']}, {row['group']}", **_share(row)}
+        row
         for state in states
-        for row in state["by_arm"]
-        if not privacy.hides(row["n"])
+        for row in shares(state["by_arm"], privacy, labels, f"{_state_name(state, labels)}, ")
     ]
     title = "State of each domain and visit by arm, as known at the decision"
-    charts = {"states": shares_chart(pd.DataFrame(by_arm), levels, title, said)}
+    charts = {
+        "states": shares_chart(pd.DataFrame(by_arm), _shown_levels(levels, by_arm, labels), title, scale)
+    }
     for state in states:
         centres = [
-            {"label": row["group"], **_share(row)}
-            for row in state["by_centre"]
-            if row["group"] != ALL and not privacy.hides(row["of"]) and not privacy.hides(row["n"])
+            row
+            for row in shares(state["by_centre"], privacy, labels)
+            if row["label"] != ALL and not privacy.hides(row["n"])
         ]
         if len({row["label"] for row in centres}) > 1:
-            title = f"State of {domain_name(state['domain'])} at {state['visit']} by centre"
+            title = f"State of {_state_name(state, labels)} by centre"
             charts[f"centres-{state['domain']}-{state['visit']}"] = shares_chart(
-                pd.DataFrame(centres), state["levels"], title, said
+                pd.DataFrame(centres), _shown_levels(state["levels"], centres, labels), title, scale
             )
     return charts
 
 
-def _missing_table(missing: Sequence[MissingShare]) -> Table:
+def _state_name(state: States, labels: Labels) -> str:
+    return f"{domain_name(state['domain'])} {labels.name(state['visit'])}"
+
+
+def _shown_levels(levels: Sequence[str], rows: Sequence[ShareRow], labels: Labels) -> dict[str, str]:
+    """Return the keys of the levels that are drawn by their labels."""
+    drawn = {row["level"] for row in rows}
+    named = {labels.name(level): level for level in (*levels, "missing")} | {HIDDEN: "hidden"}
+    return {label: key for label, key in named.items() if label in drawn}
+
+
+def shares(
+    counts: Sequence[StateCount], privacy: Privacy, labels: Labels, before: str = ""
+) -> list[ShareRow]:
+    """Return the parts of every group's bar, which add up to 1: counts that are hidden are one part of it.
+
+    Hidden are small counts, and others that would tell them (`Privacy.hidden`).
+    """
+    cells = {(row["group"], row["level"]): int(row["n"]) for row in counts}
+    hidden = privacy.hidden(cells, crossed(cells, 1, 0))
+    rows: list[ShareRow] = []
+    for group, n in {row["group"]: int(row["of"]) for row in counts if row["of"]}.items():
+        label = f"{before}{labels.name(group)}"
+        shown = {cell[1]: count for cell, count in cells.items() if cell[0] == group and cell not in hidden}
+        rows += [
+            {"label": label, "level": labels.name(level), "share": part / n, "n": n}
+            for level, part in shown.items()
+            if part
+        ]
+        if rest := n - sum(shown.values()):
+            rows.append({"label": label, "level": HIDDEN, "share": rest / n, "n": n})
+    return rows
+
+
+def _missing_table(missing: Sequence[MissingShare], labels: Labels) -> Table:
     rows = [
         {
-            "name": Markup('<span title="{}" tabindex="0" class="described">{}</span>').format(
-                row["description"], row["name"]
-            ),
+            "name": explained(labels.feature(row["name"]), f"{row['description']} ({row['name']})"),
             "domain": domain_name(row["domain"]),
-            "known": row["known_at"],
-            "landmark": row["landmark"],
+            "known": labels.name(row["known_at"]),
+            "landmark": labels.name(row["landmark"]),
             "share": percent(row["share"]),
         }
         for row in _latest(missing)
@@ -114,14 +152,7 @@ def _latest(rows: Sequence[MissingShare]) -> list[MissingShare]:
     return list({row["name"]: row for row in rows}.values())
 
 
-def _share(row: StateCount) -> dict[str, Any]:
-    """Return level and share of a count, in whole percent: a hidden count does not follow from the others."""
-    return {"level": row["level"], "share": round(row["n"] / max(row["of"], 1), 2)}
-
-
-def states_table(
-    states: Sequence[States], levels: Sequence[str], privacy: Privacy, *, late: bool = False
-) -> Table:
+def states_table(states: Sequence[States], levels: Sequence[str], privacy: Privacy, labels: Labels) -> Table:
     """Return the counts of every state by domain, visit and arm: the states are kept apart."""
     rows = []
     for state in states:
@@ -133,39 +164,35 @@ def states_table(
                 row["n"], row["of"], hidden=(row["group"], row["level"]) in hidden
             )
         rows += [
-            {"name": f"{domain_name(state['domain'])}, {state['visit']}, {group}"}
+            {"name": f"{_state_name(state, labels)}, {labels.name(group)}"}
             | {level: cells.get(level, "") for level in levels}
             for group, cells in groups.items()
         ]
-    columns = {"name": "Domain, visit, patients"} | {
-        level: NOT_IN_TIME if late and level == NOT_DONE else level.replace("_", " ") for level in levels
-    }
+    columns = {"name": "Domain, visit, patients"} | {level: labels.name(level) for level in levels}
     return Table.of("states-table", "States of measurement among the patients at risk", columns, rows)
 
 
-def courses_part(described: Description, visits: Sequence[str]) -> Part:
+def courses_part(described: Description, visits: Sequence[str], labels: Labels) -> Part:
     """Return the courses of ctDNA and imaging over the visits, by arm and outcome."""
     charts = {}
     for number, family in enumerate(described["over_time"], start=1):
-        known = [p for p in family["points"] if "median" in p]
         points = pd.DataFrame(
             [
                 {
-                    "visit": p["visit"],
-                    "group": f"{p['arm']}, {p['outcome']}",
+                    "visit": labels.name(p["visit"]),
+                    "group": f"{labels.name(p['arm'])}, {p['outcome']}",
                     **{k: p[k] for k in ("n", "median", "q25", "q75")},
                 }
-                for p in known
+                for p in family["points"]
+                if "median" in p
             ]
         )
-        seen = [visit for visit in visits if visit in set(points["visit"])]
+        seen = [name for visit in visits if (name := labels.name(visit)) in set(points["visit"])]
         unit = f" ({family['unit']})" if family["unit"] not in {"", "1"} else ""
-        n = sum(p["of"] for p in family["points"] if p["visit"] == seen[0])
         charts[f"course-{number}"] = courses_chart(
             points,
             seen,
             f"{family['name']} over the visits: medians and quartiles by arm and outcome",
-            family["unit"] if unit else family["name"],
-            about(n, None, f"{family['name']}{unit}"),
+            f"{family['name']}{unit}",
         )
     return charts, {}

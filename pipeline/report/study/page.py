@@ -17,11 +17,12 @@ from models.description.documents import Description
 from pipeline.project.estimates import HIGHER_IS_BETTER, Estimate, Measures, verdict
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts, run_facts
-from pipeline.report.page import OVERVIEW, absent_domains, domain_name, page_links, render
-from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Comparison, Results, within_limits
+from pipeline.report.labels import Labels
+from pipeline.report.page import OVERVIEW, absent_domains, domain_name, explained, page_links, render
+from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Comparison, Declared, Results, within_limits
 from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
 from pipeline.report.study.blocks import blocks_part
-from pipeline.report.study.common import interval_row, of_model, verdict_of
+from pipeline.report.study.common import ForestRow, interval_row, verdict_of
 from pipeline.report.study.efficacy import efficacy_part, efficacy_sentences
 from pipeline.report.study.learning import learning_part
 from pipeline.report.study.measured import courses_part, missing_part
@@ -36,7 +37,7 @@ from pipeline.report.study.toxicity import toxicity_part
 from pipeline.report.study.uncertainty import uncertainty_part
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
-from pipeline.wording import ESTIMAND
+from pipeline.wording import ESTIMAND, OUT_OF_FOLD
 
 AUTHORS = "to be written by the authors"
 Configuration = Mapping[str, Any]
@@ -69,6 +70,7 @@ def overview_page(given: Inputs, results: Results) -> str:
     study, level, facts = given.study, given.validation["level"], given.facts
     results = within_limits(results, given.settings.limits)
     run = run_facts(results)
+    labels = Labels(given.settings.labels, study["visits"])
     late = late_rows(study, given.features)
     shown = given.settings.privacy
     privacy = Privacy(shown.min_cell_count, suppress=shown.suppress_small_cells)
@@ -80,39 +82,28 @@ def overview_page(given: Inputs, results: Results) -> str:
     differences = difference_rows(study, comparison, facts)
     threshold = shown_threshold(comparison)
     parts = {
-        "one": table_one_part(given.described, arms, privacy),
-        "missing": missing_part(given.described, facts, privacy, late=bool(late)),
-        "courses": courses_part(given.described, study["visits"]),
-        "rules": rules_part(given.described, results.review, privacy) if facts.rules else ({}, {}),
-        "toxicity": toxicity_part(given.described, facts, privacy),
-        "performance": performance_part(results, facts),
-        "domains": domains_part(results, study["landmarks"], threshold),
-        "blocks": blocks_part(comparison.blocks),
-        "subgroups": subgroups_part(results, landmark, study["landmarks"], privacy),
+        "one": table_one_part(given.described, arms, privacy, labels),
+        "missing": missing_part(given.described, facts, privacy, labels),
+        "courses": courses_part(given.described, study["visits"], labels),
+        "rules": rules_part(given.described, results.review, privacy, labels) if facts.rules else ({}, {}),
+        "toxicity": toxicity_part(given.described, facts, privacy, labels),
+        "performance": performance_part(results, facts, labels),
+        "domains": domains_part(results, study["landmarks"], threshold, labels),
+        "blocks": blocks_part(comparison.blocks, labels),
+        "subgroups": subgroups_part(results, landmark, study["landmarks"], privacy, labels),
         "stability": stability_part(
-            results, landmark, study["landmarks"], given.settings.drawing.max_patients_drawn
+            results, landmark, study["landmarks"], given.settings.drawing.max_patients_drawn, labels
         ),
-        "uncertainty": uncertainty_part(results, study["landmarks"], facts),
-        "sensitivity": sensitivity_part(results, facts),
-        "learning": learning_part(results),
-        "size": size_part(results),
-        "efficacy": efficacy_part(results.efficacy, facts, privacy),
-        "strategy": strategy_part(results),
-        "truth": truth_part(results, study["landmarks"], facts),
+        "uncertainty": uncertainty_part(results, study["landmarks"], facts, labels),
+        "sensitivity": sensitivity_part(results, facts, labels),
+        "learning": learning_part(results, labels),
+        "size": size_part(results, labels),
+        "efficacy": efficacy_part(results.efficacy, facts, privacy, labels),
+        "strategy": strategy_part(results, labels),
+        "truth": truth_part(results, study["landmarks"], facts, labels),
     }
     charts: dict[str, Spec] = {name: spec for drawn, _ in parts.values() for name, spec in drawn.items()}
-    points = difference_points(differences, f"delta_{declared.metric}")
-    metric = declared.metric.replace("_", " ")
-    about = of_model(results.landmarks[landmark][MODEL], f"difference in {metric}")
-    if not points.empty:
-        charts["differences"] = forest_chart(
-            points, f"Difference in {metric}, model minus {facts.named(declared.against)}", about
-        )
-    beside = difference_points(differences, f"delta_{declared.metric}", "beside")
-    if facts.rules and not beside.empty:
-        charts["differences-inputs"] = forest_chart(
-            beside, f"Difference in {metric}, model minus rules' inputs", about
-        )
+    charts |= difference_charts(differences, declared, facts, labels)
     context = {
         "study": parse_study(study),
         "flow": given.flow,
@@ -131,6 +122,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         study,
         charts,
         facts,
+        labels,
         here=OVERVIEW,
         run=run,
         undivided=given.undivided,
@@ -148,16 +140,18 @@ def overview_page(given: Inputs, results: Results) -> str:
         unjudged_blocks={name: found.reason for name, found in comparison.blocks.items() if found.reason},
         unmodelled={name: each.reason for name, each in results.learning.items() if each.reason},
         arms=arms,
-        flow_rows=flow_rows(study, given.flow, facts),
+        flow_rows=flow_rows(study, given.flow, facts, labels),
         outcome=given.flow["outcome"],
         outcome_missing=given.flow["outcome_missing"],
         criteria=given.flow["criteria"] if facts.trial else [],
         problems=given.problems.to_dict("records"),
         late=late,
-        compared=efficacy_sentences(results.efficacy),
+        compared=efficacy_sentences(results.efficacy, labels),
         tables={name: tables for name, (_, tables) in parts.items()},
         drawn={name: list(drawn) for name, (drawn, _) in parts.items()},
-        overlaps=overlap_sentences(given.described["branches"], given.described["conflicts"], privacy),
+        overlaps=overlap_sentences(
+            given.described["branches"], given.described["conflicts"], privacy, labels
+        ),
         families=given.described["over_time"],
         absent=[
             domain_name(d)
@@ -166,28 +160,33 @@ def overview_page(given: Inputs, results: Results) -> str:
             )
         ],
         tripod=checklist(
-            given.items.tripod, context, "tripod", "TRIPOD+AI items (Collins et al., BMJ 2024;385:e078378)"
+            given.items.tripod,
+            context,
+            labels,
+            "tripod",
+            "TRIPOD+AI items (Collins et al., BMJ 2024;385:e078378)",
         ),
         probast=checklist(
             given.items.probast,
             context,
+            labels,
             "probast",
             "Questions after PROBAST and PROBAST+AI (Moons et al., BMJ 2025;388:e082505), numbered here",
         ),
-        used=used_tables(given),
+        used=used_tables(given, labels),
         key=given.described["used"]["key"],
         privacy=given.settings.privacy,
     )
 
 
 def checklist(
-    items: Sequence[ChecklistItem], context: Mapping[str, object], name: str, caption: str
+    items: Sequence[ChecklistItem], context: Mapping[str, object], labels: Labels, name: str, caption: str
 ) -> Table:
     """Return reporting items, each filled from the run or left to the authors, with a link to its place."""
     environment = SandboxedEnvironment(undefined=StrictUndefined)
     rows = []
     for item in items:
-        answer = environment.from_string(item.answer).render(**context).strip()
+        answer = labels.text(environment.from_string(item.answer).render(**context).strip())
         rows.append(
             {
                 "item": item.item,
@@ -207,7 +206,7 @@ def checklist(
     return Table.of(name, caption, columns, rows, text=("topic", "asks", "answer", "where"))
 
 
-def used_tables(given: Inputs) -> dict[str, Table]:
+def used_tables(given: Inputs, labels: Labels) -> dict[str, Table]:
     """Return software versions, parameters and digests of what the results were made from."""
     used = given.described["used"]
     parameters = {
@@ -232,13 +231,16 @@ def used_tables(given: Inputs) -> dict[str, Table]:
             "parameters",
             "Parameters of the analysis plan",
             {"name": "Parameter", "value": "Value"},
-            [{"name": k, "value": v} for k, v in parameters.items()],
+            [{"name": explained(labels.name(k), k), "value": v} for k, v in parameters.items()],
         ),
         "digests": Table.of(
             "digests",
             "Content: sha256 of tables, configurations and models",
             {"name": "What", "digest": "sha256"},
-            [{"name": k, "digest": Markup("<code>{}</code>").format(v)} for k, v in digests.items()],
+            [
+                {"name": explained(labels.name(k), k), "digest": Markup("<code>{}</code>").format(v)}
+                for k, v in digests.items()
+            ],
             text=("digest",),
         ),
     }
@@ -302,31 +304,52 @@ def beside_primary(comparison: Comparison) -> Estimate | None:
     return measures.interval_of(f"delta_{declared.metric}")
 
 
+def difference_charts(
+    rows: list[dict[str, Any]], declared: Declared, facts: Facts, labels: Labels
+) -> dict[str, Spec]:
+    """Return the forests of the differences from the comparator, and from the model on the rules' inputs."""
+    metric, key = labels.name(declared.metric), f"delta_{declared.metric}"
+    against: dict[str, tuple[Literal["measures", "beside"], str]] = {
+        "differences": ("measures", facts.named(declared.against))
+    }
+    if facts.rules:
+        against["differences-inputs"] = ("beside", "rules' inputs")
+    charts = {}
+    for name, (of, comparator) in against.items():
+        points = difference_points(rows, key, labels, of)
+        if not points.empty:
+            title = f"Difference in {metric}, model minus {comparator}"
+            charts[name] = forest_chart(points, title, f"difference in {metric}", OUT_OF_FOLD)
+    return charts
+
+
 def difference_points(
-    rows: list[dict[str, Any]], key: str, of: Literal["measures", "beside"] = "measures"
+    rows: list[dict[str, Any]], key: str, labels: Labels, of: Literal["measures", "beside"] = "measures"
 ) -> pd.DataFrame:
     """Return what the chart of differences draws: rows that have the measure, with its interval."""
     drawn = [
         interval_row(
-            f"{row['landmark']}: {row['group']}" + (" (primary)" if row["primary"] else ""),
+            f"{labels.name(row['landmark'])}: {labels.name(row['group'])}"
+            + (" (primary)" if row["primary"] else ""),
             difference,
-            f"n = {row[of].patients}, {verdict(difference, key.removeprefix('delta_'))}",
+            f"{verdict(difference, key.removeprefix('delta_'))} ({row['landmark']}, {row['group']})",
+            of=row[of],
             mark=row["primary"],
         )
         for row in rows
         if (difference := row[of].interval_of(key))
     ]
-    return pd.DataFrame(drawn, columns=["label", "value", "low", "high", "detail", "mark"])
+    return pd.DataFrame(drawn, columns=list(ForestRow.__annotations__))
 
 
-def flow_rows(study: StudyDocument, flow: Flow, facts: Facts) -> list[dict[str, Any]]:
+def flow_rows(study: StudyDocument, flow: Flow, facts: Facts, labels: Labels) -> list[dict[str, Any]]:
     """Return the cohort from its entry to the last landmark: label, all, by_arm, detail."""
 
     def row(label: str, n: int, by_arm: Mapping[str, int], detail: Mapping[str, int]) -> dict[str, Any]:
         return {"label": label, "all": n, "by_arm": by_arm, "detail": detail}
 
     landmarks = [
-        row(f"At risk at {name}", at["at_risk"], at["by_arm"], at["not_at_risk"])
+        row(f"At risk, {labels.name(name)}", at["at_risk"], at["by_arm"], at["not_at_risk"])
         for name, at in ((name, flow["landmarks"][name]) for name in study["landmarks"])
     ]
     eligible = row(f"Eligible for {facts.trial}", flow["eligible"], flow["eligible_by_arm"], {})

@@ -7,9 +7,10 @@ import pandas as pd
 from pipeline.project.estimates import verdict
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts
+from pipeline.report.labels import Labels
 from pipeline.report.page import domain_name, measure
 from pipeline.report.results import ALLOCATION, MODEL, RULE_INPUTS, RULES, Comparison, Results
-from pipeline.report.study.common import NAMES, Part, about, interval_row, of_model
+from pipeline.report.study.common import NAMES, Part, interval_row, of_model
 from pipeline.report.study_charts import benefit_chart, calibration_chart, forest_chart, risk_chart
 from pipeline.report.tables import Table
 from pipeline.wording import OUT_OF_FOLD
@@ -20,14 +21,14 @@ DECISION_TITLES = {
 }
 
 
-def performance_part(results: Results, facts: Facts) -> Part:
+def performance_part(results: Results, facts: Facts, labels: Labels) -> Part:
     """Return calibration and decision curves of every landmark; without rules, no line of theirs."""
     charts: dict[str, Spec] = {}
     for name, curves in results.curves.items():
         whole = results.landmarks[name][MODEL]
         risks = curves.get("risk")
         if risks is not None and not risks.empty:
-            title = f"Predicted risks at {name} by outcome"
+            title = f"Predicted risks, {labels.name(name)}, by outcome"
             charts[f"risk-{name}"] = risk_chart(risks, title, of_model(whole, "probability"))
         shown = curves["calibration"]
         shown = shown[shown["model"].isin([MODEL])].replace({"model": NAMES})
@@ -35,7 +36,7 @@ def performance_part(results: Results, facts: Facts) -> Part:
         if not shown.empty:
             charts[f"calibration-{name}"] = calibration_chart(
                 shown,
-                f"Calibration at {name}: observed along predicted probability, with band",
+                f"Calibration, {labels.name(name)}: observed along predicted probability, with band",
                 of_model(whole, "probability"),
             )
         for decision, title in DECISION_TITLES.items():
@@ -47,15 +48,14 @@ def performance_part(results: Results, facts: Facts) -> Part:
                 part = part[~part["strategy"].isin([RULES, RULE_INPUTS, ALLOCATION])]
             part = part.assign(strategy=part["strategy"].map(NAMES))
             charts[f"benefit-{decision.replace('_', '-')}-{name}"] = benefit_chart(
-                part, f"Net benefit at {name}: {title}", of_model(whole, f"net benefit, {title}")
+                part, f"Net benefit, {labels.name(name)}: {title}", of_model(whole, f"net benefit, {title}")
             )
     return charts, {}
 
 
-def domains_part(results: Results, landmarks: Sequence[str], threshold: str) -> Part:
+def domains_part(results: Results, landmarks: Sequence[str], threshold: str, labels: Labels) -> Part:
     """Return what each domain adds to the domains before it, and to all the others, at every landmark."""
     rows, drawn = [], []
-    n, events = 0, 0
     for name in landmarks:
         for pair, differences in results.comparison.domains.get(name, {}).items():
             added = differences.interval_of("delta_auc")
@@ -64,7 +64,7 @@ def domains_part(results: Results, landmarks: Sequence[str], threshold: str) -> 
             label = added_name(pair)
             rows.append(
                 {
-                    "landmark": name,
+                    "landmark": labels.name(name),
                     "added": label,
                     "auc": measure(added, difference=True),
                     "loss": measure(differences["delta_log_loss"], 4, difference=True),
@@ -73,8 +73,7 @@ def domains_part(results: Results, landmarks: Sequence[str], threshold: str) -> 
                 }
             )
             said = f"n = {differences.patients}, {verdict(added, 'auc')}"
-            drawn.append(interval_row(f"{name}: {label}", added, said))
-            n, events = max(n, differences.patients), max(events, differences.events)
+            drawn.append(interval_row(f"{labels.name(name)}: {label}", added, said, of=differences))
     if not drawn:
         return {}, {}
     columns = {
@@ -88,7 +87,7 @@ def domains_part(results: Results, landmarks: Sequence[str], threshold: str) -> 
     return (
         {
             "domains-added": forest_chart(
-                pd.DataFrame(drawn), "Difference in AUC", about(n, events, "difference in AUC", OUT_OF_FOLD)
+                pd.DataFrame(drawn), "Difference in AUC", "difference in AUC", OUT_OF_FOLD
             )
         },
         {

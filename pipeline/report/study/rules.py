@@ -7,66 +7,83 @@ import pandas as pd
 from models.description.documents import Branch, Conflict, Description, Status
 from pipeline.project.estimates import parse_estimate
 from pipeline.report.drawing import Spec
-from pipeline.report.page import count
-from pipeline.report.study.common import Part, about
+from pipeline.report.labels import Labels
+from pipeline.report.page import count, explained
+from pipeline.report.study.common import Part
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 
+BRANCHES_CAPTION = "Protocol branches of the adaptive arm, patients at risk at the decision, and their pCR"
 
-def rules_part(described: Description, review: Mapping[str, pd.DataFrame], privacy: Privacy) -> Part:
+
+def rules_part(
+    described: Description, review: Mapping[str, pd.DataFrame], privacy: Privacy, labels: Labels
+) -> Part:
     """Return the branches of the adaptive arm: sizes, pCR, adherence, indeterminate answers, readings."""
     branches = described["branches"]
     if not branches:
         return {}, {}
-    return {"branches": _branch_chart(branches, privacy)}, {
-        "branches": _branch_table(branches, privacy),
-        "status": _status_table(described["status"], described["conflicts"], privacy),
-        "adherence": _adherence_table(review["adherence"], privacy),
-        "readings": _readings_table(review["readings"], privacy),
+    return {"branches": _branch_chart(branches, privacy, labels)}, {
+        "branches": _branch_table(branches, privacy, labels),
+        "status": _status_table(described["status"], described["conflicts"], privacy, labels),
+        "adherence": _adherence_table(review["adherence"], privacy, labels),
+        "readings": _readings_table(review["readings"], privacy, labels),
     }
 
 
-def _branch_chart(branches: Sequence[Branch], privacy: Privacy) -> Spec:
+def _branch_chart(branches: Sequence[Branch], privacy: Privacy, labels: Labels) -> Spec:
     drawn = [
         {
-            "label": f"{row['node']}: {row['branch']} (n = {row['n']})",
-            **{key: row[key] for key in ("value", "low", "high")},
-            "detail": "pCR among patients with a known outcome",
+            "label": f"{_branch_name(row, labels)} (n = {row['n']})",
+            **{key: row[key] for key in ("value", "low", "high", "n", "events")},
+            "detail": f"{row['node']}: {row['branch']}",
             "mark": "no",
         }
         for row in branches
         if row["n"] and not any(map(privacy.hides, (row["n"], row["events"], row["n"] - row["events"])))
     ]
-    known = [row for row in branches if row["node"] == branches[0]["node"]]
+    columns = ["label", "value", "low", "high", "n", "events", "detail", "mark"]
     return forest_chart(
-        pd.DataFrame(drawn),
+        pd.DataFrame(drawn, columns=columns),
         "pCR (share of patients with a known outcome)",
-        about(sum(r["n"] for r in known), sum(r["events"] for r in known), "proportion, Wilson interval"),
+        "proportion, Wilson interval",
+        "patients at risk, no model",
         None,
     )
 
 
-def _branch_table(branches: Sequence[Branch], privacy: Privacy) -> Table:
+def _branch_name(row: Branch, labels: Labels) -> str:
+    return f"{labels.name(row['node'])}: {labels.name(row['branch'])}"
+
+
+def _branch_table(branches: Sequence[Branch], privacy: Privacy, labels: Labels) -> Table:
     rows = [
         {
-            "branch": f"{row['node']}: {row['branch']}",
+            "branch": explained(_branch_name(row, labels), f"{row['node']}: {row['branch']}"),
             "patients": privacy.cell(row["patients"]),
             "pcr": privacy.proportion(row["events"], row["n"], parse_estimate(row)),
         }
         for row in branches
     ]
     columns = {"branch": "Node: branch", "patients": "Patients", "pcr": "pCR"}
-    return Table.of("branch-table", "Protocol branches of the adaptive arm and their pCR", columns, rows)
+    return Table.of(
+        "branch-table",
+        "Protocol branches of the adaptive arm, patients at risk at the decision, and their pCR",
+        columns,
+        rows,
+    )
 
 
-def _status_table(status: Sequence[Status], conflicts: Sequence[Conflict], privacy: Privacy) -> Table:
-    answers = [(row["node"], row["status"].replace("_", " "), row["patients"]) for row in status]
+def _status_table(
+    status: Sequence[Status], conflicts: Sequence[Conflict], privacy: Privacy, labels: Labels
+) -> Table:
+    answers = [(row["node"], labels.name(row["status"]), row["patients"]) for row in status]
     answers += [
         (row["node"], f"{row['rule']}, also matching {row['conflicts']}", row["patients"])
         for row in conflicts
     ]
     rows = [
-        {"node": node, "status": answer, "patients": privacy.cell(patients)}
+        {"node": labels.name(node), "status": answer, "patients": privacy.cell(patients)}
         for node, answer, patients in answers
     ]
     return Table.of(
@@ -79,7 +96,7 @@ def _status_table(status: Sequence[Status], conflicts: Sequence[Conflict], priva
 
 
 def overlap_sentences(
-    branches: Sequence[Branch], conflicts: Sequence[Conflict], privacy: Privacy
+    branches: Sequence[Branch], conflicts: Sequence[Conflict], privacy: Privacy, labels: Labels
 ) -> list[str]:
     """Return, by node and rule, to how many of its patients other rules apply as well."""
     sentences = []
@@ -93,19 +110,20 @@ def overlap_sentences(
         lacking = sorted({drug for row in rows for drug in row["lacking"]})
         without = f", without {' and '.join(lacking)}" if lacking else ""
         sentences.append(
-            f"At {node}, {patients} assigned by {rule} also match {others}: under the reading in force "
-            f"{rule} takes precedence, and they have its regimen in place of that of {others}{without}."
+            f"At {labels.name(node)}, {patients} assigned by {rule} also match {others}: under the reading "
+            f"in force {rule} takes precedence, and they have its regimen in place of that of "
+            f"{others}{without}."
         )
     return sentences
 
 
-def _adherence_table(adherence: pd.DataFrame, privacy: Privacy) -> Table:
+def _adherence_table(adherence: pd.DataFrame, privacy: Privacy, labels: Labels) -> Table:
     rows = [
         {
-            "node": f"{row['node']}: {row['rule'] or row['kind']}".replace("_", " "),
-            "kind": row["kind"].replace("_", " "),
-            "regimen": row["regimen"],
-            "given": row["regimen_after"],
+            "node": f"{labels.name(row['node'])}: {labels.name(row['rule'] or row['kind'])}",
+            "kind": labels.name(row["kind"]),
+            "regimen": labels.name(row["regimen"]),
+            "given": labels.name(row["regimen_after"]),
             "reason": row["reason"],
             "patients": privacy.cell(int(row["patients"])),
         }
@@ -128,12 +146,12 @@ def _adherence_table(adherence: pd.DataFrame, privacy: Privacy) -> Table:
     )
 
 
-def _readings_table(readings: pd.DataFrame, privacy: Privacy) -> Table:
+def _readings_table(readings: pd.DataFrame, privacy: Privacy, labels: Labels) -> Table:
     rows = [
         {
-            "setting": row["setting"],
-            "force": row["in_force"],
-            "other": row["alternative"],
+            "setting": explained(labels.name(row["setting"]), row["setting"]),
+            "force": explained(labels.name(row["in_force"]), row["in_force"]),
+            "other": explained(labels.name(row["alternative"]), row["alternative"]),
             "changed": row["note"]
             if pd.isna(row["changed"])
             else privacy.cell(int(row["changed"]), int(row["patients"])),

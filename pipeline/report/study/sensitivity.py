@@ -4,14 +4,18 @@ import pandas as pd
 
 from pipeline.project.estimates import Estimate, Measures
 from pipeline.report.facts import Facts
-from pipeline.report.page import TOO_FEW, count, measure, measure_of
+from pipeline.report.labels import Labels
+from pipeline.report.page import TOO_FEW, count, explained, measure, measure_of
 from pipeline.report.results import Results
-from pipeline.report.study.common import Part, interval_row, of_model
+from pipeline.report.study.common import Part, interval_row
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Table
+from pipeline.wording import OUT_OF_FOLD
+
+PRIMARY_RUN = "as in the run"
 
 
-def sensitivity_part(results: Results, facts: Facts) -> Part:
+def sensitivity_part(results: Results, facts: Facts, labels: Labels) -> Part:
     """Return the primary comparison under every other definition."""
     runs = results.sensitivity
     rows, drawn = [], []
@@ -21,7 +25,7 @@ def sensitivity_part(results: Results, facts: Facts) -> Part:
         delta = measures.get("delta_log_loss", Estimate(reason=TOO_FEW))
         rows.append(
             {
-                "run": labelled(name, measures),
+                "run": explained(labelled(name, measures, labels), name),
                 "n": count(measures.patients),
                 "events": count(measures.events),
                 "model": measure_of(measures, "auc_chosen"),
@@ -32,10 +36,9 @@ def sensitivity_part(results: Results, facts: Facts) -> Part:
         if delta.has_interval:
             drawn.append(
                 interval_row(
-                    labelled(name, measures), delta, f"n = {measures.patients}", mark=name == "as in the run"
+                    labelled(name, measures, labels), delta, name, of=measures, mark=name == PRIMARY_RUN
                 )
             )
-    first = next(iter(runs.values()))
     columns = {
         "run": "Run",
         "n": "n",
@@ -51,7 +54,8 @@ def sensitivity_part(results: Results, facts: Facts) -> Part:
             "sensitivity-runs": forest_chart(
                 pd.DataFrame(drawn),
                 f"Difference in log loss, model minus {facts.comparator}",
-                of_model(first, "log loss"),
+                "difference in log loss",
+                OUT_OF_FOLD,
             )
         }
         if drawn
@@ -61,6 +65,6 @@ def sensitivity_part(results: Results, facts: Facts) -> Part:
     return charts, {"sensitivity": table}
 
 
-def labelled(name: str, measures: Measures) -> str:
+def labelled(name: str, measures: Measures, labels: Labels) -> str:
     """Return the name of a run; the tipping point's interval is that of what is predicted, not shifted."""
-    return "missing outcomes: as the model predicts" if "shift" in measures else name
+    return "missing outcomes: as the model predicts" if "shift" in measures else labels.name(name)

@@ -7,7 +7,9 @@ from markupsafe import Markup
 
 from pipeline.project.estimates import Estimate, Measures, number_text
 from pipeline.report.drawing import Spec
+from pipeline.report.labels import Labels
 from pipeline.report.page import count, measure, measure_of
+from pipeline.report.points import evenly
 from pipeline.report.results import MODEL, Results, Robustness
 from pipeline.report.study.common import Part, counted, interval_row, of_model
 from pipeline.report.study_charts import bootstrap_chart, forest_chart, instability_chart
@@ -40,38 +42,39 @@ BOOTSTRAP_CURVES = {
 }
 
 
-def stability_part(results: Results, landmark: str, landmarks: Sequence[str], max_patients: int) -> Part:
+def stability_part(
+    results: Results, landmark: str, landmarks: Sequence[str], max_points: int, labels: Labels
+) -> Part:
     """Return optimism, later patients, left-out centres, and how far bootstrap models lie apart."""
-    tables = _tables(results, landmarks)
+    tables = _tables(results, landmarks, labels)
     if not tables:
         return {}, {}
     charts = {}
     curve = results.curves[landmark].get("instability")
     if curve is not None and not curve.empty:
-        step = max(1, len(curve) // max_patients)
-        sampling = "in fold: models of bootstrap samples"
+        points = evenly(curve, max_points)
+        sampling = f"in fold: models of bootstrap samples, {len(points):,} of {len(curve):,} predictions"
         about = of_model(results.landmarks[landmark][MODEL], "probability", sampling)
-        charts["instability"] = instability_chart(curve.iloc[::step], about)
-    charts |= _bootstrap_charts(results, landmark)
+        charts["instability"] = instability_chart(points, about)
+    charts |= _bootstrap_charts(results, landmark, labels.name(landmark))
     at_landmark = results.robustness[landmark]
     drawn = [
-        interval_row(counted(f"{name} left out", measures), auc)
+        interval_row(counted(f"{name} left out", measures), auc, of=measures)
         for name, measures in (at_landmark.centres.items() if at_landmark else ())
         if (auc := measures.interval_of("auc"))
     ]
     if len(drawn) > 1:
         charts["left-out-centres"] = forest_chart(
             pd.DataFrame(drawn),
-            f"AUC in each left-out centre at {landmark}",
-            of_model(
-                results.landmarks[landmark][MODEL], "AUC", "in centres that the model was not fitted to"
-            ),
+            f"AUC in each left-out centre, {labels.name(landmark)}",
+            "AUC",
+            "in centres that the model was not fitted to",
             None,
         )
     return charts, tables
 
 
-def _bootstrap_charts(results: Results, landmark: str) -> dict[str, Spec]:
+def _bootstrap_charts(results: Results, landmark: str, shown: str) -> dict[str, Spec]:
     """Return calibration and decision curves of the bootstrap models, and corrected for optimism."""
     curves = results.curves[landmark].get("bootstrap")
     if curves is None:
@@ -84,7 +87,7 @@ def _bootstrap_charts(results: Results, landmark: str) -> dict[str, Spec]:
         about = of_model(results.landmarks[landmark][MODEL], y, "in fold: models of bootstrap samples")
         charts[f"bootstrap-{kind.replace('_', '-')}"] = bootstrap_chart(
             part.drop(columns="curve"),
-            f"{title} at {landmark}, corrected for optimism",
+            f"{title}, {shown}, corrected for optimism",
             x,
             y,
             about,
@@ -93,7 +96,7 @@ def _bootstrap_charts(results: Results, landmark: str) -> dict[str, Spec]:
     return charts
 
 
-def _tables(results: Results, landmarks: Sequence[str]) -> dict[str, Table]:
+def _tables(results: Results, landmarks: Sequence[str], labels: Labels) -> dict[str, Table]:
     """Return bootstrap and other patients by landmark, without what the study lacks; empty if none ran."""
     judged = {name: found for name in landmarks if (found := results.robustness[name]) is not None}
     if not judged:
@@ -104,7 +107,7 @@ def _tables(results: Results, landmarks: Sequence[str]) -> dict[str, Table]:
             "stability-table",
             "The whole procedure on bootstrap samples",
             label | BOOTSTRAP,
-            [{"landmark": name} | _bootstrap(found) for name, found in judged.items()],
+            [{"landmark": labels.name(name)} | _bootstrap(found) for name, found in judged.items()],
         )
     }
     columns = {
@@ -116,7 +119,7 @@ def _tables(results: Results, landmarks: Sequence[str]) -> dict[str, Table]:
             "elsewhere-table",
             "In patients whom the procedure did not learn from",
             label | columns,
-            [{"landmark": name} | _elsewhere(found) for name, found in judged.items()],
+            [{"landmark": labels.name(name)} | _elsewhere(found) for name, found in judged.items()],
         )
     return tables
 
@@ -162,11 +165,11 @@ def _beside_perfect(later: Measures) -> Markup:
     return measure_of(later, "ici") + beside
 
 
-def size_part(results: Results) -> Part:
+def size_part(results: Results, labels: Labels) -> Part:
     """Return Riley's criteria by landmark: patients needed and parameters supported."""
     rows = [
         {
-            "landmark": name,
+            "landmark": labels.name(name),
             "n": count(size.patients),
             "parameters": count(size.parameters),
             "needed": count(size.needed),

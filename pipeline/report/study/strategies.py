@@ -6,9 +6,10 @@ import pandas as pd
 
 from pipeline.project.estimates import Measures
 from pipeline.report.facts import Facts
+from pipeline.report.labels import Labels
 from pipeline.report.page import count, decimal, measure
 from pipeline.report.results import MODEL, RULES, Results
-from pipeline.report.study.common import Part, about, interval_row
+from pipeline.report.study.common import Part, interval_row
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Table
 
@@ -24,13 +25,13 @@ LABELS = {
 DRAWN = ("reference", "treated", "policy")
 
 
-def strategy_part(results: Results) -> Part:
+def strategy_part(results: Results, labels: Labels) -> Part:
     """Return the values of the strategies as randomised, beside the truth where it is known."""
     truth = results.true_strategies
     rows, drawn = [], []
     n = 0
     for pair, measures in results.strategies.items():
-        names = pair.split("-", 1)
+        names = [labels.name(arm) for arm in pair.split("-", 1)]
         n = measures.patients
         for key, label in LABELS.items():
             if key not in measures:
@@ -39,15 +40,18 @@ def strategy_part(results: Results) -> Part:
             shown = "" if true is None else decimal(true.point, 3)
             rows.append({"what": text, "value": measure(measures[key]), "truth": shown})
             if key in DRAWN and measures[key].has_interval:
-                drawn.append(interval_row(text, measures[key]))
+                drawn.append(interval_row(text, measures[key], pair, of=measures))
     if not rows:
         return {}, {}
     columns = {"what": "Value", "value": "Estimate"} | ({"truth": "Truth of the simulation"} if truth else {})
-    said = about(n, None, "mean probability of pCR as delivered", "cross-fitted, as randomised")
     return (
         {
             "strategy-values": forest_chart(
-                pd.DataFrame(drawn), "Mean probability of pCR, as delivered", said, None
+                pd.DataFrame(drawn),
+                "Mean probability of pCR, as delivered",
+                "mean probability of pCR as delivered",
+                "cross-fitted, as randomised",
+                None,
             )
         }
         if drawn
@@ -60,7 +64,7 @@ def strategy_part(results: Results) -> Part:
     )
 
 
-def truth_part(results: Results, landmarks: Sequence[str], facts: Facts) -> Part:
+def truth_part(results: Results, landmarks: Sequence[str], facts: Facts, labels: Labels) -> Part:
     """Return the models' performance on patients simulated anew, beside the estimates."""
     rows = []
     for name in landmarks:
@@ -70,7 +74,7 @@ def truth_part(results: Results, landmarks: Sequence[str], facts: Facts) -> Part
         model, rules = truth.measures(MODEL), truth.measures(RULES)
         rows.append(
             {
-                "landmark": name,
+                "landmark": labels.name(name),
                 "n": count(truth.patients),
                 "estimated": measure(results.landmarks[name][MODEL].get("auc")),
                 "auc": measure(model.get("auc")),

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from pipeline.project.estimates import Measures
+from pipeline.project.estimates import Estimate, Measures
 from pipeline.report.drawing import Spec
+from pipeline.report.labels import Labels
 from pipeline.report.page import measure_of
-from pipeline.report.results import MODEL, Results, Subgroups
-from pipeline.report.study.common import Part, counted, interval_row, of_model
+from pipeline.report.results import Results, Subgroups
+from pipeline.report.study.common import ForestRow, Part, counted, interval_row
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
+from pipeline.wording import OUT_OF_FOLD
 
 MEASURES = {"auc": ("AUC", None), "slope": ("Calibration slope", 1.0), "o_e": ("Observed over expected", 1.0)}
 DIGITS = {"auc": 3, "slope": 2, "o_e": 2}
@@ -18,38 +20,42 @@ NEW_CENTRE = "A new centre (prediction interval)"
 # Without variance between centres, a new centre is expected where all of them are.
 SAME_AS_POOLED = "A new centre (as pooled: tau\N{SUPERSCRIPT TWO} = 0)"
 COLUMNS = ("n", "pCR", "no pCR")
+KINDS = {"hr": "HR", "ctdna": "ctDNA"}
 CountCell = tuple[str, str, str]
 
 
-def subgroups_part(results: Results, landmark: str, landmarks: Sequence[str], privacy: Privacy) -> Part:
+def subgroups_part(
+    results: Results, landmark: str, landmarks: Sequence[str], privacy: Privacy, labels: Labels
+) -> Part:
     """Return forests of subgroups and centres at one landmark, and the table of all landmarks."""
     charts: dict[str, Spec] = {}
-    whole = results.landmarks[landmark][MODEL]
     subgroups = results.subgroups[landmark]
     hidden = hidden_counts(subgroups, privacy)
     for key, (title, reference) in MEASURES.items():
         rows = [
-            interval_row(_label(kind, name, measures, hidden), estimate, kind)
+            _group_row(kind, name, measures, estimate, hidden, labels)
             for kind, groups in subgroups.groups.items()
             for name, measures in groups.items()
             if (estimate := measures.interval_of(key)) and not privacy.hides(measures.patients)
         ]
         if rows:
             charts[f"subgroups-{key.replace('_', '-')}"] = forest_chart(
-                pd.DataFrame(rows), f"{title} at {landmark}", of_model(whole, title), reference
+                pd.DataFrame(rows), f"{title}, {labels.name(landmark)}", title, OUT_OF_FOLD, reference
             )
-        charts |= _centres_chart(subgroups, key, title, reference, landmark, whole)
+        charts |= _centres_chart(subgroups, key, title, reference, labels.name(landmark))
     tables = {
-        name: subgroups_table(results.subgroups[name], name, privacy)
+        name: subgroups_table(results.subgroups[name], name, privacy, labels)
         for name in landmarks
         if results.subgroups[name].groups
     }
     return charts, tables
 
 
-def group_name(kind: str, name: str) -> str:
-    """Return a group as a reader reads it, such as ``arm and hr: ADAPTIVE, HR neg``."""
-    return f"{kind.replace('_', ' and ')}: {name}"
+def group_name(kind: str, name: str, labels: Labels) -> str:
+    """Return a group as a reader reads it, such as ``arm and HR: Adaptive, HR negative``."""
+    kinds = " and ".join(KINDS.get(part, part) for part in kind.split("_"))
+    words = [" ".join(map(labels.name, piece.split(" "))) for piece in name.split(", ")]
+    return f"{kinds}: {', '.join(words)}"
 
 
 def hidden_counts(subgroups: Subgroups, privacy: Privacy) -> set[CountCell]:
@@ -74,17 +80,20 @@ def hidden_counts(subgroups: Subgroups, privacy: Privacy) -> set[CountCell]:
     return hidden
 
 
-def _label(kind: str, name: str, measures: Measures, hidden: set[CountCell]) -> str:
-    group = group_name(kind, name)
-    told = not any((kind, name, column) in hidden for column in COLUMNS)
-    return counted(group, measures) if told else group
+def _group_row(
+    kind: str, name: str, measures: Measures, estimate: Estimate, hidden: set[CountCell], labels: Labels
+) -> ForestRow:
+    group = group_name(kind, name, labels)
+    if any((kind, name, column) in hidden for column in COLUMNS):
+        return interval_row(group, estimate, f"{kind}: {name}")
+    return interval_row(counted(group, measures), estimate, f"{kind}: {name}", of=measures)
 
 
 def _centres_chart(
-    subgroups: Subgroups, key: str, title: str, reference: float | None, landmark: str, whole: Measures
+    subgroups: Subgroups, key: str, title: str, reference: float | None, landmark: str
 ) -> dict[str, Spec]:
     rows = [
-        interval_row(counted(centre, measures), estimate)
+        interval_row(counted(centre, measures), estimate, of=measures)
         for centre, measures in subgroups.centres.items()
         if (estimate := measures.interval_of(key))
     ]
@@ -97,18 +106,16 @@ def _centres_chart(
         if new.has_interval:
             label = SAME_AS_POOLED if pooled.extra.get("tau2") == 0 else NEW_CENTRE
             rows.append(interval_row(label, new, "prediction interval", mark=True))
-    spec = forest_chart(
-        pd.DataFrame(rows), f"{title} by centre at {landmark}", of_model(whole, title), reference
-    )
+    spec = forest_chart(pd.DataFrame(rows), f"{title} by centre, {landmark}", title, OUT_OF_FOLD, reference)
     return {f"centres-{key.replace('_', '-')}": spec}
 
 
-def subgroups_table(subgroups: Subgroups, landmark: str, privacy: Privacy) -> Table:
+def subgroups_table(subgroups: Subgroups, landmark: str, privacy: Privacy, labels: Labels) -> Table:
     """Return n, events and measures of all subgroups of a landmark; small cells are not shown."""
     hidden = hidden_counts(subgroups, privacy)
     rows = [
         {
-            "group": group_name(kind, name),
+            "group": group_name(kind, name, labels),
             "n": privacy.cell(measures.patients, hidden=(kind, name, "n") in hidden),
             "events": ""
             if privacy.hides(measures.patients)
@@ -121,4 +128,6 @@ def subgroups_table(subgroups: Subgroups, landmark: str, privacy: Privacy) -> Ta
     columns = {"group": "Subgroup", "n": "n", "events": "pCR"} | {
         key: title for key, (title, _) in MEASURES.items()
     }
-    return Table.of(f"subgroups-{landmark}", f"Subgroups at {landmark}, out of fold", columns, rows)
+    return Table.of(
+        f"subgroups-{landmark}", f"Subgroups, {labels.name(landmark)}, out of fold", columns, rows
+    )

@@ -6,12 +6,13 @@ from typing import Any
 from markupsafe import Markup
 
 from models.description.documents import Description, Summary, TableOneRow
+from pipeline.report.labels import Labels
 from pipeline.report.page import count, minus, with_interval
 from pipeline.report.study.common import ALL, Part, crossed
 from pipeline.report.tables import Privacy, Table
 
 
-def table_one_part(described: Description, arms: Sequence[str], privacy: Privacy) -> Part:
+def table_one_part(described: Description, arms: Sequence[str], privacy: Privacy, labels: Labels) -> Part:
     """Return table one by arm, and what is recorded beside the features, where anything is.
 
     Medians with quartiles, counts with shares of the known.
@@ -19,18 +20,24 @@ def table_one_part(described: Description, arms: Sequence[str], privacy: Privacy
     content = described["table_one"]
     groups = [ALL, *[arm for arm in arms if arm in content["by_arm"]]]
     sizes = {ALL: content["patients"], **content["by_arm"]}
-    caption = f"Patients at risk at {content['landmark']}: median (quartiles), or n and share of known values"
-    heads = {g: f"{g} (n\u00a0=\u00a0{count(sizes[g])})" for g in groups}
-    tables = {"one": _table("table-one", caption, content["rows"], heads, privacy)}
+    landmark = labels.name(content["landmark"])
+    caption = f"Patients at risk, {landmark}: median (quartiles), or n and share of known values"
+    heads = {g: f"{labels.name(g)} (n\u00a0=\u00a0{count(sizes[g])})" for g in groups}
+    tables = {"one": _table("table-one", caption, content["rows"], heads, privacy, labels)}
     if described["recorded"]:
         caption = "Recorded of tumour and surgery, no features: n and share of known values, all patients"
-        plain = {group: group for group in groups}
-        tables["recorded"] = _table("recorded-table", caption, described["recorded"], plain, privacy)
+        plain = {group: labels.name(group) for group in groups}
+        tables["recorded"] = _table("recorded-table", caption, described["recorded"], plain, privacy, labels)
     return {}, tables
 
 
 def _table(
-    name: str, caption: str, content: Sequence[TableOneRow], groups: Mapping[str, str], privacy: Privacy
+    name: str,
+    caption: str,
+    content: Sequence[TableOneRow],
+    groups: Mapping[str, str],
+    privacy: Privacy,
+    labels: Labels,
 ) -> Table:
     """Return rows of numbers and levels as a table; `groups` are its columns and their heads."""
     rows: list[dict[str, Any]] = []
@@ -38,13 +45,17 @@ def _table(
     last = ""
     for row in content:
         if row["level"] is not None and row["feature"] != last:
-            rows.append({"name": row["description"]} | dict.fromkeys(groups, "") | {"missing": _missing(row)})
+            rows.append(
+                {"name": labels.text(row["description"])}
+                | dict.fromkeys(groups, "")
+                | {"missing": _missing(row)}
+            )
         last = row["feature"]
         unit = f", {row['unit']}" if row["unit"] not in {"", "1"} else ""
         label = (
-            f"{row['description']}{unit}"
+            f"{labels.text(row['description'])}{unit}"
             if row["level"] is None
-            else Markup('<span class="level">{}</span>').format(row["level"])
+            else Markup('<span class="level">{}</span>').format(labels.name(row["level"]))
         )
         cells = {
             group: _summary_cell(

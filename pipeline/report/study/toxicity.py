@@ -15,25 +15,29 @@ from models.description.documents import (
     Toxicity,
 )
 from pipeline.project.estimates import Estimate, parse_estimate
-from pipeline.report.drawing import About, Spec
+from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts
+from pipeline.report.labels import Labels
 from pipeline.report.page import count, decimal, with_interval
 from pipeline.report.study.common import Part
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
 
 
-def toxicity_part(described: Description, facts: Facts, privacy: Privacy) -> Part:
+def toxicity_part(described: Description, facts: Facts, privacy: Privacy, labels: Labels) -> Part:
     """Return adverse events by arm and by branch, and pCR by severe event; empty without records."""
     found = described["toxicity"]
     if found is None:
         return {}, {}
-    tables = {"arms": _arms_table(found, privacy), "response": _response_table(found, privacy)}
+    tables = {
+        "arms": _arms_table(found, privacy, labels),
+        "response": _response_table(found, privacy, labels),
+    }
     if found["by_branch"]:
-        tables["branches"] = _branches_table(found["by_branch"], privacy)
+        tables["branches"] = _branches_table(found["by_branch"], privacy, labels)
     if found["drugs"]:
-        tables["drugs"] = _drugs_table(found["drugs"], privacy)
-    return _differences_chart(found, facts, privacy), tables
+        tables["drugs"] = _drugs_table(found["drugs"], privacy, labels)
+    return _differences_chart(found, facts, privacy, labels), tables
 
 
 def _compared(by_arm: Sequence[EventInArm], privacy: Privacy) -> dict[str, EventInArm]:
@@ -49,7 +53,7 @@ def _compared(by_arm: Sequence[EventInArm], privacy: Privacy) -> dict[str, Event
     return {row["event"]: row for row in reversed(by_arm) if row["difference"] and row["event"] not in hidden}
 
 
-def _arms_table(found: Toxicity, privacy: Privacy) -> Table:
+def _arms_table(found: Toxicity, privacy: Privacy, labels: Labels) -> Table:
     arms = list(dict.fromkeys(row["arm"] for row in found["by_arm"]))
     rows: dict[str, dict[str, Any]] = {}
     for row in found["by_arm"]:
@@ -63,7 +67,11 @@ def _arms_table(found: Toxicity, privacy: Privacy) -> Table:
     return Table.of(
         "toxicity-arms",
         f"Adverse events by arm, {count(found['treated'])} treated patients",
-        {"event": "Patients with", **{arm: arm for arm in arms}, "difference": "Difference, points"},
+        {
+            "event": "Patients with",
+            **{arm: labels.name(arm) for arm in arms},
+            "difference": "Difference, points",
+        },
         list(rows.values()),
     )
 
@@ -74,34 +82,36 @@ def points(difference: Estimate) -> Markup:
     return with_interval(difference.point, limits, lambda share: decimal(share, 2, signed=True, scale=100))
 
 
-def _differences_chart(found: Toxicity, facts: Facts, privacy: Privacy) -> dict[str, Spec]:
+def _differences_chart(found: Toxicity, facts: Facts, privacy: Privacy, labels: Labels) -> dict[str, Spec]:
     compared = list(_compared(found["by_arm"], privacy).values())[::-1]
     if not compared:
         return {}
+    patients = dict.fromkeys(dict.fromkeys(row["event"] for row in found["by_arm"]), 0)
+    for row in found["by_arm"]:
+        patients[row["event"]] += row["n"]
     drawn = [
         {
             "label": row["event"],
+            "n": patients[row["event"]],
             **{key: 100 * row["difference"][key] for key in ("value", "low", "high")},
-            "detail": f"{row['arm']} minus {found['reference']}",
+            "detail": _minus(row["arm"], found, labels),
             "mark": "no",
         }
         for row in compared
     ]
     arms = {row["arm"]: None for row in found["by_arm"]}
     other = next(arm for arm in arms if arm != found["reference"])
-    first = [row for row in found["by_arm"] if row["event"] == found["by_arm"][0]["event"]]
-    about: About = {
-        "n": sum(row["n"] for row in first),
-        "events": None,
-        "scale": f"risk difference, {other} minus {found['reference']}",
-        "sampling": "as randomised, no model" if facts.randomised else "by arm, not randomised, no model",
-    }
-    return {
-        "toxicity-differences": forest_chart(pd.DataFrame(drawn), "Difference (percentage points)", about)
-    }
+    scale = f"risk difference, {_minus(other, found, labels)}"
+    sampling = "as randomised, no model" if facts.randomised else "by arm, not randomised, no model"
+    chart = forest_chart(pd.DataFrame(drawn), "Difference (percentage points)", scale, sampling)
+    return {"toxicity-differences": chart}
 
 
-def _branches_table(by_branch: Sequence[EventInBranch], privacy: Privacy) -> Table:
+def _minus(arm: str, found: Toxicity, labels: Labels) -> str:
+    return f"{labels.name(arm)} minus {labels.name(found['reference'])}"
+
+
+def _branches_table(by_branch: Sequence[EventInBranch], privacy: Privacy, labels: Labels) -> Table:
     rows: dict[str, dict[str, Any]] = {}
     for row in by_branch:
         cell = privacy.cell(row["events"], row["n"])
@@ -110,14 +120,14 @@ def _branches_table(by_branch: Sequence[EventInBranch], privacy: Privacy) -> Tab
     return Table.of(
         "toxicity-branches",
         "Adverse events by protocol branch, descriptive",
-        {"event": "Patients with"} | {branch: branch for branch in branches},
+        {"event": "Patients with"} | {branch: labels.name(branch) for branch in branches},
         list(rows.values()),
     )
 
 
-def _drugs_table(drugs: Sequence[OpenDrug], privacy: Privacy) -> Table:
+def _drugs_table(drugs: Sequence[OpenDrug], privacy: Privacy, labels: Labels) -> Table:
     rows = [
-        {"regimen": row["regimen"], "drug": row["drug"], "cycles": row["cycles"],
+        {"regimen": labels.name(row["regimen"]), "drug": row["drug"], "cycles": row["cycles"],
          "patients": privacy.cell(row["patients"])}
         for row in drugs
     ]  # fmt: skip
@@ -129,7 +139,7 @@ def _drugs_table(drugs: Sequence[OpenDrug], privacy: Privacy) -> Table:
     )
 
 
-def _response_table(found: Toxicity, privacy: Privacy) -> Table:
+def _response_table(found: Toxicity, privacy: Privacy, labels: Labels) -> Table:
     columns = {
         "arm": "Arm",
         "n": "n",
@@ -142,11 +152,11 @@ def _response_table(found: Toxicity, privacy: Privacy) -> Table:
         "toxicity-response",
         f"pCR and {found['by_arm'][0]['event'].lower()}: patients with a known outcome",
         columns,
-        [_response_row(row, privacy) for row in found["response"]],
+        [_response_row(row, privacy, labels) for row in found["response"]],
     )
 
 
-def _response_row(row: ResponseByEvent, privacy: Privacy) -> dict[str, Any]:
+def _response_row(row: ResponseByEvent, privacy: Privacy, labels: Labels) -> dict[str, Any]:
     """Return the four cells of an arm, which add up to its n."""
     counts = {
         "pcr_without": row["pcr_without"],
@@ -156,4 +166,4 @@ def _response_row(row: ResponseByEvent, privacy: Privacy) -> dict[str, Any]:
     }
     hidden = privacy.hidden(counts, [dict.fromkeys(counts, 1)])
     cells = {name: privacy.cell(n, row["n"], hidden=name in hidden) for name, n in counts.items()}
-    return {"arm": row["arm"], "n": count(row["n"])} | cells
+    return {"arm": labels.name(row["arm"]), "n": count(row["n"])} | cells

@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from pipeline.project.estimates import Measures, number_text
 from pipeline.report.facts import Facts
+from pipeline.report.labels import Labels
 from pipeline.report.page import count, measure_of
 from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Results
 from pipeline.report.study.common import Part, verdict_of
@@ -26,20 +27,22 @@ SCORES = {"brier": "Brier", "log_loss": "Log loss"}
 PARTS = ("miscalibration", "discrimination", "uncertainty")
 
 
-def uncertainty_part(results: Results, landmarks: Sequence[str], facts: Facts) -> Part:
+def uncertainty_part(results: Results, landmarks: Sequence[str], facts: Facts, labels: Labels) -> Part:
     """Return intervals by centre, the scores in their parts, and the EVPI, each by landmark."""
     shown = COMPARED if facts.rules else {MODEL: COMPARED[MODEL]}
     return {}, {
-        **_accuracy(results, landmarks, shown),
-        **_clustered(results, landmarks, facts),
-        **_scores(results, landmarks, shown),
-        **_further_patients(results, landmarks),
+        **_accuracy(results, landmarks, shown, labels),
+        **_clustered(results, landmarks, facts, labels),
+        **_scores(results, landmarks, shown, labels),
+        **_further_patients(results, landmarks, labels),
     }
 
 
-def _accuracy(results: Results, landmarks: Sequence[str], shown: dict[str, str]) -> dict[str, Table]:
+def _accuracy(
+    results: Results, landmarks: Sequence[str], shown: dict[str, str], labels: Labels
+) -> dict[str, Table]:
     rows = [
-        {"landmark": name, "forecast": words}
+        {"landmark": labels.name(name), "forecast": words}
         | {key: measure_of(measures, key, digits) for key, (_, digits) in MEASURES.items()}
         for name in landmarks
         for model, words in shown.items()
@@ -58,7 +61,7 @@ def _accuracy(results: Results, landmarks: Sequence[str], shown: dict[str, str])
     )
 
 
-def _clustered(results: Results, landmarks: Sequence[str], facts: Facts) -> dict[str, Table]:
+def _clustered(results: Results, landmarks: Sequence[str], facts: Facts, labels: Labels) -> dict[str, Table]:
     pairs = (
         {f"{MODEL}-{name}": words for name, words in COMPARED.items() if name != MODEL} if facts.rules else {}
     )
@@ -70,7 +73,7 @@ def _clustered(results: Results, landmarks: Sequence[str], facts: Facts) -> dict
             continue
         rows.append(
             {
-                "landmark": name,
+                "landmark": labels.name(name),
                 "centres": count(model["centres"].point),
                 "patients": measure_of(results.landmarks[name][MODEL], "auc"),
                 "auc": measure_of(model, "auc"),
@@ -99,9 +102,11 @@ def _difference(measures: Measures) -> Markup:
     return measure_of(measures, key, 4, difference=True) + verdict_of(measures, key)
 
 
-def _scores(results: Results, landmarks: Sequence[str], shown: dict[str, str]) -> dict[str, Table]:
+def _scores(
+    results: Results, landmarks: Sequence[str], shown: dict[str, str], labels: Labels
+) -> dict[str, Table]:
     rows = [
-        {"landmark": name, "model": words}
+        {"landmark": labels.name(name), "model": words}
         | {
             f"{score}_{part}": measure_of(measures, f"{score}_{part}", 4)
             for score in SCORES
@@ -118,7 +123,7 @@ def _scores(results: Results, landmarks: Sequence[str], shown: dict[str, str]) -
     return {"scores": Table.of("scores-table", caption, columns, rows, text=("model",))} if rows else {}
 
 
-def _further_patients(results: Results, landmarks: Sequence[str]) -> dict[str, Table]:
+def _further_patients(results: Results, landmarks: Sequence[str], labels: Labels) -> dict[str, Table]:
     rows = []
     for name in landmarks:
         values = {
@@ -133,7 +138,7 @@ def _further_patients(results: Results, landmarks: Sequence[str]) -> dict[str, T
                 if key.startswith(kind)
             ]
             if at:
-                rows.append({"landmark": name, "decision": words, "values": "; ".join(at)})
+                rows.append({"landmark": labels.name(name), "decision": words, "values": "; ".join(at)})
     columns = {"landmark": "Landmark", "decision": "Decision", "values": "EVPI by threshold"}
     caption = "What more patients to validate with could be worth (EVPI, in units of net benefit)"
     return (

@@ -12,8 +12,9 @@
   const text = (feature, i) => {
     if (missing(feature, i)) return "missing";
     const f = features[feature];
-    return f.kind === "numeric" ? String(Number(values[feature][i].toPrecision(5))) : f.levels[values[feature][i]];
+    return f.kind === "numeric" ? String(Number(values[feature][i].toPrecision(5))) : named(f.levels[values[feature][i]]);
   };
+  const named = (key) => data.names[key] || String(key).replaceAll("_", " ");
   const logistic = (x) => 1 / (1 + Math.exp(-x));
   const signed = (x, digits = 2) => (x < 0 ? "\u2212" : "+") + Math.abs(x).toFixed(digits);
   const element = (tag, attributes = {}, content = "") => {
@@ -22,7 +23,7 @@
     made.textContent = content;
     return made;
   };
-  const axisTitle = (f) => f.name + (f.unit ? ` (${f.unit})` : "");
+  const axisTitle = (f) => f.label + (f.unit ? ` (${f.unit})` : "");
 
   // ---- one feature
   const chosen = document.getElementById("feature-chosen");
@@ -48,7 +49,7 @@
     const paint = colourOf(second);
     const splitter = data.split && split && split.checked ? byName[data.split] : -1;
     const parts = splitter < 0 ? [null] : features[splitter].levels.map((level, code) => ({ level, code }));
-    about.textContent = `${f.description}. ${f.domain}, known at ${f.known_at}. `
+    about.textContent = `${f.description}. ${f.domain}, known at ${f.known}. `
       + (f.missing_count ? `${f.missing_count} patients have no value and are not drawn.` : "No value is missing.");
     for (const [place, target] of places.entries()) {
       const figure = target.closest("figure");
@@ -57,12 +58,18 @@
       const part = parts[place];
       const inside = (i) => !missing(index, i) && (part === null || values[splitter][i] === part.code);
       const points = [];
+      let events = 0;
       for (let i = 0; i < n; i += 1) {
         if (!inside(i)) continue;
+        if (data.y) events += data.y[i];
         const x = f.kind === "numeric" ? Number(values[index][i].toPrecision(5)) : text(index, i);
         points.push({ x, y: Number(contribution(index, i).toPrecision(4)), colour: paint.at(i), jitter: hash(i) });
       }
-      const curve = part === null ? f.curve : (f.curves[part.level] || []);
+      const drawn = part === null ? f.curve : (f.curves[part.level] || []);
+      const curve = drawn.map((point) => (f.kind === "numeric" ? point : { ...point, x: named(point.x) }));
+      // Without points, the curve's rows of all repeats tell how many patients it is of.
+      const rows = f.kind === "numeric" ? (drawn.length ? drawn[0].n : 0) : drawn.reduce((sum, point) => sum + point.n, 0);
+      const counted = data.n ? points.length : Math.round(rows / data.repeats);
       const spec = structuredClone(pcr.specs[`feature-${f.kind}`]);
       const layers = spec.layer;
       for (const layer of layers) {
@@ -72,8 +79,10 @@
           else layer.encoding.color.legend.title = axisTitle(features[second]);
         }
       }
-      spec.description = `Contribution of ${f.name} along its values, ${points.length} patients`;
-      spec.title = part === null ? undefined : { text: `${features[splitter].name}: ${part.level}`, anchor: "start", fontSize: 13 };
+      spec.description = `Contribution of ${f.label} along its values, ${points.length} patients`;
+      spec.title = part === null ? undefined : { text: `${features[splitter].label}: ${named(part.level)}`, anchor: "start", fontSize: 13 };
+      Object.assign(spec.usermeta.about, { n: counted, events: data.n && data.y ? events : null, feature: f.name });
+      document.getElementById(`feature-about-${place + 1}`).textContent = `n = ${counted.toLocaleString("en")}${data.n && data.y ? `, pCR ${events.toLocaleString("en")}` : ""}, ${spec.usermeta.about.scale}; ${spec.usermeta.about.sampling}.`;
       await pcr.draw(target.id, spec, { points, curve });
     }
   };
@@ -103,7 +112,7 @@
     let at = base;
     for (const k of shown) {
       const c = contribution(k, i);
-      steps.push({ label: `${features[k].name} = ${text(k, i)}`, description: features[k].description, from: at, to: at + c, right: Math.max(at, at + c), text: signed(c), kind: c < 0 ? "down" : "up" });
+      steps.push({ label: `${features[k].label} = ${text(k, i)}`, key: features[k].name, description: features[k].description, from: at, to: at + c, right: Math.max(at, at + c), text: signed(c), kind: c < 0 ? "down" : "up" });
       at += c;
     }
     const others = rest.reduce((sum, k) => sum + contribution(k, i), 0);
@@ -113,6 +122,8 @@
     const spec = structuredClone(pcr.specs.waterfall);
     spec.height = 34 * steps.length;
     spec.description = `Waterfall of patient ${id}: from ${base.toFixed(3)} to ${at.toFixed(3)} on the log-odds.`;
+    const about = (spec) => Object.assign(spec.usermeta.about, { n: 1, events: data.y[i], patient: id });
+    about(spec);
     await pcr.draw("waterfall", spec, { steps });
 
     const facts = document.getElementById("patient-facts");
@@ -120,9 +131,9 @@
     const fact = (name, value) => facts.append(element("dt", {}, name), element("dd", {}, value));
     fact("Predicted probability of pCR", `${(100 * p).toFixed(1)} % out of fold, repeat ${data.repeat}` + (data.p_low[i] === data.p_high[i] ? "" : `; ${(100 * data.p_low[i]).toFixed(1)} to ${(100 * data.p_high[i]).toFixed(1)} % over the repeats`));
     fact("Observed", data.y[i] ? "pCR" : "no pCR");
-    fact("Arm", data.arm[i]);
-    if (data.branch) fact("Protocol branch", data.branch[i] === null ? "none" : `${data.branch[i]}${data.arm[i] === data.adaptive ? "" : " (virtual: treated as assigned)"}; not a treatment recommendation`);
-    const absent = features.filter((_, k) => missing(k, i) && features[k].used).map((f) => f.name);
+    fact("Arm", named(data.arm[i]));
+    if (data.branch) fact("Protocol branch", data.branch[i] === null ? "none" : `${data.branch[i].replaceAll(">", " > ")}${data.arm[i] === data.adaptive ? "" : " (virtual: treated as assigned)"}; not a treatment recommendation`);
+    const absent = features.filter((_, k) => missing(k, i) && features[k].used).map((f) => f.label);
     fact("Inputs missing and imputed", absent.length ? absent.join(", ") : "none");
 
     const body = document.getElementById("patient-values");
@@ -132,8 +143,8 @@
       const f = features[k], c = contribution(k, i);
       const row = element("tr", { "data-contribution": c });
       const head = element("th", { scope: "row" });
-      head.append(element("span", { title: f.description, tabindex: "0", class: "described" }, f.name));
-      row.append(head, element("td", { class: "number" }, text(k, i)), element("td", {}, f.unit), element("td", {}, f.known_at), element("td", { class: "number" }, signed(c, 3)), element("td", {}, f.description));
+      head.append(element("span", { title: `${f.description} (${f.name})`, tabindex: "0", class: "described" }, f.label));
+      row.append(head, element("td", { class: "number" }, text(k, i)), element("td", {}, f.unit), element("td", {}, f.known), element("td", { class: "number" }, signed(c, 3)), element("td", {}, f.description));
       body.append(row);
     }
 
@@ -142,16 +153,18 @@
     for (const other of data.others) {
       const row = element("tr");
       const here = other.p[i];
-      row.append(element("th", { scope: "row" }, other.landmark));
+      row.append(element("th", { scope: "row" }, named(other.landmark)));
       if (here === null) row.append(element("td", { colspan: String(2 + data.domains.length) }, "not at risk at this landmark"));
       else {
-        trajectory.push({ landmark: other.landmark, p: here });
+        trajectory.push({ landmark: named(other.landmark), p: here });
         row.append(element("td", { class: "number" }, `${(100 * here).toFixed(1)} %`), element("td", { class: "number" }, signed(other.base[i])));
         for (const domain of data.domains) row.append(element("td", { class: "number" }, other.domains[domain] ? signed(other.domains[domain][i]) : "absent"));
       }
       elsewhere.append(row);
     }
-    await pcr.draw("trajectory", structuredClone(pcr.specs.trajectory), { trajectory });
+    const course = structuredClone(pcr.specs.trajectory);
+    about(course);
+    await pcr.draw("trajectory", course, { trajectory });
   };
   const start = async () => {
     await drawFeature();

@@ -22,7 +22,8 @@ const pcr = (() => {
   };
 
   const cell = (value) => {
-    const text = value === null || value === undefined ? "" : String(value);
+    const shown = typeof value === "number" ? Number(value.toPrecision(6)) : value;
+    const text = shown === null || shown === undefined ? "" : String(shown);
     return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
 
@@ -104,5 +105,5 @@ const pcr = (() => {
     for (const hidden of document.querySelectorAll("main details")) hidden.open = true;
     drawAll();
   });
-  return { specs, draw, drawAll, csv };
+  return { specs, views, draw, drawAll, csv };
 })();

@@ -4,6 +4,7 @@ from typing import Any
 
 from pipeline.report.blocks import parse_blocks
 from pipeline.report.study.blocks import block_model_name, blocks_part
+from tests.labels import PLAIN
 
 
 def stored(**changes: Any) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def stored(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_verdict_stands_beside_what_was_compared() -> None:
-    tables = blocks_part({"baseline": parse_blocks(stored())})[1]
+    tables = blocks_part({"baseline": parse_blocks(stored())}, PLAIN)[1]
     first, second = tables["verdicts"].rows
     assert first["compared"] == "all blocks, minus clinical alone"
     assert (first["q"], first["verdict"]) == ("0.140", "not distinguishable")
@@ -36,7 +37,7 @@ def test_a_verdict_stands_beside_what_was_compared() -> None:
 
 
 def test_a_block_names_its_largest_coefficients_and_in_how_many_folds_it_was_used() -> None:
-    [row] = blocks_part({"baseline": parse_blocks(stored())})[1]["sizes"].rows
+    [row] = blocks_part({"baseline": parse_blocks(stored())}, PLAIN)[1]["sizes"].rows
     assert row["columns"] == "2,000"
     assert row["folds"] == "2 of 3"
     assert row["penalty"] == "0.01 to 0.1"
@@ -44,8 +45,8 @@ def test_a_block_names_its_largest_coefficients_and_in_how_many_folds_it_was_use
 
 
 def test_without_assays_or_a_verdict_there_is_no_table() -> None:
-    assert blocks_part({}) == ({}, {})
-    assert blocks_part({"baseline": parse_blocks(stored(error="too few"))}) == ({}, {})
+    assert blocks_part({}, PLAIN) == ({}, {})
+    assert blocks_part({"baseline": parse_blocks(stored(error="too few"))}, PLAIN) == ({}, {})
 
 
 def test_models_of_blocks_have_names_in_words() -> None:

@@ -6,6 +6,7 @@ from models.efficacy.records import ComparisonDocument, EfficacyDocument, Result
 from pipeline.report.facts import Facts
 from pipeline.report.study.efficacy import efficacy_part, efficacy_sentences
 from pipeline.report.tables import Privacy
+from tests.labels import PLAIN
 from tests.statements import forbidden_statements
 
 TRIAL = Facts(
@@ -37,7 +38,7 @@ def document(
 
 
 def values(told: EfficacyDocument, name: str, *, suppress: bool) -> list[str]:
-    table = efficacy_part(told, TRIAL, Privacy(5, suppress=suppress))[1][name]
+    table = efficacy_part(told, TRIAL, Privacy(5, suppress=suppress), PLAIN)[1][name]
     return [str(row["value"]) for row in table.rows]
 
 
@@ -72,13 +73,13 @@ def test_a_number_that_could_not_be_computed_is_told_with_its_reason() -> None:
 
 
 def test_the_plan_is_told_as_an_assumption_or_as_the_protocol_has_it() -> None:
-    (assumed,) = efficacy_sentences(document([]))
+    (assumed,) = efficacy_sentences(document([]), PLAIN)
     assert "two-sided; strata: hr. These are assumptions" in assumed
     stated: ComparisonDocument = {**PLAN, "hypothesis": "non_inferiority", "margin": 0.05, "assumed": False}
-    (margin,) = efficacy_sentences(document([], stated))
+    (margin,) = efficacy_sentences(document([], stated), PLAIN)
     assert "\N{MINUS SIGN}5.0 points, the margin" in margin
     assert "As the protocol has it" in margin
-    (_, naive) = efficacy_sentences(document([], {**PLAN, "known_allocation": False}))
+    (_, naive) = efficacy_sentences(document([], {**PLAN, "known_allocation": False}), PLAIN)
     assert "biased" in naive
     assert not forbidden_statements(f"{assumed} {margin} {naive}")
 
@@ -88,7 +89,7 @@ def test_who_is_compared_is_said_as_is_true_of_the_study() -> None:
     told = document([share("A", 20, 40), eligible])
     cohort = replace(TRIAL, randomised=False, trial="")
     (tables, of_cohort) = (
-        efficacy_part(told, facts, Privacy(5, suppress=False))[1] for facts in (TRIAL, cohort)
+        efficacy_part(told, facts, Privacy(5, suppress=False), PLAIN)[1] for facts in (TRIAL, cohort)
     )
     assert [row["population"] for row in tables["response"].rows] == [
         "all, as randomised; a missing outcome is non-pCR", "eligible; a missing outcome is non-pCR",
@@ -97,11 +98,11 @@ def test_who_is_compared_is_said_as_is_true_of_the_study() -> None:
 
 
 def test_without_randomised_arms_the_reason_is_told_and_before_the_stage_nothing() -> None:
-    assert efficacy_sentences(document([], None, "the study has one arm"))[0].startswith(
+    assert efficacy_sentences(document([], None, "the study has one arm"), PLAIN)[0].startswith(
         "Arms are not compared: the study has one arm."
     )
-    assert efficacy_sentences(None) == ["Not run."]
-    assert efficacy_part(None, TRIAL, Privacy(5, suppress=True)) == ({}, {})
+    assert efficacy_sentences(None, PLAIN) == ["Not run."]
+    assert efficacy_part(None, TRIAL, Privacy(5, suppress=True), PLAIN) == ({}, {})
 
 
 def test_arms_that_are_alike_in_all_rows_stand_in_the_caption_and_other_patients_apart() -> None:
@@ -111,7 +112,9 @@ def test_arms_that_are_alike_in_all_rows_stand_in_the_caption_and_other_patients
         difference(value=-0.44, low=-0.6, high=-0.3),
         observed,
     ]
-    tables = efficacy_part(document(rows), TRIAL, Privacy(5, suppress=False))[1]
-    assert tables["differences"].caption.endswith("; B - A; all, as randomised; a missing outcome is non-pCR")
+    tables = efficacy_part(document(rows), TRIAL, Privacy(5, suppress=False), PLAIN)[1]
+    assert tables["differences"].caption.endswith(
+        "; B \N{MINUS SIGN} A; all, as randomised; a missing outcome is non-pCR"
+    )
     assert "Arm or arms" not in tables["differences"].columns.values()
     assert [row["level"] for row in tables["others"].rows] == ["with a known outcome"]

@@ -7,6 +7,7 @@ from pipeline.project.estimates import parse_measures
 from pipeline.report.results import Learning, PassedOver
 from pipeline.report.study.learning import MAX_SINGLES, learning_part
 from pipeline.report.tables import Table
+from tests.labels import PLAIN
 
 
 def texts(table: Table) -> list[str]:
@@ -16,7 +17,7 @@ def texts(table: Table) -> list[str]:
 
 def part(learning: Learning) -> dict[str, Any]:
     results: Any = SimpleNamespace(learning={"c1": learning})
-    return dict(learning_part(results)[1])
+    return dict(learning_part(results, PLAIN)[1])
 
 
 def test_a_landmark_where_all_candidates_were_learned_has_no_table() -> None:

@@ -8,6 +8,7 @@ from features.documents.feature import LandmarkFeatureEntry
 from models.explanation.documents import Direction, FeatureContribution, GroupContribution
 from pipeline.project.estimates import parse_measures
 from pipeline.report.shap_tables import described, directions_table, domains_table, stability_table
+from tests.labels import PLAIN
 
 FEATURE: LandmarkFeatureEntry = {
     "name": "til_<b>_pct", "domain": "pathology", "kind": "numeric", "known_at": "baseline", "levels": [],
@@ -23,14 +24,15 @@ DIRECTION: Direction = {
 }  # fmt: skip
 
 
+SHOWN = {FEATURE["name"]: "TILs <b>"}
 NOTHING: dict[str, Any] = {"directions": [], "left_out": []}
 
 
-def test_names_and_descriptions_are_escaped_and_a_long_name_may_break() -> None:
-    link = described(FEATURE)
+def test_labels_and_descriptions_are_escaped_and_the_key_is_in_the_tooltip() -> None:
+    link = described(FEATURE, SHOWN)
     assert "<b>" not in link
-    assert "til_<wbr>&lt;b&gt;_<wbr>pct" in link
-    assert 'title="TIL &#34;stromal&#34;"' in link
+    assert ">TILs &lt;b&gt;</a>" in link
+    assert 'title="TIL &#34;stromal&#34; (til_&lt;b&gt;_pct)"' in link
 
 
 @pytest.mark.parametrize(
@@ -40,13 +42,13 @@ def test_the_range_over_centres_is_a_column_only_where_there_are_centres(
     change: dict[str, Any], has_centres: bool
 ) -> None:
     summary: Any = {"features": [CONTRIBUTION | change], "top": 10, "resamples": 25} | NOTHING
-    table = stability_table(summary, {"til": FEATURE})
+    table = stability_table(summary, {"til": FEATURE}, SHOWN, PLAIN)
     assert ("centres" in table.columns) is has_centres
 
 
 def test_a_feature_that_the_model_does_not_use_has_no_interval() -> None:
     summary: Any = {"features": [CONTRIBUTION | {"mean_abs": 0}], "top": 10, "resamples": 25} | NOTHING
-    (row,) = stability_table(summary, {"til": FEATURE}).rows
+    (row,) = stability_table(summary, {"til": FEATURE}, SHOWN, PLAIN).rows
     assert (row["top"], row["centres"]) == ("", "")
 
 
@@ -54,13 +56,14 @@ def test_every_ranked_feature_has_its_expectation_none_included() -> None:
     second = CONTRIBUTION | {"feature": "age", "rank": 2}
     told = {"directions": [DIRECTION, DIRECTION | {"of": "pos", "against": "neg"}], "left_out": ["PAM"]}
     summary: Any = {"features": [CONTRIBUTION, second], "top": 10, "resamples": 25} | told
-    table = stability_table(summary, {"til": FEATURE, "age": FEATURE})
+    table = stability_table(summary, {"til": FEATURE, "age": FEATURE}, SHOWN, PLAIN)
     assert [row["expected"] for row in table.rows] == ["up (upper third); up (pos against neg)", "none"]
     assert table.caption.endswith("no expectation is held against PAM here")
 
 
 def test_a_direction_against_the_expectation_is_marked() -> None:
-    against, agrees = directions_table([DIRECTION, DIRECTION | {"verdict": "agrees"}], {"til": FEATURE}).rows
+    rows = [DIRECTION, DIRECTION | {"verdict": "agrees"}]
+    against, agrees = directions_table(rows, {"til": FEATURE}, SHOWN, PLAIN).rows
     assert (against["class"], agrees["class"]) == ("is-primary", "")
     assert "<strong>disagrees</strong>" in against["verdict"]
 

@@ -9,6 +9,7 @@ from pipeline.project.estimates import Estimate, Measures
 from pipeline.report.results import Results, Robustness
 from pipeline.report.study.stability import stability_part
 from pipeline.report.study.uncertainty import uncertainty_part
+from tests.labels import PLAIN
 from tests.pipeline.test_true_pages import ALL_OF_IT, facts_of, results_of
 
 FACTS = facts_of(ALL_OF_IT)
@@ -38,7 +39,7 @@ def text(tables: Any, name: str) -> str:
 
 
 def test_an_interval_by_centre_stands_beside_the_patients_with_its_verdict() -> None:
-    tables = uncertainty_part(with_parts(), ["baseline", "c2"], FACTS)[1]
+    tables = uncertainty_part(with_parts(), ["baseline", "c2"], FACTS, PLAIN)[1]
     assert len(tables["clustered"].rows) == 1, "no clustered measures at baseline"
     told = text(tables, "clustered")
     assert "(0.550 to 0.800)" in told
@@ -50,19 +51,19 @@ def test_scores_stand_in_their_parts_and_an_evpi_of_nothing_is_nothing() -> None
         f"brier_{part}": Estimate(0.0123) for part in ("miscalibration", "discrimination", "uncertainty")
     }
     results = with_parts(**parts, **{"evpi@0.5": Estimate(0.0), "evpi@0.8": Estimate(0.00214)})
-    tables = uncertainty_part(results, ["c2"], FACTS)[1]
+    tables = uncertainty_part(results, ["c2"], FACTS, PLAIN)[1]
     assert text(tables, "scores").count("0.0123") == 3
     assert "0.5: 0; 0.8: 0.0021" in text(tables, "evpi")
-    assert uncertainty_part(BASE, ["c2"], FACTS) == ({}, {})
+    assert uncertainty_part(BASE, ["c2"], FACTS, PLAIN) == ({}, {})
     calibration = with_parts(log_loss=Estimate(0.5712, 0.55, 0.59), o_e=Estimate(1.04, 0.98, 1.1))
-    told = text(uncertainty_part(calibration, ["c2"], FACTS)[1], "accuracy")
+    told = text(uncertainty_part(calibration, ["c2"], FACTS, PLAIN)[1], "accuracy")
     assert "0.5712" in told
     assert "(0.98 to 1.10)" in told
 
 
 def test_curves_of_samples_are_drawn_under_the_corrected_one_and_calibration_against_the_diagonal() -> None:
     curves = {"c2": BASE.curves["c2"] | {"bootstrap": CURVE}}
-    charts = stability_part(replace(BASE, curves=curves), "c2", ["c2"], 100)[0]
+    charts = stability_part(replace(BASE, curves=curves), "c2", ["c2"], 100, PLAIN)[0]
     assert "bootstrap-escalation" not in charts
     drawn = charts["bootstrap-calibration"]
     assert drawn["usermeta"]["about"]["n"] == 100

@@ -1,0 +1,119 @@
+"""What readers meet in place of keys: labels of features, levels, arms, landmarks, branches, readings."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from features.errors import UserError
+
+MAX_LENGTH = 32
+VISIT, ANY = "{visit}", "{any}"
+JOINED = re.compile("(, |: |; |>)")
+KEY = re.compile(r"[\w/]*_[\w/]*")
+BETWEEN = {">": " > "}
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """The labels of configs/report_pages.yaml: of `features` by name or template, of all other `names`.
+
+    `notes` are sentences on features, by name or template, that stand beside their description.
+
+    Raises
+    ------
+    UserError
+        If a label is longer than `MAX_LENGTH` or has an underscore.
+    """
+
+    features: dict[str, str]
+    notes: dict[str, str]
+    names: dict[str, str]
+
+    def __post_init__(self) -> None:
+        for key, label in {**self.features, **self.names}.items():
+            if len(label) > MAX_LENGTH or "_" in label:
+                raise UserError(
+                    f"configs/report_pages.yaml, labels, {key}: must have at most {MAX_LENGTH} characters "
+                    f"and no underscore; got {label}"
+                )
+
+
+class Labels:
+    """The labels of a study; what has none goes by its key, with spaces for underscores.
+
+    Parameters
+    ----------
+    settings : LabelSettings
+    visits : sequence of str
+        The study's visits, which templates of features name.
+    """
+
+    def __init__(self, settings: LabelSettings, visits: Sequence[str]) -> None:
+        self._names = settings.names
+        self._exact = {name: label for name, label in settings.features.items() if "{" not in name}
+        self._templates = [
+            (_pattern(template, visits), label)
+            for template, label in settings.features.items()
+            if template not in self._exact
+        ]
+        self._notes = [(_pattern(template, visits), note) for template, note in settings.notes.items()]
+
+    def name(self, key: object) -> str:
+        """Return the label of an arm, visit, level, state, branch or reading, or of several joined."""
+        text = str(key)
+        if text in self._names:
+            return self._names[text]
+        pieces = JOINED.split(text)
+        if len(pieces) > 1:
+            return "".join(
+                BETWEEN.get(piece, piece) if i % 2 else self.name(piece) for i, piece in enumerate(pieces)
+            )
+        return text.replace("_", " ")
+
+    def feature(self, name: str) -> str:
+        """Return the label of one feature; `features` tells features of equal labels apart."""
+        if name in self._exact:
+            return self._exact[name]
+        for pattern, label in self._templates:
+            if match := pattern.fullmatch(name):
+                filled = {key: self.name(value) for key, value in match.groupdict().items()}
+                return _shortened(label.format(**filled))
+        return _shortened(name.replace("_", " "))
+
+    def features(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the labels of features by name, no two of them equal."""
+        labels: dict[str, str] = {}
+        seen: dict[str, int] = {}
+        for name in names:
+            label = self.feature(name)
+            seen[label] = seen.get(label, 0) + 1
+            labels[name] = label if seen[label] == 1 else _numbered(label, seen[label])
+        return labels
+
+    def described(self, name: str, description: str) -> str:
+        """Return what a feature is, keys by their labels, with the notes on it."""
+        notes = [note for pattern, note in self._notes if pattern.fullmatch(name)]
+        return "; ".join([self.text(description), *notes])
+
+    def text(self, text: str) -> str:
+        """Return a sentence with labels in place of the keys in it: the words that have an underscore."""
+        return KEY.sub(lambda match: self._key(match.group()), text)
+
+    def _key(self, word: str) -> str:
+        known = word in self._exact or any(pattern.fullmatch(word) for pattern, _ in self._templates)
+        return self.feature(word) if known else self.name(word)
+
+
+def _pattern(template: str, visits: Sequence[str]) -> re.Pattern[str]:
+    parts = {VISIT: f"(?P<visit>{'|'.join(map(re.escape, visits)) or '(?!)'})", ANY: "(?P<any>.+)"}
+    texts = re.split(r"(\{visit\}|\{any\})", template)
+    return re.compile("".join(parts.get(text, re.escape(text)) for text in texts))
+
+
+def _shortened(label: str) -> str:
+    return label if len(label) <= MAX_LENGTH else f"{label[: MAX_LENGTH - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"
+
+
+def _numbered(label: str, number: int) -> str:
+    suffix = f" ({number})"
+    return f"{label[: MAX_LENGTH - len(suffix)].rstrip()}{suffix}"
