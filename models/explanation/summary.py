@@ -9,6 +9,7 @@ import pandas as pd
 from features.errors import PipelineFault
 from models.configuration.explanation import ExplanationPlan
 from models.explanation import attribution
+from models.explanation.clusters import clusters
 from models.explanation.documents import (
     Attributions,
     ContributionSummary,
@@ -131,9 +132,7 @@ def summarise(
             name: _records(PartContribution, attribution.by_group(explained, domains, split, weights, level))
             for name, split in _splits(explained, people["arm"], branches).items()
         },
-        "clusters": attribution.clusters(
-            explained, seen, features, plan.clustered_from, plan.clustered_min_share
-        ),
+        "clusters": clusters(explained, seen, features, plan.clustered_from, plan.clustered_min_share),
         "left_out": [e.name for e in plan.expected if left_out and e.allocates],
         "directions": attribution.directions(explained, seen, features, expected, weights, level),
         "curves": _curves(explained, seen, features, weights, plan, level),

@@ -4,6 +4,7 @@ import pytest
 
 from models.configuration.explanation import Expectation
 from models.explanation import attribution
+from models.explanation.clusters import clusters
 from tests.patients import feature
 
 FEATURES = [
@@ -126,19 +127,19 @@ def test_features_that_are_monotone_in_each_other_are_one_cluster() -> None:
     explained, values, _ = rows(repeats=1)
     values["age"] = np.exp(-values["ki67"] / 30)
     explained["age"] = -0.5 * explained["ki67"]
-    (cluster,) = attribution.clusters(explained, values, FEATURES, 0.7, 0.2)
+    (cluster,) = clusters(explained, values, FEATURES, 0.7, 0.2)
     assert cluster["features"] == ["ki67", "age"]
     assert cluster["correlation"] == pytest.approx(1)
     assert cluster["together"] == pytest.approx(0.5 * explained["ki67"].abs().mean())
     assert cluster["patients"] == 300
-    assert attribution.clusters(explained, values.assign(age=50.0), FEATURES, 0.7, 0.2) == []
+    assert clusters(explained, values.assign(age=50.0), FEATURES, 0.7, 0.2) == []
 
 
 def test_what_is_known_of_few_patients_is_in_no_cluster() -> None:
     explained, values, _ = rows(repeats=1)
     values["age"] = (-values["ki67"]).where(values.index < 45)
-    assert attribution.clusters(explained, values, FEATURES, 0.7, 0.2) == [], "15 % have both"
-    (cluster,) = attribution.clusters(explained, values, FEATURES, 0.7, 0.1)
+    assert clusters(explained, values, FEATURES, 0.7, 0.2) == [], "15 % have both"
+    (cluster,) = clusters(explained, values, FEATURES, 0.7, 0.1)
     assert cluster["patients"] == 45
 
 
@@ -146,7 +147,7 @@ def test_a_cluster_is_measured_over_all_repeats() -> None:
     explained, values, _ = rows(repeats=2)
     values["age"] = -values["ki67"]
     explained["age"] = np.where(explained["repeat"] == 0, 0.0, 0.1)
-    (cluster,) = attribution.clusters(explained, values, FEATURES, 0.7, 0.2)
+    (cluster,) = clusters(explained, values, FEATURES, 0.7, 0.2)
     assert cluster["together"] == pytest.approx((explained["ki67"] + explained["age"]).abs().mean())
     assert cluster["patients"] == 300
 
