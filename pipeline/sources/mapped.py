@@ -105,7 +105,8 @@ def read_study(
     reader.panels = panels_of(samples)
     calls = _loaded(mapping, numbers, reader, dropped, vcf=True)
     files |= {file.name: of_patients(file, patients, reader, dropped) for file in calls}
-    second = _second_tables(mapping, contract, files, reader)
+    if calls:
+        second = second.with_files(_rows_of_calls(files, reader), _absent(mapping, files))
     tables = {
         table: (
             samples
@@ -154,10 +155,13 @@ def _loaded(
 ) -> list[Loaded]:
     """Return the rows of all files that are VCFs, or of all that are not; numbers in the contract's units."""
     loaded, units = [], _units()
-    for name, used in columns_used(mapping).items():
+    read = {name: used for name, used in columns_used(mapping).items() if mapping.files[name].is_vcf == vcf}
+    for name, used in read.items():
         file = mapping.files[name]
-        if file.is_vcf != vcf:
-            continue
+        needed = columns_read(file, used)
+        reader.expect(file, {*needed, *columns_beside(file, needed)})
+    for name, used in read.items():
+        file = mapping.files[name]
         needed = columns_read(file, used)
         cells = reader.read(file, needed, columns_beside(file, needed))
         if cells is not None:
@@ -212,26 +216,30 @@ def _second_tables(
     mapping: SourceMapping, contract: Contract, files: Mapping[str, Loaded], reader: Reader
 ) -> SecondTables:
     """Return what makes tables a second time, from the cells of the files."""
-    calls = {
-        name: _rows_of_calls(file)
-        for name, file in files.items()
-        if file.file.calls is not None and reader.is_audited(file.file)
-    }
 
     def dictionary(file: SourceFile) -> pd.DataFrame:
         assert file.dictionary is not None  # noqa: S101 - asked of files that have one
         return read_dictionary(reader.folder / file.dictionary, file.dictionary, file.encoding)
 
-    absent = frozenset(set(mapping.files) - set(files))
+    calls, absent = _rows_of_calls(files, reader), _absent(mapping, files)
     return SecondTables(
         mapping, contract, _units(), reader.rows, calls, absent, dictionary, reader.starts_1904
     )
 
 
-def _rows_of_calls(calls: Loaded) -> list[dict[str, str]]:
-    """Return calls as rows, with their patients where they have some."""
-    cells = calls.cells if calls.ids is None else calls.cells.assign(**{ID: calls.ids})
-    return [{str(name): text for name, text in row.items()} for row in cells.fillna("").to_dict("records")]
+def _absent(mapping: SourceMapping, files: Mapping[str, Loaded]) -> frozenset[str]:
+    return frozenset(set(mapping.files) - set(files))
+
+
+def _rows_of_calls(files: Mapping[str, Loaded], reader: Reader) -> dict[str, list[dict[str, str]]]:
+    """Return the calls of every entry that has some as rows, with their patients where they have some."""
+    rows = {}
+    for name, file in files.items():
+        if file.file.calls is not None and reader.is_audited(file.file):
+            cells = file.cells if file.ids is None else file.cells.assign(**{ID: file.ids})
+            records = cells.fillna("").to_dict("records")
+            rows[name] = [{str(column): text for column, text in row.items()} for row in records]
+    return rows
 
 
 def _origins(mapping: SourceMapping) -> dict[tuple[str, str], str]:

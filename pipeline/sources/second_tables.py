@@ -9,7 +9,7 @@ doses that are placed in cycles.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -53,6 +53,10 @@ class SecondTables:
     _texts: dict[str, list[Row]] = field(default_factory=dict)
     _rows: dict[str, list[Row]] = field(default_factory=dict)
     _looked_up: dict[tuple[str, str, tuple[str, ...]], dict[str, str]] = field(default_factory=dict)
+
+    def with_files(self, calls: Mapping[str, list[Row]], absent: frozenset[str]) -> "SecondTables":
+        """Return the same with entries that were absent; what was made of the others is not made again."""
+        return replace(self, calls=calls, absent=absent)
 
     def compare(self, table: str, first: pd.DataFrame) -> list[Audit]:
         """Return the comparison of every column of a table.
@@ -173,8 +177,9 @@ class SecondTables:
             if file.supplement is not None:
                 self._add_qualifiers(rows, file)
             _join_long_texts(rows)
+            missing = frozenset(file.missing)
             for row in rows:
-                for name in [name for name, text in row.items() if text in file.missing]:
+                for name in [name for name, text in row.items() if text in missing]:
                     row[name] = ""
             self._texts[how] = rows
         return self._texts[how]
@@ -357,10 +362,11 @@ def _decoded(rows: list[Row], dictionary: pd.DataFrame, missing: list[str]) -> I
                 boxes.append(name)
             elif kinds[name] not in ("calc", "descriptive", "checkbox") and name != names[0]:
                 entered.append(name)
+    with_boxes = [(form, boxes, entered) for form, (boxes, entered) in forms.items() if boxes]
     for row in rows:
         unfilled = [
             box
-            for form, (boxes, entered) in forms.items()
+            for form, boxes, entered in with_boxes
             if (entered or f"{form}_complete" in row)
             and not any(row[name] for name in entered)
             and all(row[box] in ("", "0") for box in boxes)

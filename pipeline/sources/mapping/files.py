@@ -107,6 +107,11 @@ class Reader:
     _noted: set[tuple[str, str, str]] = field(default_factory=set)
     _used: dict[str, list[np.ndarray]] = field(default_factory=dict)
     _claims: dict[str, dict[str, "Claims"]] = field(default_factory=dict)
+    _expected: dict[str, set[str]] = field(default_factory=dict)
+
+    def expect(self, file: SourceFile, columns: Collection[str]) -> None:
+        """Say which columns of a file will be read, so that the second reader reads them at once."""
+        self._expected.setdefault(file.path, set()).update(columns)
 
     def read(
         self, file: SourceFile, columns: Collection[str], beside: Collection[str] = ()
@@ -280,7 +285,9 @@ class Reader:
         if reader is None or not self._audited(path):
             return
         names = [str(name) for name in grid.cells.columns]
-        parts = {name for name in names if name.rstrip("0123456789") in columns} | set(columns)
+        # The entries of one file share its second reading.
+        compared = {*columns, *self._expected.get(file.path, ())}
+        parts = {name for name in names if name.rstrip("0123456789") in compared} | compared
         times = Counter(names)
         wanted = {n for n in parts if times[n] == 1 and (label, n) not in self.audits}
         if wanted:
