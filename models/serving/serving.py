@@ -35,6 +35,7 @@ OUTPUTS = [
 ]  # fmt: skip
 OK, MISSING, UNLIKE, REJECTED = "ok", "missing_inputs", "out_of_support", "rejected"
 INELIGIBLE = "ineligible"
+_STATUSES = [OK, MISSING, UNLIKE, REJECTED, INELIGIBLE]
 NO_DECISION, NOT_SUPPLIED = "no_decision_here", "inputs_not_supplied"
 _EMPTY = frozenset(("", "nan", "NaN", "None", "NA", "<NA>"))
 _LONGEST = 200
@@ -490,33 +491,35 @@ class PcrModel:
         return encoded
 
     def complete(self, encoded: np.ndarray) -> np.ndarray:
-        """Return `encoded` with every missing value replaced by its regression on the observed columns."""
-        missing = np.isnan(encoded)
-        if not missing.any():
-            return encoded
-        completed = self.imputed(encoded)
-        np.copyto(completed, encoded, where=~missing)
-        return completed
+        """Return `encoded` with every missing value replaced by its regression on the observed columns.
+
+        The regressions were learned without the outcome in the training part; a predictor that is itself
+        missing stands at its mean, and an imputed value stays inside the range seen in training.
+        """
+        return self.complete_and_standardise(encoded)[0]
+
+    def complete_and_standardise(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `complete` returns, and `standardised` of it."""
+        standard = self.standardised(encoded)
+        missing = np.flatnonzero(np.isnan(encoded))
+        if not len(missing):
+            return encoded, standard
+        # On many rows, passes over all cells cost more than the arithmetic: only what is missing is filled.
+        column = missing % encoded.shape[1]
+        mean, scale = self._mean[column], self._scale[column]
+        standard.put(missing, 0.0)
+        expected = (standard @ self._imputation.T).take(missing) * scale + mean
+        filled = np.clip(expected, self._low[column], self._high[column])
+        completed = encoded.copy()
+        completed.put(missing, filled)
+        standard.put(missing, (filled - mean) / scale)
+        return completed, standard
 
     def standardised(self, columns: np.ndarray) -> np.ndarray:
         """Return completed columns in standard deviations from their training means, shape (n, columns)."""
         standard = columns - self._mean
         standard /= self._scale
         return np.asarray(standard)
-
-    def imputed(self, encoded: np.ndarray) -> np.ndarray:
-        """Return the regression of every column on the other columns observed, for known values as well.
-
-        The regressions were learned without the outcome in the training part; a predictor that is itself
-        missing stands at its mean, and an imputed value stays inside the range seen in training.
-        """
-        # In place: on many rows, new arrays cost more than the arithmetic.
-        standard = self.standardised(encoded)
-        standard[np.isnan(standard)] = 0.0
-        expected = np.asarray(standard @ self._imputation.T)
-        expected *= self._scale
-        expected += self._mean
-        return np.asarray(np.clip(expected, self._low, self._high, out=expected))
 
     def log_odds(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the calibrated log-odds of pCR, shape (n,)."""
@@ -645,10 +648,11 @@ class RowScorer:
         self._eligibility = _Eligibility(serving.get("eligibility", _NO_ELIGIBILITY), self._inputs)
         rules = serving.get("rules", _NO_RULES)
         self._rules = [_Input(_rule_input(name, levels), {}) for name, levels in rules["inputs"].items()]
-        # The last answer is that of a row whose combination is not known.
-        answers = [*map(tuple, rules["answers"]), (None, NOT_SUPPLIED if self._rules else NO_DECISION)]
-        self._branch, self._branch_status = (_objects(part) for part in zip(*answers, strict=True))
-        self._branch_index = np.asarray([*rules["index"], len(answers) - 1], dtype=int)
+        # The last answers are those of rows whose combination is not known, and of ineligible patients.
+        unknown = NOT_SUPPLIED if self._rules else NO_DECISION
+        answers = [*map(tuple, rules["answers"]), (None, unknown), (None, INELIGIBLE)]
+        self._branch, self._branch_status = (list(part) for part in zip(*answers, strict=True))
+        self._branch_index = np.asarray([*rules["index"], len(answers) - 2, len(answers) - 1], dtype=int)
 
     def answers(self, data: Any, *, explain: bool = False) -> pd.DataFrame:
         """Answer every row, in order; a row that cannot be answered is rejected with its reasons.
@@ -676,16 +680,7 @@ class RowScorer:
         if fault:
             notes.add(np.ones(rows, dtype=bool), _reason("not_a_table", None, fault), rejects=True)
         values = self._read(columns, rows, notes)
-        codes = [self._read_one(rule, columns, rows, notes)[0] for rule in self._rules]
-        further = [self._read_one(entry, columns, rows, notes)[0] for entry in self._eligibility.further]
-        self._further(columns, rows, notes, values)
-        self._withhold(values, further, notes)
-        every = np.flatnonzero(~(notes.rejected | notes.withheld))
-        answer = _Answer(rows)
-        for first in range(0, len(every), _AT_ONCE):
-            kept = every[first : first + _AT_ONCE]
-            self._estimate(values[:, kept], kept, notes, answer, explain=explain)
-        return self._frame(answer, notes, codes)
+        return self._frame(self._answered(columns, values, notes, explain=explain))
 
     def answer(self, row: Mapping[str, Any], *, explain: bool = False) -> Answer:
         """Answer one row as a dict: the direct path, without a frame; the same as `answers` of that row."""
@@ -698,27 +693,46 @@ class RowScorer:
         for entry, (_, fault, empty) in zip(self._inputs, cells, strict=True):
             self._note_cell(entry, fault, empty, notes)
         values = np.array([[cell[0]] for cell in cells])
-        codes = [self._read_one(rule, columns, 1, notes)[0] for rule in self._rules]
-        further = [self._read_one(entry, columns, 1, notes)[0] for entry in self._eligibility.further]
-        self._further(columns, 1, notes, values)
-        self._withhold(values, further, notes)
-        answer = _Answer(1)
-        if not (notes.rejected[0] or notes.withheld[0]):
-            self._estimate(values, np.array([0]), notes, answer, explain=explain)
-        answered = self._answered(answer, notes, codes)
+        answered = self._answered(columns, values, notes, explain=explain)
         return {
-            "pcr_probability": answered.pcr_probability[0],
-            "lower": answered.lower[0],
-            "upper": answered.upper[0],
-            "status": answered.status[0],
+            "pcr_probability": _or_none(answered.p)[0],
+            "lower": _or_none(answered.low)[0],
+            "upper": _or_none(answered.high)[0],
+            "status": _STATUSES[answered.status[0]],
             "reasons": answered.reasons[0],
-            "protocol_branch": answered.protocol_branch[0],
-            "protocol_status": answered.protocol_status[0],
+            "protocol_branch": self._branch[answered.protocol[0]],
+            "protocol_status": self._branch_status[answered.protocol[0]],
             "not_a_recommendation": True,
             "landmark": self.landmark,
             "model_version": self.model.version,
-            "explanation": answered.explanation[0],
+            "explanation": answered.explanation.get(0, ""),
         }
+
+    def _answered(
+        self, columns: Mapping[str, Column], values: np.ndarray, notes: _Notes, *, explain: bool
+    ) -> _Answers:
+        """Answer rows whose inputs were read as `values`, shape (inputs, rows)."""
+        rows = notes.rows
+        codes = [self._read_one(rule, columns, rows, notes)[0] for rule in self._rules]
+        further = [self._read_one(entry, columns, rows, notes)[0] for entry in self._eligibility.further]
+        self._further(columns, rows, notes, values)
+        self._withhold(values, further, notes)
+        answers = _Answers(rows)
+        answered = ~(notes.rejected | notes.withheld)
+        if self._support:
+            for where, reason in self._support.rare(values):
+                notes.add_rare(where & answered, reason)
+        every = np.flatnonzero(answered)
+        for first in range(0, len(every), _AT_ONCE):
+            kept = every[first : first + _AT_ONCE]
+            self._estimate(values[:, kept], kept, notes, answers, explain=explain)
+        answers.status[notes.missing] = _STATUSES.index(MISSING)
+        answers.status[notes.unlike] = _STATUSES.index(UNLIKE)
+        answers.status[notes.rejected] = _STATUSES.index(REJECTED)
+        answers.status[notes.ineligible] = _STATUSES.index(INELIGIBLE)
+        answers.protocol = self._protocol(codes, notes)
+        answers.reasons = notes.reasons()
+        return answers
 
     def _withhold(self, values: np.ndarray, further: list[np.ndarray], notes: _Notes) -> None:
         """Withhold the answer of rows that break a criterion; name what cannot be judged of the others."""
@@ -731,9 +745,9 @@ class RowScorer:
             name, text = criterion["id"], criterion["text"]
             unknown = np.isnan(met) & answered
             notes.add(unknown & supplied, _reason("eligibility_not_assessable", name, text))
-            notes.add(unknown & ~supplied, _reason(_NO_CRITERION_INPUT, None, name))
+            notes.add_unsupplied(unknown & ~supplied, name)
         for name in self._eligibility.unserved:
-            notes.add(answered, _reason(_NO_CRITERION_INPUT, None, name))
+            notes.add_unsupplied(answered, name)
 
     def _note_cell(self, entry: _Input, fault: Fault | None, empty: bool, notes: _Notes) -> None:
         if fault:
@@ -779,7 +793,7 @@ class RowScorer:
             if reason is None:
                 unused += 1
                 continue
-            there = np.array([not _is_empty(value) for value in columns[name]], dtype=bool)
+            there = ~_blank(columns[name])
             notes.add(there, reason, rejects=True)
         for name in further & set(columns):
             if (reason := self._forbidden(name)) is not None:
@@ -815,84 +829,55 @@ class RowScorer:
         return np.ascontiguousarray(encoded.T)
 
     def _estimate(
-        self, values: np.ndarray, kept: np.ndarray, notes: _Notes, answer: _Answer, *, explain: bool
+        self, values: np.ndarray, kept: np.ndarray, notes: _Notes, answers: _Answers, *, explain: bool
     ) -> None:
         """Answer the rows at `kept`, whose inputs are `values`, shape (inputs, rows kept)."""
-        completed = self.model.complete(self._encoded(values))
-        standard = self.model.standardised(completed)
-        unlike = self._support.check(standard, values) if self._support else {}
-        for position, reasons in unlike.items():
-            notes.append(int(kept[position]), reasons)
-            answer.unlike[kept[position]] = True
+        completed, standard = self.model.complete_and_standardise(self._encoded(values))
+        if self._support:
+            for position, reason in self._support.unlike(standard):
+                notes.add_unlike(int(kept[position]), reason)
         score = self.model.log_odds_of(completed)
-        answer.p[kept] = _probability(score)
+        answers.p[kept] = _probability(score)
         if self._interval:
             half = self._interval.half_width(standard)
-            answer.low[kept], answer.high[kept] = _probability(score - half), _probability(score + half)
+            answers.low[kept], answers.high[kept] = _probability(score - half), _probability(score + half)
         if explain:
             shares, base = self.model.contributions_of(completed)
             order = np.argsort(-np.abs(shares), axis=1, kind="stable")[:, :_CONTRIBUTIONS]
             for position, row, best in zip(kept, shares, order, strict=True):
                 named = {self.model.features[k]: float(row[k]) for k in best}
                 rest = float(row.sum() - row[best].sum())
-                answer.explanation[position] = json.dumps({"base": base, "all_others": rest} | named)
+                answers.explanation[position] = json.dumps({"base": base, "all_others": rest} | named)
 
-    def _answered(self, answer: _Answer, notes: _Notes, codes: list[np.ndarray]) -> _Answered:
-        status = np.where(notes.missing, MISSING, OK).astype(object)
-        status[answer.unlike] = UNLIKE
-        status[notes.rejected] = REJECTED
-        status[notes.ineligible] = INELIGIBLE
-        branch, branch_status = self._protocol(codes, notes)
-        return _Answered(
-            _or_none(answer.p), _or_none(answer.low), _or_none(answer.high), status.tolist(), notes.reasons(),
-            branch, branch_status, answer.explanation,
-        )  # fmt: skip
-
-    def _frame(self, answer: _Answer, notes: _Notes, codes: list[np.ndarray]) -> pd.DataFrame:
-        answered, rows = self._answered(answer, notes, codes), len(answer.p)
-        # None and not NaN: JSON has no NaN.
+    def _frame(self, answers: _Answers) -> pd.DataFrame:
+        rows = len(answers.p)
+        only = np.zeros(rows, dtype=int)
+        explanation = [answers.explanation.get(row, "") for row in range(rows)] if answers.explanation else ()
         return pd.DataFrame(
             {
-                "pcr_probability": pd.Series(answered.pcr_probability, dtype=object),
-                "lower": pd.Series(answered.lower, dtype=object),
-                "upper": pd.Series(answered.upper, dtype=object),
-                "status": answered.status,
-                "reasons": pd.Series(answered.reasons, dtype=object),
-                "protocol_branch": pd.Series(answered.protocol_branch, dtype=object),
-                "protocol_status": answered.protocol_status,
-                "not_a_recommendation": [True] * rows,
-                "landmark": [self.landmark] * rows,
-                "model_version": [self.model.version] * rows,
-                "explanation": answered.explanation,
+                "pcr_probability": pd.Series(_or_none(answers.p), dtype=object),
+                "lower": pd.Series(_or_none(answers.low), dtype=object),
+                "upper": pd.Series(_or_none(answers.high), dtype=object),
+                "status": _texts(_STATUSES, answers.status),
+                "reasons": pd.Series(answers.reasons, dtype=object),
+                "protocol_branch": pd.Series(_objects(self._branch)[answers.protocol], dtype=object),
+                "protocol_status": _texts(self._branch_status, answers.protocol),
+                "not_a_recommendation": np.ones(rows, dtype=bool),
+                "landmark": _texts([self.landmark], only),
+                "model_version": _texts([self.model.version], only),
+                "explanation": explanation or _texts([""], only),
             },
             columns=OUTPUTS,
         )
 
-    def _protocol(self, codes: list[np.ndarray], notes: _Notes) -> tuple[list[Any], list[str]]:
-        """Return each row's branch by the adaptive rules and its status."""
+    def _protocol(self, codes: list[np.ndarray], notes: _Notes) -> np.ndarray:
+        """Return the place of each row's branch by the adaptive rules, and its status."""
         row = np.zeros(notes.rows)
         for rule, code in zip(self._rules, codes, strict=True):
             row = row * len(rule.levels) + code
-        unknown = (
-            np.isnan(row) | notes.rejected | notes.withheld if self._rules else np.full(notes.rows, True)
-        )
-        answer = self._branch_index[np.where(unknown, -1, row).astype(int)]
-        status = np.where(notes.ineligible, INELIGIBLE, self._branch_status[answer])
-        return self._branch[answer].tolist(), status.tolist()
-
-
-@dataclass(frozen=True)
-class _Answered:
-    """The columns of the answers that differ between rows."""
-
-    pcr_probability: list[float | None]
-    lower: list[float | None]
-    upper: list[float | None]
-    status: list[str]
-    reasons: list[list[Reason]]
-    protocol_branch: list[str | None]
-    protocol_status: list[str]
-    explanation: list[str]
+        unknown = np.isnan(row) | notes.rejected | notes.withheld | (not self._rules)
+        row = np.where(unknown, -2, row)
+        return self._branch_index[np.where(notes.ineligible, -1, row).astype(int)]
 
 
 def _rule_input(name: str, levels: list[str]) -> FeatureDocument:
@@ -903,13 +888,21 @@ def _rule_input(name: str, levels: list[str]) -> FeatureDocument:
     }  # fmt: skip
 
 
-class _Answer:
-    """What is known of each row so far."""
+class _Answers:
+    """The answers to rows by column; texts by their place among all that there are."""
 
     def __init__(self, rows: int) -> None:
         self.p, self.low, self.high = np.full((3, rows), np.nan)
-        self.unlike = np.zeros(rows, dtype=bool)
-        self.explanation = [""] * rows
+        self.status = np.zeros(rows, dtype=int)
+        self.protocol = np.zeros(rows, dtype=int)
+        self.reasons = np.empty(rows, dtype=object)
+        self.explanation: dict[int, str] = {}
+
+
+_Note = tuple[np.ndarray, Reason]
+"""A mask of rows, and a reason that they have."""
+# Notes in one number, beside the number of those before.
+_BITS = 31
 
 
 class _Notes:
@@ -920,11 +913,13 @@ class _Notes:
         self.rejected = np.zeros(rows, dtype=bool)
         self.missing = np.zeros(rows, dtype=bool)
         self.withheld = np.zeros(rows, dtype=bool)
+        self.unlike = np.zeros(rows, dtype=bool)
         self._faulty = np.zeros(rows, dtype=bool)
         self._withholding = 0
-        self._masks: list[np.ndarray] = []
-        self._reasons: list[Reason] = []
-        self._own: dict[int, list[Reason]] = {}
+        self._noted: list[_Note] = []
+        self._unsupplied: list[_Note] = []
+        self._rare: list[_Note] = []
+        self._unlike: dict[int, Reason] = {}
         self._last: list[Reason] = []
 
     def add(
@@ -944,10 +939,9 @@ class _Notes:
             self._last.append(reason)
             return
         # Why nothing is answered stands before what is missing.
-        place = self._withholding if withholds else len(self._masks)
+        place = self._withholding if withholds else len(self._noted)
         self._withholding += withholds
-        self._masks.insert(place, where)
-        self._reasons.insert(place, reason)
+        self._noted.insert(place, (where, reason))
         if rejects:
             self.rejected |= where
         if rejects and not missing:
@@ -962,36 +956,68 @@ class _Notes:
         """Rows that break a criterion, whatever is missing; of a row with a faulty cell nothing is said."""
         return self.withheld & ~self._faulty
 
-    def append(self, row: int, reasons: list[Reason]) -> None:
-        """Note reasons of one row only."""
-        self._own[row] = reasons
+    def add_unsupplied(self, where: np.ndarray, criterion: str) -> None:
+        """Note a criterion for which nothing was supplied."""
+        if where.any():
+            self._unsupplied.append((where, _reason(_NO_CRITERION_INPUT, None, criterion)))
 
-    def reasons(self) -> list[list[Reason]]:
-        """Return the reasons of each row; rows with the same reasons may share one list."""
-        every = self._by_pattern() if self._masks else [self._last] * self.rows
-        for row, reasons in self._own.items():
-            before = every[row][: len(every[row]) - len(self._last)]
-            every[row] = [*before, *reasons, *self._last]
+    def add_rare(self, where: np.ndarray, reason: Reason) -> None:
+        """Note a level that hardly any training patient had."""
+        if where.any():
+            self._rare.append((where, reason))
+            self.unlike |= where
+
+    def add_unlike(self, row: int, reason: Reason) -> None:
+        """Note that a row is unlike the training patients."""
+        self._unlike[row] = reason
+        self.unlike[row] = True
+
+    def reasons(self) -> np.ndarray:
+        """Return the reasons of each row, lists; rows with the same reasons may share one."""
+        noted, noted_lists = _by_set(self._noted, self.rows)
+        unsupplied, unsupplied_lists = _by_set(self._unsupplied, self.rows)
+        rare, rare_lists = _by_set(self._rare, self.rows)
+        before = [_one_of_all_criteria(reasons) for reasons in unsupplied_lists]
+        after = [reasons + self._last for reasons in rare_lists]
+        pairs, _ = pd.factorize(noted * len(before) + unsupplied)
+        which, first = _numbered(pairs * len(after) + rare)
+        sets = zip(noted[first].tolist(), unsupplied[first].tolist(), rare[first].tolist(), strict=True)
+        lists = [noted_lists[a] + before[b] + after[c] for a, b, c in sets]
+        every = _objects(lists)[which]
+        for row, reason in self._unlike.items():
+            a, b, c = noted[row], unsupplied[row], rare[row]
+            every[row] = [*noted_lists[a], *before[b], reason, *after[c]]
         return every
 
-    def _by_pattern(self) -> list[list[Reason]]:
-        held = np.column_stack(self._masks)
-        bits = np.packbits(held, axis=1)
-        patterns = bits.view(np.dtype((np.void, bits.shape[1]))).ravel()
-        which, _ = pd.factorize(_objects(patterns.tolist()))
-        _, first = np.unique(which, return_index=True)
-        rows, places = np.nonzero(held[first])
-        reasons = [self._reasons[place] for place in places.tolist()]
-        ends = np.searchsorted(rows, np.arange(len(first) + 1)).tolist()
-        lists = [_one_of_all_criteria(reasons[a:b]) + self._last for a, b in itertools.pairwise(ends)]
-        return [lists[k] for k in which.tolist()]
+
+def _by_set(notes: Sequence[_Note], rows: int) -> tuple[np.ndarray, list[list[Reason]]]:
+    """Return a number for the set of notes that each row has, and the reasons of each set."""
+    which = np.zeros(rows, dtype=np.int64)
+    for begin in range(0, len(notes), _BITS):
+        which <<= _BITS
+        for bit, (where, _) in enumerate(notes[begin : begin + _BITS]):
+            which |= where * np.int64(1 << bit)
+        which, _ = pd.factorize(which)
+    which, first = _numbered(which)
+    held = np.array([where[first] for where, _ in notes]).reshape(len(notes), len(first))
+    sets, places = np.nonzero(held.T)
+    reasons = [notes[place][1] for place in places.tolist()]
+    ends = np.searchsorted(sets, np.arange(len(first) + 1)).tolist()
+    return which, [reasons[a:b] for a, b in itertools.pairwise(ends)]
+
+
+def _numbered(which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a number for what is the same in several rows, and the first row of each."""
+    numbers, kinds = pd.factorize(which)
+    first = np.empty(len(kinds), dtype=int)
+    first[numbers[::-1]] = np.arange(len(numbers))[::-1]
+    return numbers, first
 
 
 def _one_of_all_criteria(reasons: list[Reason]) -> list[Reason]:
-    """Return reasons with one in place of those of all criteria that nothing was supplied for."""
-    names = [reason["rule"] for reason in reasons if reason["code"] == _NO_CRITERION_INPUT]
-    kept = [reason for reason in reasons if reason["code"] != _NO_CRITERION_INPUT]
-    return [*kept, _reason(_NO_CRITERION_INPUT, None, ", ".join(names))] if names else kept
+    """Return one reason in place of those of all criteria that nothing was supplied for."""
+    names = ", ".join(reason["rule"] for reason in reasons)
+    return [_reason(_NO_CRITERION_INPUT, None, names)] if reasons else []
 
 
 class _Input:
@@ -1041,33 +1067,44 @@ class _Input:
         return code, self._not_a_level if math.isnan(code) else None, False
 
     def _read_number(self, number: float) -> tuple[float, Fault | None]:
-        if not math.isfinite(number):
-            return math.nan, ("not_a_number", self._limits)
-        inside = self.low <= number <= self.high
-        if inside and not (self._far(number) and self._would_fit(number)):
+        if self._sound[0] <= number <= self._sound[1]:
             return number, None
-        if inside:
-            return math.nan, ("wrong_unit", self.unit or "that of the card")
-        return math.nan, ("wrong_unit" if self._would_fit(number) else "out_of_range", self._limits)
+        numbers, faults = self._read_unsure(np.array([number]))
+        return float(numbers[0]), next((fault for fault, where in faults.items() if where[0]), None)
+
+    def _read_unsure(self, numbers: np.ndarray) -> tuple[np.ndarray, dict[Fault, np.ndarray]]:
+        """Return numbers, NaN where they are faulty, and where they are by kind of fault."""
+        finite, inside = np.isfinite(numbers), (numbers >= self.low) & (numbers <= self.high)
+        elsewhere, fits = finite & ~inside, self._would_fit(numbers)
+        faults = {
+            ("not_a_number", self._limits): ~finite,
+            ("wrong_unit", self.unit or "that of the card"): finite & inside & self._far(numbers) & fits,
+            ("wrong_unit", self._limits): elsewhere & fits,
+            ("out_of_range", self._limits): elsewhere & ~fits,
+        }
+        return np.where(np.logical_or.reduce([*faults.values()]), np.nan, numbers), faults
 
     @cached_property
     def _not_a_level(self) -> Fault:
         return "unknown_level", ", ".join(self.levels)
 
-    def _far(self, number: float) -> bool:
-        """Tell whether a number lies several times below or above all that training patients had."""
-        return self._usual is not None and not self._usual[0] <= number <= self._usual[1]
+    def _far(self, numbers: np.ndarray) -> np.ndarray:
+        """Tell which numbers lie several times below or above all that training patients had."""
+        low, high = self._usual or (-math.inf, math.inf)
+        return np.asarray((numbers < low) | (numbers > high))
 
-    def _would_fit(self, number: float) -> bool:
-        """Tell whether the number, in another unit, is what training patients had."""
-        if self.seen is None or number <= 0:
-            return False
-        if self.unit.startswith("log10"):
-            others = [math.log10(number), math.log10(number) - 2]
-        else:
-            others = [number * factor for factor in (1e-3, 1e-2, 1e-1, 1e1, 1e2, 1e3)]
-            others += [number / 12] if self.unit == "years" else []
-        return any(self.seen[0] <= other <= self.seen[1] for other in others)
+    def _would_fit(self, numbers: np.ndarray) -> np.ndarray:
+        """Tell which numbers, in another unit, are what training patients had."""
+        if self.seen is None:
+            return np.zeros(len(numbers), dtype=bool)
+        positive = np.where(numbers > 0, numbers, np.nan)
+        with np.errstate(over="ignore"):
+            if self.unit.startswith("log10"):
+                others = [np.log10(positive), np.log10(positive) - 2]
+            else:
+                others = [positive * factor for factor in (1e-3, 1e-2, 1e-1, 1e1, 1e2, 1e3)]
+                others += [positive / 12] if self.unit == "years" else []
+        return np.logical_or.reduce([(other >= self.seen[0]) & (other <= self.seen[1]) for other in others])
 
     def read_column(self, values: Column) -> tuple[np.ndarray, np.ndarray, dict[Fault, np.ndarray]]:
         """Return a column's numbers, where it is empty, and where it is faulty by kind of fault.
@@ -1077,31 +1114,29 @@ class _Input:
         if self.numeric and (number := _plain_numbers(values)) is not None:
             empty = np.isnan(number)
             unsure = np.flatnonzero(~(empty | ((number >= self._sound[0]) & (number <= self._sound[1]))))
-            read = [self.read(value) for value in number[unsure].tolist()]
-            number[unsure] = [value for value, _, _ in read]
-            return number, empty, _by_fault([fault for _, fault, _ in read], unsure, len(values))
+            if not len(unsure):
+                return number, empty, {}
+            number = number.copy()
+            number[unsure], faults = self._read_unsure(number[unsure])
+            return number, empty, {fault: _at(unsure[where], len(number)) for fault, where in faults.items()}
         codes, kinds = _distinct(values)
         # A blank has the code -1, the last entry.
         read = [*map(self.read, kinds), (math.nan, None, True)]
         number = np.array([value for value, _, _ in read])[codes]
         empty = np.array([blank for _, _, blank in read])[codes]
-        faults = [fault for _, fault, _ in read]
-        if not any(faults):
-            return number, empty, {}
+        kinds_of_fault = dict.fromkeys(fault for _, fault, _ in read if fault)
         return (
             number,
             empty,
-            _by_fault([faults[code] for code in codes.tolist()], np.arange(len(codes)), len(codes)),
+            {kind: np.array([fault == kind for _, fault, _ in read])[codes] for kind in kinds_of_fault},
         )
 
 
-def _by_fault(faults: Sequence[Fault | None], places: np.ndarray, rows: int) -> dict[Fault, np.ndarray]:
-    """Return where each kind of fault is, as masks of the rows."""
-    masks: dict[Fault, np.ndarray] = {}
-    for place, fault in zip(places, faults, strict=True):
-        if fault:
-            masks.setdefault(fault, np.zeros(rows, dtype=bool))[place] = True
-    return masks
+def _at(places: np.ndarray, rows: int) -> np.ndarray:
+    """Return a mask that holds at some rows."""
+    mask = np.zeros(rows, dtype=bool)
+    mask[places] = True
+    return mask
 
 
 class _Eligibility:
@@ -1229,27 +1264,27 @@ class _Support:
         ]
         self._rare_place = np.array([place for place, _, _ in rare], dtype=int)
         self._rare_code = np.array([code for _, code, _ in rare], dtype=float)[:, None]
-        self._rare_name = [name for _, _, name in rare]
+        self._rare = [_reason("rare_level", name) for _, _, name in rare]
 
-    def check(self, standard: np.ndarray, values: np.ndarray) -> dict[int, list[Reason]]:
-        """Return the reasons of every row that is unlike the training patients, by its position.
+    def unlike(self, standard: np.ndarray) -> Iterator[tuple[int, Reason]]:
+        """Yield the position of every row that is unlike the training patients, and the reason.
 
         Parameters
         ----------
         standard : array, shape (n, columns)
             See `PcrModel.standardised`.
-        values : array, shape (inputs, n)
         """
         white = standard @ self._root
-        reasons: dict[int, list[Reason]] = {}
         for row in np.flatnonzero(np.einsum("ij,ij->i", white, white) > self._limit**2):
             share = standard[row] * (self._root @ white[row])
             names = [self._owner[k] for k in np.argsort(-share, kind="stable")[:3]]
-            reasons[int(row)] = [_reason("unlike_training", None, ", ".join(dict.fromkeys(names)))]
+            yield int(row), _reason("unlike_training", None, ", ".join(dict.fromkeys(names)))
+
+    def rare(self, values: np.ndarray) -> Iterator[tuple[np.ndarray, Reason]]:
+        """Yield the rows that have a rare level, and the reason; `values` has the shape (inputs, n)."""
         rare = values[self._rare_place] == self._rare_code
-        for row, place in zip(*np.nonzero(rare.T), strict=True):
-            reasons.setdefault(int(row), []).append(_reason("rare_level", self._rare_name[place]))
-        return reasons
+        for place in np.flatnonzero(rare.any(axis=1)):
+            yield rare[place], self._rare[place]
 
 
 def _columns_of(data: Any) -> tuple[dict[str, Column], int, str]:
@@ -1259,8 +1294,8 @@ def _columns_of(data: Any) -> tuple[dict[str, Column], int, str]:
         if len(set(names)) < len(names):
             return {}, len(data), "a column is given twice"
         columns = [data.iloc[:, k] for k in range(len(names))]
-        texts = [isinstance(column.dtype, pd.StringDtype) for column in columns]
-        cells = [c if text else c.to_numpy() for c, text in zip(columns, texts, strict=True)]
+        few = [isinstance(column.dtype, pd.StringDtype | pd.CategoricalDtype) for column in columns]
+        cells = [c if kept else c.to_numpy() for c, kept in zip(columns, few, strict=True)]
         return dict(zip(names, cells, strict=True)), len(data), ""
     if isinstance(data, Mapping):
         return _columns_of_mapping(data)
@@ -1302,10 +1337,9 @@ def _plain_numbers(values: Any) -> np.ndarray | None:
     if values.dtype.kind not in "fiu" and not set(map(type, values.tolist())) <= {float, int, type(None)}:
         return None
     try:
-        number = values.astype(float)
+        return values.astype(float, copy=False)
     except OverflowError:
         return None
-    return None if np.isinf(number).any() else number
 
 
 def _distinct(values: Any) -> tuple[np.ndarray, list[Any]]:
@@ -1313,10 +1347,12 @@ def _distinct(values: Any) -> tuple[np.ndarray, list[Any]]:
 
     Types that compare equal are kept apart: True is not 1.
     """
+    if isinstance(values, pd.Series) and isinstance(values.dtype, pd.CategoricalDtype):
+        return values.cat.codes.to_numpy(), values.cat.categories.tolist()
     if isinstance(values, pd.Series):
         codes, kinds = values.factorize()
         return codes, list(kinds)
-    cells = values.tolist()
+    cells = list(values) if isinstance(values, list) else values.tolist()
     if set(map(type, cells)) <= {str, float, type(None)}:
         codes, kinds = pd.factorize(np.asarray(values, dtype=object))
         return codes, list(kinds)
@@ -1330,6 +1366,14 @@ def _is_empty(value: Any) -> bool:
     if isinstance(value, float | np.floating):
         return bool(np.isnan(value))
     return isinstance(value, str) and value.strip() in _EMPTY
+
+
+def _blank(values: Column) -> np.ndarray:
+    """Tell which cells of a column say nothing."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
+        return np.isnan(values)
+    codes, kinds = _distinct(values)
+    return np.array([*map(_is_empty, kinds), True])[codes]
 
 
 def _text(value: str | float | np.number) -> str:
@@ -1355,8 +1399,16 @@ def _bound(limit: float | None) -> str:
     return "any" if limit is None else str(limit)
 
 
-def _or_none(values: np.ndarray) -> list[float | None]:
-    return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 - NaN
+def _or_none(values: np.ndarray) -> np.ndarray:
+    """Return numbers as objects, None in place of NaN, which JSON has not."""
+    numbers = values.astype(object)
+    numbers[np.isnan(values)] = None
+    return numbers
+
+
+def _texts(kinds: Sequence[str], places: np.ndarray) -> pd.Series:
+    """Return a column of text, each by its place among the kinds."""
+    return pd.Series(pd.array(kinds, dtype="str").take(places))
 
 
 if __name__ != "models.serving.serving" and "mlflow" in sys.modules:
