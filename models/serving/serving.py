@@ -379,14 +379,14 @@ def spline_basis(x: np.ndarray, knots: Sequence[float]) -> np.ndarray:
 class LinearTerms:
     """The terms of a linear model as arrays; those of a kind are computed together.
 
-    `plain` (2, terms): place of the term, column. `products` (3, terms): place, and both columns. `splines`:
-    column, knots, places of the terms, and which of its spline terms they are.
+    `plain`: place of the term, column; slices where they follow each other. `products` (3, terms): place, and
+    both columns. `splines`: column, knots, places of the terms, and which of its spline terms they are.
     """
 
     mean: np.ndarray
     scale: np.ndarray
     coefficients: np.ndarray
-    plain: np.ndarray
+    plain: tuple[np.ndarray | slice, np.ndarray | slice]
     products: np.ndarray
     splines: Sequence[tuple[int, tuple[float, ...], np.ndarray, np.ndarray]]
 
@@ -418,12 +418,18 @@ def _linear_terms(linear: LinearDocument) -> LinearTerms:
         mean=np.asarray(linear["mean"], dtype=float),
         scale=np.asarray(linear["scale"], dtype=float),
         coefficients=np.asarray(linear["coefficients"], dtype=float),
-        plain=np.array(plain, dtype=int).reshape(-1, 2).T,
+        plain=(_run([place for place, _ in plain]), _run([column for _, column in plain])),
         products=np.array(products, dtype=int).reshape(-1, 3).T,
         splines=[
             (column, knots, *np.array(numbers, dtype=int).T) for (column, knots), numbers in splines.items()
         ],
     )
+
+
+def _run(places: Sequence[int]) -> np.ndarray | slice:
+    """Return places as a slice where they follow each other: what is there is not copied."""
+    run = slice(places[0], places[0] + len(places)) if places else slice(0)
+    return run if list(range(run.start or 0, run.stop)) == list(places) else np.array(places, dtype=int)
 
 
 def linear_design(linear: LinearDocument, columns: np.ndarray) -> np.ndarray:
@@ -769,8 +775,9 @@ class RowScorer:
     def _read_one(
         entry: _Input, columns: Mapping[str, Column], rows: int, notes: _Notes
     ) -> tuple[np.ndarray, np.ndarray]:
+        """Return a column's numbers, a single NaN for all rows where there is none, and where it is empty."""
         if entry.name not in columns:
-            return np.full(rows, np.nan), np.ones(rows, dtype=bool)
+            return np.full(1, np.nan), np.ones(rows, dtype=bool)
         if rows == 1:
             single = columns[entry.name]
             value, fault, blank = entry.read(single.iloc[0] if isinstance(single, pd.Series) else single[0])
@@ -877,7 +884,7 @@ class RowScorer:
             row = row * len(rule.levels) + code
         unknown = np.isnan(row) | notes.rejected | notes.withheld | (not self._rules)
         row = np.where(unknown, -2, row)
-        return self._branch_index[np.where(notes.ineligible, -1, row).astype(int)]
+        return np.asarray(self._branch_index[np.where(notes.ineligible, -1, row).astype(int)])
 
 
 def _rule_input(name: str, levels: list[str]) -> FeatureDocument:
@@ -987,17 +994,16 @@ class _Notes:
         for row, reason in self._unlike.items():
             a, b, c = noted[row], unsupplied[row], rare[row]
             every[row] = [*noted_lists[a], *before[b], reason, *after[c]]
-        return every
+        return np.asarray(every)
 
 
 def _by_set(notes: Sequence[_Note], rows: int) -> tuple[np.ndarray, list[list[Reason]]]:
     """Return a number for the set of notes that each row has, and the reasons of each set."""
     which = np.zeros(rows, dtype=np.int64)
     for begin in range(0, len(notes), _BITS):
-        which <<= _BITS
+        which = pd.factorize(which)[0] << _BITS
         for bit, (where, _) in enumerate(notes[begin : begin + _BITS]):
             which |= where * np.int64(1 << bit)
-        which, _ = pd.factorize(which)
     which, first = _numbered(which)
     held = np.array([where[first] for where, _ in notes]).reshape(len(notes), len(first))
     sets, places = np.nonzero(held.T)
@@ -1104,7 +1110,9 @@ class _Input:
             else:
                 others = [positive * factor for factor in (1e-3, 1e-2, 1e-1, 1e1, 1e2, 1e3)]
                 others += [positive / 12] if self.unit == "years" else []
-        return np.logical_or.reduce([(other >= self.seen[0]) & (other <= self.seen[1]) for other in others])
+        return np.asarray(
+            np.logical_or.reduce([(other >= self.seen[0]) & (other <= self.seen[1]) for other in others])
+        )
 
     def read_column(self, values: Column) -> tuple[np.ndarray, np.ndarray, dict[Fault, np.ndarray]]:
         """Return a column's numbers, where it is empty, and where it is faulty by kind of fault.
@@ -1160,13 +1168,15 @@ class _Eligibility:
         self, values: np.ndarray, further: Sequence[np.ndarray]
     ) -> Iterator[tuple[CriterionDocument, np.ndarray, np.ndarray]]:
         """Yield each criterion, how it is judged, and where the row holds anything that it asks for."""
-        cells = [*values, *further]
+        cells, rows = [*values, *further], values.shape[1]
         for criterion, asked in self._criteria:
-            supplied = ~np.asarray(np.isnan([cells[place] for place in asked]).all(axis=0))
+            supplied = np.zeros(rows, dtype=bool)
+            for place in asked:
+                supplied |= ~np.isnan(cells[place])
             met = self._judged(criterion["rule"], cells)
             if "applies_if" in criterion:
                 met = np.where(self._judged(criterion["applies_if"], cells) == 0, 1.0, met)
-            yield criterion, met, supplied
+            yield criterion, np.broadcast_to(met, rows), supplied
 
     def _judged(self, rule: RuleDocument, cells: Sequence[np.ndarray]) -> np.ndarray:
         combined = (
@@ -1176,17 +1186,18 @@ class _Eligibility:
         )
         for kind, parts in combined:
             if parts is not None:
-                return _combined(kind, np.array([self._judged(part, cells) for part in parts]))
+                judged = np.broadcast_arrays(*(self._judged(part, cells) for part in parts))
+                return _combined(kind, np.array(judged))
         if "column" not in rule:
-            return np.full_like(cells[0], np.nan)
+            return np.full(1, np.nan)
         return self._condition(rule, cells[self._place[rule["column"]]])
 
     def _condition(self, rule: RuleDocument, value: np.ndarray) -> np.ndarray:
         codes = self._named[rule["column"]].codes
         if "missing_as" in rule:
             value = np.where(np.isnan(value), codes.get(rule["missing_as"], np.nan), value)
-        says_nothing = [codes.get(level, np.nan) for level in rule.get("unknown", ())]
-        value = np.where(np.isin(value, says_nothing), np.nan, value)
+        for level in rule.get("unknown", ()):
+            value = np.where(value == codes.get(level, np.nan), np.nan, value)
         met = np.ones(len(value), dtype=bool)
         if "among" in rule:
             met &= np.isin(value, [codes.get(level, np.nan) for level in rule["among"]])
@@ -1371,9 +1382,9 @@ def _is_empty(value: Any) -> bool:
 def _blank(values: Column) -> np.ndarray:
     """Tell which cells of a column say nothing."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
-        return np.isnan(values)
+        return np.asarray(np.isnan(values))
     codes, kinds = _distinct(values)
-    return np.array([*map(_is_empty, kinds), True])[codes]
+    return np.asarray(np.array([*map(_is_empty, kinds), True])[codes])
 
 
 def _text(value: str | float | np.number) -> str:

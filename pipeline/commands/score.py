@@ -4,8 +4,10 @@ Raw tables go through the same contract, cohort and features as in training (`fe
 that a landmark must not see reaches the model.
 """
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from io import StringIO
 from pathlib import Path
 from typing import Literal
@@ -13,8 +15,8 @@ from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
 import pandas as pd
-from pyarrow import ArrowException
-from pyarrow.parquet import ParquetFile
+import pyarrow as pa
+from pyarrow.parquet import ParquetFile, ParquetWriter
 
 from features.contract.cells import as_text
 from features.errors import UserError
@@ -22,13 +24,13 @@ from features.study import parse_study, with_defaults
 from models.rules.table import BRANCH
 from models.serving.serving import PcrModel, Reason, told
 from pipeline.console import stdout
-from pipeline.project.files import read_yaml, write_json, write_table
+from pipeline.project.files import read_yaml, replacing, write_json
 from pipeline.registry.stored_models import open_model
 from pipeline.service.fhir import bundle
 from pipeline.service.worker import as_rows
 from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.ooxml import open_package
-from pipeline.sources.formats.parquet import read_parquet
+from pipeline.sources.formats.parquet import as_written
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.formats.text import read_text
 from pipeline.sources.formats.workbook import read_sheet
@@ -40,7 +42,14 @@ AnswerFormat = Literal["table", "fhir"]
 ENDINGS: dict[AnswerFormat, tuple[str, ...]] = {"table": (".parquet", ".csv"), "fhir": (".json",)}
 IDENTIFIER = "usubjid"
 ROWS_AT_ONCE = 100_000
-"""Rows that are answered at once: what is needed on the way is not held for more."""
+"""Rows that are read, answered and written at once: what is needed on the way is not held for more."""
+NO_TEXT = {
+    "pcr_probability": pa.float64(), "lower": pa.float64(), "upper": pa.float64(),
+    "not_a_recommendation": pa.bool_(),
+}  # fmt: skip
+"""Arrow's types of the columns of answers that are no text."""
+INDEX = re.compile(r"__index_level_\d+__")
+"""The name that pandas gives to an index without one, which is no column of a table."""
 
 
 class ScoringError(UserError):
@@ -72,27 +81,43 @@ def score(
     at = str(served.document["landmark"])
     if landmark not in {None, at}:
         raise ScoringError(f"{model} answers at landmark {at}, not {landmark}: choose its model")
-    frame = read_frame(rows) if rows is not None else rows_of(tables or Path(), served)
-    answers = answered(served, frame)
+    parts = read_parts(rows) if rows is not None else iter([rows_of(tables or Path(), served)])
     if form == "fhir":
-        ids = [None if pd.isna(one) else str(one) for one in frame.get(IDENTIFIER, ())] or None
-        predictions = as_rows(served.predict(frame.drop(columns=IDENTIFIER, errors="ignore")))
-        write_json(out, bundle(predictions, served.document, ids))
+        counts = _write_bundle(out, served, pd.concat([*parts], ignore_index=True))
     else:
-        write_table(out, answers)
-    counts = answers["status"].value_counts().to_dict()
-    told = ", ".join(f"{count} {status}" for status, count in counts.items())
-    stdout().print(f"{len(answers)} rows at {at}: {told}; written to {out}", highlight=False, soft_wrap=True)
+        counts = write_parts(out, (answered(served, part) for part in parts))
+    told = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    line = f"{counts.total()} rows at {at}: {told}; written to {out}"
+    stdout().print(line, highlight=False, soft_wrap=True)
+
+
+def _write_bundle(out: Path, model: PcrModel, frame: pd.DataFrame) -> Counter[str]:
+    """Write the answers as FHIR, and return how many rows have which status."""
+    ids = [None if pd.isna(one) else str(one) for one in frame.get(IDENTIFIER, ())] or None
+    answers = model.predict(frame.drop(columns=IDENTIFIER, errors="ignore"))
+    write_json(out, bundle(as_rows(answers), model.document, ids))
+    return Counter(answers["status"])
+
+
+def write_parts(out: Path, parts: Iterable[pd.DataFrame]) -> Counter[str]:
+    """Write answers one part below the other, and return how many rows have which status."""
+    counts: Counter[str] = Counter()
+    with replacing(out) as new, ExitStack() as opened:
+        writer = None
+        for part in parts:
+            if out.suffix == ".csv":
+                part.to_csv(new, mode="a", header=not counts, index=False, lineterminator="\n")
+            else:
+                schema = pa.schema([(name, NO_TEXT.get(name, pa.large_string())) for name in map(str, part)])
+                table = pa.Table.from_pandas(part, schema, preserve_index=False)
+                writer = writer or opened.enter_context(ParquetWriter(new, table.schema))
+                writer.write_table(table)
+            counts.update(part["status"].tolist())
+    return counts
 
 
 def answered(model: PcrModel, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the model's answers, beside the patients' ids where there are any."""
-    starts = range(0, max(len(frame), 1), ROWS_AT_ONCE)
-    parts = [_part(model, frame.iloc[row : row + ROWS_AT_ONCE]) for row in starts]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _part(model: PcrModel, frame: pd.DataFrame) -> pd.DataFrame:
     names = [IDENTIFIER] if IDENTIFIER in frame else []
     answers = model.predict(frame.drop(columns=names))
     numbers = {name: answers[name].astype(float) for name in ("pcr_probability", "lower", "upper")}
@@ -103,23 +128,16 @@ def _part(model: PcrModel, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _in_words(reasons: list[list[Reason]]) -> list[str]:
-    """Return the reasons of each row in words; rows with the same reasons share them."""
-    words = {id(entry): entry for entry in reasons}
-    texts = {
-        key: "; ".join(_one_in_words(reason["code"], reason["input"], reason["rule"]) for reason in entry)
-        for key, entry in words.items()
-    }
-    return [texts[id(entry)] for entry in reasons]
+    """Return the reasons of each row in words; rows share lists of reasons, and lists share reasons."""
+    lists = {id(entry): entry for entry in reasons}
+    words = {id(reason): reason for entry in lists.values() for reason in entry}
+    texts = {key: told([reason]) for key, reason in words.items()}
+    joined = {key: "; ".join([texts[id(reason)] for reason in entry]) for key, entry in lists.items()}
+    return [joined[id(entry)] for entry in reasons]
 
 
-@lru_cache(maxsize=10_000)
-def _one_in_words(code: str, name: str | None, rule: str) -> str:
-    """Return one reason in words: a million rows share a few hundred reasons."""
-    return told([{"code": code, "input": name, "rule": rule}])
-
-
-def read_frame(path: Path) -> pd.DataFrame:
-    """Return a CSV file, a Parquet file or the first sheet of a workbook as a frame; patients' ids are text.
+def read_parts(path: Path) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a CSV or Parquet file or a workbook's first sheet in parts; patients' ids are text.
 
     An id reads the same from all of them: 007 and 1E5 stay what they are where they are text, and a number
     has no ``.0``.
@@ -133,35 +151,40 @@ def read_frame(path: Path) -> pd.DataFrame:
     """
     if path.suffix not in READERS:
         raise ScoringError(f"{path}: rows are read from {', '.join(READERS)}")
+    rows = 0
     try:
-        frame = READERS[path.suffix](path)
+        for part in READERS[path.suffix](path):
+            if part.columns.has_duplicates:
+                raise ScoringError(f"{path}: a column is given twice: every name must be there once")
+            rows += len(part)
+            yield part.assign(**{IDENTIFIER: as_text(part[IDENTIFIER])}) if IDENTIFIER in part else part
     except UserError:
         raise
-    except (ValueError, LookupError, OSError, BadZipFile, ParseError, ArrowException) as error:
+    except (ValueError, LookupError, OSError, BadZipFile, ParseError, pa.ArrowException) as error:
         # The reader's own message may quote the file.
         raise ScoringError(f"{path} cannot be read as {path.suffix} ({type(error).__name__})") from None
-    if frame.empty:
+    if not rows:
         raise ScoringError(f"{path} has no rows")
-    if frame.columns.has_duplicates:
-        raise ScoringError(f"{path}: a column is given twice: every name must be there once")
-    if IDENTIFIER in frame:
-        frame = frame.assign(**{IDENTIFIER: as_text(frame[IDENTIFIER])})
-    return frame
 
 
-def _csv_rows(path: Path) -> pd.DataFrame:
+def _in_parts(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    for row in range(0, len(frame), ROWS_AT_ONCE):
+        yield frame.iloc[row : row + ROWS_AT_ONCE]
+
+
+def _csv_rows(path: Path) -> Iterator[pd.DataFrame]:
     text = read_text(path, SourceFile(path="rows.csv", final_newline=False), str(path)).frame
-    return _typed(text.set_axis(as_text(pd.Series(text.columns)).fillna(""), axis=1))
+    yield from _in_parts(_typed(text.set_axis(as_text(pd.Series(text.columns)).fillna(""), axis=1)))
 
 
-def _sheet_rows(path: Path) -> pd.DataFrame:
+def _sheet_rows(path: Path) -> Iterator[pd.DataFrame]:
     book = open_package(path)
     sheet = next(iter(book.sheets))
     grid = read_sheet(book, SourceFile(path="rows.xlsx", sheet=sheet))
     for doubt in grid.doubts:
         if doubt.refused:
             raise SourceError(f"{path}, column {doubt.column!r}: {doubt.rule} ({doubt.addresses})")
-    return _typed(grid.frame)
+    yield from _in_parts(_typed(grid.frame))
 
 
 def _typed(cells: pd.DataFrame) -> pd.DataFrame:
@@ -172,18 +195,26 @@ def _typed(cells: pd.DataFrame) -> pd.DataFrame:
     return typed.assign(**{IDENTIFIER: cells[IDENTIFIER].to_numpy()}) if IDENTIFIER in cells else typed
 
 
-def _parquet_rows(path: Path) -> pd.DataFrame:
-    """Return a Parquet file as pandas reads it; ids as the text that they are, bytes included."""
-    frame = pd.read_parquet(path)
-    if IDENTIFIER not in ParquetFile(path).schema_arrow.names:
-        return frame
-    return frame.assign(**{IDENTIFIER: read_parquet(path).frame[IDENTIFIER].to_numpy()})
+def _parquet_rows(path: Path) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a Parquet file; ids as the text that they are, bytes included.
+
+    Text is read as categories: a million cells have few levels.
+    """
+    schema = ParquetFile(path).schema_arrow
+    texts = [field.name for field in schema if pa.types.is_string(field.type) and field.name != IDENTIFIER]
+    with ParquetFile(path, read_dictionary=texts) as file:
+        for batch in file.iter_batches(ROWS_AT_ONCE):
+            frame = batch.to_pandas(ignore_metadata=True)
+            if IDENTIFIER in frame:
+                ids = pa.table({IDENTIFIER: batch[IDENTIFIER]})
+                frame = frame.assign(**{IDENTIFIER: as_written(ids)[IDENTIFIER]})
+            yield frame.drop(columns=[name for name in frame if INDEX.fullmatch(str(name))])
 
 
-READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+READERS: dict[str, Callable[[Path], Iterator[pd.DataFrame]]] = {
     ".csv": _csv_rows, ".parquet": _parquet_rows, ".xlsx": _sheet_rows,
 }  # fmt: skip
-"""Reads rows of inputs, by the ending of their file."""
+"""Reads rows of inputs in parts, by the ending of their file."""
 
 
 def rows_of(folder: Path, model: PcrModel) -> pd.DataFrame:

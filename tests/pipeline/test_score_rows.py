@@ -1,6 +1,6 @@
 """Rows to be scored: ids are text, whatever they look like, and every row has the header's cells."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,20 @@ import pytest
 from features.errors import UserError
 from models.serving.serving import read_model
 from pipeline.commands import score
-from pipeline.commands.score import _read_table, answered, read_frame
+from pipeline.commands.score import _read_table, answered, read_parts, write_parts
 from tests.malformed import GOOD
 from tests.serving import write_served_model
 
+READ: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": lambda path: pd.read_csv(path, dtype="str", keep_default_na=False), ".parquet": pd.read_parquet,
+}  # fmt: skip
 NAMES = ["0012", "007", "1E5", "1e5", "NA", "None", "null", "1.0", "TRUE", "0x1F", "2026-01-02", "1_000"]
 HEADER = ("usubjid", "age_years", "hr")
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Return all rows of a file."""
+    return pd.concat([*read_parts(path)], ignore_index=True)
 
 
 def as_csv(path: Path, rows: list[tuple[Any, ...]]) -> Path:
@@ -102,13 +110,37 @@ def test_a_formula_without_a_result_is_not_scored(tmp_path: Path) -> None:
         read_frame(path)
 
 
-def test_answers_are_the_same_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("write", WRITERS)
+def test_rows_and_their_answers_are_the_same_in_parts(
+    write: Callable[[Path, list[tuple[Any, ...]]], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_served_model(tmp_path / "model", "logistic")
     model = read_model(tmp_path / "model")
-    rows = [GOOD | {"usubjid": f"P-{k}", "age_years": age} for k, age in enumerate([50, None, -5, 99, 41])]
-    frame = pd.DataFrame(rows)
-    whole = answered(model, frame)
-    monkeypatch.setattr(score, "ROWS_AT_ONCE", 2)
-    pd.testing.assert_frame_equal(answered(model, frame), whole)
-    assert whole["usubjid"].tolist() == [f"P-{k}" for k in range(5)]
-    assert answered(model, frame.head(0)).columns.equals(whole.columns)
+    rows = write(tmp_path / "rows", [(name, 40 + k, "posneg"[k % 2 :]) for k, name in enumerate(NAMES)])
+    answers = {}
+    for size in (100, 5):
+        monkeypatch.setattr(score, "ROWS_AT_ONCE", size)
+        for ending in (".csv", ".parquet"):
+            out = tmp_path / f"answers-{size}{ending}"
+            counts = write_parts(out, (answered(model, part) for part in read_parts(rows)))
+            assert counts.total() == len(NAMES)
+            answers[size, ending] = READ[ending](out)
+    for ending in READ:
+        pd.testing.assert_frame_equal(answers[5, ending], answers[100, ending])
+        assert answers[5, ending]["usubjid"].tolist() == NAMES
+
+
+def test_an_index_that_pandas_wrote_is_no_column(tmp_path: Path) -> None:
+    frame = pd.DataFrame([GOOD, GOOD], index=[7, 9])
+    frame.to_parquet(tmp_path / "rows.parquet")
+    assert read_frame(tmp_path / "rows.parquet").columns.tolist() == [*GOOD]
+
+
+def test_a_file_that_breaks_off_between_its_parts_leaves_no_answers(tmp_path: Path) -> None:
+    def parts() -> Iterator[pd.DataFrame]:
+        yield pd.DataFrame({"status": ["ok"]})
+        raise UserError("broken off")
+
+    with pytest.raises(UserError, match="broken off"):
+        write_parts(tmp_path / "answers.parquet", parts())
+    assert [*tmp_path.iterdir()] == []

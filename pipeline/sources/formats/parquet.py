@@ -21,15 +21,24 @@ def read_parquet(path: Path) -> Grid:
         If the file is damaged.
     """
     table = pq.ParquetFile(path).read()
-    stored = table.from_arrays([_with_text(column) for column in table.columns], table.column_names)
-    shown = table.from_arrays([_as_written(column) for column in stored.columns], table.column_names)
+    stored = _stored(table)
     told = "nested: lists or records in one cell; give each value a column or a row"
     nested = [
         Doubt(name, told, len(table), refused=True)
         for name, column in zip(table.column_names, table.columns, strict=True)
         if pa.types.is_nested(column.type)
     ]
-    return Grid(_frame(shown), tuple(nested), _frame(stored))
+    return Grid(as_written(stored), tuple(nested), _frame(stored))
+
+
+def as_written(table: pa.Table) -> pd.DataFrame:
+    """Return a table with bytes as text, and numbers of single precision as they were written."""
+    columns = [_as_written(column) for column in _stored(table).columns]
+    return _frame(table.from_arrays(columns, table.column_names))
+
+
+def _stored(table: pa.Table) -> pa.Table:
+    return table.from_arrays([_with_text(column) for column in table.columns], table.column_names)
 
 
 def _with_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
