@@ -40,7 +40,7 @@ NO_DECISION, NOT_SUPPLIED = "no_decision_here", "inputs_not_supplied"
 _EMPTY = frozenset(("", "nan", "NaN", "None", "NA", "<NA>"))
 _LONGEST = 200
 # Rows at once: arrays that stay in the processor's cache.
-_AT_ONCE = 2048
+_AT_ONCE = 1024
 _HERE = np.ones(1, dtype=bool)
 _CONTRIBUTIONS = 5
 

@@ -43,11 +43,12 @@ ENDINGS: dict[AnswerFormat, tuple[str, ...]] = {"table": (".parquet", ".csv"), "
 IDENTIFIER = "usubjid"
 ROWS_AT_ONCE = 100_000
 """Rows that are read, answered and written at once: what is needed on the way is not held for more."""
-NO_TEXT = {
-    "pcr_probability": pa.float64(), "lower": pa.float64(), "upper": pa.float64(),
-    "not_a_recommendation": pa.bool_(),
-}  # fmt: skip
-"""Arrow's types of the columns of answers that are no text."""
+NUMBERS = ("pcr_probability", "lower", "upper")
+FEW = pa.dictionary(pa.int32(), pa.large_string())
+"""Arrow's type of a column with few texts: each is kept, and written, once."""
+TYPES = {IDENTIFIER: pa.large_string(), "not_a_recommendation": pa.bool_()} | dict.fromkeys(
+    NUMBERS, pa.float64()
+)
 INDEX = re.compile(r"__index_level_\d+__")
 """The name that pandas gives to an index without one, which is no column of a table."""
 
@@ -108,32 +109,38 @@ def write_parts(out: Path, parts: Iterable[pd.DataFrame]) -> Counter[str]:
             if out.suffix == ".csv":
                 part.to_csv(new, mode="a", header=not counts, index=False, lineterminator="\n")
             else:
-                schema = pa.schema([(name, NO_TEXT.get(name, pa.large_string())) for name in map(str, part)])
-                table = pa.Table.from_pandas(part, schema, preserve_index=False)
-                writer = writer or opened.enter_context(ParquetWriter(new, table.schema))
+                schema = pa.schema([(name, TYPES.get(name, FEW)) for name in map(str, part)])
+                # Without the notes of pandas and Arrow: what is few here is read as text like any other.
+                table = pa.Table.from_pandas(part, schema, preserve_index=False).replace_schema_metadata()
+                writer = writer or opened.enter_context(ParquetWriter(new, schema, store_schema=False))
                 writer.write_table(table)
             counts.update(part["status"].tolist())
     return counts
 
 
 def answered(model: PcrModel, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the model's answers, beside the patients' ids where there are any."""
+    """Return the model's answers, beside the patients' ids where there are any; texts as categories."""
     names = [IDENTIFIER] if IDENTIFIER in frame else []
     answers = model.predict(frame.drop(columns=names))
-    numbers = {name: answers[name].astype(float) for name in ("pcr_probability", "lower", "upper")}
-    reasons = _in_words(answers["reasons"].tolist())
-    return pd.concat(
-        [frame[names].reset_index(drop=True), answers.assign(**numbers, reasons=reasons)], axis=1
-    )
+    numbers = {name: answers[name].astype(float) for name in NUMBERS}
+    texts = {
+        name: pd.Categorical(answers[name].astype("str"))
+        for name in map(str, answers)
+        if name not in {*TYPES, "reasons"}
+    }
+    answers = answers.assign(**numbers, **texts, reasons=_in_words(answers["reasons"].tolist()))
+    return pd.concat([frame[names].reset_index(drop=True), answers], axis=1)
 
 
-def _in_words(reasons: list[list[Reason]]) -> list[str]:
+def _in_words(reasons: list[list[Reason]]) -> pd.Categorical:
     """Return the reasons of each row in words; rows share lists of reasons, and lists share reasons."""
     lists = {id(entry): entry for entry in reasons}
     words = {id(reason): reason for entry in lists.values() for reason in entry}
     texts = {key: told([reason]) for key, reason in words.items()}
     joined = {key: "; ".join([texts[id(reason)] for reason in entry]) for key, entry in lists.items()}
-    return [joined[id(entry)] for entry in reasons]
+    places = {text: place for place, text in enumerate(dict.fromkeys(joined.values()))}
+    by_list = {key: places[text] for key, text in joined.items()}
+    return pd.Categorical.from_codes([by_list[id(entry)] for entry in reasons], pd.Index(places, dtype="str"))
 
 
 def read_parts(path: Path) -> Iterator[pd.DataFrame]:
@@ -200,8 +207,11 @@ def _parquet_rows(path: Path) -> Iterator[pd.DataFrame]:
 
     Text is read as categories: a million cells have few levels.
     """
-    schema = ParquetFile(path).schema_arrow
-    texts = [field.name for field in schema if pa.types.is_string(field.type) and field.name != IDENTIFIER]
+    texts = [
+        field.name
+        for field in ParquetFile(path).schema_arrow
+        if field.name != IDENTIFIER and field.type in {pa.string(), pa.large_string()}
+    ]
     with ParquetFile(path, read_dictionary=texts) as file:
         for batch in file.iter_batches(ROWS_AT_ONCE):
             frame = batch.to_pandas(ignore_metadata=True)
