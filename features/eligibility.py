@@ -184,9 +184,10 @@ def _recorded(
     """Return the value a condition asks for and its upper limit of normal, per patient; NaN if missing."""
     nothing = pd.Series(index=patients, dtype="float64")
     if rule.test is None:
-        if rule.table is None or rule.table not in tables:
+        table = tables.get(rule.table or "")
+        if table is None:
             return nothing, nothing
-        value = tables[rule.table].set_index("usubjid")[rule.column].reindex(patients)
+        value = table.set_index("usubjid")[rule.column].reindex(patients)
         return _measured(rule, value, value, tables), nothing
     if "labs" not in tables:
         return nothing, nothing

@@ -136,7 +136,7 @@ TABLES = {
     "rules_pam_time": Table(
         M + "test_rule_inputs",
         "test_pam_is_taken_from_the_samples_and_sources_that_the_reading_names",
-        ("pam",),
+        ("pam", "reason"),
     ),
     "rules_reference": Table(
         M + "test_rule_inputs",

@@ -173,7 +173,7 @@ def known_inputs(decided: pd.DataFrame, rules: RuleTable, landmarks: Sequence[st
         rows = decided.loc[decided["node"] == name].set_index("usubjid").reindex(patients)
         for column in rules.nodes[name].inputs:
             spec = rules.inputs[column]
-            if isinstance(spec.source, DecidedSource) or column not in rows:
+            if isinstance(spec.source, DecidedSource):
                 continue
             values = rows[column].fillna(spec.unknown)
             if not rules.indeterminate_is_branch:

@@ -36,9 +36,12 @@ def test_rules_combine_in_three_valued_logic(rule: Any, expected: list[Any]) -> 
     assert states.tolist() == expected
 
 
-def test_a_study_without_the_table_cannot_judge() -> None:
+@pytest.mark.parametrize(
+    "rule", [{"test": "HGB", "low": 90}, {"table": "pathology", "column": "ki67_pct", "known": True}]
+)
+def test_a_study_without_the_table_cannot_judge(rule: Any) -> None:
     subjects = table("subjects", [{"usubjid": "P1"}])
-    states = criteria_states({"subjects": subjects}, criteria({"test": "HGB", "low": 90}), "baseline")
+    states = criteria_states({"subjects": subjects}, criteria(rule), "baseline")
     assert states["one"].tolist() == ["not_assessable"]
 
 
@@ -103,11 +106,18 @@ ULN = {"TBIL": 20.0, "ALT": 40.0, "AST": 40.0, "CREAT": 100.0, "PT": 14.0, "APTT
 
 
 def patient(change: str = "") -> dict[str, pd.DataFrame]:
-    """Return the tables of a patient who meets every criterion, but for what is changed."""
+    """Return the tables of a patient who meets every criterion, but for what is changed.
+
+    ``study=recorded`` adds a second patient, of whom everything is recorded.
+    """
     subject, biopsy, date = dict(SUBJECT), dict(BIOPSY), "2026-01-05"
+    others: dict[str, pd.DataFrame] = {}
     values = {code: (float(value), unit) for code, (value, unit) in TESTS.items()}
     for part in filter(None, change.split("; ")):
         name, value = part.split("=")
+        if name == "study":
+            others = patient()
+            continue
         known = None if value == "-" else value
         place, _, column = name.rpartition(".")
         if name == "date":
@@ -122,7 +132,11 @@ def patient(change: str = "") -> dict[str, pd.DataFrame]:
         for code, (value, unit) in values.items() if value == value  # noqa: PLR0124 - a test not done has no row
     ]  # fmt: skip
     rows = {"subjects": [subject], "pathology": [biopsy], "labs": labs}
-    return {name: table(name, each) for name, each in rows.items()}
+    tables = {name: table(name, each) for name, each in rows.items()}
+    if others:
+        second = {name: other.assign(usubjid="P2") for name, other in others.items()}
+        tables = {name: pd.concat([each, second[name]], ignore_index=True) for name, each in tables.items()}
+    return tables
 
 
 def test_a_patient_who_meets_every_criterion_is_eligible() -> None:

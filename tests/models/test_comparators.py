@@ -13,7 +13,7 @@ from models.procedure.comparators import (
     rule_input_features,
     rules_by_branch,
 )
-from models.rules.decisions import decisions, input_levels, known_inputs
+from models.rules.decisions import decisions, input_levels, known_inputs, rule_rows
 from models.rules.document import parse_rules
 from models.rules.table import BRANCH, INPUT, rule_table
 from tests.models.rule_tables import ISPY2, cohort, response, rules, sample, tables
@@ -109,6 +109,9 @@ def test_the_inputs_known_at_a_landmark_are_those_of_its_node_and_the_ones_befor
         "response_c2": "PR", "response_c4": "SD", "regimen_given": "NAB_PHP",
     }  # fmt: skip
     assert not {"rule_c2", "regimen_assigned"} & set(at_c4)
+    at_c2 = rule_rows(decided, rules(), ["baseline", "c1", "c2"]).loc[0]
+    assert (at_c2["usubjid"], at_c2[BRANCH], at_c2[f"{INPUT}response_c2"]) == ("P1", "R1", "PR")
+    assert "rule_response_c4" not in at_c2
     assert input_levels(rules(), "response_c2") == ["CR", "PR", "SD", "PD", "NE"]
 
 

@@ -135,7 +135,7 @@ def test_pam_is_taken_from_the_samples_and_sources_that_the_reading_names() -> N
     specification = spec("rules_pam_time.txt")
     found = patients_of(specification, build)
     for i, row in enumerate(specification):
-        assert found(i, "pam")[0] == row["pam"], row
+        assert found(i, "pam") == (row["pam"], row["reason"]), row
 
 
 def test_the_response_is_by_the_reader_and_a_method_of_baseline() -> None:
@@ -144,9 +144,11 @@ def test_the_response_is_by_the_reader_and_a_method_of_baseline() -> None:
         rows = [response("c2", category, method=m) for m, category in seen.items() if category]
         rows += [response("c2", row["independent"], reader="INDEPENDENT")] if row["independent"] else []
         lesions = [
-            {"lesion_id": "L1", "visit": "baseline", "method": method, "status": "done"}
-            for method in (row["baseline"] or "").split()
-        ]
+            {"lesion_id": "L1", "visit": "c2" if "@c2" in word else "baseline",
+             "method": word.removesuffix("@c2").removesuffix("?"),
+             "status": "not_evaluable" if "?" in word else "done"}
+            for word in (row["baseline"] or "").split()
+        ]  # fmt: skip
         return {"response": [*rows, response("c4", "PD")], "lesions": lesions}
 
     specification = spec("rules_response.txt")
@@ -157,14 +159,16 @@ def test_the_response_is_by_the_reader_and_a_method_of_baseline() -> None:
 
 def test_the_response_at_c4_is_against_the_sum_that_the_reading_names() -> None:
     def build(row: dict[str, Any]) -> Rows:
-        seen = {"c2": row["sum_c2"], "c4": row["sum_c4"]}
         lesions = [{"lesion_id": "L1", "visit": "baseline", "method": "MRI", "status": "done"}]
-        for visit, total in seen.items():
-            target = {"visit": visit, "method": "MRI", "reader": "INVESTIGATOR", "target": "target"}
-            for number in range(2) if total else []:
-                known = {"status": "not_evaluable"} if total == "?" and number else {"status": "done"}
-                half = None if total == "?" else float(total or 0) / 2
-                lesions.append(target | known | {"lesion_id": f"L{number}", "diameter_mm": half})
+        for visit, cell in {"c2": row["targets_c2"], "c4": row["targets_c4"]}.items():
+            scan = {"visit": visit, "method": "MRI", "reader": "INVESTIGATOR", "target": "target"}
+            if cell == "other":
+                lesions.append(scan | {"lesion_id": "L9", "target": "nontarget", "status": "done"})
+                continue
+            for number, size in enumerate(cell.split("+") if cell else []):
+                missed = {"status": "not_evaluable", "diameter_mm": None}
+                found = missed if size == "?" else {"status": "done", "diameter_mm": float(size)}
+                lesions.append(scan | {"lesion_id": f"L{number}"} | found)
         return {"response": [response("c2", "PR"), response("c4", row["recorded"])], "lesions": lesions}
 
     specification = spec("rules_reference.txt")
