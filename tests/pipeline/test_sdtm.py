@@ -143,6 +143,48 @@ def test_a_long_name_of_version_8_names_its_column(tmp_path: Path) -> None:
     assert cells.fillna("").to_numpy().tolist() == [["x", "1"], ["", ""]]
 
 
+def xpt_cells(folder: Path, frame: pd.DataFrame, *changes: tuple[bytes, bytes]) -> list[list[Any]]:
+    """Write a transport file, change its bytes, and return its cells as both readers have them."""
+    path = folder / "a.xpt"
+    pyreadstat.write_xport(frame, path, table_name="A", file_format_version=5)
+    content = path.read_bytes()
+    for old, new in changes:
+        assert content.count(old) == 1
+        content = content.replace(old, new)
+    path.write_bytes(content)
+    reader = Reader(folder)
+    cells = reader.read(SourceFile(path="a.xpt"), list(frame.columns))
+    assert cells is not None
+    assert not any(audit.differences for audit in reader.audits.values())
+    found: list[list[Any]] = cells.fillna("")[list(frame.columns)].to_numpy().tolist()
+    return found
+
+
+def test_texts_of_a_transport_file_may_be_padded_with_nul_and_hold_none_before_their_end(
+    tmp_path: Path,
+) -> None:
+    frame = pd.DataFrame({"T": ["abcdef", "x", "yy"], "N": [1.0, 2.0, 3.0]})
+    padded = xpt_cells(tmp_path, frame, (b"x     ", b"x" + b"\0" * 5), (b"yy    ", b"yy\0\0  "))
+    assert padded == [["abcdef", "1"], ["x", "2"], ["yy", "3"]]
+    for within in (b"ab\0def", b"\0bcdef", b"abc\0 f"):
+        with pytest.raises(UserError, match="1 texts of T go on after a NUL"):
+            xpt_cells(tmp_path, frame, (b"abcdef", within))
+
+
+NUMBERS = {1e22: "1" + "0" * 22, -0.0: "0", 2026010112345678.0: "2026010112345678", 1e-7: "1e-07", 0.1: "0.1"}
+
+
+def test_large_whole_and_small_numbers_are_read_alike_by_both_readers(tmp_path: Path) -> None:
+    assert xpt_cells(tmp_path, pd.DataFrame({"N": list(NUMBERS)})) == [[text] for text in NUMBERS.values()]
+    content = {"columns": [{"name": "N"}], "records": len(NUMBERS), "rows": [[n] for n in NUMBERS]}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    reader = Reader(tmp_path)
+    cells = reader.read(SourceFile(path="a.json"), ["N"])
+    assert cells is not None
+    assert cells["N"].tolist() == list(NUMBERS.values())
+    assert [audit.differences for audit in reader.audits.values()] == [0]
+
+
 def test_a_number_that_two_columns_take_is_converted_once(tmp_path: Path) -> None:
     write_dataset(pd.DataFrame(DM), tmp_path / "dm.xpt", "trial")
     write_dataset(pd.DataFrame(TR | {"TRSTRESU": ["cm", "cm", "cm"]}), tmp_path / "tr.xpt", "trial")

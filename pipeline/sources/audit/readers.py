@@ -136,8 +136,8 @@ def _text(cell: Any) -> str:
         return cell.decode("utf-8").strip()
     if cell is None or cell != cell:  # noqa: PLR0124 - NaN differs from itself
         return ""
-    if isinstance(cell, float) and cell == int(cell) and abs(cell) < 10**15:
-        return f"{cell:.0f}"
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
     if isinstance(cell, dt.datetime):
         whole = dt.datetime.fromtimestamp(round(cell.replace(tzinfo=dt.UTC).timestamp()), dt.UTC)
         return f"{whole:%Y-%m-%d}" if f"{whole:%H%M%S}" == "000000" else f"{whole:%Y-%m-%d %H:%M:%S}"

@@ -67,7 +67,7 @@ def _variable(descriptor: bytes, has_long_name: bool) -> Variable:
 
 def _cell(content: bytes, variable: Variable, encoding: str) -> object:
     if not variable.is_number:
-        return content.decode(encoding).strip()
+        return content.rstrip(b"\0 ").decode(encoding).strip()  # some programs pad with NUL, not with blanks
     number = ibm_number(content)
     if number is None:
         return None

@@ -20,6 +20,7 @@ from pipeline.sources.formats.errors import SourceError
 
 RECORD = 80
 DESCRIPTOR = 140
+NUMERIC = 1
 LONGEST_TEXT = 200
 LIBRARIES = tuple(f"HEADER RECORD*******{name}HEADER RECORD".encode() for name in ("LIBRARY ", "LIBV8   "))
 VERSION_8 = {"MEMBV8": "MEMBER", "NAMSTV8": "NAMESTR", "OBSV8": "OBS"}
@@ -34,7 +35,8 @@ def read_xpt(path: Path, encoding: str) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If the file is no transport file of version 5 or 8, has several datasets, or ends within a row.
+        If the file is no transport file of version 5 or 8, has several datasets, ends within a row, or has a
+        text that goes on after a NUL.
     """
     _require_whole(path.read_bytes())
     name = codecs.lookup(encoding).name  # the library does not know latin-1
@@ -57,14 +59,32 @@ def _require_whole(content: bytes) -> None:
         raise ValueError("it ends within its header: the file is truncated")
     header, data = marks[kinds.index("NAMESTR")], marks[kinds.index("OBS")] + RECORD
     count = int(content[header + 53 : header + 58])
-    lengths = [
-        struct.unpack(">h", content[header + RECORD + i * DESCRIPTOR + 4 :][:2])[0] for i in range(count)
-    ]
+    descriptors = [content[header + RECORD + i * DESCRIPTOR :][:DESCRIPTOR] for i in range(count)]
+    lengths = [struct.unpack(">h", descriptor[4:6])[0] for descriptor in descriptors]
     if count < 1 or min(lengths) < 1:
         raise ValueError("it has no variables, or one of no length: the header is damaged")
     rest = (len(content) - data) % sum(lengths)
     if len(content) % RECORD or rest >= RECORD or content[len(content) - rest :].strip(b" "):
         raise ValueError("it ends within a row: the file is truncated")
+    _require_texts_to_their_end(content, data, descriptors)
+
+
+def _require_texts_to_their_end(content: bytes, start: int, descriptors: list[bytes]) -> None:
+    """Refuse texts with a NUL before their end: the library reads them up to it, in silence."""
+    kinds = [struct.unpack(">hhh", each[:6]) + struct.unpack(">i", each[84:88]) for each in descriptors]
+    width = sum(length for _, _, length, _ in kinds)
+    rows = np.frombuffer(content, np.uint8, (len(content) - start) // width * width, start).reshape(-1, width)
+    for descriptor, (kind, _, length, position) in zip(descriptors, kinds, strict=True):
+        cells = rows[:, position : position + length]
+        nul = cells == 0
+        if kind == NUMERIC or not nul.any():
+            continue
+        lost = (np.logical_or.accumulate(nul, axis=1) & ~nul & (cells != ord(" "))).any(axis=1)
+        if lost.any():
+            name = descriptor[8:16].decode("ascii", "replace").strip()
+            raise ValueError(
+                f"{int(lost.sum())} texts of {name} go on after a NUL; write them anew without it"
+            )
 
 
 def _header_records(content: bytes) -> Iterator[int]:
