@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from itertools import count as numbers
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,15 @@ def render(
     facts: Facts,
     labels: Labels,
     data: Mapping[str, object] | None = None,
+    findings: Mapping[str, str] | None = None,
     **context: Any,
 ) -> str:
     """Return a page of a study: `template` filled with `context`, and charts (spec by the id of its figure).
 
     `facts` decide which sentences are said, `labels` what keys are called; templates see the study with
     what its file may leave out.
+
+    `findings` are the titles of figures, by id: what each shows in this run, in words.
 
     `data` is what the page's script needs beside the charts. Equal input gives equal text.
     """
@@ -50,6 +54,8 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals |= {"next_figure": numbers(1).__next__, "next_table": numbers(1).__next__}
+    environment.globals["findings"] = dict(findings or {})
     environment.filters |= FILTERS | {"label": labels.name}
     page = environment.get_template(template)
     return page.render(

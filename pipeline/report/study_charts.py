@@ -19,6 +19,7 @@ from pipeline.report.drawing import (
     rows_of,
     spec_of,
 )
+from pipeline.wording import OUT_OF_FOLD
 
 SPREAD = (PALETTE[0], PALETTE[5], PALETTE[2], PALETTE[3], PALETTE[4], PALETTE[1])
 NO_MODEL = "all patients, no model"
@@ -153,6 +154,39 @@ def benefit_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
         ],
     )
     return spec_of(alt.layer(band, lines), title, 280, about)
+
+
+def landmarks_chart(rows: pd.DataFrame, landmarks: Sequence[str]) -> Spec:
+    """Draw the AUC of forecasts with intervals along the landmarks; the dashed line is that of chance.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        landmark, forecast, value, low, high, n, events, detail.
+    landmarks : sequence of str
+        In the order wanted.
+    """
+    forecasts = list(dict.fromkeys(rows["forecast"]))
+    base = alt.Chart(data_of(rows)).encode(
+        x=alt.X("landmark:N", sort=list(landmarks), title=None, axis=alt.Axis(labelAngle=0)),
+        xOffset=alt.XOffset("forecast:N", sort=forecasts, scale=alt.Scale(paddingOuter=0.9)),
+        color=colours_of("forecast", forecasts, SPREAD[: len(forecasts)], columns=2),
+        tooltip=[
+            alt.Tooltip("forecast:N", title="Forecast"),
+            alt.Tooltip("landmark:N", title="Landmark"),
+            alt.Tooltip("value:Q", title="AUC", format=".3f"),
+            alt.Tooltip("low:Q", title="Low", format=".3f"),
+            alt.Tooltip("high:Q", title="High", format=".3f"),
+            alt.Tooltip("n:Q", title="n", format=","),
+        ],
+    )
+    y = alt.Y("low:Q", title="AUC", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
+    chance = alt.InlineData(values=[{"reference": 0.5}])
+    line = alt.Chart(chance).mark_rule(color=GREY, strokeDash=[4, 3]).encode(y="reference:Q")
+    layers = [line, base.mark_rule(strokeWidth=2).encode(y=y, y2="high:Q")]
+    layers.append(base.mark_circle(size=60, opacity=1).encode(y="value:Q"))
+    about = about_drawn(rows, "AUC", OUT_OF_FOLD)
+    return spec_of(alt.layer(*layers), "AUC of the forecasts along the landmarks.", 210, about)
 
 
 def shares_chart(counts: pd.DataFrame, levels: Mapping[str, str], title: str, scale: str) -> Spec:

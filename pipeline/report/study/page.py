@@ -24,6 +24,8 @@ from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
 from pipeline.report.study.blocks import blocks_part
 from pipeline.report.study.common import ForestRow, interval_row, verdict_of
 from pipeline.report.study.efficacy import efficacy_part, efficacy_sentences
+from pipeline.report.study.findings import findings
+from pipeline.report.study.glance import glance
 from pipeline.report.study.learning import learning_part
 from pipeline.report.study.measured import courses_part, missing_part
 from pipeline.report.study.performance import domains_part, performance_part, shown_threshold
@@ -104,6 +106,8 @@ def overview_page(given: Inputs, results: Results) -> str:
     }
     charts: dict[str, Spec] = {name: spec for drawn, _ in parts.values() for name, spec in drawn.items()}
     charts |= difference_charts(differences, declared, facts, labels)
+    first = glance(study, results, facts, privacy, labels)
+    charts |= first.charts
     context = {
         "study": parse_study(study),
         "flow": given.flow,
@@ -123,8 +127,11 @@ def overview_page(given: Inputs, results: Results) -> str:
         charts,
         facts,
         labels,
+        findings=findings(results, study["landmarks"], facts, labels),
         here=OVERVIEW,
         run=run,
+        first=first,
+        flow=given.flow,
         undivided=given.undivided,
         level=level,
         declared=declared,

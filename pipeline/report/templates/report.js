@@ -100,6 +100,25 @@ const pcr = (() => {
     near.observe(document.getElementById(id));
   }
 
+  // Every heading links to itself, and the contents mark the section that is read.
+  const links = new Map([...document.querySelectorAll(".contents a")].map((link) => [link.hash.slice(1), link]));
+  for (const section of document.querySelectorAll("main section[id]")) {
+    const heading = section.querySelector("h2");
+    if (!heading) continue;
+    const link = document.createElement("a");
+    Object.assign(link, { href: `#${section.id}`, className: "permalink", textContent: "#" });
+    link.setAttribute("aria-label", `Link to ${heading.textContent}`);
+    heading.append(link);
+  }
+  const read = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting || !links.has(entry.target.id)) continue;
+      for (const link of links.values()) link.removeAttribute("aria-current");
+      links.get(entry.target.id).setAttribute("aria-current", "location");
+    }
+  }, { rootMargin: "-15% 0px -75% 0px" });
+  for (const section of document.querySelectorAll("main section[id]")) read.observe(section);
+
   // Printing shows everything.
   window.addEventListener("beforeprint", () => {
     for (const hidden of document.querySelectorAll("main details")) hidden.open = true;
