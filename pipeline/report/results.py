@@ -152,7 +152,10 @@ class Truth:
 
 @dataclass(frozen=True)
 class Results:
-    """What was measured: by landmark, and for the study. Parts that a study does not have are empty."""
+    """What was measured: by landmark, and for the study. Parts that a study does not have are empty.
+
+    `arms`: the headline of the comparison of the arms, by arm and pair of arms.
+    """
 
     landmarks: Mapping[str, Mapping[str, Measures]]
     comparison: Comparison
@@ -167,6 +170,7 @@ class Results:
     review: Mapping[str, pd.DataFrame]
     learning: Mapping[str, Learning] = field(default_factory=dict)
     efficacy: EfficacyDocument | None = None
+    arms: Mapping[str, Measures] = field(default_factory=dict)
 
 
 def read_results(
@@ -203,6 +207,7 @@ def read_results(
         },
         review={path.stem: pd.read_csv(path) for path in sorted(review.glob("*.csv"))},
         efficacy=read_json(results / EFFICACY) if (results / EFFICACY).is_file() else None,
+        arms=_each(_read(metrics / EFFICACY), parse_measures),
     )
 
 

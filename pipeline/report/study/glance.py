@@ -7,9 +7,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from features.documents.study import StudyDocument
-from models.efficacy.headline import headline
-from models.efficacy.records import EfficacyDocument
-from pipeline.project.estimates import Estimate, Measures, parse_estimate, verdict
+from pipeline.project.estimates import Measures, verdict
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts, listed
 from pipeline.report.labels import Labels
@@ -53,7 +51,7 @@ def glance(study: StudyDocument, results: Results, facts: Facts, privacy: Privac
         if (of := _in_arm(measures, name, declared.arm, facts))
     }
     return Glance(
-        response_by_arm(results.efficacy, privacy, labels),
+        response_by_arm(results.arms, privacy, labels),
         forecasts,
         comparison_sentence(results.comparison, facts, labels),
         _charts(results.landmarks, study["landmarks"], facts, labels),
@@ -70,7 +68,7 @@ def _in_arm(measures: Mapping[str, Measures], name: str, arm: str | None, facts:
     return measures.get(f"{name}@{arm}", whole) if arm and facts.arms > 1 else whole
 
 
-def response_by_arm(document: EfficacyDocument | None, privacy: Privacy, labels: Labels) -> dict[str, Markup]:
+def response_by_arm(arms: Mapping[str, Measures], privacy: Privacy, labels: Labels) -> dict[str, Markup]:
     """Return pCR of every arm as randomised, then the differences between arms, in percentage points.
 
     No difference is told where the count of an arm is hidden: the other arm's would tell it.
@@ -78,15 +76,14 @@ def response_by_arm(document: EfficacyDocument | None, privacy: Privacy, labels:
     shown: dict[str, Markup] = {}
     differences: dict[str, Markup] = {}
     hidden = False
-    for group, measures in headline(document["rows"] if document else []).items():
+    for group, measures in arms.items():
         if "pcr" in measures:
             share = measures["pcr"]
-            n, events = int(share["n"]), int(share["events"])
+            n, events = int(share.extra["n"]), int(share.extra["events"])
             hidden |= any(map(privacy.hides, (n, events, n - events)))
-            shown[labels.name(group)] = privacy.proportion(events, n, parse_estimate(share))
-        elif (difference := measures.get("risk_difference")) and "low" in difference:
-            value = Estimate(difference["value"], difference["low"], difference["high"])
-            differences[f"{group_label(group, labels)}, points"] = points(value)
+            shown[labels.name(group)] = privacy.proportion(events, n, share)
+        elif difference := measures.interval_of("risk_difference"):
+            differences[f"{group_label(group, labels)}, points"] = points(difference)
     return shown if hidden else shown | differences
 
 

@@ -33,27 +33,19 @@ def test_the_model_is_called_better_or_worse_only_where_its_interval_says_so() -
     assert comparison_sentence(comparison(Estimate(), Estimate()), FACTS, PLAIN) == ""
 
 
-def document(events: int) -> Any:
-    def row(group: str, measure: str, method: str, **numbers: Any) -> dict[str, Any]:
-        return {
-            "population": "intention_to_treat", "group": group, "level": "", "measure": measure,
-            "method": method, "value": 0.1, "low": -0.1, "high": 0.3, **numbers,
-        }  # fmt: skip
-
+def arms(events: int) -> dict[str, Measures]:
     return {
-        "rows": [
-            row("A", "pcr", "Wilson", n=40, events=events),
-            row("B", "pcr", "Wilson", n=40, events=20),
-            row("B - A", "risk_difference", "Newcombe", n=80, events=20 + events),
-        ]
+        "A": Measures(pcr=Estimate(events / 40, 0.0, 0.9, extra={"n": 40, "events": events})),
+        "B": Measures(pcr=Estimate(0.5, 0.3, 0.7, extra={"n": 40, "events": 20})),
+        "B - A": Measures(risk_difference=Estimate(0.1, -0.1, 0.3, extra={"n": 80})),
     }
 
 
 def test_no_difference_between_arms_is_told_where_an_arms_count_is_hidden() -> None:
-    assert list(response_by_arm(document(20), STRICT, PLAIN)) == ["A", "B", "B \N{MINUS SIGN} A, points"]
-    assert list(response_by_arm(document(2), STRICT, PLAIN)) == ["A", "B"]
-    assert len(response_by_arm(document(2), OPEN, PLAIN)) == 3
-    assert response_by_arm(None, OPEN, PLAIN) == {}
+    assert list(response_by_arm(arms(20), STRICT, PLAIN)) == ["A", "B", "B \N{MINUS SIGN} A, points"]
+    assert list(response_by_arm(arms(2), STRICT, PLAIN)) == ["A", "B"]
+    assert len(response_by_arm(arms(2), OPEN, PLAIN)) == 3
+    assert response_by_arm({}, OPEN, PLAIN) == {}
 
 
 def test_without_rules_the_first_screen_has_the_model_alone() -> None:
