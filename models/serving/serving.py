@@ -42,7 +42,11 @@ _LONGEST = 200
 # Rows at once: arrays that stay in the processor's cache.
 _AT_ONCE = 1024
 _HERE = np.ones(1, dtype=bool)
+_TWICE = "a column is given twice"
 _CONTRIBUTIONS = 5
+# What a cell may be; truth and durations, which are numbers to Python and numpy, are none here.
+_SINGLE = (str, int, float, np.integer, np.floating)
+_NO_NUMBER = (bool, np.bool_, np.timedelta64)
 
 Column = np.ndarray | pd.Series | list[Any]
 """The cells of a column as a stranger sends them, one for each row."""
@@ -691,9 +695,10 @@ class RowScorer:
     def answer(self, row: Mapping[str, Any], *, explain: bool = False) -> Answer:
         """Answer one row as a dict: the direct path, without a frame; the same as `answers` of that row."""
         columns: dict[str, Column] = {str(name): [value] for name, value in row.items()}
+        notes = _Notes(1)
         if len(columns) < len(row):
             columns = {}
-        notes = _Notes(1)
+            notes.add(_HERE, _reason("not_a_table", None, _TWICE), rejects=True)
         cells = [entry.read(columns[entry.name][0]) if entry.name in columns else (math.nan, None, True)
                  for entry in self._inputs]  # fmt: skip
         for entry, (_, fault, empty) in zip(self._inputs, cells, strict=True):
@@ -1066,7 +1071,7 @@ class _Input:
             return self._sound_levels[value], None, False
         if _is_empty(value):
             return math.nan, None, True
-        single = isinstance(value, str | int | float | np.number) and not isinstance(value, bool | np.bool_)
+        single = isinstance(value, _SINGLE) and not isinstance(value, _NO_NUMBER)
         if self.numeric:
             return *self._read_number(_number(value) if single else math.nan), False
         code = self.codes.get(_text(value), math.nan) if single else math.nan
@@ -1303,7 +1308,7 @@ def _columns_of(data: Any) -> tuple[dict[str, Column], int, str]:
     if isinstance(data, pd.DataFrame):
         names = [str(name) for name in data.columns]
         if len(set(names)) < len(names):
-            return {}, len(data), "a column is given twice"
+            return {}, len(data), _TWICE
         columns = [data.iloc[:, k] for k in range(len(names))]
         few = [isinstance(column.dtype, pd.StringDtype | pd.CategoricalDtype) for column in columns]
         cells = [c if kept else c.to_numpy() for c, kept in zip(columns, few, strict=True)]
@@ -1314,12 +1319,16 @@ def _columns_of(data: Any) -> tuple[dict[str, Column], int, str]:
     if not all(isinstance(row, Mapping) for row in rows):
         return {}, len(rows), "not a row of named inputs"
     named = [{str(name): value for name, value in row.items()} for row in rows]
+    if any(len(row) < len(sent) for row, sent in zip(named, rows, strict=True)):
+        return {}, len(rows), _TWICE
     every = dict.fromkeys(name for row in named for name in row)
     return {name: _objects([row.get(name) for row in named]) for name in every}, len(rows), ""
 
 
 def _columns_of_mapping(data: Mapping[Any, Any]) -> tuple[dict[str, Column], int, str]:
     """Return the columns of one row, or of columns, by name."""
+    if len({str(name) for name in data}) < len(data):
+        return {}, 1, _TWICE
     held = [_is_column(value) for value in data.values()]
     if not any(held):
         return {str(name): _objects([value]) for name, value in data.items()}, 1, ""
@@ -1343,9 +1352,9 @@ def _objects(values: Any) -> np.ndarray:
 
 def _plain_numbers(values: Any) -> np.ndarray | None:
     """Return a column as floats where it holds numbers and blanks only; None where cells must be read."""
-    if not isinstance(values, np.ndarray):
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiuO":
         return None
-    if values.dtype.kind not in "fiu" and not set(map(type, values.tolist())) <= {float, int, type(None)}:
+    if values.dtype.kind == "O" and not set(map(type, values.tolist())) <= {float, int, type(None)}:
         return None
     try:
         return values.astype(float, copy=False)
@@ -1363,7 +1372,8 @@ def _distinct(values: Any) -> tuple[np.ndarray, list[Any]]:
     if isinstance(values, pd.Series):
         codes, kinds = values.factorize()
         return codes, list(kinds)
-    cells = list(values) if isinstance(values, list) else values.tolist()
+    # Of moments and durations `tolist` makes numbers.
+    cells = list(values) if isinstance(values, list) or values.dtype.kind in "mM" else values.tolist()
     if set(map(type, cells)) <= {str, float, type(None)}:
         codes, kinds = pd.factorize(np.asarray(values, dtype=object))
         return codes, list(kinds)
@@ -1376,6 +1386,8 @@ def _is_empty(value: Any) -> bool:
         return True
     if isinstance(value, float | np.floating):
         return bool(np.isnan(value))
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return bool(np.isnat(value))
     return isinstance(value, str) and value.strip() in _EMPTY
 
 
@@ -1392,7 +1404,9 @@ def _text(value: str | float | np.number) -> str:
     if isinstance(value, str):
         return value.strip() if len(value) <= _LONGEST else ""
     number = _number(value)
-    return str(int(number)) if math.isfinite(number) and number == int(number) else str(value)
+    if not math.isfinite(number):
+        return ""
+    return str(int(number)) if number == int(number) else str(value)
 
 
 def _number(value: Any) -> float:

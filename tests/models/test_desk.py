@@ -103,6 +103,11 @@ def test_a_value_of_a_later_visit_rejects_and_an_earlier_one_is_only_named(model
         ({"til_pct": [1]}, "til_pct: not a number"),
         ({"til_pct": "1_0"}, "til_pct: not a number"),
         ({"til_pct": 10**400}, "til_pct: not a number"),
+        ({"til_pct": np.timedelta64(20, "ns")}, "til_pct: not a number"),
+        ({"til_pct": np.datetime64(20, "ns")}, "til_pct: not a number"),
+        ({"til_pct": np.complex128(20)}, "til_pct: not a number"),
+        ({"arm": 10**5000}, "arm: not one of A, B"),
+        ({"arm": np.timedelta64(1, "D")}, "arm: not one of A, B"),
         ({"til_pct": float("inf")}, "til_pct: not a number"),
         ({"arm": {"a": 1}}, "arm: not one of A, B"),
         ({"arm": None}, "arm: missing"),
@@ -112,6 +117,27 @@ def test_a_faulty_cell_rejects_with_its_reason(model: PcrModel, changes: dict[st
     answer = only(model, **changes)
     assert (answer["status"], answer["reasons"]) == ("rejected", reason)
     assert answer["pcr_probability"] is None
+
+
+@pytest.mark.parametrize("kind", ["m8[ns]", "M8[ns]", "m8[s]", "M8[us]", "complex128", "bool"])
+def test_a_column_of_moments_durations_or_truth_has_no_numbers(model: PcrModel, kind: str) -> None:
+    column = pd.Series(np.array([1, 1]).astype(kind))
+    for cells in (column, column.astype(object), column.astype("category")):
+        answer = model.predict(pd.DataFrame([GOOD, GOOD]).assign(til_pct=cells))
+        assert [told(reasons) for reasons in answer["reasons"]] == ["til_pct: not a number"] * 2
+
+
+def test_an_empty_moment_of_a_later_visit_is_no_value(model: PcrModel) -> None:
+    empty = np.array(["NaT"] * 2, "M8[ns]")
+    answer = model.predict(pd.DataFrame([GOOD, GOOD]).assign(date_c2=empty, days_c2=empty - empty))
+    assert answer["status"].tolist() == ["ok", "ok"]
+
+
+def test_two_names_that_are_the_same_text_are_told(model: PcrModel) -> None:
+    row = GOOD | {1: "x", "1": "y"}
+    for answer in (model.predict(row), model.predict([row, GOOD]), pd.DataFrame([model.desk.answer(row)])):
+        assert answer["reasons"][0][0]["rule"] == "a column is given twice"
+        assert set(answer["status"]) == {"rejected"}
 
 
 def test_a_number_in_another_unit_is_refused_inside_the_range_too() -> None:
