@@ -17,6 +17,7 @@ from features.definitions import (
     anatomic_stage,
     clear_of_tumour,
     her2_status,
+    ish_status,
     measured_ish_status,
     receptor_status,
     t_category_by_size,
@@ -66,6 +67,8 @@ CROSS_ADVICE = {
     "rcb_class_contradicts_index": "correct class or index",
     "her2_contradicts_ihc_ish": "correct her2, her2_ihc or ish",
     "ish_contradicts_ratio_and_copies": "correct ish, ratio or copies; groups 2 to 4 go by IHC, too",
+    "ihc_contradicts_ish": "ask pathology; 3+ counts as positive, 0 and 1+ do not",
+    "detected_at_zero": "correct result or mean_vaf",
     "hr_contradicts_er_pr": "correct hr, er_pct or pr_pct; they may be fractions",
     "foci_differ_in_her2": "nothing, if so; the receptors in pathology are those of the index focus",
     "multifocal_contradicts_foci": "correct multifocal, or the quadrants of the foci",
@@ -158,6 +161,8 @@ def _samples(samples: pd.DataFrame, variants: pd.DataFrame | None) -> Iterator[F
     yield Finding(
         "ctdna_samples", "mean_vaf", "per_cent_like: all fractions are large", _per_cents(samples, variants)
     )
+    at_zero = (samples["result"] == "detected") & (samples["mean_vaf"] == 0)
+    yield Finding("ctdna_samples", "mean_vaf", "detected_at_zero", at_zero)
     if variants is None:
         return
     yield Finding(
@@ -290,6 +295,9 @@ def _receptors(pathology: pd.DataFrame) -> Iterator[Finding]:
     recorded = pathology["ish"].map({"amplified": "pos", "not_amplified": "neg"})
     wrong = recorded.notna() & status.isin(["pos", "neg"]) & (recorded != status)
     yield Finding("pathology", "ish", "ish_contradicts_ratio_and_copies", wrong)
+    ihc, status = pathology["her2_ihc"], ish_status(pathology)
+    wrong = ((ihc == "3+") & (status == "neg")) | (ihc.isin(["0", "1+"]) & (status == "pos"))
+    yield Finding("pathology", "her2_ihc", "ihc_contradicts_ish", wrong)
     status = receptor_status(pathology)
     wrong = pathology["hr"].notna() & status.notna() & (pathology["hr"] != status)
     yield Finding("pathology", "hr", "hr_contradicts_er_pr", wrong)

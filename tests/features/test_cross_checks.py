@@ -14,6 +14,7 @@ from tests.features.tables import CONTRACT, STUDY, table
 Rows = dict[str, list[dict[str, Any]]]
 SAMPLE = {"usubjid": "P1", "sample_id": "S1", "visit": "baseline", "qc": "pass", "draw_date": "2026-01-02"}
 SECOND = SAMPLE | {"sample_id": "S2", "visit": "c1", "draw_date": "2026-02-01"}
+AT_ZERO = {"result": "detected", "mean_vaf": 0.0}
 CALL = {
     "sample_id": "S1", "gene": "TP53", "hgvsp": "p.A1B", "classification": "Missense_Mutation",
     "origin": "tumor", "vaf": 0.1, "t_alt_count": 10, "t_depth": 100,
@@ -38,6 +39,7 @@ RESIDUAL = {"yp_t": "ypT1", "pcr": "N"}
 RCB_WRONG = RESIDUAL | {"rcb_index": 1.37, "rcb_class": "I"}
 BIOPSY = {"usubjid": "P1", "hr": "pos", "er_pct": 90.0, "pr_pct": 0.0, "her2": "pos", "her2_ihc": "3+"}
 GROUP_2 = {"her2_ihc": "2+", "ish": "amplified", "her2_cep17": 2.2, "her2_copies": 3.4}
+HIGH = {"ish": "amplified", "her2_cep17": 4.0, "her2_copies": 9.0}
 GROUP_3 = {"her2_ihc": "2+", "ish": "not_amplified", "her2_cep17": 1.8, "her2_copies": 6.4}
 PATIENT = {"usubjid": "P1", "ct": "T2", "cn": "N1", "cm": "M0"}
 FOCUS = {"usubjid": "P1", "focus_id": "F1", "quadrant": "central", "her2_ihc": "3+"}
@@ -80,6 +82,9 @@ FAULTS: list[tuple[str, list[dict[str, Any]], str, str]] = [
     ("pathology", [BIOPSY | {"her2_ihc": "2+", "ish": "not_amplified"}], "her2", "her2_contradicts_ihc_ish"),
     ("pathology", [BIOPSY | GROUP_2 | {"her2": "neg"}], "ish", "ish_contradicts_ratio_and_copies"),
     ("pathology", [BIOPSY | GROUP_3], "ish", "ish_contradicts_ratio_and_copies"),
+    ("pathology", [BIOPSY | {"her2_ihc": "3+", "ish": "not_amplified"}], "her2_ihc", "ihc_contradicts_ish"),
+    ("pathology", [BIOPSY | HIGH | {"her2_ihc": "0", "her2": None}], "her2_ihc", "ihc_contradicts_ish"),
+    ("ctdna_samples", [SAMPLE, SECOND | AT_ZERO], "mean_vaf", "detected_at_zero"),
     ("subjects", [PATIENT | {"ct": "T2", "tumour_size_mm": 80.0}], "ct", "t_contradicts_size"),
     ("subjects", [PATIENT | {"ct": "T3", "tumour_size_mm": 50.0}], "ct", "t_contradicts_size"),
     ("subjects", [PATIENT | {"stage": "II", "cn": "N2"}], "stage", "stage_contradicts_tnm"),
