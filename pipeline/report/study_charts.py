@@ -82,36 +82,6 @@ def forest_chart(
     return spec_of(chart, f"{title}, with intervals: {len(order)} rows.", ROW * len(order), about)
 
 
-def calibration_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
-    """Draw observed along predicted probability with bands, and the diagonal.
-
-    Parameters
-    ----------
-    curve : DataFrame
-        model, predicted, observed, low, high.
-    """
-    models = list(dict.fromkeys(curve["model"]))
-    colour = colours_of("model", models, SPREAD[: len(models)], columns=3)
-    axis = alt.Axis(format="%", tickCount=5)
-    x = alt.X("predicted:Q", title="Predicted probability of pCR", scale=alt.Scale(domain=[0, 1]), axis=axis)
-    y = alt.Y("observed:Q", title="Observed (loess)", scale=alt.Scale(domain=[0, 1]), axis=axis)
-    line = alt.InlineData(values=[{"a": 0, "b": 0}, {"a": 1, "b": 1}])
-    diagonal = (
-        alt.Chart(line).mark_line(color=GREY, strokeDash=[4, 3], strokeWidth=1).encode(x="a:Q", y="b:Q")
-    )
-    base = alt.Chart(data_of(curve)).encode(x=x, color=colour)
-    band = base.mark_area(opacity=0.2).encode(y=alt.Y("low:Q", title="Observed (loess)"), y2="high:Q")
-    middle = base.mark_line(strokeWidth=2.5).encode(
-        y=y,
-        tooltip=[
-            alt.Tooltip("model:N", title="Model"),
-            alt.Tooltip("predicted:Q", title="Predicted", format=".1%"),
-            alt.Tooltip("observed:Q", title="Observed", format=".1%"),
-        ],
-    )
-    return spec_of(alt.layer(diagonal, band, middle), title, 280, about)
-
-
 def benefit_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
     """Draw net benefit along the threshold probability, a line per strategy.
 
@@ -332,25 +302,3 @@ def bootstrap_chart(
     )
     layers = [samples, ideal, lines] if diagonal else [samples, lines]
     return spec_of(alt.layer(*layers), title, 280, about, canvas=True)
-
-
-def risk_chart(densities: pd.DataFrame, title: str, about: About) -> Spec:
-    """Draw how the predicted risks are distributed among patients with and without the outcome.
-
-    Parameters
-    ----------
-    densities : DataFrame
-        outcome, predicted, density.
-    """
-    outcomes = list(dict.fromkeys(densities["outcome"]))
-    x = alt.X(
-        "predicted:Q",
-        title="Predicted probability of pCR",
-        scale=alt.Scale(domain=[0, 1]),
-        axis=alt.Axis(format="%", tickCount=5),
-    )
-    y = alt.Y("density:Q", title="Density of patients", axis=alt.Axis(tickCount=4), stack=None)
-    base = alt.Chart(data_of(densities)).encode(
-        x=x, y=y, color=colours_of("outcome", outcomes, [PALETTE[0], PALETTE[5]][: len(outcomes)], columns=2)
-    )
-    return spec_of(alt.layer(base.mark_area(opacity=0.15), base.mark_line(strokeWidth=2)), title, 220, about)

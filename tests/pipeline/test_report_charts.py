@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pipeline.report.calibration_chart import HEIGHT, MIDDLE, calibration_chart
 from pipeline.report.drawing import GREY, PALETTE, Spec, data_of, spec_of
 from pipeline.report.shap_charts import (
     beeswarm_chart,
@@ -18,7 +19,6 @@ from pipeline.report.shap_charts import (
 from pipeline.report.study_charts import (
     STATES,
     benefit_chart,
-    calibration_chart,
     courses_chart,
     forest_chart,
     instability_chart,
@@ -83,9 +83,20 @@ def test_a_strategy_has_the_same_colour_whichever_others_are_drawn() -> None:
 
 def test_calibration_has_the_diagonal_of_a_perfect_model() -> None:
     curve = pd.DataFrame({"model": ["model"], "predicted": 0.5, "observed": 0.4, "low": 0.3, "high": 0.5})
-    spec = calibration_chart(curve, "Calibration", ABOUT)
+    spec = calibration_chart(curve, None, [], "Calibration", ABOUT)
     line = next(data for data in spec["datasets"].values() if isinstance(data, list))
     assert line == [{"a": 0, "b": 0}, {"a": 1, "b": 1}]
+
+
+def test_predictions_of_patients_with_pcr_go_up_and_of_the_others_down() -> None:
+    curve = pd.DataFrame({"model": ["model"], "predicted": 0.5, "observed": 0.4, "low": 0.3, "high": 0.5})
+    densities = pd.DataFrame({"outcome": ["pCR", "no pCR"], "predicted": 0.5, "density": [2.0, 1.0]})
+    spec = calibration_chart(curve, densities, ["slope 1.00 (0.90 to 1.10)"], "Calibration", ABOUT)
+    drawn = next(text for text in datasets(spec) if text.startswith("outcome,")).splitlines()[1:]
+    assert [float(line.split(",")[-1]) for line in drawn] == pytest.approx(
+        [MIDDLE + HEIGHT, MIDDLE - HEIGHT / 2]
+    )
+    assert any("slope 1.00 (0.90 to 1.10)" in text for text in datasets(spec))
 
 
 def test_what_was_not_measured_is_grey_and_results_are_coloured() -> None:

@@ -68,6 +68,8 @@ def _calibration(results: Results, landmark: str, labels: Labels) -> str:
     if ratio is None:
         return ""
     low, high = ratio.interval
-    side = "as many" if low <= 1 <= high else "fewer" if high < 1 else "more"
-    joined = "as" if side == "as many" else "than"
-    return f"At {labels.name(landmark)}, {side} patients had pCR {joined} predicted (O:E {ratio.point:.2f})."
+    told = f"O:E {ratio.point:.2f}"
+    if low <= 1 <= high:
+        return f"At {labels.name(landmark)}, the number of pCR is not distinguishable from the predicted ({told})."
+    side = "fewer" if high < 1 else "more"
+    return f"At {labels.name(landmark)}, {side} patients had pCR than predicted ({told})."

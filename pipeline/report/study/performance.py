@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from pipeline.project.estimates import verdict
+from pipeline.project.estimates import Measures, estimate_text, verdict
+from pipeline.report.calibration_chart import calibration_chart
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts
 from pipeline.report.labels import Labels
 from pipeline.report.page import domain_name, measure
 from pipeline.report.results import ALLOCATION, MODEL, RULE_INPUTS, RULES, Comparison, Results
 from pipeline.report.study.common import NAMES, Part, interval_row, of_model
-from pipeline.report.study_charts import benefit_chart, calibration_chart, forest_chart, risk_chart
+from pipeline.report.study_charts import benefit_chart, forest_chart
 from pipeline.report.tables import Table
 from pipeline.wording import OUT_OF_FOLD
 
@@ -27,15 +28,15 @@ def performance_part(results: Results, facts: Facts, labels: Labels) -> Part:
     for name, curves in results.curves.items():
         whole = results.landmarks[name][MODEL]
         risks = curves.get("risk")
-        if risks is not None and not risks.empty:
-            title = f"Predicted risks, {labels.name(name)}, by outcome"
-            charts[f"risk-{name}"] = risk_chart(risks, title, of_model(whole, "probability"))
+        densities = None if risks is None or risks.empty else risks
         shown = curves["calibration"]
         shown = shown[shown["model"].isin([MODEL])].replace({"model": NAMES})
         # A model of few distinct predictions has no curve.
-        if not shown.empty:
+        if not shown.empty or densities is not None:
             charts[f"calibration-{name}"] = calibration_chart(
                 shown,
+                densities,
+                calibration_notes(whole),
                 f"Calibration, {labels.name(name)}: observed along predicted probability, with band",
                 of_model(whole, "probability"),
             )
@@ -51,6 +52,16 @@ def performance_part(results: Results, facts: Facts, labels: Labels) -> Part:
                 part, f"Net benefit, {labels.name(name)}: {title}", of_model(whole, f"net benefit, {title}")
             )
     return charts, {}
+
+
+def calibration_notes(measures: Measures) -> list[str]:
+    """Return slope and observed over expected with their intervals, where there are any."""
+    named = {"calibration_slope": "slope", "o_e": "O:E"}
+    return [
+        f"{words} {estimate_text(measures[name], 2)}"
+        for name, words in named.items()
+        if measures.interval_of(name)
+    ]
 
 
 def domains_part(results: Results, landmarks: Sequence[str], threshold: str, labels: Labels) -> Part:
