@@ -108,6 +108,24 @@ class OverTime(TypedDict):
     points: list[CoursePoint]
 
 
+class Flow(TypedDict):
+    """Patients who went from a level of one stage to a level of the next."""
+
+    stage: str
+    source: str
+    target: str
+    patients: int
+
+
+class Flows(TypedDict):
+    """From ctDNA over the branch to the outcome: `stages` in order, of the same patients."""
+
+    stages: list[str]
+    patients: int
+    events: int
+    flows: list[Flow]
+
+
 class Branch(Proportion):
     """pCR among the patients of a protocol branch with a known outcome (n)."""
 
@@ -209,6 +227,7 @@ class Described(TypedDict):
     states: list[States]
     missing: list[MissingShare]
     over_time: list[OverTime]
+    flows: Flows | None
     branches: list[Branch]
     status: list[Status]
     conflicts: list[Conflict]

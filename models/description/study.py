@@ -20,6 +20,7 @@ from models.description.documents import (
     Status,
     Toxicity,
 )
+from models.description.flows import flows
 from models.description.recorded import recorded_rows
 from models.procedure.landmark_features import Landmark, LandmarkFeature
 
@@ -87,6 +88,7 @@ def describe(
             if f.share_missing
         ],
         "over_time": over_time(study, plan.over_time, measured, people),
+        "flows": flows(*_ctdna_and_branches(measured, adaptive), people["outcome"]),
         "branches": describing.response_by_branch(adaptive, people["outcome"], level),
         "status": _status(adaptive),
         "conflicts": _conflicts(adaptive, regimens),
@@ -94,6 +96,19 @@ def describe(
             study, plan.toxicity, raw, people, adaptive, level, cycles_given(study, raw, regimens)
         ),
     }
+
+
+def _ctdna_and_branches(
+    measured: Mapping[str, "Measured"], decisions: pd.DataFrame
+) -> tuple[dict[str, pd.Series], pd.Series]:
+    """Return the states of ctDNA by visit, and the branches of the first node."""
+    states = {
+        each.feature.known_at: each.series
+        for name, each in measured.items()
+        if name.endswith(STATE_SUFFIX) and each.feature.domain == "ctdna"
+    }
+    first = decisions[decisions["node"] == decisions["node"].min()]
+    return states, first.set_index("usubjid")["branch"]
 
 
 def _status(decisions: pd.DataFrame) -> list[Status]:

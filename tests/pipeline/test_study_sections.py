@@ -345,7 +345,7 @@ def test_a_course_leaves_out_visits_without_values() -> None:
     point = {"arm": "A", "outcome": "pCR", "n": 30, "of": 40}
     known = point | {"visit": "c1", "median": 1.0, "q25": 0.5, "q75": 2.0}
     family: Any = {"name": "FTV", "unit": "mL", "points": [known, point | {"visit": "c2"}]}
-    charts, _ = courses_part({"over_time": [family]}, ["c1", "c2"], PLAIN)
+    charts, _ = courses_part({"over_time": [family], "flows": None}, ["c1", "c2"], PLAIN, STRICT)
     assert [row[0] for row in drawn(charts["course-1"])] == ["visit", "c1"]
     assert charts["course-1"]["usermeta"]["about"]["n"] == 30
 

@@ -175,7 +175,8 @@ def inputs_of(made: Made) -> Inputs:
         "table_one": {"landmark": "baseline", "patients": 100, "by_arm": arms, "rows": [row]},
         "recorded": [],
         "over_time": [{"name": "Diameter", "unit": "mm", "points": points}] if measured else [],
-        "branches": [], "toxicity": None, "used": {"digests": {}, "versions": {}, "key": "0" * 64},
+        "flows": None, "branches": [], "toxicity": None,
+        "used": {"digests": {}, "versions": {}, "key": "0" * 64},
     }  # fmt: skip
     flow: Any = {
         "randomised": 100, "by_arm": arms, "eligible": 60, "eligible_by_arm": arms,

@@ -68,8 +68,5 @@ def _calibration(results: Results, landmark: str, labels: Labels) -> str:
     if ratio is None:
         return ""
     low, high = ratio.interval
-    told = f"O:E {ratio.point:.2f}"
-    if low <= 1 <= high:
-        return f"At {labels.name(landmark)}, the number of pCR is not distinguishable from the predicted ({told})."
-    side = "fewer" if high < 1 else "more"
-    return f"At {labels.name(landmark)}, {side} patients had pCR than predicted ({told})."
+    side = "fewer" if high < 1 else "more" if low > 1 else "not distinguishably more or fewer"
+    return f"At {labels.name(landmark)}, {side} patients had pCR than predicted (O:E {ratio.point:.2f})."

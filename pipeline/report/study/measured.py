@@ -6,6 +6,7 @@ from typing import Any, TypedDict
 import pandas as pd
 
 from models.description.documents import Coverage, Description, MissingShare, StateCount, States
+from pipeline.report.alluvial import flows_chart
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts
 from pipeline.report.labels import Labels
@@ -172,7 +173,7 @@ def states_table(states: Sequence[States], levels: Sequence[str], privacy: Priva
     return Table.of("states-table", "States of measurement among the patients at risk", columns, rows)
 
 
-def courses_part(described: Description, visits: Sequence[str], labels: Labels) -> Part:
+def courses_part(described: Description, visits: Sequence[str], labels: Labels, privacy: Privacy) -> Part:
     """Return the courses of ctDNA and imaging over the visits, by arm and outcome."""
     charts = {}
     for number, family in enumerate(described["over_time"], start=1):
@@ -195,4 +196,6 @@ def courses_part(described: Description, visits: Sequence[str], labels: Labels) 
             f"{family['name']} over the visits: medians and quartiles by arm and outcome",
             f"{family['name']}{unit}",
         )
-    return charts, {}
+    content = described["flows"]
+    drawn = None if content is None else flows_chart(content, labels, privacy)
+    return charts | ({} if drawn is None else {"ctdna-flows": drawn}), {}

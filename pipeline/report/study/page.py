@@ -86,7 +86,7 @@ def overview_page(given: Inputs, results: Results) -> str:
     parts = {
         "one": table_one_part(given.described, arms, privacy, labels),
         "missing": missing_part(given.described, facts, privacy, labels),
-        "courses": courses_part(given.described, study["visits"], labels),
+        "courses": courses_part(given.described, study["visits"], labels, privacy),
         "rules": rules_part(given.described, results.review, privacy, labels) if facts.rules else ({}, {}),
         "toxicity": toxicity_part(given.described, facts, privacy, labels),
         "performance": performance_part(results, facts, labels),
