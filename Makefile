@@ -10,7 +10,7 @@ READY := .venv/.ready
 CHECKS := pipeline/simulation_checks/dvc.yaml
 
 .DEFAULT_GOAL := run
-.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check spec-campaign design two-users
+.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check spec-campaign design reproduce two-users
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
@@ -110,6 +110,15 @@ test-newest: .venv-newest/.ready ## all tests under another Python, from the sam
 	test -x .venv-newest/bin/python || $(NEWEST) -m venv .venv-newest
 	uv pip sync --quiet --python .venv-newest/bin/python --compile-bytecode requirements.lock
 	uv pip install --quiet --python .venv-newest/bin/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+# The newest versions that pyproject.toml allows, without the lock, under the newest Python.
+reproduce: .venv-latest/.ready ## every result of the active study computed anew by other versions, cell by cell
+	pcr reproduce --python .venv-latest/bin/python --out docs/reproduction
+
+.venv-latest/.ready: $(READY) pyproject.toml
+	test -x .venv-latest/bin/python || $(NEWEST) -m venv .venv-latest
+	uv pip install --quiet --python .venv-latest/bin/python --upgrade --compile-bytecode --requirements pyproject.toml
 	touch $@
 
 lock: ## pin again after a change of dependencies in pyproject.toml

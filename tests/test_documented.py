@@ -57,7 +57,10 @@ ELSEWHERE = {
     "make gate-check": HOURS,
     "make monitoring-check": HOURS,
     "pcr ard --against ard/ard.parquet": "tests/pipeline/record/test_record.py",
-    "pcr ard --recompute": "tests/pipeline/stages/test_too_few_events.py",
+    "pcr ard --recompute": "tests/test_line.py: pcr reproduce",
+    "pcr reproduce": "tests/test_line.py",
+    "pcr reproduce --python .venv-latest/bin/python --out docs/reproduction":
+    "tests/pipeline/record/test_again.py",
     "pcr design": "tests/pipeline/test_design.py",
     "pcr design --plan FILE --out FOLDER": "tests/pipeline/test_design.py",
     "make patient-intervals": HOURS,

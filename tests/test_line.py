@@ -214,6 +214,15 @@ def test_one_patient_is_explained_in_the_terminal_and_strangers_are_refused(
         assert "Traceback" not in done.stderr
 
 
+def test_every_result_comes_out_the_same_when_it_is_computed_again(line: Workspace, tmp_path: Path) -> None:
+    before = line.state()
+    shown = line.pcr("reproduce", "--out", str(tmp_path)).stdout
+    assert "Record of results: 0 of" in shown
+    page = (tmp_path / "nct07239271.md").read_text(encoding="utf-8")
+    assert re.search(r"\| all \| ([\d,]+) \| \1 \| 0 \| 0 \|", page)
+    assert line.state() == before
+
+
 def test_dvc_shows_metrics_and_plots(line: Workspace) -> None:
     shown = line.call("dvc", "metrics", "show", "artifacts/nct07239271/metrics/c2.json").stdout
     assert "chosen.auc.value" in shown

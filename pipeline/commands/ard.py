@@ -11,7 +11,7 @@ from features.keys import unknown_name
 from pipeline.console import stdout
 from pipeline.project import paths
 from pipeline.project.files import read_yaml, write_json, write_table
-from pipeline.record.again import computed_again, temporary
+from pipeline.record.again import repeated
 from pipeline.record.export import analysis_results, dataset_json
 from pipeline.record.rows import KEY, differences, record
 from pipeline.registry.state import State, workspace_state
@@ -45,7 +45,7 @@ def ard(filters: Mapping[str, str], out: Path | None, against: Path | None, *, r
     against : Path, optional
         The ard.parquet of another state.
     recompute : bool
-        Compute the arms' comparison and the sample sizes again, and compare.
+        Compute everything again from stored tables, fits and predictions, and compare.
 
     Raises
     ------
@@ -58,11 +58,10 @@ def ard(filters: Mapping[str, str], out: Path | None, against: Path | None, *, r
     if out is not None:
         write_record(present, out)
     if recompute:
-        with temporary() as folder:
-            made = computed_again(Path(), state.study, Path(folder))
-            again = record_of(state, made)
-        stored = whole.loc[whole["file"].isin(again["file"])]
-        return tell_differences(filtered(stored, filters), filtered(again, filters), "computed again")
+        with repeated(state, None, fits=False) as again:
+            anew = record_of(state, again.root / state.artifacts)
+        differ = tell_differences(present, filtered(anew, filters), "computed again")
+        return differ + len(again.failed)
     if against is not None:
         if not against.is_file():
             raise UserError(f"{against} does not exist; write one with `pcr ard --out FOLDER`")

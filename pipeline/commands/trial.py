@@ -1,4 +1,4 @@
-"""Commands of `pcr` on the trial and its results: design, ard."""
+"""Commands of `pcr` on the trial and its results: design, ard, reproduce."""
 
 from pathlib import Path
 from typing import Annotated
@@ -43,7 +43,7 @@ def ard(
     ] = None,
     recompute: Annotated[
         bool,
-        typer.Option("--recompute", help="Compute the arms' comparison and sample sizes again, and compare."),
+        typer.Option("--recompute", help="Compute all again from stored fits, and compare."),
     ] = False,
 ) -> None:
     """List every number of the active study's results, export them, or compare them with another state's.
@@ -60,4 +60,30 @@ def ard(
             raise UserError("--where: must be COLUMN=TEXT, such as measure=auc")
         differ = run(filters, out, against, recompute=recompute)
     if differ:
+        raise typer.Exit(1)
+
+
+@app.command()
+def reproduce(
+    python: Annotated[
+        Path | None,
+        typer.Option(help="Another Python that computes, with its own libraries.", parser=user_path),
+    ] = None,
+    fits: Annotated[
+        bool, typer.Option("--fits", help="Fit every model again, too (as long as a run).")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for STUDY.md, the report.", parser=user_path)
+    ] = None,
+) -> None:
+    """Compute the active study's results anew in a copy, and compare them with the stored ones cell by cell.
+
+    For example: `pcr reproduce`, or `pcr reproduce --python .venv-latest/bin/python --out docs/reproduction`.
+    Exits with 1 if a stage fails or anything differs beyond nine digits.
+    """
+    from pipeline.commands.reproduce import reproduce as run  # noqa: PLC0415
+
+    with reported_errors():
+        made = run(python, out, fits=fits)
+    if not made.sound:
         raise typer.Exit(1)

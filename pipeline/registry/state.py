@@ -4,7 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
@@ -68,7 +68,7 @@ def read_state(study_file: Path, pipeline: Path, lock: Path, artifacts: Path) ->
     if not lock.is_file():
         raise UserError(f"{lock} does not exist: run `pcr run` first")
     study = read_yaml(study_file)
-    stages = current_stages(read_yaml(lock)["stages"], read_yaml(pipeline)["stages"], study["landmarks"])
+    stages = current_stages(read_yaml(lock)["stages"], read_yaml(pipeline)["stages"], study)
     tracked = tuple(f"{(artifacts / folder).as_posix()}/" for folder in TRACKED)
     outs = {name: [f"{out['path']}/" for out in stage.get("outs", [])] for name, stage in stages.items()}
     makers = [name for name, paths in outs.items() if any(path.startswith(tracked) for path in paths)]
@@ -89,7 +89,7 @@ def workspace_state(study: str) -> State:
 
 
 def current_stages(
-    lock: Stages, declared: Mapping[str, Container[str]], landmarks: Iterable[str]
+    lock: Stages, declared: Mapping[str, Mapping[str, Any]], study: Mapping[str, Any]
 ) -> dict[str, Stage]:
     """Return the stages of dvc.lock that dvc.yaml still has.
 
@@ -97,20 +97,25 @@ def current_stages(
 
     Parameters
     ----------
-    lock : mapping
-        The stages of dvc.lock by name.
-    declared : mapping
-        The stages of dvc.yaml by name.
-    landmarks : iterable of str
-        The study's landmarks: the values of the matrix.
+    lock, declared : mapping
+        The stages of dvc.lock and of dvc.yaml by name.
+    study : mapping
+        The study file, whose lists are the items of a matrix.
     """
-    items = set(landmarks)
-    parts = {name: name.partition("@") for name in lock}
-    return {
-        name: lock[name]
-        for name, (base, _, item) in parts.items()
-        if base in declared and (item in items if "matrix" in declared[base] else not item)
+    current = {
+        f"{name}@{item}" if item else name
+        for name, stage in declared.items()
+        for item in _items(stage.get("matrix"), study)
     }
+    return {name: stage for name, stage in lock.items() if name in current}
+
+
+def _items(matrix: Mapping[str, str] | None, study: Mapping[str, Any]) -> list[str]:
+    """Return the items of a matrix of one list, as ``${landmarks}``; without a matrix one without a name."""
+    if matrix is None:
+        return [""]
+    (values,) = matrix.values()
+    return [str(item) for item in study[values.removeprefix("${").removesuffix("}")] or ()]
 
 
 def upstream(stages: Stages, roots: Iterable[str]) -> list[str]:

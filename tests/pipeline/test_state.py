@@ -20,26 +20,39 @@ LOCK: dict[str, Any] = {
             "outs": [{"path": "a/predictions/c1.parquet", "md5": "3"}],
         },
         "train@c9": {"cmd": "t", "deps": [], "outs": [{"path": "a/predictions/c9.parquet", "md5": "4"}]},
+        "strategy@A": {"cmd": "s", "deps": [], "outs": []},
+        "strategy@B": {"cmd": "s", "deps": [], "outs": []},
         "compare": {"cmd": "c", "deps": [{"path": "a/predictions", "md5": "5"}], "outs": []},
     },
 }
 
 
-DECLARED = {"raw": {"cmd"}, "train": {"matrix", "cmd"}, "compare": {"cmd"}}
+DECLARED: dict[str, dict[str, Any]] = {
+    "raw": {"cmd": "r"},
+    "train": {"matrix": {"landmark": "${landmarks}"}},
+    "strategy": {"matrix": {"strategy": "${strategies}"}},
+    "compare": {},
+}
+STUDY = {"landmarks": ["c1"], "strategies": ["B"]}
 
 
 def stages() -> dict[str, Any]:
-    return current_stages(LOCK["stages"], DECLARED, ["c1"])
+    return current_stages(LOCK["stages"], DECLARED, STUDY)
 
 
 def test_entries_of_former_landmarks_and_stages_are_stale() -> None:
-    assert set(stages()) == {"raw", "train@c1", "compare"}
-    assert set(current_stages(LOCK["stages"], {"raw": {"cmd"}}, ["c1"])) == {"raw"}
+    assert set(stages()) == {"raw", "train@c1", "strategy@B", "compare"}
+    assert set(current_stages(LOCK["stages"], {"raw": {}}, STUDY)) == {"raw"}
 
 
 def test_entries_of_a_stage_that_is_one_for_all_landmarks_now_are_stale() -> None:
-    together = DECLARED | {"train": {"cmd"}}
-    assert set(current_stages(LOCK["stages"], together, ["c1"])) == {"raw", "compare"}
+    together = DECLARED | {"train": {}}
+    assert set(current_stages(LOCK["stages"], together, STUDY)) == {"raw", "strategy@B", "compare"}
+
+
+def test_a_study_without_the_items_of_a_matrix_has_no_such_stage() -> None:
+    without = {"landmarks": ["c1"], "strategies": None}
+    assert "strategy@B" not in current_stages(LOCK["stages"], DECLARED, without)
 
 
 def test_upstream_follows_files_and_the_folders_that_hold_them() -> None:

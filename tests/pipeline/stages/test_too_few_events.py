@@ -13,8 +13,6 @@ from features.errors import UserError
 from features.study import with_defaults
 from pipeline.project.files import read_json, read_yaml, write_table, write_tables
 from pipeline.project.stage import Run
-from pipeline.record.again import computed_again
-from pipeline.record.rows import differences, record
 from pipeline.simulation_checks import null_check
 from pipeline.stages import (
     cohort,
@@ -210,13 +208,6 @@ def test_efficacy_compares_the_arms_and_the_report_tells_it(artifacts: Path) -> 
     page = (artifacts / "reports/index.html").read_text(encoding="utf-8")
     assert "Tested: no difference in pCR, two-sided" in page
     assert 'id="efficacy-differences"' in page
-
-
-def test_what_is_computed_again_is_what_is_stored(root: Path, artifacts: Path, tmp_path: Path) -> None:
-    again = record(computed_again(root, STUDY["study"], tmp_path), STUDY["study"], LANDMARKS, 0.95, {}, "")
-    stored = record(artifacts, STUDY["study"], LANDMARKS, 0.95, {}, "")
-    assert set(again["file"]) == {"results/efficacy.json", "results/size.json"}
-    assert differences(stored.loc[stored["file"].isin(again["file"])], again).empty
 
 
 def test_truth_knows_the_probability_of_every_simulated_patient(artifacts: Path) -> None:
