@@ -59,6 +59,7 @@ ELSEWHERE = {
     "pcr ard --against ard/ard.parquet": "tests/pipeline/record/test_record.py",
     "pcr ard --recompute": "tests/test_line.py: pcr reproduce",
     "pcr reproduce": "tests/test_line.py",
+    "pcr adam --out adam": "tests/pipeline/adam/test_adam.py",
     "pcr reproduce --python .venv-latest/bin/python --out docs/reproduction":
     "tests/pipeline/record/test_again.py",
     "pcr design": "tests/pipeline/test_design.py",

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyreadstat
 import pytest
 
+from pipeline.commands.adam import adam
 from pipeline.registry.cards import shortened
 from tests.pages import (
     WIDTHS,
@@ -221,6 +223,21 @@ def test_every_result_comes_out_the_same_when_it_is_computed_again(line: Workspa
     page = (tmp_path / "nct07239271.md").read_text(encoding="utf-8")
     assert re.search(r"\| all \| ([\d,]+) \| \1 \| 0 \| 0 \|", page)
     assert line.state() == before
+
+
+def test_analysis_datasets_hold_every_patient_and_the_outcomes_of_the_cohort(
+    line: Workspace, artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(line.folder)
+    adam(tmp_path)
+    cohort = pd.read_parquet(artifacts / "cohort/cohort.parquet")
+    subjects, _ = pyreadstat.read_xport(tmp_path / "adsl.xpt")
+    responses, _ = pyreadstat.read_xport(tmp_path / "adeff.xpt")
+    assert subjects["USUBJID"].to_list() == sorted(cohort["usubjid"])
+    known = responses.query("PARAMCD == 'PCR' and ANL02FL == 'Y'").set_index("USUBJID")["AVAL"]
+    pd.testing.assert_series_equal(
+        known, cohort.set_index("usubjid")["outcome"].dropna().sort_index(), check_names=False
+    )
 
 
 def test_dvc_shows_metrics_and_plots(line: Workspace) -> None:

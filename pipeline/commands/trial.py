@@ -1,4 +1,4 @@
-"""Commands of `pcr` on the trial and its results: design, ard, reproduce."""
+"""Commands of `pcr` on the trial and its results: design, ard, adam, reproduce."""
 
 from pathlib import Path
 from typing import Annotated
@@ -61,6 +61,20 @@ def ard(
         differ = run(filters, out, against, recompute=recompute)
     if differ:
         raise typer.Exit(1)
+
+
+@app.command()
+def adam(
+    out: Annotated[Path, typer.Option(help="Folder for the datasets and define.xml.", parser=user_path)],
+) -> None:
+    """Write the active study's analysis datasets: CDISC ADaM in SAS transport files and Dataset-JSON.
+
+    For example: `pcr adam --out adam`. Patients' values are in them: they stay where the raw tables stay.
+    """
+    from pipeline.commands.adam import adam as run  # noqa: PLC0415
+
+    with reported_errors():
+        run(out)
 
 
 @app.command()

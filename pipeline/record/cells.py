@@ -13,6 +13,8 @@ from pipeline.project.files import read_json
 
 CLOSE = 1e-9
 """Relative difference up to which two numbers are the same but for rounding."""
+SOFTWARE = ("used/versions/", "used/key")
+"""What a document says of the versions that computed it is not compared: it differs because they do."""
 TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
 
 
@@ -100,7 +102,10 @@ def _text(value: object) -> str:
 
 def compare_documents(stored: Any, again: Any) -> Cells:
     """Compare two JSON documents leaf by leaf, by their paths."""
-    one, other = dict(_leaves(stored, "")), dict(_leaves(again, ""))
+    one, other = (
+        {path: leaf for path, leaf in _leaves(document, "") if not path.startswith(SOFTWARE)}
+        for document in (stored, again)
+    )
     cells = Cells()
     for path in [*one, *(path for path in other if path not in one)]:
         pair: Sequence[Any] = (one.get(path), other.get(path))

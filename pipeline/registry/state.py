@@ -28,6 +28,12 @@ class Content(TypedDict, total=False):
     md5: str
 
 
+class Declared(TypedDict, total=False):
+    """A stage of dvc.yaml: the list of the study file that it is made for each of, by its name in the command."""
+
+    matrix: dict[str, str]
+
+
 class Stage(TypedDict, total=False):
     """A stage as dvc.lock records it: what it ran, and what it read and wrote."""
 
@@ -89,7 +95,7 @@ def workspace_state(study: str) -> State:
 
 
 def current_stages(
-    lock: Stages, declared: Mapping[str, Mapping[str, Any]], study: Mapping[str, Any]
+    lock: Stages, declared: Mapping[str, Declared], study: Mapping[str, object]
 ) -> dict[str, Stage]:
     """Return the stages of dvc.lock that dvc.yaml still has.
 
@@ -110,12 +116,13 @@ def current_stages(
     return {name: stage for name, stage in lock.items() if name in current}
 
 
-def _items(matrix: Mapping[str, str] | None, study: Mapping[str, Any]) -> list[str]:
+def _items(matrix: Mapping[str, str] | None, study: Mapping[str, object]) -> list[str]:
     """Return the items of a matrix of one list, as ``${landmarks}``; without a matrix one without a name."""
     if matrix is None:
         return [""]
     (values,) = matrix.values()
-    return [str(item) for item in study[values.removeprefix("${").removesuffix("}")] or ()]
+    listed = study[values.removeprefix("${").removesuffix("}")]
+    return [str(item) for item in listed] if isinstance(listed, list) else []
 
 
 def upstream(stages: Stages, roots: Iterable[str]) -> list[str]:

@@ -13,10 +13,12 @@ from features.assemble import assemble
 from features.cohort import build_cohort
 from features.contract.validation import validate
 from features.study import parse_study
+from pipeline.adam.datasets import analysis_datasets
 from pipeline.project.files import write_table
 from pipeline.sources.export import export
 from pipeline.sources.formats.redcap import choices
 from pipeline.sources.mapped import SourceError, mapping_of, read_study
+from pipeline.sources.prepare import prepare, read_preparation
 from tests.pipeline.formats import CONTRACT, ELIGIBILITY, FORMATS, SETTINGS, STUDY, study_of, taken_in
 
 Tables = Mapping[str, pd.DataFrame]
@@ -57,6 +59,23 @@ def test_what_was_exported_gives_the_same_feature_files_at_every_landmark(
 ) -> None:
     read = taken_in(study_of(FORMATS[name]), exports[name])
     assert feature_files(read.tables, tmp_path) == expected
+
+
+def test_analysis_datasets_are_the_same_from_raw_tables_and_from_the_sdtm_export(
+    trial: Tables, exports: dict[str, Path]
+) -> None:
+    read = taken_in(study_of(FORMATS["SDTM XPT"]), exports["SDTM XPT"])
+    study = parse_study(STUDY)
+    by = read_preparation(study, Path("configs"))
+    made = [
+        analysis_datasets(study, tables, prepared.cohort.frame, prepared.decided)
+        for tables in (trial, read.tables)
+        for prepared in [prepare(tables, by)]
+    ]
+    assert set(made[0]) == {"ADSL", "ADEFF", "ADRS", "ADTR"}
+    for name, frame in made[0].items():
+        assert len(frame) > 0
+        pd.testing.assert_frame_equal(frame, made[1][name], check_exact=True)
 
 
 def test_the_same_tables_give_the_same_bytes(trial: Tables, exports: dict[str, Path], tmp_path: Path) -> None:

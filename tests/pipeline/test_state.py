@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from features.errors import UserError
-from pipeline.registry.state import current_stages, data_digests, parameters, state_key, upstream
+from pipeline.registry.state import Declared, current_stages, data_digests, parameters, state_key, upstream
 
 LOCK: dict[str, Any] = {
     "schema": "2.0",
@@ -27,8 +27,8 @@ LOCK: dict[str, Any] = {
 }
 
 
-DECLARED: dict[str, dict[str, Any]] = {
-    "raw": {"cmd": "r"},
+DECLARED: dict[str, Declared] = {
+    "raw": {},
     "train": {"matrix": {"landmark": "${landmarks}"}},
     "strategy": {"matrix": {"strategy": "${strategies}"}},
     "compare": {},

@@ -178,7 +178,7 @@ def write_dataset(frame: pd.DataFrame, path: Path, study: str) -> None:
             table_name=name,
             file_format_version=5,
         )
-        _without_time(path)
+        without_time(path)
         return
     types = {c: "double" if pd.api.types.is_numeric_dtype(frame[c]) else "string" for c in frame}
     rows = frame.astype("object").where(frame.notna(), None).to_numpy().tolist()
@@ -199,7 +199,7 @@ def write_dataset(frame: pd.DataFrame, path: Path, study: str) -> None:
     path.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
 
 
-def _without_time(path: Path) -> None:
+def without_time(path: Path) -> None:
     """Replace the time of writing in a transport file's headers, so that equal content gives equal bytes."""
     content = bytearray(path.read_bytes())
     fixed = b"01JAN70:00:00:00"

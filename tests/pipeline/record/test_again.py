@@ -11,7 +11,7 @@ from features.errors import UserError
 from pipeline.commands.reproduce import Reproduction, report
 from pipeline.project.files import write_json, write_table
 from pipeline.record.again import lay_out, repeated, stages_to_repeat, versions
-from pipeline.record.cells import Cells, compare_files, compare_outputs, compare_tables
+from pipeline.record.cells import Cells, compare_documents, compare_files, compare_outputs, compare_tables
 from pipeline.registry.contents import CorruptionError, content_digest
 from pipeline.registry.origin import read_origin
 from pipeline.registry.state import Stage, State
@@ -117,6 +117,11 @@ def test_documents_are_compared_by_the_paths_of_their_leaves(tmp_path: Path) -> 
     found = compare_files(tmp_path / "a.json", tmp_path / "b.json")
     assert found == Cells(same=2, close=1, different=3, where=("n", "rows/1", "new"))
     assert compare_files(tmp_path / "a.json", tmp_path / "a.json") == Cells(same=5)
+
+
+def test_the_versions_that_computed_are_not_compared() -> None:
+    stored, again = ({"used": {"versions": {"numpy": version}, "key": version}} for version in ("1", "2"))
+    assert compare_documents(stored, again) == Cells()
 
 
 def test_of_folders_a_file_that_only_one_has_is_different(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""CDISC ADaM datasets of a study: subjects, pathological response, tumour response and measurements."""
