@@ -29,7 +29,7 @@ class Content(TypedDict, total=False):
 
 
 class Declared(TypedDict, total=False):
-    """A stage of dvc.yaml: the list of the study file that it is made for each of, by its name in the command."""
+    """A stage of dvc.yaml: by a word of its command the list of the study file that it is made for."""
 
     matrix: dict[str, str]
 
