@@ -1,6 +1,8 @@
 """Analysis datasets: what they say of made-up patients, the rules they keep, and what their files hold."""
 
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from features.study import Study, parse_study, with_defaults
 from pipeline.adam.conformance import violations
-from pipeline.adam.datasets import analysis_datasets
+from pipeline.adam.datasets import analysis_datasets, tumour_measurements, tumour_response
 from pipeline.adam.files import DEFINE, ODM, define_xml, write_datasets
 from pipeline.adam.specification import read_specification
 
@@ -218,3 +220,126 @@ def test_a_study_with_less_has_fewer_datasets(study: Study, frames: Frames) -> N
     made = built(study, raw, cohort)
     assert set(made) == {"ADSL", "ADEFF"}
     assert violations(made, SPECIFICATION) == []
+
+
+# A course of target sums by visit: what is measured, and what a record of ADTR says (AVAL, CHG, PCHG).
+Scan = tuple[str, str, float | None, str]
+Sum = tuple[float, float | None, float | None]
+COURSES: dict[str, tuple[list[Scan], list[Sum]]] = {
+    "one target that shrinks": (
+        [("baseline", "L1", 40.0, "done"), ("c2", "L1", 30.0, "done")],
+        [(40.0, None, None), (30.0, -10.0, -25.0)],
+    ),
+    "two targets are a sum": (
+        [("baseline", "L1", 40.0, "done"), ("baseline", "L2", 10.0, "done"),
+         ("c2", "L1", 45.0, "done"), ("c2", "L2", 5.0, "done")],
+        [(50.0, None, None), (50.0, 0.0, 0.0)],
+    ),
+    "a target that was missed leaves no sum": (
+        [("baseline", "L1", 40.0, "done"), ("baseline", "L2", 10.0, "done"),
+         ("c2", "L1", 45.0, "done"), ("c2", "L2", None, "not_evaluable")],
+        [(50.0, None, None)],
+    ),
+    "a target that is new later is not of the sum": (
+        [("baseline", "L1", 40.0, "done"), ("c2", "L1", 20.0, "done"), ("c2", "L9", 30.0, "done")],
+        [(40.0, None, None), (20.0, -20.0, -50.0)],
+    ),
+    "a tumour that is gone is a sum of zero": (
+        [("baseline", "L1", 40.0, "done"), ("c2", "L1", 0.0, "done")],
+        [(40.0, None, None), (0.0, -40.0, -100.0)],
+    ),
+    "without a first scan there is no change": ([("c2", "L1", 30.0, "done")], [(30.0, None, None)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COURSES)
+def test_sums_of_targets_and_their_changes_are_those_worked_out_by_hand(name: str, frames: Frames) -> None:
+    scans, expected = COURSES[name]
+    rows = pd.DataFrame(scans, columns=["visit", "lesion_id", "diameter_mm", "status"])
+    table = lesions([("baseline", 1, 1.0)]).drop(columns=[*rows.columns]).merge(rows, how="cross")
+    made = tumour_measurements(table, frames["ADSL"], ("baseline", "c2"))
+    found = made[["AVAL", "CHG", "PCHG"]].astype(object).where(made[["AVAL", "CHG", "PCHG"]].notna(), None)
+    assert [tuple(row) for row in found.to_numpy().tolist()] == expected
+
+
+def test_readers_and_methods_have_courses_of_their_own(frames: Frames) -> None:
+    one = lesions([("baseline", -4, 30.0), ("c2", 40, 12.0)])
+    other = lesions([("c2", 41, 20.0)]).assign(reader="INDEPENDENT")
+    made = tumour_measurements(pd.concat([one, other]), frames["ADSL"], ("baseline", "c2"))
+    assert made.groupby("EVAL")["BASE"].first().dropna().to_dict() == {"INVESTIGATOR": 30.0}
+    assert made.loc[made["EVAL"] == "INDEPENDENT", "CHG"].isna().all()
+
+
+def test_who_was_given_another_regimen_than_the_rules_said_is_not_per_protocol(frames: Frames) -> None:
+    plan = {"reference": "B", "regimens": {"B": ["X"]}}
+    document = {"study": "toy", "title": "A toy", "simulated": False, "arms": ["A", "B"], "randomised": True,
+                "visits": ["baseline"], "adaptive_arm": "A", "arm_comparison": plan}  # fmt: skip
+    study = parse_study(with_defaults(document))
+    ids = ["TOY-1", "TOY-2", "TOY-3"]
+    cohort = pd.DataFrame(
+        {"usubjid": ids, "arm": ["A", "A", "B"], "rand_date": DAY, "eligible": True, "outcome": 1.0,
+         "outcome_status": "observed", "outcome_date": day(150)}
+    )  # fmt: skip
+    decided = pd.DataFrame(
+        {"usubjid": ids[:2], "arm": "A", "at_risk": True, "status": "determined", "regimen": "X",
+         "regimen_after": ["X", "Y"], "regimen_given": ["X", "Y"], "change_reason": None}
+    )  # fmt: skip
+    raw = {
+        "subjects": pd.DataFrame({"usubjid": ids}),
+        "surgery": pd.DataFrame({"usubjid": ids, "performed": "Y", "surgery_date": day(150)}),
+        "exposure": pd.DataFrame(
+            {"usubjid": ids, "cycle": 1, "regimen": ["X", "Y", "Z"], "start_date": day(1)}
+        ),
+    }
+    subjects = analysis_datasets(study, raw, cohort, decided)["ADSL"]
+    assert subjects["PPROTFL"].to_list() == ["Y", "N", "N"], (
+        "a deviation, and a regimen that is not the arm's"
+    )
+    assert subjects["ITTFL"].to_list() == ["Y"] * 3
+
+
+def test_a_study_that_is_real_is_not_called_simulated(frames: Frames, study: Study, tmp_path: Path) -> None:
+    real = parse_study({**study.document, "simulated": False})
+    write_datasets(frames, SPECIFICATION, real, tmp_path)
+    texts = [path.read_bytes() for path in tmp_path.iterdir()]
+    assert texts
+    assert not any(b"SIMULATED" in text for text in texts)
+
+
+def test_the_longest_label_of_a_simulated_study_still_has_room(
+    frames: Frames, study: Study, tmp_path: Path
+) -> None:
+    write_datasets(frames, SPECIFICATION, study, tmp_path)
+    for path in tmp_path.glob("*.xpt"):
+        label = pyreadstat.read_xport(path, metadataonly=True)[1].file_label
+        assert label.startswith("SIMULATED ")
+        assert len(label) <= 40
+
+
+@pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not installed")
+def test_r_reads_the_transport_files_with_their_values(frames: Frames, study: Study, tmp_path: Path) -> None:
+    write_datasets(frames, SPECIFICATION, study, tmp_path)
+    script = (
+        'd <- foreign::read.xport("adtr.xpt"); s <- foreign::read.xport("adsl.xpt"); '
+        'cat(nrow(d), ncol(d), d$AVAL, d$CHG[2], s$RANDDT[1], as.character(s$HRSTAT[1]), sep = ";")'
+    )
+    done = subprocess.run(
+        ["Rscript", "--vanilla", "-e", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    days = (DAY - pd.Timestamp("1960-01-01")).days
+    columns = len(SPECIFICATION.datasets["ADTR"].variables)
+    assert done.stdout == f"2;{columns};30;12;-18;{days};NEG"
+
+
+def test_where_every_scan_is_a_visit_of_its_own_there_are_no_numbered_visits_and_no_sums(
+    study: Study, frames: Frames
+) -> None:
+    dated = parse_study({**study.document, "visits": "dates"})
+    assert dated.has_dated_visits
+    response = pd.DataFrame(
+        {"usubjid": ["TOY-1"], "visit": ["2026-04-01"], "overall": ["SD"], "assessment_date": [day(32)],
+         "reader": "INVESTIGATOR", "method": "US"}
+    )  # fmt: skip
+    made = tumour_response(response, frames["ADSL"], ())
+    assert made["AVISIT"].to_list() == ["2026-04-01"]
+    assert made["AVISITN"].isna().all()

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from features.errors import UserError
-from pipeline.commands.reproduce import Reproduction, report
+from pipeline.commands.reproduce import Reproduction, report, reproduce
 from pipeline.project.files import write_json, write_table
 from pipeline.record.again import lay_out, repeated, stages_to_repeat, versions
 from pipeline.record.cells import Cells, compare_documents, compare_files, compare_outputs, compare_tables
@@ -142,3 +142,27 @@ def test_the_report_counts_and_names_what_differs_and_no_value(state: State) -> 
     assert "2 of 20 rows differ" in text
     assert not made.sound
     assert Reproduction(state, True, {"size": Cells(same=3)}, [], 20, 0, ("", "")).sound
+
+
+@pytest.mark.parametrize(("stored", "sound"), [("1", True), ("7", False)])
+def test_what_differs_is_told_in_the_terminal_and_in_the_report(
+    stored: str,
+    sound: bool,
+    state: State,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    size = Path("artifacts/toy/results/size.json")
+    size.write_text(stored)
+    state.stages["size"]["outs"][0]["md5"] = content_digest(size)
+    monkeypatch.setattr("pipeline.commands.reproduce.workspace_state", lambda _: state)
+    monkeypatch.setattr("pipeline.commands.reproduce.active_study", lambda: "toy")
+    Path("configs").mkdir()
+    Path("configs/validation.yaml").write_text("level: 0.95")
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", sys.__stderr__)
+        made = reproduce(Path(sys.executable), Path("reports"), fits=False)
+    assert made.sound == sound
+    for text in (Path("reports/toy.md").read_text(), capsys.readouterr().out):
+        assert ("size differs in size.json" in text) != sound
+        assert "nothing was fitted again" in text
