@@ -3,8 +3,6 @@
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -144,14 +142,19 @@ def read_cache() -> Cache:
     Raises
     ------
     UserError
-        If this is no checkout with DVC.
+        If this is no checkout with DVC, or its configuration cannot be read.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise UserError(f"dvc cache dir failed: {done.stderr.strip()}")
-    return Cache(Path(done.stdout.strip()))
+    from dvc.config import Config  # noqa: PLC0415 - only what looks into the cache needs it
+    from dvc.exceptions import DvcException  # noqa: PLC0415
+
+    try:
+        config = Config.from_cwd()
+    except DvcException as error:
+        raise UserError(f"the configuration of DVC cannot be read: {error}") from error
+    folder = config["cache"].get("dir")
+    if folder is None and config.dvc_dir is None:
+        raise UserError(f"{Path.cwd()} is no checkout with DVC: there is no .dvc in it or above it")
+    return Cache(Path(folder or Path(config.dvc_dir) / "cache"))
 
 
 def repair_workspace(stages: Stages, cache: Cache) -> list[str]:

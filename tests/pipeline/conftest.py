@@ -4,13 +4,13 @@ import pandas as pd
 import pytest
 
 from pipeline.sources.export import export
-from tests.pipeline.formats import CONTRACT, FORMATS, study_of, trial_tables
+from tests.pipeline.formats import CONTRACT, FORMATS, study_of, telling_patients, trial_tables
 
 
 @pytest.fixture(scope="session")
 def trial() -> dict[str, pd.DataFrame]:
-    """Checked raw tables of 90 simulated patients."""
-    return trial_tables(90)
+    """Checked raw tables of those of 90 simulated patients who between them show what all do."""
+    return telling_patients(trial_tables(90))
 
 
 @pytest.fixture(scope="session")

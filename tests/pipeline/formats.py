@@ -50,6 +50,42 @@ def trial_tables(n: int) -> dict[str, pd.DataFrame]:
     return validate(raw, CONTRACT, parse_study(STUDY).vocabulary)[0]
 
 
+def shown(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return what patients (`usubjid`) show (`what`): levels and names; filled and empty cells by visit."""
+    levels = parse_study(STUDY).vocabulary
+    patient_of = tables["ctdna_samples"].set_index("sample_id")["usubjid"]
+    shown = []
+    for name, frame in tables.items():
+        spec = CONTRACT[name]
+        patient = (
+            frame["usubjid"] if "usubjid" in frame else frame.get("sample_id", pd.Series()).map(patient_of)
+        )
+        visit = frame[spec.timing.visit] if spec.timing.visit else ""
+        for column, cells in frame.items() if len(patient) else ():
+            what = cells.notna().map({True: "filled", False: "empty"}) + " " + visit
+            shown.append(pd.DataFrame({"usubjid": patient, "what": f"{name}.{column} " + what}))
+            if spec.columns[column].allowed(levels) or column == spec.named_by:
+                shown.append(
+                    pd.DataFrame({"usubjid": patient, "what": f"{name}.{column} = " + cells}).dropna()
+                )
+    return pd.concat(shown).drop_duplicates()
+
+
+def telling_patients(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return the rows of a few patients who between them show whatever all of them show."""
+    left, chosen = shown(tables), []
+    while len(left):
+        chosen.append(left["usubjid"].value_counts().sort_index().idxmax())
+        left = left[~left["what"].isin(left.loc[left["usubjid"] == chosen[-1], "what"])]
+    samples = tables["ctdna_samples"].loc[tables["ctdna_samples"]["usubjid"].isin(chosen), "sample_id"]
+    kept = {"usubjid": chosen, "sample_id": samples}
+    result = {}
+    for name, frame in tables.items():
+        by = next((column for column in kept if column in frame), None)
+        result[name] = frame if by is None else frame[frame[by].isin(kept[by])].reset_index(drop=True)
+    return result
+
+
 def taken_in(study: dict[str, Any], folder: Path) -> Ingested:
     """Return what the raw stage makes of a folder."""
     return ingest(parse_study(study), folder, CONTRACT, IDENTIFIERS, RULES)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from features.errors import UserError
 from pipeline.registry.contents import (
     Cache,
     CorruptionError,
@@ -69,3 +70,19 @@ def test_a_figure_of_another_model_is_told() -> None:
         '{"train": {"outs": [{"path": "m", "md5": "1"}]}, "judge": {"deps": [{"path": "m", "md5": "2"}]}}'
     )
     assert list(contradictions(stages)) == ["judge was computed from another m"]
+
+
+def test_the_cache_is_where_dvc_says_and_a_folder_without_dvc_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"no checkout with DVC: there is no \.dvc in it"):
+        read_cache()
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    (tmp_path / ".dvc/config").write_text("[core]\nno_scm = true\n[cache]\ndir = ../../elsewhere\n")
+    dvc = [sys.executable, "-m", "dvc", "cache", "dir"]
+    told = subprocess.run(dvc, check=True, capture_output=True, text=True).stdout.strip()
+    assert read_cache().folder == Path(told) / "files/md5"
+    (tmp_path / ".dvc/config").write_text("[cache]\nunheard = of\n")
+    with pytest.raises(UserError, match=r"the configuration of DVC cannot be read: .*unheard"):
+        read_cache()

@@ -15,13 +15,13 @@ from pipeline.sources.export import export
 from pipeline.sources.ingest import Ingested
 from pipeline.sources.mapped import SourceError
 from tests.pipeline.corpus import OWN_COLUMNS, SECRET, STUDIES, Fault
-from tests.pipeline.formats import CONTRACT, taken_in, trial_tables
+from tests.pipeline.formats import CONTRACT, taken_in, telling_patients, trial_tables
 from tests.pipeline.wrong_inputs import CORPUS, PAGE, page
 
 
 @pytest.fixture(scope="module")
 def patients() -> dict[str, pd.DataFrame]:
-    return trial_tables(24)
+    return telling_patients(trial_tables(24))
 
 
 @pytest.fixture(scope="module")
