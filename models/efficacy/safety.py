@@ -1,6 +1,7 @@
 """Safety of treated patients by arm: who had an event, how often by time, doses, the ejection fraction."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from models.efficacy.comparison import pair_name, proportion
 from models.efficacy.rates import rate, rate_ratio
 from models.efficacy.records import ResultRow, row, with_value
 from models.measures.common import Measure
+
+Totals = TypeVar("Totals")
 
 SAFETY = "treated"
 PATIENT_DAYS = 100 * 365.25 / 12
@@ -60,14 +63,12 @@ def incidence_rows(
         for arm, (events, n) in counts.items():
             result = row(SAFETY, arm, "incidence", "Wilson", level=kind, n=n, events=events)
             yield with_value(result, proportion, events, n, level)
-        for arm, (events, n) in counts.items():
-            if reference not in counts or arm == reference:
-                continue
-            events0, n0 = counts[str(reference)]
-            pair = compared.arms(events, n, events0, n0)
-            result = row(SAFETY, pair_name(arm, str(reference)), "incidence_difference", "Newcombe",
+        for pair, (events, n), (events0, n0) in _against(counts, reference):
+            result = row(SAFETY, pair, "incidence_difference", "Newcombe",
                          level=kind, n=n + n0, events=events + events0)  # fmt: skip
-            yield with_value(result, compared.newcombe_difference, pair, level)
+            yield with_value(
+                result, compared.newcombe_difference, compared.arms(events, n, events0, n0), level
+            )
 
 
 def rate_rows(
@@ -104,13 +105,18 @@ def rate_rows(
         for arm, (count, at_risk, n) in totals.items():
             result = row(SAFETY, arm, "rate", "exact, per 100 patient-months", level=kind, n=n, events=count)
             yield with_value(result, rate, count, at_risk, level)
-        for arm, (count, at_risk, n) in totals.items():
-            if reference not in totals or arm == reference:
-                continue
-            count0, at_risk0, n0 = totals[str(reference)]
-            result = row(SAFETY, pair_name(arm, str(reference)), "rate_ratio", "exact, conditional",
+        for pair, (count, at_risk, n), (count0, at_risk0, n0) in _against(totals, reference):
+            result = row(SAFETY, pair, "rate_ratio", "exact, conditional",
                          level=kind, n=n + n0, events=count + count0)  # fmt: skip
             yield with_value(result, rate_ratio, count, at_risk, count0, at_risk0, level)
+
+
+def _against(totals: Mapping[str, Totals], reference: str | None) -> Iterator[tuple[str, Totals, Totals]]:
+    """Yield the name of every other arm's comparison with `reference`, and what is known of both."""
+    if reference is not None and reference in totals:
+        for arm in totals:
+            if arm != reference:
+                yield pair_name(arm, reference), totals[arm], totals[reference]
 
 
 def quartiles_of(values: pd.Series) -> Measure:
