@@ -1,5 +1,6 @@
 """What the operator sees: a decision log without values or names, and counts for Prometheus."""
 
+import fcntl
 import json
 import logging
 from bisect import bisect_left
@@ -7,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from logging.handlers import RotatingFileHandler
+from pathlib import Path
 
 from features.errors import UserError
 from pipeline.console import stderr
@@ -48,17 +50,26 @@ class _KeptLines(RotatingFileHandler):
 class KeptLog:
     """A file with a line of JSON for each entry, rotated as the decision log is.
 
+    It is one service's: two that rotate one file lose lines.
+
     Raises
     ------
     UserError
-        If the file cannot be opened.
+        If the file cannot be opened, or another service writes to it.
     """
 
     def __init__(self, path: str, settings: ServiceSettings) -> None:
         self._log = logging.Logger(path, logging.INFO)  # of its own: nobody else writes to it
         size, files = settings.decision_log_mb * MB, settings.decision_log_files
         try:
+            self._lock = Path(f"{path}.lock").open("w", encoding="utf-8")  # noqa: SIM115 - until `close`
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._handler = _KeptLines(path, maxBytes=size, backupCount=files, encoding="utf-8")
+        except BlockingIOError:
+            self._lock.close()
+            raise UserError(
+                f"{path} is written by another service: give each a file of its own (configs/service.yaml)"
+            ) from None
         except OSError as error:
             raise UserError(f"{path} cannot be written: {error.strerror} (configs/service.yaml)") from error
         self._log.addHandler(self._handler)
@@ -68,8 +79,9 @@ class KeptLog:
         self._log.info(json.dumps(entry, separators=(",", ":")))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and let others write to it."""
         self._handler.close()
+        self._lock.close()
 
 
 class Observer:

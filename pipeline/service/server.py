@@ -158,11 +158,11 @@ class Service:
 
     async def _answer(self, scope: Message, receive: Receive, request_id: str) -> tuple[Answer, bytes]:
         path, method = scope["path"], scope["method"]
-        headers = {
-            name: value for name, value in scope["headers"] if name in {b"content-type", b"authorization"}
-        }
+        if _values(scope, b"content-length") and _values(scope, b"transfer-encoding"):
+            # A proxy may see the end of the request where this server does not (RFC 9112, section 6.1).
+            raise RefusedError(400, "two_lengths", "content-length or transfer-encoding: one of the two")
         if path not in OPEN:
-            self._admit(scope, headers.get(b"authorization", b""))
+            self._admit(scope)
         if path == "/invocations":
             if method != "POST":
                 raise RefusedError(405)
@@ -181,10 +181,11 @@ class Service:
         page = self.pages.get(path) or json.dumps({"status": "ok", "model_version": self.version}).encode()
         return Answer(200, page), b"application/json"
 
-    def _admit(self, scope: Message, authorization: bytes) -> None:
-        """Refuse who has no valid token, or asks too often."""
+    def _admit(self, scope: Message) -> None:
+        """Refuse who has no valid token, or more than one, or asks too often."""
         if self._token:
-            scheme, _, given = authorization.partition(b" ")
+            sent = _values(scope, b"authorization")
+            scheme, _, given = (sent[0] if len(sent) == 1 else b"").partition(b" ")
             digest = hashlib.sha256(given.strip()).digest()
             if scheme.lower() != b"bearer" or not hmac.compare_digest(digest, self._token):
                 raise RefusedError(401)
@@ -195,15 +196,19 @@ class Service:
         now, most = time.monotonic(), float(self.settings.requests_per_minute)
         left, at = self._allowance.get(client, (most, now))
         left = min(most, left + rate * (now - at))
-        if len(self._allowance) > BUCKETS_KEPT:
-            self._allowance.clear()
+        # The client that has asked least lately stands first, and is the first to be forgotten.
+        self._allowance.pop(client, None)
         self._allowance[client] = (left - 1 if left >= 1 else left, now)
+        if len(self._allowance) > BUCKETS_KEPT:
+            del self._allowance[next(iter(self._allowance))]
         if left < 1:
             raise RefusedError(429)
 
     async def _invocation(self, scope: Message, receive: Receive, request_id: str, *, fhir: bool) -> Answer:
-        kinds = [value.decode("latin-1") for name, value in scope["headers"] if name == b"content-type"]
-        kind = kinds[0].partition(";")[0].strip().lower() if len(kinds) == 1 else ""
+        kinds = _values(scope, b"content-type")
+        kind = kinds[0].decode("latin-1").partition(";")[0].strip().lower() if len(kinds) == 1 else ""
+        if set(_values(scope, b"content-encoding")) - {b"identity"}:
+            raise RefusedError(415, "content_encoding", "the body as it is, not compressed")
         async with self._place() as held:
             try:
                 # Not `wait_for`: its task and what a refusal raises would hold each other, and the body.
@@ -252,9 +257,14 @@ class Service:
                 return b"".join(parts)
 
 
+def _values(scope: Message, header: bytes) -> list[bytes]:
+    """Return what a request has under a header, each as often as it was sent."""
+    return [value for name, value in scope["headers"] if name == header]
+
+
 def _accepts_fhir(scope: Message) -> bool:
     """Tell whether a request asks for FHIR."""
-    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept").split(b",")
+    accepted = b",".join(_values(scope, b"accept")).split(b",")
     return MEDIA_TYPE.encode() in {kind.partition(b";")[0].strip().lower() for kind in accepted}
 
 

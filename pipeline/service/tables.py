@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import Any
 
 from models.serving.serving import Reason
@@ -131,7 +132,8 @@ def _read_csv(body: bytes, limits: ServiceSettings) -> Table:
     """Read CSV with a heading; every row has its number of cells, and every column another name."""
     try:
         text = body.decode("utf-8-sig")
-        lines = [row for row in csv.reader(text.splitlines(keepends=True), strict=True) if row]
+        # Not `splitlines`: what is a line to Unicode may be part of a cell.
+        lines = [row for row in csv.reader(StringIO(text, newline=""), strict=True) if row]
     except (UnicodeDecodeError, csv.Error):
         raise _not_a_table("CSV in UTF-8, quotes in pairs") from None
     if len(lines) < 2 or "\x00" in text:

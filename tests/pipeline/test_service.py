@@ -4,15 +4,18 @@ import asyncio
 import gc
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from features.errors import UserError
 from models.serving.serving import PcrModel, read_model
 from pipeline.project import paths
 from pipeline.project.settings import read_settings
+from pipeline.service import server
 from pipeline.service.observation import Handled, Observer
 from pipeline.service.schema import pages
 from pipeline.service.server import MESSAGES, Message, Service
@@ -59,11 +62,17 @@ def service(model: PcrModel | None, limits: ServiceSettings = LIMITS, token: str
 
 
 def asked(
-    of: Service, body: bytes = b"", path: str = "/invocations", method: str = "POST", **headers: str
+    of: Service,
+    body: bytes = b"",
+    path: str = "/invocations",
+    method: str = "POST",
+    client: str = "127.0.0.1",
+    pairs: Sequence[tuple[str, str]] = (),
+    **headers: str,
 ) -> tuple[int, str]:
-    """Return status and body of the answer to one request."""
+    """Return status and body of the answer to one request, with headers by name or as pairs."""
     sent: list[Message] = []
-    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    every = [*pairs, *((name.replace("_", "-"), value) for name, value in headers.items())]
 
     async def receive() -> Message:
         return {"type": "http.request", "body": body}
@@ -71,7 +80,8 @@ def asked(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "path": path, "method": method, "headers": pairs, "client": ("127.0.0.1", 1)}
+    encoded = [(name.encode(), value.encode()) for name, value in every]
+    scope = {"type": "http", "path": path, "method": method, "headers": encoded, "client": (client, 1)}
     asyncio.run(of(scope, receive, send))
     return sent[0]["status"], sent[1]["body"].decode()
 
@@ -164,6 +174,8 @@ def test_who_has_no_token_is_answered_with_401_but_may_ask_for_health(model: Pcr
     assert asked(of, records(GOOD), **kind)[0] == 401
     assert asked(of, records(GOOD), **kind, authorization="Bearer wrong")[0] == 401
     assert asked(of, records(GOOD), **kind, authorization=f"Bearer {TOKEN}")[0] == 200
+    pairs = [("authorization", f"Bearer {TOKEN}"), ("authorization", "Bearer wrong")]
+    assert asked(of, records(GOOD), pairs=[("content-type", JSON), *pairs])[0] == 401
     assert asked(of, path="/metrics", method="GET")[0] == 401
     assert asked(of, path="/health", method="GET")[0] == 200
 
@@ -174,6 +186,48 @@ def test_a_client_that_asks_too_often_is_told_to_come_back(model: PcrModel) -> N
     assert [status for status, _ in found] == [200, 200, 429]
     reason = {"code": "too_many_requests", "input": None, "rule": ""}
     assert json.loads(found[2][1]) == {"error": MESSAGES[429], "status": 429, "reasons": [reason]}
+
+
+def test_many_clients_do_not_give_one_its_allowance_back(
+    model: PcrModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "BUCKETS_KEPT", 3)
+    of = service(model, replace(LIMITS, requests_per_minute=1))
+    busy = [
+        asked(of, path="/schema.json", method="GET", client=f"10.0.0.{k}") for k in (1, 1, 2, 1, 3, 1, 4, 1)
+    ]
+    assert [status for status, _ in busy] == [200, 429, 200, 429, 200, 429, 200, 429]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ([("content-length", "5"), ("transfer-encoding", "chunked")], 400, "two_lengths"),
+        ([("content-encoding", "gzip")], 415, "content_encoding"),
+        ([("content-encoding", "identity")], 200, ""),
+    ],
+)
+def test_a_body_that_a_proxy_may_read_in_another_way_is_refused(
+    model: PcrModel, headers: list[tuple[str, str]], status: int, code: str
+) -> None:
+    found, body = asked(service(model), records(GOOD), content_type=JSON, pairs=headers)
+    assert (found, code in body) == (status, True)
+
+
+def test_a_line_of_unicode_within_a_cell_begins_no_row() -> None:
+    assert read_table(CSV, "a,b\n1,x\u2028y\x85z\n".encode(), LIMITS).columns == {
+        "a": ["1"],
+        "b": ["x\u2028y\x85z"],
+    }
+
+
+def test_two_services_do_not_write_one_log(tmp_path: Path) -> None:
+    settings = replace(LIMITS, decision_log=str(tmp_path / "decisions.log"))
+    observer = Observer(settings)
+    with pytest.raises(UserError, match="is written by another service"):
+        Observer(settings)
+    observer.close()
+    Observer(settings).close()
 
 
 def test_requests_beyond_the_limit_are_refused_while_others_wait(model: PcrModel) -> None:
@@ -244,6 +298,7 @@ def test_the_decision_log_is_rotated(tmp_path: Path) -> None:
         "decisions.log",
         "decisions.log.1",
         "decisions.log.2",
+        "decisions.log.lock",
     ]
     assert log.stat().st_size <= 1024 * 1024
 
