@@ -101,7 +101,7 @@ def as_type(values: pd.Series, kind: str) -> tuple[pd.Series, pd.Series]:
 
 
 MISSING = "texts that often mean missing, see `missing` in docs/study-file.md"
-MISSING_TEXTS = r"(?i:n/?a|n\.?d\.?|n\.a\.|nan|null|none|missing|unknown|unk|not done|#n/a|[-–.?]+)"
+MISSING_TEXTS = r"(?i:n/?a|\\n|n\.?d\.?|n\.a\.|nan|null|none|missing|unknown|unk|not done|#n/a|[-–.?]+)"
 NUMBER = r"-?\d+(?:[.,]\d+)?"
 DAY = r"(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
 MONTH = r"[-. /]?[A-Za-z]{3,9}[-. /,]*"

@@ -100,6 +100,16 @@ def test_a_cell_of_a_dataset_json_that_is_no_text_and_no_number_is_refused(cell:
         read_dataset_json(path)
 
 
+@pytest.mark.parametrize("text", [r"\ud800", r"a\u0000b", r"\udc00\ud83d"])
+def test_characters_that_are_none_are_refused_in_a_dataset_json(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "dm.json"
+    path.write_text('{"columns": [{"name": "A"}], "records": 2, "rows": [["' + text + '"], ["b"]]}')
+    with pytest.raises(ValueError, match="1 of its texts hold NUL or half of a pair"):
+        read_dataset_json(path)
+    path.write_text('{"columns": [{"name": "A"}], "records": 1, "rows": [["\\ud83d\\ude00"]]}')
+    assert read_dataset_json(path)["A"].tolist() == ["\U0001f600"]
+
+
 def test_a_transport_file_is_checked_in_linear_time(tmp_path: Path) -> None:
     rows = 200_000
     frame = pd.DataFrame({"A": ["HB-001"] * rows, "B": ["x" * 40] * rows})

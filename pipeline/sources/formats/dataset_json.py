@@ -5,10 +5,15 @@ rows; as NDJSON the metadata on the first line, a row on each of the others).
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+NO_TEXT = re.compile("[\0\ud800-\udfff]")
+"""NUL and halves of a pair: JSON can write them, no text has them."""
+_ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def read_dataset_json(path: Path) -> pd.DataFrame:
@@ -18,8 +23,8 @@ def read_dataset_json(path: Path) -> pd.DataFrame:
     ------
     ValueError
         If it is not JSON, says a thing twice, lacks columns or the number of records, has several datasets,
-        other cells than texts and numbers, or not as many rows as it says. Rows may be left out where there
-        are none.
+        other cells than texts and numbers, characters that are none, or not as many rows as it says. Rows may
+        be left out where there are none.
     """
     content = path.read_bytes().decode("utf-8-sig")
     if path.suffix.lower() == ".ndjson":
@@ -46,6 +51,14 @@ def read_dataset_json(path: Path) -> pd.DataFrame:
     nested = sum(isinstance(cell, dict | list) for row in rows for cell in row)
     if nested:
         raise ValueError(f"{nested} of its cells are lists or objects, not texts or numbers")
+    if _ESCAPED.search(content):
+        damaged = sum(
+            isinstance(cell, str) and NO_TEXT.search(cell) is not None
+            for row in [names, *rows]
+            for cell in row
+        )
+        if damaged:
+            raise ValueError(f"{damaged} of its texts hold NUL or half of a pair (\\ud800 to \\udfff)")
     return pd.DataFrame(rows, columns=names, dtype="object")
 
 
