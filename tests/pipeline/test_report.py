@@ -1,4 +1,5 @@
 import base64
+import io
 import json
 import re
 from dataclasses import replace
@@ -31,7 +32,8 @@ from pipeline.report.page import measure, measure_of
 from pipeline.report.points import evenly, swarm_points
 from pipeline.report.results import Comparison, Declared
 from pipeline.report.settings import ChecklistItem, PageSettings
-from pipeline.report.study.page import AUTHORS, checklist, difference_points, difference_rows, flow_rows
+from pipeline.report.study.flow import flow_chart, flow_rows
+from pipeline.report.study.page import AUTHORS, checklist, difference_points, difference_rows
 from pipeline.report.tables import Privacy
 from pipeline.wording import SIMULATED
 from tests.labels import PLAIN
@@ -516,6 +518,17 @@ def test_the_flow_goes_from_randomised_to_pcr_by_way_of_every_landmark() -> None
     assert rows[1]["label"] == "Eligible for TOY"
     assert [row["all"] for row in rows] == [44, 40, 44, 41, 20]
     assert rows[3]["detail"] == {"progression": 3}
+
+
+def test_the_flow_diagram_has_the_counts_of_the_table_but_not_who_is_eligible() -> None:
+    facts = study_facts(STUDY, cohort(40), {"toy": "TOY"})
+    rows = flow_rows(STUDY, FLOW, facts, PLAIN)
+    text = next(iter(flow_chart(rows, ["A", "B"], facts, PLAIN)["datasets"].values()))
+    boxes = pd.read_csv(io.StringIO(text)).pivot_table(index="place", columns="arm", values="n")
+    assert boxes.to_numpy().tolist() == [[11, 33], [11, 33], [10, 31], [0, 20]]
+    whole = flow_chart(rows, [], facts, PLAIN)
+    assert whole["usermeta"]["about"]["n"] == "20 to 44"
+    assert "Eligible" not in str(whole["datasets"])
 
 
 def test_a_page_of_two_thousand_patients_is_below_eight_megabytes() -> None:

@@ -25,6 +25,7 @@ from pipeline.report.study.blocks import blocks_part
 from pipeline.report.study.common import ForestRow, interval_row, verdict_of
 from pipeline.report.study.efficacy import efficacy_part, efficacy_sentences
 from pipeline.report.study.findings import findings
+from pipeline.report.study.flow import flow_chart, flow_rows
 from pipeline.report.study.glance import glance
 from pipeline.report.study.learning import learning_part
 from pipeline.report.study.measured import courses_part, missing_part
@@ -106,6 +107,8 @@ def overview_page(given: Inputs, results: Results) -> str:
     }
     charts: dict[str, Spec] = {name: spec for drawn, _ in parts.values() for name, spec in drawn.items()}
     charts |= difference_charts(differences, declared, facts, labels)
+    rows = flow_rows(study, given.flow, facts, labels)
+    charts["flow-chart"] = flow_chart(rows, arms, facts, labels)
     first = glance(study, results, facts, privacy, labels)
     charts |= first.charts
     context = {
@@ -147,7 +150,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         unjudged_blocks={name: found.reason for name, found in comparison.blocks.items() if found.reason},
         unmodelled={name: each.reason for name, each in results.learning.items() if each.reason},
         arms=arms,
-        flow_rows=flow_rows(study, given.flow, facts, labels),
+        flow_rows=rows,
         outcome=given.flow["outcome"],
         outcome_missing=given.flow["outcome_missing"],
         criteria=given.flow["criteria"] if facts.trial else [],
@@ -347,25 +350,6 @@ def difference_points(
         if (difference := row[of].interval_of(key))
     ]
     return pd.DataFrame(drawn, columns=list(ForestRow.__annotations__))
-
-
-def flow_rows(study: StudyDocument, flow: Flow, facts: Facts, labels: Labels) -> list[dict[str, Any]]:
-    """Return the cohort from its entry to the last landmark: label, all, by_arm, detail."""
-
-    def row(label: str, n: int, by_arm: Mapping[str, int], detail: Mapping[str, int]) -> dict[str, Any]:
-        return {"label": label, "all": n, "by_arm": by_arm, "detail": detail}
-
-    landmarks = [
-        row(f"At risk, {labels.name(name)}", at["at_risk"], at["by_arm"], at["not_at_risk"])
-        for name, at in ((name, flow["landmarks"][name]) for name in study["landmarks"])
-    ]
-    eligible = row(f"Eligible for {facts.trial}", flow["eligible"], flow["eligible_by_arm"], {})
-    return [
-        row(facts.patients.capitalize(), flow["randomised"], flow["by_arm"], {}),
-        *([eligible] if facts.trial else []),
-        *landmarks,
-        row("pCR", flow["pcr"], flow["pcr_by_arm"], {}),
-    ]
 
 
 def late_rows(
