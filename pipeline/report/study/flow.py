@@ -1,7 +1,7 @@
 """The cohort from its entry to the outcome: the flow diagram, and the rows of its table."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypedDict
 
 import altair as alt
 import pandas as pd
@@ -19,10 +19,19 @@ ALL = "All"
 MAX_COLUMNS = 3
 
 
-def flow_rows(study: StudyDocument, flow: Flow, facts: Facts, labels: Labels) -> list[dict[str, Any]]:
+class FlowRow(TypedDict):
+    """A step of the cohort: patients of all arms and by arm, and why others are not in it."""
+
+    label: str
+    all: int
+    by_arm: Mapping[str, int]
+    detail: Mapping[str, int]
+
+
+def flow_rows(study: StudyDocument, flow: Flow, facts: Facts, labels: Labels) -> list[FlowRow]:
     """Return the cohort from its entry to the last landmark: label, all, by_arm, detail."""
 
-    def row(label: str, n: int, by_arm: Mapping[str, int], detail: Mapping[str, int]) -> dict[str, Any]:
+    def row(label: str, n: int, by_arm: Mapping[str, int], detail: Mapping[str, int]) -> FlowRow:
         return {"label": label, "all": n, "by_arm": by_arm, "detail": detail}
 
     landmarks = [
@@ -38,7 +47,7 @@ def flow_rows(study: StudyDocument, flow: Flow, facts: Facts, labels: Labels) ->
     ]
 
 
-def flow_chart(rows: Sequence[Mapping[str, Any]], arms: Sequence[str], facts: Facts, labels: Labels) -> Spec:
+def flow_chart(rows: Sequence[FlowRow], arms: Sequence[str], facts: Facts, labels: Labels) -> Spec:
     """Draw a column of boxes for each arm, one below the other; one of all patients for none or many arms.
 
     Who is not eligible stays in the cohort: that row is in the table and not in the chain of boxes.
@@ -83,5 +92,5 @@ def flow_chart(rows: Sequence[Mapping[str, Any]], arms: Sequence[str], facts: Fa
     return spec_of(alt.layer(links, frames, steps, counts), description, height, about)
 
 
-def _count(row: Mapping[str, Any], arm: str | None) -> int:
+def _count(row: FlowRow, arm: str | None) -> int:
     return int(row["all"] if arm is None else row["by_arm"].get(arm, 0))
