@@ -33,6 +33,8 @@ _FIXED: dict[str, Any] = {
     "model_code_path": "serving.py",
     "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
 }
+_PINNED = re.compile(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.+!]*")
+_TOOL = re.compile(r"(python|pip|setuptools|wheel)([=<>]{1,2}[0-9.]+)?")
 # libyaml where it is built in: ten times as fast.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FREE = {"artifacts", "cloudpickle_version", "config", "python_version", "streamable"}
@@ -120,19 +122,26 @@ def _code_faults(folder: Path) -> Iterator[str]:
 
 
 def _requirement_faults(folder: Path) -> Iterator[str]:
-    """Yield where more would be installed than the model and MLflow need."""
+    """Yield where more would be installed than the model and MLflow need, or from elsewhere."""
     document = json.loads((folder / ARTIFACTS / "model.json").read_text(encoding="utf-8"))
     listed = (folder / "requirements.txt").read_text(encoding="utf-8").split("\n")
     others = set(listed) - set(document["requirements"])
     if len(others) != 1 or not re.fullmatch(r"mlflow(-skinny)?==[0-9.]+", others.pop()):
         yield "requirements.txt lists other packages than the model"
-    conda = _yaml(folder / "conda.yaml")["dependencies"]
-    pip = next(entry["pip"] for entry in conda if isinstance(entry, dict))
-    if set(pip) != set(listed):
+    if not all(map(_PINNED.fullmatch, listed)):
+        yield "requirements.txt has lines that are not a package and its version"
+    conda = _yaml(folder / "conda.yaml")
+    tools = [entry for entry in conda["dependencies"] if not isinstance(entry, dict)]
+    pip = [entry for entry in conda["dependencies"] if isinstance(entry, dict)]
+    if [set(entry["pip"]) for entry in pip] != [set(listed)] or not all(map(_TOOL.fullmatch, tools)):
         yield "conda.yaml lists other packages than requirements.txt"
+    if conda["channels"] != ["conda-forge"]:
+        yield "conda.yaml installs from another channel than conda-forge"
     environment = _yaml(folder / "python_env.yaml")
     if environment["dependencies"] != ["-r requirements.txt"]:
         yield "python_env.yaml installs more than requirements.txt"
+    if not all(map(_TOOL.fullmatch, environment["build_dependencies"])):
+        yield "python_env.yaml builds with other packages than pip, setuptools and wheel"
 
 
 def _yaml(path: Path) -> Any:
