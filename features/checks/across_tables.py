@@ -210,7 +210,7 @@ def _off_panel(samples: pd.DataFrame, variants: pd.DataFrame) -> pd.Series:
     """Return True for calls in a gene that their sample's panel does not list; without a list for none."""
     listed = samples.dropna(subset=["sample_id", "panel_genes"]).drop_duplicates("sample_id")
     off = pd.Series(data=False, index=variants.index)
-    if listed.empty or variants.empty:
+    if listed.empty or variants["gene"].isna().all():
         return off
     sample = pd.Index(listed["sample_id"]).get_indexer(pd.Index(variants["sample_id"]))
     panel, panels = pd.factorize(listed["panel_genes"])

@@ -62,7 +62,8 @@ def maf(folder: Path, *rows: dict[str, str], panel: str = PANEL, name: str = "ca
 
 
 def vcf(folder: Path, annotation: str, panel: str = PANEL) -> Ingested:
-    record = ["chr17", "7675000", ".", "C", "T", ".", "PASS", f"CSQ={annotation}", "AD", "980,20"]
+    info = f"CSQ={annotation}" if annotation else "."
+    record = ["chr17", "7675000", ".", "C", "T", ".", "PASS", info, "AD", "980,20"]
     (folder / "a.vcf").write_text(VCF + "\t".join(record) + "\n")
     columns = {
         "sample_id": "SAMPLE", "gene": "CSQ/SYMBOL", "hgvsp": "CSQ/HGVSp",
@@ -70,6 +71,13 @@ def vcf(folder: Path, annotation: str, panel: str = PANEL) -> Ingested:
         "vaf": "VAF", "origin": "CALLED_ORIGIN",
     }  # fmt: skip
     return taken(folder, {"path": "*.vcf"}, columns, panel)
+
+
+def test_a_file_of_which_no_record_is_annotated_is_refused_by_its_genes(tmp_path: Path) -> None:
+    with pytest.raises(
+        ContractError, match=r"ctdna_variants\.gene \[.*CSQ/SYMBOL\]: required_value in 1 rows"
+    ):
+        vcf(tmp_path, "")
 
 
 def called(raw: Ingested) -> list[tuple[str, str]]:
