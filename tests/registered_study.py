@@ -126,7 +126,8 @@ def lock_outputs(home: Path) -> None:
         stages[stage] = {"cmd": stage, "deps": [], "params": params, "outs": outs}
     (home / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
     declared = {
-        name.partition("@")[0]: {"cmd": name} | ({"matrix": {"landmark": ["c1"]}} if "@" in name else {})
+        name.partition("@")[0]: {"cmd": name}
+        | ({"matrix": {"landmark": "${landmarks}"}} if "@" in name else {})
         for name in stages
     }
     (home / "dvc.yaml").write_text(yaml.safe_dump({"stages": declared}))
