@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from pipeline.project.files import write_json
+from tests.database import write_database
 from tests.malformed import GOOD
 from tests.serving import write_served_model
 
@@ -50,6 +51,7 @@ def enter(home: Path, patch: pytest.MonkeyPatch) -> Path:
     patch.chdir(home)
     patch.setenv("MLFLOW_TRACKING_URI", "")
     patch.setenv("DVC_ROOT", str(home))
+    write_database(home / "mlflow.db")
     return home
 
 

@@ -28,6 +28,7 @@ from models.serving import serving
 from models.serving.records import Record
 from models.serving.registry import Release, Store, ensure_run, ensure_version, finish_run
 from models.serving.serving import IntervalDocument
+from tests.database import write_database
 from tests.malformed import GOOD
 from tests.patients import FEATURES, SETTINGS, patients
 
@@ -86,6 +87,7 @@ def registered(home: Path) -> Registered:
         shutil.copy(ROOT / "configs" / name, home / "configs")
     write_served_model(home / "model")
     uri = f"sqlite:///{home / 'mlflow.db'}"
+    write_database(home / "mlflow.db")
     register(Store(uri, "pcr-made-up", home / "mlartifacts"), NAME, home / "model")
     return Registered(home, uri, home / "model")
 

@@ -21,15 +21,16 @@ from tests.pipeline.wrong_inputs import CORPUS, PAGE, page
 
 @pytest.fixture(scope="module")
 def patients() -> dict[str, pd.DataFrame]:
-    return telling_patients(trial_tables(24))
+    return trial_tables(24)
 
 
 @pytest.fixture(scope="module")
 def valid(patients: dict[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A valid folder for each format."""
     folders: dict[str, Path] = {}
+    few = telling_patients(patients)
     for name, study in STUDIES.items():
-        tables = {k: patients[k] for k in OWN_COLUMNS} if name in {"CSV", "Excel"} else patients
+        tables = {k: patients[k] for k in OWN_COLUMNS} if name in {"CSV", "Excel"} else few
         folders[name] = tmp_path_factory.mktemp("valid")
         export(tables, study, CONTRACT, folders[name])
     return folders
