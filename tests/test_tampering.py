@@ -14,6 +14,7 @@ from tests.tampering import (
     outcome,
     row_alterations,
     stored_alterations,
+    told_otherwise,
 )
 
 # MLflow's own code meets deprecations of its dependencies.
@@ -81,6 +82,14 @@ def test_an_altered_row_of_the_database_is_named(study: tuple[Path, State, Kept]
     chosen = [one for one in row_alterations(home) if one.name in ROWS]
     assert {one.name for one in chosen} == ROWS
     assert [told for one in chosen if (told := outcome(one, state, kept, tmp_path / "canary"))] == []
+
+
+def test_what_the_registry_tells_otherwise_than_a_versions_files_is_named(
+    study: tuple[Path, State, Kept], tmp_path: Path
+) -> None:
+    home, state, kept = study
+    every = list(told_otherwise(home))
+    assert [told for one in every if (told := outcome(one, state, kept, tmp_path / "canary"))] == []
 
 
 def test_an_altered_output_cache_or_artifact_is_named(

@@ -289,12 +289,12 @@ def download_version(version: Any, folder: Path) -> Path:
     Raises
     ------
     UserError
-        If they are gone.
+        If they are gone, or their source is no address that MLflow knows.
     """
     uri = f"models:/{version.name}/{version.version}"
     try:
         stored = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
-    except (mlflow.MlflowException, OSError) as error:
+    except (mlflow.MlflowException, OSError, ValueError) as error:
         raise UserError(f"the files of {uri} are missing: `pcr sync` makes them again") from error
     if not (stored / "MLmodel").exists() and not (stored / MANIFEST).exists():
         raise UserError(f"the files of {uri} are missing: `pcr sync` makes them again")

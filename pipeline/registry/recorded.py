@@ -23,6 +23,9 @@ from pipeline.registry.origin import PATCH, origin_of
 from pipeline.registry.runs import card_text, landmark_record, state_record
 from pipeline.registry.state import State
 
+FINISHED = "FINISHED"
+"""The status of a run that is whole."""
+
 
 def run_problems(state: State, runs: list[Any]) -> Iterator[str]:
     """Yield what is missing, duplicate, orphan or altered among the runs of a study."""
@@ -100,6 +103,8 @@ def _differences(state: State, run: Any, name: str) -> Iterator[str]:
             yield f"altered: {kind} {key} of the run of {name}"
     if _digest(run) != run.data.tags.get(RECORD_TAG):
         yield f"altered: tag {RECORD_TAG} of the run of {name}, or what it was made from"
+    if run.info.status != FINISHED:
+        yield f"altered: the status of the run of {name} is {run.info.status}"
     yield from _artifact_differences(then, record, run.info.run_id, name)
 
 

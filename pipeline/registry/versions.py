@@ -35,7 +35,7 @@ from models.serving.registry import (
     write_package,
 )
 from models.serving.serving import model_digest
-from pipeline.project.files import read_json
+from pipeline.project.files import read_json, read_yaml
 from pipeline.registry.cards import shortened
 from pipeline.registry.contents import ASIDE
 from pipeline.registry.origin import origin_of
@@ -43,6 +43,9 @@ from pipeline.registry.runs import MAX_DESCRIPTION_CHARACTERS, landmark_release
 from pipeline.registry.state import State
 from pipeline.registry.trust import version_faults
 from pipeline.registry.updates import rebuilt_release
+
+READY = "READY"
+"""The status of a version that is whole."""
 
 
 def modelled(state: State) -> list[str]:
@@ -102,6 +105,7 @@ def _altered(name: str, version: Any) -> Iterator[str]:
         if faults := version_faults(version, folder):
             yield f"altered: the files of {told} are not those that were registered: {'; '.join(faults)}"
             return
+        yield from _unlike_its_files(told, version, folder)
         tags = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
         card = (folder / "card.md").read_text(encoding="utf-8")
     held = {
@@ -112,6 +116,17 @@ def _altered(name: str, version: Any) -> Iterator[str]:
             yield f"altered: tag {tag} of {told}"
     if (version.description or "") != shortened(card, MAX_DESCRIPTION_CHARACTERS):
         yield f"altered: the card of {told} in the registry"
+
+
+def _unlike_its_files(told: str, version: Any, folder: Path) -> Iterator[str]:
+    """Yield where the registry tells of a version's making otherwise than its files do."""
+    written = read_yaml(folder / "MLmodel")
+    if version.source != f"models:/{written['model_id']}":
+        yield f"altered: the source of {told} is not where its files were registered"
+    if version.run_id != written["run_id"]:
+        yield f"altered: the run of {told} is not the one that its files name"
+    if version.status != READY:
+        yield f"altered: the status of {told} is {version.status}"
 
 
 def was_without_manifest(version: Any, folder: Path) -> bool:
