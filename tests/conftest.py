@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,11 @@ import pytest
 # First of all: it fixes the linear algebra kernels, before numpy chooses those of the processor.
 import pipeline  # noqa: F401
 from tests.browser import INSTALL, browsing, chromium
-from tests.workspace import FirstLine, first_line
+from tests.database import write_database
+from tests.workspace import FirstLine, Workspace, first_line
 
+LONG = ("test_wrong_inputs.py", "test_round_trip.py", "test_served.py", "test_run_safety.py")
+"""The longest files that need no run of the whole line: minutes of processor time each."""
 ISPY2 = Path(__file__).parents[2] / "shared" / "data" / "ispy2"
 
 
@@ -28,6 +32,19 @@ def _first_line(tmp_path_factory: pytest.TempPathFactory) -> FirstLine:
     """The simulated trial, run once however many processes run the tests."""
     own = tmp_path_factory.getbasetemp()
     return first_line((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "first-line")
+
+
+@pytest.fixture(scope="module")
+def line(first_line: FirstLine, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A copy of the simulated trial after its run, with records of its own: MLflow's name their folder."""
+    folder = tmp_path_factory.mktemp("again") / "line"
+    shutil.copytree(first_line.kept, folder, symlinks=True)
+    (folder / "mlflow.db").unlink()
+    write_database(folder / "mlflow.db")
+    shutil.rmtree(folder / "mlartifacts")
+    line: Workspace = Workspace.at(folder)
+    line.pcr_here("sync")
+    return line
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +73,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     users = [item.path for item in items if "first_line" in getattr(item, "fixturenames", ())]
 
-    def place(item: pytest.Item) -> int:
+    def place(item: pytest.Item) -> tuple[int, int]:
+        if item.path in users[:1]:
+            return 0, 0
+        if item.path.name in LONG:
+            return 1, LONG.index(item.path.name)
         if item.get_closest_marker("line") is None:
-            return 3
-        return 0 if item.path in users[:1] else 2 if item.path in users else 1
+            return 4, 0
+        return 3 if item.path in users else 2, 0
 
     items.sort(key=place)

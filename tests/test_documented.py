@@ -34,9 +34,9 @@ TOOL = "of a tool that is not among the dependencies"
 ELSEWHERE = {
     "make run": "tests/test_line.py (what it runs is `pcr run`)",
     "make run PROFILE=full": HOURS,
-    "make run STUDY=ispy2 SOURCE=../shared/data/ispy2": "tests/test_line_again.py",
-    "make run STUDY=ispy2 ...": "tests/test_line_again.py",
-    "make run STUDY=nct07239271": "tests/test_line_again.py",
+    "make run STUDY=ispy2 SOURCE=../shared/data/ispy2": "tests/test_line_studies.py",
+    "make run STUDY=ispy2 ...": "tests/test_line_studies.py",
+    "make run STUDY=nct07239271": "tests/test_line_studies.py",
     "make run STUDY=mytrial SOURCE=FOLDER": "tests/test_bad_input.py",
     "make test": "it runs this test",
     "make test-newest": "it runs this test, by another Python",
@@ -106,9 +106,9 @@ ELSEWHERE = {
     "mlflow models serve": A_SERVER,
     "pcr score --tables": "tests/test_line.py",
     "pcr score --model FOLDER": "tests/pipeline/test_score_rows.py",
-    "git checkout --theirs dvc.lock artifacts": "tests/test_line_again.py",
-    "git add dvc.lock artifacts": "tests/test_line_again.py",
-    "git add dvc.lock artifacts && git commit": "tests/test_line_again.py",
+    "git checkout --theirs dvc.lock artifacts": "tests/test_line_studies.py",
+    "git add dvc.lock artifacts": "tests/test_line_studies.py",
+    "git add dvc.lock artifacts && git commit": "tests/test_line_studies.py",
     "pre-commit install": TOOL,
     "curl -s -H 'content-type: application/json' -d "
     """'{"dataframe_records": [{"arm": "ADAPTIVE", "hr": "neg"}]}' http://127.0.0.1:5001/invocations""":
