@@ -45,7 +45,16 @@ value = {"value": 0.5, "low": 0.4, "high": 0.6}
 measures = {name: value for name in ("auc", "brier")} | {"n": {"value": 9}, "events": {"value": 3}}
 contents = {
     "metrics": {"title": title, "chosen": measures, "rules": measures},
-    "comparison": {at: {"chosen-rules": {"delta_log_loss": value}} for at in ("baseline", "c2")},
+    "comparison": {
+        "primary": {
+            "declared": {
+                "landmark": "c2", "arm": None, "metric": "log_loss", "model": "chosen", "against": "rules",
+            },
+            "result": value,
+        },
+        **{at: {"chosen-rules": {"delta_log_loss": value}} for at in ("baseline", "c2")},
+        "domains": {},
+    },
     "learning": {"chosen": "logistic", "passed_over": {}, "single_features": {}, "suspicious": {}},
     "model": {"candidate": "logistic", "study": study, "title": title},
 }

@@ -16,6 +16,7 @@ from pipeline.project.files import read_json, read_yaml
 from pipeline.project.settings import read_settings
 from pipeline.registry.stored_models import require_model
 from pipeline.report.facts import study_facts, told_branches
+from pipeline.report.labels import Labels
 from pipeline.report.landmark_page import read_branches
 from pipeline.report.settings import PageSettings
 from pipeline.wording import ESTIMAND, NO_RECOMMENDATION, OUT_OF_FOLD, SIMULATED
@@ -45,7 +46,8 @@ def print_patient(artifacts: Path, landmark: str, patient: str, top: int) -> Non
         If no model was learned at the landmark.
     """
     study = read_yaml(ACTIVE)
-    if not read_settings(PageSettings, REPORTS).privacy.patient_view:
+    settings = read_settings(PageSettings, REPORTS)
+    if not settings.privacy.patient_view:
         raise PatientViewError(
             f"{REPORTS} shows no single patients (privacy.patient_view is false): set it to true to see one"
         )
@@ -67,7 +69,8 @@ def print_patient(artifacts: Path, landmark: str, patient: str, top: int) -> Non
     features = pd.read_parquet(artifacts / "features" / f"{landmark}.parquet")
     values = features[features["usubjid"] == patient].iloc[0]
     console = stdout()
-    console.print(waterfall(row, values, described, top))
+    labels = Labels(settings.labels, study["visits"])
+    console.print(waterfall(row, values, described, labels, top))
     probabilities = predicted(artifacts, patient, study["landmarks"])
     if study["simulated"]:
         console.print(f"[bold]{SIMULATED}[/]")
@@ -75,31 +78,54 @@ def print_patient(artifacts: Path, landmark: str, patient: str, top: int) -> Non
         f"{name} {p:.3f}" if p is not None else f"{name} not at risk" for name, p in probabilities.items()
     )
     console.print(f"{ESTIMAND}, {OUT_OF_FOLD}, first repeat: {here}", highlight=False, soft_wrap=True)
+    console.print(spread_and_outcome(artifacts, landmark, patient), highlight=False, soft_wrap=True)
     cohort = pd.read_parquet(artifacts / "cohort" / "cohort.parquet")
     branches = told_branches(
         read_branches(artifacts / "rules" / f"{landmark}.parquet"), study_facts(study, cohort)
     )
-    if branches is not None:
-        arm = str(cohort.loc[cohort["usubjid"] == patient, "arm"].iloc[0])
-        console.print(
-            branch_line(branches.get(patient), arm, study["adaptive_arm"]), highlight=False, soft_wrap=True
-        )
-    missing = [f["name"] for f in described if pd.isna(values[f["name"]])]
-    console.print(f"missing and imputed: {', '.join(missing) or 'none'}", highlight=False, soft_wrap=True)
+    arm = str(cohort.loc[cohort["usubjid"] == patient, "arm"].iloc[0])
+    told = (
+        f"arm: {labels.name(arm)}"
+        if branches is None
+        else branch_line(branches.get(patient), arm, study["adaptive_arm"], labels)
+    )
+    console.print(told, highlight=False, soft_wrap=True)
+    named = labels.features([feature["name"] for feature in described])
+    missing = [named[f["name"]] for f in described if pd.isna(values[f["name"]])]
+    console.print(f"missing and imputed: {'; '.join(missing) or 'none'}", highlight=False, soft_wrap=True)
 
 
-def branch_line(branch: object, arm: str, adaptive_arm: str | None) -> str:
+def spread_and_outcome(artifacts: Path, landmark: str, patient: str) -> str:
+    """Return the range of the patient's predictions over the repeats, and what was observed."""
+    rows = predictions_of(artifacts, landmark, patient)
+    low, high = rows["p"].min(), rows["p"].max()
+    observed = "pCR" if rows["y"].iloc[0] else "no pCR"
+    return f"{landmark}: {low:.3f} to {high:.3f} over {len(rows)} repeats; observed: {observed}"
+
+
+def predictions_of(artifacts: Path, landmark: str, patient: str) -> pd.DataFrame:
+    """Return the patient's predictions by the explained candidate, in order of the repeats."""
+    shap = pd.read_parquet(artifacts / "shap" / f"{landmark}.parquet", columns=["model"])
+    rows = pd.read_parquet(artifacts / "predictions" / f"{landmark}.parquet")
+    mine: pd.DataFrame = rows[(rows["usubjid"] == patient) & (rows["model"] == shap["model"].iloc[0])]
+    return mine.sort_values("repeat")
+
+
+def branch_line(branch: object, arm: str, adaptive_arm: str | None, labels: Labels) -> str:
     """Return the patient's protocol branch in words: virtual outside the arm that the rules treat."""
     virtual = "" if arm == adaptive_arm else " (virtual: treated as assigned)"
-    told = "none" if branch is None or pd.isna(branch) else f"{branch}{virtual}"  # type: ignore[call-overload]
-    return f"arm: {arm}; protocol branch: {told}; {NO_RECOMMENDATION}"
+    told = "none" if branch is None or pd.isna(branch) else f"{labels.name(branch)}{virtual}"  # type: ignore[call-overload]
+    return f"arm: {labels.name(arm)}; protocol branch: {told}; {NO_RECOMMENDATION}"
 
 
-def waterfall(row: pd.Series, values: pd.Series, described: list[LandmarkFeatureEntry], top: int) -> Table:
+def waterfall(
+    row: pd.Series, values: pd.Series, described: list[LandmarkFeatureEntry], labels: Labels, top: int
+) -> Table:
     """Return base value, contributions by size, and prediction as a table: log-odds add up by row."""
     contributions = row.drop(KEYS).astype(float)
     order = contributions.abs().sort_values(ascending=False, kind="stable").index
     about = {feature["name"]: feature for feature in described}
+    named = labels.features(list(about))
     table = Table(
         title=f"{row['usubjid']}: calibrated log-odds of pCR, model {row['model']}", box=SIMPLE_HEAD
     )
@@ -112,12 +138,14 @@ def waterfall(row: pd.Series, values: pd.Series, described: list[LandmarkFeature
     for name in order[:top]:
         at += contributions[name]
         value = values[name]
-        text = "missing" if pd.isna(value) else value if isinstance(value, str) else f"{value:.5g}"
+        text = (
+            "missing" if pd.isna(value) else labels.name(value) if isinstance(value, str) else f"{value:.5g}"
+        )
         table.add_row(
-            name,
+            named[name],
             text,
             about[name]["unit"],
-            about[name]["known_at"],
+            labels.name(about[name]["known_at"]),
             f"{contributions[name]:+.3f}",
             f"{at:+.3f}",
         )
@@ -133,8 +161,6 @@ def predicted(artifacts: Path, patient: str, landmarks: list[str]) -> dict[str, 
     """Return the patient's prediction by the explained candidate at every landmark, first repeat."""
     found: dict[str, float | None] = {}
     for name in landmarks:
-        model = pd.read_parquet(artifacts / "shap" / f"{name}.parquet", columns=["model"])["model"].iloc[0]
-        rows = pd.read_parquet(artifacts / "predictions" / f"{name}.parquet")
-        mine = rows[(rows["usubjid"] == patient) & (rows["model"] == model)].sort_values("repeat")
+        mine = predictions_of(artifacts, name, patient)
         found[name] = None if mine.empty else float(mine["p"].iloc[0])
     return found

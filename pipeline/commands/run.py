@@ -46,6 +46,8 @@ READINGS_HELP = "Also what the readings of the rules change."
 Study = Annotated[str, typer.Option(help=STUDY_HELP)]
 Source = Annotated[Path | None, typer.Option(help=SOURCE_HELP, parser=user_path)]
 Profile = Annotated[str | None, typer.Option(help=PROFILE_HELP)]
+VERBOSE_HELP = "Show all that DVC says, the commands of the stages included."
+Verbose = Annotated[bool, typer.Option("--verbose", help=VERBOSE_HELP)]
 Wait = Annotated[bool, typer.Option("--wait", help=WAIT_HELP)]
 
 
@@ -55,6 +57,7 @@ def run(
     source: Source = None,
     profile: Profile = None,
     wait: Wait = False,
+    verbose: Verbose = False,
 ) -> None:
     """Check the input, run every stage that is out of date, and show the results.
 
@@ -64,7 +67,7 @@ def run(
     with reported_errors():
         study_file(study)
         with run_lock(study, wait=wait) as lock:
-            code = _run(lock, study, source, profile)
+            code = _run(lock, study, source, profile, verbose=verbose)
             if code == 0:
                 _print_summary()
     if code != 0:
@@ -160,7 +163,7 @@ class Interruption:
             self._dvc.stop()
 
 
-def _run(lock: int, study: str, source: Path | None, profile: str | None) -> int:
+def _run(lock: int, study: str, source: Path | None, profile: str | None, *, verbose: bool) -> int:
     """Check, compute, and bring former results back where that fails; return the exit code."""
     from pipeline.intake.preflight import preflight  # noqa: PLC0415 - `pcr --help` should not wait for pandas
 
@@ -175,7 +178,7 @@ def _run(lock: int, study: str, source: Path | None, profile: str | None) -> int
         try:
             _activate(study, source, profile)
             if interruption.signal is None:
-                failure = interruption.supervise(SupervisedDvc(lock, ["repro"]))
+                failure = interruption.supervise(SupervisedDvc(lock, ["repro"], verbose=verbose))
         except Exception:
             if interruption.signal is None:
                 stderr().print(escape(former_results.restored()), highlight=False)

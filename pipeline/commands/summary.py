@@ -9,9 +9,15 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from pipeline.console import stdout
+from pipeline.project import paths
 from pipeline.project.files import read_json, read_yaml
+from pipeline.project.settings import read_settings
 from pipeline.report.facts import Facts, study_facts
-from pipeline.wording import LOWER_LOSS, NO_RECOMMENDATION, SIMULATED
+from pipeline.report.labels import Labels
+from pipeline.report.results import read_comparison
+from pipeline.report.settings import PageSettings
+from pipeline.report.study.glance import comparison_sentence
+from pipeline.wording import LOWER_LOSS, NO_RECOMMENDATION, NOTHING_CLINICAL, SIMULATED
 from pipeline.workspace.study import ACTIVE
 
 
@@ -38,7 +44,9 @@ def print_summary(artifacts: Path, *, readings: bool = False) -> None:
     ]
     title = study["title"] + (f"\n[bold]{SIMULATED}[/]" if study["simulated"] else "")
     caption = f"Out of fold, {facts.everybody}; intervals below the values. Log loss: {LOWER_LOSS.lower()}"
-    table = Table(title=title, caption=caption, box=SIMPLE_HEAD)
+    table = Table(
+        title=title, caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False
+    )
     for header in rows[0]:
         table.add_column(
             header, justify="left" if header in {"landmark", "chosen"} else "right", no_wrap=True
@@ -47,6 +55,9 @@ def print_summary(artifacts: Path, *, readings: bool = False) -> None:
         table.add_row(*row.values())
     console = stdout()
     console.print(table)
+    labels = Labels(read_settings(PageSettings, Path(paths.REPORT_PAGES)).labels, study["visits"])
+    if sentence := comparison_sentence(read_comparison(artifacts / "metrics"), facts, labels):
+        console.print(f"{sentence} {NOTHING_CLINICAL if study['simulated'] else ''}", highlight=False)
     tables = rules_tables(artifacts / "review") if facts.rules else []
     for below in tables if readings else ():
         console.print(below)
@@ -99,7 +110,6 @@ def summary_row(
         "chosen": candidate,
         "AUC\nmodel": interval(chosen.get("auc")),
         "AUC\nrules": interval(metrics.get("rules", {}).get("auc")),
-        "Brier\nmodel": interval(chosen.get("brier")),
         f"log loss\nmodel - {facts.comparator}": interval(
             differences.get("chosen-rules", {}).get("delta_log_loss")
         ),

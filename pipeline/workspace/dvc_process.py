@@ -7,16 +7,23 @@ with its locks released. Ctrl-C itself would make every stage, and each of its p
 What DVC has to say of a failure goes as JSON to the descriptor REPORT, for one message to be made of it.
 """
 
+import contextlib
+import io
 import json
 import logging
 import os
 import re
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 
+from features.errors import UserError
 from pipeline.console import causes, storage_problem
+from pipeline.project import paths
+from pipeline.project.files import read_yaml
 from pipeline.workspace.lifeline import watch
+from pipeline.workspace.stage_lines import VERBOSE, StageLines, count_stages
 from pipeline.workspace.warm_stages import warm_interpreter
 
 STAGE = re.compile(r"failed to reproduce '([^']+)'")
@@ -62,14 +69,28 @@ def main(arguments: list[str]) -> int:
 
 
 def _dvc(report: int, arguments: list[str]) -> int:
-    """Run DVC with its errors going to `report`."""
+    """Run DVC with its errors going to `report`, and with a line for each stage unless all is to be shown."""
     from dvc.cli import main as dvc  # noqa: PLC0415 - seconds, in which the process above may end, too
 
     logger = logging.getLogger("dvc")
+    lines = None if os.environ.get(VERBOSE) else StageLines(_stages(), sys.stdout)
     for handler in logger.handlers:
-        handler.addFilter(lambda record: record.levelno < logging.ERROR)
+        handler.addFilter(lines or (lambda record: record.levelno < logging.ERROR))
     logger.addHandler(FailureReport(report))
-    return int(dvc(arguments))
+    if lines is None:
+        return int(dvc(arguments))
+    # What DVC itself prints; stages have the descriptor, and lines the stream.
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = int(dvc(arguments))
+    lines.close(failed=code != 0)
+    return code
+
+
+def _stages() -> int:
+    """Return how many stages the active study has; 0 for files that are not valid: DVC says why."""
+    with contextlib.suppress(UserError):
+        return count_stages(read_yaml(Path("dvc.yaml")), read_yaml(Path(paths.STUDY)))
+    return 0
 
 
 def _end_group(_signal: int, _frame: FrameType | None) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from pipeline.console import stderr
 from pipeline.workspace.former_results import restored
 from pipeline.workspace.lifeline import watch
+from pipeline.workspace.stage_lines import VERBOSE
 
 MODULE = "pipeline.workspace.supervisor"
 SECONDS_TO_END = 20
@@ -42,16 +43,18 @@ class SupervisedDvc:
         Descriptor of the run lock; it stays held until the last of the processes has ended.
     arguments : list of str
         What to run: the words after `dvc`.
+    verbose : bool
+        Whether DVC shows all that it says, instead of a line for each stage.
     """
 
-    def __init__(self, lock: int, arguments: list[str]) -> None:
+    def __init__(self, lock: int, arguments: list[str], *, verbose: bool = False) -> None:
         lifeline, self._lifeline = os.pipe()
         self._report, report = os.pipe()
         # Stages call `python`: the one that runs this, whether its environment is activated or not.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
             [sys.executable, "-m", MODULE, str(lifeline), str(report), str(lock), *arguments],
-            env=os.environ | {"PATH": path},
+            env=os.environ | {"PATH": path} | ({VERBOSE: "1"} if verbose else {}),
             stdin=subprocess.DEVNULL,
             pass_fds=(lifeline, report, lock),
             start_new_session=True,

@@ -133,7 +133,7 @@ def test_a_run_needs_no_activated_environment_and_starts_in_any_folder(project: 
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "Running stage 'track'" in done.stdout
+    assert "] track ... " in done.stdout
     assert not (project.folder / "docs" / "artifacts").exists()
 
 

@@ -386,10 +386,10 @@ def test_a_prediction_interval_without_variance_between_centres_says_why_it_is_t
 
 
 def test_a_branch_is_virtual_in_every_arm_that_the_rules_do_not_treat() -> None:
-    assert "R1;" in branch_line("R1", "B", "B")
-    assert "R1 (virtual: treated as assigned)" in branch_line("R1", "A", "B")
-    assert "R1 (virtual" in branch_line("R1", "A", None)
-    assert "branch: none;" in branch_line(None, "A", "B")
+    assert "R1;" in branch_line("R1", "B", "B", PLAIN)
+    assert "R1 (virtual: treated as assigned)" in branch_line("R1", "A", "B", PLAIN)
+    assert "R1 (virtual" in branch_line("R1", "A", None, PLAIN)
+    assert "branch: none;" in branch_line(None, "A", "B", PLAIN)
 
 
 def test_branches_are_told_only_where_rules_tell_patients_apart() -> None:
