@@ -128,6 +128,40 @@ def test_a_gzip_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     assert "not a whole gzip file" in refusal(tmp_path, "a.csv.gz", whole[:-12])
 
 
+@pytest.mark.parametrize("mark", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize(("name", "separator"), [("a.csv", ","), ("a.tsv", "\t")])
+def test_what_other_programs_end_lines_with_stays_within_its_cell(
+    name: str, separator: str, mark: str, tmp_path: Path
+) -> None:
+    lines = f"id,x\n1,a{mark}b\n2,c\n".replace(",", separator)
+    assert rows(tmp_path, name, lines) == [["1", f"a{mark}b"], ["2", "c"]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip.compress(b"id,x\n1,a\n") + gzip.compress(b"2,b\n"),
+        gzip.compress(b"id,x\n1,a\n2,b\n") + b"\0" * 512,
+    ],
+    ids=["two members", "padded with zeros"],
+)
+def test_a_gzip_file_is_read_to_its_end(content: bytes, tmp_path: Path) -> None:
+    assert rows(tmp_path, "a.csv.gz", content) == [["1", "a"], ["2", "b"]]
+
+
+def test_a_zip_file_named_gz_is_refused(tmp_path: Path) -> None:
+    assert "not a whole gzip file" in refusal(tmp_path, "a.csv.gz", b"PK\x03\x04")
+
+
+@pytest.mark.parametrize("content", ['1,"a \\"b\\" c"', '1, "a,b"'], ids=["escaped by \\", "after a space"])
+def test_quotation_marks_that_csv_has_not_are_refused_by_their_line(content: str, tmp_path: Path) -> None:
+    assert "line 2" in refusal(tmp_path, "a.csv", f"id,x\n{content}\n")
+
+
+def test_marks_of_a_byte_order_before_quoted_names_are_no_text(tmp_path: Path) -> None:
+    assert rows(tmp_path, "a.csv", '\ufeff"id","x"\n"1","a"\n') == [["1", "a"]]
+
+
 def test_a_second_reader_looks_at_every_cell_of_a_small_file(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,x\n1,a\n2,b\n")
     reader = Reader(tmp_path)

@@ -12,6 +12,8 @@ from pipeline.sources.ingest import Ingested
 from tests.pipeline.formats import study_of, taken_in
 
 PANEL = "TP53;PIK3CA;ERBB2;AKT1;MTOR;PTEN"
+GENES = PANEL.split(";")
+MISSENSE = "Missense_Mutation"
 CALLS = {
     "Tumor_Sample_Barcode": "S1", "Hugo_Symbol": "TP53", "HGVSp_Short": "p.R273H",
     "Variant_Classification": "Missense_Mutation", "t_depth": "1000", "t_alt_count": "20",
@@ -78,6 +80,24 @@ def test_a_file_of_which_no_record_is_annotated_is_refused_by_its_genes(tmp_path
         ContractError, match=r"ctdna_variants\.gene \[.*CSQ/SYMBOL\]: required_value in 1 rows"
     ):
         vcf(tmp_path, "")
+
+
+PROTEIN_FORMS = {
+    "R273H": "p.R273H", "p.(R273H)": "p.R273H", "ENSP00000269305.4:p.R273H": "p.R273H", "p.R213X": "p.R213*",
+    "p.Arg213Ter": "p.R213*", "p.Arg213fs": "p.R213fs",
+}  # fmt: skip
+
+
+def test_protein_changes_in_other_programs_forms_are_one_form_and_counted(tmp_path: Path) -> None:
+    classes = {"p.R213*": "Nonsense_Mutation", "p.R213fs": "Frame_Shift_Del"}
+    rows = [
+        {"HGVSp_Short": written, "Hugo_Symbol": gene, "Variant_Classification": classes.get(meant, MISSENSE)}
+        for (written, meant), gene in zip(PROTEIN_FORMS.items(), GENES, strict=True)
+    ]
+    raw = maf(tmp_path, *rows, panel=";".join(GENES))
+    found = raw.tables["ctdna_variants"].set_index("gene")["hgvsp"]
+    assert found[GENES].tolist() == list(PROTEIN_FORMS.values())
+    assert raw.problems.set_index("rule")["rows"].filter(like="short_hgvs").tolist() == [len(rows)]
 
 
 def called(raw: Ingested) -> list[tuple[str, str]]:

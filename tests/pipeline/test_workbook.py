@@ -167,6 +167,49 @@ def test_workbooks_in_other_forms_of_the_format_are_read_alike(
     assert cells(reader) == ["2026-03-04", "20", "30"]
 
 
+RUBY = '<is><t>a</t><rPh sb="0" eb="1"><t>read aloud</t></rPh><phoneticPr fontId="1"/></is>'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "value"),
+    [
+        ("<is><t>a</t></is>", RUBY, "a"),
+        ("<is><t>a</t></is>", "<is><t>a_x000D_\nb</t></is>", "a\r\nb"),
+        ("<is><t>a</t></is>", "<is><t>a_x005F_x000D_b</t></is>", "a_x000D_b"),
+        ('t="inlineStr"><is><t>a</t></is>', 't="n"><v>0.29999999999999999</v>', "0.3"),
+        ('t="inlineStr"><is><t>a</t></is>', 't="n"><v>1E-3</v>', "0.001"),
+        ('t="inlineStr"><is><t>a</t></is>', 't="n"><v></v>', ""),
+        ('t="inlineStr"><is><t>a</t></is>', 't="d"><v>2026-01-05T00:00:00</v>', "2026-01-05"),
+        ('t="inlineStr"><is><t>a</t></is>', 't="str"><f>A2</f><v>P1</v>', "P1"),
+        (' r="B2"', "", "a"),
+        ('<row r="2">', "<row>", "a"),
+    ],
+    ids=["reading aid", "_x000D_", "_x005F_", "17 digits", "exponent", "no value", "ISO date",
+         "text of a formula", "no address", "no row number"],
+)  # fmt: skip
+def test_cells_as_other_programs_write_them_are_read_as_shown(
+    old: str, new: str, value: str, tmp_path: Path
+) -> None:
+    reader = book(tmp_path, put("B2", "a"))
+
+    def change(content: bytes) -> bytes:
+        if b"<sheetData>" not in content:
+            return content
+        assert content.count(old.encode()) == 1
+        return content.replace(old.encode(), new.encode())
+
+    rewritten(tmp_path / "a.xlsx", change)
+    assert cells(reader) == [value, "20", "30"]
+    assert not any(audit.differences for audit in reader.audits.values())
+
+
+def test_a_row_number_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    reader = book(tmp_path, put("B2", "a"))
+    rewritten(tmp_path / "a.xlsx", lambda content: content.replace(b'<row r="3">', b'<row r="2">'))
+    with pytest.raises(SourceError, match="row 2 stands twice"):
+        cells(reader)
+
+
 def strike(sheet: Any) -> None:
     sheet["B2"].font = openpyxl.styles.Font(strike=True)
 
