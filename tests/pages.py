@@ -196,9 +196,9 @@ def _traced_shap(artifacts: Path, landmark: str, cohort: pd.DataFrame) -> int:
         drawn(page["ranking"], "key", "mean_abs"), shap[[f["name"] for f in features]].abs().mean().to_dict()
     )
     points = table_of(page["beeswarm"], "rank")
-    top = points["key"].iloc[0]
+    top = json.loads((artifacts / "shap" / f"{landmark}.json").read_text())["features"][0]["feature"]
     stored = shap[shap["repeat"] == 0].sort_values("usubjid")[top].to_numpy()
-    one = points.loc[points["key"] == top, "contribution"].to_numpy()
+    one = points.loc[points["feature"] == points["feature"].iloc[0], "contribution"].to_numpy()
     assert one == pytest.approx(stored, rel=2e-3, abs=1e-4)
     themes = json.loads((artifacts / "shap" / f"{landmark}.json").read_text())["biology"]
     groups = {g["group"]: shap[g["members"]].sum(axis=1).abs().mean() for g in themes}

@@ -224,11 +224,9 @@ def page_data(
 
 
 def named_points(points: pd.DataFrame, shown: Mapping[str, str], labels: Labels) -> pd.DataFrame:
-    """Return the points of a beeswarm with labels of features and levels; `key` is the feature's name."""
+    """Return the points of a beeswarm with labels of features and levels."""
     levels = points["value"].where(points["kind"] == "categorical").map(labels.name, na_action="ignore")
-    return points.assign(
-        key=points["feature"], feature=points["feature"].map(shown), value=levels.fillna(points["value"])
-    )
+    return points.assign(feature=points["feature"].map(shown), value=levels.fillna(points["value"]))
 
 
 def what_is_explained(explained: pd.DataFrame, outcome: pd.Series) -> dict[str, Any]:

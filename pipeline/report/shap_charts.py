@@ -99,7 +99,7 @@ def beeswarm_chart(points: pd.DataFrame, about: About) -> Spec:
     Parameters
     ----------
     points : DataFrame
-        From `points.swarm_points`, features in the order wanted, by their label; `key` is the name.
+        From `points.swarm_points`, features in the order wanted, by their label.
     """
     order = list(dict.fromkeys(points["feature"]))
     # The offset's domain leaves the upper part of each row to its label.
@@ -110,7 +110,6 @@ def beeswarm_chart(points: pd.DataFrame, about: About) -> Spec:
         "x": along("contribution", CONTRIBUTION),
         "tooltip": [
             alt.Tooltip("feature:N", title="Feature"),
-            alt.Tooltip("key:N", title="Key"),
             alt.Tooltip("value:N", title="Value"),
             alt.Tooltip("contribution:Q", title="Contribution", format="+.3f"),
         ],

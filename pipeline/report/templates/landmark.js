@@ -134,7 +134,7 @@
     fact("Arm", named(data.arm[i]));
     if (data.branch) fact("Protocol branch", data.branch[i] === null ? "none" : `${data.branch[i].replaceAll(">", " > ")}${data.arm[i] === data.adaptive ? "" : " (virtual: treated as assigned)"}; not a treatment recommendation`);
     const absent = features.filter((_, k) => missing(k, i) && features[k].used).map((f) => f.label);
-    fact("Inputs missing and imputed", absent.length ? absent.join(", ") : "none");
+    fact("Inputs missing and imputed", absent.length ? absent.join("; ") : "none");
 
     const body = document.getElementById("patient-values");
     body.dataset.base = base; body.dataset.probability = p; body.dataset.patient = id;
