@@ -28,6 +28,29 @@ LIBRARIES = (
     "jinja2",
     "altair",
 )
+PROGRAM = """#!{python} -IS
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {folder!r})
+from ask import asked
+code = asked(["-m", {module!r}, *sys.argv[1:]], Path.cwd(), {{**os.environ, **{warm!r}}})
+assert code is not None, "the warm interpreter is gone"
+sys.exit(code if code >= 0 else 128 - code)
+"""
+
+
+def write_programs(folder: Path, modules: Mapping[str, str], path: str) -> None:
+    """Write programs into a folder, each a module that is forked from the warm interpreter.
+
+    `path` are the folders of programs that it finds.
+    """
+    warm = warm_environment(_socket(), path)
+    for name, module in modules.items():
+        text = PROGRAM.format(
+            python=sys.executable, folder=warm["PATH"].split(os.pathsep)[0], module=module, warm=warm
+        )
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
 
 
 def run(

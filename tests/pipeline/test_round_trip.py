@@ -38,8 +38,8 @@ def feature_files(tables: Tables, folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def expected(trial: Tables, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    return feature_files(trial, tmp_path_factory.mktemp("features"))
+def expected(telling: Tables, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return feature_files(telling, tmp_path_factory.mktemp("features"))
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +50,11 @@ def read_back(exports: dict[str, Path]) -> Callable[[str], Ingested]:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_was_exported_reads_back_as_the_same_tables(
-    name: str, trial: Tables, read_back: Callable[[str], Ingested]
+    name: str, telling: Tables, read_back: Callable[[str], Ingested]
 ) -> None:
     read = read_back(name)
-    assert set(read.tables) == set(trial)
-    assert set(CONTRACT) - set(trial) == {"biomarkers"}, "safety, tissue, foci and follow-up travel, too"
+    assert set(read.tables) == set(telling)
+    assert set(CONTRACT) - set(telling) == {"biomarkers"}, "safety, tissue, foci and follow-up travel, too"
     for table, frame in trial.items():
         pd.testing.assert_frame_equal(read.tables[table], frame, check_exact=True)
     # The simulator measures target nodes from 12 mm on; RECIST asks for 15. Some foci are HER2 negative.
@@ -69,14 +69,14 @@ def test_what_was_exported_gives_the_same_feature_files_at_every_landmark(
 
 
 def test_analysis_datasets_are_the_same_from_raw_tables_and_from_the_sdtm_export(
-    trial: Tables, exports: dict[str, Path]
+    telling: Tables, exports: dict[str, Path]
 ) -> None:
     read = taken_in(study_of(FORMATS["SDTM XPT"]), exports["SDTM XPT"])
     study = parse_study(STUDY)
     by = read_preparation(study, Path("configs"))
     made = [
         analysis_datasets(study, tables, prepared.cohort.frame, prepared.decided)
-        for tables in (trial, read.tables)
+        for tables in (telling, read.tables)
         for prepared in [prepare(tables, by)]
     ]
     assert set(made[0]) == {"ADSL", "ADEFF", "ADRS", "ADTR"}
@@ -85,8 +85,10 @@ def test_analysis_datasets_are_the_same_from_raw_tables_and_from_the_sdtm_export
         pd.testing.assert_frame_equal(frame, made[1][name], check_exact=True)
 
 
-def test_the_same_tables_give_the_same_bytes(trial: Tables, exports: dict[str, Path], tmp_path: Path) -> None:
-    export(trial, study_of(["sdtm"]), CONTRACT, tmp_path)
+def test_the_same_tables_give_the_same_bytes(
+    telling: Tables, exports: dict[str, Path], tmp_path: Path
+) -> None:
+    export(telling, study_of(["sdtm"]), CONTRACT, tmp_path)
     names = sorted(p.name for p in tmp_path.iterdir())
     assert names == sorted(p.name for p in exports["SDTM XPT"].iterdir())
     assert all((tmp_path / n).read_bytes() == (exports["SDTM XPT"] / n).read_bytes() for n in names)
@@ -111,19 +113,19 @@ def test_redcap_codes_are_those_of_its_dictionary_and_rows_are_unique(exports: d
     assert set(rows["tumour_features___1"].dropna()) == {"0", "1"}
 
 
-def test_a_vcf_has_plasma_and_white_cells_side_by_side(exports: dict[str, Path], trial: Tables) -> None:
+def test_a_vcf_has_plasma_and_white_cells_side_by_side(exports: dict[str, Path], telling: Tables) -> None:
     folder = exports["SDTM with VCF"] / "vcf"
-    sequenced = trial["ctdna_variants"].dropna(subset=["wbc_vaf"])["sample_id"].iloc[0]
+    sequenced = telling["ctdna_variants"].dropna(subset=["wbc_vaf"])["sample_id"].iloc[0]
     reader = cyvcf2.VCF(str(folder / f"{sequenced}.vcf.gz"))
     assert reader.samples == [sequenced, f"{sequenced}-WBC"]
 
 
 def test_a_level_that_the_mapping_does_not_have_is_not_exported_in_silence(
-    trial: Tables, tmp_path: Path
+    telling: Tables, tmp_path: Path
 ) -> None:
-    strange = trial["disposition"].assign(reason="unheard_of")
+    strange = telling["disposition"].assign(reason="unheard_of")
     with pytest.raises(SourceError, match=r"table disposition, column reason: \d+ rows hold a level"):
-        export({**trial, "disposition": strange}, study_of(["sdtm"]), CONTRACT, tmp_path)
+        export({**telling, "disposition": strange}, study_of(["sdtm"]), CONTRACT, tmp_path)
 
 
 def filled(name: str, patients: list[str], keys: dict[str, Any]) -> pd.DataFrame:
@@ -165,10 +167,10 @@ NEW_COLUMNS: dict[str, list[str]] = {
 
 @pytest.mark.parametrize("name", ["SDTM XPT", "SDTM Dataset-JSON", "REDCap"])
 def test_every_column_of_every_table_has_a_place_in_the_ready_mappings(
-    name: str, trial: Tables, tmp_path: Path
+    name: str, telling: Tables, tmp_path: Path
 ) -> None:
-    patients = trial["subjects"]["usubjid"].tolist()[:3]
-    tables = dict(trial) | {t: filled(t, patients, keys) for t, keys in NEW_TABLES.items()}
+    patients = telling["subjects"]["usubjid"].tolist()[:3]
+    tables = dict(telling) | {t: filled(t, patients, keys) for t, keys in NEW_TABLES.items()}
     for table, columns in NEW_COLUMNS.items():
         example = filled(table, ["P1"], {})
         of_some = tables[table]["usubjid"].isin(patients)
