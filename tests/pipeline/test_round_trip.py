@@ -55,7 +55,7 @@ def test_what_was_exported_reads_back_as_the_same_tables(
     read = read_back(name)
     assert set(read.tables) == set(telling)
     assert set(CONTRACT) - set(telling) == {"biomarkers"}, "safety, tissue, foci and follow-up travel, too"
-    for table, frame in trial.items():
+    for table, frame in telling.items():
         pd.testing.assert_frame_equal(read.tables[table], frame, check_exact=True)
     # The simulator measures target nodes from 12 mm on; RECIST asks for 15. Some foci are HER2 negative.
     assert set(read.problems["rule"].str.partition(":")[0]) <= {"target_too_small", "foci_differ_in_her2"}
@@ -69,9 +69,9 @@ def test_what_was_exported_gives_the_same_feature_files_at_every_landmark(
 
 
 def test_analysis_datasets_are_the_same_from_raw_tables_and_from_the_sdtm_export(
-    telling: Tables, exports: dict[str, Path]
+    telling: Tables, read_back: Callable[[str], Ingested]
 ) -> None:
-    read = taken_in(study_of(FORMATS["SDTM XPT"]), exports["SDTM XPT"])
+    read = read_back("SDTM XPT")
     study = parse_study(STUDY)
     by = read_preparation(study, Path("configs"))
     made = [
