@@ -57,9 +57,9 @@ def best_of(times: int, call: Callable[[], object]) -> float:
     return min(found)
 
 
-def many(frame: pd.DataFrame) -> pd.DataFrame:
+def many(frame: pd.DataFrame, count: int = ROWS) -> pd.DataFrame:
     """Return patients drawn with replacement, with further cells missing."""
-    rows = frame.sample(ROWS, replace=True, random_state=1).reset_index(drop=True)
+    rows = frame.sample(count, replace=True, random_state=1).reset_index(drop=True)
     kept = np.random.default_rng(1).random(rows.shape) >= BLANKED
     kept[:, rows.columns.get_loc("arm")] = True
     return rows.where(kept)
