@@ -284,4 +284,7 @@ def serve(service: Service, host: str, port: int) -> None:
         http=BoundedConnection, ws="none", timeout_keep_alive=math.ceil(service.settings.header_seconds),
         timeout_graceful_shutdown=int(service.settings.answer_seconds),
         h11_max_incomplete_event_size=16 * 1024,
+        # A client is the other end of its connection, whatever a header says: who asks from this computer
+        # could otherwise pose as any number of clients.
+        proxy_headers=False,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 
 from features.errors import UserError
 from models.serving.serving import PcrModel, read_model
@@ -18,7 +19,7 @@ from pipeline.project.settings import read_settings
 from pipeline.service import server
 from pipeline.service.observation import Handled, Observer
 from pipeline.service.schema import pages
-from pipeline.service.server import MESSAGES, Message, Service
+from pipeline.service.server import MESSAGES, Message, Service, serve
 from pipeline.service.settings import ServiceSettings
 from pipeline.service.tables import CSV, JSON, RefusedError, read_table
 from pipeline.service.worker import Answer, answer_request
@@ -197,6 +198,23 @@ def test_many_clients_do_not_give_one_its_allowance_back(
         asked(of, path="/schema.json", method="GET", client=f"10.0.0.{k}") for k in (1, 1, 2, 1, 3, 1, 4, 1)
     ]
     assert [status for status, _ in busy] == [200, 429, 200, 429, 200, 429, 200, 429]
+
+
+def test_a_header_with_another_address_makes_no_other_client(
+    model: PcrModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: dict[str, Any] = {}
+    monkeypatch.setattr(uvicorn, "run", lambda app, **options: started.update(options, app=app))
+    serve(service(model, replace(LIMITS, requests_per_minute=1)), "127.0.0.1", 1)
+    config = uvicorn.Config(**started)
+    config.load()
+    posing = [
+        asked(
+            config.loaded_app, path="/schema.json", method="GET", pairs=[("x-forwarded-for", f"10.0.0.{k}")]
+        )
+        for k in range(2)
+    ]
+    assert [status for status, _ in posing] == [200, 429]
 
 
 @pytest.mark.parametrize(
