@@ -62,10 +62,14 @@ def warm_interpreter() -> Iterator[None]:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter
             [sys.executable, "-m", MODULE, path], stdin=subprocess.DEVNULL
         )
+        before = dict(os.environ)
         os.environ |= warm_environment(path, os.environ.get("PATH", os.defpath))
         try:
             yield
         finally:
+            # Who starts a stage later must not look for an interpreter that is gone.
+            os.environ.clear()
+            os.environ.update(before)
             process.kill()
             process.wait()
 

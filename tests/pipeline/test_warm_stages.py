@@ -30,13 +30,13 @@ def typed(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(name="_warm", scope="module")
 def warm() -> Iterator[None]:
     before = dict(os.environ)
+    assert "PCR_WARM_SOCKET" not in before, "a test before left its interpreter in the environment"
     with warm_interpreter():
         socket_file = Path(os.environ["PCR_WARM_SOCKET"])
         while not socket_file.exists():
             time.sleep(0.05)
         yield
-    os.environ.clear()
-    os.environ.update(before)
+    assert dict(os.environ) == before
     assert not socket_file.exists()
 
 
