@@ -64,8 +64,6 @@ ELSEWHERE = {
     "pcr ard --recompute": "tests/test_line.py: pcr reproduce",
     "pcr reproduce": "tests/test_line.py",
     "pcr adam --out adam": "tests/pipeline/adam/test_adam.py",
-    "pcr reproduce --python .venv-latest/bin/python --out docs/reproduction":
-    "tests/pipeline/record/test_again.py",
     "pcr design": "tests/pipeline/test_design.py",
     "pcr design --plan FILE --out FOLDER": "tests/pipeline/test_design.py",
     "make patient-intervals": HOURS,
