@@ -43,8 +43,9 @@ Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 @pytest.fixture(scope="module")
 def few(trial: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The tables of a few patients."""
-    kept = {"usubjid": trial["subjects"]["usubjid"].head(PATIENTS)}
+    """The tables of a few patients, of whom every table has one, so that every column is exported."""
+    first = [frame["usubjid"].iloc[0] for frame in trial.values() if "usubjid" in frame and len(frame)]
+    kept = {"usubjid": pd.Series([*trial["subjects"]["usubjid"].head(PATIENTS), *first]).drop_duplicates()}
     samples = trial["ctdna_samples"]
     kept["sample_id"] = samples.loc[samples["usubjid"].isin(kept["usubjid"]), "sample_id"]
     tables = {}

@@ -14,6 +14,7 @@ from models.explanation.disclosure import rebuildable
 from models.procedure.response_model import ResponseModel
 from models.serving.serving import PcrModel
 from pipeline.commands.disclose import table
+from pipeline.project.files import read_yaml
 from pipeline.registry.disclosure import Known, Scanner, disclosures
 from pipeline.registry.runs import landmark_record, track_state, tracking_store
 from pipeline.registry.state import workspace_state
@@ -135,7 +136,7 @@ def test_single_patients_go_to_mlflow_only_where_the_study_allows_it(
     private = landmark_record(workspace_state("made-up"), "c1", "").artifacts
     assert private.keys() == {"metrics", "figures"}
     path = home / "configs/report_pages.yaml"
-    pages = yaml.safe_load(path.read_text())
+    pages = read_yaml(path)
     pages["privacy"]["patient_view"] = False
     path.write_text(yaml.safe_dump(pages))
     public = landmark_record(workspace_state("made-up"), "c1", "").artifacts
