@@ -191,7 +191,11 @@ def told_otherwise(home: Path) -> Iterator[Alteration]:
             "source = 'http://x', storage_location = 'http://x'",
         ),
         ("files of nobody", "missing: the files of", "source = 'models:/m-0', storage_location = null"),
-        ("another run", "not the one that its files name", "run_id = '0' || substr(run_id, 2)"),
+        (
+            "another run",
+            "not the one that its files name",
+            "run_id = iif(run_id like '0%', '1', '0') || substr(run_id, 2)",
+        ),
         ("a registration that failed", "the status of pcr-made-up-c1", "status = 'FAILED_REGISTRATION'"),
     ):
         yield Alteration(name, word, lambda s=statement: _elsewhere(home, f"update model_versions set {s}"))  # noqa: S608

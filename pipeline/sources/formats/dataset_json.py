@@ -5,6 +5,7 @@ rows; as NDJSON the metadata on the first line, a row on each of the others).
 """
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,12 @@ def _object(text: str) -> dict[str, object]:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_without_twins)
+        return json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            object_pairs_hook=_without_twins,
+        )
     except json.JSONDecodeError as error:
         if error.msg != "Extra data":
             raise
@@ -103,3 +109,10 @@ def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError("one of its numbers is beyond what a computer's numbers hold (about 1e308)")
+    return number
