@@ -135,7 +135,8 @@ def criteria_states(
 ) -> pd.DataFrame:
     """Judge every eligibility criterion: index usubjid (sorted), one column of `STATES` per criterion.
 
-    ``all`` and ``any`` follow three-valued logic. Laboratory tests are of `visit`.
+    ``all`` and ``any`` follow three-valued logic; in ``any``, a column that is asked to be known and that no
+    patient has does not keep the others from telling. Laboratory tests are of `visit`.
     """
     patients = tables["subjects"].set_index("usubjid").sort_index().index
     states = {}
@@ -160,7 +161,10 @@ def _met(
 ) -> pd.Series:
     """Judge one rule: a condition, or a combination of rules."""
     if isinstance(rule, Combination):
-        return reduce(COMBINE[rule.kind], [_met(part, tables, patients, visit) for part in rule.parts])
+        parts = [_met(part, tables, patients, visit) for part in rule.parts]
+        if rule.kind == "any" and all(isinstance(part, Condition) and part.known for part in rule.parts):
+            parts = [part for part in parts if part.notna().any()] or parts
+        return reduce(COMBINE[rule.kind], parts)
     value, limit = _recorded(rule, tables, patients, visit)
     if rule.missing_as is not None:
         value = value.astype("object").fillna(rule.missing_as)

@@ -30,8 +30,9 @@ def recist_categories(lesions: pd.DataFrame, visits: Sequence[str]) -> pd.DataFr
 
     ========  =======================================================================================
     ND        no lesion was assessed: every row says not_done
-    PD        a new lesion; a non-target that progressed unequivocally, as recorded; or the sum of targets at
-              least 20 % and 5 mm above the smallest so far, which those measured may reach alone
+    PD        a new lesion; a non-target that progressed unequivocally, as recorded; the sum of targets at
+              least 20 % and 5 mm above the smallest so far, which those measured may reach alone; or, after
+              CR, a lesion other than a node that is back, whatever its size
     NE        a target not measured, another method than at the first visit, no target measured at first, or
               a non-target that grew as much and of which nobody says whether it progressed
     CR        every target and non-target gone, nodes below 10 mm in short axis
@@ -41,7 +42,8 @@ def recist_categories(lesions: pd.DataFrame, visits: Sequence[str]) -> pd.DataFr
 
     Targets are those of the first scan: parts of one that split are added up, one that merged into another is
     measured with it. With disease that cannot be measured alone (non-targets, and no target, at first) CR, PD
-    and NE go by the non-targets; what RECIST calls non-CR/non-PD is SD here, and no PR.
+    and NE go by the non-targets; what RECIST calls non-CR/non-PD is SD here, and no PR. A new node below
+    10 mm in short axis is normal, and no new lesion.
 
     Parameters
     ----------
@@ -69,7 +71,8 @@ def recist_categories(lesions: pd.DataFrame, visits: Sequence[str]) -> pd.DataFr
         target_left=target & present,
         other_left=other & (present | ~measured) & ~merged,
         other_unseen=other & (rows["status"] != "done"),
-        new=(rows["target"] == "new") & (rows["status"] == "done"),
+        new=(rows["target"] == "new") & (rows["status"] == "done") & (present | ~measured),
+        back=(target | other) & ~node & present,
         other_progressed=other & (rows["progressed"] == "Y"),
         other_unsaid=other & rows["progressed"].isna() & _grown(rows),
         undone=rows["status"] != "not_done",
@@ -176,6 +179,9 @@ def _judged(scans: pd.DataFrame) -> pd.DataFrame:
         "SD",
     )
     result = scans.assign(category=category)
+    complete_before = (result["category"] == "CR").groupby(course).cummax()
+    back = complete_before & (same | unmeasurable) & (result["back"] > 0)
+    result["category"] = result["category"].mask(back, "PD")
     return result[scans["order"] > 0]
 
 

@@ -1,4 +1,7 @@
-"""Laboratory values in the unit in which criteria judge their test; units by UCUM or CDISC's spelling."""
+"""Laboratory values in the unit in which criteria judge their test; units by UCUM or CDISC's spelling.
+
+A test of presence is 0 or 1; a quantity becomes that by its upper limit of normal.
+"""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +14,7 @@ from pipeline.sources.mapping.files import Reader
 
 UNITS = Path(__file__).parents[2] / "configs" / "laboratory_units.yaml"
 TEST, VALUE, UNIT, LIMITS = "testcd", "value", "unit", ("lln", "uln")
+PRESENCE = "0 or 1"
 
 
 class UsualUnit(NamedTuple):
@@ -27,7 +31,49 @@ def laboratory_units(path: Path = UNITS) -> dict[str, UsualUnit]:
             str(entry["unit"]), {str(unit).lower(): float(f) for unit, f in entry["factors"].items()}
         )
         for test, entry in read_yaml(path).items()
+        if entry["unit"] != PRESENCE
     }
+
+
+def tests_of_presence(path: Path = UNITS) -> list[str]:
+    """Return the tests whose result is 0 (negative) or 1 (positive)."""
+    return [test for test, entry in read_yaml(path).items() if entry["unit"] == PRESENCE]
+
+
+def as_presence(frame: pd.DataFrame, label: str, reader: Reader) -> pd.DataFrame:
+    """Return laboratory rows with 0 or 1 for quantities of a test of presence, what was changed counted.
+
+    Up to its upper limit of normal a quantity is 0, above it 1. What cannot be told is left empty, with a
+    warning: a quantity without that limit, and 1 with a limit of 1, which is an index at its limit or says
+    positive.
+
+    Parameters
+    ----------
+    frame, label
+        As in `in_usual_units`.
+    """
+    if TEST not in frame or VALUE not in frame:
+        return frame
+    frame = frame.copy()
+    value = pd.to_numeric(frame[VALUE], errors="coerce")
+    limit = pd.to_numeric(frame["uln"], errors="coerce") if "uln" in frame else value * float("nan")
+    limit = limit.mask(frame[UNIT] == PRESENCE) if UNIT in frame else limit
+    for test in tests_of_presence():
+        rows = (frame[TEST] == test) & value.notna()
+        quantity = rows & limit.notna() & ~((value == 0) & (limit == 0))
+        untold = (rows & limit.isna() & ~value.isin([0, 1])) | (quantity & (value == 1) & (limit == 1))
+        told = quantity & ~untold
+        reader.note(label, VALUE, f"presence_by_limit: {test}, 1 above its upper limit", int(told.sum()))
+        reader.doubt(label, VALUE, f"presence_unknown: {test}, left empty", int(untold.sum()))
+        if not (told | untold).any():
+            continue
+        present = (value > limit).map({True: "1", False: "0"})
+        frame[VALUE] = frame[VALUE].astype("object").mask(told, present).mask(untold, None).astype("str")
+        for column in (name for name in LIMITS if name in frame):
+            frame[column] = frame[column].astype("object").mask(told, None).astype("str")
+        if UNIT in frame:
+            frame[UNIT] = frame[UNIT].astype("object").mask(told, PRESENCE).astype("str")
+    return frame
 
 
 def in_usual_units(frame: pd.DataFrame, label: str, reader: Reader) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from pipeline.sources.classification import with_classification
 from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.redcap import read_dictionary
 from pipeline.sources.formats.source_file import SourceFile
-from pipeline.sources.laboratory import in_usual_units
+from pipeline.sources.laboratory import as_presence, in_usual_units
 from pipeline.sources.mapping.beside import Use, columns_beside, uses, with_units
 from pipeline.sources.mapping.blocks import (
     Dropped,
@@ -202,7 +202,7 @@ def _built(
     }
     label, made = mapping.files[blocks[0].file].label, frame
     if table in LABORATORY:
-        frame = in_usual_units(frame, label, reader)
+        frame = as_presence(in_usual_units(frame, label, reader), label, reader)
     named, between = with_current_names(frame, places, reader)
     if table in VARIANTS:
         named = with_classification(named, label, reader)

@@ -18,6 +18,8 @@ ADVICE = {
     "number_from_text": "nothing, if the number is meant",
     "beyond_limit": "nothing: such a result has no number; it is not used as one",
     "result_in_words": "nothing, if no number is lost",
+    "presence_by_limit": "nothing, if up to its limit the test is negative",
+    "presence_unknown": "give 0 or 1, or the upper limit of normal of the quantity",
     "unit_missing": "complete the units at the source",
     "laboratory_unit_unknown": "correct the unit, or add it to configs/laboratory_units.yaml",
     "dose_of_no_cycle": "correct the days, or `cycles` in the study file",

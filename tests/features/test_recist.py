@@ -17,6 +17,7 @@ KINDS = {
     "B": ("target", "breast", "longest"),
     "N": ("nontarget", "axillary", "short"),
     "W": ("new", "breast", "longest"),
+    "X": ("new", "axillary", "short"),
 }
 CASES = spec_rows("features_recist.txt")
 
@@ -24,7 +25,7 @@ CASES = spec_rows("features_recist.txt")
 def lesions(case: dict[str, str | None]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for visit in ("baseline", "c2", "c4"):
-        for kind, size, mark in re.findall(r"([TABNW])([\d./]+|\?|!|~[TAB])([u+-]?)", case[visit] or ""):
+        for kind, size, mark in re.findall(r"([TABNWX])([\d./]+|\?|!|~[TAB])([u+-]?)", case[visit] or ""):
             target, site, axis = KINDS[kind]
             row = {
                 "usubjid": "P1", "lesion_id": kind, "visit": visit, "reader": "INVESTIGATOR",

@@ -13,7 +13,8 @@ from features.study import Study, parse_study
 from models.packaging.served_eligibility import served_eligibility
 from models.procedure.response_model import ResponseModel
 from models.rules.branch_table import branch_table
-from models.rules.table import BRANCH, INPUT
+from models.rules.decisions import decisions
+from models.rules.table import BRANCH, INPUT, rule_table
 from models.serving.serving import PcrModel
 from models.serving.serving import told as in_words
 from pipeline.commands.score import with_eligibility
@@ -219,6 +220,14 @@ def assert_told(line: Line, patient: str, expected: Expected) -> None:
     assert told(line, patient) == expected[:4]
     if expected.criterion:
         assert f"eligibility, {expected.criterion}: " in in_words(line.served.loc[patient, "reasons"])
+
+
+def branches_under(line: Line, **readings: str) -> dict[str, str]:
+    """Return the branch at C2 by patient, with the rules read as `readings` say."""
+    rules = rule_table(line.prepared.by.rules, readings)
+    decided = decisions(line.prepared.tables, line.prepared.cohort.frame, rules)
+    at_c2 = decided[decided["node"] == "c2"]
+    return dict(zip(at_c2["usubjid"], at_c2["branch"], strict=True))
 
 
 def problems(line: Line) -> set[tuple[str, str]]:

@@ -2,14 +2,13 @@
 
 import pytest
 
-from models.rules.decisions import decisions
-from models.rules.table import rule_table
 from tests.pipeline.patients_by_hand import (
     Expected,
     Line,
     Rows,
     Story,
     assert_told,
+    branches_under,
     breast,
     call,
     followed,
@@ -128,11 +127,9 @@ def test_a_disputed_patient_is_told_by_the_published_rules(line: Line, name: str
 
 
 def test_a_deletion_counts_in_tissue_where_no_copy_is_left(line: Line) -> None:
-    rules = rule_table(line.prepared.by.rules, {"pam_source": "tissue"})
-    decided = decisions(line.prepared.tables, line.prepared.cohort.frame, rules)
-    branch = decided.set_index(["usubjid", "node"])["branch"]
-    assert branch[(IDS["no_copy_of_pten"], "c2")] == "R4"
-    assert branch[(IDS["one_copy_of_pten"], "c2")] == "R3"
+    branch = branches_under(line, pam_source="tissue")
+    assert branch[IDS["no_copy_of_pten"]] == "R4"
+    assert branch[IDS["one_copy_of_pten"]] == "R3"
 
 
 def test_what_only_a_date_tells_is_named_beside_the_number(line: Line) -> None:

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
-from pipeline.sources.laboratory import in_usual_units, laboratory_units
+from pipeline.sources.laboratory import as_presence, in_usual_units, laboratory_units
 from pipeline.sources.mapping.files import Reader
 
 
@@ -41,3 +42,30 @@ def test_the_usual_unit_and_no_unit_change_nothing() -> None:
         assert in_usual_units(labs(unit), "lb.csv", reader)["value"].tolist() == ["10"]
         assert reader.repairs == []
         assert reader.warnings == []
+
+
+def test_limits_that_a_converted_test_has_not_stay_empty() -> None:
+    frame = pd.DataFrame({"testcd": ["SYSBP"], "value": ["17"], "unit": ["kPa"], "uln": [None]}, dtype="str")
+    read = in_usual_units(frame, "vs.csv", Reader(Path())).iloc[0]
+    assert float(read["value"]) == pytest.approx(127.51054)
+    assert pd.isna(read["uln"])
+
+
+@pytest.mark.parametrize(
+    ("value", "uln", "expected"),
+    [
+        ("0", None, "0"), ("1", None, "1"),  # as words were read
+        ("3.2", "5", "0"), ("5", "5", "0"), ("5.1", "5", "1"), ("1", "5", "0"),  # hCG in IU/L
+        ("0.06", "1", "0"), ("12.4", "1", "1"), ("0", "0", "0"), ("1", "0", "1"),
+        ("1", "1", None), ("0.06", None, None), ("4200", None, None),
+    ],
+)  # fmt: skip
+def test_a_quantity_of_a_test_of_presence_is_told_by_its_limit(
+    value: str, uln: str | None, expected: str | None
+) -> None:
+    columns = {"testcd": ["HCG"], "value": [value], "unit": [None], "uln": [uln]}
+    read = as_presence(pd.DataFrame(columns, dtype="str"), "lb.csv", reader := Reader(Path()))
+    assert read["value"].astype("object").where(read["value"].notna(), None).tolist() == [expected]
+    assert bool(reader.warnings) == (expected is None)
+    again = as_presence(read, "lb.csv", Reader(Path()))
+    pd.testing.assert_frame_equal(again, read)

@@ -2,8 +2,6 @@
 
 import pytest
 
-from models.rules.decisions import decisions
-from models.rules.table import rule_table
 from tests.models.rule_tables import SCANS
 from tests.pipeline.patients_by_hand import (
     Expected,
@@ -11,6 +9,7 @@ from tests.pipeline.patients_by_hand import (
     Rows,
     Story,
     assert_told,
+    branches_under,
     breast,
     call,
     followed,
@@ -97,11 +96,9 @@ def test_a_patient_on_a_limit_is_told_as_a_clinician_would(line: Line, name: str
 
 
 def test_a_deletion_counts_where_the_reading_looks_at_tissue(line: Line) -> None:
-    rules = rule_table(line.prepared.by.rules, {"pam_source": "tissue"})
-    told = decisions(line.prepared.tables, line.prepared.cohort.frame, rules)
-    branch = told.set_index(["usubjid", "node"])["branch"]
-    assert branch[(IDS["pten_deleted_in_tissue"], "c2")] == "R4"
-    assert branch[(IDS["positive_after_c1_alone"], "c2")] == "indeterminate", "no tissue, nothing known"
+    branch = branches_under(line, pam_source="tissue")
+    assert branch[IDS["pten_deleted_in_tissue"]] == "R4"
+    assert branch[IDS["positive_after_c1_alone"]] == "indeterminate", "no tissue, nothing known"
 
 
 def test_what_stays_open_is_named_and_what_was_supplied_is_not(line: Line) -> None:

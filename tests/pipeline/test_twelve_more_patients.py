@@ -3,13 +3,12 @@
 import pytest
 
 from features.definitions import her2_status
-from models.rules.decisions import decisions
-from models.rules.table import rule_table
 from tests.pipeline.patients_by_hand import (
     Expected,
     Line,
     Story,
     assert_told,
+    branches_under,
     breast,
     call,
     followed,
@@ -131,11 +130,9 @@ def test_what_a_reader_of_the_files_should_ask_about_is_named(line: Line) -> Non
 
 
 def test_ctdna_of_clonal_haematopoiesis_alone_is_negative_where_the_call_is_derived(line: Line) -> None:
-    tables, cohort = line.prepared.tables, line.prepared.cohort.frame
-    rules = rule_table(line.prepared.by.rules, {"ctdna_call": "derived"})
-    found = decisions(tables, cohort, rules).set_index(["usubjid", "node"])["branch"]
-    assert found[(IDS["clonal_haematopoiesis_alone"], "c2")] == "R1"
-    assert found[(IDS["pik3ca_double_mutant"], "c2")] == "R4"
+    branch = branches_under(line, ctdna_call="derived")
+    assert branch[IDS["clonal_haematopoiesis_alone"]] == "R1"
+    assert branch[IDS["pik3ca_double_mutant"]] == "R4"
 
 
 def test_a_heterogeneous_tumour_counts_by_ratio_and_copies_of_the_whole(line: Line) -> None:

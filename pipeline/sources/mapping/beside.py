@@ -122,7 +122,7 @@ def scaled(values: pd.Series, factor: float) -> pd.Series:
     """Return numbers as text times a factor, a sign such as < kept; what is no number stays as it is."""
     parts = values.str.extract(r"^([<>≤≥]=?)?\s*(.*)$")
     product = pd.to_numeric(parts[1], errors="coerce") * factor
-    texts = parts[0].fillna("") + product.map("{:.12g}".format, na_action="ignore")
+    texts = parts[0].fillna("") + product.map("{:.12g}".format, na_action="ignore").astype("str")
     return texts.fillna(values)
 
 
