@@ -35,15 +35,17 @@ from tests.patients import FEATURES, SETTINGS, patients
 ROOT = Path(__file__).parents[1]
 NAME = "pcr-made-up-c1"
 REQUIREMENTS = [f"{name}=={version(name)}" for name in ("numpy", "pandas", "lightgbm")]
-INTERVAL = IntervalSettings(level=0.95, misfit=0.0, min_samples=5, held=0.99)
+INTERVAL = IntervalSettings(level=0.95, misfit=0.0, small_sample=0.0, min_samples=5, held=0.99)
 SUPPORT = ServingSettings(INTERVAL, 0.99, 3.0, ("arm",))
 
 
-def made_up_interval(fitted: ResponseModel, candidate: str, frame: pd.DataFrame) -> IntervalDocument | None:
+def made_up_interval(
+    fitted: ResponseModel, candidate: str, frame: pd.DataFrame, y: np.ndarray
+) -> IntervalDocument | None:
     """Return an interval of a candidate, as if 20 samples' models had been that candidate with noise."""
     noise = np.random.default_rng(1).normal(0, 0.3, (20, len(frame)))
     model = fitted.models_[candidate]
-    return patient_interval(model, frame, model.log_odds(frame) + noise, INTERVAL)
+    return patient_interval(model, frame, y, model.log_odds(frame) + noise, INTERVAL)
 
 
 def write_served_model(folder: Path, candidate: str = "lightgbm", seed: int = 1) -> None:
@@ -53,7 +55,7 @@ def write_served_model(folder: Path, candidate: str = "lightgbm", seed: int = 1)
     part = {
         "required": ["arm"],
         "refused": {"outcome": ["pcr", "rcb_class"], "later": ["c2", "presurgery"]},
-        "interval": made_up_interval(fitted, candidate, frame),
+        "interval": made_up_interval(fitted, candidate, frame, y),
         "support": support(
             fitted.models_[candidate], frame, y, SUPPORT, min_level_patients=5, folds=3, seed=1
         ),

@@ -64,12 +64,14 @@ INTERCEPT = "intercept_only"
 class IntervalSettings:
     """The interval of a patient's risk: its level, and the least number of samples.
 
-    `misfit` (a standard deviation, log-odds) is by how much the models of all samples miss the risk alike.
+    `misfit` (a standard deviation, log-odds) is by how much the models of all samples miss the risk alike,
+    and `small_sample` / sqrt(patients of the rarer outcome) by how much more where few were learned from.
     Directions in which the samples' models differ are kept until they hold the share `held` of the variance.
     """
 
     level: InnerShare
     misfit: Annotated[float, Between(0)]
+    small_sample: Annotated[float, Between(0)]
     min_samples: Annotated[int, Between(2)]
     held: InnerShare
 

@@ -78,7 +78,7 @@ def serving_part(
             "later": later_visits(study.visits, study.visits_at(landmark)),
         },
     }
-    if interval := patient_interval(learned.model, rows, bootstrap, settings.serving.interval):
+    if interval := patient_interval(learned.model, rows, y, bootstrap, settings.serving.interval):
         document["interval"] = interval
     # Where no column tells patients apart, there is nothing that they look like.
     if learned.model.document["encoding"]["columns"]:

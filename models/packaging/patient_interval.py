@@ -32,7 +32,7 @@ def bootstrap_log_odds(resampled: pd.DataFrame) -> np.ndarray:
 
 
 def patient_interval(
-    model: PcrModel, rows: pd.DataFrame, log_odds: np.ndarray, settings: IntervalSettings
+    model: PcrModel, rows: pd.DataFrame, y: np.ndarray, log_odds: np.ndarray, settings: IntervalSettings
 ) -> IntervalDocument | None:
     """Return what serving needs to put an interval around a patient's risk; None from too few samples.
 
@@ -43,8 +43,10 @@ def patient_interval(
     among the training patients that these hold `settings.held` of its variance; the others are rest.
 
     What the models of all samples miss alike (a form that is too simple, a penalty that draws all of them to
-    the mean) no spread between them shows: `settings.misfit` is added to `rest`. It was set by simulation,
-    and how often the intervals hold the patients' true risks is published (docs/patient-intervals.md).
+    the mean) no spread between them shows, and it is more where fewer patients were learned from: with m
+    patients of the rarer outcome, the variance ``misfit^2 + small_sample^2 / m`` is added to that of `rest`.
+    Both were set by simulation, and how often the intervals hold the patients' true risks is published
+    (docs/patient-intervals.md).
 
     Parameters
     ----------
@@ -52,10 +54,12 @@ def patient_interval(
         The model that is served.
     rows : DataFrame (n, >= features)
         Its training patients, sorted by id.
+    y : array of 0 and 1, shape (n,)
+        Their outcomes.
     log_odds : array, shape (samples, n)
         See `bootstrap_log_odds`.
     settings : IntervalSettings
-        Level, misfit, and the smallest number of samples.
+        Level, misfit and its growth, and the smallest number of samples.
     """
     samples = len(log_odds)
     if samples < settings.min_samples or not model.document["encoding"]["columns"]:
@@ -72,11 +76,12 @@ def patient_interval(
     share = np.cumsum(size**2) / max((size**2).sum(), np.finfo(float).tiny)
     kept = int(np.searchsorted(share, settings.held)) + 1
     rest = unexplained + (size[kept:] ** 2).sum() / len(rows)
+    misfit = settings.misfit**2 + settings.small_sample**2 / min(np.sum(y), np.sum(1 - y))
     return {
         "method": "bootstrap models of the whole procedure",
         "level": settings.level,
         "samples": samples,
         "width": float(ndtri((1 + settings.level) / 2)),
         "spread": (coefficients @ directions[:kept].T).T.tolist(),
-        "rest": float(np.sqrt(rest + settings.misfit**2)),
+        "rest": float(np.sqrt(rest + misfit)),
     }

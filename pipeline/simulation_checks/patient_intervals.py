@@ -70,7 +70,7 @@ class Cohorts:
         splits = bootstrap_splits(len(y), samples=self.samples, seed=number)
         results = cross_validate(procedure, rows, y, splits, workers=1, may_fail=True)
         p = np.array([result.predictions["chosen"] for result in results if result.predictions])
-        interval = patient_interval(model, rows, logit(p), self.interval)
+        interval = patient_interval(model, rows, y, logit(p), self.interval)
         if interval is None:
             return {"failed": f"fewer than {self.interval.min_samples} samples gave a model"}
         served = PcrModel(
@@ -100,10 +100,12 @@ def page(found: list[dict[str, float]], plan: IntervalPlan, settings: IntervalSe
     """Return docs/patient-intervals.md."""
     told = (
         f"Nominal level {settings.level:.0%}, {plan.samples} bootstrap samples of the candidates "
-        f"{', '.join(plan.candidates)}, misfit {settings.misfit:g} on the log-odds (configs/serving.yaml). "
+        f"{', '.join(plan.candidates)}; what all of them miss alike: {settings.misfit:g} on the log-odds, "
+        f"and {settings.small_sample:g} / root of the patients with the rarer outcome (configs/serving.yaml). "
         "True risk: a flexible model learned from the true probabilities of "
-        f"{plan.learn:,} simulated patients; judged in {plan.judge:,} others at {plan.landmark}. The misfit "
-        "was set on this simulation: in other cohorts the intervals may hold the risk more or less often."
+        f"{plan.learn:,} simulated patients; judged in {plan.judge:,} others at {plan.landmark}. "
+        "What all miss alike was set on other patients of this simulation: in real cohorts the intervals may "
+        "hold the risk more or less often."
     )
     rows = [
         f"| {row['patients']:,} | {row['cohorts']} | {row['without_interval']} | {100 * row['held']:.1f} % "

@@ -29,7 +29,7 @@ def served(name: str) -> PcrModel:
     part = {
         "required": ["arm"],
         "refused": {"outcome": ["pcr", "rcb_class"], "later": ["c2", "presurgery"]},
-        "interval": made_up_interval(fitted, name, frame),
+        "interval": made_up_interval(fitted, name, frame, y),
         "support": support(fitted.models_[name], frame, y, SUPPORT, min_level_patients=5, folds=3, seed=1),
         "eligibility": ELIGIBILITY,
         "rules": RULES,

@@ -34,7 +34,9 @@ def test_the_study_goes_on_where_it_stopped_and_gives_the_same(
     changed(configs, "coverage.yaml", {"patient_intervals": plan})
     changed(configs, "validation.yaml", {"inner_folds": 2})
     changed(
-        configs, "serving.yaml", {"interval": {"level": 0.9, "misfit": 0.2, "min_samples": 5, "held": 0.9}}
+        configs,
+        "serving.yaml",
+        {"interval": {"level": 0.9, "misfit": 0.2, "small_sample": 1.0, "min_samples": 5, "held": 0.9}},
     )
     ridge = {"kind": "logistic", "penalties_per_patient": [0.1]}
     changed(configs, "models.yaml", {"candidates": {"logistic": ridge}})

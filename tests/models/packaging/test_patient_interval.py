@@ -1,5 +1,7 @@
 """The interval of a patient's risk, learned from the models of bootstrap samples and computed in serving."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from models.procedure.response_model import ResponseModel
 from models.serving.serving import IntervalDocument, PcrModel
 from tests.patients import FEATURES, SETTINGS, feature, patients
 
-SETTING = IntervalSettings(level=0.95, misfit=0.0, min_samples=10, held=0.999)
+SETTING = IntervalSettings(level=0.95, misfit=0.0, small_sample=0.0, min_samples=10, held=0.999)
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +23,11 @@ def model() -> PcrModel:
     return ResponseModel(FEATURES, SETTINGS, 3, 1).fit(frame, y).models_["logistic"]
 
 
-def learned(model: PcrModel, rows: pd.DataFrame, log_odds: np.ndarray) -> IntervalDocument:
-    interval = patient_interval(model, rows, log_odds, SETTING)
+def learned(
+    model: PcrModel, rows: pd.DataFrame, log_odds: np.ndarray, settings: IntervalSettings = SETTING
+) -> IntervalDocument:
+    y = np.arange(len(rows)) % 2
+    interval = patient_interval(model, rows, y, log_odds, settings)
     assert interval is not None
     return interval
 
@@ -60,6 +65,13 @@ def test_what_the_columns_do_not_tell_is_the_same_for_everybody(model: PcrModel)
     assert half == pytest.approx(1.96 * 0.5, rel=0.12)
 
 
+def test_what_all_samples_miss_alike_grows_with_fewer_patients_of_the_rarer_outcome(model: PcrModel) -> None:
+    rows, samples = patients(300)[0], np.zeros((20, 1))
+    grown = replace(SETTING, misfit=0.3, small_sample=2.0)
+    interval = learned(model, rows, model.log_odds(rows) + samples, grown)
+    assert interval["rest"] == pytest.approx(np.sqrt(0.3**2 + 2.0**2 / 150))
+
+
 def test_intervals_hold_the_true_risk_of_as_many_patients_as_they_say() -> None:
     """Plain logistic regression on 400 patients: 3 inputs, 40 trials, 60 bootstrap samples each."""
     inputs = [feature(name) for name in ("a", "b", "c")]
@@ -81,7 +93,7 @@ def test_intervals_hold_the_true_risk_of_as_many_patients_as_they_say() -> None:
 def test_too_few_samples_give_no_interval_and_the_answer_stands_without(model: PcrModel) -> None:
     rows = patients(300)[0]
     few = model.log_odds(rows) + np.random.default_rng(3).normal(size=(9, 300))
-    assert patient_interval(model, rows, few, SETTING) is None
+    assert patient_interval(model, rows, np.arange(300) % 2, few, SETTING) is None
     answer = PcrModel(model.document | {"serving": {}}).desk.answer(rows[model.features].iloc[0].to_dict())
     assert answer["lower"] is None
     assert answer["pcr_probability"] is not None
