@@ -2,7 +2,7 @@
 
 Predictions that a scenario does not change are those of the run; where the outcome or the patients change,
 they are those of `models.evaluation.refits`, and so is the reference beside them. Nothing is fitted here but
-the branch frequencies of the rules.
+the comparators: the branch frequencies of the rules, and the small model on their inputs.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.special import expit
 
 from models.configuration.plan import ValidationPlan
+from models.configuration.settings import ProcedureSettings
 from models.evaluation.refits import IMPUTED, REFERENCE, UNKNOWN, Refits, Refitted
 from models.evaluation.subgroups import evaluable_domains
 from models.evaluation.tipping import Paired, tipping_point, worst_case
@@ -29,7 +30,7 @@ from models.measures.common import (
 from models.measures.definitions import Kernel, definition
 from models.measures.evaluate import by_repeat
 from models.measures.heterogeneity import logit_auc
-from models.procedure.comparators import rules_by_branch
+from models.procedure.comparators import GroupFrequency, RuleInputs, rules_by_branch
 from models.procedure.imputation import rubin
 from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.response_model import patient_loss
@@ -37,18 +38,24 @@ from models.rules.document import RuleDocument
 from models.rules.review import branches_under_alternatives
 from models.rules.table import BRANCH
 
-MODELS = ("chosen", "rules")
+RULE_INPUTS = "rule_inputs"
+MODELS = ("chosen", "rules", RULE_INPUTS)
 MULTIPLE_IMPUTATION = "missing predictors: multiple imputation"
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What all scenarios share: the landmark's rows with branch, and how they are analysed."""
+    """What all scenarios share: the landmark's rows with branch and rule inputs, and how they are analysed.
+
+    `rule_inputs` and `procedure` are the features and settings of the comparator `RuleInputs`.
+    """
 
     rows: pd.DataFrame
     features: Sequence[LandmarkFeature]
     plan: ValidationPlan
     arm: str | None
+    rule_inputs: Sequence[LandmarkFeature]
+    procedure: ProcedureSettings
 
     def rows_of(self, ids: pd.Index | pd.Series) -> pd.DataFrame:
         """Return the rows of these patients, in their order."""
@@ -58,13 +65,30 @@ class Analysis:
         """Tell who is in the arm declared primary, shape (n,); everybody where there is none."""
         return np.ones(len(rows), dtype=bool) if self.arm is None else (rows["arm"] == self.arm).to_numpy()
 
-    def rules_forecast(self, rows: pd.DataFrame, y: np.ndarray, fold: np.ndarray) -> np.ndarray:
-        """Return the rules' forecast (n,) for each fold from the patients of the others."""
-        forecast = np.empty(len(y))
-        for test in (fold == number for number in np.unique(fold)):
-            rules = rules_by_branch(self.plan.branch_shrinkage).fit(rows.loc[~test], y[~test])
-            forecast[test] = rules.predictions(rows.loc[test])["rules"]
-        return forecast
+    def rules(self) -> list[GroupFrequency]:
+        """Return the rules, unfitted."""
+        return [rules_by_branch(self.plan.branch_shrinkage)]
+
+    def comparators(self) -> list[GroupFrequency | RuleInputs]:
+        """Return the rules and the small model on their inputs, unfitted."""
+        plan = self.plan
+        return [*self.rules(), RuleInputs(self.rule_inputs, self.procedure, plan.inner_folds, plan.seed)]
+
+
+def forecasts(
+    comparators: Callable[[], Sequence[GroupFrequency | RuleInputs]],
+    rows: pd.DataFrame,
+    y: np.ndarray,
+    fold: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Return each comparator's forecast (n,), for each fold from the patients of the others."""
+    forecast: dict[str, np.ndarray] = {}
+    for test in (fold == number for number in np.unique(fold)):
+        for comparator in comparators():
+            fitted = comparator.fit(rows.loc[~test], y[~test])
+            for name, predicted in fitted.predictions(rows.loc[test]).items():
+                forecast.setdefault(name, np.empty(len(y)))[test] = predicted
+    return forecast
 
 
 def scenario(
@@ -74,7 +98,7 @@ def scenario(
     p: Mapping[str, np.ndarray],
     weights: np.ndarray | None = None,
 ) -> dict[str, MeasureDocument]:
-    """Return n, events, AUC of model and rules, and the difference in log loss, in the arm declared primary.
+    """Return n, events, AUCs and differences in log loss from each comparator, in the arm declared primary.
 
     Intervals by percentile bootstrap over patients; `weights` (n,) weight patients in all figures. What
     cannot be computed has ``error`` with the reason.
@@ -102,10 +126,18 @@ def scenario(
     figures = counted(y)
     for name, forecast in by_model.items():
         figures[f"auc_{name}"] = measured(f"auc_{name}", partial(_weighted_by, auc, y, forecast))
-    figures["delta_log_loss"] = measured(
-        "delta_log_loss", lambda w: loss(y, by_model["chosen"], w) - loss(y, by_model["rules"], w)
-    )
+
+    def difference(comparator: str, w: np.ndarray) -> np.ndarray:
+        return loss(y, by_model["chosen"], w) - loss(y, by_model[comparator], w)
+
+    for name in (name for name in by_model if name != "chosen"):
+        figures[delta(name)] = measured(delta(name), partial(difference, name))
     return figures
+
+
+def delta(comparator: str) -> str:
+    """Return the name of the model's difference in log loss from a comparator."""
+    return "delta_log_loss" if comparator == "rules" else f"delta_log_loss_{comparator}"
 
 
 def _weighted_by(kernel: Kernel, y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -128,8 +160,8 @@ def refitted(analysis: Analysis, refits: Refits, run: Refitted) -> dict[str, Mea
         }  # fmt: skip
     predicted = refits.at(run.scenario)
     rows, y = analysis.rows_of(predicted["usubjid"]), predicted["y"].to_numpy()
-    rules = analysis.rules_forecast(rows, y, predicted["fold"].to_numpy())
-    p = {"chosen": predicted["p"].to_numpy()[None], "rules": rules[None]}
+    compared = forecasts(analysis.comparators, rows, y, predicted["fold"].to_numpy())
+    p = {name: each[None] for name, each in {"chosen": predicted["p"].to_numpy(), **compared}.items()}
     return scenario(analysis, rows, y, p, predicted["weight"].to_numpy())
 
 
@@ -144,7 +176,8 @@ def unknown_outcomes(
     rows, known = analysis.rows_of(predicted["usubjid"]), predicted["y"].notna().to_numpy()
     y, p = predicted["y"].to_numpy(), predicted["p"].to_numpy()
     rules = np.empty(len(y))
-    rules[known] = analysis.rules_forecast(rows.loc[known], y[known], predicted.loc[known, "fold"].to_numpy())
+    fold = predicted.loc[known, "fold"].to_numpy()
+    rules[known] = forecasts(analysis.rules, rows.loc[known], y[known], fold)["rules"]
     fitted = rules_by_branch(analysis.plan.branch_shrinkage).fit(rows.loc[known], y[known])
     rules[~known] = fitted.predictions(rows.loc[~known])["rules"]
     inside = analysis.inside(rows)
@@ -170,27 +203,29 @@ def multiple_imputation(analysis: Analysis, refits: Refits) -> dict[str, Measure
     runs = [run for run in refits.scenarios if run.scenario.startswith(IMPUTED)]
     first = refits.at(REFERENCE)
     rows, y = analysis.rows_of(first["usubjid"]), first["y"].to_numpy()
-    rules = analysis.rules_forecast(rows, y, first["fold"].to_numpy()) if len(y) else y
     inside = analysis.inside(rows)
     counts = counted(y[inside])
     if not analysis.plan.judges(y[inside]):
         return counts | _without_difference(_too_few(analysis.plan))
-    aucs, losses = [], []
+    compared = forecasts(analysis.comparators, rows, y, first["fold"].to_numpy())
+    aucs: list[tuple[float, float]] = []
+    losses: dict[str, list[tuple[float, float]]] = {name: [] for name in compared}
     for run in runs:
         if run.error:
             return counts | _without_difference(
                 f"{run.scenario.removeprefix('missing predictors: ')}: {run.error}"
             )
-        p = {"chosen": refits.at(run.scenario)["p"].to_numpy()[inside], "rules": rules[inside]}
+        p = refits.at(run.scenario)["p"].to_numpy()[inside]
         try:
-            aucs.append(logit_auc(y[inside], p["chosen"]))
+            aucs.append(logit_auc(y[inside], p))
         except MeasureError as error:
             return counts | _without_difference(
                 f"{run.scenario.removeprefix('missing predictors: ')}: {error}"
             )
-        margin = {name: np.log(forecast / (1 - forecast)) for name, forecast in p.items()}
-        paired = patient_loss(margin["chosen"], y[inside]) - patient_loss(margin["rules"], y[inside])
-        losses.append((paired.mean(), paired.var(ddof=1) / len(paired)))
+        own = _loss(p, y[inside])
+        for name, forecast in compared.items():
+            paired = own - _loss(forecast[inside], y[inside])
+            losses[name].append((paired.mean(), paired.var(ddof=1) / len(paired)))
     level = analysis.plan.level
     logit, se = np.array(aucs).T
     logit_auc_mean = rubin(logit, se**2, level)
@@ -201,11 +236,15 @@ def multiple_imputation(analysis: Analysis, refits: Refits) -> dict[str, Measure
             "high": float(expit(logit_auc_mean.high)),
         }
     )
-    difference, variance = np.array(losses).T
-    loss = rubin(difference, variance, level)
-    return {
-        **counts, "auc_chosen": auc, "delta_log_loss": loss.as_dict(), "imputations": {"value": len(runs)},
-    }  # fmt: skip
+    differences = {}
+    for name, each in losses.items():
+        difference, variance = np.array(each).T
+        differences[delta(name)] = rubin(difference, variance, level).as_dict()
+    return {**counts, "auc_chosen": auc, **differences, "imputations": {"value": len(runs)}}
+
+
+def _loss(p: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.asarray(patient_loss(np.log(p / (1 - p)), y))
 
 
 def evaluable_patients(
@@ -241,7 +280,8 @@ def rule_readings(
         other = rows.assign(**{BRANCH: branch.reindex(ids).to_numpy()})
         if other[BRANCH].equals(in_force):
             continue
-        forecast = np.stack([analysis.rules_forecast(other, y, fold) for fold in folds[ids].to_numpy()])
+        every = [forecasts(analysis.rules, other, y, fold)["rules"] for fold in folds[ids].to_numpy()]
+        forecast = np.stack(every)
         yield f"{setting}: {value}", scenario(analysis, rows, y, {"chosen": p["chosen"], "rules": forecast})
 
 

@@ -101,7 +101,7 @@ def page(found: list[dict[str, float]], plan: IntervalPlan, settings: IntervalSe
     told = (
         f"Nominal level {settings.level:.0%}, {plan.samples} bootstrap samples of the candidates "
         f"{', '.join(plan.candidates)}; what all of them miss alike: {settings.misfit:g} on the log-odds, "
-        f"and {settings.small_sample:g} / root of the patients with the rarer outcome (configs/serving.yaml). "
+        f"and {settings.small_sample:g} / root of the rarer outcome's patients (configs/serving.yaml). "
         "True risk: a flexible model learned from the true probabilities of "
         f"{plan.learn:,} simulated patients; judged in {plan.judge:,} others at {plan.landmark}. "
         "What all miss alike was set on other patients of this simulation: in real cohorts the intervals may "

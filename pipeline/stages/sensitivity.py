@@ -1,13 +1,16 @@
 """Stage sensitivity: the primary comparison under other definitions, missing data, sets and readings.
 
 One table. Predictions that a scenario does not change are those of the run; where outcome, patients or inputs
-change, they are those of stage refit. Only the rules are learned again: branch frequencies.
+change, they are those of stage refit. Only the comparators are learned again: the rules, and the small model
+on their inputs.
 """
 
 from models.configuration.plan import validation_plan
+from models.configuration.settings import comparator_settings, model_settings
 from models.evaluation.refits import read_refits
 from models.evaluation.sensitivity import Analysis, sensitivity_runs
 from models.procedure.analysis_set import with_arm
+from models.procedure.comparators import rule_input_features
 from models.procedure.landmark_features import landmark_features
 from pipeline.project import paths
 from pipeline.project.files import write_json
@@ -16,13 +19,15 @@ from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(
     reads=(
-        paths.RAW, paths.COHORT, paths.FEATURES, paths.FEATURE_LIST, paths.BRANCHES, paths.PREDICTIONS,
-        paths.REFIT_PREDICTIONS, paths.REFIT_SCENARIOS, paths.RULES_TABLE, paths.GENES,
+        paths.RAW, paths.COHORT, paths.FEATURES, paths.FEATURE_LIST, paths.BRANCHES, paths.RULE_INPUTS,
+        paths.PREDICTIONS, paths.REFIT_PREDICTIONS, paths.REFIT_SCENARIOS, paths.RULES_TABLE, paths.GENES,
     ),
     writes=(paths.SENSITIVITY,),
     params={
         paths.STUDY: ("primary",),
-        paths.VALIDATION: ("bootstrap", "branch_shrinkage", "level", "min_events", "seed"),
+        paths.MODELS: ("encoding",),
+        paths.COMPARATORS: ("rule_inputs",),
+        paths.VALIDATION: ("bootstrap", "branch_shrinkage", "inner_folds", "level", "min_events", "seed"),
     },
     items=("landmark",),
 )  # fmt: skip
@@ -32,11 +37,15 @@ def main(run: Run) -> None:
     """Read, compare in every scenario, write the table."""
     cohort = run.table(paths.COHORT)
     rows = with_arm(run.table(paths.FEATURES), cohort).merge(run.table(paths.BRANCHES), on="usubjid")
+    features = landmark_features(run.json(paths.FEATURE_LIST))
+    encoding = model_settings(run.params(paths.MODELS)).encoding
     analysis = Analysis(
         rows.sort_values("usubjid", ignore_index=True),
-        landmark_features(run.json(paths.FEATURE_LIST)),
+        features,
         validation_plan(run.params(paths.VALIDATION)),
         run.study().primary.arm,
+        rule_input_features(features, run.json(paths.RULE_INPUTS)),
+        comparator_settings(run.params(paths.COMPARATORS)).procedure(encoding),
     )
     scenarios = sensitivity_runs(
         analysis,

@@ -23,12 +23,13 @@ from models.evaluation.refits import (
 )
 from models.evaluation.sensitivity import (
     Analysis,
+    forecasts,
     multiple_imputation,
     refitted,
     sensitivity_runs,
     unknown_outcomes,
 )
-from models.procedure.comparators import rules_by_branch
+from models.procedure.comparators import rule_input_features, rules_by_branch
 from models.rules.table import BRANCH
 from tests.patients import FEATURES, patients
 
@@ -58,7 +59,8 @@ def population(name: str = REFERENCE, n: int = 120, lost: int = 0) -> Population
 def analysis(plan: ValidationPlan = PLAN, arm: str | None = None) -> Analysis:
     rows = population().rows
     branch = np.where(np.arange(len(rows)) % 3 == 0, "R1", "R2")
-    return Analysis(rows.assign(**{BRANCH: branch}), FEATURES, plan, arm)
+    inputs = rule_input_features(FEATURES, {})
+    return Analysis(rows.assign(**{BRANCH: branch}), FEATURES, plan, arm, inputs, SETTINGS.alone("logistic"))
 
 
 def refits(*populations: Population) -> Refits:
@@ -138,7 +140,7 @@ def test_the_rules_are_learned_on_the_folds_of_the_refit() -> None:
     told = refitted(asked, made, made.scenarios[0])
     predicted = made.at(REFERENCE)
     y, fold = predicted["y"].to_numpy(), predicted["fold"].to_numpy()
-    rules = asked.rules_forecast(asked.rows, y, fold)
+    rules = forecasts(asked.rules, asked.rows, y, fold)["rules"]
     first = (
         rules_by_branch(20)
         .fit(asked.rows.loc[fold != 0], y[fold != 0])
