@@ -30,7 +30,9 @@ def sensitivity_part(results: Results, facts: Facts, labels: Labels) -> Part:
                 "events": count(measures.events),
                 "model": measure_of(measures, "auc_chosen"),
                 "rules": measure_of(measures, "auc_rules"),
+                "inputs": measure_of(measures, "auc_rule_inputs"),
                 "delta": measure(delta, 4, difference=True),
+                "beside": measure_of(measures, "delta_log_loss_rule_inputs", 4, difference=True),
             }
         )
         if delta.has_interval:
@@ -45,10 +47,12 @@ def sensitivity_part(results: Results, facts: Facts, labels: Labels) -> Part:
         "events": "pCR",
         "model": "AUC, model",
         "rules": "AUC, rules",
+        "inputs": "AUC, inputs of the rules",
         "delta": f"Log loss, model minus {facts.comparator}",
+        "beside": "Log loss, model minus inputs of the rules",
     }
     if not facts.rules:
-        del columns["rules"]
+        columns = {key: label for key, label in columns.items() if key not in {"rules", "inputs", "beside"}}
     charts = (
         {
             "sensitivity-runs": forest_chart(
