@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from features.documents.study import ArmComparisonEntry, OutcomeEntry, StudyDocument, ThresholdsEntry
+from features.documents.study import (
+    ArmComparisonEntry,
+    ChallengerEntry,
+    OutcomeEntry,
+    StudyDocument,
+    ThresholdsEntry,
+)
 from features.errors import UserError
 from features.keys import checked_fields, unknown_name
 
@@ -22,7 +28,7 @@ DEFAULTS: StudyDocument = {
     "randomised": False, "regimens": [], "rules": "none", "eligibility": "none", "de_escalated_branches": [],
     "leakage_acknowledged": "", "response_counts": "recorded", "waivers": [], "standards": [],
     "mapping": None, "thresholds": None, "omics": None, "single_patients_in_mlflow": False,
-    "arm_comparison": None,
+    "arm_comparison": None, "challengers": None,
 }  # fmt: skip
 """Keys that a study file may leave out, and what they then say."""
 
@@ -216,6 +222,11 @@ class Study:
         A study without an outcome has no such key.
         """
         return {name: str(entry["visit"]) for name, entry in (self.document.get("omics") or {}).items()}
+
+    @property
+    def challengers(self) -> dict[str, ChallengerEntry]:
+        """Models made elsewhere by name: path of their predictions, landmark, and whether they are fixed."""
+        return dict(self._entry("challengers") or {})
 
     @property
     def leakage_acknowledged(self) -> str:

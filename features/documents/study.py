@@ -134,6 +134,14 @@ class AssayEntry(TypedDict, total=False):
     samples: dict[str, str] | None
 
 
+class ChallengerEntry(TypedDict, total=False):
+    """An entry of `challengers`."""
+
+    path: Required[str]
+    landmark: Required[str]
+    fixed: bool
+
+
 class StudyDocument(TypedDict, total=False):
     """A study file, or those of its keys that a stage has declared."""
 
@@ -166,3 +174,4 @@ class StudyDocument(TypedDict, total=False):
     leakage_acknowledged: str
     thresholds: ThresholdsEntry | None
     omics: dict[str, AssayEntry] | None
+    challengers: dict[str, ChallengerEntry] | None

@@ -63,11 +63,14 @@ def differences(
     result: dict[str, dict[str, MeasureDocument]] = {}
     for a, b in ((a, b) for a, b in PAIRS if a in by_model and b in by_model):
         for name, inside in arm_groups(f"{a}-{b}", arms).items():
-            result[name] = _differ(y[inside], by_model[a][:, inside], by_model[b][:, inside], plan)
+            result[name] = paired_differences(y[inside], by_model[a][:, inside], by_model[b][:, inside], plan)
     return result
 
 
-def _differ(y: np.ndarray, a: np.ndarray, b: np.ndarray, plan: ValidationPlan) -> dict[str, MeasureDocument]:
+def paired_differences(
+    y: np.ndarray, a: np.ndarray, b: np.ndarray, plan: ValidationPlan
+) -> dict[str, MeasureDocument]:
+    """Return what predictions `a` (repeats, n) have more than `b`, on the outcomes `y` (n,), by measure."""
     if not plan.judges(y):
         return counted(y)
 
@@ -91,7 +94,7 @@ def added_by_domains(
         return {}
     ids, y, by_set = by_repeat(predictions, sorted(predictions["model"].unique()))
     del ids
-    differ = partial(_differ, plan=plan)
+    differ = partial(paired_differences, plan=plan)
     names = predictions["model"].unique()
     growing = sorted((name for name in names if name != ALL and not name.startswith(WITHOUT)), key=len)
     order = [*growing, ALL]
@@ -128,7 +131,7 @@ def on_common_patients(
     return {
         **counted(y),
         **{name: measured(y, predicted, plan, MEASURES) for name, predicted in p.items()},
-        **{f"{a}-{b}": _differ(y, p[a], p[b], plan) for b, a in pairwise(p)},
+        **{f"{a}-{b}": paired_differences(y, p[a], p[b], plan) for b, a in pairwise(p)},
     }
 
 

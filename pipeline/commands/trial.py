@@ -1,4 +1,4 @@
-"""Commands of `pcr` on the trial and its results: design, ard, adam, reproduce."""
+"""Commands of `pcr` on the trial and its results: design, ard, adam, folds, challenge, reproduce."""
 
 from pathlib import Path
 from typing import Annotated
@@ -75,6 +75,44 @@ def adam(
 
     with reported_errors():
         run(out)
+
+
+LANDMARK_HELP = "Landmark of the active study, such as c2."
+
+
+@app.command()
+def folds(
+    landmark: Annotated[str, typer.Option(help=LANDMARK_HELP)],
+    out: Annotated[Path, typer.Option(help="CSV or Parquet file to write.", parser=user_path)],
+) -> None:
+    """Write which patients are in which fold of every repeat, for models that are made elsewhere.
+
+    For example: `pcr folds --landmark c2 --out folds.csv`. Ids and folds, no outcomes.
+    """
+    from pipeline.commands.challenge import folds as run  # noqa: PLC0415
+
+    with reported_errors():
+        run(landmark, out)
+
+
+@app.command()
+def challenge(
+    file: Annotated[Path, typer.Argument(help="CSV or Parquet: usubjid, repeat, fold, p.", parser=user_path)],
+    landmark: Annotated[str, typer.Option(help=LANDMARK_HELP)],
+    name: Annotated[str, typer.Option(help="What the other model is called.")] = "challenger",
+    fixed: Annotated[
+        bool, typer.Option("--fixed", help="It learned from none of these patients: one p in all repeats.")
+    ] = False,
+) -> None:
+    """Judge out-of-fold predictions of a model made elsewhere beside the active study's model.
+
+    For example: `pcr challenge predictions.csv --landmark c2 --name network`. The study file's `challengers`
+    put it into the report.
+    """
+    from pipeline.commands.challenge import challenge as run  # noqa: PLC0415
+
+    with reported_errors():
+        run(file, name, landmark, fixed=fixed)
 
 
 @app.command()

@@ -30,6 +30,7 @@ from pipeline.project.configs import (
 )
 from pipeline.project.files import read_yaml, require_outcome, write_table
 from pipeline.project.rule_files import read_rules
+from pipeline.sources.challengers import read_forecasts
 from pipeline.sources.ingest import Ingested, ingest, without_outcome
 from pipeline.sources.mapped import check_study_file
 from pipeline.sources.tables import SourceTables
@@ -130,6 +131,8 @@ def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
     library = not study.has_outcome
     contract = read_contract(CONTRACT)
     contract = without_outcome(contract) if library else contract
+    for entry in (document.get("challengers") or {}).values():
+        read_forecasts(folder / entry["path"])
     try:
         rules = None if library else read_rules(chosen_file(RULES, study.rules, "rules"), GENES)
         patterns, regimens = read_identifiers(IDENTIFIERS), read_regimens(REGIMENS)

@@ -13,6 +13,7 @@ from models.sample_size.documents import TrialSize
 from pipeline.project.estimates import Estimate, Measures, parse_estimate, parse_measures
 from pipeline.project.files import read_json
 from pipeline.report.blocks import BlockVerdicts, parse_blocks
+from pipeline.report.challengers import ChallengerResult, parse_challenger
 
 Json = Mapping[str, object]
 Parsed = TypeVar("Parsed")
@@ -26,7 +27,7 @@ COMPARISON = "comparison.json"
 TRUTH = "truth.json"
 EFFICACY = "efficacy.json"
 # Parts of comparison.json that are no landmark.
-PRIMARY, DOMAINS, COMMON, BLOCKS = "primary", "domains", "common_patients", "blocks"
+PRIMARY, DOMAINS, COMMON, BLOCKS, OTHERS = "primary", "domains", "common_patients", "blocks", "challengers"
 CENTRE, POOLED_CENTRES = "centre", "centre_pooled"
 ENDS = ("low", "high")
 # Comparisons of models inside each group, which the subgroups' own page repeats.
@@ -68,6 +69,7 @@ class Comparison:
     landmarks: Mapping[str, Mapping[str, Measures]]
     domains: Mapping[str, Mapping[str, Measures]]
     blocks: Mapping[str, BlockVerdicts] = field(default_factory=dict)
+    challengers: Mapping[str, ChallengerResult] = field(default_factory=dict)
 
     def model_minus(self, comparator: str, landmark: str) -> Measures:
         """Return the differences of the model from a comparator at a landmark; empty if there are none."""
@@ -233,7 +235,7 @@ def read_comparison(metrics: Path) -> Comparison:
     """Return the paired differences of a study."""
     content = read_json(metrics / COMPARISON)
     primary = content[PRIMARY]
-    parts = {PRIMARY, DOMAINS, COMMON, BLOCKS}
+    parts = {PRIMARY, DOMAINS, COMMON, BLOCKS, OTHERS}
     landmarks = {name: pairs for name, pairs in content.items() if name not in parts}
     return Comparison(
         Declared(**primary["declared"]),
@@ -241,6 +243,7 @@ def read_comparison(metrics: Path) -> Comparison:
         _each(landmarks, lambda pairs: _each(pairs, parse_measures)),
         _each(content[DOMAINS], lambda pairs: _each(pairs, parse_measures)),
         {name: parse_blocks(found) for name, found in content.get(BLOCKS, {}).items()},
+        {name: parse_challenger(found) for name, found in content.get(OTHERS, {}).items()},
     )
 
 

@@ -304,6 +304,7 @@ def source_files(study: StudyDocument, folder: Path | None = None) -> list[str]:
         named = (assay["path"], assay.get("panel"))
         samples = mapping.files.get((assay.get("samples") or {}).get("file", ""))
         paths |= {path for path in (*named, samples and samples.path) if path}
+    paths |= {entry["path"] for entry in (study.get("challengers") or {}).values()}
     return sorted(paths)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from models.configuration.plan import ValidationPlan, validation_plan
 from models.evaluation.blocks import BlocksDocument, block_verdicts
+from models.evaluation.challengers import judged_challengers
 from models.evaluation.comparison import (
     added_by_domains,
     differences,
@@ -18,16 +19,19 @@ from models.evaluation.comparison import (
 from pipeline.project import paths
 from pipeline.project.files import write_json
 from pipeline.project.stage import Run, Stage
+from pipeline.sources.challengers import read_forecasts
 
 STAGE = Stage(
-    reads=(paths.PREDICTIONS_FOLDER, paths.DOMAINS, paths.COHORT),
+    reads=(paths.PREDICTIONS_FOLDER, paths.DOMAINS, paths.COHORT, paths.SOURCE),
     writes=(paths.COMPARISON,),
     params={
-        paths.STUDY: ("landmarks", "omics", "primary", "thresholds"),
-        paths.VALIDATION: ("bootstrap", "level", "min_events", "seed"),
+        paths.STUDY: (
+            "challengers", "landmarks", "leakage_acknowledged", "omics", "primary", "thresholds",
+        ),
+        paths.VALIDATION: ("bootstrap", "leakage_alarm_auc", "level", "min_events", "seed"),
         paths.MEASURES_PLAN: ("threshold_rule",),
     },
-)
+)  # fmt: skip
 
 
 def read_verdicts(run: Run, landmarks: Sequence[str], plan: ValidationPlan) -> dict[str, BlocksDocument]:
@@ -38,6 +42,18 @@ def read_verdicts(run: Run, landmarks: Sequence[str], plan: ValidationPlan) -> d
             predictions = run.table(paths.BLOCK_PREDICTIONS, landmark=name)
             found[name] = block_verdicts(predictions, run.json(paths.BLOCKS_LEARNED, landmark=name), plan)
     return found
+
+
+def read_challengers(run: Run) -> dict[str, tuple[str, pd.DataFrame, bool]]:
+    """Return landmark, forecasts, and whether it is fixed, of every model made elsewhere."""
+    return {
+        name: (
+            entry["landmark"],
+            read_forecasts(run.path(f"{paths.SOURCE}/{entry['path']}")),
+            entry.get("fixed", False),
+        )
+        for name, entry in run.study().challengers.items()
+    }
 
 
 def main(run: Run) -> None:
@@ -57,6 +73,10 @@ def main(run: Run) -> None:
     comparison["common_patients"] = on_common_patients(predictions, plan)
     if study.assays:
         comparison["blocks"] = read_verdicts(run, study.landmark_names, plan)
+    if study.challengers:
+        comparison["challengers"] = judged_challengers(
+            read_challengers(run), predictions, arm, plan, study.leakage_acknowledged
+        )
     write_json(run.path(paths.COMPARISON), comparison)
 
 

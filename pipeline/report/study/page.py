@@ -22,6 +22,7 @@ from pipeline.report.page import OVERVIEW, absent_domains, domain_name, explaine
 from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Comparison, Declared, Results, within_limits
 from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
 from pipeline.report.study.blocks import blocks_part
+from pipeline.report.study.challengers import challengers_part
 from pipeline.report.study.common import ForestRow, interval_row, verdict_of
 from pipeline.report.study.efficacy import efficacy_part, efficacy_sentences
 from pipeline.report.study.findings import findings
@@ -93,6 +94,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         "performance": performance_part(results, facts, labels),
         "domains": domains_part(results, study["landmarks"], threshold, labels),
         "blocks": blocks_part(comparison.blocks, labels),
+        "challengers": challengers_part(comparison.challengers, facts.everybody, labels),
         "subgroups": subgroups_part(results, landmark, study["landmarks"], privacy, labels),
         "stability": stability_part(
             results, landmark, study["landmarks"], given.settings.drawing.max_patients_drawn, labels
@@ -148,6 +150,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         landmarks=landmark_rows(study, results.landmarks, given.features),
         differences=differences,
         unjudged_blocks={name: found.reason for name, found in comparison.blocks.items() if found.reason},
+        challengers=comparison.challengers,
         unmodelled={name: each.reason for name, each in results.learning.items() if each.reason},
         arms=arms,
         flow_rows=rows,

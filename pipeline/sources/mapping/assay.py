@@ -1,5 +1,6 @@
 """What a study file says of an assay: its matrix file, what it measured, and which features are read."""
 
+from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Literal, Self
@@ -10,6 +11,17 @@ from pipeline.sources.formats.source_file import STRICT, PatientId
 
 TEXT = (".csv", ".tsv", ".txt")
 SUFFIXES = (*TEXT, *(f"{suffix}.gz" for suffix in TEXT), ".gct", ".gct.gz", ".parquet")
+
+
+RESERVED = ("clinical", "blocks", "late_fusion")
+"""What the models of blocks are called beside the assays'."""
+
+
+def inside_the_folder(path: str) -> str:
+    """Return a path that stays inside the source folder; ValueError for any other."""
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ValueError("must be a path inside the source folder")
+    return path
 
 
 class _Part(BaseModel):
@@ -68,9 +80,7 @@ class Assay(_Part):
     @field_validator("path", "panel")
     @classmethod
     def _inside_the_folder(cls, path: str | None) -> str | None:
-        if path is not None and (PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts):
-            raise ValueError("must be a path inside the source folder")
-        return path
+        return None if path is None else inside_the_folder(path)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -98,3 +108,14 @@ class Assay(_Part):
         return any(fnmatchcase(name, pattern) for pattern in self.features) and not any(
             fnmatchcase(name, pattern) for pattern in self.leave_out
         )
+
+
+def wrong_assays(assays: Mapping[str, Assay], visits: Collection[str], *, simulated: bool) -> Iterator[str]:
+    """Yield what is wrong with the names and visits of assays."""
+    for name, assay in assays.items():
+        if assay.visit not in visits:
+            yield f"omics, {name}: {assay.visit} is not one of `visits`"
+        if not name.isidentifier() or name in RESERVED:
+            yield f"omics, {name}: must be a word of letters, digits and _, not {' or '.join(RESERVED)}"
+    if assays and simulated:
+        yield "`omics` is for studies with files"

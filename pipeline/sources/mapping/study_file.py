@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from features.documents.study import StudyDocument
 from features.errors import UserError
 from pipeline.sources.formats.source_file import STRICT, Calls, Keep, Origin, Pivot, SourceFile
-from pipeline.sources.mapping.assay import Assay
+from pipeline.sources.mapping.assay import Assay, wrong_assays
+from pipeline.sources.mapping.challenger import Challenger, wrong_challengers
 from pipeline.sources.mapping.column_rule import Block, ColumnRule, Number, WholeNumber
 
 __all__ = [
@@ -23,8 +24,6 @@ __all__ = [
 
 Domain = Literal["clinical", "pathology", "tissue", "ctdna", "imaging"]
 NO_OUTCOME = "none"
-RESERVED_BLOCKS = ("clinical", "blocks", "late_fusion")
-"""What the models of blocks are called beside the assays'."""
 SHARES_ADD_UP = 1e-9
 NAME = re.compile(r"\w[\w.+-]*")
 UNION_PARTS = ("str", "list[str]", "dict[str,str]", "[key]")
@@ -241,6 +240,7 @@ class Study(_Source):
     `leakage_acknowledged` says why a model that looks too good is right, once somebody has looked.
     `thresholds` are those of the decision curves; left out, they lie around the frequency of pCR
     (`threshold_rule` of configs/measures.yaml). `omics` are assays of many features, each a block of its own.
+    `challengers` are models made elsewhere, judged by their predictions on the run's folds.
     `single_patients_in_mlflow` puts predictions and contributions of every patient, with ids and outcomes,
     into MLflow; whoever has them and the model can look up inputs (`pcr disclose`).
     """
@@ -266,6 +266,7 @@ class Study(_Source):
     leakage_acknowledged: str = ""
     thresholds: DecisionThresholds | None = None
     omics: dict[str, Assay] | None = None
+    challengers: dict[str, Challenger] | None = None
     single_patients_in_mlflow: bool = False
 
     @model_validator(mode="after")
@@ -332,17 +333,6 @@ def _unusable_names(study: Study) -> Iterator[str]:
                 )
 
 
-def _wrong_assays(study: Study) -> Iterator[str]:
-    for name, assay in (study.omics or {}).items():
-        if assay.visit not in study.visits:
-            yield f"omics, {name}: {assay.visit} is not one of `visits`"
-        if not name.isidentifier() or name in RESERVED_BLOCKS:
-            taken = " or ".join(RESERVED_BLOCKS)
-            yield f"omics, {name}: must be a word of letters, digits and _, not {taken}"
-    if study.omics and study.simulated:
-        yield "`omics` is for studies with files"
-
-
 def _contradictions(study: Study) -> Iterator[str]:
     yield from _unusable_names(study)
     for name in ("arms", "visits", "landmarks", "regimens"):
@@ -356,7 +346,8 @@ def _contradictions(study: Study) -> Iterator[str]:
         yield from (f"schedule, {landmark}: {visit} is not one of `visits`" for visit in unknown)
     if study.primary.landmark not in study.landmarks:
         yield f"primary: unknown landmark {study.primary.landmark}"
-    yield from _wrong_assays(study)
+    yield from wrong_assays(study.omics or {}, study.visits, simulated=study.simulated)
+    yield from wrong_challengers(study.challengers or {}, study.landmarks, simulated=study.simulated)
     yield from _wrong_allocation(study)
     yield from _wrong_arms(study)
     if study.simulated != bool(study.simulations):
