@@ -17,6 +17,9 @@ from features.parsing import InnerShare
 from pipeline.project.estimates import Estimate, Measures, bounds_text, number_text
 from pipeline.report.results import MODEL, RULES, Robustness, Truth
 
+NULL_CHECK = "null_check"
+"""The gate that is judged on a check apart from the pipeline."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
@@ -222,9 +225,9 @@ def _verdict(*, passes: bool) -> Verdict:
 def _null(check: NullCheck | None) -> Gate:
     must = "at most 0.5 + 2 standard errors over permuted outcomes"
     if check is None:
-        return Gate("null_check", "not of this state: run `make null-check`", must, Verdict.NOT_EVALUATED)
+        return Gate(NULL_CHECK, "not of this state: run `make null-check`", must, Verdict.NOT_EVALUATED)
     result = f"mean AUC {check.mean:.4f}, {check.permutations} permutations, bound {check.bound:.4f}"
-    return Gate("null_check", result, must, _verdict(passes=check.mean <= check.bound))
+    return Gate(NULL_CHECK, result, must, _verdict(passes=check.mean <= check.bound))
 
 
 def _no_leak(performance: Mapping[str, Measures], alarm: float, acknowledged: str) -> Gate:

@@ -4,6 +4,7 @@ Row labels stand above their rows, inside the chart, so that long feature names 
 a small screen. Data are embedded as CSV text, four digits a number.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
@@ -124,6 +125,16 @@ def rows_of(field: str, order: Sequence[str] | None, row: int) -> Any:
     return alt.Y(
         f"{field}:N", sort=None if order is None else list(order), axis=axis, scale=alt.Scale(padding=0)
     )
+
+
+def texts_of(field: str, order: Sequence[str], texts: Sequence[str]) -> Any:
+    """Return the row axis of `rows_of` once more, at the right: a text for each row, beside its mark."""
+    named = json.dumps(dict(zip(order, texts, strict=True)), ensure_ascii=False)
+    axis = alt.Axis(
+        title=None, ticks=False, domain=False, orient="right", labelLimit=0, labelOffset=7, labelFontSize=11,
+        grid=False, labelExpr=f"{named}[datum.value]",
+    )  # fmt: skip
+    return alt.Y(f"{field}:N", sort=list(order), axis=axis, scale=alt.Scale(padding=0))
 
 
 def along(field: str, title: str, **axis: Any) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 import pandas as pd
 
+from pipeline.project.estimates import number_text
 from pipeline.report.drawing import (
     GREY,
     INK,
@@ -18,9 +19,12 @@ from pipeline.report.drawing import (
     line_at,
     rows_of,
     spec_of,
+    texts_of,
 )
 from pipeline.wording import OUT_OF_FOLD
 
+# Of a name on a line, as a share of the chart, on a narrow screen; and the distance to other lines that does.
+NAME_WIDTH, NAME_HEIGHT, LINE = 0.36, 0.08, 0.08
 SPREAD = (PALETTE[0], PALETTE[5], PALETTE[2], PALETTE[3], PALETTE[4], PALETTE[1])
 NO_MODEL = "all patients, no model"
 # Greys for what was not measured, colours for results, the same in every chart.
@@ -45,8 +49,9 @@ def forest_chart(
     scale: str,
     sampling: str = NO_MODEL,
     reference: float | None = 0,
+    digits: int = 2,
 ) -> Spec:
-    """Draw values with intervals, a row each; rows of a group that is marked stand out.
+    """Draw values with intervals, a row each, and beside them as text; rows that are marked stand out.
 
     Parameters
     ----------
@@ -58,6 +63,8 @@ def forest_chart(
         What the values are, and whose predictions they judge.
     reference : float or None
         Where the vertical line stands, such as 0 for differences and 1 for ratios; None draws none.
+    digits : int
+        Decimals of the text.
     """
     order = rows["label"].tolist()
     colour = alt.condition("datum.mark == 'yes'", alt.value(PALETTE[5]), alt.value(PALETTE[0]))
@@ -75,11 +82,23 @@ def forest_chart(
     )
     x = alt.X("low:Q", title=title, axis=alt.Axis(tickCount=6), scale=alt.Scale(zero=False))
     spans = base.mark_rule(strokeWidth=2, yOffset=7, y2Offset=7).encode(x=x, x2="high:Q")
-    dots = base.mark_circle(size=70, opacity=1, yOffset=7).encode(x="value:Q")
+    dots = base.mark_circle(size=70, opacity=1, yOffset=7).encode(
+        x="value:Q", y=texts_of("label", order, _estimates(rows, digits))
+    )
     layers = [spans, dots] if reference is None else [line_at(reference), spans, dots]
-    chart = alt.layer(*layers).properties(data=data_of(rows))
+    chart = alt.layer(*layers).properties(data=data_of(rows)).resolve_axis(y="independent")
     about = about_drawn(rows, scale, sampling)
     return spec_of(chart, f"{title}, with intervals: {len(order)} rows.", ROW * len(order), about)
+
+
+def _estimates(rows: pd.DataFrame, digits: int) -> list[str]:
+    """Return the text of every row: value and interval, with true minus signs."""
+    return [
+        f"{number_text(value, digits)} ({number_text(low, digits)} to {number_text(high, digits)})".replace(
+            "-", "\N{MINUS SIGN}"
+        )
+        for value, low, high in zip(rows["value"], rows["low"], rows["high"], strict=True)
+    ]
 
 
 def benefit_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
@@ -99,11 +118,16 @@ def benefit_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
             scale=alt.Scale(zero=False),
             axis=alt.Axis(format="%", tickCount=4),
         ),
-        color=colours_of("strategy", strategies, [colour for colour, _ in looks], columns=2),
+        color=alt.Color(
+            "strategy:N",
+            scale=alt.Scale(domain=strategies, range=[colour for colour, _ in looks]),
+            legend=None,
+        ),
     )
     # Treating all falls far below zero beyond the prevalence: the scale ends a little below zero.
     top = float(curve["value"].max())
-    scale = alt.Scale(domain=[-0.25 * top, 1.1 * top])
+    bottom = -0.25 * top
+    scale = alt.Scale(domain=[bottom, 1.1 * top])
     band = (
         base.transform_filter("datum.strategy == 'model'")
         .mark_area(opacity=0.18, clip=True)
@@ -114,8 +138,7 @@ def benefit_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
         strokeDash=alt.StrokeDash(
             "strategy:N",
             scale=alt.Scale(domain=strategies, range=[dash for _, dash in looks]),
-            # As the colours': the two are one legend.
-            legend=alt.Legend(title=None, columns=2),
+            legend=None,
         ),
         tooltip=[
             alt.Tooltip("strategy:N", title="Strategy"),
@@ -123,7 +146,55 @@ def benefit_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
             alt.Tooltip("value:Q", title="Net benefit", format=".3f"),
         ],
     )
-    return spec_of(alt.layer(band, lines), title, 280, about)
+    named = alt.Chart(data_of(line_labels(curve, bottom, 1.1 * top))).encode(
+        x="at:Q", y=alt.Y("height:Q", scale=scale), text="strategy:N"
+    )
+    halo = named.mark_text(fontSize=12, dy=-8, stroke="white", strokeWidth=4, strokeJoin="round")
+    text = named.mark_text(fontSize=12, fontWeight=600, dy=-8).encode(color="strategy:N")
+    return spec_of(alt.layer(band, lines, halo, text), title, 280, about)
+
+
+def line_labels(curve: pd.DataFrame, bottom: float, top: float) -> pd.DataFrame:
+    """Return where the name of each strategy stands: on its line, far from the others and their names.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        strategy, threshold, value: at the same thresholds for every strategy.
+    bottom, top : float
+        What the chart shows; where a line is outside, it has no name.
+
+    Returns
+    -------
+    DataFrame
+        strategy, at (threshold), height; a strategy that is nowhere inside is left out.
+    """
+    wide = curve.pivot_table(index="threshold", columns="strategy", values="value")
+    first, last = float(wide.index.min()), float(wide.index.max())
+    across = last - first or 1.0
+    inner = wide[(wide.index >= first + 0.18 * across) & (wide.index <= last - 0.18 * across)]
+    shown = inner if len(inner) else wide
+    rows: list[tuple[str, float, float]] = []
+    for strategy in dict.fromkeys(curve["strategy"]):
+        best, room = None, -1.0
+        for at, row in zip(shown.index.tolist(), shown.to_dict("records"), strict=True):
+            height = row[strategy]
+            if not bottom < height < top:
+                continue
+            apart = min((abs(v - height) for name, v in row.items() if name != strategy), default=top)
+            names = [_apart(at, height, *placed[1:], across, top - bottom) for placed in rows]
+            if (free := min([apart / (top - bottom) / LINE, *names])) > room:
+                best, room = (str(strategy), at, height), free
+        if best is not None:
+            rows.append(best)
+    return pd.DataFrame(rows, columns=["strategy", "at", "height"])
+
+
+def _apart(
+    at: float, height: float, other_at: float, other_height: float, across: float, tall: float
+) -> float:
+    """Return how far two names are apart, 1 where they just do not touch."""
+    return max(abs(at - other_at) / across / NAME_WIDTH, abs(height - other_height) / tall / NAME_HEIGHT)
 
 
 def landmarks_chart(rows: pd.DataFrame, landmarks: Sequence[str]) -> Spec:

@@ -11,12 +11,22 @@ from pipeline.project import paths
 from pipeline.project.files import replacing, write_text
 from pipeline.project.settings import read_settings
 from pipeline.project.stage import Run, Stage
+from pipeline.registry.gates import NULL_CHECK, Criteria, Evidence, gates
 from pipeline.report.facts import study_facts, undivided_landmarks
 from pipeline.report.labels import Labels
 from pipeline.report.landmark_page import landmark_page, read_branches, read_landmark, unmodelled_page
-from pipeline.report.results import Results, read_comparison, read_performance, read_results
+from pipeline.report.results import (
+    RULES,
+    Results,
+    Robustness,
+    Truth,
+    read_comparison,
+    read_performance,
+    read_results,
+)
 from pipeline.report.settings import Checklists, PageSettings
 from pipeline.report.study.figures import landmark_figures
+from pipeline.report.study.gates import JudgedGate
 from pipeline.report.study.page import Inputs, overview_page
 
 STAGE = Stage(
@@ -24,7 +34,7 @@ STAGE = Stage(
         paths.COHORT_FOLDER, paths.METRICS_FOLDER, paths.RESULTS, paths.CURVES, paths.REVIEW,
         paths.RULES, paths.FEATURES_FOLDER, paths.PREDICTIONS_FOLDER, paths.SHAP, paths.STORED_MODELS,
         paths.DESCRIPTION, paths.PROBLEMS, paths.MODELS, paths.VALIDATION, paths.CHECKLISTS,
-        paths.REPORT_PAGES, paths.MEASURES_PLAN, paths.EXPLANATION, paths.STUDY,
+        paths.REPORT_PAGES, paths.MEASURES_PLAN, paths.EXPLANATION, paths.GATES, paths.STUDY,
     ),
     writes=(paths.REPORTS,),
 )  # fmt: skip
@@ -42,6 +52,7 @@ def study_report(run: Run) -> str:
     landmarks = study["landmarks"]
     settings = read_settings(PageSettings, run.path(paths.REPORT_PAGES))
     branches = {name: read_branches(run.path(paths.BRANCHES, landmark=name)) for name in landmarks}
+    results = all_results(run)
     inputs = Inputs(
         study=study,
         settings=settings,
@@ -57,8 +68,36 @@ def study_report(run: Run) -> str:
         facts=study_facts(study, run.table(paths.COHORT), settings.trials),
         undivided=undivided_landmarks(branches),
         digests={name: model_content(run, name) for name in landmarks},
+        gates=judged_gates(run, results),
     )
-    return overview_page(inputs, all_results(run))
+    return overview_page(inputs, results)
+
+
+def judged_gates(run: Run, results: Results) -> dict[str, list[JudgedGate]]:
+    """Return the criteria of promotion that the stored results decide, by landmark that has a model.
+
+    The check against permuted outcomes is none of them: it is made apart from the pipeline.
+    """
+    criteria = read_settings(Criteria, run.path(paths.GATES))
+    alarm, study = run.yaml(paths.VALIDATION)["leakage_alarm_auc"], run.yaml(paths.STUDY)
+    judged = {}
+    for name, performance in results.landmarks.items():
+        if name in results.learning and results.learning[name].reason:
+            continue
+        evidence = Evidence(
+            performance=performance,
+            robustness=results.robustness[name] or Robustness(),
+            difference=results.comparison.model_minus(RULES, name),
+            truth=results.truth.get(name, Truth()) if study["simulated"] else None,
+            null_check=None,
+            leakage_acknowledged=study.get("leakage_acknowledged") or "",
+        )
+        judged[name] = [
+            JudgedGate(gate.name, gate.result, gate.must, str(gate.verdict), gate.passes)
+            for gate in gates(evidence, criteria, alarm)
+            if gate.name != NULL_CHECK
+        ]
+    return judged
 
 
 def all_results(run: Run) -> Results:

@@ -22,6 +22,7 @@ from pipeline.report.study_charts import (
     courses_chart,
     forest_chart,
     instability_chart,
+    line_labels,
     shares_chart,
 )
 
@@ -62,6 +63,32 @@ def test_a_forest_keeps_its_order_and_draws_a_reference_only_if_there_is_one() -
     assert sort_of(at_one) == ["b", "a"]
     assert (len(at_one["layer"]), len(without["layer"])) == (3, 2)
     assert {"reference": 1.0} in [row for data in at_one["datasets"].values() if data for row in data if row]
+
+
+def test_a_forest_says_each_value_and_its_interval_beside_it() -> None:
+    rows = pd.DataFrame(
+        {"label": ["it's"], "value": -0.016, "low": -1.0, "high": 2.0, "detail": "", "mark": "no"}
+    )
+    told = [forest_chart(rows, "Difference", "difference", digits=digits) for digits in (2, 3)]
+    texts = [spec["layer"][-1]["encoding"]["y"]["axis"]["labelExpr"] for spec in told]
+    assert texts == [
+        '{"it\'s": "\N{MINUS SIGN}0.02 (\N{MINUS SIGN}1.00 to 2.00)"}[datum.value]',
+        '{"it\'s": "\N{MINUS SIGN}0.016 (\N{MINUS SIGN}1.000 to 2.000)"}[datum.value]',
+    ]
+
+
+def test_the_name_of_a_line_stands_on_it_inside_the_chart_and_apart_from_other_names() -> None:
+    curve = pd.DataFrame(
+        [(name, t / 10, value(t / 10)) for name, value in {
+            "model": lambda t: 0.5 - 0.3 * t, "rules": lambda t: 0.5 - 0.4 * t, "treat all": lambda t: t - 5,
+        }.items() for t in range(11)],
+        columns=["strategy", "threshold", "value"],
+    )  # fmt: skip
+    names = line_labels(curve, -0.1, 0.6).set_index("strategy")
+    assert set(names.index) == {"model", "rules"}, "a line outside the chart has no name"
+    assert names.loc["model", "height"] == pytest.approx(0.5 - 0.3 * names.loc["model", "at"])
+    gaps = (names.loc["model"] - names.loc["rules"]).abs()
+    assert gaps["at"] > 0.3 or gaps["height"] > 0.05
 
 
 def test_the_scale_of_net_benefit_ends_a_little_below_zero() -> None:

@@ -2,19 +2,24 @@
 
 from collections.abc import Mapping
 
+import pandas as pd
 from markupsafe import Markup
 
+from pipeline.project.estimates import Estimate, Measures
 from pipeline.report.blocks import BlockPair, BlockSize, BlockVerdicts
+from pipeline.report.drawing import Spec
 from pipeline.report.labels import Labels
 from pipeline.report.page import count, decimal, explained, measure, measure_of, percent
-from pipeline.report.study.common import Part
+from pipeline.report.study.common import Part, interval_row
+from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Table
+from pipeline.wording import OUT_OF_FOLD
 
 NAMES = {"blocks": "all blocks", "late_fusion": "late fusion"}
 
 
 def blocks_part(blocks: Mapping[str, BlockVerdicts], labels: Labels) -> Part:
-    """Return the tables of blocks: verdicts, models, and what each block is; none without assays."""
+    """Return a forest of what blocks add, and tables: verdicts, models, the blocks; none without assays."""
     judged = {name: found for name, found in blocks.items() if not found.reason}
     if not judged:
         return {}, {}
@@ -34,7 +39,7 @@ def blocks_part(blocks: Mapping[str, BlockVerdicts], labels: Labels) -> Part:
         for name, measures in found.models.items()
     ]
     sizes = [_size_row(labels.name(name), block) for name, found in judged.items() for block in found.blocks]
-    return {}, {
+    return _forest(judged, labels), {
         "verdicts": Table.of(
             "block-verdicts",
             "What blocks add, on the patients who have all of them",
@@ -69,6 +74,31 @@ def blocks_part(blocks: Mapping[str, BlockVerdicts], labels: Labels) -> Part:
     }  # fmt: skip
 
 
+def _forest(judged: Mapping[str, BlockVerdicts], labels: Labels) -> dict[str, Spec]:
+    rows = [
+        interval_row(
+            f"{labels.name(landmark)}: {_compared(pair)}",
+            pair.auc,
+            pair.question,
+            of=Measures(n=Estimate(found.patients), events=Estimate(found.events)),
+        )
+        for landmark, found in judged.items()
+        for pair in found.pairs
+        if pair.auc.has_interval
+    ]
+    if not rows:
+        return {}
+    return {
+        "blocks-added": forest_chart(
+            pd.DataFrame(rows), "Difference in AUC", "difference in AUC", OUT_OF_FOLD, digits=3
+        )
+    }
+
+
+def _compared(pair: BlockPair) -> str:
+    return f"{block_model_name(pair.model)}, minus {block_model_name(pair.against)}"
+
+
 def block_model_name(name: str) -> str:
     """Return a model of blocks in words."""
     if name.startswith("hidden "):
@@ -82,7 +112,7 @@ def _pair_row(landmark: str, pair: BlockPair) -> dict[str, object]:
     return {
         "landmark": landmark,
         "question": pair.question,
-        "compared": f"{block_model_name(pair.model)}, minus {block_model_name(pair.against)}",
+        "compared": _compared(pair),
         "auc": measure(pair.auc, difference=True),
         "loss": measure(pair.log_loss, 4, difference=True),
         "q": "" if pair.q is None else decimal(pair.q, 3),

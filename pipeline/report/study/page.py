@@ -1,7 +1,7 @@
 """The study report, first page of a study's reports."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pandas as pd
@@ -27,6 +27,7 @@ from pipeline.report.study.common import ForestRow, interval_row, verdict_of
 from pipeline.report.study.efficacy import efficacy_part, efficacy_sentences
 from pipeline.report.study.findings import findings
 from pipeline.report.study.flow import flow_chart, flow_rows
+from pipeline.report.study.gates import Judged, gate_sentences
 from pipeline.report.study.glance import glance
 from pipeline.report.study.learning import learning_part
 from pipeline.report.study.measured import courses_part, missing_part
@@ -67,6 +68,7 @@ class Inputs:
     facts: Facts
     undivided: Sequence[str]
     digests: Mapping[str, str]
+    gates: Judged = field(default_factory=dict)
 
 
 def overview_page(given: Inputs, results: Results) -> str:
@@ -136,6 +138,8 @@ def overview_page(given: Inputs, results: Results) -> str:
         here=OVERVIEW,
         run=run,
         first=first,
+        judged=bool(given.gates),
+        open_gates=gate_sentences(given.gates, labels),
         flow=given.flow,
         undivided=given.undivided,
         level=level,
@@ -332,7 +336,7 @@ def difference_charts(
         points = difference_points(rows, key, labels, of)
         if not points.empty:
             title = f"Difference in {metric}, model minus {comparator}"
-            charts[name] = forest_chart(points, title, f"difference in {metric}", OUT_OF_FOLD)
+            charts[name] = forest_chart(points, title, f"difference in {metric}", OUT_OF_FOLD, digits=3)
     return charts
 
 

@@ -98,7 +98,7 @@ def domains_part(results: Results, landmarks: Sequence[str], threshold: str, lab
     return (
         {
             "domains-added": forest_chart(
-                pd.DataFrame(drawn), "Difference in AUC", "difference in AUC", OUT_OF_FOLD
+                pd.DataFrame(drawn), "Difference in AUC", "difference in AUC", OUT_OF_FOLD, digits=3
             )
         },
         {

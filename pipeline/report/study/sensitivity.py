@@ -60,6 +60,7 @@ def sensitivity_part(results: Results, facts: Facts, labels: Labels) -> Part:
                 f"Difference in log loss, model minus {facts.comparator}",
                 "difference in log loss",
                 OUT_OF_FOLD,
+                digits=3,
             )
         }
         if drawn

@@ -103,7 +103,7 @@ def _differences_chart(found: Toxicity, facts: Facts, privacy: Privacy, labels: 
     other = next(arm for arm in arms if arm != found["reference"])
     scale = f"risk difference, {_minus(other, found, labels)}"
     sampling = "as randomised, no model" if facts.randomised else "by arm, not randomised, no model"
-    chart = forest_chart(pd.DataFrame(drawn), "Difference (percentage points)", scale, sampling)
+    chart = forest_chart(pd.DataFrame(drawn), "Difference (percentage points)", scale, sampling, digits=1)
     return {"toxicity-differences": chart}
 
 

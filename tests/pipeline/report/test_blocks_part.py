@@ -36,6 +36,14 @@ def test_a_verdict_stands_beside_what_was_compared() -> None:
     assert second["verdict"] == ""
 
 
+def test_a_difference_without_an_interval_is_in_the_table_and_not_in_the_forest() -> None:
+    charts, _ = blocks_part({"baseline": parse_blocks(stored())}, PLAIN)
+    spec = charts["blocks-added"]
+    assert spec["usermeta"]["about"]["n"] == 130
+    assert "0.080 (\N{MINUS SIGN}0.010 to 0.170)" in str(spec)
+    assert "an AUC of 1" not in str(spec)
+
+
 def test_a_block_names_its_largest_coefficients_and_in_how_many_folds_it_was_used() -> None:
     [row] = blocks_part({"baseline": parse_blocks(stored())}, PLAIN)[1]["sizes"].rows
     assert row["columns"] == "2,000"
