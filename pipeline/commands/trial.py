@@ -1,4 +1,4 @@
-"""Commands of `pcr` on the trial and its results: design, ard, adam, folds, challenge, reproduce."""
+"""Commands of `pcr` on the trial and its results: design, ard, adam, folds, challenge, reproduce, paper."""
 
 from pathlib import Path
 from typing import Annotated
@@ -139,3 +139,20 @@ def reproduce(
         made = run(python, out, fits=fits)
     if not made.sound:
         raise typer.Exit(1)
+
+
+@app.command()
+def paper(
+    out: Annotated[Path, typer.Option(help="Folder for STUDY-COMMIT.zip.", parser=user_path)] = Path(
+        "artifacts/paper"
+    ),
+) -> None:
+    """Write all figures (SVG, PNG), data (CSV) and tables (CSV, Word) of the active study's pages as one zip.
+
+    For example: `pcr paper`, or `pcr paper --out manuscript`. What the pages hide is
+    hidden there, too.
+    """
+    from pipeline.commands.paper import paper as run  # noqa: PLC0415
+
+    with reported_errors():
+        run(out)

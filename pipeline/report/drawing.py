@@ -43,6 +43,7 @@ class Spec(TypedDict):
     height: int
     description: str
     usermeta: UserMeta
+    datasets: NotRequired[dict[str, object]]
 
 
 # Okabe and Ito's palette: told apart with any kind of colour vision.

@@ -24,7 +24,7 @@ from pipeline.report.study.performance import performance_part
 
 WIDTH = 640
 RANKED = 15
-CLIP = re.compile(r"clip\d+")
+DRAWN_ID = re.compile(r"(clip|gradient_)\d+")
 
 
 def landmark_figures(
@@ -58,9 +58,10 @@ def svg(spec: Spec) -> str:
     """Return a chart as SVG, of a fixed width; the same chart gives the same text."""
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     text = str(vl_convert.vegalite_to_svg({**spec, "width": WIDTH}, version))
-    # Vega numbers its clips on from chart to chart.
-    numbers = {name: f"clip{k}" for k, name in enumerate(dict.fromkeys(CLIP.findall(text)))}
-    return CLIP.sub(lambda match: numbers[match.group()], text)
+    # Vega numbers its clips and gradients on from chart to chart.
+    names = dict.fromkeys(match.group() for match in DRAWN_ID.finditer(text))
+    numbers = {name: str(k) for k, name in enumerate(names)}
+    return DRAWN_ID.sub(lambda match: match[1] + numbers[match.group()], text)
 
 
 def _ranking(

@@ -1,0 +1,1 @@
+"""What leaves the pages for a manuscript: figures, data, tables for Word, methods text."""
