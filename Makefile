@@ -129,5 +129,5 @@ lock: ## pin again after a change of dependencies in pyproject.toml
 
 reference: $(READY) ## regenerate the reference values (needs R with pROC, rms, metafor and mvtnorm)
 	cd tests/reference && for script in performance_data performance heterogeneity_data heterogeneity \
-		sample_size strategy uncertainty_data uncertainty efficacy design; do Rscript $$script.R || exit 1; done
+		sample_size strategy uncertainty_data uncertainty efficacy design omics; do Rscript $$script.R || exit 1; done
 	cd tests/reference && uv run --no-project --with dcurves==1.1.7 --with "pandas<3" python net_benefit_dcurves.py

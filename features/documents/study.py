@@ -125,6 +125,12 @@ class MappingEntry(TypedDict, total=False):
     file_suffix: dict[str, str]
 
 
+class AssayFile(TypedDict, total=False):
+    """What an assay takes from another file."""
+
+    path: Required[str]
+
+
 class AssayEntry(TypedDict, total=False):
     """An entry of `omics`; of its keys, those that name files or say when its features are known."""
 
@@ -132,6 +138,10 @@ class AssayEntry(TypedDict, total=False):
     visit: Required[str]
     panel: str | None
     samples: dict[str, str] | None
+    transform: str | None
+    adjust: str | None
+    gene_sets: AssayFile | None
+    repeatability: AssayFile | None
 
 
 class ChallengerEntry(TypedDict, total=False):

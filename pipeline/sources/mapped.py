@@ -301,7 +301,8 @@ def source_files(study: StudyDocument, folder: Path | None = None) -> list[str]:
     for block in (b for blocks in mapping.tables.values() for b in blocks):
         paths |= {path for rule in block.columns.values() for path in (rule.panels or {}).values()}
     for assay in (study.get("omics") or {}).values():
-        named = (assay["path"], assay.get("panel"))
+        parts = (assay.get("gene_sets"), assay.get("repeatability"))
+        named = (assay["path"], assay.get("panel"), *(part["path"] for part in parts if part))
         samples = mapping.files.get((assay.get("samples") or {}).get("file", ""))
         paths |= {path for path in (*named, samples and samples.path) if path}
     paths |= {entry["path"] for entry in (study.get("challengers") or {}).values()}

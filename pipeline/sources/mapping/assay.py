@@ -46,6 +46,57 @@ class Samples(_Part):
         return {name: column for name, column in named.items() if column is not None}
 
 
+class GeneSets(_Part):
+    """A GMT file in the source folder: each set is scored in each sample, by ranks (singscore).
+
+    Sets of which the assay has fewer than `min_genes` are left out. The scores take the features' place, or
+    stand `beside_features`.
+    """
+
+    path: str
+    min_genes: int = Field(default=10, ge=1)
+    beside_features: bool = False
+
+    @field_validator("path")
+    @classmethod
+    def _inside_the_folder(cls, path: str) -> str:
+        return inside_the_folder(path)
+
+
+class Repeatability(_Part):
+    """A CSV file in the source folder that says how repeatable features are: others are left out.
+
+    Either it has a row for each `feature` with its `icc`, or a row for each `subject` and `session` with a
+    column for each feature, from which ICC(2,1) is computed. Features below the `minimum` or without one are
+    left out and counted.
+    """
+
+    path: str
+    feature: str | None = None
+    icc: str | None = None
+    subject: str | None = None
+    session: str | None = None
+    minimum: float = Field(default=0.75, ge=0, le=1)
+
+    @field_validator("path")
+    @classmethod
+    def _inside_the_folder(cls, path: str) -> str:
+        return inside_the_folder(path)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        given = {name for name in ("feature", "icc", "subject", "session") if getattr(self, name) is not None}
+        if given not in ({"feature", "icc"}, {"subject", "session"}):
+            raise ValueError("must name the columns `feature` and `icc`, or `subject` and `session`")
+        return self
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that the file must have."""
+        named = (self.feature, self.icc, self.subject, self.session)
+        return [column for column in named if column is not None]
+
+
 class Assay(_Part):
     """A matrix file in the source folder: CSV, tab-separated (each also gzipped), GCT 1.2 or 1.3, or Parquet.
 
@@ -54,7 +105,8 @@ class Assay(_Part):
     and case are of the patients' ids in either case. `annotation` are columns beside, which are not read.
     `features` are names or patterns of those that are read, without those of `leave_out`; `panel` is a file
     with a name on each line. `scale` says whether values are logarithms; `transform: log2` makes log2(x + 1)
-    of linear ones. Features of one name are refused, or their `mean` is taken.
+    of linear ones, `transform: ranks` where a feature stands among those of its sample, which other platforms
+    share. Features of one name are refused, or their `mean` is taken.
     """
 
     path: str
@@ -70,8 +122,10 @@ class Assay(_Part):
     leave_out: list[str] = []
     panel: str | None = None
     scale: Literal["log", "linear", "none"] = "none"
-    transform: Literal["log2"] | None = None
+    transform: Literal["log2", "ranks"] | None = None
     duplicates: Literal["refuse", "mean"] = "refuse"
+    repeatability: Repeatability | None = None
+    gene_sets: GeneSets | None = None
     missing: list[str] = []
     separator: str | None = Field(default=None, pattern=r"^[^\w\"\r\n]$")
     decimal: Literal[".", ","] = "."
@@ -88,7 +142,7 @@ class Assay(_Part):
             raise ValueError(f"`path` must end in one of {', '.join(SUFFIXES)}")
         if self.is_gct and self.rows == "patients":
             raise ValueError("GCT has features in rows")
-        if self.transform is not None and self.scale != "linear":
+        if self.transform == "log2" and self.scale != "linear":
             raise ValueError("`transform: log2` is of values with `scale: linear`")
         return self
 

@@ -14,6 +14,7 @@ from pipeline.sources.mapping.assay import Assay, Samples
 from pipeline.sources.mapping.blocks import Dropped, usubjids
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.study_file import SourceMapping
+from pipeline.sources.omics.derived import Columns, derived
 from pipeline.sources.omics.matrix import read_matrix
 
 MAX_LOG = 30.0
@@ -74,8 +75,12 @@ def _table(
     dropped: Dropped = [(assay.path, name, "sample of no patient", int((~ours).sum()), int(ours.sum()))]
     values = values[ours]
     problems = _scaled(values, assay)
+    asked_for = derived(Columns(features, values), assay, folder)
+    features, values, asked = asked_for.names, asked_for.numbers, asked_for.left_out
+    problems += [("", f"left out: {why}", count) for why, count in asked if count]
     values, kept, left_out = _varying(values)
-    dropped += [(assay.path, name, f"feature {why}", count, int(kept.sum())) for why, count in left_out]
+    counts = [*asked, *((f"feature {why}", count) for why, count in left_out)]
+    dropped += [(assay.path, name, why, count, int(kept.sum())) for why, count in counts]
     columns = sorted(np.array(features, dtype=object)[kept].tolist())
     order = pd.Index(np.array(features, dtype=object)[kept]).get_indexer(pd.Index(columns))
     frame = pd.DataFrame(values[:, order], columns=columns)
@@ -186,7 +191,7 @@ def _scaled(values: np.ndarray, assay: Assay) -> list[tuple[str, str, int]]:
     negative = int((values < 0).sum())
     largest = float(np.nanmax(values, initial=-np.inf))
     problems = []
-    if assay.scale == "linear" and negative and assay.transform is not None:
+    if assay.scale == "linear" and negative and assay.transform == "log2":
         raise SourceError(
             f"{assay.path}: {negative} cells are negative, and `scale` says linear; write log if they are "
             f"logarithms"
@@ -197,7 +202,7 @@ def _scaled(values: np.ndarray, assay: Assay) -> list[tuple[str, str, int]]:
     if assay.scale == "linear" and assay.type == "expression" and largest <= MAX_LOG:
         rule = f"scale: no value is above {MAX_LOG:g}, as of logarithms, and they are said to be linear"
         problems.append(("", rule, len(values)))
-    if assay.transform is not None:
+    if assay.transform == "log2":
         np.log2(values + 1.0, out=values)
     return problems
 
