@@ -132,7 +132,7 @@ def lock_outputs(home: Path) -> None:
         | ({"matrix": {"landmark": "${landmarks}"}} if "@" in name else {})
         for name in stages
     }
-    (home / "dvc.yaml").write_text(yaml.safe_dump({"stages": declared}))
+    (home / "dvc.yaml").write_text(yaml.safe_dump({"vars": ["configs/study.yaml"], "stages": declared}))
 
 
 def digest(path: Path) -> str:

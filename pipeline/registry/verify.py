@@ -37,7 +37,8 @@ def check_out(folder: Path = Path()) -> None:
     UserError
         If DVC refuses; its message says why.
     """
-    _run([sys.executable, "-m", "dvc", "checkout", "--quiet"], folder)
+    # Not `--quiet`: that keeps back why it failed.
+    _run([sys.executable, "-m", "dvc", "checkout"], folder)
 
 
 def track_revision(revision: str) -> str:

@@ -37,7 +37,7 @@ from pipeline.registry.runs import (
 )
 from pipeline.registry.state import State, read_state, workspace_state
 from pipeline.registry.stored_models import open_model, served_model
-from pipeline.registry.verify import problems
+from pipeline.registry.verify import check_out, problems
 from pipeline.stages.package import write_no_model
 from tests.malformed import GOOD
 from tests.registered_study import METRICS, NAME, ROBUSTNESS, enter, lock_outputs, write_study
@@ -223,6 +223,13 @@ def test_a_landmark_without_a_model_is_refused_with_the_reason_of_its_card(tmp_p
 def test_nothing_computed_is_told_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"dvc\.lock does not exist: run `pcr run` first"):
         read_state(tmp_path / "study.yaml", tmp_path / "dvc.yaml", tmp_path / "dvc.lock", tmp_path)
+
+
+def test_what_dvc_cannot_check_out_is_told_with_its_reason(home: Path) -> None:
+    check_out(home)
+    (home / "dvc.yaml").write_text("stages: {judge: {matrix: {landmark: '${landmarks}'}, cmd: x}}\n")
+    with pytest.raises(UserError, match="dvc checkout failed: .*Could not find 'landmarks'"):
+        check_out(home)
 
 
 def test_metrics_are_flat_numbers_under_names_that_mlflow_takes() -> None:
