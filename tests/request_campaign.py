@@ -294,10 +294,11 @@ def campaign(home: Path, requests: int, *, costly: bool, each: int = 20, **chang
             time.sleep(0.1)
         opened = slow_sockets(port, each)
         allowed = sum(limits[f"{part}_seconds"] for part in ("header", "body", "answer")) + 5
+        longest = allowed + limits["answer_seconds"]  # a request waits for a worker, too
         with ThreadPoolExecutor(CLIENTS + 1) as pool:
             dripping = pool.submit(drip, opened, allowed)
             parts = [range(k, requests, CLIENTS) for k in range(CLIENTS)]
-            for part in pool.map(lambda numbers: list(_sent(port, numbers, costly=costly)), parts):
+            for part in pool.map(lambda numbers: list(_sent(port, numbers, longest, costly=costly)), parts):
                 for status, wrong in part:
                     findings.statuses[status] += 1
                     findings.wrong += [wrong] if wrong else []
@@ -313,11 +314,11 @@ def _log(home: Path) -> str:
     return (home / "serve.log").read_text(errors="replace")
 
 
-def _sent(port: int, numbers: range, *, costly: bool) -> Iterator[tuple[int, str]]:
+def _sent(port: int, numbers: range, longest: float, *, costly: bool) -> Iterator[tuple[int, str]]:
     for number in numbers:
         body, kind = generated(random.Random(number), costly=costly)  # noqa: S311 - no secret
         try:
-            status, answer = send(port, body, kind)
+            status, answer = send(port, body, kind, seconds=longest)
         except OSError:
             # The service stops reading what is beyond its limits.
             yield 0, "" if len(body) > 30 * 1024 * 1024 else f"request {number}: no answer"

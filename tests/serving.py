@@ -148,10 +148,10 @@ def _wait(port: int, ready: str, process: "subprocess.Popen[bytes]", log: Path) 
 
 
 def send(
-    port: int, body: bytes, kind: str, path: str = "/invocations", method: str = "POST"
+    port: int, body: bytes, kind: str, path: str = "/invocations", method: str = "POST", seconds: float = 60
 ) -> tuple[int, bytes]:
-    """Send one request, whatever it is, and return status and body of the answer."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    """Send one request, whatever it is, and return status and body of the answer, if it comes in time."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
         connection.putrequest(method, path, skip_accept_encoding=True)
         connection.putheader("content-length", str(len(body)))

@@ -73,6 +73,12 @@ def serve(
             help="Let this version answer the same rows, too: compared and kept, not told.", metavar="MODEL"
         ),
     ] = "",
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="Answer by TLS with this certificate (PEM).", parser=user_path)
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="Key of the certificate (PEM, no password).", parser=user_path)
+    ] = None,
 ) -> None:
     """Answer over HTTP, as `mlflow models serve` does, within limits, repeating nothing of a request.
 
@@ -81,9 +87,10 @@ def serve(
     http://127.0.0.1:5001/invocations`.
     """
     from pipeline.service.application import serve_model  # noqa: PLC0415
+    from pipeline.service.tls import certificate_of  # noqa: PLC0415
 
     with reported_errors():
-        serve_model(model, host, port, shadow)
+        serve_model(model, host, port, shadow, certificate_of(tls_certificate, tls_key))
 
 
 @app.command()

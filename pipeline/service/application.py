@@ -9,10 +9,12 @@ from models.serving.serving import model_digest
 from pipeline.console import stderr
 from pipeline.project.files import read_json
 from pipeline.registry.stored_models import checked_model
+from pipeline.service.admission import require_strong
 from pipeline.service.schema import pages
 from pipeline.service.server import MESSAGES, Service, serve
 from pipeline.service.settings import ServiceSettings, read_service_settings
 from pipeline.service.shadow import Shadow
+from pipeline.service.tls import Certificate
 from pipeline.service.worker import Worker
 
 # Large tables wait for the processor rather than have single rows wait.
@@ -20,7 +22,9 @@ LARGE_NICENESS = 10
 TOKEN = "PCR_SERVE_TOKEN"  # noqa: S105 - the name of the variable that holds it
 
 
-def serve_model(model: str, host: str, port: int, shadow: str = "") -> None:
+def serve_model(
+    model: str, host: str, port: int, shadow: str = "", certificate: Certificate | None = None
+) -> None:
     """Serve a registered model until stopped, from a checked copy of its files.
 
     The `shadow` answers the same rows; its answers are compared and kept, not told.
@@ -29,19 +33,22 @@ def serve_model(model: str, host: str, port: int, shadow: str = "") -> None:
     ------
     UserError
         If there is no such model, its files were altered, configs/service.yaml is not valid or names a log
-        that cannot be written, or the shadow is not another version for the same patients.
+        that cannot be written, the token could be guessed, or the shadow is not another version for the same
+        patients.
     """
-    settings = read_service_settings()
+    settings, token = read_service_settings(), os.environ.get(TOKEN, "")
+    require_strong(token, TOKEN)
+    scheme = "https" if certificate else "http"
     if shadow and not settings.shadow_log:
         raise UserError(f"{shadow} would leave no trace: configs/service.yaml, shadow_log, names no file")
     with ExitStack() as checked:
         folder = checked.enter_context(checked_model(model))
         beside = checked.enter_context(checked_model(shadow)) if shadow else None
-        service = service_of(folder, settings, os.environ.get(TOKEN, ""), beside)
-        stderr().print(f"{model} answers at http://{host}:{port}/invocations", highlight=False)
+        service = service_of(folder, settings, token, beside)
+        stderr().print(f"{model} answers at {scheme}://{host}:{port}/invocations", highlight=False)
         if service.shadow is not None:
             stderr().print(f"{shadow} answers beside it, into {settings.shadow_log}", highlight=False)
-        serve(service, host, port)
+        serve(service, host, port, certificate)
 
 
 def shadow_of(folder: Path, beside: Path, settings: ServiceSettings) -> Shadow:

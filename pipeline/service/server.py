@@ -5,8 +5,6 @@ down the service; what goes wrong is one sentence that the status chose.
 """
 
 import asyncio
-import hashlib
-import hmac
 import json
 import math
 import time
@@ -18,11 +16,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from models.serving.serving import Reason
+from pipeline.service.admission import Admission
 from pipeline.service.fhir import MEDIA_TYPE
 from pipeline.service.observation import Handled, Observer
 from pipeline.service.settings import MB, ServiceSettings
 from pipeline.service.shadow import Shadow
 from pipeline.service.tables import RefusedError
+from pipeline.service.tls import CIPHERS, Certificate
+from pipeline.service.turns import Turns
 from pipeline.service.worker import Answer, Worker, give_back_memory
 
 Message = MutableMapping[str, Any]
@@ -54,7 +55,6 @@ CODES = {
 KINDS = {False: b"application/json", True: MEDIA_TYPE.encode()}
 """The content type of an answer, and that of one in FHIR."""
 OPEN = {"/ping", "/health", "/ready"}
-BUCKETS_KEPT = 10_000
 
 
 @dataclass(eq=False)
@@ -82,11 +82,10 @@ class Service:
         self.pages = dict(pages)
         self.shadow = shadow
         self.observer = Observer(settings)
-        self._token = hashlib.sha256(token.encode()).digest() if token else b""
-        self._locks = {id(worker): asyncio.Lock() for worker in workers}
+        self._admission = Admission(token, settings)
+        self._turns = {id(worker): Turns() for worker in workers}
         self._in_progress = 0
         self._ready = False
-        self._allowance: dict[bytes, tuple[float, float]] = {}
         self._held: list[_Held] = []
         self._took_large = False
 
@@ -162,7 +161,8 @@ class Service:
             # A proxy may see the end of the request where this server does not (RFC 9112, section 6.1).
             raise RefusedError(400, "two_lengths", "content-length or transfer-encoding: one of the two")
         if path not in OPEN:
-            self._admit(scope)
+            client = str((scope.get("client") or ("",))[0]).encode()
+            self._admission.admit(_values(scope, b"authorization"), client)
         if path == "/invocations":
             if method != "POST":
                 raise RefusedError(405)
@@ -181,29 +181,6 @@ class Service:
         page = self.pages.get(path) or json.dumps({"status": "ok", "model_version": self.version}).encode()
         return Answer(200, page), b"application/json"
 
-    def _admit(self, scope: Message) -> None:
-        """Refuse who has no valid token, or more than one, or asks too often."""
-        if self._token:
-            sent = _values(scope, b"authorization")
-            scheme, _, given = (sent[0] if len(sent) == 1 else b"").partition(b" ")
-            digest = hashlib.sha256(given.strip()).digest()
-            if scheme.lower() != b"bearer" or not hmac.compare_digest(digest, self._token):
-                raise RefusedError(401)
-        rate = self.settings.requests_per_minute / 60
-        if not rate:
-            return
-        client = str((scope.get("client") or ("",))[0]).encode()
-        now, most = time.monotonic(), float(self.settings.requests_per_minute)
-        left, at = self._allowance.get(client, (most, now))
-        left = min(most, left + rate * (now - at))
-        # The client that has asked least lately stands first, and is the first to be forgotten.
-        self._allowance.pop(client, None)
-        self._allowance[client] = (left - 1 if left >= 1 else left, now)
-        if len(self._allowance) > BUCKETS_KEPT:
-            del self._allowance[next(iter(self._allowance))]
-        if left < 1:
-            raise RefusedError(429)
-
     async def _invocation(self, scope: Message, receive: Receive, request_id: str, *, fhir: bool) -> Answer:
         kinds = _values(scope, b"content-type")
         kind = kinds[0].decode("latin-1").partition(";")[0].strip().lower() if len(kinds) == 1 else ""
@@ -218,11 +195,20 @@ class Service:
                 seconds = f"a body within {self.settings.body_seconds:g} s"
                 raise RefusedError(408, "too_slow", seconds) from None
             worker = self.small if len(body) <= self.settings.small_kb * 1024 else self.large
-            async with self._locks[id(worker)]:
-                answer = await asyncio.to_thread(worker.ask, kind, body, fhir=fhir)
+            answer = await self._asked(worker, kind, body, receive, fhir=fhir)
         if self.shadow is not None and answer.status == 200:
             self.shadow.offer(request_id, kind, body, answer)
         return answer
+
+    async def _asked(self, worker: Worker, kind: str, body: bytes, receive: Receive, *, fhir: bool) -> Answer:
+        """Ask a worker when it is the request's turn."""
+
+        async def left() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        async with self._turns[id(worker)].turn(len(body), self.settings.answer_seconds, left):
+            return await asyncio.to_thread(worker.ask, kind, body, fhir=fhir)
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator["_Held"]:
@@ -273,8 +259,8 @@ def _refused(answer: Answer) -> bytes:
     return json.dumps(told).encode()
 
 
-def serve(service: Service, host: str, port: int) -> None:
-    """Answer requests until stopped; those at work are finished first."""
+def serve(service: Service, host: str, port: int, certificate: Certificate | None = None) -> None:
+    """Answer requests until stopped, by TLS with a certificate; those at work are finished first."""
     import uvicorn  # noqa: PLC0415 - comes with MLflow
 
     from pipeline.service.connection import BoundedConnection  # noqa: PLC0415
@@ -286,5 +272,6 @@ def serve(service: Service, host: str, port: int) -> None:
         h11_max_incomplete_event_size=16 * 1024,
         # A client is the other end of its connection, whatever a header says: who asks from this computer
         # could otherwise pose as any number of clients.
-        proxy_headers=False,
+        proxy_headers=False, ssl_certfile=certificate.chain if certificate else None,
+        ssl_keyfile=certificate.key if certificate else None, ssl_ciphers=CIPHERS,
     )  # fmt: skip

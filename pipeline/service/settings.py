@@ -31,6 +31,7 @@ class ServiceSettings:
     worker_max_mb: Count
     worker_keep_mb: Count
     requests_per_minute: Annotated[int, Between(0)]
+    invalid_tokens_per_minute: Count
     decision_log: str
     decision_log_mb: Count
     decision_log_files: Count

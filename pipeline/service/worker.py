@@ -164,6 +164,10 @@ def give_back_memory() -> None:
         trim(0)
 
 
+class StartError(RuntimeError):
+    """A worker that did not load its model."""
+
+
 class Worker:
     """The service's end of a worker, which is started anew whenever it is gone."""
 
@@ -180,15 +184,16 @@ class Worker:
     def start(self) -> None:
         """Start the process, and wait until it has loaded the model."""
         self._pipe, other = CONTEXT.Pipe()
-        self._process = CONTEXT.Process(
+        process = CONTEXT.Process(
             target=work, args=(other, self._folder, self._limits, self._niceness), daemon=True
         )
-        self._process.start()
+        process.start()
+        self._process = process
         other.close()
         self.restarts += 1
         if not self._pipe.poll(READY_SECONDS) or self._pipe.recv_bytes() != b"ready":
             self.stop()
-            raise RuntimeError("a worker did not start")
+            raise StartError("a worker did not start")
 
     def ask(self, kind: str, body: bytes, *, other: bytes = b"", fhir: bool = False) -> Answer:
         """Return the answer to a request, or how it differs from the `other` (`answer_request`).
@@ -198,17 +203,17 @@ class Worker:
         for _ in range(2):
             if self._closed:
                 return Answer(503)
-            if self._process is None or not self._process.is_alive():
-                self.start()
-            assert self._pipe is not None  # noqa: S101 - `start` makes it
             try:
+                if self._process is None or not self._process.is_alive():
+                    self.start()
+                assert self._pipe is not None  # noqa: S101 - `start` makes it
                 self._pipe.send((kind, body, other, fhir))
                 if not self._pipe.poll(self._seconds):
                     self.stop()
                     return TOO_MUCH
                 answer: Answer = self._pipe.recv()
-            except (EOFError, OSError):
-                # It was replaced after the request before, or died of this one.
+            except (EOFError, OSError, StartError):
+                # It was replaced after the request before, died of this one, or finds no room to start in.
                 self.stop()
                 continue
             return answer

@@ -228,7 +228,7 @@ def test_nothing_computed_is_told_with_what_to_do(tmp_path: Path) -> None:
 def test_what_dvc_cannot_check_out_is_told_with_its_reason(home: Path) -> None:
     check_out(home)
     (home / "dvc.yaml").write_text("stages: {judge: {matrix: {landmark: '${landmarks}'}, cmd: x}}\n")
-    with pytest.raises(UserError, match="dvc checkout failed: .*Could not find 'landmarks'"):
+    with pytest.raises(UserError, match=r"dvc checkout failed: .*Could not find 'landmarks'"):
         check_out(home)
 
 

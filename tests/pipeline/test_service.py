@@ -16,7 +16,8 @@ from features.errors import UserError
 from models.serving.serving import PcrModel, read_model
 from pipeline.project import paths
 from pipeline.project.settings import read_settings
-from pipeline.service import server
+from pipeline.service import admission
+from pipeline.service.admission import require_strong
 from pipeline.service.observation import Handled, Observer
 from pipeline.service.schema import pages
 from pipeline.service.server import MESSAGES, Message, Service, serve
@@ -29,7 +30,7 @@ from tests.serving import write_served_model
 ROOT = Path(__file__).parents[2]
 SETTINGS = read_settings(ServiceSettings, ROOT / paths.SERVICE)
 LIMITS = replace(SETTINGS, max_rows=5, max_columns=4, max_cells=16)
-TOKEN = "t0ken"  # noqa: S105 - of the test
+TOKEN = "t0ken-of-the-test"  # noqa: S105 - of the test
 
 
 class Desk:
@@ -181,6 +182,27 @@ def test_who_has_no_token_is_answered_with_401_but_may_ask_for_health(model: Pcr
     assert asked(of, path="/health", method="GET")[0] == 200
 
 
+def test_wrong_tokens_are_told_to_come_back_and_the_valid_one_is_answered_at_any_time(
+    model: PcrModel,
+) -> None:
+    of = service(model, replace(LIMITS, invalid_tokens_per_minute=2, requests_per_minute=2), TOKEN)
+
+    def guess(token: str, client: str = "10.0.0.1") -> int:
+        return asked(of, path="/schema.json", method="GET", client=client, authorization=f"Bearer {token}")[0]
+
+    assert [guess(f"guess-{k}") for k in range(4)] == [401, 401, 429, 429]
+    assert [guess("wrong", "10.0.0.2"), guess(TOKEN), guess(TOKEN), guess(TOKEN)] == [401, 200, 200, 429]
+    assert asked(of, path="/schema.json", method="GET", client="10.0.0.1")[0] == 429
+
+
+@pytest.mark.parametrize("token", ["short", "with a space in it", "täglich-ein-anderes", "x" * 15])
+def test_a_token_that_could_be_guessed_or_not_be_sent_is_refused_at_the_start(token: str) -> None:
+    with pytest.raises(UserError, match="PCR_SERVE_TOKEN must have at least 16 characters"):
+        require_strong(token, "PCR_SERVE_TOKEN")
+    require_strong("", "PCR_SERVE_TOKEN")
+    require_strong("x" * 16, "PCR_SERVE_TOKEN")
+
+
 def test_a_client_that_asks_too_often_is_told_to_come_back(model: PcrModel) -> None:
     of = service(model, replace(LIMITS, requests_per_minute=2))
     found = [asked(of, records(GOOD), content_type=JSON) for _ in range(3)]
@@ -192,7 +214,7 @@ def test_a_client_that_asks_too_often_is_told_to_come_back(model: PcrModel) -> N
 def test_many_clients_do_not_give_one_its_allowance_back(
     model: PcrModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "BUCKETS_KEPT", 3)
+    monkeypatch.setattr(admission, "BUCKETS_KEPT", 3)
     of = service(model, replace(LIMITS, requests_per_minute=1))
     busy = [
         asked(of, path="/schema.json", method="GET", client=f"10.0.0.{k}") for k in (1, 1, 2, 1, 3, 1, 4, 1)
