@@ -55,6 +55,8 @@ def check_captions(path: Path) -> None:
     """Every figure whose rows have an n says from which to which it goes; bars of shares are whole."""
     counted = 0
     for name, spec in specs(path).items():
+        if patients := _patients_drawn(spec):
+            assert spec["usermeta"]["about"]["n"] == len(patients), name
         for text in spec.get("datasets", {}).values():
             table = pd.read_csv(io.StringIO(text)) if isinstance(text, str) else pd.DataFrame()
             if "n" in table and table["n"].notna().any():
@@ -65,6 +67,13 @@ def check_captions(path: Path) -> None:
             if {"level", "share", "label"} <= set(table):
                 assert table.groupby("label")["share"].sum().to_numpy() == pytest.approx(1, abs=1e-3), name
     assert counted
+
+
+def _patients_drawn(spec: dict[str, Any]) -> set[str]:
+    """Return the patients whom a figure of single patients draws."""
+    texts = [text for text in spec.get("datasets", {}).values() if isinstance(text, str)]
+    tables = [pd.read_csv(io.StringIO(text)) for text in texts]
+    return {patient for table in tables if "patient" in table for patient in table["patient"]}
 
 
 def check_accessible(browser: Any, path: Path) -> None:

@@ -60,7 +60,8 @@ CONFIG = {
     "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 600, "titleColor": INK,
              "labelColor": INK, "gridColor": "#e3e6ea", "labelFont": FONT, "titleFont": FONT},
     "legend": {"orient": "top", "labelFontSize": 12, "titleFontSize": 12, "labelColor": INK,
-               "titleColor": INK, "symbolOpacity": 1, "columnPadding": 14, "labelLimit": 0, "titleLimit": 0},
+               "titleColor": INK, "symbolOpacity": 1, "columnPadding": 14, "labelLimit": 0, "titleLimit": 0,
+               "layout": {"top": {"direction": "vertical", "margin": 4}}},
     "view": {"stroke": None},
 }  # fmt: skip
 

@@ -19,11 +19,28 @@ class PrivacySettings:
 
 @dataclass(frozen=True)
 class DrawingSettings:
-    """How many features and patients are drawn."""
+    """How many features and patients are drawn; `lines`, `rows`: patients with a line, a row."""
 
     ranked: Count
     swarmed: Count
     max_patients_drawn: Annotated[int, Between(2)]
+    lines: Count
+    rows: Count
+
+
+@dataclass(frozen=True)
+class SinglePatientFeatures:
+    """What the figures of single patients draw: features by template, `genes` beside PAM and TP53.
+
+    `fraction`: of several, the first that a sample has.
+    """
+
+    change: str
+    response: str
+    ctdna_state: str
+    fraction: tuple[str, ...]
+    receptors: str
+    genes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -43,6 +60,7 @@ class PageSettings:
     limits: dict[str, Positive]
     domains: tuple[str, ...]
     drawing: DrawingSettings
+    single_patients: SinglePatientFeatures
     labels: LabelSettings
 
 

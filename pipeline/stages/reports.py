@@ -1,5 +1,6 @@
 """Stage reports: the study report, and the SHAP page of every landmark."""
 
+from collections.abc import Mapping
 from hashlib import sha256
 
 import pandas as pd
@@ -8,11 +9,14 @@ from joblib import Parallel, delayed
 from models.configuration.explanation import explanation_plan
 from models.procedure.backends import workers
 from pipeline.project import paths
+from pipeline.project.configs import read_feature_settings
 from pipeline.project.files import replacing, write_text
 from pipeline.project.settings import read_settings
 from pipeline.project.stage import Run, Stage
 from pipeline.registry.gates import NULL_CHECK, Criteria, Evidence, gates
-from pipeline.report.facts import study_facts, undivided_landmarks
+from pipeline.report.cohort.oncoprint import rules_of
+from pipeline.report.cohort.people import DRAWN_TABLES, SinglePatients
+from pipeline.report.facts import Facts, study_facts, told_branches, undivided_landmarks
 from pipeline.report.labels import Labels
 from pipeline.report.landmark_page import landmark_page, read_branches, read_landmark, unmodelled_page
 from pipeline.report.results import (
@@ -33,8 +37,9 @@ STAGE = Stage(
     reads=(
         paths.COHORT_FOLDER, paths.METRICS_FOLDER, paths.RESULTS, paths.CURVES, paths.REVIEW,
         paths.RULES, paths.FEATURES_FOLDER, paths.PREDICTIONS_FOLDER, paths.SHAP, paths.STORED_MODELS,
-        paths.DESCRIPTION, paths.PROBLEMS, paths.MODELS, paths.VALIDATION, paths.CHECKLISTS,
-        paths.REPORT_PAGES, paths.MEASURES_PLAN, paths.EXPLANATION, paths.GATES, paths.STUDY,
+        paths.DESCRIPTION, paths.RAW, paths.MODELS, paths.VALIDATION, paths.CHECKLISTS,
+        paths.REPORT_PAGES, paths.MEASURES_PLAN, paths.EXPLANATION, paths.GATES, paths.FEATURE_SETTINGS,
+        paths.GENES, paths.STUDY,
     ),
     writes=(paths.REPORTS,),
 )  # fmt: skip
@@ -53,6 +58,7 @@ def study_report(run: Run) -> str:
     settings = read_settings(PageSettings, run.path(paths.REPORT_PAGES))
     branches = {name: read_branches(run.path(paths.BRANCHES, landmark=name)) for name in landmarks}
     results = all_results(run)
+    facts = study_facts(study, run.table(paths.COHORT), settings.trials)
     inputs = Inputs(
         study=study,
         settings=settings,
@@ -65,12 +71,29 @@ def study_report(run: Run) -> str:
         problems=pd.read_csv(
             run.path(paths.PROBLEMS), dtype={"column": str, "ids": str}, keep_default_na=False
         ),
-        facts=study_facts(study, run.table(paths.COHORT), settings.trials),
+        facts=facts,
         undivided=undivided_landmarks(branches),
         digests={name: model_content(run, name) for name in landmarks},
         gates=judged_gates(run, results),
+        single=single_patients(run, branches, facts, settings) if settings.privacy.patient_view else None,
     )
     return overview_page(inputs, results)
+
+
+def single_patients(
+    run: Run, branches: Mapping[str, pd.Series | None], facts: Facts, settings: PageSettings
+) -> SinglePatients:
+    """Return what the figures of single patients are drawn from."""
+    told = {name: told_branches(branch, facts) for name, branch in branches.items()}
+    sets = read_feature_settings(run.path(paths.FEATURE_SETTINGS), run.path(paths.GENES)).ctdna.gene_sets
+    tables = {name: run.path(f"{paths.RAW}/{{table}}.parquet", table=name) for name in DRAWN_TABLES}
+    return SinglePatients(
+        features={name: run.table(paths.FEATURES, landmark=name) for name in branches},
+        cohort=run.table(paths.COHORT),
+        branches={name: branch for name, branch in told.items() if branch is not None},
+        raw={name: pd.read_parquet(path) for name, path in tables.items() if path.is_file()},
+        genes=rules_of(list(sets.values()), settings.single_patients.genes),
+    )
 
 
 def judged_gates(run: Run, results: Results) -> dict[str, list[JudgedGate]]:

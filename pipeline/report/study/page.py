@@ -15,6 +15,8 @@ from features.documents.study import StudyDocument
 from features.study import parse_study
 from models.description.documents import Description
 from pipeline.project.estimates import HIGHER_IS_BETTER, Estimate, Measures, verdict
+from pipeline.report.cohort.part import single_patient_charts
+from pipeline.report.cohort.people import SinglePatients
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts, run_facts
 from pipeline.report.labels import Labels
@@ -23,7 +25,7 @@ from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Comparison, Decla
 from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
 from pipeline.report.study.blocks import blocks_part
 from pipeline.report.study.challengers import challengers_part
-from pipeline.report.study.common import ForestRow, interval_row, verdict_of
+from pipeline.report.study.common import ForestRow, Part, interval_row, verdict_of
 from pipeline.report.study.efficacy import efficacy_part, efficacy_sentences
 from pipeline.report.study.findings import findings
 from pipeline.report.study.flow import flow_chart, flow_rows
@@ -53,7 +55,8 @@ Configuration = Mapping[str, Any]
 class Inputs:
     """What the report is made of, apart from the results: configurations, cohort, features, description.
 
-    `undivided` are the landmarks at which the rules do not tell patients apart.
+    `undivided` are the landmarks at which the rules do not tell patients apart; `single` is None where no
+    single patients are shown.
     """
 
     study: StudyDocument
@@ -69,6 +72,7 @@ class Inputs:
     undivided: Sequence[str]
     digests: Mapping[str, str]
     gates: Judged = field(default_factory=dict)
+    single: SinglePatients | None = None
 
 
 def overview_page(given: Inputs, results: Results) -> str:
@@ -107,6 +111,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         "size": size_part(results, labels),
         "efficacy": efficacy_part(results.efficacy, facts, privacy, labels),
         "strategy": strategy_part(results, labels),
+        "single": single_part(given, labels),
         "truth": truth_part(results, study["landmarks"], facts, labels),
     }
     charts: dict[str, Spec] = {name: spec for drawn, _ in parts.values() for name, spec in drawn.items()}
@@ -193,7 +198,20 @@ def overview_page(given: Inputs, results: Results) -> str:
         used=used_tables(given, labels),
         key=given.described["used"]["key"],
         privacy=given.settings.privacy,
+        drawing=given.settings.drawing,
     )
+
+
+def single_part(given: Inputs, labels: Labels) -> Part:
+    """Return the figures of single patients; none where they are not shown."""
+    if given.single is None:
+        return {}, {}
+    study, settings = given.study, given.settings
+    charts = single_patient_charts(
+        given.single, settings.single_patients, study["visits"], study["regimens"], settings.drawing,
+        given.facts, labels,
+    )  # fmt: skip
+    return charts, {}
 
 
 def checklist(

@@ -1,0 +1,1 @@
+"""Figures of single patients on the study report: response, ctDNA, treatment, mutations."""
