@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from features.definitions import known_too_late
-from features.documents.feature import ASSAY_SEPARATOR, HiddenRows
+from features.documents.feature import ASSAY_SEPARATOR, ORIGINS, HiddenRows, origin_column
 from features.study import Landmark
 
 
 @dataclass(frozen=True)
 class Assay:
-    """An assay's table: `frame` (usubjid, features), and `samples` (usubjid, reported, performed, batch)."""
+    """An assay's table: `frame` (usubjid, features), and `samples` (usubjid, dates, batch, platform)."""
 
     frame: pd.DataFrame
     samples: pd.DataFrame
@@ -37,6 +37,7 @@ def known_assays(
     -------
     DataFrame
         usubjid, then ``assay:feature``, in the order of `decisions`; NaN for patients without the assay.
+        Beside them ``batch@assay`` and ``platform@assay``, where any is recorded.
     list of HiddenRows
         Patients whose result came after the decision.
     """
@@ -59,5 +60,9 @@ def known_assays(
         parts.append(
             pd.DataFrame(values, columns=[f"{name}{ASSAY_SEPARATOR}{feature}" for feature in features])
         )
+        for kind in (kind for kind in ORIGINS if assay.samples[kind].notna().any()):
+            origin = np.full(len(decisions), None, dtype=object)
+            origin[place[shown]] = assay.samples[kind].to_numpy(dtype=object)[shown]
+            parts.append(pd.DataFrame({origin_column(kind, name): pd.Series(origin, dtype="str")}))
     patients = pd.DataFrame({"usubjid": decisions.index.astype("str")})
     return pd.concat([patients, *parts], axis=1), late

@@ -8,6 +8,15 @@ ASSAY_SEPARATOR = ":"
 """Between the name of an assay and that of a feature, in the name of a column."""
 
 
+ORIGINS = ("batch", "platform")
+"""What is known of an assay's samples beside dates: ``batch@rna`` is the column of assay rna."""
+
+
+def origin_column(kind: str, assay: str) -> str:
+    """Return the column that holds the batch or platform of an assay's samples."""
+    return f"{kind}@{assay}"
+
+
 def assay_columns(names: Iterable[str]) -> dict[str, list[str]]:
     """Return the columns of every assay, among the names of all columns.
 

@@ -2,6 +2,8 @@
 
 from typing import TypedDict
 
+from models.blocks.nuisance import NuisanceDocument
+
 
 class BlockDocument(TypedDict):
     """A block in all patients: columns, how they are standardised, coefficients, and share of the whole.
@@ -22,7 +24,8 @@ class LearnedBlocks(TypedDict, total=False):
     """What was learned at a landmark, or why nothing was (`error`).
 
     `penalties`: model -> block -> penalty in every fold, None where the block stayed out. `weights`: of late
-    fusion, block -> weight in every fold.
+    fusion, block -> weight in every fold. `nuisance`: block -> batch, platform or centre. `adjusted`: block
+    -> batches whose location was learned, in all patients.
     """
 
     error: str
@@ -30,3 +33,5 @@ class LearnedBlocks(TypedDict, total=False):
     intercept: float
     penalties: dict[str, dict[str, list[float | None]]]
     weights: dict[str, list[float]]
+    nuisance: dict[str, dict[str, NuisanceDocument]]
+    adjusted: dict[str, list[str]]

@@ -7,6 +7,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
+from models.blocks.adjustment import AdjustedBlocks
 from models.blocks.documents import BlockDocument, LearnedBlocks
 from models.blocks.learning import present
 from models.blocks.names import CLINICAL, TOGETHER
@@ -39,6 +40,7 @@ def learn_landmark(
     settings: BlocksSettings,
     plan: ValidationPlan,
     progress: Progress = silently,
+    batches: Mapping[str, str] | None = None,
 ) -> BlockResult:
     """Cross-validate the models of blocks on the folds of the other candidates, and learn them from all.
 
@@ -50,10 +52,12 @@ def learn_landmark(
         The analysed patients with the columns of `features` and of every block, and the outcome.
     columns : mapping of str to sequence of str
         The columns of every assay.
+    batches : mapping of str to str, optional
+        By assay that is adjusted for batch in every training part, the column with the batch.
     """
 
-    def procedure(seed: int) -> BlockProcedure:
-        return BlockProcedure(features, columns, encoding, settings, plan.inner_folds, seed)
+    def procedure(seed: int) -> AdjustedBlocks:
+        return AdjustedBlocks(features, columns, encoding, settings, plan.inner_folds, seed, batches)
 
     splits = stratified_splits(
         outcome_strata(y, rows[ARM]), folds=plan.folds, repeats=plan.domains.repeats, seed=plan.seed
@@ -83,6 +87,7 @@ def learn_landmark(
         "intercept": whole.models_.patterns[tuple(whole.models_.standards)].intercept,
         "penalties": penalties,
         "weights": weights,
+        "adjusted": {block: list(shifts) for block, shifts in whole.shifts_.items()},
     }
     return BlockResult(tidy(results, rows["usubjid"].tolist(), y), learned)
 

@@ -109,9 +109,15 @@ class ComparatorSettings:
 
 @dataclass(frozen=True)
 class BlocksSettings:
-    """Models of blocks of many features: the penalties, per patient and column, from the strongest."""
+    """Models of blocks of many features: the penalties, per patient and column, from the strongest.
+
+    `min_batch_patients`: of a batch, in a training part, whose location is learned. `permutations`: of the
+    patients' batches, platforms and centres, to say what they explain by chance.
+    """
 
     penalties_per_column: tuple[Positive, ...] = ()
+    min_batch_patients: Count = 5
+    permutations: Count = 999
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from scipy.special import ndtr
 
 from models.blocks.documents import LearnedBlocks
 from models.blocks.names import CLINICAL, FUSED, HIDDEN, TOGETHER, WITHOUT
+from models.blocks.nuisance import NuisanceDocument
 from models.configuration.plan import ValidationPlan
 from models.evaluation.performance import measured
 from models.measures.common import FloatArray, MeasureDocument, MeasureError
@@ -55,6 +56,8 @@ class BlocksDocument(TypedDict):
     models: dict[str, dict[str, MeasureDocument]]
     pairs: dict[str, PairDocument]
     blocks: dict[str, BlockSize]
+    nuisance: dict[str, dict[str, NuisanceDocument]]
+    adjusted: dict[str, list[str]]
     error: str
 
 
@@ -75,7 +78,8 @@ def block_verdicts(predictions: pd.DataFrame, learned: LearnedBlocks, plan: Vali
     """
     document: BlocksDocument = {
         "patients": 0, "events": 0, "with_block": {}, "best_single": "", "models": {}, "pairs": {},
-        "blocks": _sizes(learned), "error": learned.get("error", ""),
+        "blocks": _sizes(learned), "nuisance": learned.get("nuisance", {}),
+        "adjusted": learned.get("adjusted", {}), "error": learned.get("error", ""),
     }  # fmt: skip
     if predictions.empty:
         return document

@@ -1,7 +1,7 @@
 """The verdicts on blocks of features, as stage compare wrote them, with types."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.project.estimates import Estimate, Measures, parse_estimate, parse_measures
@@ -35,8 +35,30 @@ class BlockSize:
 
 
 @dataclass(frozen=True)
+class BlockOrigin:
+    """What batch, platform or centre has to do with a block and the outcome; `reason`: why nothing is said.
+
+    `share` of the block's variance and its mean `by_chance`, with `p`; `outcome`: Cramér's V with its p.
+    """
+
+    block: str
+    grouping: str
+    groups: int
+    patients: int
+    share: float = 0.0
+    by_chance: float = 0.0
+    p: float = 1.0
+    outcome: float = 0.0
+    outcome_p: float = 1.0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class BlockVerdicts:
-    """What blocks add at a landmark, on the patients who have all; `reason`: why nothing is said."""
+    """What blocks add at a landmark, on the patients who have all; `reason`: why nothing is said.
+
+    `adjusted`: batches whose location was learned, by block.
+    """
 
     patients: int
     events: int
@@ -44,6 +66,8 @@ class BlockVerdicts:
     pairs: Sequence[BlockPair]
     blocks: Sequence[BlockSize]
     reason: str
+    origins: Sequence[BlockOrigin] = ()
+    adjusted: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def parse_blocks(content: Mapping[str, Any]) -> BlockVerdicts:
@@ -55,6 +79,12 @@ def parse_blocks(content: Mapping[str, Any]) -> BlockVerdicts:
         [_pair(name, pair) for name, pair in content["pairs"].items()],
         [BlockSize(name, **block) for name, block in content["blocks"].items()],
         str(content["error"]),
+        [
+            BlockOrigin(block, grouping, reason=found.pop("error", ""), **found)
+            for block, groupings in content.get("nuisance", {}).items()
+            for grouping, found in ((name, dict(told)) for name, told in groupings.items())
+        ],
+        content.get("adjusted", {}),
     )
 
 

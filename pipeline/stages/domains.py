@@ -1,14 +1,16 @@
 """Stage domains: the linear candidate on sets of domains, and the models of blocks, on the model's folds."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from features.documents.feature import assay_columns
+from features.documents.feature import ORIGINS, assay_columns, origin_column
 from features.errors import UserError
 from models.blocks.landmark import learn_landmark
+from models.blocks.nuisance import nuisances
 from models.configuration.plan import ValidationPlan, validation_plan
 from models.configuration.settings import ModelSettings, model_settings
 from models.procedure.analysis_set import analysis_rows
@@ -40,6 +42,18 @@ class Analysed:
     features: list[LandmarkFeature]
 
 
+def adjusted_assays(run: Run, assays: Iterable[str]) -> dict[str, str]:
+    """Return the column with the batch of every assay that the study adjusts for it."""
+    entries = run.study().document.get("omics") or {}
+    return {name: origin_column("batch", name) for name in assays if entries[name].get("adjust") == "batch"}
+
+
+def groupings(rows: pd.DataFrame, assay: str, centre: pd.Series) -> dict[str, pd.Series]:
+    """Return batch and platform of an assay's samples, where recorded, and the patients' centre."""
+    recorded = {kind: origin_column(kind, assay) for kind in ORIGINS}
+    return {kind: rows[column] for kind, column in recorded.items() if column in rows} | {"centre": centre}
+
+
 def write_blocks(
     run: Run, landmark: str, analysed: Analysed, settings: ModelSettings, plan: ValidationPlan, folder: Path
 ) -> None:
@@ -53,8 +67,16 @@ def write_blocks(
     rows = analysed.rows.merge(wide, on="usubjid", how="left", validate="one_to_one")
     result = learn_landmark(
         rows, analysed.y, analysed.features, columns, settings.encoding, settings.blocks, plan,
-        progress(f"{landmark}, blocks"),
+        progress(f"{landmark}, blocks"), adjusted_assays(run, columns),
     )  # fmt: skip
+    centre = rows["usubjid"].map(run.table(paths.COHORT).set_index("usubjid")["siteid"])
+    result.learned["nuisance"] = nuisances(
+        {name: rows[names].to_numpy(dtype=float) for name, names in columns.items()},
+        {name: groupings(rows, name, centre) for name in columns},
+        analysed.y,
+        settings.blocks.permutations,
+        plan.seed,
+    )
     if reason := result.learned.get("error"):
         stderr().print(f"[yellow]Warning.[/] {landmark}: blocks: {reason}", highlight=False)
     folder.mkdir(exist_ok=True)

@@ -16,6 +16,7 @@ def assay(visit: str = "baseline", reported: tuple[str | None, ...] = (None, Non
     never = pd.Series([pd.NaT] * 3, dtype="datetime64[us]")
     dates = pd.to_datetime(pd.Series(reported)).astype("datetime64[us]")
     samples = pd.DataFrame({"usubjid": patients, "reported": dates, "performed": never, "batch": "a"})
+    samples["platform"] = pd.Series([np.nan] * 3, dtype="str")
     return Assay(frame, samples, visit)
 
 
@@ -42,6 +43,15 @@ def test_a_result_reported_after_the_decision_is_hidden_and_counted_on_the_day_i
 
 def test_an_assay_of_a_later_visit_is_no_block_of_the_landmark() -> None:
     frame, _ = known_assays({"rna": assay(), "rna_c2": assay("c2")}, BASELINE, decisions(None))
+    assert assay_columns(frame.columns) == {"rna": ["rna:ESR1", "rna:PGR"]}
+
+
+def test_batches_stand_beside_the_features_of_what_was_known_and_platforms_where_recorded() -> None:
+    frame, _ = known_assays(
+        {"rna": assay(reported=("2026-03-02", None, None))}, BASELINE, decisions("2026-03-01", "2026-03-01")
+    )
+    assert frame["batch@rna"].isna().tolist() == [False, True]
+    assert "platform@rna" not in frame
     assert assay_columns(frame.columns) == {"rna": ["rna:ESR1", "rna:PGR"]}
 
 

@@ -1,12 +1,12 @@
 """What blocks of many features add: each alone, left out, missing, and all against the clinical block."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from markupsafe import Markup
 
 from pipeline.project.estimates import Estimate, Measures
-from pipeline.report.blocks import BlockPair, BlockSize, BlockVerdicts
+from pipeline.report.blocks import BlockOrigin, BlockPair, BlockSize, BlockVerdicts
 from pipeline.report.drawing import Spec
 from pipeline.report.labels import Labels
 from pipeline.report.page import count, decimal, explained, measure, measure_of, percent
@@ -71,7 +71,26 @@ def blocks_part(blocks: Mapping[str, BlockVerdicts], labels: Labels) -> Part:
             sizes,
             text=("block", "top"),
         ),
+        "origins": _origins(judged, labels),
     }  # fmt: skip
+
+
+def _origins(judged: Mapping[str, BlockVerdicts], labels: Labels) -> Table:
+    return Table.of(
+        "block-origins",
+        "Batch, platform and centre: what they explain of a block, and whether they go with the outcome",
+        {
+            "landmark": "Landmark", "block": "Block", "grouping": "Grouping", "groups": "Groups",
+            "patients": "Patients", "share": "Share of variance", "chance": "By chance", "p": "p",
+            "outcome": "With pCR (V)", "outcome_p": "p", "adjusted": "Adjusted",
+        },
+        [
+            _origin_row(labels.name(name), origin, found.adjusted)
+            for name, found in judged.items()
+            for origin in found.origins
+        ],
+        text=("block", "grouping", "adjusted"),
+    )  # fmt: skip
 
 
 def _forest(judged: Mapping[str, BlockVerdicts], labels: Labels) -> dict[str, Spec]:
@@ -117,6 +136,29 @@ def _pair_row(landmark: str, pair: BlockPair) -> dict[str, object]:
         "loss": measure(pair.log_loss, 4, difference=True),
         "q": "" if pair.q is None else decimal(pair.q, 3),
         "verdict": pair.verdict,
+    }
+
+
+def _origin_row(
+    landmark: str, origin: BlockOrigin, adjusted: Mapping[str, Sequence[str]]
+) -> dict[str, object]:
+    by_batch = origin.grouping == "batch" and origin.block in adjusted
+    row: dict[str, object] = {
+        "landmark": landmark,
+        "block": origin.block.replace("_", " "),
+        "grouping": origin.grouping,
+        "groups": count(origin.groups),
+        "patients": count(origin.patients),
+        "adjusted": f"location of {count(len(adjusted[origin.block]))} batches" if by_batch else "no",
+    }
+    if origin.reason:
+        return row | {"share": origin.reason, "chance": "", "p": "", "outcome": "", "outcome_p": ""}
+    return row | {
+        "share": percent(origin.share, 1),
+        "chance": percent(origin.by_chance, 1),
+        "p": decimal(origin.p, 3),
+        "outcome": decimal(origin.outcome, 2),
+        "outcome_p": decimal(origin.outcome_p, 3),
     }
 
 

@@ -31,18 +31,23 @@ class _Part(BaseModel):
 class Samples(_Part):
     """A file of `mapping.files` with a row per patient: when a result was `reported` or a sample taken.
 
-    `performed` counts where there is no report date. `batch` is where or with what it was measured.
+    `performed` counts where there is no report date. `batch` is when or where it was measured, `platform`
+    with what.
     """
 
     file: str
     reported: str | None = None
     performed: str | None = None
     batch: str | None = None
+    platform: str | None = None
 
     @property
     def columns(self) -> dict[str, str]:
         """The columns that are read, by what they become."""
-        named = {"reported": self.reported, "performed": self.performed, "batch": self.batch}
+        named = {
+            "reported": self.reported, "performed": self.performed, "batch": self.batch,
+            "platform": self.platform,
+        }  # fmt: skip
         return {name: column for name, column in named.items() if column is not None}
 
 
@@ -106,7 +111,8 @@ class Assay(_Part):
     `features` are names or patterns of those that are read, without those of `leave_out`; `panel` is a file
     with a name on each line. `scale` says whether values are logarithms; `transform: log2` makes log2(x + 1)
     of linear ones, `transform: ranks` where a feature stands among those of its sample, which other platforms
-    share. Features of one name are refused, or their `mean` is taken.
+    share. `adjust: batch` takes the batches' location from the values, learned in every training part.
+    Features of one name are refused, or their `mean` is taken.
     """
 
     path: str
@@ -124,6 +130,7 @@ class Assay(_Part):
     scale: Literal["log", "linear", "none"] = "none"
     transform: Literal["log2", "ranks"] | None = None
     duplicates: Literal["refuse", "mean"] = "refuse"
+    adjust: Literal["batch"] | None = None
     repeatability: Repeatability | None = None
     gene_sets: GeneSets | None = None
     missing: list[str] = []
@@ -144,6 +151,8 @@ class Assay(_Part):
             raise ValueError("GCT has features in rows")
         if self.transform == "log2" and self.scale != "linear":
             raise ValueError("`transform: log2` is of values with `scale: linear`")
+        if self.adjust is not None and (self.samples is None or self.samples.batch is None):
+            raise ValueError("`adjust: batch` needs the column `batch` of `samples`")
         return self
 
     @property

@@ -218,13 +218,14 @@ def _varying(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[tuple[str
 
 
 def _samples(spec: Samples | None, mapping: SourceMapping, folder: Path, patients: pd.Series) -> pd.DataFrame:
-    """Return usubjid, reported, performed and batch of the patients; NaT and missing where not recorded."""
+    """Return usubjid, reported, performed, batch and platform; NaT and missing where not recorded."""
     frame = pd.DataFrame(
         {
             "usubjid": patients,
             "reported": pd.Series(pd.NaT, index=patients.index, dtype="datetime64[us]"),
             "performed": pd.Series(pd.NaT, index=patients.index, dtype="datetime64[us]"),
             "batch": pd.Series(np.nan, index=patients.index, dtype="str"),
+            "platform": pd.Series(np.nan, index=patients.index, dtype="str"),
         }
     )
     if spec is None:
@@ -242,7 +243,7 @@ def _samples(spec: Samples | None, mapping: SourceMapping, folder: Path, patient
     cells = cells.set_index(ids).reindex(patients)
     for name, column in spec.columns.items():
         text = cells[column].reset_index(drop=True)
-        if name == "batch":
+        if name in {"batch", "platform"}:
             frame[name] = text.astype("str")
             continue
         dates = pd.to_datetime(text, format="%Y-%m-%d", errors="coerce")

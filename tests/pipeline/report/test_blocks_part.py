@@ -60,3 +60,14 @@ def test_without_assays_or_a_verdict_there_is_no_table() -> None:
 def test_models_of_blocks_have_names_in_words() -> None:
     names = [block_model_name(name) for name in ("hidden rna", "without rna", "late_fusion", "rna")]
     assert names == ["all blocks, rna missing", "all blocks but rna", "late fusion", "rna alone"]
+
+
+def test_batches_are_told_with_what_they_explain_by_chance_and_whether_the_block_was_adjusted() -> None:
+    told = {"groups": 3, "patients": 130, "share": 0.2, "by_chance": 0.015, "p": 0.001, "outcome": 0.1,
+            "outcome_p": 0.4}  # fmt: skip
+    nuisance = {"rna": {"batch": told, "centre": {"groups": 1, "patients": 130, "error": "one group"}}}
+    content = stored(nuisance=nuisance, adjusted={"rna": ["a", "b", "c"]})
+    batch, centre = blocks_part({"baseline": parse_blocks(content)}, PLAIN)[1]["origins"].rows
+    assert (batch["share"], batch["chance"], batch["p"]) == ("20.0 %", "1.5 %", "0.001")
+    assert batch["adjusted"] == "location of 3 batches"
+    assert (centre["share"], centre["p"], centre["adjusted"]) == ("one group", "", "no")
