@@ -15,6 +15,8 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.browser import opened, show_everything
 
 WIDTHS = (1280, 390)
+SHEET = 274 / 25.4 * 96
+"""Pixels of a sheet of A4 between the margins, from top to bottom."""
 
 
 def check_page(browser: Any, path: Path, width: int) -> None:
@@ -74,6 +76,30 @@ def _patients_drawn(spec: dict[str, Any]) -> set[str]:
     texts = [text for text in spec.get("datasets", {}).values() if isinstance(text, str)]
     tables = [pd.read_csv(io.StringIO(text)) for text in texts]
     return {patient for table in tables if "patient" in table for patient in table["patient"]}
+
+
+def check_print(browser: Any, path: Path, max_pages: int) -> None:
+    """A page is printed with its folds closed on at most so many sheets, each figure whole.
+
+    Afterwards it is on the screen as it was.
+    """
+    folded = "[...document.querySelectorAll('main details')].map(each => each.open)"
+    filled = (
+        "[...document.querySelectorAll('.chart')].filter(each => each.offsetParent).every(each =>"
+        "Math.abs(each.clientWidth - each.querySelector('svg, canvas').getBoundingClientRect().width) < 3)"
+    )
+    with opened(browser, path) as (page, trouble):
+        before = page.evaluate(folded)
+        sheets = len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))
+        assert 0 < sheets <= max_pages, path.name
+        drawn = page.locator(".chart:visible").count()
+        assert page.locator(".chart:visible :is(svg, canvas)").count() == drawn > 0
+        assert page.evaluate(folded) == before
+        page.wait_for_function(filled, timeout=10_000)
+        page.emulate_media(media="print")
+        heights = page.evaluate("[...document.querySelectorAll('figure')].map(each => each.offsetHeight)")
+        assert max(heights) < SHEET
+        assert trouble == []
 
 
 def check_accessible(browser: Any, path: Path) -> None:

@@ -23,6 +23,7 @@ from tests.pages import (
     check_hover,
     check_page,
     check_patient,
+    check_print,
     check_saving,
     check_traced,
     stored_prediction,
@@ -181,6 +182,12 @@ def test_a_page_opens_from_disk_without_network_on_wide_and_narrow_screens(
 @pytest.mark.parametrize("name", ["index.html", "shap-c2.html"])
 def test_no_page_has_a_serious_violation_of_accessibility(browser: Any, artifacts: Path, name: str) -> None:
     check_accessible(browser, artifacts / "reports" / name)
+
+
+def test_the_study_report_is_printed_on_fifteen_sheets_with_its_folds_closed(
+    browser: Any, artifacts: Path
+) -> None:
+    check_print(browser, artifacts / "reports" / "index.html", 15)
 
 
 def test_the_waterfall_of_a_searched_patient_adds_up_to_the_stored_probability(

@@ -119,10 +119,15 @@ const pcr = (() => {
   }, { rootMargin: "-15% 0px -75% 0px" });
   for (const section of document.querySelectorAll("main section[id]")) read.observe(section);
 
-  // Printing shows everything.
-  window.addEventListener("beforeprint", () => {
-    for (const hidden of document.querySelectorAll("main details")) hidden.open = true;
-    drawAll();
-  });
+  // Printing leaves folded parts out, and draws what is shown as wide as a column of the printed page.
+  const redraw = async (printing) => {
+    document.documentElement.classList.toggle("printing", printing);
+    for (const [id, spec] of Object.entries(specs)) {
+      const place = document.getElementById(id);
+      if (place.offsetParent && (views[id] || !spec.usermeta.filled)) await draw(id, spec);
+    }
+  };
+  window.addEventListener("beforeprint", () => redraw(true));
+  window.addEventListener("afterprint", () => redraw(false));
   return { specs, views, draw, drawAll, csv };
 })();
