@@ -31,7 +31,8 @@ from pipeline.report.shap_charts import (
     trajectory_chart,
     waterfall_chart,
 )
-from pipeline.report.shap_tables import NO_UNIT, inputs_table, landmark_tables
+from pipeline.report.shap_tables import NO_UNIT, inputs_table, landmark_tables, without_expectation
+from pipeline.report.shap_themes import groups_of, themes_part
 from pipeline.report.tables import Privacy
 from pipeline.wording import LOG_ODDS, OUT_OF_FOLD
 
@@ -65,6 +66,7 @@ def landmark_page(
     domains_added: Mapping[str, Measures],
     *,
     split_by: str,
+    summaries: Mapping[str, ContributionSummary] | None = None,
 ) -> str:
     """Return the HTML page of one landmark.
 
@@ -86,6 +88,8 @@ def landmark_page(
         Differences between sets of domains at the landmark, by pair of sets.
     split_by : str
         The feature by whose levels the contributions are drawn, too, where the summary has them.
+    summaries : mapping, optional
+        The contributions at every landmark that has a model; if missing, those of this one.
 
     Raises
     ------
@@ -130,6 +134,13 @@ def landmark_page(
         charts["beeswarm"] = beeswarm_chart(points, drawn)
     charts |= _open_charts(study, drawn, labels)
     split = split_by if summary["curves_by"] else None
+    themes = themes_part(
+        summary, summaries or {name: summary},
+        {key: len(set(each.explained["usubjid"])) for key, each in landmarks.items()}, explained,
+        groups_of(here.measured, cohort, split_by, labels), named, shown_names, domain_colours(study),
+        settings.process, privacy, labels, about,
+    )  # fmt: skip
+    charts |= themes.charts
     return render(
         "landmark.html.j2",
         study,
@@ -175,6 +186,8 @@ def landmark_page(
         ),
         named=named,
         shown=shown_names,
+        themes=themes,
+        unexpected=without_expectation(summary, ranked[: drawing.ranked]),
         inputs=inputs_table(features, ranked, shown_names, labels),
     )
 
@@ -312,21 +325,6 @@ def landmark_charts(
         ),
         "ranking": ranking_chart(ranking, colours, about),
     }
-    if summary["biology"]:
-        biology = [
-            {
-                "label": row["group"],
-                "domain": domain_name(named[row["members"][0]]["domain"]),
-                "mean_abs": row["mean_abs"],
-                "low": row["mean_low"],
-                "high": row["mean_high"],
-                "key": ", ".join(row["members"]),
-                "description": "; ".join(named[member]["description"] for member in row["members"]),
-                "more": f"{row['features']} features",
-            }
-            for row in sorted(summary["biology"], key=lambda row: (-row["mean_abs"], row["group"]))
-        ]
-        charts["themes"] = ranking_chart(pd.DataFrame(biology), colours, about)
     for kind, rows in summary["splits"].items():
         parts = [
             {

@@ -47,6 +47,7 @@ class SinglePatientFeatures:
 class PageSettings:
     """configs/report_pages.yaml.
 
+    `process`: patterns of features on assay and process.
     `trials`: a file in configs/eligibility -> the trial that it is of. `limits`: measure ->
     the largest absolute value that is shown.
     """
@@ -61,6 +62,7 @@ class PageSettings:
     domains: tuple[str, ...]
     drawing: DrawingSettings
     single_patients: SinglePatientFeatures
+    process: tuple[str, ...]
     labels: LabelSettings
 
 

@@ -178,6 +178,12 @@ def expectations(directions: Sequence[Direction], labels: Labels) -> dict[str, s
     return {feature: "; ".join(each) for feature, each in words.items()}
 
 
+def without_expectation(summary: ContributionSummary, ranked: Sequence[FeatureContribution]) -> list[str]:
+    """Return those of the features `ranked` that the model uses and no published result says anything on."""
+    expected = {row["feature"] for row in summary["directions"]}
+    return [row["feature"] for row in ranked if row["mean_abs"] and row["feature"] not in expected]
+
+
 def _compared(row: Direction, labels: Labels) -> str:
     if row["of"] == "upper third":
         return row["of"]

@@ -7,6 +7,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from models.configuration.explanation import explanation_plan
+from models.explanation.documents import ContributionSummary
 from models.procedure.backends import workers
 from pipeline.project import paths
 from pipeline.project.configs import read_feature_settings
@@ -156,18 +157,24 @@ def shap_page(run: Run, landmark: str) -> str:
         read_performance(run.path(paths.RESULTS), landmark),
         read_comparison(run.path(paths.METRICS_FOLDER)).domains.get(landmark, {}),
         split_by=explanation_plan(run.yaml(paths.EXPLANATION)).split_by,
+        summaries=explained_landmarks(run),
     )
+
+
+def explained_landmarks(run: Run) -> dict[str, ContributionSummary]:
+    """Return the contributions at every landmark that has a model."""
+    names = run.yaml(paths.STUDY)["landmarks"]
+    stored = {name: run.json(f"{paths.SHAP}/{{landmark}}.json", landmark=name) for name in names}
+    return {name: summary for name, summary in stored.items() if "error" not in summary}
 
 
 def figures(run: Run) -> dict[str, str]:
     """Return the SVG of every figure of the landmarks that have a model, by its path."""
     study = run.yaml(paths.STUDY)
     settings = read_settings(PageSettings, run.path(paths.REPORT_PAGES))
-    stored = {name: run.json(f"{paths.SHAP}/{{landmark}}.json", landmark=name) for name in study["landmarks"]}
-    summaries = {name: summary for name, summary in stored.items() if "error" not in summary}
     facts = study_facts(study, run.table(paths.COHORT), settings.trials)
     labels = Labels(settings.labels, study["visits"])
-    return landmark_figures(study, facts, all_results(run), summaries, labels)
+    return landmark_figures(study, facts, all_results(run), explained_landmarks(run), labels)
 
 
 def main(run: Run) -> None:

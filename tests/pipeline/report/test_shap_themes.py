@@ -1,0 +1,62 @@
+"""Biology on the SHAP pages: ranks that intervals leave open, and sentences that numbers support."""
+
+from typing import Any
+
+from pipeline.report.shap_tables import without_expectation
+from pipeline.report.shap_themes import rank_range, theme_sentences
+from tests.pipeline.test_report import Reader, charts, page
+
+
+def theme(group: str, mean: float, low: float, high: float) -> Any:
+    return {"group": group, "mean_abs": mean, "mean_low": low, "mean_high": high, "members": [group.lower()]}
+
+
+def direction(feature: str, name: str, difference: float, low: float, high: float, **more: str) -> Any:
+    numbers = {"difference": difference, "low": low, "high": high}
+    return {"feature": feature, "name": name, "verdict": "as expected"} | numbers | more
+
+
+THEMES = [
+    theme("A", 0.3, 0.28, 0.33),
+    theme("B", 0.2, 0.15, 0.25),
+    theme("C", 0.18, 0.14, 0.24),
+    theme("D", 0, 0, 0),
+]
+
+
+def test_themes_whose_intervals_overlap_share_their_ranks() -> None:
+    assert [rank_range(THEMES, each) for each in THEMES] == [(1, 1), (2, 3), (2, 3), (4, 4)]
+
+
+def test_a_direction_is_told_only_where_its_interval_excludes_zero_and_the_model_uses_it() -> None:
+    told = theme_sentences(
+        THEMES,
+        [
+            direction("a", "HR negative", 0.3, 0.2, 0.4), direction("a", "Age", -0.9, -1.0, -0.8),
+            direction("b", "Grade", 0.1, -0.1, 0.3), direction("c", "TIL", 0.1, 0.1, 0.1, verdict="not used"),
+        ],
+    )  # fmt: skip
+    assert told == {
+        "A": "moves the log-odds of pCR by 0.30 on average (0.28 to 0.33), rank 1 of 4; "
+        "contributions are lower with Age, higher with HR negative.",
+        "B": "moves the log-odds of pCR by 0.20 on average (0.15 to 0.25), rank 2 to 3 of 4.",
+        "C": "moves the log-odds of pCR by 0.18 on average (0.14 to 0.24), rank 2 to 3 of 4.",
+    }, "a theme that the model does not use has no sentence"
+
+
+def test_a_page_opens_with_biology_and_names_groups_in_words() -> None:
+    text = Reader(page()).text
+    assert text.rindex("Biology: what moves the predictions") < text.rindex("What is explained")
+    assert "HR: pos" in text
+    assert "Arm: A" in text
+    assert "themes-landmarks" not in charts(page()), "one landmark has no course"
+
+
+def test_what_nothing_is_expected_of_is_named_if_the_model_uses_it() -> None:
+    summary: Any = {"directions": [{"feature": "hr"}]}
+    rows: Any = [
+        {"feature": "hr", "mean_abs": 1},
+        {"feature": "age", "mean_abs": 1},
+        {"feature": "x", "mean_abs": 0},
+    ]
+    assert without_expectation(summary, rows) == ["age"]
