@@ -70,7 +70,7 @@ def themes_part(
     charts = {"themes": _themes_chart(themes, named, colours, about)}
     landmarks = _over_landmarks(over_landmarks, patients, labels)
     if len(set(landmarks["domain"])) > 1:
-        by_landmark = dict(zip(dict.fromkeys(landmarks["domain"]), PALETTE * 3, strict=False))
+        by_landmark = dict(zip(map(labels.name, over_landmarks), PALETTE * 3, strict=False))
         charts["themes-landmarks"] = split_chart(landmarks, by_landmark)
     tables = {"themes": _themes_table(themes, explained, groups, privacy)}
     in_theme = {name for theme in themes for name in theme["members"]}

@@ -30,6 +30,7 @@ from pipeline.report.results import (
     read_results,
 )
 from pipeline.report.settings import Checklists, PageSettings
+from pipeline.report.study.balance import standardised_differences
 from pipeline.report.study.figures import landmark_figures
 from pipeline.report.study.gates import JudgedGate
 from pipeline.report.study.page import Inputs, overview_page
@@ -76,9 +77,18 @@ def study_report(run: Run) -> str:
         undivided=undivided_landmarks(branches),
         digests={name: model_content(run, name) for name in landmarks},
         gates=judged_gates(run, results),
+        balance=balance_at(run, landmarks[0]),
         single=single_patients(run, branches, facts, settings) if settings.privacy.patient_view else None,
     )
     return overview_page(inputs, results)
+
+
+def balance_at(run: Run, landmark: str) -> dict[str, float]:
+    """Return how far the arms differ in each feature at a landmark; empty unless there are two."""
+    features = run.json(paths.FEATURE_LIST, landmark=landmark)["features"]
+    arms = run.table(paths.COHORT).set_index("usubjid")["arm"]
+    values = run.table(paths.FEATURES, landmark=landmark).set_index("usubjid")
+    return standardised_differences(values, [f for f in features if f["name"] != "arm"], arms)
 
 
 def single_patients(

@@ -270,15 +270,16 @@ def test_table_one_hides_a_small_level_and_names_quartiles_and_missing_values() 
     ]
     content: Any = {"table_one": {"landmark": "c2", "patients": 40, "by_arm": {"A": 40}, "rows": rows}}
     content |= {"recorded": rows[1:]}
-    tables = table_one_part(content, ["A", "B"], STRICT, PLAIN)[1]
+    tables = table_one_part(content, ["A", "B"], STRICT, PLAIN, {"age": 0.104})[1]
     assert "&lt; 5" in str(tables["recorded"].rows[2]["all"])
-    assert "recorded" not in table_one_part(content | {"recorded": []}, ["A"], STRICT, PLAIN)[1]
+    assert "recorded" not in table_one_part(content | {"recorded": []}, ["A"], STRICT, PLAIN, {})[1]
     table = tables["one"]
     assert table.columns["A"] == "A (n\u00a0=\u00a040)"
     assert "B" not in table.columns
     assert table.rows[0]["name"] == "Age, years"
-    assert ">50</span>" in str(table.rows[0]["all"])
-    assert "(44 to 57.25)" in str(table.rows[0]["all"])
+    assert ">50.0</span>" in str(table.rows[0]["all"])
+    assert "(44.0 to 57.2)" in str(table.rows[0]["all"])
+    assert table.rows[0]["difference"] == "0.10"
     assert table.rows[0]["missing"] == "2"
     assert "&lt; 5" in str(table.rows[3]["all"])
     assert "not shown" in str(table.rows[2]["all"])

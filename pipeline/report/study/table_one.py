@@ -1,33 +1,48 @@
 """Table one: the patients at risk by arm."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from math import floor, log10
+from typing import Any, Literal
 
 from markupsafe import Markup
 
 from models.description.documents import Description, Summary, TableOneRow
 from pipeline.report.labels import Labels
-from pipeline.report.page import count, minus, with_interval
+from pipeline.report.page import count, decimal, percent, with_interval
+from pipeline.report.study.balance import Balance
 from pipeline.report.study.common import ALL, Part, crossed
+from pipeline.report.study.levels import with_merged_levels
 from pipeline.report.tables import Privacy, Table
 
+QUARTILES: tuple[Literal["q25", "median", "q75"], ...] = ("q25", "median", "q75")
 
-def table_one_part(described: Description, arms: Sequence[str], privacy: Privacy, labels: Labels) -> Part:
+
+def table_one_part(
+    described: Description, arms: Sequence[str], privacy: Privacy, labels: Labels, balance: Balance
+) -> Part:
     """Return table one by arm, and what is recorded beside the features, where anything is.
 
-    Medians with quartiles, counts with shares of the known.
+    Medians with quartiles, n and share of the known, and how far two arms differ, where `balance` says it.
+    Rare levels are merged before anything is hidden.
     """
     content = described["table_one"]
     groups = [ALL, *[arm for arm in arms if arm in content["by_arm"]]]
     sizes = {ALL: content["patients"], **content["by_arm"]}
     landmark = labels.name(content["landmark"])
-    caption = f"Patients at risk, {landmark}: median (quartiles), or n and share of known values"
+    caption = (
+        f"Patients at risk, {landmark}: median (quartiles), to three digits of the largest of its row; "
+        "n (whole per cent of known values)"
+    )
     heads = {g: f"{labels.name(g)} (n\u00a0=\u00a0{count(sizes[g])})" for g in groups}
-    tables = {"one": _table("table-one", caption, content["rows"], heads, privacy, labels)}
+    tables = {"one": _table("table-one", caption, content["rows"], heads, privacy, labels, balance)}
     if described["recorded"]:
-        caption = "Recorded of tumour and surgery, no features: n and share of known values, all patients"
+        caption = (
+            "Recorded of tumour and surgery, no features: n (whole per cent of known values), all patients"
+        )
         plain = {group: labels.name(group) for group in groups}
-        tables["recorded"] = _table("recorded-table", caption, described["recorded"], plain, privacy, labels)
+        tables["recorded"] = _table(
+            "recorded-table", caption, described["recorded"], plain, privacy, labels, {}
+        )
     return {}, tables
 
 
@@ -38,8 +53,10 @@ def _table(
     groups: Mapping[str, str],
     privacy: Privacy,
     labels: Labels,
+    balance: Balance,
 ) -> Table:
     """Return rows of numbers and levels as a table; `groups` are its columns and their heads."""
+    content = list(with_merged_levels(content, list(groups), privacy))
     rows: list[dict[str, Any]] = []
     hidden = _hidden_of_table_one(content, list(groups), privacy)
     last = ""
@@ -48,7 +65,7 @@ def _table(
             rows.append(
                 {"name": labels.text(row["description"])}
                 | dict.fromkeys(groups, "")
-                | {"missing": _missing(row)}
+                | {"difference": _difference(row, balance), "missing": _missing(row)}
             )
         last = row["feature"]
         unit = f", {row['unit']}" if row["unit"] not in {"", "1"} else ""
@@ -57,14 +74,21 @@ def _table(
             if row["level"] is None
             else Markup('<span class="level">{}</span>').format(labels.name(row["level"]))
         )
+        digits = _digits(row["cells"], list(groups))
         cells = {
             group: _summary_cell(
-                row["cells"][group], privacy, hidden=(row["feature"], row["level"], group) in hidden
+                row["cells"][group], digits, privacy, hidden=(row["feature"], row["level"], group) in hidden
             )
             for group in groups
         }
-        rows.append({"name": label} | cells | {"missing": _missing(row) if row["level"] is None else ""})
-    return Table.of(name, caption, {"name": "Feature"} | dict(groups) | {"missing": "Missing"}, rows)
+        of_all = {"difference": _difference(row, balance), "missing": _missing(row)}
+        rows.append({"name": label} | cells | (of_all if row["level"] is None else dict.fromkeys(of_all, "")))
+    columns = {"name": "Feature"} | dict(groups) | ({"difference": "SMD"} if balance else {})
+    return Table.of(name, caption, columns | {"missing": "Missing"}, rows)
+
+
+def _difference(row: TableOneRow, balance: Balance) -> str:
+    return decimal(balance[row["feature"]], 2) if row["feature"] in balance else ""
 
 
 def _missing(row: TableOneRow) -> str:
@@ -86,9 +110,20 @@ def _hidden_of_table_one(rows: Sequence[TableOneRow], groups: Sequence[str], pri
     return hidden
 
 
-def _summary_cell(cell: Summary, privacy: Privacy, *, hidden: bool) -> Any:
+def _summary_cell(cell: Summary, digits: int, privacy: Privacy, *, hidden: bool) -> Any:
     if "count" in cell:
-        return privacy.cell(cell["count"], cell["n"], hidden=hidden)
+        n, known = cell["count"], cell["n"]
+        if hidden or privacy.hides(n) or not known:
+            return privacy.cell(n, hidden=hidden)
+        return Markup('{} <span class="interval">({})</span>').format(count(n), percent(n / known))
     if "median" not in cell:
         return Markup('<span class="none">no value</span>')
-    return with_interval(cell["median"], (cell["q25"], cell["q75"]), lambda number: minus(f"{number:.4g}"))
+    return with_interval(cell["median"], (cell["q25"], cell["q75"]), lambda number: decimal(number, digits))
+
+
+def _digits(cells: Mapping[str, Summary], groups: Sequence[str]) -> int:
+    """Return the decimals of a row: three digits of its largest quartile, none of a row of whole numbers."""
+    told = [cells[group][key] for group in groups if "median" in cells[group] for key in QUARTILES]
+    if all(number == int(number) for number in told):
+        return 0
+    return max(0, 2 - floor(log10(max(map(abs, told)))))
