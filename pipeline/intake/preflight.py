@@ -30,6 +30,7 @@ from pipeline.project.configs import (
 )
 from pipeline.project.files import read_yaml, require_outcome, write_table
 from pipeline.project.rule_files import read_rules
+from pipeline.sources.assays import require_made
 from pipeline.sources.challengers import read_forecasts
 from pipeline.sources.ingest import Ingested, ingest, without_outcome
 from pipeline.sources.mapped import check_study_file
@@ -122,7 +123,7 @@ def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
     if Path(study.source).suffix == ".yaml":
         if source is not None:
             raise StudyError(f"study {name} is simulated: run it without SOURCE")
-        read_yaml(Path(study.source))
+        require_made(list(study.assays), read_yaml(Path(study.source)).get("omics") or {})
         nothing = SourceTables({})
         return Ingested({}, nothing.repairs, nothing.dropped)
     folder = source if source is not None else DATA / name

@@ -64,6 +64,9 @@ def digest(spec: SimulationSpec) -> str:
     Who is eligible is no part of it: all randomised patients are analysed.
     """
     simulation = spec.simulation.model_dump(mode="json", exclude={"seed": True, "cohort": {"n"}})
+    if not spec.simulation.omics:
+        # What is not there does not make another simulation of one that was made before it could be.
+        del simulation["omics"]
     study = {name: spec.study.document[name] for name in ("visits", "schedule", "outcome", "features")}
     content = [simulation, study, asdict(spec.by.features), asdict(spec.by.rules)]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

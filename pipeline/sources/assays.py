@@ -1,15 +1,47 @@
 """The assays of a study file as tables: each a matrix file, read as its entry of `omics` says."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
+import pandas as pd
 from pydantic import ValidationError
 
-from features.contract.validation import Contract
+from features.contract.validation import PROBLEM_COLUMNS, Contract
 from features.documents.study import StudyDocument
 from pipeline.sources.mapped import check_study_file, mapping_of
 from pipeline.sources.mapping.assay import Assay
+from pipeline.sources.mapping.study_file import StudyFileError
 from pipeline.sources.omics.tables import OmicsTable, read_omics
+
+
+def require_made(names: Collection[str], made: Collection[str]) -> None:
+    """Refuse assays of a simulated study that its simulator does not make.
+
+    Raises
+    ------
+    StudyFileError
+        Naming them, and those that there are.
+    """
+    if absent := sorted(set(names) - set(made)):
+        raise StudyFileError(
+            f"omics, {', '.join(absent)}: the simulator's settings (`omics`) must have it; they have "
+            f"{', '.join(sorted(made)) or 'no assay'}"
+        )
+
+
+def made_assays(
+    names: Collection[str], made: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]
+) -> dict[str, OmicsTable]:
+    """Return the assays of a simulated study, of which nothing is left out.
+
+    Raises
+    ------
+    StudyFileError
+        As `require_made`.
+    """
+    require_made(names, made)
+    nothing = pd.DataFrame(columns=PROBLEM_COLUMNS)
+    return {name: OmicsTable(*made[name], nothing, []) for name in names}
 
 
 def read_assays(

@@ -42,10 +42,15 @@ def source_tables(
     """Return raw tables, unchecked: simulated where `source` is a file, else read from the folder."""
     if source.suffix == ".yaml":
         # A real study needs no simulator.
+        from pipeline.sources.simulation.omics import assay_tables  # noqa: PLC0415
         from pipeline.sources.simulation.settings import read_settings  # noqa: PLC0415
         from pipeline.sources.simulator import simulate  # noqa: PLC0415
 
-        return SourceTables(simulate(read_settings(source), rules=rules).tables)
+        made = simulate(read_settings(source), rules=rules)
+        patients = made.truth["usubjid"].to_numpy()
+        return SourceTables(
+            made.tables, assays={name: assay_tables(assay, patients) for name, assay in made.assays.items()}
+        )
     from pipeline.sources.mapped import read_study  # noqa: PLC0415
 
     return read_study(study.document, source, contract, audit=audit)
@@ -144,9 +149,14 @@ def ingest(
         ]
     omics = {}
     if study.assays:
-        from pipeline.sources.assays import read_assays  # noqa: PLC0415
+        from pipeline.sources.assays import made_assays, read_assays  # noqa: PLC0415
 
-        omics = read_assays(study.document, source, checked["subjects"]["usubjid"].tolist(), contract)
+        patients = checked["subjects"]["usubjid"].tolist()
+        omics = (
+            made_assays(study.assays, read.assays)
+            if study.simulated
+            else read_assays(study.document, source, patients, contract)
+        )
     doubts = [table.problems for table in omics.values()]
     filled = [frame for frame in (problems, crossed, read.repairs, *doubts) if len(frame)]
     problems = waived(pd.concat(filled or [problems], ignore_index=True), study.waivers)

@@ -3,7 +3,7 @@
 No patient of the trial is in here. Every number is a parameter of configs/simulation.yaml with its source.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from pipeline.sources.simulation import (
     follow_up,
     genome,
     image_records,
+    omics,
     outcome,
     patients,
     plasma,
@@ -44,11 +45,13 @@ class Simulated:
 
     `truth`: usubjid; p_control, p_adaptive = P(pCR | latents, strategy as delivered), death, progression and
     inoperable disease counted as non-pCR; p_<strategy>_given_fate = the same given whether one of these came;
-    y_control, y_adaptive = the potential outcomes (1, 0); the latents.
+    y_control, y_adaptive = the potential outcomes (1, 0); the latents. `assays`: those of many features, of
+    the truth's patients in its order; their signal is part of every log-odds.
     """
 
     tables: dict[str, pd.DataFrame]
     truth: pd.DataFrame
+    assays: dict[str, omics.DrawnAssay] = field(default_factory=dict)
 
 
 def simulate(
@@ -73,6 +76,14 @@ def simulate(
     streams = Streams(settings.seed)
     size = settings.cohort.n if n is None else n
     world = before_treatment(size, settings, _as_read_by_default(rules, settings), streams)
+    drawn = {
+        name: omics.draw_assay(name, entry, world.people, size, streams)
+        for name, entry in settings.omics.items()
+    }
+    # Nothing is added without assays: not even a zero, so that every bit stays as it was.
+    if drawn:
+        effects = [settings.omics[name].effect * assay.signal for name, assay in drawn.items()]
+        world.people["omics"] = np.sum(effects, axis=0)
     twins = {adaptive: Streams(settings.seed) for adaptive in (False, True)}
     control, adaptive = (follow(world, adaptive=a, streams=twin) for a, twin in twins.items())
     ends = [
@@ -84,7 +95,9 @@ def simulate(
     reached = {name: np.where(in_adaptive, ends[1][name], ends[0][name]) for name in ends[0]}
     tables = _tables(world, course, reached, in_adaptive, streams, safety=safety)
     return Simulated(
-        {name: _as_text(table) for name, table in tables.items()}, outcome.truth_table(world.people, *ends)
+        {name: _as_text(table) for name, table in tables.items()},
+        outcome.truth_table(world.people, *ends),
+        drawn,
     )
 
 

@@ -21,7 +21,7 @@ class SourceTables:
     `reading` is what was read of every file, `examples` a few cells of every column and the values that they
     became (`pipeline.sources.reading`). `repairs`: cells read otherwise than they stand, in
     `PROBLEM_COLUMNS`: ``table`` is the file, ``column`` its column, severity repair. `origins`: (table,
-    column) -> file and column, as errors name them.
+    column) -> file and column, as errors name them. `assays`: of a simulated study, matrix and samples.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -30,3 +30,4 @@ class SourceTables:
     origins: dict[tuple[str, str], str] = field(default_factory=dict)
     reading: pd.DataFrame = field(default_factory=pd.DataFrame)
     examples: pd.DataFrame = field(default_factory=pd.DataFrame)
+    assays: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)

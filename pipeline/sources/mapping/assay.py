@@ -13,6 +13,8 @@ TEXT = (".csv", ".tsv", ".txt")
 SUFFIXES = (*TEXT, *(f"{suffix}.gz" for suffix in TEXT), ".gct", ".gct.gz", ".parquet")
 
 
+SIMULATED = "simulated"
+"""The path of an assay that the simulator makes."""
 RESERVED = ("clinical", "blocks", "late_fusion")
 """What the models of blocks are called beside the assays'."""
 
@@ -105,6 +107,7 @@ class Repeatability(_Part):
 class Assay(_Part):
     """A matrix file in the source folder: CSV, tab-separated (each also gzipped), GCT 1.2 or 1.3, or Parquet.
 
+    In a simulated study `path` is ``simulated``, and the assay one of `omics` of its simulator's settings.
     `rows` says whether its rows are patients or features (GCT: features). `id` is as that of other files:
     `column` holds the patients' ids, or with features in rows the features' names; pattern, prefix, padding
     and case are of the patients' ids in either case. `annotation` are columns beside, which are not read.
@@ -119,7 +122,7 @@ class Assay(_Part):
     type: Literal["expression", "protein", "methylation", "radiomics", "scores", "other"]
     visit: str
     rows: Literal["patients", "features"] = "features"
-    id: PatientId
+    id: PatientId = PatientId(column="usubjid")
     unit: str = ""
     platform: str = ""
     samples: Samples | None = None
@@ -145,6 +148,8 @@ class Assay(_Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.path == SIMULATED:
+            return self
         if not self.path.lower().endswith(SUFFIXES):
             raise ValueError(f"`path` must end in one of {', '.join(SUFFIXES)}")
         if self.is_gct and self.rows == "patients":
@@ -180,5 +185,5 @@ def wrong_assays(assays: Mapping[str, Assay], visits: Collection[str], *, simula
             yield f"omics, {name}: {assay.visit} is not one of `visits`"
         if not name.isidentifier() or name in RESERVED:
             yield f"omics, {name}: must be a word of letters, digits and _, not {' or '.join(RESERVED)}"
-    if assays and simulated:
-        yield "`omics` is for studies with files"
+        if simulated != (assay.path == SIMULATED):
+            yield f"omics, {name}: `path` must be {SIMULATED} in a simulated study, and a file in any other"

@@ -38,6 +38,8 @@ def potential_outcome(
     burden = burden + entry.if_t4 * (people["ct"] == "T4") + entry.if_inflammatory * people["inflammatory"]
     when = settings.drift.per_year["outcome"] * people["calendar"]
     log_odds = entry.intercept + course.kill + burden + centres["outcome"][people["centre"]] + when
+    if "omics" in people:
+        log_odds = log_odds + people["omics"]
     spared = course.fate["spared"]
     cycles = settings.treatment.cycles
     failed = course.fate["inoperable"] | (

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from features.errors import UserError
 from features.keys import refuse_unknown_keys, unknown_name
@@ -25,6 +25,7 @@ from pipeline.sources.simulation.course_parameters import (
     Toxicity,
     Treatment,
 )
+from pipeline.sources.simulation.omics import AssayParameters
 from pipeline.sources.simulation.patient_parameters import (
     Centres,
     Clinical,
@@ -63,7 +64,8 @@ class Settings(Section):
     """All parameters of the simulated trial.
 
     The adaptive arm is treated by the table of rules named `rules`, which needs ctDNA after C1 and imaging
-    after C2 and C4. Whatever is given by regimen is given for every regimen.
+    after C2 and C4. Whatever is given by regimen is given for every regimen. `omics` are assays of many
+    features, none by default.
     """
 
     study: str
@@ -94,6 +96,7 @@ class Settings(Section):
     fate: Fate
     surgery: Surgery
     follow_up: FollowUp
+    omics: dict[str, AssayParameters] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _the_rules_have_their_visits(self) -> Self:
