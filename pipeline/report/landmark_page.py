@@ -155,6 +155,7 @@ def landmark_page(
                 cohort,
                 branches,
                 {k: (v.description, v.explained, v.predictions) for k, v in landmarks.items()},
+                here.measured.set_index("usubjid")[split_by] if split_by in here.measured else None,
             )
             if view
             else {}
@@ -177,6 +178,7 @@ def landmark_page(
         shown_repeat=int(first["repeat"].iloc[0]) + 1,
         order=[row["feature"] for row in ranked],
         split=split,
+        told_by=split_by,
         colour_first=split or "",
         parts=named[split]["levels"] if split else [],
         patient_view=view,

@@ -62,8 +62,9 @@ def patient_data(
     cohort: pd.DataFrame,
     branches: pd.Series | None,
     others: Mapping[str, tuple[FeatureList, pd.DataFrame, pd.DataFrame]],
+    receptors: pd.Series | None = None,
 ) -> dict[str, Any]:
-    """Return ids, predictions, outcome, arm and branch of the shown patients, and their other landmarks.
+    """Return ids, predictions, outcome, arm, centre, branch of the shown patients, and their other landmarks.
 
     Parameters
     ----------
@@ -71,6 +72,8 @@ def patient_data(
         Contributions of the shown patients in one repeat.
     others : mapping
         Per landmark: its description, contributions and predictions, all repeats.
+    receptors : Series, optional
+        The level by which patients are told apart, index usubjid.
     """
     ids = shown["usubjid"].tolist()
     model, repeat = shown["model"].iloc[0], shown["repeat"].iloc[0]
@@ -86,6 +89,8 @@ def patient_data(
         "y": here["y"].astype(int).tolist(),
         "base": shown["base"].tolist(),
         "arm": people["arm"].tolist(),
+        "centre": _nullable(people["siteid"]),
+        "receptors": None if receptors is None else _nullable(receptors.reindex(ids)),
         "branch": None if branches is None else _nullable(branches.reindex(ids)),
         "others": [landmark_course(name, ids, *other) for name, other in others.items()],
     }

@@ -97,7 +97,8 @@
 
   // ---- one patient
   const search = document.getElementById("patient-search");
-  const showPatient = async (id) => {
+  let current = "";
+  const showPatient = async (id, chosen = true) => {
     const i = data.ids.indexOf(id);
     const status = document.getElementById("patient-status");
     if (i < 0) {
@@ -106,6 +107,7 @@
     }
     const p = data.p[i], base = data.base[i];
     status.textContent = `Patient ${id} is shown below.`;
+    current = id;
     const order = features.map((_, k) => k).sort((a, b) => Math.abs(contribution(b, i)) - Math.abs(contribution(a, i)) || a - b);
     const shown = order.slice(0, 12), rest = order.slice(12);
     const steps = [{ label: "base value: average patient of the training folds", description: "Start of the explanation", from: 0, to: base, right: Math.max(0, base), text: `${signed(base)} (${(100 * logistic(base)).toFixed(1)} %)`, kind: "base" }];
@@ -165,7 +167,10 @@
     const course = structuredClone(pcr.specs.trajectory);
     about(course);
     await pcr.draw("trajectory", course, { trajectory });
+    pcr.landmark.shown(id, chosen);
   };
+  // What the list of patients and the comparison need; `shown` is told of every patient who is drawn.
+  pcr.landmark = { data, contribution, text, named, signed, element, current: () => current, show: showPatient, shown: () => {} };
   const start = async () => {
     await drawFeature();
     if (search) {
@@ -175,9 +180,9 @@
         event.preventDefault();
         showPatient(search.value.trim());
       });
-      await showPatient(data.ids[0]);
+      await showPatient(data.ids[0], false);
     }
     document.documentElement.dataset.ready = "yes";
   };
-  start();
+  pcr.landmark.ready = start();
 })();

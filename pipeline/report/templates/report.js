@@ -124,7 +124,7 @@ const pcr = (() => {
     document.documentElement.classList.toggle("printing", printing);
     for (const [id, spec] of Object.entries(specs)) {
       const place = document.getElementById(id);
-      if (place.offsetParent && (views[id] || !spec.usermeta.filled)) await draw(id, spec);
+      if (place && place.offsetParent && (views[id] || !spec.usermeta.filled)) await draw(id, spec);
     }
   };
   window.addEventListener("beforeprint", () => redraw(true));

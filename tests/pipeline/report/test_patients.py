@@ -18,7 +18,7 @@ PREDICTIONS = pd.DataFrame(
      for patient, y, p in (("P1", 1.0, 0.3), ("P2", 0.0, 0.6)) for repeat in (0, 1)],
     columns=["usubjid", "repeat", "model", "y", "p"],
 )  # fmt: skip
-COHORT = pd.DataFrame({"usubjid": ["P1", "P2"], "arm": ["A", "B"]})
+COHORT = pd.DataFrame({"usubjid": ["P1", "P2"], "arm": ["A", "B"], "siteid": ["S1", None]})
 
 
 def feature(name: str, kind: str, levels: list[str]) -> LandmarkFeatureEntry:
