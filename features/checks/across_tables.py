@@ -14,6 +14,7 @@ from features.checks.safety import SAFETY_ADVICE, safety_findings
 from features.contract.affected_rows import AffectedRows
 from features.contract.validation import ADVICE, PROBLEM_COLUMNS, Contract
 from features.definitions import (
+    NODAL_SITES,
     anatomic_stage,
     clear_of_tumour,
     her2_status,
@@ -57,6 +58,7 @@ CROSS_ADVICE = {
     "response_without_lesions": "add the lesions of the visit, if they were measured",
     "recist_differs": "correct diameters or category, or set `response_counts` in the study file",
     "target_too_small": "record the lesion as a non-target, if it was none of RECIST's",
+    "node_by_longest_axis": "give the short axis; by its longest a node is not measured",
     "too_many_targets": "record the smallest as non-targets",
     "overall_contradicts_parts": "correct overall, or the response of target, non-target and new lesions",
     "lesions_count": "nothing: `response_counts: lesions` in the study file",
@@ -222,6 +224,9 @@ def _off_panel(samples: pd.DataFrame, variants: pd.DataFrame) -> pd.Series:
 
 
 def _recist(tables: Mapping[str, pd.DataFrame], visits: Sequence[str]) -> Iterator[Finding]:
+    if "lesions" in tables:
+        by_longest = tables["lesions"]["site"].isin(NODAL_SITES) & (tables["lesions"]["axis"] == "longest")
+        yield Finding("lesions", "axis", "node_by_longest_axis", by_longest)
     if "lesions" in tables and len(visits):
         small, many = unfit_targets(tables["lesions"], visits[0])
         yield Finding("lesions", "diameter_mm", "target_too_small: 10 mm, nodes 15 mm in short axis", small)

@@ -24,6 +24,7 @@ LESION = {
     "target": "target", "status": "done", "diameter_mm": 20.0, "scan_date": "2026-03-01",
 }  # fmt: skip
 FIRST = LESION | {"visit": "baseline", "diameter_mm": 50.0, "scan_date": "2026-01-01"}
+NODE = {"lesion_id": "L2", "target": "nontarget", "site": "axillary", "axis": "longest"}
 UNDONE = {"visit": "c4", "status": "not_done"}
 ANSWER = {"usubjid": "P1", "visit": "c2", "method": "MRI", "reader": "INVESTIGATOR", "overall": "PR"}
 OPERATED = {
@@ -85,6 +86,10 @@ FAULTS: list[tuple[str, list[dict[str, Any]], str, str]] = [
     ("pathology", [BIOPSY | {"her2_ihc": "3+", "ish": "not_amplified"}], "her2_ihc", "ihc_contradicts_ish"),
     ("pathology", [BIOPSY | HIGH | {"her2_ihc": "0", "her2": None}], "her2_ihc", "ihc_contradicts_ish"),
     ("ctdna_samples", [SAMPLE, SECOND | AT_ZERO], "mean_vaf", "detected_at_zero"),
+    (
+        "lesions", [FIRST, LESION, FIRST | NODE],
+        "axis", "node_by_longest_axis",
+    ),
     ("subjects", [PATIENT | {"ct": "T2", "tumour_size_mm": 80.0}], "ct", "t_contradicts_size"),
     ("subjects", [PATIENT | {"ct": "T3", "tumour_size_mm": 50.0}], "ct", "t_contradicts_size"),
     ("subjects", [PATIENT | {"stage": "II", "cn": "N2"}], "stage", "stage_contradicts_tnm"),

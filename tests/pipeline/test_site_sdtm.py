@@ -172,6 +172,24 @@ def test_lesions_that_split_or_are_doubtful_are_told_from_tu_and_tr(tmp_path: Pa
     ]  # fmt: skip
 
 
+def test_a_node_by_its_longest_diameter_is_not_measured_and_one_too_small_has_5_mm(tmp_path: Path) -> None:
+    tumours = """
+USUBJID TULNKID TUGRPID TUTESTCD TUSTRESC TULOC
+P1      T01     .       TUMIDENT TARGET   BREAST
+P1      T02     .       TUMIDENT TARGET   AXILLARY_LYMPH_NODE
+"""
+    sizes = """
+USUBJID TRLNKID TRTESTCD TRSTRESC             TRSTRESU TRREASND TRMETHOD TREVAL       VISIT    TRDTC
+P1      T01     DIAMETER TOO_SMALL_TO_MEASURE .        .        MRI      INVESTIGATOR BASELINE 2026-01-02
+P1      T02     LDIAM    22                   mm       .        MRI      INVESTIGATOR BASELINE 2026-01-02
+P1      T02     LPERP    12                   mm       .        MRI      INVESTIGATOR BASELINE 2026-01-02
+"""
+    lesions = read(tmp_path, tu=tumours, tr=sizes).tables["lesions"]
+    assert cells(lesions, "lesion_id", "axis", "diameter_mm") == [
+        ["T01", None, "5"], ["T02", "longest", "22"],
+    ]  # fmt: skip
+
+
 def test_what_cannot_be_written_backwards_is_said(trial: Mapping[str, pd.DataFrame], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be written backwards"):
         export(trial, study_of(SITE), CONTRACT, tmp_path)
