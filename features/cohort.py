@@ -173,7 +173,10 @@ def _require_two_classes(outcome: pd.DataFrame, definition: str) -> None:
     if known.empty:
         counts = ", ".join(f"{n} {status}" for status, n in _counts(outcome["outcome_status"]).items())
         rule = f"surgery: no outcome by definition {definition}"
-        raise CohortError(f"{rule} for any of {len(outcome)} patients ({counts})")
+        raise CohortError(
+            f"{rule} for any of {len(outcome)} patients ({counts}); check how it is mapped and recoded, or "
+            "choose another definition"
+        )
     if known.min() == known.max():
         kind = "pCR" if known.iloc[0] == 1 else "non-pCR"
         raise CohortError(

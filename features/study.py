@@ -321,7 +321,8 @@ class Study:
                 raise LandmarkError(f"study file: landmark {name} sees unknown visits {', '.join(unknown)}")
             if visits[: len(seen)] != seen:
                 raise LandmarkError(
-                    f"study file: landmark {name} does not see all that an earlier landmark saw"
+                    f"study file: landmark {name} does not see all that an earlier landmark saw; begin "
+                    f"schedule.{name}.visits with {', '.join(seen)}"
                 )
             seen = visits
             landmarks[name] = Landmark(**entry | {"visits": visits})

@@ -14,6 +14,8 @@ from features.contract.specification import ColumnSpec
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.mapping.column_rule import ColumnRule
 
+FIRST_DAY_OF_ALL = 61
+"""1900-03-01, counted alike by all programs: 60 is a 29th of February 1900 to spreadsheets."""
 TOLERANCE = 1e-9
 """Part of a number by which two ways may differ: one multiplies in binary, the other in decimal numbers."""
 EXCEL, MACINTOSH, SAS = dt.date(1899, 12, 30), dt.date(1904, 1, 1), dt.date(1960, 1, 1)
@@ -29,7 +31,9 @@ def value_of(cell: str, rule: ColumnRule, column: ColumnSpec, file: SourceFile, 
     if column.type in ("float", "integer"):
         for number, words in (rule.words or {}).items():
             if text.upper() in [w.upper() for w in ([words] if isinstance(words, str) else words)]:
-                return number
+                if rule.factor is None or not number:
+                    return number
+                return str(Decimal(number) * Decimal(repr(rule.factor)))
         return _number(_plain(text, digits=True), rule, column, file)
     return _plain(text, digits=False)
 
@@ -124,8 +128,9 @@ def _date(text: str, rule: ColumnRule, file: SourceFile, *, from_1904: bool) -> 
     if rule.date_format in ("excel", "sas"):
         first = SAS if rule.date_format == "sas" else MACINTOSH if from_1904 else EXCEL
         days = _decimal(text)
-        if days is not None:
-            text = (first + dt.timedelta(days=int(days))).isoformat()
+        if days is not None and (first != EXCEL or days >= FIRST_DAY_OF_ALL):
+            with suppress(OverflowError, ValueError):  # no day of a calendar: left for the contract to refuse
+                text = (first + dt.timedelta(days=int(days))).isoformat()
     elif rule.date_format is not None:
         with suppress(ValueError):  # left as it is, for the contract to refuse
             day = dt.datetime.strptime(text, rule.date_format)  # noqa: DTZ007 - a day

@@ -11,7 +11,7 @@ from pipeline.sources.formats.grid import Doubt, Grid
 
 
 def read_parquet(path: Path) -> Grid:
-    """Return the columns of a Parquet file; one of lists or records is a doubt, refused where it is used.
+    """Return the columns of a Parquet file; one without cells to read is a doubt, refused where it is used.
 
     Raises
     ------
@@ -22,13 +22,23 @@ def read_parquet(path: Path) -> Grid:
     """
     table = pq.ParquetFile(path).read()
     stored = _stored(table)
-    told = "nested: lists or records in one cell; give each value a column or a row"
-    nested = [
+    refused = [
         Doubt(name, told, len(table), refused=True)
         for name, column in zip(table.column_names, table.columns, strict=True)
-        if pa.types.is_nested(column.type)
+        if (told := _no_cell(column.type)) is not None
     ]
-    return Grid(as_written(stored), tuple(nested), _frame(stored))
+    return Grid(as_written(stored), tuple(refused), _frame(stored))
+
+
+def _no_cell(kind: pa.DataType) -> str | None:
+    """Return why a column of this type has no cells to read, or None."""
+    if pa.types.is_nested(kind):
+        return "nested: lists or records in one cell; give each value a column or a row"
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return "zoned: moments with a time zone, whose day depends on it; store days without one"
+    if pa.types.is_duration(kind):
+        return "duration: lengths of time without a unit; store numbers"
+    return None
 
 
 def as_written(table: pa.Table) -> pd.DataFrame:

@@ -37,7 +37,11 @@ class PatientId(_Part):
     @field_validator("pattern")
     @classmethod
     def _with_one_part(cls, pattern: str | None) -> str | None:
-        if pattern is not None and re.compile(pattern).groups != 1:
+        try:
+            groups = 1 if pattern is None else re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"is no regular expression ({error})") from None
+        if groups != 1:
             raise ValueError("must have one pair of brackets, around the part that is the id")
         return pattern
 

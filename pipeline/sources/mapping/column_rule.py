@@ -1,15 +1,19 @@
 """How a contract column comes from a source column, and the rows of a table from a file."""
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, Strict, model_validator
+from pydantic import BaseModel, Field, Strict, field_validator, model_validator
 
 from pipeline.sources.formats.source_file import STRICT, Keep
 
 # As DVC takes them: text that looks like a number is none.
 Number = Annotated[float, Strict()]
 WholeNumber = Annotated[int, Strict()]
+SERIAL_DATES = ("excel", "sas")
+PROBES = [dt.datetime(2001, 2, 3, tzinfo=dt.UTC), dt.datetime(1999, 11, 27, tzinfo=dt.UTC)]
+"""Days that differ in day, month and year."""
 
 
 class _Part(BaseModel):
@@ -29,14 +33,15 @@ class ColumnRule(_Part):
     """Where a contract column comes from: a source column (``from``) or a `constant`.
 
     ``from`` is a mapping (level -> source column) in a block with `repeat`. `file` looks the column up in
-    another file by patient, or by the columns that `by` names (column here -> column there). `panels` (text
-    -> BED file in the source folder) turns the name of a panel into the genes it covers. `recode` (level ->
-    text or texts of the source) maps texts, "" standing for an empty cell on both sides; a text that it does
-    not list is an error, unless `otherwise` says what becomes of it. `factor` converts units. `censored:
-    limit` reads <1 and >95 as 1 and 95, counted; else they are an error. `words` (number -> text or texts)
-    are results in words, such as 0: NEGATIVE ("" = no number). `fallback` are columns tried in turn where the
-    cell is empty. `date_format` (as of strptime) reads dates that are not YYYY-MM-DD; `excel` reads the
-    serial numbers of a workbook, `sas` days from 1960.
+    another file by patient, or by the columns that `by` names (column here -> column there). `panels`
+    (text -> BED file in the source folder) turns the name of a panel into the genes it covers. `recode`
+    (level -> text or texts of the source) maps texts, "" standing for an empty cell on both sides; a text
+    that it does not list is an error, unless `otherwise` says what becomes of it. `factor` converts
+    units. `censored: limit` reads <1 and >95 as 1 and 95, counted; else they are an error. `words`
+    (number -> text or texts) are results in words, in the unit of the source, such as 0: NEGATIVE ("" =
+    no number). `fallback` are columns tried in turn where the cell is empty. `date_format` (as of
+    strptime, with day, month and year) reads dates that are not YYYY-MM-DD; `excel` reads the serial
+    numbers of a workbook, `sas` days from 1960.
     """
 
     source: str | dict[str, str] | None = Field(default=None, alias="from")
@@ -56,6 +61,20 @@ class ColumnRule(_Part):
     @classmethod
     def _short_form(cls, rule: Any) -> Any:
         return {"from": rule} if isinstance(rule, str) else rule
+
+    @field_validator("date_format")
+    @classmethod
+    def _has_a_day(cls, form: str | None) -> str | None:
+        """Refuse a format by which two days could be one: its dates would be made up."""
+        if form is None or form in SERIAL_DATES:
+            return form
+        try:
+            told = [dt.datetime.strptime(day.strftime(form), form).date() for day in PROBES]  # noqa: DTZ007
+        except ValueError as error:
+            raise ValueError(f"is no format of strptime ({error})") from None
+        if told != [day.date() for day in PROBES]:
+            raise ValueError("must have day, month and year, such as %d.%m.%Y")
+        return form
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

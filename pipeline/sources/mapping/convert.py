@@ -1,8 +1,10 @@
 """From the cells of a column, text, to the values that the contract reads: dates, numbers, units, limits."""
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +36,8 @@ CENSORED = r"^[<>≤≥]=?\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\s*%?)$"
 OFTEN_MISSING = ("na", "n/a", "nan", "null", "missing", "n.d.", "nd", "n.a.", "#n/a", ".", "-", "?")
 DAY_ZERO = {"excel": "1899-12-30", "sas": "1960-01-01"}
 MAC_DAY_ZERO = "1904-01-01"
+FIRST_SERIAL = 61
+"""The first number that all programs take for one day: by spreadsheets 60 is a 29th of February 1900."""
 """Days from which programs count; a workbook says whether it counts as the Macintosh did."""
 UNSEPARATED = re.compile("%[a-zA-Z](?=%)")
 PARTIAL = r"\d{4}(?:-\d{2})?"
@@ -110,7 +114,8 @@ def _from_words(values: pd.Series, rule: ColumnRule, origin: Origin, reader: Rea
     """Return the numbers that `words` says in place of its texts, counted."""
     if not rule.words:
         return values
-    words = {text: number or np.nan for text, number in rule.number_words.items()}
+    decimal = origin.file.decimal if origin.file.is_text else "."
+    words = {text: number.replace(".", decimal) or np.nan for text, number in rule.number_words.items()}
     rows = values.str.upper().isin(list(words))
     told = "result_in_words: read as the number, or as none, that the study file says"
     reader.note(origin.file.label, origin.column, told, int(rows.sum()), ids_of(origin.ids, rows))
@@ -154,11 +159,27 @@ def _pointed(values: pd.Series, origin: Origin, reader: Reader) -> pd.Series:
     return values
 
 
+def _moments(values: pd.Series, form: str) -> pd.Series:
+    """Return texts of a format as moments, by the clock of their own zone; NaT where they are of another."""
+    if "%z" not in form:
+        return pd.to_datetime(values, format=form, errors="coerce")
+
+    def moment(text: Any) -> dt.datetime | None:
+        try:
+            return dt.datetime.strptime(text, form).replace(tzinfo=None)  # noqa: DTZ007
+        except (TypeError, ValueError):  # an empty cell, or another text: left for the contract to refuse
+            return None
+
+    return pd.Series([moment(text) for text in values], index=values.index, dtype="datetime64[us]")
+
+
 def _dates(values: pd.Series, rule: ColumnRule, origin: Origin, reader: Reader) -> pd.Series:
     """Return dates as YYYY-MM-DD where the study file says how; repairs are counted."""
     file, source = origin.file, origin.column
     if rule.date_format in DAY_ZERO:
         serial = pd.to_numeric(values, errors="coerce")
+        if rule.date_format == "excel" and not reader.starts_1904(file):
+            serial = serial.where(serial >= FIRST_SERIAL)
         if rule.date_format == "excel" and file.is_sdtm:
             origin.refuse(serial.notna(), "hold days as SAS counts them, from 1960; say date_format: sas")
         epoch = MAC_DAY_ZERO if rule.date_format == "excel" and reader.starts_1904(file) else None
@@ -168,12 +189,14 @@ def _dates(values: pd.Series, rule: ColumnRule, origin: Origin, reader: Reader) 
         reader.note(file.label, source, told, int(dates.notna().sum()))
         values = dates.where(dates.notna(), values)
     elif rule.date_format is not None:
-        days = pd.to_datetime(values, format=rule.date_format, errors="coerce")
+        days = _moments(values, rule.date_format)
         if UNSEPARATED.search(
             rule.date_format
         ):  # 2026112 could be the 12th of January or the 2nd of November
             days = days.where(days.dt.strftime(rule.date_format) == values)
         dates = days.dt.strftime("%Y-%m-%d")
+        timed = int((days != days.dt.normalize()).where(days.notna(), other=False).sum())
+        reader.note(file.label, source, "time_cut_off: only the date is used", timed)
         values = dates.where(dates.notna(), values)
     origin.refuse(
         values.str.match(DAY_AND_MORE, na=False) & ~values.str.match(DAY_AND_TIME, na=False),
