@@ -195,8 +195,8 @@ def _dates(values: pd.Series, rule: ColumnRule, origin: Origin, reader: Reader) 
         ):  # 2026112 could be the 12th of January or the 2nd of November
             days = days.where(days.dt.strftime(rule.date_format) == values)
         dates = days.dt.strftime("%Y-%m-%d")
-        timed = int((days != days.dt.normalize()).where(days.notna(), other=False).sum())
-        reader.note(file.label, source, "time_cut_off: only the date is used", timed)
+        cut = days.notna() & (days != days.dt.normalize())
+        reader.note(file.label, source, "time_cut_off: only the date is used", int(cut.sum()))
         values = dates.where(dates.notna(), values)
     origin.refuse(
         values.str.match(DAY_AND_MORE, na=False) & ~values.str.match(DAY_AND_TIME, na=False),
