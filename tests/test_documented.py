@@ -63,6 +63,8 @@ ELSEWHERE = {
     "pcr ard --against ard/ard.parquet": "tests/pipeline/record/test_record.py",
     "pcr ard --recompute": "tests/test_line.py: pcr reproduce",
     "pcr reproduce": "tests/test_line.py",
+    "pcr methods": "tests/pipeline/paper/test_methods.py",
+    "pcr methods --out methods.docx": "tests/pipeline/paper/test_methods.py",
     "pcr paper": "tests/pipeline/paper/test_bundle.py",
     "pcr adam --out adam": "tests/pipeline/adam/test_adam.py",
     "pcr design": "tests/pipeline/test_design.py",

@@ -1,4 +1,4 @@
-"""Commands of `pcr` on the trial and its results: design, ard, adam, folds, challenge, reproduce, paper."""
+"""Commands of `pcr` on the trial, and for those who write of its results or check them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -153,6 +153,22 @@ def paper(
     hidden there, too.
     """
     from pipeline.commands.paper import paper as run  # noqa: PLC0415
+
+    with reported_errors():
+        run(out)
+
+
+@app.command()
+def methods(
+    out: Annotated[
+        Path | None, typer.Option(help="A file ending in .md or .docx; else it is printed.", parser=user_path)
+    ] = None,
+) -> None:
+    """Tell abstract, statistical methods, TRIPOD+AI and PROBAST+AI of the run, each sentence with its source.
+
+    For example: `pcr methods`, or `pcr methods --out methods.docx`. What is not true of the run is not said.
+    """
+    from pipeline.commands.methods import methods as run  # noqa: PLC0415
 
     with reported_errors():
         run(out)

@@ -55,13 +55,18 @@ def model_content(run: Run, landmark: str) -> str:
 
 def study_report(run: Run) -> str:
     """Return index.html."""
+    results = all_results(run)
+    return overview_page(study_inputs(run, results), results)
+
+
+def study_inputs(run: Run, results: Results) -> Inputs:
+    """Return what the study report is made of, apart from the results."""
     study, description = run.yaml(paths.STUDY), run.json(paths.DESCRIPTION)
     landmarks = study["landmarks"]
     settings = read_settings(PageSettings, run.path(paths.REPORT_PAGES))
     branches = {name: read_branches(run.path(paths.BRANCHES, landmark=name)) for name in landmarks}
-    results = all_results(run)
     facts = study_facts(study, run.table(paths.COHORT), settings.trials)
-    inputs = Inputs(
+    return Inputs(
         study=study,
         settings=settings,
         validation=run.yaml(paths.VALIDATION) | run.yaml(paths.MEASURES_PLAN),
@@ -80,7 +85,6 @@ def study_report(run: Run) -> str:
         balance=balance_at(run, landmarks[0]),
         single=single_patients(run, branches, facts, settings) if settings.privacy.patient_view else None,
     )
-    return overview_page(inputs, results)
 
 
 def balance_at(run: Run, landmark: str) -> dict[str, float]:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from features.documents.feature import FeatureList
 from features.documents.flow import Flow
 from features.documents.study import StudyDocument
-from features.study import parse_study
+from features.study import parse_study, with_defaults
 from models.description.documents import Description
 from pipeline.project.estimates import HIGHER_IS_BETTER, Estimate, Measures, verdict
 from pipeline.report.cohort.part import single_patient_charts
@@ -122,19 +122,7 @@ def overview_page(given: Inputs, results: Results) -> str:
     charts["flow-chart"] = flow_chart(rows, arms, facts, labels)
     first = glance(study, results, facts, privacy, labels)
     charts |= first.charts
-    context = {
-        "study": parse_study(study),
-        "flow": given.flow,
-        "validation": given.validation,
-        "models": given.models,
-        "features": {f["name"] for each in given.features.values() for f in each["features"]},
-        "results": results,
-        "problems": len(given.problems),
-        "facts": facts,
-        "run": run,
-        "late": sum(late.values()),
-        "estimand": ESTIMAND,
-    }
+    context = said_context(given, results)
     return render(
         "index.html.j2",
         study,
@@ -214,6 +202,23 @@ def single_part(given: Inputs, labels: Labels) -> Part:
         given.facts, labels,
     )  # fmt: skip
     return charts, {}
+
+
+def said_context(given: Inputs, results: Results) -> dict[str, object]:
+    """Return what the sentences of checklists and methods are filled from, by the name that they call it."""
+    return {
+        "study": parse_study(with_defaults(given.study)),
+        "flow": given.flow,
+        "validation": given.validation,
+        "models": given.models,
+        "features": {f["name"] for each in given.features.values() for f in each["features"]},
+        "results": results,
+        "problems": len(given.problems),
+        "facts": given.facts,
+        "run": run_facts(results),
+        "late": sum(late_rows(given.study, given.features).values()),
+        "estimand": ESTIMAND,
+    }
 
 
 def checklist(
