@@ -23,7 +23,7 @@ from pipeline.report.tables import Privacy, Table
 MAX_DIRECTIONS = 3
 """In a sentence: the largest."""
 MAX_GROUPS = 6
-"""Columns of groups in the table of themes."""
+"""Columns of groups in the table of themes; a kind of groups that has no room is left out."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def themes_part(
     if len(set(landmarks["domain"])) > 1:
         by_landmark = dict(zip(map(labels.name, over_landmarks), PALETTE * 3, strict=False))
         charts["themes-landmarks"] = split_chart(landmarks, by_landmark)
-    tables = {"themes": _themes_table(themes, explained, groups, privacy)}
+    tables = {"themes": themes_table(themes, explained, groups, privacy)}
     in_theme = {name for theme in themes for name in theme["members"]}
     rows = [
         {
@@ -180,20 +180,24 @@ def _over_landmarks(
     return frame.sort_values(["label", "domain"], key=lambda column: column.map(keys[str(column.name)]))
 
 
-def _themes_table(
+def themes_table(
     themes: Sequence[ThemeContribution],
     explained: pd.DataFrame,
     groups: Mapping[str, pd.Series],
     privacy: Privacy,
 ) -> Table:
     """Return the themes with their rank, and the mean contribution in each group: above 0 it raises pCR."""
-    members = {
-        f"{kind}: {name}": explained["usubjid"].map(group) == name
-        for kind, group in groups.items()
-        for name in sorted(group.dropna().unique())
-    }
-    sizes = {name: int(explained.loc[inside, "usubjid"].nunique()) for name, inside in members.items()}
-    told = [name for name, n in sizes.items() if n and not privacy.hides(n)][:MAX_GROUPS]
+    members: dict[str, pd.Series] = {}
+    sizes: dict[str, int] = {}
+    for kind, group in groups.items():
+        of_patient = explained["usubjid"].map(group)
+        inside = {f"{kind}: {name}": of_patient == name for name in sorted(group.dropna().unique())}
+        n = {name: int(explained.loc[rows, "usubjid"].nunique()) for name, rows in inside.items()}
+        shown = [name for name, count in n.items() if count and not privacy.hides(count)]
+        # All groups of a kind stand in the table, or none.
+        if len(members) + len(shown) <= MAX_GROUPS:
+            members |= {name: inside[name] for name in shown}
+            sizes |= {name: n[name] for name in shown}
     rows = []
     for theme in themes:
         first, last = rank_range(themes, theme)
@@ -204,11 +208,13 @@ def _themes_table(
                 "mean": measure(Estimate(theme["mean_abs"], theme["mean_low"], theme["mean_high"]), 2),
                 "rank": str(first) if first == last else f"{first} to {last}",
             }
-            | {name: _signed(float(total[members[name]].mean())) for name in told}
+            | {name: _signed(float(total[members[name]].mean())) for name in members}
         )
     columns = {"theme": "Theme", "mean": "Mean |contribution|", "rank": "Rank by interval"}
-    heads = {name: f"{name} (n\u00a0=\u00a0{sizes[name]:,})" for name in told}
-    caption = "Themes: size with interval, and mean contribution by group (above 0: raises the prediction)"
+    heads = {name: f"{name} (n\u00a0=\u00a0{sizes[name]:,})" for name in members}
+    caption = "Themes: size with interval"
+    if members:
+        caption += ", and mean contribution by group (above 0: raises the prediction)"
     return Table.of("themes-table", caption, columns | heads, rows)
 
 

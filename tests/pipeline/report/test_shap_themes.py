@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import pandas as pd
+
 from pipeline.report.shap_tables import without_expectation
-from pipeline.report.shap_themes import rank_range, theme_sentences
+from pipeline.report.shap_themes import rank_range, theme_sentences, themes_table
 from tests.pipeline.test_report import Reader, charts, page
+from tests.pipeline.test_study_sections import STRICT
 
 
 def theme(group: str, mean: float, low: float, high: float) -> Any:
@@ -50,6 +53,15 @@ def test_a_page_opens_with_biology_and_names_groups_in_words() -> None:
     assert "HR: pos" in text
     assert "Arm: A" in text
     assert "themes-landmarks" not in charts(page()), "one landmark has no course"
+
+
+def test_a_kind_of_groups_that_has_no_room_is_left_out_whole() -> None:
+    explained = pd.DataFrame({"usubjid": [f"P{i}" for i in range(42)], "a": 1.0})
+    many = pd.Series([f"arm {i % 7}" for i in range(42)], index=explained["usubjid"])
+    two = pd.Series(["pos", "neg"] * 21, index=explained["usubjid"])
+    table = themes_table([THEMES[0]], explained, {"Arm": many, "HR": two}, STRICT)
+    assert [name for name in table.columns if ":" in name] == ["HR: neg", "HR: pos"]
+    assert table.rows[0]["HR: neg"] == "+1.00"
 
 
 def test_what_nothing_is_expected_of_is_named_if_the_model_uses_it() -> None:
