@@ -165,6 +165,9 @@ def check_saving(browser: Any, artifacts: Path, landmark: str) -> None:
     """A figure is saved as SVG, and its data as CSV with n, events, scale and sampling in every row."""
     metrics = json.loads((artifacts / "results" / f"{landmark}.json").read_text())
     with opened(browser, artifacts / "reports" / f"shap-{landmark}.html") as (page, trouble):
+        with page.expect_download() as waiting:
+            page.locator("button[data-save=png][data-figure=domain-shares]").click()
+        assert Path(waiting.value.path()).read_bytes().startswith(b"\x89PNG")
         for figure in ("domain-shares", "feature-1", "waterfall"):
             saved = {}
             for kind in ("svg", "csv"):

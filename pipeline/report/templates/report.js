@@ -74,6 +74,11 @@ const pcr = (() => {
     const id = button.dataset.figure;
     if (!views[id]) await draw(id, specs[id]);
     if (button.dataset.save === "csv") save(`${id}.csv`, csv(id), "text/csv");
+    else if (button.dataset.save === "png") {
+      // A pixel of the page is a 96th of an inch.
+      const canvas = await views[id].view.toCanvas(300 / 96);
+      canvas.toBlob((picture) => save(`${id}.png`, picture, "image/png"));
+    }
     else save(`${id}.svg`, await views[id].view.toSVG(), "image/svg+xml");
   });
 
