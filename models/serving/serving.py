@@ -304,6 +304,13 @@ def told(reasons: Sequence[Reason]) -> str:
     return "; ".join(map(_told, reasons))
 
 
+def _in_words(lists: Sequence[Sequence[Reason]]) -> list[str]:
+    """Return what `told` says of each list; lists share reasons, and each of those is told once."""
+    every = {id(reason): reason for reasons in lists for reason in reasons}
+    words = {key: _told(reason) for key, reason in every.items()}
+    return ["; ".join([words[id(reason)] for reason in reasons]) for reasons in lists]
+
+
 def _told(reason: Reason) -> str:
     text = REASONS[reason["code"]].format(rule=reason["rule"])
     if reason["input"] is None:
@@ -685,12 +692,42 @@ class RowScorer:
             ``protocol_branch``: what the adaptive rules say, where their inputs were supplied.
             ``explanation`` is empty unless asked for.
         """
+        return self._frame(self._answered_all(data, explain=explain))
+
+    def answers_in_words(self, data: Any) -> pd.DataFrame:
+        """Answer as `answers` does, for very many rows, which have few different texts.
+
+        Returns
+        -------
+        DataFrame
+            `OUTPUTS`: numbers are NaN where there is none, texts are categories, ``reasons`` are in words.
+        """
+        answers = self._answered_all(data, explain=False)
+        only, (which, lists) = np.zeros(len(answers.p), dtype=int), answers.reasons
+        return pd.DataFrame(
+            {
+                "pcr_probability": answers.p,
+                "lower": answers.low,
+                "upper": answers.high,
+                "status": _categories(_STATUSES, answers.status),
+                "reasons": _categories(_in_words(lists), which),
+                "protocol_branch": _categories(self._branch, answers.protocol),
+                "protocol_status": _categories(self._branch_status, answers.protocol),
+                "not_a_recommendation": np.ones(len(answers.p), dtype=bool),
+                "landmark": _categories([self.landmark], only),
+                "model_version": _categories([self.model.version], only),
+                "explanation": _categories([""], only),
+            },
+            columns=OUTPUTS,
+        )
+
+    def _answered_all(self, data: Any, *, explain: bool) -> _Answers:
         columns, rows, fault = _columns_of(data)
         notes = _Notes(rows)
         if fault:
             notes.add(np.ones(rows, dtype=bool), _reason("not_a_table", None, fault), rejects=True)
         values = self._read(columns, rows, notes)
-        return self._frame(self._answered(columns, values, notes, explain=explain))
+        return self._answered(columns, values, notes, explain=explain)
 
     def answer(self, row: Mapping[str, Any], *, explain: bool = False) -> Answer:
         """Answer one row as a dict: the direct path, without a frame; the same as `answers` of that row."""
@@ -710,7 +747,7 @@ class RowScorer:
             "lower": _or_none(answered.low)[0],
             "upper": _or_none(answered.high)[0],
             "status": _STATUSES[answered.status[0]],
-            "reasons": answered.reasons[0],
+            "reasons": answered.reasons[1][answered.reasons[0][0]],
             "protocol_branch": self._branch[answered.protocol[0]],
             "protocol_status": self._branch_status[answered.protocol[0]],
             "not_a_recommendation": True,
@@ -863,7 +900,7 @@ class RowScorer:
 
     def _frame(self, answers: _Answers) -> pd.DataFrame:
         rows = len(answers.p)
-        only = np.zeros(rows, dtype=int)
+        only, (which, lists) = np.zeros(rows, dtype=int), answers.reasons
         explanation = [answers.explanation.get(row, "") for row in range(rows)] if answers.explanation else ()
         return pd.DataFrame(
             {
@@ -871,7 +908,7 @@ class RowScorer:
                 "lower": pd.Series(_or_none(answers.low), dtype=object),
                 "upper": pd.Series(_or_none(answers.high), dtype=object),
                 "status": _texts(_STATUSES, answers.status),
-                "reasons": pd.Series(answers.reasons, dtype=object),
+                "reasons": pd.Series(_objects(lists)[which], dtype=object),
                 "protocol_branch": pd.Series(_objects(self._branch)[answers.protocol], dtype=object),
                 "protocol_status": _texts(self._branch_status, answers.protocol),
                 "not_a_recommendation": np.ones(rows, dtype=bool),
@@ -907,7 +944,7 @@ class _Answers:
         self.p, self.low, self.high = np.full((3, rows), np.nan)
         self.status = np.zeros(rows, dtype=int)
         self.protocol = np.zeros(rows, dtype=int)
-        self.reasons = np.empty(rows, dtype=object)
+        self.reasons: tuple[np.ndarray, list[list[Reason]]] = np.zeros(rows, dtype=int), []
         self.explanation: dict[int, str] = {}
 
 
@@ -984,8 +1021,8 @@ class _Notes:
         self._unlike[row] = reason
         self.unlike[row] = True
 
-    def reasons(self) -> np.ndarray:
-        """Return the reasons of each row, lists; rows with the same reasons may share one."""
+    def reasons(self) -> tuple[np.ndarray, list[list[Reason]]]:
+        """Return the place of each row's reasons, and all lists of reasons that there are."""
         noted, noted_lists = _by_set(self._noted, self.rows)
         unsupplied, unsupplied_lists = _by_set(self._unsupplied, self.rows)
         rare, rare_lists = _by_set(self._rare, self.rows)
@@ -995,11 +1032,11 @@ class _Notes:
         which, first = _numbered(pairs * len(after) + rare)
         sets = zip(noted[first].tolist(), unsupplied[first].tolist(), rare[first].tolist(), strict=True)
         lists = [noted_lists[a] + before[b] + after[c] for a, b, c in sets]
-        every = _objects(lists)[which]
         for row, reason in self._unlike.items():
             a, b, c = noted[row], unsupplied[row], rare[row]
-            every[row] = [*noted_lists[a], *before[b], reason, *after[c]]
-        return np.asarray(every)
+            which[row] = len(lists)
+            lists.append([*noted_lists[a], *before[b], reason, *after[c]])
+        return which, lists
 
 
 def _by_set(notes: Sequence[_Note], rows: int) -> tuple[np.ndarray, list[list[Reason]]]:
@@ -1434,6 +1471,14 @@ def _or_none(values: np.ndarray) -> np.ndarray:
 def _texts(kinds: Sequence[str], places: np.ndarray) -> pd.Series:
     """Return a column of text, each by its place among the kinds."""
     return pd.Series(pd.array(kinds, dtype="str").take(places))
+
+
+def _categories(kinds: Sequence[str | None], places: np.ndarray) -> pd.Categorical:
+    """Return a column of few texts by their places among the kinds, which may be alike; None is missing."""
+    names = dict.fromkeys(kind for kind in kinds if kind is not None)
+    codes = {name: code for code, name in enumerate(names)}
+    which = np.array([-1 if kind is None else codes[kind] for kind in kinds])
+    return pd.Categorical.from_codes(which[places], pd.Index(names, dtype="str"))
 
 
 if __name__ != "models.serving.serving" and "mlflow" in sys.modules:

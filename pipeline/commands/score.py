@@ -4,10 +4,11 @@ Raw tables go through the same contract, cohort and features as in training (`fe
 that a landmark must not see reaches the model.
 """
 
+import gc
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Literal
@@ -22,7 +23,7 @@ from features.contract.cells import as_text
 from features.errors import UserError
 from features.study import parse_study, with_defaults
 from models.rules.table import BRANCH
-from models.serving.serving import PcrModel, Reason, told
+from models.serving.serving import PcrModel
 from pipeline.console import stdout
 from pipeline.project.files import read_yaml, replacing, write_json
 from pipeline.registry.stored_models import open_model
@@ -86,10 +87,21 @@ def score(
     if form == "fhir":
         counts = _write_bundle(out, served, pd.concat([*parts], ignore_index=True))
     else:
-        counts = write_parts(out, (answered(served, part) for part in parts))
+        with _frozen():
+            counts = write_parts(out, (answered(served, part) for part in parts))
     told = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     line = f"{counts.total()} rows at {at}: {told}; written to {out}"
     stdout().print(line, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """Keep the garbage collector from looking again and again at all that was there before a million rows."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _write_bundle(out: Path, model: PcrModel, frame: pd.DataFrame) -> Counter[str]:
@@ -114,33 +126,16 @@ def write_parts(out: Path, parts: Iterable[pd.DataFrame]) -> Counter[str]:
                 table = pa.Table.from_pandas(part, schema, preserve_index=False).replace_schema_metadata()
                 writer = writer or opened.enter_context(ParquetWriter(new, schema, store_schema=False))
                 writer.write_table(table)
-            counts.update(part["status"].tolist())
+            statuses = part["status"].value_counts(sort=False)
+            counts.update({str(status): int(count) for status, count in statuses.items()})
     return counts
 
 
 def answered(model: PcrModel, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the model's answers, beside the patients' ids where there are any; texts as categories."""
     names = [IDENTIFIER] if IDENTIFIER in frame else []
-    answers = model.predict(frame.drop(columns=names))
-    numbers = {name: answers[name].astype(float) for name in NUMBERS}
-    texts = {
-        name: pd.Categorical(answers[name].astype("str"))
-        for name in map(str, answers)
-        if name not in {*TYPES, "reasons"}
-    }
-    answers = answers.assign(**numbers, **texts, reasons=_in_words(answers["reasons"].tolist()))
+    answers = model.desk.answers_in_words(frame.drop(columns=names))
     return pd.concat([frame[names].reset_index(drop=True), answers], axis=1)
-
-
-def _in_words(reasons: list[list[Reason]]) -> pd.Categorical:
-    """Return the reasons of each row in words; rows share lists of reasons, and lists share reasons."""
-    lists = {id(entry): entry for entry in reasons}
-    words = {id(reason): reason for entry in lists.values() for reason in entry}
-    texts = {key: told([reason]) for key, reason in words.items()}
-    joined = {key: "; ".join([texts[id(reason)] for reason in entry]) for key, entry in lists.items()}
-    places = {text: place for place, text in enumerate(dict.fromkeys(joined.values()))}
-    by_list = {key: places[text] for key, text in joined.items()}
-    return pd.Categorical.from_codes([by_list[id(entry)] for entry in reasons], pd.Index(places, dtype="str"))
 
 
 def read_parts(path: Path) -> Iterator[pd.DataFrame]:

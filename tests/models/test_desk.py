@@ -68,6 +68,20 @@ def only(model: PcrModel, **changes: Any) -> dict[str, Any]:
     return {str(name): value for name, value in answer.items()} | {"reasons": told(answer["reasons"])}
 
 
+def test_the_answers_to_very_many_rows_are_those_to_each_in_words(model: PcrModel) -> None:
+    changes = (
+        {}, {"age_years": -5}, {"cm": "M1"}, {"age_years": 99.0, "til_pct": 99.0}, {"pcr": 1},
+        {"til_pct": None}, {"rule_ctdna": "POS", "rule_response": "PR"},
+    )  # fmt: skip
+    rows = [GOOD | change for change in changes] * 2 + [{"arm": "A"}]
+    plain, words = model.desk.answers(rows), model.desk.answers_in_words(rows)
+    assert words["reasons"].tolist() == [told(reasons) for reasons in plain["reasons"]]
+    assert len(set(words["reasons"])) >= 5
+    for name in set(OUTPUTS) - {"reasons"}:
+        cells = [None if pd.isna(cell) else cell for cell in words[name].tolist()]
+        assert cells == plain[name].tolist(), name
+
+
 def test_the_answer_has_every_promised_column_and_the_interval_holds_the_probability(model: PcrModel) -> None:
     answer = model.predict(patients(200, seed=5)[0])
     assert answer.columns.tolist() == OUTPUTS
