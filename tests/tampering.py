@@ -182,9 +182,9 @@ def row_alterations(home: Path) -> Iterator[Alteration]:
 
 def told_otherwise(home: Path) -> Iterator[Alteration]:
     """Yield alterations of what the registry says of where a version's files are and how they were made."""
-    other = home / "elsewhere"
+    away = home / "elsewhere"
     for name, word, statement in (
-        ("files elsewhere", "the source of", f"source = '{other}', storage_location = '{other}'"),
+        ("files elsewhere", "the source of", f"source = '{away}', storage_location = '{away}'"),
         (
             "a source that is no address",
             "missing: the files of",
@@ -199,8 +199,32 @@ def told_otherwise(home: Path) -> Iterator[Alteration]:
         ("a registration that failed", "the status of pcr-made-up-c1", "status = 'FAILED_REGISTRATION'"),
     ):
         yield Alteration(name, word, lambda s=statement: _elsewhere(home, f"update model_versions set {s}"))  # noqa: S608
-    failed = "update runs set status = 'FAILED'"
-    yield Alteration("a run that failed", "the status of the run", lambda: _elsewhere(home, failed))
+    name_tag = "update tags set value = value || ' approved' where key = 'mlflow.runName'"
+    other = "(select run_uuid from runs where name not like '% c1%')"
+    for name, word, *statements in (
+        ("a run that failed", "the status of the run", "update runs set status = 'FAILED'"),
+        ("another name", "the name of the run", "update runs set name = name || ' approved'", name_tag),
+        ("two names", "the name of the run", "update runs set name = name || ' models.seed=1'"),
+        ("a run of somebody", "the user of the run", "update runs set user_id = 'board'"),
+        ("pending files", "the status of the stored files", "update logged_models set status = 1"),
+        ("files of another name", "the name of the stored files", "update logged_models set name = 'x'"),
+        (
+            "files of another run",
+            "the run of the stored files",
+            f"update logged_models set source_run_id = {other}",  # noqa: S608 - our own words
+        ),
+        (
+            "files that were deleted",
+            "MLflow's entry of the stored files",
+            "update logged_models set lifecycle_stage = 'deleted'",
+        ),
+    ):
+        yield Alteration(name, word, lambda s=statements: _execute_all(home, s))
+
+
+def _execute_all(home: Path, statements: list[str]) -> None:
+    for statement in statements:
+        _execute(home, statement, ())
 
 
 def _elsewhere(home: Path, statement: str) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+STORED_NAME = "model"
+"""The name under which MLflow stores the files of a version."""
 RECORD_TAG = "pcr.record"
 """The sha256 of what was recorded in a run (`Record.digest`)."""
 FORMAT_TAG, RECORD_FORMAT = "pcr.format", "3"

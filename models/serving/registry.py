@@ -30,7 +30,7 @@ from features.errors import UserError
 from models.serving.champions import make_candidate
 from models.serving.input_schema import SCHEMA_FILE, input_schema
 from models.serving.manifest import ARTIFACTS, MANIFEST, NO_BYTECODE, NO_BYTECODE_TEXT, write_manifest
-from models.serving.records import FORMAT_TAG, RECORD_FORMAT, RECORD_TAG, DataInput, Record
+from models.serving.records import FORMAT_TAG, RECORD_FORMAT, RECORD_TAG, STORED_NAME, DataInput, Record
 from models.serving.serving import MODEL_FILES, model_digest
 from models.serving.store_errors import require_answer, told_errors
 from models.serving.store_lock import advisory_lock, file_lock
@@ -199,7 +199,7 @@ def ensure_version(client: MlflowClient, run_id: str, release: Release) -> tuple
         # Of an interruption between storing the files and making the version.
         if left.model_id not in used:
             client.delete_logged_model(left.model_id)
-    model = client.create_logged_model(run.info.experiment_id, name="model", source_run_id=run_id)
+    model = client.create_logged_model(run.info.experiment_id, name=STORED_NAME, source_run_id=run_id)
     manifest = _upload(client, release, run, model.model_id)
     client.finalize_logged_model(model.model_id, "READY")
     _link(client, run_id, model.model_id)

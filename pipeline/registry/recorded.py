@@ -20,9 +20,12 @@ from models.serving.registry import (
     supersede_run,
 )
 from pipeline.registry.origin import PATCH, origin_of
-from pipeline.registry.runs import card_text, landmark_record, state_record
+from pipeline.registry.runs import card_text, is_name_of, landmark_record, state_record
 from pipeline.registry.state import State
 
+NAME_TAG, USER_TAG = "mlflow.runName", "mlflow.user"
+NO_USER = "unknown"
+"""What MLflow has as the user of a run that was made without one."""
 FINISHED = "FINISHED"
 """The status of a run that is whole."""
 
@@ -103,9 +106,18 @@ def _differences(state: State, run: Any, name: str) -> Iterator[str]:
             yield f"altered: {kind} {key} of the run of {name}"
     if _digest(run) != run.data.tags.get(RECORD_TAG):
         yield f"altered: tag {RECORD_TAG} of the run of {name}, or what it was made from"
+    yield from _owner_differences(run, name)
+    if not is_name_of(run.info.run_name, record, then) or run.data.tags.get(NAME_TAG) != run.info.run_name:
+        yield f"altered: the name of the run of {name}"
     if run.info.status != FINISHED:
         yield f"altered: the status of the run of {name} is {run.info.status}"
     yield from _artifact_differences(then, record, run.info.run_id, name)
+
+
+def _owner_differences(run: Any, name: str) -> Iterator[str]:
+    """Yield where a run names a user: the pipeline records none."""
+    if {run.info.user_id, run.data.tags.get(USER_TAG, NO_USER)} != {NO_USER}:
+        yield f"altered: the user of the run of {name}"
 
 
 def _data(run: Any) -> dict[str, str]:

@@ -29,6 +29,7 @@ from pipeline.registry.contents import require_computed
 from pipeline.registry.origin import PATCH, recipe
 from pipeline.registry.shown import data_inputs, headline_metrics, model_params, run_note
 from pipeline.registry.state import (
+    ABSENT,
     STUDY,
     State,
     committed_stages,
@@ -130,6 +131,20 @@ def changed_text(state: State) -> str:
     shown = [f" {name}={now}" for name, (_, now) in list(changed.items())[:NAMED_CHANGES]]
     more = len(changed) - NAMED_CHANGES
     return "".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def is_name_of(name: str, record: Record, state: State) -> bool:
+    """Tell whether a run may have a name: it ends with changed parameters of the state, or none.
+
+    Which of them had changed depends on what was committed when the run was made.
+    """
+    rest = name.removeprefix(record.name.removesuffix(changed_text(state)))
+    if rest == name:
+        return False
+    changes = [f" {key}={now}" for key, now in parameters(state.stages, sorted(state.stages)).items()]
+    for change in sorted(changes, key=len, reverse=True):
+        rest = rest.replace(change, "", 1)
+    return re.fullmatch(rf"( [^ =]+={ABSENT})*( and \d+ more)?", rest) is not None
 
 
 def _has_model(state: State, landmark: str) -> bool:

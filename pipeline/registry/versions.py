@@ -23,6 +23,7 @@ from models.serving.champions import (
 )
 from models.serving.history import History, HistoryError, entry_tag, read_history
 from models.serving.manifest import MANIFEST, NOT_LISTED, file_digests, listed_digests
+from models.serving.records import STORED_NAME
 from models.serving.registry import (
     DIGEST_TAG,
     MANIFEST_TAG,
@@ -39,7 +40,7 @@ from pipeline.project.files import read_json, read_yaml
 from pipeline.registry.cards import shortened
 from pipeline.registry.contents import ASIDE
 from pipeline.registry.origin import origin_of
-from pipeline.registry.runs import MAX_DESCRIPTION_CHARACTERS, landmark_release
+from pipeline.registry.runs import MAX_DESCRIPTION_CHARACTERS, landmark_release, tracking_store
 from pipeline.registry.state import State
 from pipeline.registry.trust import version_faults
 from pipeline.registry.updates import rebuilt_release
@@ -64,6 +65,7 @@ def _name(state: State, landmark: str) -> str:
 def version_problems(state: State, client: Any, runs: list[Any]) -> Iterator[str]:
     """Yield what is missing, duplicate, orphan or altered among the versions of the state's models."""
     alive = {run.info.run_id for run in runs}
+    experiment = client.get_experiment_by_name(tracking_store(state.study).experiment).experiment_id
     for landmark in modelled(state):
         name, folder = _name(state, landmark), _folder(state, landmark)
         versions = client.search_model_versions(f"name = '{name}'")
@@ -81,12 +83,12 @@ def version_problems(state: State, client: Any, runs: list[Any]) -> Iterator[str
                     f"orphan: the run of {name} version {version.version} is gone; if it was deleted, "
                     f"`mlflow runs restore --run-id {version.run_id}` brings it back"
                 )
-            yield from _altered(name, version)
+            yield from _altered(client, experiment, name, version)
         if versions:
             yield from _decision_problems(client, name, versions, model_digest(folder))
 
 
-def _altered(name: str, version: Any) -> Iterator[str]:
+def _altered(client: Any, experiment: str, name: str, version: Any) -> Iterator[str]:
     """Yield where a version's files, tags or card are not those that were registered."""
     told = f"{name} version {version.version}"
     with tempfile.TemporaryDirectory() as scratch:
@@ -105,7 +107,11 @@ def _altered(name: str, version: Any) -> Iterator[str]:
         if faults := version_faults(version, folder):
             yield f"altered: the files of {told} are not those that were registered: {'; '.join(faults)}"
             return
-        yield from _unlike_its_files(told, version, folder)
+        written = read_yaml(folder / "MLmodel")
+        yield from _unlike_its_files(told, version, written)
+        yield from _unlike_its_version(
+            told, version, client.search_logged_models([experiment], f"model_id = '{written['model_id']}'")
+        )
         tags = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
         card = (folder / "card.md").read_text(encoding="utf-8")
     held = {
@@ -118,15 +124,28 @@ def _altered(name: str, version: Any) -> Iterator[str]:
         yield f"altered: the card of {told} in the registry"
 
 
-def _unlike_its_files(told: str, version: Any, folder: Path) -> Iterator[str]:
-    """Yield where the registry tells of a version's making otherwise than its files do."""
-    written = read_yaml(folder / "MLmodel")
+def _unlike_its_files(told: str, version: Any, written: Mapping[str, object]) -> Iterator[str]:
+    """Yield where the registry tells of a version's making otherwise than its file MLmodel does."""
     if version.source != f"models:/{written['model_id']}":
         yield f"altered: the source of {told} is not where its files were registered"
     if version.run_id != written["run_id"]:
         yield f"altered: the run of {told} is not the one that its files name"
     if version.status != READY:
         yield f"altered: the status of {told} is {version.status}"
+
+
+def _unlike_its_version(told: str, version: Any, entries: list[Any]) -> Iterator[str]:
+    """Yield where MLflow's entry of a version's stored files is not as it was registered."""
+    if not entries:
+        yield f"missing: MLflow's entry of the stored files of {told}"
+        return
+    (stored,) = entries
+    if stored.source_run_id != version.run_id:
+        yield f"altered: the run of the stored files of {told}"
+    if stored.name != STORED_NAME:
+        yield f"altered: the name of the stored files of {told}"
+    if stored.status != READY:
+        yield f"altered: the status of the stored files of {told} is {stored.status}"
 
 
 def was_without_manifest(version: Any, folder: Path) -> bool:
