@@ -10,7 +10,7 @@ READY := .venv/.ready
 CHECKS := pipeline/simulation_checks/dvc.yaml
 
 .DEFAULT_GOAL := run
-.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check spec-campaign design reproduce two-users
+.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check blocks-truth coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check spec-campaign design reproduce two-users
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
@@ -69,6 +69,9 @@ design: $(READY) ## what a trial like this one would find: power, bias, coverage
 
 patient-intervals: $(READY) ## how often a patient's interval holds the true risk of simulated patients, into docs/ (ten minutes)
 	dvc repro --single-item $(CHECKS):patient_intervals
+
+blocks-truth: $(READY) ## do the verdicts on blocks find a signal, and none without one? 400 simulated trials (half an hour; resumable)
+	python -m pipeline.simulation_checks.blocks_truth
 
 coverage: $(READY) ## do the intervals cover? 1,200 simulated trials (hours; resumable), into docs/
 	dvc repro --single-item $(CHECKS):coverage

@@ -59,6 +59,7 @@ ELSEWHERE = {
     "make targets": HOURS,
     "make attainable": HOURS,
     "make gate-check": HOURS,
+    "make blocks-truth": HOURS,
     "make monitoring-check": HOURS,
     "pcr ard --against ard/ard.parquet": "tests/pipeline/record/test_record.py",
     "pcr ard --recompute": "tests/test_line.py: pcr reproduce",

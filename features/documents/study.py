@@ -126,9 +126,10 @@ class MappingEntry(TypedDict, total=False):
 
 
 class AssayFile(TypedDict, total=False):
-    """What an assay takes from another file."""
+    """What an assay takes from another file: gene sets, or how repeatable features are."""
 
     path: Required[str]
+    beside_features: bool
 
 
 class AssayEntry(TypedDict, total=False):

@@ -51,7 +51,7 @@ def nuisance(
     names, member = np.unique(groups.to_numpy(dtype=object)[chosen].astype(str), return_inverse=True)
     document: NuisanceDocument = {"groups": len(names), "patients": len(chosen)}
     if len(names) < 2 or len(names) == len(chosen):
-        return document | {"error": "one group" if len(names) < 2 else "every patient is a group"}
+        return document | {"error": "every patient is a group" if len(names) > 1 else "there is one group"}
     products = kernel(values, chosen, len(chosen)).products
     rng = np.random.default_rng(seed)
     drawn = [rng.permutation(member) for _ in range(permutations)]

@@ -51,7 +51,8 @@ def adjusted_assays(run: Run, assays: Iterable[str]) -> dict[str, str]:
 def groupings(rows: pd.DataFrame, assay: str, centre: pd.Series) -> dict[str, pd.Series]:
     """Return batch and platform of an assay's samples, where recorded, and the patients' centre."""
     recorded = {kind: origin_column(kind, assay) for kind in ORIGINS}
-    return {kind: rows[column] for kind, column in recorded.items() if column in rows} | {"centre": centre}
+    found = {kind: rows[column] for kind, column in recorded.items() if column in rows}
+    return found | ({"centre": centre} if centre.notna().any() else {})
 
 
 def write_blocks(

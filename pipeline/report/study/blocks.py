@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
+from features.documents.study import AssayEntry
 from pipeline.project.estimates import Estimate, Measures
 from pipeline.report.blocks import BlockOrigin, BlockPair, BlockSize, BlockVerdicts
 from pipeline.report.drawing import Spec
@@ -18,8 +19,13 @@ from pipeline.wording import OUT_OF_FOLD
 NAMES = {"blocks": "all blocks", "late_fusion": "late fusion"}
 
 
-def blocks_part(blocks: Mapping[str, BlockVerdicts], labels: Labels) -> Part:
-    """Return a forest of what blocks add, and tables: verdicts, models, the blocks; none without assays."""
+def blocks_part(
+    blocks: Mapping[str, BlockVerdicts], labels: Labels, assays: Mapping[str, AssayEntry] | None = None
+) -> Part:
+    """Return a forest of what blocks add, and tables: verdicts, models, the blocks; none without assays.
+
+    `assays` are `omics` of the study file: what was done to a block's values is told from them.
+    """
     judged = {name: found for name, found in blocks.items() if not found.reason}
     if not judged:
         return {}, {}
@@ -38,7 +44,6 @@ def blocks_part(blocks: Mapping[str, BlockVerdicts], labels: Labels) -> Part:
         for landmark, found in judged.items()
         for name, measures in found.models.items()
     ]
-    sizes = [_size_row(labels.name(name), block) for name, found in judged.items() for block in found.blocks]
     return _forest(judged, labels), {
         "verdicts": Table.of(
             "block-verdicts",
@@ -60,19 +65,27 @@ def blocks_part(blocks: Mapping[str, BlockVerdicts], labels: Labels) -> Part:
             models,
             text=("model",),
         ),
-        "sizes": Table.of(
-            "block-sizes",
-            "The blocks in all patients",
-            {
-                "landmark": "Landmark", "block": "Block", "columns": "Columns", "patients": "With it",
-                "share": "Share of the log-odds", "folds": "Used in folds", "penalty": "Penalty (folds)",
-                "top": "Largest coefficients",
-            },
-            sizes,
-            text=("block", "top"),
-        ),
+        "sizes": _sizes(judged, labels, assays or {}),
         "origins": _origins(judged, labels),
     }  # fmt: skip
+
+
+def _sizes(judged: Mapping[str, BlockVerdicts], labels: Labels, assays: Mapping[str, AssayEntry]) -> Table:
+    return Table.of(
+        "block-sizes",
+        "The blocks in all patients",
+        {
+            "landmark": "Landmark", "block": "Block", "read": "Values", "columns": "Columns",
+            "patients": "With it", "share": "Share of the log-odds", "folds": "Used in folds",
+            "penalty": "Penalty (folds)", "top": "Largest coefficients",
+        },
+        [
+            _size_row(labels.name(name), block, read_as(assays.get(block.name)))
+            for name, found in judged.items()
+            for block in found.blocks
+        ],
+        text=("block", "read", "top"),
+    )  # fmt: skip
 
 
 def _origins(judged: Mapping[str, BlockVerdicts], labels: Labels) -> Table:
@@ -162,11 +175,24 @@ def _origin_row(
     }
 
 
-def _size_row(landmark: str, block: BlockSize) -> dict[str, object]:
+def read_as(entry: AssayEntry | None) -> str:
+    """Return in words what the study file makes of an assay's values before any fold."""
+    if entry is None:
+        return "as encoded"
+    sets, transform = entry.get("gene_sets"), entry.get("transform")
+    said = [{"log2": "logarithms", "ranks": "ranks in the sample"}.get(transform or "", "")]
+    if sets:
+        said = [f"{said[0] or 'features'} and gene sets" if sets.get("beside_features") else "gene sets"]
+    said.append("repeatable features only" if entry.get("repeatability") else "")
+    return ", ".join(filter(None, said)) or "as recorded"
+
+
+def _size_row(landmark: str, block: BlockSize, read: str) -> dict[str, object]:
     low, high = min(block.penalties, default=None), max(block.penalties, default=None)
     return {
         "landmark": landmark,
         "block": block.name.replace("_", " "),
+        "read": read,
         "columns": count(block.columns),
         "patients": count(block.patients),
         "share": percent(block.share),

@@ -101,7 +101,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         "toxicity": toxicity_part(given.described, facts, privacy, labels),
         "performance": performance_part(results, facts, labels),
         "domains": domains_part(results, study["landmarks"], threshold, labels),
-        "blocks": blocks_part(comparison.blocks, labels),
+        "blocks": blocks_part(comparison.blocks, labels, study.get("omics")),
         "challengers": challengers_part(comparison.challengers, facts.everybody, labels),
         "subgroups": subgroups_part(results, landmark, study["landmarks"], privacy, labels),
         "stability": stability_part(

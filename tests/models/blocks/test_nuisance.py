@@ -47,7 +47,7 @@ def test_patients_without_the_block_or_the_batch_do_not_count_and_one_group_says
     values[:3] = np.nan
     batch[3:6] = None
     assert nuisance(values, batch, Y, 9, 0)["patients"] == 84
-    assert nuisance(values, pd.Series(["a"] * 90), Y, 9, 0)["error"] == "one group"
+    assert nuisance(values, pd.Series(["a"] * 90), Y, 9, 0)["error"] == "there is one group"
     every = pd.Series([str(k) for k in range(90)])
     assert nuisances({"rna": values}, {"rna": {"centre": every}}, Y, 9, 0)["rna"]["centre"]["error"]
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from features.documents.study import AssayEntry
 from pipeline.report.blocks import parse_blocks
-from pipeline.report.study.blocks import block_model_name, blocks_part
+from pipeline.report.study.blocks import block_model_name, blocks_part, read_as
 from tests.labels import PLAIN
 
 
@@ -50,6 +51,20 @@ def test_a_block_names_its_largest_coefficients_and_in_how_many_folds_it_was_use
     assert row["folds"] == "2 of 3"
     assert row["penalty"] == "0.01 to 0.1"
     assert row["top"] == "ESR1, PGR"
+
+
+def test_what_was_done_to_the_values_of_a_block_is_told() -> None:
+    entry: AssayEntry = {"path": "a.csv", "visit": "baseline"}
+    sets: AssayEntry = {**entry, "gene_sets": {"path": "a.gmt"}, "repeatability": {"path": "icc.csv"}}
+    assert read_as(None) == "as encoded"
+    assert read_as(entry) == "as recorded"
+    assert read_as({**entry, "transform": "ranks"}) == "ranks in the sample"
+    assert read_as(sets) == "gene sets, repeatable features only"
+    beside: AssayEntry = {**entry, "transform": "log2", "gene_sets": {"path": "a", "beside_features": True}}
+    assert read_as(beside) == "logarithms and gene sets"
+    stated = {"baseline": parse_blocks(stored())}
+    [row] = blocks_part(stated, PLAIN, {"rna": {**entry, "transform": "ranks"}})[1]["sizes"].rows
+    assert row["read"] == "ranks in the sample"
 
 
 def test_without_assays_or_a_verdict_there_is_no_table() -> None:

@@ -1,0 +1,74 @@
+"""The page of the verdicts on blocks where the truth is known."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was found of an assay: shares with their Monte Carlo errors, and mean gains with theirs.
+
+    `found`: all blocks better than the clinical one, with a signal; `claimed`: all blocks, late fusion or the
+    assay better, without. `with_assay`, `without_assay`: log loss of complete cases minus that of all.
+    `covered`: prices in new patients within the interval that the trial gave.
+    """
+
+    assay: str
+    patients: int
+    oracle: float
+    trials: int
+    found: tuple[float, float]
+    claimed: tuple[float, float]
+    with_assay: tuple[float, float]
+    without_assay: tuple[float, float]
+    covered: tuple[float, float]
+
+
+def page(rows: Sequence[Row], features: Mapping[str, int], power: float, missing: float) -> str:
+    """Return docs/blocks-truth.md."""
+    told = (
+        "Simulated trials with a clinical block and one assay, at the least size of "
+        "configs/simulation_blocks.yaml at which an oracle, who knows every patient's log-odds with and "
+        f"without the signal, finds it with a power of {power:.0%} (paired AUC). Models, "
+        "folds, penalties and verdicts are those of the pipeline. Found: all blocks better than the clinical "
+        "block. Claimed: with no signal, all blocks, late fusion or the assay alone better. In parentheses "
+        "Monte Carlo errors."
+    )
+    lines = [
+        "| assay | features | patients | oracle | trials | found | claimed |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row.assay} | {features[row.assay]:,} | {row.patients} | {row.oracle:.1%} | "
+        f"{row.trials} | {_percent(row.found)} | {_percent(row.claimed)} |"
+        for row in rows
+    ]
+    lost = (
+        f"With {missing:.0%} of the patients without the assay: log loss, in new patients, of the model "
+        "learned from complete cases minus that of the model learned from all (above 0: all is better). "
+        "Price: what all blocks lose in AUC where the assay is missing, in new patients, within the interval "
+        "that the trial gave."
+    )
+    missing_lines = [
+        "| assay | new patients with it | new patients without it | price within |",
+        "|---|---|---|---|",
+    ]
+    missing_lines += [
+        f"| {row.assay} | {_signed(row.with_assay)} | {_signed(row.without_assay)} | "
+        f"{_percent(row.covered)} |"
+        for row in rows
+    ]
+    parts = [
+        "# Verdicts on blocks where the truth is known",
+        "Written by `make blocks-truth`, with the settings of configs/simulation_blocks.yaml.",
+        told, "\n".join(lines), lost, "\n".join(missing_lines),
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def _percent(share: tuple[float, float]) -> str:
+    return f"{share[0]:.1%} ({100 * share[1]:.1f})"
+
+
+def _signed(gain: tuple[float, float]) -> str:
+    return f"{gain[0]:+.4f} ({gain[1]:.4f})"
