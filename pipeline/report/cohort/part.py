@@ -6,7 +6,7 @@ import pandas as pd
 
 from pipeline.report.cohort.ctdna import fractions, fractions_chart
 from pipeline.report.cohort.oncoprint import NOT_COVERED, cells, oncoprint_chart, tracks
-from pipeline.report.cohort.people import SinglePatients, last_known, people
+from pipeline.report.cohort.people import SinglePatients, last_known, numbered, people
 from pipeline.report.cohort.response import (
     best_changes,
     courses,
@@ -37,6 +37,7 @@ def single_patient_charts(
     visits, regimens : sequence of str
         The study's, in order.
     """
+    single = numbered(single)
     values, who = last_known(single.features), people(single, facts, labels)
     shown = {visit: labels.name(visit) for visit in visits}
     charts = _response(values, names, shown, who, drawing, labels)

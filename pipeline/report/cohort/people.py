@@ -46,6 +46,31 @@ class SinglePatients:
     genes: GeneRules
 
 
+def numbered(single: SinglePatients) -> SinglePatients:
+    """Return the same with a number in place of each pseudonym: figures are printed, and sent to others.
+
+    A patient has the same number in every figure. Rows of patients outside the cohort are left out.
+    """
+    ids = sorted(single.cohort["usubjid"])
+    number = {patient: f"{i:0{len(str(len(ids)))}d}" for i, patient in enumerate(ids, start=1)}
+
+    def of(frame: pd.DataFrame) -> pd.DataFrame:
+        if "usubjid" not in frame:
+            return frame
+        return frame[frame["usubjid"].isin(number)].assign(usubjid=lambda rows: rows["usubjid"].map(number))
+
+    return SinglePatients(
+        features={name: of(frame) for name, frame in single.features.items()},
+        cohort=of(single.cohort),
+        branches={
+            name: branch[branch.index.isin(number)].rename(index=number)
+            for name, branch in single.branches.items()
+        },
+        raw={name: of(frame) for name, frame in single.raw.items()},
+        genes=single.genes,
+    )
+
+
 def last_known(features: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the row of each patient at the last landmark at which the patient was at risk, index usubjid."""
     rows = pd.concat(

@@ -81,6 +81,13 @@ def test_the_caption_of_a_figure_counts_the_patients_that_it_draws() -> None:
     assert figures["waterfall-changes"]["usermeta"]["about"]["events"] == 1
 
 
+def test_no_pseudonym_is_in_a_figure_and_a_patient_has_one_number_in_all_of_them() -> None:
+    figures = charts()
+    assert not any(patient in str(spec) for spec in figures.values() for patient in IDS)
+    assert drawn(figures["waterfall-changes"]) == {1, 2}
+    assert drawn(figures["fractions"]) == {1, 2, 3}
+
+
 def test_without_imaging_ctdna_or_treatment_there_is_no_figure() -> None:
     assert charts(features={"baseline": BASELINE}, raw={}) == {}
     undated = EXPOSURE.assign(start_date=pd.NaT)
