@@ -18,6 +18,7 @@ from pipeline.report.cohort.treatment import ends, segments, swimmer_chart
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts
 from pipeline.report.labels import Labels
+from pipeline.report.points import evenly
 from pipeline.report.settings import DrawingSettings, SinglePatientFeatures
 
 MIN_DRAWN = 2
@@ -68,7 +69,7 @@ def _response(
     if changes.empty or changes.notna().any(axis=1).sum() < MIN_DRAWN:
         return {}
     responses = of_visits(values, names.response, list(visits))
-    best = best_changes(changes, responses, who)
+    best = evenly(best_changes(changes, responses, who), drawing.max_patients_drawn)
     first = next(iter(visits))
     start = changes.notna().any(axis=1).map({True: 0.0, False: None})
     over_time = courses(pd.concat([start.rename(first), changes], axis=1), who)
