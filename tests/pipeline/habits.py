@@ -323,6 +323,7 @@ LISTED: list[tuple[str, str, Change, str, tuple[str, ...]]] = [
     ("VCF", "the normal sample in place of the plasma", text_of(VCF, normal_named), "refused", ("vcf/", "is the normal one")),
     ("VCF", "a FORMAT of 300 fields", text_of(VCF, many_fields), "refused", ("vcf/", "a FORMAT of more than 200 fields")),
     ("VCF", "lines that end as on Windows", text_of(VCF, lambda t: t.replace("\n", "\r\n")), "same", ()),
+    ("VCF", "a space behind the name of a sample", text_of(VCF, lambda t: re.sub("(#CHROM[^\\n]*)", r"\1 ", t, count=1)), "refused", ("vcf/", "spaces around the name of a sample")),
     ("VCF", "no filter applied", text_of(VCF, first_record(6, ".")), "same", ()),
     ("VCF", "spaces for tabs", text_of(VCF, lambda t: t.replace("\t", "  ")), "refused", ("vcf/",)),
     ("VCF", "the same record twice", text_of(VCF, twice), "refused", ("vcf", "duplicate_key")),

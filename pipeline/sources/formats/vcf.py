@@ -175,6 +175,11 @@ def _plasma_columns(samples: list[str], normal: str, label: str) -> dict[str, tu
     if not samples:
         raise SourceError(f"{label}: no sample column; a VCF of calls has one for each sample")
     columns = {sample: i for i, sample in enumerate(samples)}
+    if any(sample != sample.strip() for sample in samples):
+        raise SourceError(
+            f"{label}: spaces around the name of a sample in its header, by which white cells are not those "
+            "of their plasma; correct the header"
+        )
     normals = {sample: normal.replace("{sample}", sample) for sample in samples}
     white_cells = {normals[s] for s in samples if normals[s] in columns and normals[s] != s}
     pairs = {s: (i, columns.get(normals[s])) for s, i in columns.items() if s not in white_cells}
