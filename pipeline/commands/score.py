@@ -127,7 +127,7 @@ def write_parts(out: Path, parts: Iterable[pd.DataFrame]) -> Counter[str]:
                 writer = writer or opened.enter_context(ParquetWriter(new, schema, store_schema=False))
                 writer.write_table(table)
             statuses = part["status"].value_counts(sort=False)
-            counts.update({str(status): int(count) for status, count in statuses.items()})
+            counts.update({str(status): int(count) for status, count in statuses.items() if count})
     return counts
 
 
@@ -209,11 +209,22 @@ def _parquet_rows(path: Path) -> Iterator[pd.DataFrame]:
     ]
     with ParquetFile(path, read_dictionary=texts) as file:
         for batch in file.iter_batches(ROWS_AT_ONCE):
-            frame = batch.to_pandas(ignore_metadata=True)
+            columns = [_plain(column) for column in batch.columns]
+            frame = pa.table(columns, batch.schema.names).to_pandas(ignore_metadata=True)
             if IDENTIFIER in frame:
                 ids = pa.table({IDENTIFIER: batch[IDENTIFIER]})
                 frame = frame.assign(**{IDENTIFIER: as_written(ids)[IDENTIFIER]})
             yield frame.drop(columns=[name for name in frame if INDEX.fullmatch(str(name))])
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    """Return decimals, which databases write, as numbers, and bytes as the text that they are."""
+    kind = column.type
+    if pa.types.is_decimal(kind):
+        return column.cast(pa.string()).cast(pa.float64())
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return column.cast(pa.binary()).cast(pa.string())
+    return column
 
 
 READERS: dict[str, Callable[[Path], Iterator[pd.DataFrame]]] = {

@@ -7,6 +7,7 @@ down the service; what goes wrong is one sentence that the status chose.
 import asyncio
 import json
 import math
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
@@ -54,6 +55,9 @@ CODES = {
 """What stands as the code of a refusal that has no reason of its own."""
 KINDS = {False: b"application/json", True: MEDIA_TYPE.encode()}
 """The content type of an answer, and that of one in FHIR."""
+ENCODINGS = {"utf-8", "utf8", "us-ascii"}
+"""Names of UTF-8, and of what is the same in it."""
+NOT_WANTED = re.compile(rb";\s*q\s*=\s*0(\.0*)?\s*(;|$)")
 OPEN = {"/ping", "/health", "/ready"}
 
 
@@ -182,9 +186,8 @@ class Service:
         return Answer(200, page), b"application/json"
 
     async def _invocation(self, scope: Message, receive: Receive, request_id: str, *, fhir: bool) -> Answer:
-        kinds = _values(scope, b"content-type")
-        kind = kinds[0].decode("latin-1").partition(";")[0].strip().lower() if len(kinds) == 1 else ""
-        if set(_values(scope, b"content-encoding")) - {b"identity"}:
+        kind = _content_type(scope)
+        if {value.strip().lower() for value in _values(scope, b"content-encoding")} - {b"identity"}:
             raise RefusedError(415, "content_encoding", "the body as it is, not compressed")
         async with self._place() as held:
             try:
@@ -248,10 +251,30 @@ def _values(scope: Message, header: bytes) -> list[bytes]:
     return [value for name, value in scope["headers"] if name == header]
 
 
+def _content_type(scope: Message) -> str:
+    """Return the kind of a request's body, without parameters; empty if it is told twice.
+
+    Raises
+    ------
+    RefusedError
+        415 if its text is in another encoding than UTF-8, in which it would be read.
+    """
+    kinds = _values(scope, b"content-type")
+    kind, *parameters = kinds[0].decode("latin-1").lower().split(";") if len(kinds) == 1 else [""]
+    for name, _, value in (parameter.partition("=") for parameter in parameters):
+        if name.strip() == "charset" and value.strip().strip('"') not in ENCODINGS:
+            raise RefusedError(415, "charset", "UTF-8")
+    return kind.strip()
+
+
 def _accepts_fhir(scope: Message) -> bool:
-    """Tell whether a request asks for FHIR."""
-    accepted = b",".join(_values(scope, b"accept")).split(b",")
-    return MEDIA_TYPE.encode() in {kind.partition(b";")[0].strip().lower() for kind in accepted}
+    """Tell whether a request asks for FHIR; a weight of 0 says what is not wanted."""
+    accepted = b",".join(_values(scope, b"accept")).lower().split(b",")
+    return any(NOT_WANTED.search(kind) is None for kind in accepted if _is_fhir(kind))
+
+
+def _is_fhir(kind: bytes) -> bool:
+    return kind.partition(b";")[0].strip() == MEDIA_TYPE.encode()
 
 
 def _refused(answer: Answer) -> bytes:

@@ -1,6 +1,7 @@
 """Rows to be scored: ids are text, whatever they look like, and every row has the header's cells."""
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,34 @@ def test_rows_and_their_answers_are_the_same_in_parts(
     for ending in READ:
         pd.testing.assert_frame_equal(answers[5, ending], answers[100, ending])
         assert answers[5, ending]["usubjid"].tolist() == NAMES
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"age_years": pa.array([Decimal("50.10")])},
+        {"age_years": pa.array([Decimal("50.1")], pa.decimal256(40, 3))},
+        {"age_years": pa.array([50.1]).dictionary_encode()},
+        *({"arm": pa.array([b"A"], kind)} for kind in (pa.binary(), pa.large_binary(), pa.binary(1))),
+        {"arm": pa.array(["A"]).dictionary_encode()},
+    ],
+)  # fmt: skip
+def test_decimals_of_databases_and_text_as_bytes_are_read_as_what_they_are(
+    columns: dict[str, pa.Array], tmp_path: Path
+) -> None:
+    row = {name: pa.array([value]) for name, value in (GOOD | {"age_years": 50.1}).items()}
+    frames = []
+    for k, table in enumerate((row, row | columns)):
+        pq.write_table(pa.table(table), tmp_path / f"{k}.parquet")
+        frames.append(read_frame(tmp_path / f"{k}.parquet").astype({"arm": "str", "age_years": float}))
+    pd.testing.assert_frame_equal(*frames, check_exact=True)
+
+
+def test_only_statuses_that_a_row_has_are_counted(tmp_path: Path) -> None:
+    write_served_model(tmp_path / "model", "logistic")
+    part = pd.DataFrame([GOOD, GOOD | {"age_years": -5}])
+    counts = write_parts(tmp_path / "answers.parquet", [answered(read_model(tmp_path / "model"), part)])
+    assert dict(counts) == {"ok": 1, "rejected": 1}
 
 
 def test_an_index_that_pandas_wrote_is_no_column(tmp_path: Path) -> None:

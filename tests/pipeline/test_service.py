@@ -254,6 +254,33 @@ def test_a_body_that_a_proxy_may_read_in_another_way_is_refused(
     assert (found, code in body) == (status, True)
 
 
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("application/json; charset=UTF-8", 200), ('APPLICATION/JSON ;charset="utf-8"', 200),
+        ("application/json; charset=utf-7", 415), ("application/json;charset=iso-8859-1", 415),
+        ("application/json; x=y; charset=utf-16", 415), ("application/vnd.api+json", 415), ("text/json", 415),
+    ],
+)  # fmt: skip
+def test_a_body_that_says_it_is_in_another_encoding_is_not_read_as_utf_8(
+    model: PcrModel, kind: str, status: int
+) -> None:
+    assert asked(service(model), records(GOOD), content_type=kind)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("accept", "fhir"),
+    [
+        ("application/fhir+json", True), ("text/html, Application/FHIR+JSON;q=0.5", True),
+        ("application/fhir+json;q=0", False), ("application/fhir+json; q=0.000, application/json", False),
+        ("*/*", False), ("application/fhir+jsonx", False),
+    ],
+)  # fmt: skip
+def test_fhir_is_answered_to_who_wants_it(model: PcrModel, accept: str, fhir: bool) -> None:
+    body = asked(service(model), records(GOOD), content_type=JSON, accept=accept)[1]
+    assert ("resourceType" in body) == fhir
+
+
 def test_a_line_of_unicode_within_a_cell_begins_no_row() -> None:
     assert read_table(CSV, "a,b\n1,x\u2028y\x85z\n".encode(), LIMITS).columns == {
         "a": ["1"],
