@@ -15,6 +15,7 @@ COLOURS = {"CR": PALETTE[0], "PR": PALETTE[4], "SD": PALETTE[1], "PD": PALETTE[5
 PARTIAL, PROGRESSION = -0.3, 0.2
 """Of the sum of diameters in RECIST 1.1."""
 TICKS = (-1, -0.8, -0.6, -0.4, -0.2, 0, 0.2, 0.4, 0.6, 0.8, 1, 1.5, 2)
+LINE = 15
 GAP = 0.03
 CHANGE = "Change of the sum of diameters"
 
@@ -77,19 +78,30 @@ def waterfall_of_changes(rows: pd.DataFrame, labels: Labels) -> Spec:
         .mark_rule(strokeWidth=width, color=INK)
         .encode(y=alt.datum(-1.07), y2=alt.datum(-1.14))
     )
-    arms = rows.groupby("arm", sort=False)["place"].agg(["min", "size"]).reset_index()
-    text = arms["arm"] + ", n = " + arms["size"].map("{:,}".format)
-    named = pd.DataFrame({"at": arms["min"], "text": text})
-    names = (
-        alt.Chart(data_of(named))
-        .mark_text(align="left", baseline="top", fontSize=12, fontWeight=600, color=INK)
-        .encode(x="at:Q", y=alt.value(2), text="text:N")
-    )
-    layers = [_level(PARTIAL), _level(PROGRESSION), bars, had, names]
+    layers = [_level(PARTIAL), _level(PROGRESSION), bars, had, *_arm_names(rows)]
     about = about_people(rows, "best change of the sum of diameters")
     return spec_of(
         alt.layer(*layers), f"Waterfall: best change of {len(rows):,} patients.", 320, about, canvas=True
     )
+
+
+def _arm_names(rows: pd.DataFrame) -> list[Chart]:
+    """Return the arms with their patients, a line each, the last one ending where its patients do."""
+    arms = rows.groupby("arm", sort=False)["place"].agg(["min", "max", "size"]).reset_index()
+    last = len(arms) - 1
+    charts = []
+    for i, arm in enumerate(arms.to_dict("records")):
+        at_edge = 0 < i == last
+        text = f"{arm['arm']}, n = {arm['size']:,}"
+        one = pd.DataFrame({"at": [arm["max"] if at_edge else arm["min"]], "text": [text]})
+        charts.append(
+            alt.Chart(data_of(one))
+            .mark_text(
+                align="right" if at_edge else "left", baseline="top", fontSize=12, fontWeight=600, color=INK
+            )
+            .encode(x="at:Q", y=alt.value(2 + LINE * i), text="text:N")
+        )
+    return charts
 
 
 def _level(at: float) -> Chart:
