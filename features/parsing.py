@@ -195,6 +195,8 @@ class _Parser:
             kinds = tuple(kind for kind in kinds if kind is not types.NoneType)
             if value is None:
                 return None
+            if len(kinds) == 1:
+                return self.parsed(kinds[0], value, key)
         if all(is_dataclass(kind) for kind in kinds):
             by_name = {get_args(get_type_hints(kind)["kind"])[0]: kind for kind in kinds}
             name = value.get("kind") if isinstance(value, Mapping) else None

@@ -16,7 +16,7 @@ from models.configuration.settings import ProcedureSettings
 from models.measures.evaluate import auc
 from models.procedure.backends import Backend
 from models.procedure.landmark_features import LandmarkFeature
-from models.procedure.resampling import Progress, TaskResult, cross_validate, run_tasks, silently
+from models.procedure.resampling import Progress, Store, TaskResult, cross_validate, run_tasks, silently
 from models.procedure.response_model import ResponseModel
 from models.procedure.splits import outcome_strata, stratified_splits
 
@@ -69,12 +69,16 @@ def permuted_aucs(
     plan: ValidationPlan,
     backend: Backend,
     progress: Progress = silently,
+    store: Store | None = None,
 ) -> np.ndarray:
-    """Return the AUC of every permutation at one landmark, shape (permutations,)."""
+    """Return the AUC of every permutation at one landmark, shape (permutations,); see `run_tasks`."""
     count = plan.permutations
     seeds = np.random.SeedSequence(plan.seed).generate_state(count) % 2**31
     shared = (rows, y, features, settings, plan)
-    results = run_tasks(_permutation, shared, [int(seed) for seed in seeds], backend=backend)
+    results = run_tasks(
+        _permutation, shared, [int(seed) for seed in seeds],
+        backend=backend, store=store, keys=[f"{number} {seed}" for number, seed in enumerate(seeds)],
+    )  # fmt: skip
     return np.array([result.document["auc"] for result in progress(results, count)])
 
 

@@ -203,9 +203,8 @@ def cross_validate(
     y: np.ndarray,
     splits: Sequence[Split],
     *,
-    workers: int,
-    backend: str = "threading",
-    address: str | None = None,
+    workers: int = 1,
+    backend: Backend | None = None,
     store: Store | None = None,
     may_fail: bool = False,
 ) -> Iterator[FoldResult]:
@@ -219,8 +218,8 @@ def cross_validate(
         Patients in canonical order and their outcome, 0 or 1.
     splits : sequence of Split
         From `stratified_splits`, `leave_one_out_splits`, `rolling_origin_splits` or `bootstrap_splits`.
-    workers, backend, address
-        See `Backend`; they decide the time, not the numbers.
+    workers, backend
+        So many threads, or a `Backend`; they decide the time, not the numbers.
     store : Store, optional
         See `run_tasks`; keys are `Split.key`, so that a store must be for these procedures and data only.
     may_fail : bool
@@ -235,7 +234,7 @@ def cross_validate(
         fit_split,
         _SplitTask(procedures, X, y),
         splits,
-        backend=Backend(backend, workers, address),
+        backend=backend or Backend(workers=workers),
         store=store,
         keys=[split.key for split in splits] if store is not None else (),
     )
@@ -263,11 +262,7 @@ def cross_validated(
     may_fail: bool = False,
 ) -> list[FoldResult]:
     """Return the results of every split in order; those that `store` holds are not fitted again."""
-    results = cross_validate(
-        procedures, X, y, splits,
-        workers=backend.workers, backend=backend.name, address=backend.address, store=store,
-        may_fail=may_fail,
-    )  # fmt: skip
+    results = cross_validate(procedures, X, y, splits, backend=backend, store=store, may_fail=may_fail)
     return list(progress(results, len(splits)))
 
 

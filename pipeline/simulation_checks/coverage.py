@@ -26,10 +26,11 @@ from models.configuration.plan import validation_plan
 from models.configuration.settings import model_settings
 from models.evaluation.coverage import Trial, covered, stored_model_trial, trial_rows
 from models.measures.evaluate import population_values
-from models.procedure.backends import workers
+from models.procedure.backends import completed, workers
 from models.procedure.landmark_features import landmark_features
 from pipeline.console import reported_errors, stderr
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json, write_tables, write_text
+from pipeline.project.runtime import read_process_backend
 from pipeline.simulation_checks.coverage_page import coverage_page
 from pipeline.simulation_checks.plan import CoveragePlan, Part, Trials, read_plan
 from pipeline.simulation_checks.populations import (
@@ -71,6 +72,20 @@ class Patients:
         return _read_blocks(self)
 
 
+@dataclass(frozen=True)
+class SentPatients:
+    """The same, for workers that do not see this computer's disk."""
+
+    frame: pd.DataFrame
+
+    def rows(self) -> pd.DataFrame:
+        """Return the rows; not to be changed."""
+        return self.frame
+
+
+Drawn = Patients | SentPatients
+
+
 @lru_cache(maxsize=4)
 def _read_blocks(patients: Patients) -> pd.DataFrame:
     paths = [patients.folder / str(i) / f"{patients.landmark}.parquet" for i in patients.blocks]
@@ -80,14 +95,15 @@ def _read_blocks(patients: Patients) -> pd.DataFrame:
 def run_trials(
     label: str, folder: Path, count: int, trial: Callable[[int], Trial], *, per_task: int = TRIALS_PER_TASK
 ) -> list[Trial]:
-    """Return all trials in order; those that `folder` holds already are read, the others run in parallel."""
+    """Return all trials in order; those that `folder` holds already are read, the others run in parallel.
+
+    They run on the cluster of configs/runtime.yaml, or else in processes; each is kept as soon as it ends.
+    """
     tasks = [range(start, min(start + per_task, count)) for start in range(0, count, per_task)]
     paths = [folder / f"{label}-{task.start}-{task.stop}.json" for task in tasks]
     missing = [i for i, path in enumerate(paths) if not path.exists()]
-    pool = Parallel(n_jobs=workers(), return_as="generator", max_nbytes="1M")
-    done = pool(delayed(_run_task)(trial, tasks[i]) for i in missing)
-    progress = track(done, description=label, total=len(missing), console=stderr())
-    for i, found in zip(missing, progress, strict=True):
+    done = completed(_run_task, trial, [(i, tasks[i]) for i in missing], read_process_backend())
+    for i, found in track(done, description=label, total=len(missing), console=stderr()):
         write_json(paths[i], found)
     return [each for path in paths for each in read_json(path)]
 
@@ -96,7 +112,7 @@ def _run_task(trial: Callable[[int], Trial], numbers: range) -> list[Trial]:
     return [trial(number) for number in numbers]
 
 
-def study_stored_model(pool: Patients, population: Patients, setting: Setting, folder: Path) -> Figures:
+def study_stored_model(pool: Drawn, population: Drawn, setting: Setting, folder: Path) -> Figures:
     """(V): learn one model, and score it in many trials of new patients."""
     plan, validation = setting.plan.stored_model, setting.validation
     learned_from, seed = setting.plan.learned_from, setting.plan.seed
@@ -121,7 +137,7 @@ def study_stored_model(pool: Patients, population: Patients, setting: Setting, f
 
 
 def study_out_of_fold(
-    pool: Patients, population: Patients, setting: Setting, size: Trials, folder: Path
+    pool: Drawn, population: Drawn, setting: Setting, size: Trials, folder: Path
 ) -> Figures:
     """(R): the procedure, of linear candidates, in many trials of one size."""
     seed = setting.plan.seed + 1
@@ -145,7 +161,7 @@ def study_out_of_fold(
     return found
 
 
-def study_strategies(pool: Patients, population: Patients, setting: Setting, folder: Path) -> Figures:
+def study_strategies(pool: Drawn, population: Drawn, setting: Setting, folder: Path) -> Figures:
     """Values of the strategies in many trials."""
     plan, seed = setting.plan.strategies, setting.plan.seed + 2
 
@@ -219,9 +235,14 @@ def main() -> None:
         own = {name: value for name, value in everything[part].items() if name not in {"sizes", "trials"}}
         return work_folder(args.work, STUDY_CODE, patients.name, part, own, pool_size, shared, models, used)
 
-    def drawn(name: str) -> tuple[Patients, Patients]:
+    on_cluster = read_process_backend().cluster is not None
+
+    def drawn(name: str) -> tuple[Drawn, Drawn]:
         cut, all_blocks = len(of_population), tuple(range(len(sizes)))
-        return Patients(patients, name, all_blocks[cut:]), Patients(patients, name, all_blocks[:cut])
+        pool, population = (Patients(patients, name, some) for some in (all_blocks[cut:], all_blocks[:cut]))
+        if on_cluster:
+            return SentPatients(pool.rows()), SentPatients(population.rows())
+        return pool, population
 
     at_landmark, at_baseline = drawn(landmark), drawn(baseline)
     found: dict[str, Any] = {"spec": digest(spec), "landmark": landmark, "out_of_fold": {}}

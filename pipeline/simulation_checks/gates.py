@@ -14,15 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from scipy.optimize import brentq
 from scipy.special import expit
 
 from models.configuration.plan import ValidationPlan, validation_plan
 from models.evaluation.robustness import left_out_centres, temporal_validation
+from models.procedure.backends import Backend, completed
 from pipeline.console import progress
 from pipeline.project import paths
 from pipeline.project.files import read_yaml, write_json, write_text
+from pipeline.project.runtime import read_process_backend
 from pipeline.project.settings import read_settings
 from pipeline.registry.gates import Criteria, Verdict, calibration_gates
 from pipeline.report.results import parse_robustness
@@ -82,30 +83,45 @@ def verdicts(
 
 
 def characteristics(
-    settings: GateSimulation, plan: ValidationPlan, criteria: Criteria, workers: int
+    settings: GateSimulation, plan: ValidationPlan, criteria: Criteria, backend: Backend
 ) -> pd.DataFrame:
     """Return the shares of trials passed, shown bad and undecided, by number of patients and model."""
     cases = [(patients, model) for patients in settings.patients for model in settings.models]
     tasks = [
-        (case, int(seed))
-        for case, sequence in zip(cases, np.random.SeedSequence(settings.seed).spawn(len(cases)), strict=True)
-        for seed in sequence.generate_state(settings.trials)
+        (patients, model, [int(seed) for seed in seeds])
+        for (patients, model), sequence in zip(
+            cases, np.random.SeedSequence(settings.seed).spawn(len(cases)), strict=True
+        )
+        for seeds in _batches(sequence.generate_state(settings.trials))
     ]
-    run = Parallel(n_jobs=workers, return_as="generator")(
-        delayed(verdicts)(settings, model, patients, plan, criteria, seed)
-        for (patients, model), seed in tasks
-    )
-    judged: dict[tuple[int, str], Counter[str]] = {}
-    for ((patients, model), _), gates in zip(tasks, progress("gates")(run, len(tasks)), strict=True):
-        judged.setdefault((patients, model.name), Counter())[overall(gates)] += 1
+    run = completed(_judged, (settings, plan, criteria), list(enumerate(tasks)), backend)
+    counts: dict[tuple[int, str], Counter[str]] = {
+        (patients, model.name): Counter() for patients, model in cases
+    }
+    for number, judged in progress("gates")(run, len(tasks)):
+        patients, model, _ = tasks[number]
+        counts[patients, model.name].update(judged)
     return pd.DataFrame(
         [
-            {"patients": patients, "model": name} | {word: counts[word] / settings.trials for word in OVERALL}
-            for (patients, name), counts in judged.items()
+            {"patients": patients, "model": name} | {word: of[word] / settings.trials for word in OVERALL}
+            for (patients, name), of in counts.items()
         ]
     )
 
 
+def _batches(seeds: np.ndarray) -> list[np.ndarray]:
+    return [seeds[start : start + TRIALS_PER_TASK] for start in range(0, len(seeds), TRIALS_PER_TASK)]
+
+
+def _judged(
+    shared: tuple[GateSimulation, ValidationPlan, Criteria], task: tuple[int, Model, list[int]]
+) -> list[str]:
+    """Return what happens to a model in trials of these seeds."""
+    (settings, plan, criteria), (patients, model, seeds) = shared, task
+    return [overall(verdicts(settings, model, patients, plan, criteria, seed)) for seed in seeds]
+
+
+TRIALS_PER_TASK = 10
 OVERALL = ("passed", "shown bad", "too few patients to tell")
 
 
@@ -144,7 +160,6 @@ def main() -> None:
     """Simulate, write docs/gates.json and docs/gates.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--settings", type=Path, default=Path("configs/gate_simulation.yaml"))
-    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("docs/gates.json"))
     parser.add_argument("--page", type=Path, default=Path("docs/gates.md"))
     arguments = parser.parse_args()
@@ -153,10 +168,13 @@ def main() -> None:
     # The gates read estimates and standard errors, no bootstrap interval.
     few = {"bootstrap": 20, "loess_bootstrap": settings.perfect_models}
     plan = validation_plan(read_yaml(Path(paths.VALIDATION)) | few, read_yaml(Path(paths.MEASURES_PLAN)))
-    table = characteristics(settings, plan, criteria, arguments.workers)
+    table = characteristics(settings, plan, criteria, read_process_backend())
     write_json(arguments.out, table.round(4).to_dict("records"))
     write_text(arguments.page, page(table, settings, criteria))
 
 
 if __name__ == "__main__":
-    main()
+    # By its own name: workers cannot unpickle what belongs to __main__.
+    from pipeline.simulation_checks.gates import main as run
+
+    run()

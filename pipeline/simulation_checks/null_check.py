@@ -9,10 +9,11 @@ from models.configuration.plan import validation_plan
 from models.configuration.settings import model_settings
 from models.evaluation.null_check import null_check, permuted_aucs
 from models.procedure.analysis_set import analysis_rows
-from models.procedure.landmark_features import landmark_features
+from models.procedure.landmark_features import as_documents, landmark_features
 from models.sample_size.core import procedure_for
 from pipeline.console import progress, stdout
 from pipeline.project import paths
+from pipeline.project.checkpoints import task_store
 from pipeline.project.files import write_json
 from pipeline.project.runtime import read_backend
 from pipeline.project.stage import Run, Stage
@@ -42,8 +43,12 @@ def main(run: Run) -> None:
     plan = validation_plan(run.params(paths.VALIDATION))
     names = [feature.name for feature in features]
     settings = procedure_for(model_settings(run.params(paths.MODELS)), names, y, plan)
+    store = task_store(
+        "null_check", rows=rows, y=y, features=as_documents(features), models=run.params(paths.MODELS),
+        validation=run.params(paths.VALIDATION),
+    )  # fmt: skip
     check = null_check(
-        permuted_aucs(rows, y, features, settings, plan, read_backend(), progress(run.landmark))
+        permuted_aucs(rows, y, features, settings, plan, read_backend(), progress(run.landmark), store)
     )
     write_json(
         run.path(paths.NULL_CHECK),
@@ -55,6 +60,7 @@ def main(run: Run) -> None:
             "passes": check.passes,
         },
     )
+    store.remove()
     verdict = "passes" if check.passes else "FAILS"
     stdout().print(
         f"{run.landmark}: mean AUC {check.mean:.4f} over {check.permutations} permutations, "

@@ -7,8 +7,10 @@ import pytest
 
 from models.configuration.plan import validation_plan
 from models.configuration.settings import ProcedureSettings
+from models.evaluation import null_check as module
 from models.evaluation.null_check import null_check, permuted_aucs
 from models.procedure.backends import Backend
+from models.procedure.resampling import TaskResult
 from tests.patients import FEATURES, LINEAR, SETTINGS, patients
 
 PLAN: dict[str, Any] = {"folds": 2, "inner_folds": 2, "permutations": 3, "seed": 5}
@@ -30,3 +32,17 @@ def test_permutations_are_the_same_for_any_number_of_workers_and_find_nothing() 
     )
     assert np.array_equal(one, two)
     assert one.mean() == pytest.approx(0.5, abs=0.12)
+
+
+def test_permutations_of_an_interrupted_check_are_not_fitted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, y = patients(120)
+    check = rows, y, FEATURES, RIDGE, validation_plan(PLAN), Backend()
+    store: dict[str, TaskResult] = {}
+    whole = permuted_aucs(*check, store=store)
+    assert len(store) == 3
+    store.pop(next(iter(store)))
+    fitted = []
+    monkeypatch.setattr(module, "permuted_auc", lambda *task: fitted.append(task) or 0.25)
+    again = permuted_aucs(*check, store=store)
+    assert len(fitted) == 1
+    assert again.tolist() == [0.25, *whole[1:]]

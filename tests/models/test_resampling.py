@@ -8,6 +8,7 @@ import pytest
 
 from features.errors import PipelineFault, UserError
 from models.procedure.backends import Backend
+from models.procedure.cluster_settings import Cluster, ClusterSettings
 from models.procedure.resampling import FoldResult, Procedure, TaskResult, cross_validate, run_tasks, tidy
 from models.procedure.response_model import ResponseModel
 from models.procedure.splits import (
@@ -89,7 +90,7 @@ def test_threads_and_processes_give_the_same_bits_and_the_same_documents() -> No
     frame, y = patients(120)
     splits = fitted_splits()
     found = [
-        as_bytes(list(cross_validate(response_models, frame, y, splits, workers=workers, backend=backend)))
+        as_bytes(list(cross_validate(response_models, frame, y, splits, backend=Backend(backend, workers))))
         for workers, backend in [(1, "threading"), (2, "threading"), (1, "loky"), (2, "loky")]
     ]
     assert found[1:] == [found[0]] * 3
@@ -136,12 +137,15 @@ def test_a_store_without_a_key_for_every_task_is_refused() -> None:
         list(run_tasks(nothing, None, [1, 2], backend=Backend(), store={}, keys=["a"]))
 
 
+HERE = Cluster("tcp://127.0.0.1:8786", ClusterSettings(1, 1, 1, 4))
+
+
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
         ({"name": "fork"}, "must be one of threading, loky, dask"),
         ({"name": "dask"}, "dask needs a scheduler's address"),
-        ({"address": "tcp://host:8786"}, "and only dask"),
+        ({"cluster": HERE}, "and only dask"),
         ({"workers": 0}, "must be at least 1"),
     ],
 )

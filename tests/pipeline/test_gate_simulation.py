@@ -10,6 +10,7 @@ from scipy.special import logit
 
 from models.configuration.plan import validation_plan
 from models.measures.definitions import point_value
+from models.procedure.backends import Backend
 from pipeline.project.files import read_yaml
 from pipeline.project.settings import read_settings
 from pipeline.registry.gates import Criteria, Verdict
@@ -49,7 +50,7 @@ def test_a_trial_passes_if_every_gate_does_and_is_bad_if_any_shows_it() -> None:
 
 def test_shares_add_up_and_a_grossly_bad_model_never_passes() -> None:
     few = replace(SETTINGS, trials=3, patients=(600,), models=(Model(name="bad", slope=0.3, o_e=1.0),))
-    table = characteristics(few, PLAN, CRITERIA, workers=1)
+    table = characteristics(few, PLAN, CRITERIA, Backend())
     assert table["passed"].tolist() == [0.0]
     shares = table.drop(columns=["patients", "model"])
     assert np.allclose(shares.sum(axis=1), 1)
@@ -58,5 +59,5 @@ def test_shares_add_up_and_a_grossly_bad_model_never_passes() -> None:
 
 def test_the_same_settings_give_the_same_table_with_any_number_of_workers() -> None:
     few = replace(SETTINGS, trials=2, patients=(300,), models=SETTINGS.models[:1])
-    one, two = (characteristics(few, PLAN, CRITERIA, workers=workers) for workers in (1, 2))
+    one, two = (characteristics(few, PLAN, CRITERIA, Backend(workers=workers)) for workers in (1, 2))
     pd.testing.assert_frame_equal(one, two)

@@ -25,6 +25,7 @@ def test_the_study_goes_on_where_it_stopped_and_gives_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("PCR_WORKERS", "1")
     configs = tmp_path / "configs"
     shutil.copytree(CONFIGS, configs)
     plan = read_yaml(CONFIGS / "coverage.yaml")["patient_intervals"] | {
