@@ -19,9 +19,10 @@ from distributed.versions import get_versions
 
 from features.errors import UserError
 from models.procedure.backends import Backend
-from models.procedure.cluster_code import require_same_code
-from models.procedure.cluster_settings import Cluster, ClusterSettings
-from models.procedure.code_identity import KERNELS, cluster_identity
+from models.procedure.cluster.code import require_same_code
+from models.procedure.cluster.identity import KERNELS, cluster_identity
+from models.procedure.cluster.settings import Cluster, ClusterSettings
+from models.procedure.cluster.tasks import on_cluster
 from models.procedure.resampling import FoldResult, Procedure, TaskResult, cross_validate, run_tasks
 from models.procedure.response_model import ResponseModel
 from models.procedure.splits import Split, outcome_strata, stratified_splits
@@ -105,8 +106,10 @@ def test_an_error_in_a_task_comes_back(cluster: LocalCluster) -> None:
     def work(shared: None, task: int) -> TaskResult:
         raise ValueError(f"task {task} has no answer")
 
+    settings = on(cluster.scheduler_address).cluster
+    assert settings is not None
     with pytest.raises(ValueError, match="task 1 has no answer"):
-        list(run_tasks(work, None, [1], backend=on(cluster.scheduler_address)))
+        list(on_cluster(work, None, [(0, 1)], settings))
 
 
 def test_trials_of_a_check_are_the_same_on_the_cluster_as_in_processes(
@@ -206,7 +209,7 @@ def test_workers_that_run_other_code_are_refused(
     cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = cluster_identity() | {"source": "edited since"}
-    monkeypatch.setattr("models.procedure.cluster_code.cluster_identity", lambda: other)
+    monkeypatch.setattr("models.procedure.cluster.code.cluster_identity", lambda: other)
     tasks = run_tasks(nothing, None, [1], backend=on(cluster.scheduler_address))
     with pytest.raises(UserError, match=r"does not run this code \(source is .*, here edited since\)"):
         list(tasks)
@@ -235,7 +238,7 @@ def test_a_worker_of_another_version_that_joins_later_is_not_used(
         return TaskResult({"pid": os.getpid()}, {})
 
     noticed = tmp_path / "noticed"
-    logging.getLogger("models.procedure.cluster").addHandler(handler := Touching(noticed))
+    logging.getLogger("models.procedure.cluster.tasks").addHandler(handler := Touching(noticed))
     pids = set()
     command = [sys.executable, "-m", "distributed.cli.dask_worker", "--no-nanny", "--no-dashboard"]
     command += ["--local-directory", str(tmp_path), cluster.scheduler_address]
@@ -244,7 +247,7 @@ def test_a_worker_of_another_version_that_joins_later_is_not_used(
             environment = os.environ | {KERNELS[0]: "other", "PYTHONPATH": str(ROOT)}
             other = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
         pids.add(result.document["pid"])
-    logging.getLogger("models.procedure.cluster").removeHandler(handler)
+    logging.getLogger("models.procedure.cluster.tasks").removeHandler(handler)
     other.terminate()
     other.wait(20)
     assert f"{KERNELS[0]} is other" in caplog.text

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from joblib import Parallel, delayed, parallel_config
 
 from features.errors import UserError
-from models.procedure.cluster import on_cluster
-from models.procedure.cluster_settings import Cluster
+from models.procedure.cluster.settings import Cluster
+from models.procedure.cluster.tasks import on_cluster
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

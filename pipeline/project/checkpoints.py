@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.procedure.code_identity import code_identity
+from models.procedure.cluster.identity import code_identity
 from models.procedure.resampling import TaskResult
 from pipeline.project.files import replacing
 

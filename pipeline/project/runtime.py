@@ -6,7 +6,7 @@ from pathlib import Path
 from features.errors import UserError
 from features.parsing import parsed
 from models.procedure.backends import Backend, workers
-from models.procedure.cluster_settings import Certificates, Cluster, ClusterSettings
+from models.procedure.cluster.settings import Certificates, Cluster, ClusterSettings
 from pipeline.project import paths
 from pipeline.project.files import read_yaml
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from features.errors import UserError
-from models.procedure.cluster_settings import Certificates, Cluster, ClusterSettings
+from models.procedure.cluster.settings import Certificates, Cluster, ClusterSettings
 
 PLAIN = ClusterSettings(30, 600, 3, 4)
 OPEN = replace(PLAIN, plaintext=True)

@@ -8,7 +8,7 @@ import pytest
 
 from features.errors import PipelineFault, UserError
 from models.procedure.backends import Backend
-from models.procedure.cluster_settings import Cluster, ClusterSettings
+from models.procedure.cluster.settings import Cluster, ClusterSettings
 from models.procedure.resampling import FoldResult, Procedure, TaskResult, cross_validate, run_tasks, tidy
 from models.procedure.response_model import ResponseModel
 from models.procedure.splits import (

@@ -4,7 +4,7 @@ import importlib.util
 import os
 import pkgutil
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import version
@@ -14,6 +14,7 @@ PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm")
 KERNELS = ("OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES")
 # What a task may import, whoever wrote it.
 PROJECT = ("features", "models", "pipeline")
+Identity = Mapping[str, str | None]
 
 
 def code_identity() -> dict[str, str | None]:

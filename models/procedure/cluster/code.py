@@ -1,10 +1,10 @@
 """Which code the scheduler and the workers of a Dask cluster run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from features.errors import UserError
-from models.procedure.code_identity import KERNELS, cluster_identity
+from models.procedure.cluster.identity import KERNELS, Identity, cluster_identity
 
 
 def require_same_code(client: Any, patience: float) -> None:
@@ -53,7 +53,7 @@ def require_same_code(client: Any, patience: float) -> None:
             )
 
 
-def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+def difference(there: Identity, here: Identity) -> str:
     """Return in what another process differs from this one; an empty text if it does not."""
     differing = [key for key in here if there.get(key) != here[key]]
     if differing and "error" in there:
@@ -61,13 +61,13 @@ def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     return "; ".join(f"{key} is {there.get(key)}, here {here[key]}" for key in differing)
 
 
-def code_probe() -> Callable[[], Mapping[str, str | None]]:
+def code_probe() -> Callable[[], Identity]:
     """Return a function that tells which code another process runs, or in ``error`` why it cannot tell."""
 
-    def probe() -> Mapping[str, str | None]:
+    def probe() -> Identity:
         # A nested function travels by value: whoever cannot import the project can still say so.
         try:
-            from models.procedure.code_identity import cluster_identity as identity  # noqa: PLC0415
+            from models.procedure.cluster.identity import cluster_identity as identity  # noqa: PLC0415
         except ImportError as error:
             return {"error": f"it cannot import the project, or has another version: {error}"}
         return identity()

@@ -11,19 +11,37 @@ import logging
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, TypedDict
 
 from features.errors import UserError
-from models.procedure.cluster_code import code_probe, difference, require_same_code
-from models.procedure.cluster_settings import Cluster
-from models.procedure.code_identity import cluster_identity
+from models.procedure.cluster.code import code_probe, difference, require_same_code
+from models.procedure.cluster.identity import Identity, cluster_identity
+from models.procedure.cluster.settings import Cluster
 
 # Seconds between looks at who is there.
 LOOK = 0.5
 Numbered = tuple[int, Any]
+
+
+class _Present(TypedDict):
+    """What the scheduler says of a worker, in part."""
+
+    local_directory: str
+    nthreads: int
+    status: str
+
+
+class _Answer(TypedDict, total=False):
+    """A task's result, or why the worker did not run it; a worker's identity; nothing where it was lost."""
+
+    result: Any
+    other_code: str
+    identity: Identity
+
+
 WorkerId = tuple[str, str]
 log = logging.getLogger(__name__)
 
@@ -39,6 +57,7 @@ class _Book:
         self.tasks = dict(tasks)
         self.total = len(tasks)
         self.deaths: Counter[int] = Counter()
+        self.deadly: dict[int, str] = {}
         self.durations: list[float] = []
 
     def finished(self, number: int, seconds: float) -> None:
@@ -149,7 +168,7 @@ class _Session:
         self.scheduler: str | None = None
         self.workers: dict[WorkerId, _Worker] = {}
         self.runs: dict[str, _Run] = {}
-        self.pending = sorted(book.tasks, reverse=True)
+        self.pending = sorted(book.tasks.keys() - book.deadly.keys())
         self.events: SimpleQueue[Callable[[], Iterator[Numbered]]] = SimpleQueue()
         self.next_look = self.idle_since = time.monotonic()
 
@@ -161,11 +180,18 @@ class _Session:
         _LostError
             If the scheduler is lost.
         """
-        while self.book.tasks:
+        while len(self.book.tasks) > len(self.book.deadly):
             self._look()
             self._hand_out()
             with contextlib.suppress(Empty):
-                yield from self.events.get(timeout=LOOK)()
+                event = self.events.get(timeout=LOOK)
+                yield from event()
+        for number, address in self.book.deadly.items():
+            raise UserError(
+                f"task {number + 1} of {self.book.total} has ended {self.book.deaths[number]} workers of the "
+                f"Dask cluster, the last one at {address}; it is not tried again. Has a worker enough memory "
+                f"for it (its log says why it ended)? {self.book.left()}"
+            )
 
     def _look(self) -> None:
         """See which workers there are: bury the lost, ask the new."""
@@ -191,7 +217,7 @@ class _Session:
                 f"{self.settings.reconnect:g} s ({refused} that run other code); {self.book.left()}"
             )
 
-    def _present(self) -> dict[WorkerId, Mapping[str, Any]]:
+    def _present(self) -> dict[WorkerId, _Present]:
         """Return what the scheduler says of every worker process, by its address and folder."""
         try:
             told = self.client.sync(
@@ -219,12 +245,10 @@ class _Session:
         if number not in self.book.tasks:
             return
         self.book.deaths[number] += 1
-        if (deaths := self.book.deaths[number]) >= self.settings.attempts:
-            raise UserError(
-                f"task {number + 1} of {self.book.total} has ended {deaths} workers of the Dask cluster, the "
-                f"last one at {address}; it is not tried again. Has a worker enough memory for it (its log "
-                f"says why it ended)? {self.book.left()}"
-            )
+        if self.book.deaths[number] >= self.settings.attempts:
+            # All others are finished before it is told.
+            self.book.deadly[number] = address
+            return
         self._take_back(number)
 
     def _take_back(self, number: int) -> None:
@@ -287,9 +311,9 @@ class _Session:
         worker = self.workers[run.worker]
         self._forget(run)
         if run.number is None:
-            self._judge(run.worker, answer)
-        elif "other code" in answer:
-            self._refuse(worker, answer["other code"])
+            self._judge(run.worker, answer["identity"])
+        elif "other_code" in answer:
+            self._refuse(worker, answer["other_code"])
             self._take_back(run.number)
         else:
             for copy in [one for one in self.runs.values() if one.number == run.number]:
@@ -297,7 +321,7 @@ class _Session:
             self.book.finished(run.number, time.monotonic() - run.begun)
             yield run.number, answer["result"]
 
-    def _answer(self, run: _Run) -> Mapping[str, Any]:
+    def _answer(self, run: _Run) -> _Answer:
         """Return what a worker answers; nothing where the run was lost with its worker."""
         from distributed import CancelledError, KilledWorker  # noqa: PLC0415
 
@@ -307,12 +331,12 @@ class _Session:
                 self._forget(run)
                 self._died(run, self.workers[run.worker].address)
             elif run.number is None:
-                return {"error": f"it cannot say which code it runs: {error}"}
+                return {"identity": {"error": f"it cannot say which code it runs: {error}"}}
             else:
                 raise error
             return {}
         try:
-            answer: Mapping[str, Any] = run.future.result(timeout=self.settings.patience)
+            result = run.future.result(timeout=self.settings.patience)
         except (OSError, RuntimeError, CancelledError) as error:
             # Lost with its worker, or with the scheduler.
             self.next_look = 0.0
@@ -320,6 +344,7 @@ class _Session:
             if run.future.key in self.runs:
                 raise _LostError(f"a result cannot be had ({type(error).__name__})") from error
             return {}
+        answer: _Answer = {"identity": result} if run.number is None else result
         return answer
 
     def _forget(self, run: _Run) -> None:
@@ -328,7 +353,7 @@ class _Session:
         self.workers[run.worker].keys.discard(run.future.key)
         run.future.release()
 
-    def _judge(self, identifier: WorkerId, identity: Mapping[str, Any]) -> None:
+    def _judge(self, identifier: WorkerId, identity: Identity) -> None:
         """Send the data to a worker that runs this code; use no other."""
         worker = self.workers[identifier]
         if reason := difference(identity, cluster_identity()):
@@ -358,15 +383,16 @@ class _Session:
         log.warning("worker %s of the Dask cluster is not used: %s", worker.address, reason)
 
 
-def _remote() -> Callable[[Mapping[str, str | None], tuple[Any, Any], bytes], Mapping[str, Any]]:
-    def remote(expected: Mapping[str, str | None], work: tuple[Any, Any], task: bytes) -> Mapping[str, Any]:
+def _remote() -> Callable[[Identity, tuple[Any, Any], bytes], _Answer]:
+    # No annotation that the scheduler, which reads this function, could not import.
+    def remote(expected, work, task):  # type: ignore[no-untyped-def]
         # A process that was restarted at the same address has not been asked.
         from pickle import loads  # noqa: PLC0415
 
-        from models.procedure.code_identity import cluster_identity as identity  # noqa: PLC0415
+        from models.procedure.cluster.identity import cluster_identity as identity  # noqa: PLC0415
 
         if identity() != expected:
-            return {"other code": "it was restarted with other code"}
+            return {"other_code": "it was restarted with other code"}
         function, shared = work
         return {"result": function(shared, loads(task))}  # noqa: S301 - from this client alone
 
