@@ -154,7 +154,7 @@ def ingest(
         patients = checked["subjects"]["usubjid"].tolist()
         omics = (
             made_assays(study.assays, read.assays)
-            if study.simulated
+            if source.suffix == ".yaml"
             else read_assays(study.document, source, patients, contract)
         )
     doubts = [table.problems for table in omics.values()]

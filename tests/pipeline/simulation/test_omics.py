@@ -22,6 +22,7 @@ from pipeline.sources.simulation.draws import Streams
 from pipeline.sources.simulation.omics import AssayParameters, DrawnAssay, assay_tables, draw_assay
 from pipeline.sources.simulation.settings import Settings, changed, read_settings
 from pipeline.sources.simulator import Simulated, simulate
+from pipeline.stages.raw import STAGE
 
 ASSAYS: dict[str, dict[str, Any]] = read_yaml(Path("configs/simulation_omics.yaml"))
 
@@ -124,8 +125,11 @@ def test_a_simulated_study_reads_the_assays_that_its_simulator_makes(
     document = read_yaml(Path("configs/studies/nct07239271.yaml"))
     document["omics"] = {"expression": {"path": "simulated", "type": "expression", "visit": "baseline"}}
     check_study_file(document)
+    # As stage raw sees the study: by the keys that it declares.
+    whole = with_defaults(document)
+    declared: Any = {key: whole.get(key) for key in STAGE.params["configs/study.yaml"]}
     raw = ingest(
-        parse_study(with_defaults(document)), source, read_contract(Path("configs/contract")),
+        parse_study(declared), source, read_contract(Path("configs/contract")),
         read_identifiers(Path("configs/identifiers.yaml")), None,
     )  # fmt: skip
     assert raw.omics["expression"].frame.shape[1] == 51
