@@ -15,7 +15,7 @@ from models.blocks.dual import DualFit, fit_dual
 from models.blocks.fusion import Fusion, learn_fusion
 from models.blocks.kernels import Standard, coefficients, scores
 from models.blocks.names import FUSED, TOGETHER, WITHOUT
-from models.blocks.tuning import Matrices, Part, Penalties, TunedBlocks, part_kernels, tune
+from models.blocks.tuning import Matrices, Part, Penalties, TunedBlocks, inner_margin, part_kernels, tune
 from models.procedure.errors import NotLearnableError
 
 MAX_BLOCKS = 6
@@ -36,7 +36,8 @@ class BlockModels:
     """The models of a training part.
 
     `standards`: by block. `patterns`: for every combination of blocks that a patient may have, the model of
-    all blocks; the key names those present. `single`: each block alone. `left_out`: all but one.
+    all blocks; the key names those present. `single`: each block alone. `left_out`: all but one. `unseen`:
+    log-odds (n,) of all blocks and of late fusion for patients of the training part, out of the inner folds.
     """
 
     standards: Mapping[str, Standard]
@@ -45,6 +46,7 @@ class BlockModels:
     left_out: Mapping[str, LinearScore]
     fusion: Fusion
     tuned: Mapping[str, TunedBlocks]
+    unseen: Mapping[str, np.ndarray]
 
     def margins(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the log-odds (n,) by every model.
@@ -104,6 +106,8 @@ def learn_blocks(
     folds: Sequence[tuple[np.ndarray, np.ndarray]],
     grid: Sequence[float],
     protected: str,
+    *,
+    leave_out: bool = True,
 ) -> BlockModels:
     """Tune and fit every model of the blocks on all patients given.
 
@@ -119,6 +123,8 @@ def learn_blocks(
         Penalties per patient and column, from the strongest.
     protected : str
         The block that is always used, and penalised least.
+    leave_out : bool
+        Whether the models without each of the blocks are learned.
 
     Raises
     ------
@@ -147,11 +153,12 @@ def learn_blocks(
 
     alone = {name: tuned([name], has[name]) for name in names}
     # Of two blocks, one left out is the other alone.
-    droppable = names[1:] if len(names) > 2 else []
+    droppable = names[1:] if leave_out and len(names) > 2 else []
     without = {name: tuned([other for other in names if other != name]) for name in droppable}
     together = tuned(names)
     fits = _Fits(whole, y, values)
-    fusion = learn_fusion(np.column_stack([alone[name].margin for name in names]), y)
+    margins = np.column_stack([alone[name].margin for name in names])
+    fusion = learn_fusion(margins, y)
     return BlockModels(
         {name: whole.kernels[name].standard for name in names},
         {key: fits.linear(_restricted(together.penalties, key)) for key in _combinations(names)},
@@ -159,7 +166,30 @@ def learn_blocks(
         {name: fits.linear(each.penalties) for name, each in without.items()},
         fusion,
         {TOGETHER: together} | alone | {WITHOUT + name: each for name, each in without.items()},
+        {
+            TOGETHER: _unseen_by_pattern(parts, y, together.penalties, has),
+            FUSED: _unseen_fused(margins, y, folds),
+        },
     )
+
+
+def _unseen_by_pattern(
+    parts: Sequence[Part], y: np.ndarray, penalties: Penalties, has: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """Return the log-odds of the inner test parts (n,) by the model of the blocks that each patient has."""
+    of_patient = list(_patterns_of(has))
+    margins = {key: inner_margin(parts, y, _restricted(penalties, key)) for key in set(of_patient)}
+    return np.array([margins[key][row] for row, key in enumerate(of_patient)])
+
+
+def _unseen_fused(
+    margins: np.ndarray, y: np.ndarray, folds: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> np.ndarray:
+    """Return the fused log-odds (n,) by weights that other inner folds teach than the patient's."""
+    fused = np.empty(len(y))
+    for train, test in folds:
+        fused[test] = learn_fusion(margins[train], y[train]).margin(margins[test])
+    return fused
 
 
 class _Fits:

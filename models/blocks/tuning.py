@@ -102,6 +102,15 @@ def tune(
     return TunedBlocks(_penalties(blocks, best), tried[best][1], tried[best][0], len(tried))
 
 
+def inner_margin(parts: Sequence[Part], y: np.ndarray, penalties: Penalties) -> np.ndarray:
+    """Return the log-odds (n,) of every patient, predicted by the inner fold that does not learn from it."""
+    margin = np.empty(len(y))
+    for part in parts:
+        fold = _Fold(part, y, None)
+        margin[fold.test] = fold.margin(penalties)
+    return margin
+
+
 def _search(
     loss: Callable[[tuple[float | None, ...]], float],
     blocks: Sequence[str],

@@ -54,8 +54,23 @@ class BoostingCandidate:
     fixed: dict[str, int | float]
 
 
+@dataclass(frozen=True)
+class BlocksCandidate:
+    """A model of blocks of many features: all together, or fused late; offered where a study has assays.
+
+    `penalties_per_column` is that of `BlocksSettings`, from which a procedure takes it: the models that are
+    judged beside the candidates have the same.
+    """
+
+    kind: Literal["blocks"]
+    fused: bool = False
+    penalties_per_column: tuple[Positive, ...] = ()
+
+
 RENAMED_PENALTIES = {"penalties": "penalties_per_patient now: 1 / (C n) of the C that stood there"}
-Candidate = LogisticCandidate | BoostingCandidate
+FeatureCandidate = LogisticCandidate | BoostingCandidate
+"""A candidate of the features that have columns of their own, without assays."""
+Candidate = FeatureCandidate | BlocksCandidate
 INTERCEPT = "intercept_only"
 """The candidate that stands where no other can be learned: the prevalence for every patient."""
 
@@ -100,7 +115,7 @@ class ComparatorSettings:
     """configs/comparators.yaml: the comparator that is learned from the inputs of the rules."""
 
     renamed: ClassVar[Mapping[str, str]] = RENAMED_PENALTIES
-    rule_inputs: Candidate
+    rule_inputs: FeatureCandidate
 
     def procedure(self, encoding: EncodingSettings) -> ProcedureSettings:
         """Return the procedure that learns it."""
@@ -143,10 +158,11 @@ class ModelSettings(Sections):
         Raises
         ------
         UserError
-            If there is no such candidate.
+            If there is no such candidate of features.
         """
-        if candidate not in self.candidates:
-            raise UserError(f"{self.file}: candidate {unknown_name(candidate, list(self.candidates))}")
+        of_features = [k for k, one in self.candidates.items() if not isinstance(one, BlocksCandidate)]
+        if candidate not in of_features:
+            raise UserError(f"{self.file}: candidate {unknown_name(candidate, of_features)}")
         return ProcedureSettings(self.encoding, {candidate: self.candidates[candidate]})
 
 

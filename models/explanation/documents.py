@@ -1,6 +1,6 @@
 """What shap/<landmark>.json holds, as it is written and as pages read it."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class GroupContribution(TypedDict):
@@ -113,10 +113,19 @@ class Attributions(TypedDict):
     curves_by: dict[str, dict[str, list[CurvePoint]]]
 
 
+class AssayColumn(TypedDict):
+    """A column of an assay: mean |contribution|, and share of the fits in which it is among the largest."""
+
+    column: str
+    mean_abs: float
+    stability: float
+
+
 class ContributionSummary(Attributions):
-    """shap/<landmark>.json."""
+    """shap/<landmark>.json; `assays`: the largest columns of each, where the model takes assays."""
 
     interactions: list[Interaction]
+    assays: NotRequired[dict[str, list[AssayColumn]]]
 
 
 class NothingExplained(TypedDict):

@@ -53,6 +53,9 @@ def interaction_strengths(
 def _linear(model: PcrModel, frame: pd.DataFrame, _: int) -> tuple[dict[tuple[str, str], np.ndarray], int]:
     """Return the interaction of every pair with a product term, for all rows."""
     document = model.document
+    if "linear" not in document:
+        # A model of blocks is a sum of its columns.
+        return {}, len(frame)
     columns = model.complete(model.encode(frame))
     means = document["encoding"]["mean"]
     owner = [column["feature"] for column in document["encoding"]["columns"]]

@@ -32,7 +32,7 @@ def explain_out_of_fold(
     fits : sequence of FoldFit
         Of every outer fold.
     features : DataFrame
-        One row per patient at the landmark, with ``usubjid``.
+        One row per patient at the landmark, with ``usubjid``; columns of assays, where the model takes some.
     predictions : DataFrame
         Tidy out-of-fold predictions.
     model : str
@@ -43,7 +43,7 @@ def explain_out_of_fold(
     Returns
     -------
     DataFrame
-        ``usubjid, repeat, fold, model, base`` and one column per feature, named and ordered as in the model;
+        ``usubjid, repeat, fold, model, base`` and a column per feature and assay (`PcrModel.explained`);
         sorted by repeat and usubjid.
 
     Raises
@@ -61,8 +61,10 @@ def explain_out_of_fold(
         values, base = served.contributions(frame)
         _check_against_shap(served, frame, values, tolerance)
         keys = part[["usubjid", "repeat", "fold", "model"]].reset_index(drop=True).assign(base=base)
-        parts.append(pd.concat([keys, pd.DataFrame(values, columns=served.features)], axis=1))
+        parts.append(pd.concat([keys, pd.DataFrame(values, columns=served.explained)], axis=1))
     explained = pd.concat(parts, ignore_index=True).sort_values(["repeat", "usubjid"], ignore_index=True)
+    # Fits of one model may be of several candidates: what a fit does not use adds nothing.
+    explained = explained.fillna(0.0) if explained.isna().any(axis=None) else explained
     _check_additive(explained, rows, tolerance)
     return pd.DataFrame(explained)
 

@@ -6,9 +6,11 @@ from typing import TypeVar, get_type_hints
 import numpy as np
 import pandas as pd
 
+from features.documents.feature import FeatureList
 from features.errors import PipelineFault
 from models.configuration.explanation import ExplanationPlan
 from models.explanation import attribution
+from models.explanation.assays import top_columns, with_assays, with_scores
 from models.explanation.clusters import clusters
 from models.explanation.documents import (
     Attributions,
@@ -21,7 +23,7 @@ from models.explanation.documents import (
 from models.explanation.interactions import interaction_strengths
 from models.explanation.out_of_fold import explain_out_of_fold
 from models.procedure.fold_fits import FoldFit
-from models.procedure.landmark_features import LandmarkFeature
+from models.procedure.landmark_features import LandmarkFeature, landmark_features
 
 TOLERANCE = 1e-9
 """Largest difference between the sum of a row's SHAP values and its log-odds."""
@@ -33,8 +35,7 @@ def explain(
     fits: Sequence[FoldFit],
     values: pd.DataFrame,
     predictions: pd.DataFrame,
-    landmark: str,
-    features: Sequence[LandmarkFeature],
+    description: FeatureList,
     cohort: pd.DataFrame,
     rules: pd.DataFrame,
     plan: ExplanationPlan,
@@ -49,22 +50,31 @@ def explain(
     model, fits : str, sequence of FoldFit
         The chosen model's name and its fit in every fold (`models.procedure.resampling.fold_fits`).
     values, predictions, cohort, rules : DataFrame
-        Feature values, out-of-fold predictions, cohort, and the branches of the rules, at the landmark.
-    landmark, features : str, sequence of LandmarkFeature
+        Values of features and assays, out-of-fold predictions, cohort, and the branches of the rules, at the
+        landmark.
+    description : FeatureList
         The landmark's name and features.
     plan : ExplanationPlan
         How they are summarised, and what is expected of them.
     """
     explained = explain_out_of_fold(fits, values, predictions, model=model, tolerance=TOLERANCE)
+    columns = top_columns(fits, values, predictions, model=model, top=plan.top)
+    described = landmark_features(with_assays(description, explained))
+    own = values[["usubjid", *(feature["name"] for feature in description["features"])]]
     branches = rules.set_index("usubjid")["protocol_branch"] if "protocol_branch" in rules else None
     summary = summarise(
-        explained, values, landmark, features, cohort, branches, plan,
+        explained, with_scores(own, explained), description["landmark"], described, cohort, branches, plan,
         seed=seed, level=level,
     )  # fmt: skip
     strengths = interaction_strengths(
         fits, values, predictions, model=model, patients=plan.interaction_patients
     )
-    return explained, {**summary, "interactions": strengths[: plan.interactions]}
+    whole: ContributionSummary = {
+        **summary,
+        "interactions": strengths[: plan.interactions],
+        "assays": columns,
+    }
+    return explained, whole
 
 
 def summarise(

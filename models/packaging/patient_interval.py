@@ -36,7 +36,8 @@ def patient_interval(
 ) -> IntervalDocument | None:
     """Return what serving needs to put an interval around a patient's risk; None from too few samples.
 
-    The samples' log-odds minus their mean are regressed on the standardised columns of the served model
+    The samples' log-odds minus their mean are regressed on the standardised columns of the served model, and
+    on what each assay adds to its log-odds where it is one of blocks,
     (ridge; the penalty with the least leave-one-out error). With C the coefficients, (1 + columns, samples),
     a patient with the columns z has the variance ``|C' (1, z)|^2 / (samples - 1) + rest^2``: `rest` is what
     the columns do not tell of the samples' differences. C is kept in so many of its principal directions
@@ -64,7 +65,8 @@ def patient_interval(
     samples = len(log_odds)
     if samples < settings.min_samples or not model.document["encoding"]["columns"]:
         return None
-    columns = model.standardised(model.complete(model.encode(rows)))
+    completed = model.complete(model.encode(rows))
+    columns = model.describing(completed, model.standardised(completed), model.assay_values(rows))
     differences = (log_odds - log_odds.mean(axis=0)).T
     ridge = RidgeCV(RIDGES, store_cv_results=True).fit(columns, differences)
     chosen = int(np.argmin(np.abs(RIDGES - ridge.alpha_)))

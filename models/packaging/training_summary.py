@@ -4,7 +4,7 @@ Made once for the model that is served, from what its fit left behind; no model 
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from sklearn.covariance import ledoit_wolf
 
 from models.configuration.settings import ServingSettings
 from models.procedure.folds import stratified_folds
-from models.serving.serving import FeatureDocument, PcrModel, SupportDocument
+from models.serving.serving import AssaySupport, FeatureDocument, LinearBlocks, PcrModel, SupportDocument
 
 
 def support(
@@ -46,8 +46,10 @@ def support(
     SupportDocument
         `root` R (columns, columns): the distance of standardised columns z is ``|R' z|``, Mahalanobis with a
         covariance shrunken by Ledoit and Wolf (2004). `limit`: the quantile of the distances of patients held
-        out of the covariance. `seen`: smallest and largest value of each numeric input used. `rare`: levels
-        of fewer than ``min_level_patients`` patients. `unit_tolerance`.
+        out of the covariance. `assays`: the same quantile of the root mean square of a patient's standardised
+        values, and the largest of any patient widened by the range's margin. `seen`: smallest and largest
+        value of each numeric input used. `rare`: levels of fewer than ``min_level_patients`` patients.
+        `unit_tolerance`.
     """
     encoding = model.document["encoding"]
     standard = model.standardised(model.complete(model.encode(rows)))
@@ -56,7 +58,7 @@ def support(
         distance[test] = np.linalg.norm(standard[test] @ _root(standard[train]), axis=1)
     used = {column["feature"] for column in encoding["columns"]}
     features = [feature for feature in model.document["features"] if feature["name"] in used]
-    return {
+    document: SupportDocument = {
         "root": _root(standard).tolist(),
         "limit": float(np.quantile(distance, settings.support_quantile)),
         "quantile": settings.support_quantile,
@@ -72,6 +74,28 @@ def support(
             if levels
         },
     }
+    if model.blocks is not None:
+        document["assays"] = _assay_support(model.blocks, model.assay_values(rows), settings)
+    return document
+
+
+def _assay_support(
+    blocks: LinearBlocks, assays: Mapping[str, np.ndarray], settings: ServingSettings
+) -> dict[str, AssaySupport]:
+    """Return what is usual in every assay among the training patients who have it.
+
+    Patients are thousands of columns away from each other, and no distance of a few directions tells more
+    than how large values are: another unit, scale or platform shows there. Each patient is in the means, as
+    one of many: none is held out.
+    """
+    usual: dict[str, AssaySupport] = {}
+    for name, values in assays.items():
+        spread, largest = blocks.extent(name, values[~np.isnan(values).all(axis=1)])
+        usual[name] = {
+            "spread": float(np.quantile(spread, settings.support_quantile)),
+            "largest": float(largest.max() * (1 + settings.range_margin)),
+        }
+    return usual
 
 
 def with_ranges(

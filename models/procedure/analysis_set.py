@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from features.documents.feature import assay_columns
+
 
 def analysis_rows(
     features: pd.DataFrame, cohort: pd.DataFrame, rules: pd.DataFrame | None = None
@@ -18,6 +20,20 @@ def analysis_rows(
         rows = rows.merge(rules, on="usubjid")
     rows = rows.sort_values("usubjid", ignore_index=True)
     return rows.drop(columns="outcome"), rows["outcome"].to_numpy(dtype=float)
+
+
+def with_assays(rows: pd.DataFrame, wide: pd.DataFrame | None) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """Return rows with the columns of assays beside them, NaN for patients without one, and their names.
+
+    Parameters
+    ----------
+    wide : DataFrame, optional
+        usubjid and ``assay:feature`` of every patient at risk (`features.omics.known_assays`).
+    """
+    columns = {} if wide is None else assay_columns(map(str, wide.columns))
+    if wide is None or not columns:
+        return rows, {}
+    return rows.merge(wide, on="usubjid", how="left", validate="one_to_one"), columns
 
 
 def with_arm(features: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:

@@ -14,10 +14,11 @@ import lightgbm
 import numpy as np
 from scipy.special import logit
 
-from models.configuration.settings import BoostingCandidate, Candidate, LogisticCandidate
+from models.configuration.settings import BoostingCandidate, FeatureCandidate, LogisticCandidate
 from models.procedure.errors import NotLearnableError
 from models.procedure.ridge import ridge_path
 from models.serving.serving import (
+    BlocksDocument,
     ColumnDocument,
     EncodingDocument,
     LinearDocument,
@@ -42,9 +43,10 @@ class Design:
 
 
 class FittedPart(TypedDict, total=False):
-    """The part of a model document that a candidate fits: one of the two."""
+    """The part of a model document that a candidate fits: one of the three."""
 
     linear: LinearDocument
+    blocks: BlocksDocument
     boosting: dict[str, float]
 
 
@@ -59,7 +61,7 @@ class Fit:
 
 
 def fit_candidate(
-    design: Design, candidate: Candidate, seed: int, points: Sequence[str] | None = None
+    design: Design, candidate: FeatureCandidate, seed: int, points: Sequence[str] | None = None
 ) -> Iterator[Fit]:
     """Yield a fit for every point of the candidate's grid (or for the named `points` only), in grid order.
 
@@ -80,7 +82,7 @@ def fit_candidate(
         yield from _fit_lightgbm(design, candidate, seed, points)
 
 
-def grid_points(candidate: Candidate) -> list[str]:
+def grid_points(candidate: FeatureCandidate) -> list[str]:
     """Return the names of the points of a candidate's grid, in the order in which they are fitted."""
     if isinstance(candidate, LogisticCandidate):
         return [_ridge_point(penalty) for penalty in candidate.penalties_per_patient]

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from models.configuration.settings import INTERCEPT, ProcedureSettings
+from models.configuration.settings import INTERCEPT, BlocksCandidate, FeatureCandidate, ProcedureSettings
 from models.procedure.calibration import recalibrate
 from models.procedure.candidates import Design, Fit, fit_candidate, grid_points, intercept_only
 from models.procedure.encoding import NumericRows, encoding_of, read_numeric_rows
@@ -103,6 +103,9 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         tuned = self._tune(inputs, y, groups)
         design = self._design(inputs, y, inputs.rows(np.arange(0)))
         fitted = self._refitted(design, tuned)
+        for name, (found, fit) in self._learn_blocks(inputs, X, y, groups).items():
+            tuned[name], fitted[name] = found, fit
+        fitted = {name: fitted[name] for name in self.settings.candidates if name in fitted}
         if not fitted:
             fitted = {INTERCEPT: intercept_only(y)}
             tuned = {INTERCEPT: _tuned_intercept(fitted[INTERCEPT], y)}
@@ -139,7 +142,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         first = self.models_[self.chosen_]
         columns = first.complete(first.encode(X))
         for name, model in self.models_.items():
-            margin = model.log_odds_of(columns)
+            margin = self._log_odds(model, columns, X)
             every[name] = _probability(margin)
             if self.boosters_[name] is not None:
                 learned = self.tuned_[name].calibration
@@ -149,6 +152,26 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         chosen = {"chosen": every[self.chosen_]}
         # Where nothing can be learned, the prevalence is no candidate of its own.
         return {name: p for name, p in every.items() if name != INTERCEPT} | before | chosen
+
+    def _log_odds(self, model: PcrModel, columns: np.ndarray, X: pd.DataFrame) -> np.ndarray:
+        """Return the log-odds (n,) of the rows `X`, whose completed columns are `columns`."""
+        del X
+        return model.log_odds_of(columns)
+
+    def _learn_blocks(
+        self, inputs: NumericRows, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray | None
+    ) -> dict[str, tuple[Tuned, Fit]]:
+        """Return candidates that are learned from more than `features`, tuned and fitted: here, none."""
+        del inputs, X, y, groups
+        return {}
+
+    def _candidates(self) -> dict[str, FeatureCandidate]:
+        """Return the candidates that are fitted to a design, point by point of their grid."""
+        return {
+            name: candidate
+            for name, candidate in self.settings.candidates.items()
+            if not isinstance(candidate, BlocksCandidate)
+        }
 
     def fits(self) -> dict[str, CandidateFit]:
         """Return every candidate as plain data: ``document``, ``booster`` (text, or None), if ``chosen``."""
@@ -175,13 +198,14 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
 
     def _tune(self, inputs: NumericRows, y: np.ndarray, groups: np.ndarray | None) -> dict[str, Tuned]:
         """Cross-validate every grid point of every candidate on the same inner folds."""
+        candidates = self._candidates()
         margins = {
             name: {point: np.full(len(y), np.nan) for point in grid_points(settings)}
-            for name, settings in self.settings.candidates.items()
+            for name, settings in candidates.items()
         }
         for train, test in stratified_folds(y, self.inner_folds, self.seed, groups):
             design = self._design(inputs.rows(train), y[train], inputs.rows(test))
-            for name, settings in self.settings.candidates.items():
+            for name, settings in candidates.items():
                 if name in self.passed_over_:
                     continue
                 try:
@@ -194,7 +218,7 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
             if name in self.passed_over_:
                 continue
             try:
-                tuned[name] = _best(self._converged(name, points), y, self.settings.candidates[name].kind)
+                tuned[name] = _best(self._converged(name, points), y, candidates[name].kind)
             except NotLearnableError as error:
                 self.passed_over_[name] = str(error)
         return tuned
@@ -210,10 +234,10 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
 
     def _refitted(self, design: Design, tuned: Mapping[str, Tuned]) -> dict[str, Fit]:
         """Return every tuned candidate fitted to all patients; one that cannot be is passed over."""
-        found = {}
+        found, candidates = {}, self._candidates()
         for name, each in tuned.items():
             try:
-                fits = list(fit_candidate(design, self.settings.candidates[name], self.seed, [each.point]))
+                fits = list(fit_candidate(design, candidates[name], self.seed, [each.point]))
             except NotLearnableError as error:
                 self.passed_over_[name] = str(error)
                 continue
@@ -232,6 +256,8 @@ class ResponseModel(ClassifierMixin, BaseEstimator):
         }
         if "linear" in fit.document:
             document["linear"] = fit.document["linear"]
+        elif "blocks" in fit.document:
+            document["blocks"] = fit.document["blocks"]
         else:
             document["boosting"] = fit.document["boosting"]
         document["calibration"] = tuned.calibration

@@ -5,8 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from features.errors import UserError
 from models.configuration.plan import ValidationPlan
-from models.configuration.settings import Candidate, LogisticCandidate, ModelSettings, ProcedureSettings
+from models.configuration.settings import (
+    BlocksCandidate,
+    BoostingCandidate,
+    Candidate,
+    LogisticCandidate,
+    ModelSettings,
+    ProcedureSettings,
+)
 from models.sample_size.development import cox_snell_r2, patients_for_optimism, patients_for_shrinkage
 
 
@@ -31,13 +39,24 @@ def supported_in_size(n: int, prevalence: float, plan: ValidationPlan) -> int:
 
 
 def procedure_for(
-    settings: ModelSettings, features: Iterable[str], y: np.ndarray, plan: ValidationPlan
+    settings: ModelSettings,
+    features: Iterable[str],
+    y: np.ndarray,
+    plan: ValidationPlan,
+    *,
+    assays: bool = False,
 ) -> ProcedureSettings:
     """Return the procedure that a cohort is large enough for.
 
     A candidate with an order of features may use as many parameters as the patients support; where the cohort
     has none of its features, it is no candidate. From fewer than `ValidationPlan.core_only_events` events or
-    non-events it is the only one.
+    non-events it is the only one of features. Models of blocks, whose penalties begin where next to nothing
+    is learned, are candidates at every size where an assay was known by the landmark.
+
+    Raises
+    ------
+    UserError
+        If there are models of blocks without penalties.
 
     Parameters
     ----------
@@ -47,6 +66,8 @@ def procedure_for(
         Features of the landmark.
     y : array, shape (n,)
         Outcome of the landmark's patients, with both values.
+    assays : bool
+        Whether there are columns of assays beside the features.
     plan : ValidationPlan
         Riley's criteria, and the number of events.
     """
@@ -57,11 +78,21 @@ def procedure_for(
         for name, candidate in settings.candidates.items()
         if isinstance(candidate, LogisticCandidate) and names.intersection(candidate.order)
     }
-    if core and min(y.sum(), len(y) - y.sum()) < plan.core_only_events:
-        return ProcedureSettings(settings.encoding, core)
-    others = {
-        name: core.get(name, candidate)
+    if assays and not settings.blocks.penalties_per_column:
+        raise UserError(f"{settings.file}: blocks.penalties_per_column is missing, and the study has assays")
+    blocks: dict[str, Candidate] = {
+        name: replace(candidate, penalties_per_column=settings.blocks.penalties_per_column)
         for name, candidate in settings.candidates.items()
-        if name in core or not (isinstance(candidate, LogisticCandidate) and candidate.order)
+        if assays and isinstance(candidate, BlocksCandidate)
+    }
+    if core and min(y.sum(), len(y) - y.sum()) < plan.core_only_events:
+        return ProcedureSettings(settings.encoding, core | blocks)
+    offered = core | blocks
+    others = {
+        name: offered.get(name, candidate)
+        for name, candidate in settings.candidates.items()
+        if name in offered
+        or isinstance(candidate, BoostingCandidate)
+        or (isinstance(candidate, LogisticCandidate) and not candidate.order)
     }
     return ProcedureSettings(settings.encoding, others)

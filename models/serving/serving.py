@@ -103,6 +103,41 @@ class LinearDocument(TypedDict):
     coefficients: list[float]
 
 
+class BlockDocument(TypedDict):
+    """A block of columns as a table: a mean and 1 / standard deviation each, and rows of coefficients."""
+
+    columns: list[str]
+    mean: list[float]
+    weight: list[float]
+    coefficients: list[list[float]]
+
+
+class BlockPart(TypedDict):
+    """What a block adds: its standardised columns times the coefficients in `row`, times `factor`."""
+
+    row: int
+    factor: float
+
+
+class BlockModelDocument(TypedDict):
+    """The model of patients who have exactly these assays; a block without a part is not used."""
+
+    assays: list[str]
+    intercept: float
+    parts: dict[str, BlockPart]
+
+
+class BlocksDocument(TypedDict):
+    """A linear model of blocks: `protected` is that of the encoded columns, all others are assays.
+
+    There is a model for every combination of assays; the first is of patients who have all.
+    """
+
+    protected: str
+    blocks: dict[str, BlockDocument]
+    models: list[BlockModelDocument]
+
+
 class CalibrationDocument(TypedDict):
     """The recalibration on the log-odds."""
 
@@ -131,8 +166,17 @@ class RefusedDocument(TypedDict):
     later: list[str]
 
 
+class AssaySupport(TypedDict):
+    """What is usual in an assay: root mean square of a row, and largest value, in standard deviations."""
+
+    spread: float
+    largest: float
+
+
 class SupportDocument(TypedDict):
     """What training patients looked like; `seen`: feature -> smallest and largest, `rare`: its levels."""
+
+    assays: NotRequired[dict[str, AssaySupport]]
 
     root: list[list[float]]
     limit: float
@@ -239,7 +283,7 @@ class TrainingDocument(PatientCount):
 
 
 class ModelDocument(TypedDict, total=False):
-    """The content of model.json: ``features``, ``encoding``, and a linear or boosted model of the columns."""
+    """The content of model.json: ``features``, ``encoding``, and a linear, blocks' or boosted model."""
 
     model: str
     study: str
@@ -254,6 +298,7 @@ class ModelDocument(TypedDict, total=False):
     features: Required[list[FeatureDocument]]
     encoding: Required[EncodingDocument]
     linear: LinearDocument
+    blocks: BlocksDocument
     boosting: dict[str, float]
     calibration: CalibrationDocument
     passed_over: dict[str, str]
@@ -288,6 +333,8 @@ REASONS = {
     "eligibility_not_supplied": "nothing to judge eligibility by: {rule}",
     "unlike_training": "unlike the training patients, most in {rule}",
     "rare_level": "a level that hardly any training patient had",
+    "no_assay": "no value of this assay: {rule}",
+    "assay_incomplete": "{rule}",
     "not_used": "not used: {rule}",
 }
 """Every code of a reason, and how it is told of the input."""
@@ -455,7 +502,7 @@ class PcrModel:
     ----------
     document : ModelDocument
         The content of model.json: ``features`` (inputs with levels and ranges), ``encoding`` (columns, means,
-        scales, limits, imputation weights), ``linear`` or ``boosting``, and ``calibration``.
+        scales, limits, imputation weights), ``linear``, ``blocks`` or ``boosting``, and ``calibration``.
     booster_text : str, optional
         LightGBM's text of the booster; needed when the document has ``boosting``.
     version : str
@@ -481,6 +528,7 @@ class PcrModel:
         self._owner = np.array(
             [self.features.index(column["feature"]) for column in self._columns], dtype=int
         )
+        self.blocks = LinearBlocks(document["blocks"]) if "blocks" in document else None
         self.booster = None
         if "boosting" in document:
             if booster_text is None:
@@ -540,11 +588,25 @@ class PcrModel:
 
     def log_odds(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the calibrated log-odds of pCR, shape (n,)."""
-        return self.log_odds_of(self.complete(self.encode(frame)))
+        return self.log_odds_of(self.complete(self.encode(frame)), self.assay_values(frame))
 
-    def log_odds_of(self, columns: np.ndarray) -> np.ndarray:
-        """Return the calibrated log-odds of completed columns, shape (n,)."""
-        if self.booster is None:
+    def assay_values(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Return the columns of every assay that the model takes, each (n, p), NaN where missing.
+
+        A column that is not there is missing; a row without any value of an assay is of a patient without it.
+        """
+        if self.blocks is None:
+            return {}
+        return {
+            name: frame.reindex(columns=columns).to_numpy(dtype=float, na_value=np.nan)
+            for name, columns in self.blocks.columns.items()
+        }
+
+    def log_odds_of(self, columns: np.ndarray, assays: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
+        """Return the calibrated log-odds of completed columns and of assays' values, shape (n,)."""
+        if self.blocks is not None:
+            margin = self.blocks.margin(columns, assays or {})
+        elif self.booster is None:
             intercept = self.document["linear"]["intercept"]
             margin = intercept + self.terms(columns) @ self._terms.coefficients
         else:
@@ -556,18 +618,29 @@ class PcrModel:
         """Return the probability of pCR under care as delivered in the arm, shape (n,)."""
         return _probability(self.log_odds(frame))
 
-    def contributions(self, frame: pd.DataFrame) -> tuple[np.ndarray, float]:
-        """Return SHAP values on the calibrated log-odds, shape (n, features), and the base value.
+    def contributions(self, frame: pd.DataFrame) -> tuple[np.ndarray, float | np.ndarray]:
+        """Return SHAP values on the calibrated log-odds, shape (n, explained), and the base value.
 
         Rows add up: ``base + values.sum(axis=1) == log_odds``. Boosted models: path-dependent TreeSHAP.
         Linear models: interventional SHAP with independent columns, exact for the products too: for a term
         a*b, phi_a = (a E[b] - E[ab] + ab - E[a] b) / 2. A missing value's contribution is that of the value
-        imputed for it.
+        imputed for it. Models of blocks have a further value for every assay, the sum over its columns, and
+        a base value for every row: that of the model for the assays which the patient has.
         """
-        return self.contributions_of(self.complete(self.encode(frame)))
+        return self.contributions_of(self.complete(self.encode(frame)), self.assay_values(frame))
 
-    def contributions_of(self, columns: np.ndarray) -> tuple[np.ndarray, float]:
-        """Return the contributions of completed columns, shape (n, features), and the base value."""
+    @property
+    def explained(self) -> list[str]:
+        """What contributions are of: the features, then the assays as `assay_name` names them."""
+        assays = self.blocks.columns if self.blocks is not None else ()
+        return [*self.features, *map(assay_name, assays)]
+
+    def contributions_of(
+        self, columns: np.ndarray, assays: Mapping[str, np.ndarray] | None = None
+    ) -> tuple[np.ndarray, float | np.ndarray]:
+        """Return the contributions of completed columns, shape (n, explained), and the base value."""
+        if self.blocks is not None:
+            return self._block_contributions(columns, self.blocks.contributions(columns, assays or {}))
         if self.booster is None:
             per_column, base = self._linear_contributions(columns)
         else:
@@ -577,11 +650,28 @@ class PcrModel:
         values = self.by_feature(per_column) * calibration["slope"]
         return values, calibration["intercept"] + calibration["slope"] * base
 
+    def _block_contributions(
+        self, columns: np.ndarray, parts: BlockContributions
+    ) -> tuple[np.ndarray, np.ndarray]:
+        calibration = self.document["calibration"]
+        sums = [part.sum(axis=1) for part in parts.assays.values()]
+        values = np.column_stack([self.by_feature(parts.protected), *sums]).reshape(len(columns), -1)
+        base = calibration["intercept"] + calibration["slope"] * parts.base
+        return values * calibration["slope"], base
+
     def by_feature(self, per_column: np.ndarray) -> np.ndarray:
         """Return contributions of encoded columns, shape (n, columns), summed into those of features."""
         values = np.zeros((len(per_column), len(self.features)))
         np.add.at(values.T, self._owner, per_column.T)
         return values
+
+    def describing(
+        self, completed: np.ndarray, standard: np.ndarray, assays: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Return what describes rows to the interval: standardised columns, and what each assay adds."""
+        if self.blocks is None:
+            return standard
+        return np.column_stack([standard, self.blocks.scores(completed, assays)])
 
     def terms(self, columns: np.ndarray) -> np.ndarray:
         """Return the standardised design of a linear model, shape (n, terms)."""
@@ -629,6 +719,149 @@ def _term(columns: np.ndarray, term: TermDocument) -> np.ndarray:
     return np.asarray(first)
 
 
+def assay_name(assay: str) -> str:
+    """Return what the sum over an assay's columns is called; no feature or column has such a name."""
+    return f"{assay}:*"
+
+
+@dataclass(frozen=True)
+class BlockContributions:
+    """Contributions on the log-odds: of encoded columns (n, columns), of assays' columns, base value (n,)."""
+
+    protected: np.ndarray
+    assays: dict[str, np.ndarray]
+    base: np.ndarray
+
+
+class LinearBlocks:
+    """A linear model of blocks, one for every combination of assays that a patient may have.
+
+    Values are standardised as in training; a missing one stands at the training mean and adds 0. Columns are
+    independent in these contributions, which are coefficient times standardised value, and so are exact.
+
+    Attributes
+    ----------
+    columns : dict of str to list of str
+        Columns of every assay.
+    """
+
+    def __init__(self, document: BlocksDocument) -> None:
+        self.protected = document["protected"]
+        self._tables = {name: _BlockTable(block) for name, block in document["blocks"].items()}
+        self.columns = {
+            name: block["columns"] for name, block in document["blocks"].items() if name != self.protected
+        }
+        self._models = {frozenset(model["assays"]): model for model in document["models"]}
+
+    def margin(self, columns: np.ndarray, assays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the log-odds (n,) before calibration.
+
+        Parameters
+        ----------
+        columns : array, shape (n, columns)
+            Completed columns.
+        assays : mapping of str to array of shape (n, p)
+            See `PcrModel.assay_values`; an assay that is not there is missing in every row.
+        """
+        values = self._values(columns, assays)
+        margin = np.empty(len(columns))
+        for rows, model in self._by_model(values, len(columns)):
+            margin[rows] = model["intercept"]
+            for name, part in model["parts"].items():
+                table = self._tables[name]
+                scored = table.standardised(values[name][rows]) @ table.coefficients[part["row"]]
+                margin[rows] += part["factor"] * scored
+        return margin
+
+    def contributions(self, columns: np.ndarray, assays: Mapping[str, np.ndarray]) -> BlockContributions:
+        """Return what every column adds to the log-odds; with `base` they are `margin`."""
+        values = self._values(columns, assays)
+        shares = {name: np.zeros((len(columns), table.size)) for name, table in self._tables.items()}
+        base = np.empty(len(columns))
+        for rows, model in self._by_model(values, len(columns)):
+            base[rows] = model["intercept"]
+            for name, part in model["parts"].items():
+                table = self._tables[name]
+                slopes = part["factor"] * table.coefficients[part["row"]]
+                shares[name][rows] = table.standardised(values[name][rows]) * slopes
+        protected = shares.pop(self.protected)
+        return BlockContributions(protected, shares, base)
+
+    def scores(self, columns: np.ndarray, assays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return what each assay adds to the log-odds, shape (n, assays)."""
+        parts = self.contributions(columns, assays).assays
+        return np.column_stack([part.sum(axis=1) for part in parts.values()])
+
+    def told(self, columns: np.ndarray, assays: Mapping[str, np.ndarray], model: PcrModel) -> Iterator[str]:
+        """Yield the explanation of each row as JSON: the largest contributions of features and columns.
+
+        ``base`` and all further numbers but those of ``by_block`` add up to the log-odds; so do ``base`` and
+        those of ``by_block``.
+        """
+        parts, calibration = self.contributions(columns, assays), model.document["calibration"]
+        slope = calibration["slope"]
+        base = calibration["intercept"] + slope * parts.base
+        blocks = {self.protected: slope * model.by_feature(parts.protected)}
+        blocks |= {name: slope * part for name, part in parts.assays.items()}
+        every = np.column_stack(list(blocks.values()))
+        names = [*model.features, *(column for block in self.columns.values() for column in block)]
+        for row, shares in enumerate(every):
+            best = np.argsort(-np.abs(shares), kind="stable")[:_CONTRIBUTIONS]
+            named = {names[k]: float(shares[k]) for k in best}
+            rest = float(shares.sum() - shares[best].sum())
+            by_block = {name: float(part[row].sum()) for name, part in blocks.items()}
+            told = {"base": float(base[row]), "all_others": rest, **named, "by_block": by_block}
+            yield json.dumps(told)
+
+    def extent(self, assay: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return root mean square and largest absolute standardised value of each row, each (n,).
+
+        Of the values (n, p) that are known and vary in training; 0 for a patient without the assay.
+        """
+        return self._tables[assay].extent(values)
+
+    def _values(self, columns: np.ndarray, assays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {self.protected: columns, **assays}
+
+    def _by_model(
+        self, values: Mapping[str, np.ndarray], n: int
+    ) -> Iterator[tuple[np.ndarray, BlockModelDocument]]:
+        """Yield the rows of patients who have the same assays, and their model."""
+        has = np.array([_present(values[name], n) if name in values else np.zeros(n, dtype=bool)
+                        for name in self.columns]).reshape(len(self.columns), n).T  # fmt: skip
+        patterns, member = np.unique(has, axis=0, return_inverse=True)
+        for number, pattern in enumerate(patterns):
+            key = frozenset(name for name, there in zip(self.columns, pattern, strict=True) if there)
+            yield np.flatnonzero(member.ravel() == number), self._models[key]
+
+
+class _BlockTable:
+    """A block's table as arrays."""
+
+    def __init__(self, block: BlockDocument) -> None:
+        self._mean = np.asarray(block["mean"], dtype=float)
+        self._weight = np.asarray(block["weight"], dtype=float)
+        self.size = len(self._mean)
+        self.coefficients = np.asarray(block["coefficients"], dtype=float).reshape(-1, self.size)
+
+    def standardised(self, values: np.ndarray) -> np.ndarray:
+        standard = values - self._mean
+        standard *= self._weight
+        standard[np.isnan(standard)] = 0.0
+        return np.asarray(standard)
+
+    def extent(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        standard = self.standardised(values)
+        count = np.maximum((~np.isnan(values[:, self._weight > 0])).sum(axis=1), 1)
+        spread = np.sqrt(np.einsum("ij,ij->i", standard, standard) / count)
+        return spread, np.maximum(standard.max(axis=1), -standard.min(axis=1))
+
+
+def _present(values: np.ndarray, n: int) -> np.ndarray:
+    """Tell which patients have any value of an assay."""
+    return np.asarray(~np.isnan(values).all(axis=1)) if values.size else np.zeros(n, dtype=bool)
+
+
 def _probability(log_odds: np.ndarray) -> np.ndarray:
     # Numbers that no patient has, in an input without a range, end at 0: no warning of it.
     with np.errstate(over="ignore"):
@@ -660,6 +893,7 @@ class RowScorer:
         refused = serving.get("refused", _NOTHING_REFUSED)
         self._outcome = {name.lower() for name in refused["outcome"]}
         self._later = {visit.lower() for visit in refused["later"]}
+        self._assays = _AssayReader(model.blocks) if model.blocks is not None else None
         self._support = _Support(model, serving["support"]) if "support" in serving else None
         self._interval = _RiskInterval(serving["interval"]) if "interval" in serving else None
         self._eligibility = _Eligibility(serving.get("eligibility", _NO_ELIGIBILITY), self._inputs)
@@ -727,7 +961,8 @@ class RowScorer:
         if fault:
             notes.add(np.ones(rows, dtype=bool), _reason("not_a_table", None, fault), rejects=True)
         values = self._read(columns, rows, notes)
-        return self._answered(columns, values, notes, explain=explain)
+        assays = self._assays.read(columns, notes) if self._assays else {}
+        return self._answered(columns, values, assays, notes, explain=explain)
 
     def answer(self, row: Mapping[str, Any], *, explain: bool = False) -> Answer:
         """Answer one row as a dict: the direct path, without a frame; the same as `answers` of that row."""
@@ -741,7 +976,8 @@ class RowScorer:
         for entry, (_, fault, empty) in zip(self._inputs, cells, strict=True):
             self._note_cell(entry, fault, empty, notes)
         values = np.array([[cell[0]] for cell in cells])
-        answered = self._answered(columns, values, notes, explain=explain)
+        assays = self._assays.read(columns, notes) if self._assays else {}
+        answered = self._answered(columns, values, assays, notes, explain=explain)
         return {
             "pcr_probability": _or_none(answered.p)[0],
             "lower": _or_none(answered.low)[0],
@@ -757,13 +993,19 @@ class RowScorer:
         }
 
     def _answered(
-        self, columns: Mapping[str, Column], values: np.ndarray, notes: _Notes, *, explain: bool
+        self,
+        columns: Mapping[str, Column],
+        values: np.ndarray,
+        assays: Mapping[str, np.ndarray],
+        notes: _Notes,
+        *,
+        explain: bool,
     ) -> _Answers:
-        """Answer rows whose inputs were read as `values`, shape (inputs, rows)."""
+        """Answer rows whose inputs were read as `values`, shape (inputs, rows), and `assays`, (rows, p)."""
         rows = notes.rows
         codes = [self._read_one(rule, columns, rows, notes)[0] for rule in self._rules]
         further = [self._read_one(entry, columns, rows, notes)[0] for entry in self._eligibility.further]
-        self._further(columns, rows, notes, values)
+        self._further(columns, notes, values, assays)
         self._withhold(values, further, notes)
         answers = _Answers(rows)
         answered = ~(notes.rejected | notes.withheld)
@@ -771,9 +1013,12 @@ class RowScorer:
             for where, reason in self._support.rare(values):
                 notes.add_rare(where & answered, reason)
         every = np.flatnonzero(answered)
-        for first in range(0, len(every), _AT_ONCE):
-            kept = every[first : first + _AT_ONCE]
-            self._estimate(values[:, kept], kept, notes, answers, explain=explain)
+        # Rows of an assay are thousands of cells each.
+        at_once = max(_AT_ONCE // (1 + sum(part.shape[1] for part in assays.values()) // 100), 1)
+        for first in range(0, len(every), at_once):
+            kept = every[first : first + at_once]
+            chosen = {name: part[kept] for name, part in assays.items()}
+            self._estimate(values[:, kept], chosen, kept, notes, answers, explain=explain)
         answers.status[notes.missing] = _STATUSES.index(MISSING)
         answers.status[notes.unlike] = _STATUSES.index(UNLIKE)
         answers.status[notes.rejected] = _STATUSES.index(REJECTED)
@@ -831,12 +1076,20 @@ class RowScorer:
             notes.add(where, _reason(code, entry.name, rule), rejects=True)
         return number, empty
 
-    def _further(self, columns: Mapping[str, Column], rows: int, notes: _Notes, values: np.ndarray) -> None:
+    def _further(
+        self,
+        columns: Mapping[str, Column],
+        notes: _Notes,
+        values: np.ndarray,
+        assays: Mapping[str, np.ndarray],
+    ) -> None:
         """Reject what must not be there, and rows with nothing to predict from; count what is not used."""
+        rows = notes.rows
         further = {entry.name for entry in [*self._rules, *self._eligibility.further]}
+        of_assays = self._assays.columns if self._assays else frozenset()
         unused = 0
         for name in columns:
-            if name in self._place or name in further:
+            if name in self._place or name in further or name in of_assays:
                 continue
             reason = self._forbidden(name)
             if reason is None:
@@ -851,6 +1104,8 @@ class RowScorer:
         for place in self._used:
             if not self._inputs[place].required and nothing.any():
                 nothing &= np.isnan(values[place])
+        for part in assays.values():
+            nothing &= ~_present(part, rows)
         notes.add(nothing, _reason("no_input", None), rejects=True, missing=True)
         if unused:
             notes.add(
@@ -878,19 +1133,30 @@ class RowScorer:
         return np.ascontiguousarray(encoded.T)
 
     def _estimate(
-        self, values: np.ndarray, kept: np.ndarray, notes: _Notes, answers: _Answers, *, explain: bool
+        self,
+        values: np.ndarray,
+        assays: Mapping[str, np.ndarray],
+        kept: np.ndarray,
+        notes: _Notes,
+        answers: _Answers,
+        *,
+        explain: bool,
     ) -> None:
-        """Answer the rows at `kept`, whose inputs are `values`, shape (inputs, rows kept)."""
+        """Answer the rows at `kept`, whose inputs are `values`, shape (inputs, rows kept), and `assays`."""
         completed, standard = self.model.complete_and_standardise(self._encoded(values))
         if self._support:
-            for position, reason in self._support.unlike(standard):
+            for position, reason in self._support.unlike(standard, assays):
                 notes.add_unlike(int(kept[position]), reason)
-        score = self.model.log_odds_of(completed)
+        score = self.model.log_odds_of(completed, assays)
         answers.p[kept] = _probability(score)
         if self._interval:
-            half = self._interval.half_width(standard)
+            described = self.model.describing(completed, standard, assays)
+            half = self._interval.half_width(described)
             answers.low[kept], answers.high[kept] = _probability(score - half), _probability(score + half)
-        if explain:
+        if explain and self.model.blocks is not None:
+            told = self.model.blocks.told(completed, assays, self.model)
+            answers.explanation.update(zip(kept.tolist(), told, strict=True))
+        elif explain:
             shares, base = self.model.contributions_of(completed)
             order = np.argsort(-np.abs(shares), axis=1, kind="stable")[:, :_CONTRIBUTIONS]
             for position, row, best in zip(kept, shares, order, strict=True):
@@ -1182,6 +1448,63 @@ class _Input:
         )
 
 
+class _AssayReader:
+    """Reads the columns of assays, and says what is missing or no number, by assay and not by column."""
+
+    _NAMED = 3
+    """Columns with a fault that are named; further ones are told of their assay."""
+
+    def __init__(self, blocks: LinearBlocks) -> None:
+        self._by_assay = blocks.columns
+        self.columns = frozenset(name for names in blocks.columns.values() for name in names)
+        self._cell = _Input(_assay_cell(), {})
+
+    def read(self, columns: Mapping[str, Column], notes: _Notes) -> dict[str, np.ndarray]:
+        """Return the values of every assay, (rows, p), NaN where missing or faulty, and note what is."""
+        return {
+            assay: self._read(assay, [columns.get(name) for name in names], names, notes)
+            for assay, names in self._by_assay.items()
+        }
+
+    def _read(
+        self, assay: str, cells: Sequence[Column | None], names: Sequence[str], notes: _Notes
+    ) -> np.ndarray:
+        values = np.full((len(names), notes.rows), np.nan)
+        faulty = 0
+        for place, (name, column) in enumerate(zip(names, cells, strict=True)):
+            if column is None:
+                continue
+            values[place], faults = self._read_column(column)
+            for (code, rule), where in faults.items():
+                told = name if faulty < self._NAMED else assay
+                notes.add(where, _reason(code, told, rule), rejects=True)
+            faulty += bool(faults)
+        missing = np.isnan(values).sum(axis=0)
+        none, some = missing == len(names), (missing > 0) & (missing < len(names))
+        if none.any():
+            notes.add(none, _reason("no_assay", assay, "the model without it answers"), missing=True)
+        if some.any():
+            rule = "values are missing, and stand at the mean of training"
+            notes.add(some, _reason("assay_incomplete", assay, rule), missing=True)
+        return np.ascontiguousarray(values.T)
+
+    def _read_column(self, column: Column) -> tuple[np.ndarray, dict[Fault, np.ndarray]]:
+        if len(column) == 1:
+            cell = column.iloc[0] if isinstance(column, pd.Series) else column[0]
+            value, fault, _ = self._cell.read(cell)
+            return np.array([value]), {fault: _HERE} if fault else {}
+        number, _, faults = self._cell.read_column(column)
+        return number, {fault: where for fault, where in faults.items() if where.any()}
+
+
+def _assay_cell() -> FeatureDocument:
+    """Describe a cell of an assay: any finite number."""
+    return {
+        "name": "", "domain": "", "kind": "numeric", "unit": "", "known_at": "", "levels": [],
+        "low": None, "high": None, "description": "", "share_missing": None,
+    }  # fmt: skip
+
+
 def _at(places: np.ndarray, rows: int) -> np.ndarray:
     """Return a mask that holds at some rows."""
     mask = np.zeros(rows, dtype=bool)
@@ -1307,6 +1630,7 @@ class _Support:
         encoding = model.document["encoding"]
         self._root = np.asarray(support["root"], dtype=float)
         self._limit = float(support["limit"])
+        self._blocks, self._usual = model.blocks, support.get("assays", {})
         self._owner = [column["feature"] for column in encoding["columns"]]
         inputs = {feature["name"]: feature for feature in model.document["features"]}
         places = {name: k for k, name in enumerate(inputs)}
@@ -1319,19 +1643,33 @@ class _Support:
         self._rare_code = np.array([code for _, code, _ in rare], dtype=float)[:, None]
         self._rare = [_reason("rare_level", name) for _, _, name in rare]
 
-    def unlike(self, standard: np.ndarray) -> Iterator[tuple[int, Reason]]:
+    def unlike(self, standard: np.ndarray, assays: Mapping[str, np.ndarray]) -> Iterator[tuple[int, Reason]]:
         """Yield the position of every row that is unlike the training patients, and the reason.
 
         Parameters
         ----------
         standard : array, shape (n, columns)
             See `PcrModel.standardised`.
+        assays : mapping of str to array of shape (n, p)
+            See `PcrModel.assay_values`.
         """
         white = standard @ self._root
-        for row in np.flatnonzero(np.einsum("ij,ij->i", white, white) > self._limit**2):
-            share = standard[row] * (self._root @ white[row])
-            names = [self._owner[k] for k in np.argsort(-share, kind="stable")[:3]]
+        far = np.einsum("ij,ij->i", white, white) > self._limit**2
+        strange = {name: self._strange(name, values) for name, values in assays.items()}
+        for row in np.flatnonzero(np.logical_or.reduce([far, *strange.values()])):
+            names = [name for name, where in strange.items() if where[row]]
+            if far[row]:
+                share = standard[row] * (self._root @ white[row])
+                names += [self._owner[k] for k in np.argsort(-share, kind="stable")[:3]]
             yield int(row), _reason("unlike_training", None, ", ".join(dict.fromkeys(names)))
+
+    def _strange(self, assay: str, values: np.ndarray) -> np.ndarray:
+        """Tell which rows have values of an assay as no training patient had."""
+        if self._blocks is None or assay not in self._usual:
+            return np.zeros(len(values), dtype=bool)
+        spread, largest = self._blocks.extent(assay, values)
+        usual = self._usual[assay]
+        return np.asarray((spread > usual["spread"]) | (largest > usual["largest"]))
 
     def rare(self, values: np.ndarray) -> Iterator[tuple[np.ndarray, Reason]]:
         """Yield the rows that have a rare level, and the reason; `values` has the shape (inputs, n)."""

@@ -10,6 +10,7 @@ import pandas as pd
 from features.documents.feature import FeatureList, LandmarkFeatureEntry
 from features.documents.study import StudyDocument
 from features.errors import PipelineFault
+from models.explanation.assays import with_assays, with_scores
 from models.explanation.documents import ContributionSummary, FeatureContribution
 from models.explanation.out_of_fold import KEYS
 from pipeline.project.estimates import Measures
@@ -297,7 +298,8 @@ def rules_choose_treatment(study: StudyDocument, landmark: str) -> bool:
 
 def domain_colours(study: StudyDocument) -> dict[str, str]:
     """Return the colour of each of the study's domains, the same on every page."""
-    domains = [domain_name(domain) for domain in study["features"]["domains"]]
+    named = [*study["features"]["domains"], *(study.get("omics") or {})]
+    domains = [domain_name(domain) for domain in named]
     return {domain: PALETTE[i % len(PALETTE)] for i, domain in enumerate(domains)}
 
 
@@ -377,10 +379,11 @@ def _open_charts(study: StudyDocument, about: About, labels: Labels) -> dict[str
 
 def read_landmark(features: Path, shap: Path, predictions: Path, name: str) -> Landmark:
     """Return the artifacts of one landmark from the folders of all."""
+    explained = pd.read_parquet(shap / f"{name}.parquet")
     return Landmark(
-        read_json(features / f"{name}.json"),
-        pd.read_parquet(features / f"{name}.parquet"),
-        pd.read_parquet(shap / f"{name}.parquet"),
+        with_assays(read_json(features / f"{name}.json"), explained),
+        with_scores(pd.read_parquet(features / f"{name}.parquet"), explained),
+        explained,
         pd.read_parquet(predictions / f"{name}.parquet"),
     )
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.documents.feature import ORIGINS, assay_columns, origin_column
-from features.errors import UserError
+from features.documents.feature import ORIGINS, origin_column
 from models.blocks.landmark import learn_landmark
 from models.blocks.nuisance import nuisances
 from models.configuration.plan import ValidationPlan, validation_plan
@@ -18,6 +17,7 @@ from models.procedure.domain_predictions import domain_predictions
 from models.procedure.landmark_features import LandmarkFeature, landmark_features
 from models.procedure.resampling import no_predictions
 from pipeline.console import progress, stderr
+from pipeline.omics_rows import assays_beside
 from pipeline.project import paths
 from pipeline.project.files import replacing, write_json, write_table
 from pipeline.project.stage import Run, Stage
@@ -59,13 +59,9 @@ def write_blocks(
     run: Run, landmark: str, analysed: Analysed, settings: ModelSettings, plan: ValidationPlan, folder: Path
 ) -> None:
     """Write predictions and what was learned of the blocks of a landmark, if any assay was known by it."""
-    wide = run.table(paths.OMICS_AT_LANDMARK, landmark=landmark)
-    columns = assay_columns(map(str, wide.columns))
+    rows, columns = assays_beside(run, landmark, analysed.rows)
     if not columns:
         return
-    if not settings.blocks.penalties_per_column:
-        raise UserError(f"{paths.MODELS}: blocks.penalties_per_column is missing, and the study has assays")
-    rows = analysed.rows.merge(wide, on="usubjid", how="left", validate="one_to_one")
     result = learn_landmark(
         rows, analysed.y, analysed.features, columns, settings.encoding, settings.blocks, plan,
         progress(f"{landmark}, blocks"), adjusted_assays(run, columns),
@@ -97,7 +93,7 @@ def main(run: Run) -> None:
             few = plan.too_few(y)
             found = no_predictions() if few else domain_predictions(rows, y, features, settings, plan, shown)
             write_table(new / f"{landmark}.parquet", found)
-            if run.study().assays and not few:
+            if not few:
                 write_blocks(run, landmark, Analysed(rows, y, features), settings, plan, new / "blocks")
 
 

@@ -3,6 +3,7 @@
 import pandas as pd
 from joblib import Parallel, delayed
 
+from features.documents.feature import FeatureList
 from models.configuration.explanation import explanation_plan
 from models.configuration.plan import validation_plan
 from models.explanation.documents import ContributionSummary, NothingExplained
@@ -10,7 +11,7 @@ from models.explanation.out_of_fold import KEYS
 from models.explanation.summary import explain
 from models.procedure.backends import workers
 from models.procedure.fold_fits import FoldFits
-from models.procedure.landmark_features import landmark_features
+from pipeline.omics_rows import assays_beside
 from pipeline.project import paths
 from pipeline.project.files import replacing, rounded, write_json, write_table
 from pipeline.project.stage import Run, Stage
@@ -34,17 +35,17 @@ def explained_landmark(
     """Return the contributions at a landmark, and what they say as a whole."""
     plan = validation_plan(run.params(paths.VALIDATION))
     fits: FoldFits = run.json(paths.FITS, landmark=landmark)
-    features = landmark_features(run.json(paths.FEATURE_LIST, landmark=landmark))
+    description: FeatureList = run.json(paths.FEATURE_LIST, landmark=landmark)
     if not fits["fits"]:
-        columns = [*KEYS, *(feature.name for feature in features)]
+        columns = [*KEYS, *(feature["name"] for feature in description["features"])]
         return pd.DataFrame(columns=columns), {"error": fits["error"]}
+    values, _ = assays_beside(run, landmark, run.table(paths.FEATURES, landmark=landmark))
     return explain(
         fits["model"],
         fits["fits"],
-        run.table(paths.FEATURES, landmark=landmark),
+        values,
         run.table(paths.OUT_OF_FOLD, landmark=landmark),
-        landmark,
-        features,
+        description,
         run.table(paths.COHORT),
         run.table(paths.BRANCHES, landmark=landmark),
         explanation_plan(run.yaml(paths.EXPLANATION)),

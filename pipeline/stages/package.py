@@ -19,6 +19,7 @@ from models.packaging.patient_interval import bootstrap_log_odds
 from models.procedure.analysis_set import analysis_rows
 from models.procedure.learned import LearnedModel
 from models.serving import serving
+from pipeline.omics_rows import assays_beside
 from pipeline.project import paths
 from pipeline.project.files import read_yaml, replacing, write_json
 from pipeline.project.stage import Run, Stage
@@ -61,6 +62,7 @@ def packed(run: Run, landmark: str, learned: LearnedModel) -> serving.ModelDocum
         validation_plan(run.params(paths.VALIDATION)),
     )
     rows, y = analysis_rows(run.table(paths.FEATURES, landmark=landmark), run.table(paths.COHORT))
+    rows, _ = assays_beside(run, landmark, rows)
     outcomes = outcome_columns([read_yaml(path) for path in sorted(run.path(paths.CONTRACT).glob("*.yaml"))])
     branches, eligibility = (
         run.json(paths.BRANCH_TABLE, landmark=landmark),

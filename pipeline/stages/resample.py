@@ -3,14 +3,15 @@
 Writes the predictions of every resampled model.
 """
 
+from models.blocks.response import response_model
 from models.configuration.plan import validation_plan
 from models.configuration.settings import model_settings
 from models.procedure.analysis_set import resampling_rows
 from models.procedure.landmark_features import as_documents, landmark_features
-from models.procedure.response_model import ResponseModel
 from models.procedure.robustness_splits import nothing_resampled, resampled, schemes
 from models.sample_size.core import procedure_for
 from pipeline.console import progress
+from pipeline.omics_rows import assays_beside
 from pipeline.project import paths
 from pipeline.project.checkpoints import task_store
 from pipeline.project.files import write_table
@@ -18,7 +19,7 @@ from pipeline.project.runtime import read_backend
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(
-    reads=(paths.FEATURES, paths.FEATURE_LIST, paths.COHORT, paths.MODELS),
+    reads=(paths.FEATURES_FOLDER, paths.COHORT, paths.MODELS),
     writes=(paths.RESAMPLED_FITS,),
     params={
         paths.VALIDATION: (
@@ -40,16 +41,17 @@ def main(run: Run) -> None:
     settings, plan = model_settings(models), validation_plan(validation)
     features = landmark_features(run.json(paths.FEATURE_LIST))
     rows, y = resampling_rows(run.table(paths.FEATURES), run.table(paths.COHORT))
+    rows, assays = assays_beside(run, run.landmark, rows)
     if plan.too_few(y):
         write_table(run.path(paths.RESAMPLED_FITS), nothing_resampled())
         return
-    procedure = procedure_for(settings, [feature.name for feature in features], y, plan)
+    procedure = procedure_for(settings, [feature.name for feature in features], y, plan, assays=bool(assays))
     splits = schemes(rows, plan.resampling, plan.seed)
     store = task_store(
         "resample", rows=rows, y=y, features=as_documents(features), models=models, validation=validation
     )
     found = resampled(
-        lambda seed: [ResponseModel(features, procedure, plan.inner_folds, seed)],
+        lambda seed: [response_model(features, procedure, assays, plan.inner_folds, seed)],
         rows, y, splits, read_backend(), store=store, progress=progress(f"{run.landmark}, resampled"),
     )  # fmt: skip
     write_table(run.path(paths.RESAMPLED_FITS), found)

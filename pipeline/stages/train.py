@@ -8,6 +8,7 @@ Nothing that is only said of a model is read here: stage package says it.
 
 from collections.abc import Mapping
 
+from models.blocks.response import response_model
 from models.configuration.plan import validation_plan
 from models.configuration.settings import model_settings
 from models.procedure.analysis_set import analysis_rows
@@ -21,7 +22,6 @@ from models.procedure.resampling import (
     passed_over,
     tidy,
 )
-from models.procedure.response_model import ResponseModel
 from models.procedure.single_features import (
     SingleFeature,
     check_single_features,
@@ -32,6 +32,7 @@ from models.procedure.single_features import (
 from models.procedure.splits import outer_splits
 from models.sample_size.core import procedure_for
 from pipeline.console import progress, stderr
+from pipeline.omics_rows import assays_beside
 from pipeline.project import paths
 from pipeline.project.checkpoints import task_store
 from pipeline.project.files import write_json, write_table
@@ -39,7 +40,7 @@ from pipeline.project.runtime import read_backend
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(
-    reads=(paths.FEATURES, paths.FEATURE_LIST, paths.COHORT, paths.MODELS),
+    reads=(paths.FEATURES_FOLDER, paths.COHORT, paths.MODELS),
     writes=(paths.OUT_OF_FOLD, paths.FITS, paths.LEARNED, paths.LEARNING),
     params={
         paths.STUDY: ("leakage_acknowledged",),
@@ -77,6 +78,7 @@ def main(run: Run) -> None:
     settings, plan = model_settings(models), validation_plan(validation)
     features = landmark_features(run.json(paths.FEATURE_LIST))
     rows, y = analysis_rows(run.table(paths.FEATURES), run.table(paths.COHORT))
+    rows, assays = assays_beside(run, run.landmark, rows)
     singles = single_feature_aucs(rows, y, features)
     suspicious = suspects(singles, plan.leakage_warning_auc, plan.level)
     if suspicious:
@@ -88,16 +90,16 @@ def main(run: Run) -> None:
         write_nothing_learned(run, reason, singles, suspicious)
         return
     check_single_features(singles, plan.leakage_alarm_auc, plan.level, run.study().leakage_acknowledged)
-    procedure = procedure_for(settings, [feature.name for feature in features], y, plan)
+    procedure = procedure_for(settings, [feature.name for feature in features], y, plan, assays=bool(assays))
     splits = outer_splits(y, rows["arm"], plan)
     store = task_store(
         "train", rows=rows, y=y, features=as_documents(features), models=models, validation=validation
     )
     results = cross_validated(
-        lambda seed: [ResponseModel(features, procedure, plan.inner_folds, seed)],
+        lambda seed: [response_model(features, procedure, assays, plan.inner_folds, seed)],
         rows, y, splits, read_backend(), store=store, progress=progress(run.landmark),
     )  # fmt: skip
-    fitted = ResponseModel(features, procedure, plan.inner_folds, plan.seed).fit(rows, y)
+    fitted = response_model(features, procedure, assays, plan.inner_folds, plan.seed).fit(rows, y)
     write_table(run.path(paths.OUT_OF_FOLD), tidy(in_every_split(results), rows["usubjid"].tolist(), y))
     write_json(run.path(paths.FITS), fold_fits(results, fitted.chosen_))
     write_json(run.path(paths.LEARNED), LearnedModel.of(fitted).stored())
