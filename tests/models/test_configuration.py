@@ -106,7 +106,7 @@ def test_a_section_that_is_a_file_of_its_own_now_is_refused_with_that_file(key: 
 @pytest.mark.parametrize(
     ("candidate", "message"),
     [
-        ({"kind": "forest"}, "candidates.one.kind: must be one of logistic, lightgbm; got 'forest'"),
+        ({"kind": "forest"}, "candidates.one.kind: must be one of logistic, lightgbm, blocks; got 'forest'"),
         (
             RIDGE | {"penalties_per_patient": [0.1, 0]},
             "penalties_per_patient, item 2: must be above 0; got 0.0",
