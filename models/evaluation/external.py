@@ -47,7 +47,18 @@ class ExternalValidation:
 
 
 def model_inputs(rows: pd.DataFrame, model: PcrModel) -> tuple[pd.DataFrame, list[str], dict[str, int]]:
-    """Return the model's features of a cohort, which are absent, and by feature rows of an unknown level."""
+    """Return the model's features of a cohort, which are absent, and by feature rows of an unknown level.
+
+    Raises
+    ------
+    UserError
+        If the model takes assays, which no study's tables hold: without them, other models would answer.
+    """
+    if model.blocks is not None:
+        raise UserError(
+            f"the model takes assays ({', '.join(model.blocks.columns)}), which are not read here: give rows "
+            "with their columns to `pcr score --rows`"
+        )
     columns: dict[str, pd.Series | np.ndarray] = {}
     absent, unknown = [], {}
     for feature in model.document["features"]:

@@ -59,27 +59,7 @@ def landmark_tables(
             ],
             text=("second",),
         ),
-        "assays": Table.of(
-            "assays",
-            "Columns of each assay by mean |contribution|, and how often each is among the largest",
-            {
-                "assay": "Assay",
-                "column": "Column",
-                "mean": "Mean |contribution|",
-                "fits": "Among them in fits",
-            },
-            [
-                {
-                    "assay": assay,
-                    "column": row["column"],
-                    "mean": f"{row['mean_abs']:.4f}",
-                    "fits": percent(row["stability"]),
-                }
-                for assay, columns in summary.get("assays", {}).items()
-                for row in columns
-            ],
-            text=("column",),
-        ),
+        "assays": assays_table(summary),
         "clusters": Table.of(
             "clusters",
             "Features that carry the same information: read their contributions together",
@@ -103,6 +83,27 @@ def landmark_tables(
             ],
         ),
     }
+
+
+def assays_table(summary: ContributionSummary) -> Table:
+    """Return the columns of each assay that move the predictions most; no row where the model takes none."""
+    rows = [
+        {
+            "assay": assay,
+            "column": row["column"],
+            "mean": f"{row['mean_abs']:.4f}",
+            "fits": percent(row["stability"]),
+        }
+        for assay, columns in summary.get("assays", {}).items()
+        for row in columns
+    ]
+    return Table.of(
+        "assays",
+        "Columns of each assay by mean |contribution|, and how often each is among the largest",
+        {"assay": "Assay", "column": "Column", "mean": "Mean |contribution|", "fits": "Among them in fits"},
+        rows,
+        text=("column",),
+    )
 
 
 def domains_table(
