@@ -30,7 +30,8 @@ from pipeline.simulation_checks import coverage
 from tests.patients import FEATURES, SETTINGS, patients
 from tests.workspace import ROOT
 
-SETTINGS_HERE = ClusterSettings(patience=10, reconnect=20, attempts=2, straggler=4)
+# Workers import the project before they answer: many seconds on a busy machine.
+SETTINGS_HERE = ClusterSettings(patience=60, reconnect=60, attempts=2, straggler=4)
 
 
 def on(address: str, **changes: Any) -> Backend:
