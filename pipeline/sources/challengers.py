@@ -26,7 +26,7 @@ def read_forecasts(path: Path) -> pd.DataFrame:
     try:
         frame = (
             pd.read_parquet(path)
-            if path.suffix == ".parquet"
+            if path.suffix.lower() == ".parquet"
             else pd.read_csv(path, dtype=str, na_filter=False)
         )
     except (OSError, ValueError, pa.ArrowException) as error:

@@ -23,10 +23,10 @@ from tests.labels import PLAIN
 from tests.models.evaluation.test_challengers import ARM, PATIENTS, PLAN, Y, forecasts, predictions
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet", "A.PARQUET"])
 def test_every_format_gives_the_same_forecasts(name: str, tmp_path: Path) -> None:
     frame = forecasts().assign(note="x")
-    frame.to_parquet(tmp_path / name) if name.endswith("parquet") else frame.to_csv(tmp_path / name)
+    frame.to_parquet(tmp_path / name) if name.lower().endswith("parquet") else frame.to_csv(tmp_path / name)
     pd.testing.assert_frame_equal(read_forecasts(tmp_path / name), forecasts().astype({"fold": "int64"}))
 
 
