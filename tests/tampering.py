@@ -118,6 +118,26 @@ def stored_alterations(home: Path, canary: Path) -> Iterator[Alteration]:
         yield Alteration(
             f"{added} added", added, lambda added=added: _add(folder / added, canary), loads=True
         )
+    for name, link in {
+        "a link to a folder": "/etc",
+        "a link to itself": "loop",
+        "a link upwards": "..",
+    }.items():
+        yield Alteration(
+            name, "the files of", lambda link=link: (folder / "loop").symlink_to(link), loads=True
+        )
+    yield Alteration("a pipe", "the files of", lambda: os.mkfifo(folder / "pipe"), loads=True)
+    for added in (
+        "Artifacts/model.json",
+        "MANIFEST.SHA256",
+        "se\u0301rving.py",
+        "-rf",
+        ".env",
+        "metadata/MLmodel",
+    ):
+        yield Alteration(
+            f"{added} added", added, lambda added=added: _add(folder / added, canary), loads=True
+        )
     yield Alteration(
         "bytecode of other code", ".pyc", lambda: _plant_bytecode(folder / "__pycache__", canary), loads=True
     )
@@ -282,7 +302,7 @@ class Kept:
 def _files(home: Path) -> Iterator[Path]:
     for part in ("artifacts", "mlartifacts", ".dvc/cache"):
         yield from (
-            p for p in (home / part).rglob("*") if (p.is_symlink() or p.is_file()) and p.name != ".lock"
+            p for p in (home / part).rglob("*") if (p.is_symlink() or not p.is_dir()) and p.name != ".lock"
         )
 
 

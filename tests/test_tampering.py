@@ -40,8 +40,9 @@ FILES = {
     "code/numpy.py added",
     "python_model.pkl added",
     "input_example.json: a bit flipped",
-    "bytecode of other code",
-}
+    "bytecode of other code", "a link to a folder", "a link to itself", "a link upwards", "a pipe",
+    "Artifacts/model.json added", "se\u0301rving.py added", "metadata/MLmodel added",
+}  # fmt: skip
 ROWS = {
     "registered_model_aliases champion: changed", "registered_model_aliases champion: gone",
     "registered_model_tags pcr.history.00001: changed", "registered_model_tags pcr.history.00001: gone",

@@ -295,7 +295,7 @@ def download_version(version: Any, folder: Path) -> Path:
     try:
         stored = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
     except (mlflow.MlflowException, OSError, ValueError) as error:
-        raise UserError(f"the files of {uri} are missing: `pcr sync` makes them again") from error
+        raise UserError(f"the files of {uri} are missing, or links: `pcr sync` makes them again") from error
     if not (stored / "MLmodel").exists() and not (stored / MANIFEST).exists():
         raise UserError(f"the files of {uri} are missing: `pcr sync` makes them again")
     return stored

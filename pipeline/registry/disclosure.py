@@ -4,7 +4,6 @@ import base64
 import gzip
 import json
 import re
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from models.serving.registry import (
     download_run_artifacts,
     download_version,
 )
+from pipeline.registry.downloads import download_folder
 from pipeline.registry.verify import WITH_DELETED, all_runs
 
 IDENTIFIER, OUTCOME = "usubjid", "outcome"
@@ -253,7 +253,7 @@ def _of_run(scanner: Scanner, run: Any) -> list[Disclosed]:
 def _downloaded(
     scanner: Scanner, place: str, download: Callable[[Path], Path], *, has_files: bool
 ) -> list[Disclosed]:
-    with tempfile.TemporaryDirectory() as scratch:
+    with download_folder() as scratch:
         try:
             folder = download(Path(scratch) / "files")
         except UserError:

@@ -19,6 +19,7 @@ from models.serving.registry import (
     store_run_files,
     supersede_run,
 )
+from pipeline.registry.downloads import download_folder
 from pipeline.registry.origin import PATCH, origin_of
 from pipeline.registry.runs import card_text, is_name_of, landmark_record, state_record
 from pipeline.registry.state import State
@@ -168,7 +169,7 @@ def _expected_files(state: State, record: Record, name: str, held: Mapping[str, 
 
 def _held_files(run_id: str) -> dict[str, bytes]:
     """Return the content of a run's artifacts by path; none where they are gone."""
-    with tempfile.TemporaryDirectory() as scratch:
+    with download_folder() as scratch:
         try:
             return dict(_files(download_run_artifacts(run_id, Path(scratch) / "run")))
         except UserError:

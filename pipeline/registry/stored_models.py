@@ -16,10 +16,13 @@ from models.serving.serving import PcrModel, read_model
 from pipeline.project.files import read_yaml
 from pipeline.registry.cards import NO_MODEL
 from pipeline.registry.contents import content_digest, outputs
+from pipeline.registry.forms import require_fitting, require_whole_booster
 from pipeline.registry.state import LOCK
 from pipeline.workspace.study import active_study
 
 REGISTERED = "models:/"
+NOT_A_MODEL = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading a document of another form ends in."""
 
 
 def open_model(name: str) -> PcrModel:
@@ -40,9 +43,13 @@ def _open_folder(folder: Path) -> PcrModel:
     require_model(folder)
     _require_as_computed(folder)
     try:
-        return read_model(folder)
-    except (KeyError, TypeError, ValueError) as error:
+        require_whole_booster(folder)
+        model = read_model(folder)
+        require_fitting(model.document)
+        _ = model.desk
+    except NOT_A_MODEL as error:
         raise UserError(f"{folder}/model.json is not a model of this pipeline: train it again") from error
+    return model
 
 
 def require_model(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """What a registered model must show before anything of it is run: manifest, form, signature, history."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from models.serving.serving import model_digest
 from pipeline.console import stderr
 from pipeline.project import paths
 from pipeline.project.settings import read_settings
+from pipeline.registry.downloads import download_folder
 from pipeline.registry.signatures import check_signature, signature_digest
 
 NO_MANIFEST = (
@@ -80,7 +80,7 @@ def checked_version(client: Any, store: Store, uri: str, trust: TrustSettings) -
     """
     version = find_version(client, store, uri)
     champion = aliases_of(client, version.name).get(CHAMPION) == str(version.version)
-    with tempfile.TemporaryDirectory() as scratch:
+    with download_folder() as scratch:
         folder = download_version(version, Path(scratch))
         faults = version_faults(version, folder)
         if faults:

@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import json
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -39,6 +38,7 @@ from models.serving.serving import model_digest
 from pipeline.project.files import read_json, read_yaml
 from pipeline.registry.cards import shortened
 from pipeline.registry.contents import ASIDE
+from pipeline.registry.downloads import download_folder
 from pipeline.registry.origin import origin_of
 from pipeline.registry.runs import MAX_DESCRIPTION_CHARACTERS, landmark_release, tracking_store
 from pipeline.registry.state import State
@@ -91,7 +91,7 @@ def version_problems(state: State, client: Any, runs: list[Any]) -> Iterator[str
 def _altered(client: Any, experiment: str, name: str, version: Any) -> Iterator[str]:
     """Yield where a version's files, tags or card are not those that were registered."""
     told = f"{name} version {version.version}"
-    with tempfile.TemporaryDirectory() as scratch:
+    with download_folder() as scratch:
         try:
             folder = download_version(version, Path(scratch))
         except UserError:
@@ -203,7 +203,7 @@ def repair_versions(client: Any, state: State, landmark: str) -> list[str]:
     if not client.search_registered_models(f"name = '{name}'"):
         return []
     for version in client.search_model_versions(f"name = '{name}'"):
-        with tempfile.TemporaryDirectory() as scratch:
+        with download_folder() as scratch:
             told = _repair(client, state, landmark, version, Path(scratch))
         done += [f"{told} {name} version {version.version}"] if told else []
     return done

@@ -214,6 +214,51 @@ def test_a_folder_that_holds_no_model_of_the_pipeline_is_refused(tmp_path: Path)
         open_model(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"encoding.mean": [1.0]}, {"encoding.imputation": [[0.0]]}, {"encoding.scale": "x"},
+        {"calibration": None}, {"calibration.slope": float("inf")}, {"serving": []},
+        {"serving.support.root": [[1.0]]},
+        {"serving.interval.spread": []}, {"features": []}, {"encoding.low": [[1.0], [2.0]]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_document_whose_parts_do_not_fit_is_refused_and_not_stretched(
+    part: dict[str, object], template: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(template / "artifacts/made-up/models/c1", tmp_path / "model")
+    document = json.loads((tmp_path / "model/model.json").read_text())
+    ((place, value),) = part.items()
+    *above, name = place.split(".")
+    parent = document
+    for key in above:
+        parent = parent[key]
+    parent[name] = value
+    (tmp_path / "model/model.json").write_text(json.dumps(document))
+    with pytest.raises(UserError, match="is not a model of this pipeline"):
+        open_model(str(tmp_path / "model"))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("model.json", "[" * 100_000),
+        ("model.json", "null"),
+        ("booster.txt", ""),
+        ("booster.txt", "tree\nv=4\n\nTree=0"),
+    ],
+)
+def test_a_file_of_a_model_that_was_cut_or_is_another_is_refused(
+    file: str, content: str, template: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(template / "artifacts/made-up/models/c1", tmp_path / "model")
+    open_model(str(tmp_path / "model"))
+    (tmp_path / "model" / file).write_text(content)
+    with pytest.raises(UserError, match="is not a model of this pipeline"):
+        open_model(str(tmp_path / "model"))
+
+
 def test_a_landmark_without_a_model_is_refused_with_the_reason_of_its_card(tmp_path: Path) -> None:
     write_no_model(tmp_path, "c1", "40 patients, 2 events: too few")
     with pytest.raises(UserError, match="has no model: 40 patients, 2 events: too few"):
