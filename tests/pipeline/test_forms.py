@@ -1,0 +1,35 @@
+"""Files of stored models that fit together, and folders of downloads that fail."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from models.serving.serving import ModelDocument
+from pipeline.registry.downloads import download_folder
+from pipeline.registry.forms import require_fitting, require_whole_booster
+from tests.serving import write_served_model
+
+
+@pytest.mark.parametrize("candidate", ["logistic", "lightgbm"])
+def test_a_model_as_it_was_written_fits_and_one_with_an_input_twice_does_not(
+    candidate: str, tmp_path: Path
+) -> None:
+    write_served_model(tmp_path / "model", candidate)
+    require_whole_booster(tmp_path / "model")
+    document: ModelDocument = json.loads((tmp_path / "model/model.json").read_text())
+    require_fitting(document)
+    document["features"].append(document["features"][0])
+    with pytest.raises(ValueError, match="twice"):
+        require_fitting(document)
+
+
+def test_a_folder_that_a_thread_still_writes_to_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOTEMPTY, "Directory not empty")
+
+    monkeypatch.setattr(os, "rmdir", full)
+    with pytest.raises(ValueError, match="what is wrong"), download_folder():
+        raise ValueError("what is wrong")
