@@ -10,7 +10,7 @@ READY := .venv/.ready
 CHECKS := pipeline/simulation_checks/dvc.yaml
 
 .DEFAULT_GOAL := run
-.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check blocks-truth coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check spec-campaign design reproduce two-users
+.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check blocks-truth coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check spec-campaign design reproduce two-users cluster-test
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
@@ -57,6 +57,9 @@ request-campaign: $(READY) ## 10,000 generated requests, slow sockets and tables
 
 two-users: $(READY) ## two users with a clone each on one `mlflow server` with passwords and PostgreSQL, and one without a clone
 	python -m tests.two_users
+
+cluster-test: $(READY) ## Dask on hosts in network namespaces: workers, the scheduler and links fail, the bits stay (ten minutes)
+	python -m tests.cluster_campaign
 
 monitoring-check: $(READY) ## false alarms, delays and updates of watching a model, simulated, into docs/ (half a minute)
 	python -m pipeline.simulation_checks.monitoring

@@ -53,6 +53,7 @@ ELSEWHERE = {
     "make request-campaign": IN_A_CAMPAIGN,
     "make spec-campaign": IN_A_CAMPAIGN,
     "make kill-test": IN_A_CAMPAIGN,
+    "make cluster-test": IN_A_CAMPAIGN,
     "make tamper-test": IN_A_CAMPAIGN,
     "make null-check": HOURS,
     "make coverage": HOURS,
