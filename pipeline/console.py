@@ -89,7 +89,8 @@ def tell(error: BaseException) -> int:
     Of a fault only kind and place are told: its message may hold patients' values.
     """
     if isinstance(error, UserError | FileNotFoundError):
-        stderr().print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False)
+        told = _absent(error) if isinstance(error, FileNotFoundError) else str(error)
+        stderr().print(f"[bold red]Error:[/] {escape(told)}", highlight=False)
         return 1
     if problem := next(filter(None, map(storage_problem, causes(error))), None):
         stderr().print(f"[bold red]Error:[/] {escape(problem)}", highlight=False)
@@ -97,6 +98,15 @@ def tell(error: BaseException) -> int:
     what = f"{type(error).__name__} at {escape(_place(error))}"
     stderr().print(f"[bold red]Failed.[/] {what}: {FAULT_TEXT}", highlight=False)
     return FAULT
+
+
+def _absent(error: FileNotFoundError) -> str:
+    """Return what is not there and what to do, where a reader of files names nothing but the path."""
+    path = str(error.filename or error)
+    if error.filename is None and " " in path:
+        return path
+    made = "; `pcr run` makes it" if path.startswith("artifacts/") else ""
+    return f"{path} does not exist{made}"
 
 
 def hide_values_of_faults() -> None:

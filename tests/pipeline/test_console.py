@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from features.errors import UserError
-from pipeline.console import FAULT, reported_errors
+from pipeline.console import FAULT, reported_errors, tell
 from pipeline.report.page import measure
 from tests.pipeline.formats import ROOT
 
@@ -44,6 +44,24 @@ def test_a_stage_tells_an_error_that_nothing_catches_without_its_message() -> No
     assert "Failed. ValueError at" in done.stderr
     assert SECRET not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            FileNotFoundError("artifacts/t/cohort.parquet"),
+            "artifacts/t/cohort.parquet does not exist; `pcr run` makes it",
+        ),
+        (FileNotFoundError(2, "No such file or directory", "a b.csv"), "a b.csv does not exist"),
+        (FileNotFoundError("no model here: name one"), "no model here: name one"),
+    ],
+)
+def test_a_file_that_is_not_there_is_told_with_what_makes_it(
+    error: FileNotFoundError, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tell(error) == 1
+    assert " ".join(capsys.readouterr().err.split()) == f"Error: {told}"
 
 
 def test_ctrl_c_before_a_run_has_begun_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
