@@ -12,6 +12,7 @@ import pandas as pd
 from features.assemble import Assembled, LeakageError, assemble
 from features.cohort import outcomes
 from features.contract.validation import PROBLEM_COLUMNS, Contract
+from features.errors import UserError
 from features.feature import safe_names
 from features.parsing import Between, Count, Share
 from features.settings import FeatureSettings
@@ -79,6 +80,7 @@ class CheckSettings:
     later_words: tuple[str, ...]
     twin_min_features: Annotated[int, Between(2)]
     max_features: Count
+    refused_features: Count
     growth: Growth
 
 
@@ -112,7 +114,7 @@ def rehearse(tables: Mapping[str, pd.DataFrame], cohort: pd.DataFrame, by: Prepa
     LeakageError
         If a single feature separates the outcome, and the study file does not say why that is right.
     UserError
-        If the features cannot be built.
+        If the features cannot be built, or are too many to be learned from as single columns.
     """
     remarks = [*_lost_patients(tables, by), *_swapped_visits(tables, by), *_rare_definitions(tables, by)]
     remarks += [*_missing_outcomes(cohort, by), *_distant_entries(cohort, by)]
@@ -171,6 +173,12 @@ def _of_landmark(name: str, assembled: Assembled, cohort: pd.DataFrame, by: Prep
     if len(constant) == len(names):
         yield Remark(where, "", "nothing_to_learn: no feature varies")
         return
+    if len(names) >= by.check.refused_features:
+        raise UserError(
+            f"{where}: {len(names):,} features of single columns; a run takes fewer than "
+            f"{by.check.refused_features:,} (refused_features of configs/check.yaml): "
+            f"{REHEARSAL_ADVICE['many_features']}"
+        )
     if len(names) > by.check.max_features:
         size = f"{len(names):,} by {len(names):,} numbers"
         yield Remark(

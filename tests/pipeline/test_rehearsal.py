@@ -11,6 +11,7 @@ import pytest
 from features.assemble import LeakageError
 from features.cohort import build_cohort
 from features.contract.validation import validate
+from features.errors import UserError
 from features.study import parse_study
 from models.configuration.plan import validation_plan
 from models.configuration.settings import model_settings
@@ -110,6 +111,13 @@ def test_more_features_than_a_run_can_learn_from_in_time_are_named_with_their_nu
     rules = rehearse(raw, build_cohort(raw, BY.study, []).frame, by)["rule"]
     assert any("many_features: every model that is fitted holds 2 by 2 numbers" in rule for rule in rules)
     assert "many_features" not in told()
+
+
+def test_features_that_no_run_would_get_through_are_refused_and_belong_into_an_assay() -> None:
+    by = BY._replace(check=replace(BY.check, refused_features=2))
+    raw = tables()
+    with pytest.raises(UserError, match=r"2 features of single columns; a run takes fewer than 2 .*`omics`"):
+        rehearse(raw, build_cohort(raw, BY.study, []).frame, by)
 
 
 def test_constant_features_and_a_study_that_is_too_small_are_named() -> None:
