@@ -247,7 +247,7 @@ class Campaign:
             log = (self.network.folder / "client.log").read_text(errors="replace")
             return {"error": f"the client said nothing: {log[-1500:]}"}
         told: dict[str, Any] = json.loads(path.read_text())
-        begun = (folder / "begun").read_text().split()
+        begun = lines(folder / "begun")
         return told | {"begun": len(begun), "finished": len(lines(folder / "finished"))}
 
     def check(self, name: str, told: dict[str, Any], *, lost: int) -> None:
@@ -330,23 +330,24 @@ class Campaign:
 
     def speed(self) -> None:
         """Compare two hosts of one core with one, between the first result and the last, in turn."""
-        ratios = []
         for _ in range(3):
             two = self.seconds_a_fit()
             stop(self.workers.pop("two"))
             one = self.seconds_a_fit()
             self.workers["two"] = self.network.worker("two")
             time.sleep(15)
-            ratios.append(one / two)
-        told = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-        print(
-            f"two hosts of one core are {told} times as fast as one; load {os.getloadavg()[0]:.1f}",
-            flush=True,
-        )
+            print(
+                f"two hosts of one core are {one / two:.2f} times as fast as one "
+                f"(load {os.getloadavg()[0]:.1f})",
+                flush=True,
+            )
 
     def seconds_a_fit(self) -> float:
         folder, client = self.begin(self.network.address)
-        self.check("speed", self.told(folder, client), lost=0)
+        told = self.told(folder, client)
+        self.check("speed", told, lost=0)
+        if "error" in told:
+            raise SystemExit(f"nothing was measured: {told['error']}")
         moments = [float(line.split()[1]) for line in lines(folder / "finished")]
         return (moments[-1] - moments[3]) / (len(moments) - 4)
 
