@@ -1,6 +1,7 @@
 # ruff: noqa: E501 - requests, one after the other
 """Requests that no server should be upset by: a generated corpus, each with a value that must not come back."""
 
+import gzip
 import itertools
 import json
 from collections.abc import Iterator
@@ -54,6 +55,11 @@ def _broken_json() -> Iterator[Request]:
         "null byte": b'{"dataframe_records": [{"arm": "\\u0000SECRET-7431"}]}',
         "huge number": b'{"dataframe_records": [{"arm": "A", "age_years": 1' + b"0" * 5000 + b"}]}",
         "huge exponent": b'{"dataframe_records": [{"arm": "A", "age_years": 1e99999}]}',
+        "a key twice, escaped": b'{"dataframe_records": [{"arm": "SECRET-7431", "\\u0061rm": "SECRET-7431"}]}',
+        "a comment": b'/* SECRET-7431 */{"dataframe_records": [{"arm": "A"}]}', "leading zero": b'{"a": 098765.4321}',
+        "overlong": b'{"dataframe_records": [{"arm": "\xc0\x80SECRET-7431"}]}', "utf-32": whole.encode("utf-32"),
+        "gzip": gzip.compress(whole.encode()), "4300 digits": b'{"dataframe_records": [{"age_years": ' + b"9" * 4300 + b"}]}",
+        "deep cell": b'{"dataframe_records": [{"arm": ' + b"[" * 900 + b"]" * 900 + b"}]}",
         "deep list": b"[" * 5000 + b"]" * 5000, "deep object": b'{"a":' * 5000 + b"1" + b"}" * 5000,
     }.items():  # fmt: skip
         yield Request(name, body)
@@ -66,6 +72,9 @@ def _wrong_shapes() -> Iterator[Request]:
         "list of rows": [row], "one row": row, "empty": {}, "unknown key": {"rows": [row]},
         "instances": {"instances": [row]}, "inputs": {"inputs": row}, "messages": {"messages": [row]},
         "both": {"dataframe_records": [row], "dataframe_split": split},
+        "pandas table": {"schema": {"fields": []}, "data": [row]}, "pandas columns": {"arm": {"0": SECRET}},
+        "pandas values": [[SECRET]], "tensors": {"inputs": [{"name": "arm", "shape": [1], "data": [SECRET]}]},
+        "split index of objects": {"dataframe_split": {"columns": ["arm"], "data": [["A"]], "index": [{SECRET: 1}]}},
         "records and instances": {"dataframe_records": [row], "instances": [row]},
         "records null": {"dataframe_records": None}, "records number": {"dataframe_records": NUMBER},
         "records text": {"dataframe_records": SECRET}, "records object": {"dataframe_records": row},
@@ -96,7 +105,8 @@ def _cells() -> Iterator[Request]:
         SECRET, f"  {SECRET}", NUMBER, -NUMBER, "98765.4321", "98765,4321", 10**30, 1e308, -1e308, 1e-320, True,
         [SECRET], {"a": SECRET}, [], {}, "", "nan", "1e400", "0x1F", "1_000", "١٢", f"{SECRET}\x00", "a" * 50_000,
         "'; drop table runs; --", "<script>alert('SECRET-7431')</script>", "=cmd|' /C calc'!A0", "../../etc/passwd",
-        "{{7*7}}", "%s%n", "\u202eSECRET-7431", "2024-01-31", None,
+        "{{7*7}}", "%s%n", "\u202eSECRET-7431", "2024-01-31", None, f"\ud800{SECRET}", f"A\u200d{SECRET}", "-nan",
+        "0x1p5", "50 years", "−50", "5²", f"{SECRET}\u2028A", 10**4000, [[[[SECRET]]]], "0" * 300 + "5", -0.0,
     ]  # fmt: skip
     for k, value in enumerate(odd):
         yield _records(f"number cell {k}", GOOD | {"age_years": value}, GOOD)
@@ -118,6 +128,12 @@ def _columns() -> Iterator[Request]:
             "é",
             "__class__",
             "0",
+            "__proto__",
+            "a\u0301rm",
+            "ｐｃｒ",
+            "\u202epcr",
+            "\ud800",
+            " pcr ",
         ]
     ):
         yield _records(f"column {k}", GOOD | {name: SECRET}, GOOD)
@@ -139,6 +155,9 @@ def _csv() -> Iterator[Request]:
         "csv text for a number": f"{heading}\nA,{SECRET},20,negative\nA,50,20,negative",
         "csv is json": json.dumps([GOOD | {"arm": SECRET}]), "csv one column": f"arm\n{SECRET}",
         "csv long line": f"{heading}\nA,50,20,{SECRET * 20000}", "csv only commas": ",,,\n,,,\n",
+        "csv sep": f"sep=,\n{heading}\n{SECRET},50,20,negative", "csv formula": f"{heading}\n=cmd|'{SECRET}'!A0,50,20,x",
+        "csv line breaks": f'{heading}\n"{SECRET}\n",50,20,negative', "csv backslash": f'{heading}\n"{SECRET}\\"",50,20,x',
+        "csv mark amid": f"{heading}\n\ufeff{SECRET},50,20,x", "csv blanks": heading + "\n" * 50_000 + f"{SECRET},50,20,x",
         "csv carriage returns": f"{heading}\rA,50,20,{SECRET}\r", "csv empty names": f",,,\n{SECRET},50,20,negative",
         "csv outcome": f"{heading},pcr\nA,50,20,negative,{SECRET}\nA,50,20,negative,",
     }.items():  # fmt: skip

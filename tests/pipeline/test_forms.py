@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,13 @@ def test_a_model_as_it_was_written_fits_and_one_with_an_input_twice_does_not(
         require_fitting(document)
 
 
-def test_a_folder_that_a_thread_still_writes_to_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_a_thread_still_writes_to_hides_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOTEMPTY, "Directory not empty")
 
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(os, "rmdir", full)
     with pytest.raises(ValueError, match="what is wrong"), download_folder():
         raise ValueError("what is wrong")
