@@ -10,7 +10,7 @@ READY := .venv/.ready
 CHECKS := pipeline/simulation_checks/dvc.yaml
 
 .DEFAULT_GOAL := run
-.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check blocks-truth coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check spec-campaign design reproduce two-users cluster-test
+.PHONY: help run test test-newest browser setup lint null-check kill-test fault-campaign reader-campaign cohort-campaign gate-check blocks-truth coverage patient-intervals attainable targets bench latency lock reference tamper-test request-campaign monitoring-check spec-campaign design reproduce two-users cluster-test docs pictures
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS="$$(printf '\t')" read -r name said; \
@@ -127,11 +127,27 @@ reproduce: .venv-latest/.ready ## every result of the active study computed anew
 	uv pip install --quiet --python .venv-latest/bin/python --upgrade --compile-bytecode --requirements pyproject.toml
 	touch $@
 
+# The documentation site has an environment of its own: no test and no run needs it.
+docs: .venv-docs/.ready ## build the documentation into site/, after a run; it opens from disk (site/index.html)
+	python -m pipeline.paper.site .docs
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --config-file documentation/mkdocs.yml
+	@echo site/index.html
+
+pictures: $(READY) ## take the pictures of README and tutorial anew from the pages of the active study
+	python -m tests.pictures
+
+.venv-docs/.ready: $(READY) requirements-docs.lock
+	test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	uv pip sync --quiet --python .venv-docs/bin/python --require-hashes requirements-docs.lock
+	touch $@
+
 lock: ## pin again after a change of dependencies in pyproject.toml
 	uv pip compile --quiet --universal --fork-strategy fewest --no-header --generate-hashes --python-version 3.11 \
 		pyproject.toml --group dev --output-file requirements.lock
 	echo uv | uv pip compile --quiet --universal --no-header --generate-hashes --python-version 3.11 - \
 		--output-file requirements-setup.lock
+	uv pip compile --quiet --universal --no-header --generate-hashes --python-version 3.11 --group docs \
+		--no-emit-package pcr-response-pipeline --output-file requirements-docs.lock
 
 reference: $(READY) ## regenerate the reference values (needs R with pROC, rms, metafor and mvtnorm)
 	cd tests/reference && for script in performance_data performance heterogeneity_data heterogeneity \

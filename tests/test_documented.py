@@ -45,6 +45,7 @@ ELSEWHERE = {
     "make test": "it runs this test",
     "make test-newest": "it runs this test, by another Python",
     "make lint": "tests/test_front_door.py",
+    "make docs": "it needs the package index: tests/pipeline/paper/test_site.py",
     "make lock": "it needs the package index",
     "make bench": HOURS,
     "make fault-campaign": IN_A_CAMPAIGN,

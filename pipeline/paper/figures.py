@@ -16,10 +16,10 @@ NOT_DATA = ({"reference"}, {"a", "b"})
 Row = Mapping[str, object]
 
 
-def png(spec: Spec) -> bytes:
+def png(spec: Spec, dpi: int = DPI) -> bytes:
     """Return a chart as PNG, as wide as its SVG."""
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    return bytes(vl_convert.vegalite_to_png({**spec, "width": WIDTH}, version, ppi=DPI))
+    return bytes(vl_convert.vegalite_to_png({**spec, "width": WIDTH}, version, ppi=dpi))
 
 
 def data_csv(spec: Spec) -> str:
