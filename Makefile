@@ -129,7 +129,7 @@ reproduce: .venv-latest/.ready ## every result of the active study computed anew
 
 # The documentation site has an environment of its own: no test and no run needs it.
 docs: .venv-docs/.ready ## build the documentation into site/, after a run; it opens from disk (site/index.html)
-	python -m pipeline.paper.site .docs
+	python -m documentation.site .docs
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --config-file documentation/mkdocs.yml
 	@echo site/index.html
 

@@ -1,4 +1,4 @@
-"""What the documentation site is built from: ``python -m pipeline.paper.site FOLDER``, run by `make docs`.
+"""What the documentation site is built from: ``python -m documentation.site FOLDER``, run by `make docs`.
 
 The pages of docs/, GLOSSARY.md and CHANGELOG.md as they are; the gallery from the active study's finished
 pages; the reference of commands from their own help, of measures and functions from their docstrings.
@@ -55,7 +55,9 @@ def write_site(out: Path) -> None:
         shutil.copytree(
             GUIDES, new, ignore=lambda folder, _: ["reproduction"] if folder == str(GUIDES) else []
         )
-        shutil.copytree(OWN, new, dirs_exist_ok=True, ignore=shutil.ignore_patterns("mkdocs.yml"))
+        shutil.copytree(
+            OWN, new, dirs_exist_ok=True, ignore=shutil.ignore_patterns("mkdocs.yml", "*.py", "__pycache__")
+        )
         for name, page in MOVED.items():
             shutil.copy(name, new / page)
         for name, content in made.items():
