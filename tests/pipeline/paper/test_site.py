@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from documentation.site import API, MEASURES, commands_page, modules_page
 from features.errors import UserError
 from pipeline.paper.gallery import FigureGuide, FigureKind, gallery
 from pipeline.paper.pages import Page, parse_page
-from documentation.site import API, MEASURES, commands_page, modules_page
 from pipeline.project.settings import read_settings
 from tests.pipeline.paper.test_bundle import overview
 from tests.pipeline.test_report import plain
