@@ -9,20 +9,22 @@ from pipeline.project.files import write_json
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(
-    reads=(paths.RAW, paths.COHORT, paths.DECISIONS, paths.FEATURES_FOLDER, paths.DESCRIPTION_PLAN),
+    reads=(
+        paths.RAW, paths.COHORT, paths.DECISIONS, paths.FEATURES_FOLDER, paths.DESCRIPTION_PLAN,
+        paths.MEASURES_PLAN,
+    ),
     writes=(paths.EFFICACY, paths.EFFICACY_METRICS),
     params={
         paths.STUDY: ("adaptive_arm", "allocation", "arm_comparison", "arms", "landmarks", "randomised"),
         paths.VALIDATION: ("level",),
-        paths.MEASURES_PLAN: ("subgroups",),
     },
-)
+)  # fmt: skip
 
 
 def main(run: Run) -> None:
     """Read raw tables, cohort, decisions and baseline features, compare, write."""
     study = run.study()
-    plan = validation_plan(run.params(paths.VALIDATION), run.params(paths.MEASURES_PLAN))
+    plan = validation_plan(run.params(paths.VALIDATION), run.yaml(paths.MEASURES_PLAN))
     document = efficacy(
         study,
         plan.subgroups,
