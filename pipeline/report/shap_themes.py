@@ -130,13 +130,20 @@ def theme_sentences(themes: Sequence[ThemeContribution], directions: Sequence[Di
 
 
 def _directions(rows: Sequence[Direction]) -> str:
-    """Return the largest directions that the numbers support, in words; empty without any."""
+    """Return the largest directions that the numbers support, in words; empty without any.
+
+    A name that several features share, such as two measurements of a size, may have them disagree.
+    """
     clear = [row for row in rows if row["verdict"] != UNUSED and (row["low"] > 0 or row["high"] < 0)]
     largest = sorted(clear, key=lambda row: -abs(row["difference"]))
-    words = dict.fromkeys(
-        f"{'higher' if row['difference'] > 0 else 'lower'} with {row['name']}" for row in largest
-    )
-    return ", ".join(list(words)[:MAX_DIRECTIONS])
+    signs: dict[str, set[bool]] = {}
+    for row in largest:
+        signs.setdefault(row["name"], set()).add(row["difference"] > 0)
+    words = {
+        name: "lower and higher, by feature," if len(both) > 1 else "higher" if True in both else "lower"
+        for name, both in signs.items()
+    }
+    return ", ".join([f"{how} with {name}" for name, how in words.items()][:MAX_DIRECTIONS])
 
 
 def _themes_chart(

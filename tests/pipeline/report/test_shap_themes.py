@@ -47,6 +47,14 @@ def test_a_direction_is_told_only_where_its_interval_excludes_zero_and_the_model
     }, "a theme that the model does not use has no sentence"
 
 
+def test_features_of_one_name_that_disagree_are_told_once_and_as_such() -> None:
+    sizes = [direction("a", "Tumour size", -0.3, -0.4, -0.2), direction("a", "Tumour size", 0.2, 0.1, 0.3)]
+    told = theme_sentences(THEMES[:1], [*sizes, direction("a", "Age", -0.1, -0.2, -0.05)])
+    assert told["A"].endswith(
+        "contributions are lower and higher, by feature, with Tumour size, lower with Age."
+    )
+
+
 def test_a_page_opens_with_biology_and_names_groups_in_words() -> None:
     text = Reader(page()).text
     assert text.rindex("Biology: what moves the predictions") < text.rindex("What is explained")
