@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from hashlib import sha256
+from typing import Any
 
 import pandas as pd
 from joblib import Parallel, delayed
 
+from features.documents.study import StudyDocument
 from models.configuration.explanation import explanation_plan
 from models.explanation.documents import ContributionSummary
 from models.procedure.backends import workers
@@ -70,7 +72,7 @@ def study_inputs(run: Run, results: Results) -> Inputs:
         study=study,
         settings=settings,
         validation=run.yaml(paths.VALIDATION) | run.yaml(paths.MEASURES_PLAN),
-        models=run.yaml(paths.MODELS),
+        models=offered(run.yaml(paths.MODELS), study),
         items=read_settings(Checklists, run.path(paths.CHECKLISTS)),
         flow=run.json(paths.FLOW),
         features={name: run.json(paths.FEATURE_LIST, landmark=name) for name in landmarks},
@@ -85,6 +87,14 @@ def study_inputs(run: Run, results: Results) -> Inputs:
         balance=balance_at(run, landmarks[0]),
         single=single_patients(run, branches, facts, settings) if settings.privacy.patient_view else None,
     )
+
+
+def offered(models: dict[str, Any], study: StudyDocument) -> dict[str, Any]:
+    """Return configs/models.yaml with the candidates that the study is offered: some need assays."""
+    if study.get("omics"):
+        return models
+    candidates = {name: one for name, one in models["candidates"].items() if one["kind"] != "blocks"}
+    return models | {"candidates": candidates}
 
 
 def balance_at(run: Run, landmark: str) -> dict[str, float]:

@@ -9,7 +9,7 @@ import yaml
 from pipeline.project import numerics
 from tests.workspace import ROOT
 
-FOLDER = ROOT / "configs/cluster"
+FOLDER = ROOT / "deploy"
 ENCRYPTED = {
     "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "True",
     "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "False",

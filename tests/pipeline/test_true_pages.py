@@ -31,6 +31,7 @@ from pipeline.report.settings import Checklists, PageSettings
 from pipeline.report.study.page import Inputs, overview_page
 from pipeline.report.study.subgroups import SAME_AS_POOLED, subgroups_part
 from pipeline.report.tables import Privacy
+from pipeline.stages.reports import offered
 from tests.labels import PLAIN
 from tests.pipeline.test_report import STUDY, Reader, description, given
 
@@ -407,3 +408,8 @@ def test_text_of_a_study_is_shown_letter_by_letter_in_the_tables_of_a_card() -> 
     rows = [line.removesuffix(" | 4 | 2 |") for line in card.split("\n") if line.endswith(" | 4 | 2 |")]
     expected = ["A\\|B", "5 \\<b\\> mg", "\\*x\\* \\[y\\](z)", "er_pct", "two lines", "\\_a\\_", "\\\\"]
     assert rows == [f"| {text}" for text in expected]
+
+
+def test_candidates_that_need_assays_are_named_only_where_the_study_has_some() -> None:
+    assert list(offered(MODELS, {"omics": None})["candidates"]) == ["core", "logistic", "lightgbm"]
+    assert offered(MODELS, {"omics": {"rna": {"path": "rna.csv", "visit": "screening"}}}) == MODELS

@@ -254,7 +254,7 @@ def used_tables(given: Inputs, labels: Labels) -> dict[str, Table]:
     parameters = {
         key: given.validation[key]
         for key in ("seed", "folds", "repeats", "inner_folds", "bootstrap", "level", "branch_shrinkage")
-    } | {"candidates": ", ".join(given.models["candidates"])}
+    } | {"candidates": ", ".join(map(labels.name, given.models["candidates"]))}
     if given.facts.rules:
         parameters["rules"] = given.study["rules"]
     else:
