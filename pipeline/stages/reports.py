@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
 
 import pandas as pd
 from joblib import Parallel, delayed
 
-from features.documents.study import StudyDocument
 from models.configuration.explanation import explanation_plan
 from models.explanation.documents import ContributionSummary
 from models.procedure.backends import workers
@@ -64,7 +62,8 @@ def study_report(run: Run) -> str:
 def study_inputs(run: Run, results: Results) -> Inputs:
     """Return what the study report is made of, apart from the results."""
     study, description = run.yaml(paths.STUDY), run.json(paths.DESCRIPTION)
-    landmarks = study["landmarks"]
+    landmarks, models = study["landmarks"], run.yaml(paths.MODELS)
+    of_study = offered(models["candidates"], assays=bool(study["omics"]))
     settings = read_settings(PageSettings, run.path(paths.REPORT_PAGES))
     branches = {name: read_branches(run.path(paths.BRANCHES, landmark=name)) for name in landmarks}
     facts = study_facts(study, run.table(paths.COHORT), settings.trials)
@@ -72,7 +71,7 @@ def study_inputs(run: Run, results: Results) -> Inputs:
         study=study,
         settings=settings,
         validation=run.yaml(paths.VALIDATION) | run.yaml(paths.MEASURES_PLAN),
-        models=offered(run.yaml(paths.MODELS), study),
+        models=models | {"candidates": {name: models["candidates"][name] for name in of_study}},
         items=read_settings(Checklists, run.path(paths.CHECKLISTS)),
         flow=run.json(paths.FLOW),
         features={name: run.json(paths.FEATURE_LIST, landmark=name) for name in landmarks},
@@ -89,12 +88,9 @@ def study_inputs(run: Run, results: Results) -> Inputs:
     )
 
 
-def offered(models: dict[str, Any], study: StudyDocument) -> dict[str, Any]:
-    """Return configs/models.yaml with the candidates that the study is offered: some need assays."""
-    if study.get("omics"):
-        return models
-    candidates = {name: one for name, one in models["candidates"].items() if one["kind"] != "blocks"}
-    return models | {"candidates": candidates}
+def offered(candidates: Mapping[str, Mapping[str, str]], *, assays: bool) -> list[str]:
+    """Return the candidates of configs/models.yaml that a study is offered: some need assays."""
+    return [name for name, one in candidates.items() if assays or one["kind"] != "blocks"]
 
 
 def balance_at(run: Run, landmark: str) -> dict[str, float]:

@@ -411,5 +411,5 @@ def test_text_of_a_study_is_shown_letter_by_letter_in_the_tables_of_a_card() -> 
 
 
 def test_candidates_that_need_assays_are_named_only_where_the_study_has_some() -> None:
-    assert list(offered(MODELS, {"omics": None})["candidates"]) == ["core", "logistic", "lightgbm"]
-    assert offered(MODELS, {"omics": {"rna": {"path": "rna.csv", "visit": "screening"}}}) == MODELS
+    assert offered(MODELS["candidates"], assays=False) == ["core", "logistic", "lightgbm"]
+    assert offered(MODELS["candidates"], assays=True) == list(MODELS["candidates"])
