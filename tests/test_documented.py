@@ -45,6 +45,7 @@ ELSEWHERE = {
     "make test": "it runs this test",
     "make test-newest": "it runs this test, by another Python",
     "make lint": "tests/test_front_door.py",
+    "pcr serve --tls-certificate chain.pem --tls-key key.pem": "tests/pipeline/test_tls.py",
     "make docs": "it needs the package index: tests/pipeline/paper/test_site.py",
     "make lock": "it needs the package index",
     "make bench": HOURS,
