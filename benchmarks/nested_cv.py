@@ -36,9 +36,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from models.configuration.plan import validation_plan
-from models.configuration.settings import BoostingCandidate, ProcedureSettings, model_settings
 from models.measures.evaluate import auc
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import BoostingCandidate, ProcedureSettings, model_settings
 from models.procedure.encoding import read_numeric_rows
 from models.procedure.folds import stratified_folds
 from models.procedure.landmark_features import LandmarkFeature, landmark_features

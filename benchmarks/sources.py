@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.study import parse_study
+from features.documents.study import parse_study
 from pipeline.project.files import read_yaml
 from pipeline.sources.ingest import ingest
 from pipeline.sources.mapped import with_standards

@@ -10,19 +10,13 @@ import pandas as pd
 from features import clinical, ctdna, imaging, pathology, tissue
 from features.contract.validation import Contract
 from features.definitions import NOT_TAKEN
-from features.documents.feature import Feature, FeatureList
+from features.documents.feature import STATE_SUFFIX, Feature, FeatureList
+from features.documents.study import ADAPTIVE_ONLY, Landmark, Study
 from features.errors import UserError
-from features.feature import (
-    STATE_SUFFIX,
-    BuildContext,
-    FeatureError,
-    contract_columns,
-    without_missing_levels,
-)
+from features.feature import BuildContext, FeatureError, contract_columns, without_missing_levels
 from features.keys import unknown_name
 from features.landmarks import visible
 from features.settings import FeatureSettings
-from features.study import ADAPTIVE_ONLY, Landmark, Study
 
 Builder = Callable[
     [Mapping[str, pd.DataFrame], pd.Index, Any, BuildContext], tuple[pd.DataFrame, list[Feature]]

@@ -7,6 +7,7 @@ import pandas as pd
 
 from features.definitions import BREAST_ONLY, pcr
 from features.documents.flow import AtRisk, CriterionCount, Flow
+from features.documents.study import Landmark, OutcomeRule, Study
 from features.eligibility import (
     MET,
     NOT_APPLICABLE,
@@ -18,7 +19,6 @@ from features.eligibility import (
 )
 from features.errors import UserError
 from features.landmarks import decision_dates, next_cycle_start
-from features.study import Landmark, OutcomeRule, Study
 
 SLNB = "sentinel_node_positive_before_treatment"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from features.documents.parsing import parsed
 from features.errors import UserError
 from features.keys import unknown_name
-from features.parsing import parsed
 
 CYCLE = ["usubjid", "cycle"]
 

@@ -8,12 +8,9 @@ import numpy as np
 import pandas as pd
 
 from features.contract.validation import Contract
-from features.documents.feature import Feature
+from features.documents.feature import STATE_SUFFIX, Feature
 from features.errors import UserError
 from features.settings import Template
-
-STATE_SUFFIX = "_state"
-"""Ends the name of every feature that says how far a domain was observed at a visit."""
 
 
 class FeatureError(UserError):

@@ -12,7 +12,7 @@ import pandas as pd
 
 from features.contract.validation import Contract, TableSpec
 from features.definitions import known_dates, known_too_late
-from features.study import Landmark, LandmarkError
+from features.documents.study import Landmark, LandmarkError
 
 LATE_COLUMNS = ["table", "visit", "reason", "rows"]
 NEVER_VISIBLE = "outcome"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from features.definitions import known_too_late
 from features.documents.feature import ASSAY_SEPARATOR, ORIGINS, HiddenRows, origin_column
-from features.study import Landmark
+from features.documents.study import Landmark
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import pandas as pd
 
-from features.parsing import Between
+from features.documents.parsing import Between
 
 CHANGED = ("reduced", "omitted", "stopped")
 """Modifications of a dose that give less of a drug."""

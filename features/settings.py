@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from features.documents.parsing import parsed
 from features.errors import UserError
 from features.gene_rules import GeneRule, GeneRules, any_pathogenic
 from features.keys import checked_fields, refuse_unknown_keys, unknown_name
-from features.parsing import parsed
 
 SCALES = ("as_is", "log1p", "log10")
 CHANGES = ("relative", "difference")

@@ -20,9 +20,9 @@ from scipy.special import ndtri
 from sklearn.linear_model import LogisticRegression
 
 from features.errors import UserError
-from models.configuration.plan import ValidationPlan
-from models.configuration.settings import EncodingSettings, ModelSettings
 from models.measures.common import BoolArray, FloatArray, Measure
+from models.procedure.configuration.plan import ValidationPlan
+from models.procedure.configuration.settings import EncodingSettings, ModelSettings
 from models.procedure.encoding import learn_encoding
 from models.procedure.folds import stratified_folds
 from models.procedure.landmark_features import LandmarkFeature, as_documents

@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 
 from features.errors import UserError
-from models.configuration.settings import ProcedureSettings
 from models.procedure.backends import Backend
 from models.procedure.cluster.settings import Certificates, Cluster, ClusterSettings
+from models.procedure.configuration.settings import ProcedureSettings
 from models.procedure.resampling import Procedure, TaskResult, _SplitTask, fit_split, run_tasks
 from models.procedure.response_model import ResponseModel
 from models.procedure.splits import Split, bootstrap_splits

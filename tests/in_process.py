@@ -15,7 +15,7 @@ from unittest import mock
 
 import yaml
 
-from features.study import with_defaults
+from features.documents.study import with_defaults
 from pipeline.console import TRACEBACK, tell
 from pipeline.intake.preflight import checked
 from pipeline.project.stage import Run

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.configuration.settings import (
+from models.procedure.configuration.settings import (
     BoostingCandidate,
     EncodingSettings,
     LogisticCandidate,

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.configuration.settings import IntervalSettings, ServingSettings
 from models.packaging.patient_interval import patient_interval
 from models.packaging.training_summary import support
+from models.procedure.configuration.settings import IntervalSettings, ServingSettings
 from models.procedure.response_model import ResponseModel
 from models.serving import serving
 from models.serving.records import Record

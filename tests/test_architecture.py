@@ -69,7 +69,7 @@ MESSAGES = {
     "features/errors.py",
     "features/keys.py",
     "features/documents/flow.py",
-    "features/documents/study.py",
+    "features/documents/study_entries.py",
     "models/description/documents.py",
     "models/explanation/documents.py",
     "models/sample_size/documents.py",

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from features.documents.parsing import parsed
 from features.feature import one_per_patient
-from features.parsing import parsed
 from features.settings import Template
 from pipeline.project.files import read_yaml
 

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import pandas as pd
 
 from features.contract.cells import DTYPES
+from features.documents.parsing import parsed
 from features.errors import UserError
 from features.keys import unknown_name
-from features.parsing import parsed
 
 
 @dataclass(frozen=True)

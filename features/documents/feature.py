@@ -6,8 +6,8 @@ from typing import NotRequired, TypedDict
 
 ASSAY_SEPARATOR = ":"
 """Between the name of an assay and that of a feature, in the name of a column."""
-
-
+STATE_SUFFIX = "_state"
+"""Ends the name of every feature that says how far a domain was observed at a visit."""
 ORIGINS = ("batch", "platform")
 """What is known of an assay's samples beside dates: ``batch@rna`` is the column of assay rna."""
 

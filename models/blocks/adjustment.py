@@ -8,7 +8,7 @@ import pandas as pd
 
 from models.blocks.learning import present
 from models.blocks.procedure import BlockProcedure
-from models.configuration.settings import BlocksSettings, EncodingSettings
+from models.procedure.configuration.settings import BlocksSettings, EncodingSettings
 from models.procedure.landmark_features import LandmarkFeature
 
 Shifts = dict[str, np.ndarray]

@@ -12,9 +12,9 @@ from models.blocks.documents import BlockDocument, LearnedBlocks
 from models.blocks.learning import present
 from models.blocks.names import CLINICAL, TOGETHER
 from models.blocks.procedure import BlockProcedure
-from models.configuration.plan import ValidationPlan
-from models.configuration.settings import BlocksSettings, EncodingSettings
 from models.procedure.backends import workers
+from models.procedure.configuration.plan import ValidationPlan
+from models.procedure.configuration.settings import BlocksSettings, EncodingSettings
 from models.procedure.domain_sets import ARM
 from models.procedure.errors import NotLearnableError
 from models.procedure.landmark_features import LandmarkFeature

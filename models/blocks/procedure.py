@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from models.blocks.learning import BlockModels, learn_blocks
 from models.blocks.names import CLINICAL, HIDDEN, TOGETHER
-from models.configuration.settings import BlocksSettings, EncodingSettings
+from models.procedure.configuration.settings import BlocksSettings, EncodingSettings
 from models.procedure.encoding import encoding_of, read_numeric_rows
 from models.procedure.errors import NotLearnableError
 from models.procedure.folds import stratified_folds

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from models.blocks.learning import BlockModels, LinearScore, learn_blocks
 from models.blocks.names import CLINICAL, FUSED, TOGETHER
-from models.configuration.settings import BlocksCandidate, ProcedureSettings
 from models.procedure.candidates import Fit
+from models.procedure.configuration.settings import BlocksCandidate, ProcedureSettings
 from models.procedure.encoding import NumericRows
 from models.procedure.errors import NotLearnableError
 from models.procedure.folds import stratified_folds

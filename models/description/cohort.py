@@ -7,7 +7,6 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from features.safety import ejection_fraction_falls, with_less_of_a_drug
-from models.configuration.description import ToxicityPlan
 from models.description.documents import (
     Branch,
     CoursePoint,
@@ -21,6 +20,7 @@ from models.description.documents import (
     Summary,
     TableOneRow,
 )
+from models.description.plan import ToxicityPlan
 from models.procedure.landmark_features import LandmarkFeature
 
 ALL = "all"

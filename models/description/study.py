@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from features.documents.feature import STATE_SUFFIX
+from features.documents.study import Study
 from features.exposure import Regimens, regimens_of_cycles
-from features.feature import STATE_SUFFIX
-from features.study import Study
-from models.configuration.description import Course, DescriptionPlan, ToxicityPlan
 from models.description import cohort as describing
 from models.description.documents import (
     Conflict,
@@ -21,6 +20,7 @@ from models.description.documents import (
     Toxicity,
 )
 from models.description.flows import flows
+from models.description.plan import Course, DescriptionPlan, ToxicityPlan
 from models.description.recorded import recorded_rows
 from models.procedure.landmark_features import Landmark, LandmarkFeature
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
+from features.documents.parsing import Between, parsed
 from features.errors import UserError
-from features.parsing import Between, parsed
 from models.design.spending import Spending
 
 FILE = "configs/design.yaml"

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2, norm
 
-from models.configuration.arm_comparison import ArmComparison
 from models.efficacy import missing
 from models.efficacy import proportions as compared
+from models.efficacy.arm_comparison import ArmComparison
 from models.efficacy.ordinal import proportional_odds
 from models.efficacy.populations import ITT, NOT_DUE, populations
 from models.efficacy.proportions import Arms

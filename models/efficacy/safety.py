@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from features.safety import ejection_fraction_falls
-from models.configuration.description import ToxicityPlan
 from models.description.cohort import events_of
+from models.description.plan import ToxicityPlan
 from models.efficacy import proportions as compared
 from models.efficacy.comparison import pair_name, proportion
 from models.efficacy.rates import rate, rate_ratio

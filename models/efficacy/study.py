@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pandas as pd
 
+from features.documents.study import Study
 from features.errors import UserError
 from features.keys import unknown_name
-from features.study import Study
-from models.configuration.arm_comparison import ArmComparison, arm_comparison
-from models.configuration.description import ToxicityPlan
-from models.configuration.plan import SubgroupPlan
+from models.description.plan import ToxicityPlan
 from models.efficacy import comparison
+from models.efficacy.arm_comparison import ArmComparison, arm_comparison
 from models.efficacy.populations import NOT_DUE, per_protocol
 from models.efficacy.records import ComparisonDocument, EfficacyDocument, ResultRow
 from models.efficacy.safety import safety_rows
 from models.evaluation.subgroups import subgroup
+from models.procedure.configuration.plan import SubgroupPlan
 
 
 def why_not_compared(study: Study) -> str:

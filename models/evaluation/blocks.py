@@ -10,11 +10,11 @@ from scipy.special import ndtr
 from models.blocks.documents import LearnedBlocks
 from models.blocks.names import CLINICAL, FUSED, HIDDEN, TOGETHER, WITHOUT
 from models.blocks.nuisance import NuisanceDocument
-from models.configuration.plan import ValidationPlan
 from models.evaluation.performance import measured
 from models.measures.common import FloatArray, MeasureDocument, MeasureError
 from models.measures.delong import auc_difference
 from models.measures.evaluate import by_repeat, compare
+from models.procedure.configuration.plan import ValidationPlan
 
 MEASURES = ("auc", "brier", "log_loss", "calibration_slope", "o_e")
 TOP = 5

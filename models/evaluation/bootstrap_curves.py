@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import gaussian_kde
 
-from models.configuration.plan import ValidationPlan
 from models.evaluation.performance import MODEL
 from models.measures.common import FloatArray
 from models.measures.corrected_curve import calibration_curve_at, corrected_curve
 from models.measures.evaluate import by_repeat
 from models.measures.loess import MIN_DISTINCT, distinct_predictions
 from models.measures.net_benefit import Decision, net_benefit
+from models.procedure.configuration.plan import ValidationPlan
 
 CALIBRATION = "calibration"
 COLUMNS = ("curve", "line", "sample", "at", "value")

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from models.configuration.plan import ValidationPlan
 from models.evaluation.performance import each_or_its_error
 from models.measures.clustered import INFLUENCES, clustered_interval, influence, within_clusters_auc
 from models.measures.common import MeasureDocument, counted
 from models.measures.evaluate import by_repeat
+from models.procedure.configuration.plan import ValidationPlan
 
 MODELS = ("chosen", "rules", "rule_inputs")
 WITHIN = "auc_within_centres"

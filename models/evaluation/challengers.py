@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from features.errors import UserError
-from models.configuration.plan import ValidationPlan
 from models.evaluation.comparison import MODEL, paired_differences
 from models.evaluation.leakage import check_leakage
 from models.evaluation.performance import MEASURES, arm_groups, measured, shown_thresholds
 from models.measures.common import MeasureDocument, counted
 from models.measures.evaluate import by_repeat
+from models.procedure.configuration.plan import ValidationPlan
 
 FOLDS = ["usubjid", "repeat", "fold"]
 MAX_NAMED = 3

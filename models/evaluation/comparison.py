@@ -8,11 +8,11 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 
-from features.study import PrimaryComparison
-from models.configuration.plan import ValidationPlan
+from features.documents.study import PrimaryComparison
 from models.evaluation.performance import arm_groups, each_or_its_error, measured, shown_thresholds
 from models.measures.common import MeasureDocument, counted
 from models.measures.evaluate import by_repeat, compare
+from models.procedure.configuration.plan import ValidationPlan
 from models.procedure.domain_sets import ALL, WITHOUT
 
 MODEL, RULES = "chosen", "rules"

@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_curve
 
-from models.configuration.plan import ValidationPlan
+from features.documents.branch import INDETERMINATE, THEN
 from models.evaluation.performance import judged_models
 from models.measures.common import MeasureError, draw_patients
 from models.measures.evaluate import by_repeat
 from models.measures.loess import MIN_DISTINCT, distinct_predictions, smoothed_risk
 from models.measures.net_benefit import decision_curves
-from models.rules.decisions import THEN
-from models.rules.table import INDETERMINATE
+from models.procedure.configuration.plan import ValidationPlan
 
 POINTS = 60
 FORECASTS = ("chosen", "rules", "rule_inputs")

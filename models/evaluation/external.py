@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from features.errors import UserError
-from models.configuration.plan import ValidationPlan
 from models.measures.common import MeasureDocument, MeasureError
 from models.measures.evaluate import calibration_intercept, evaluate
 from models.procedure.calibration import recalibrate
+from models.procedure.configuration.plan import ValidationPlan
 from models.serving.serving import PcrModel
 
 MEASURES = (

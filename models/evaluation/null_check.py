@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.configuration.plan import ValidationPlan
-from models.configuration.settings import ProcedureSettings
 from models.measures.evaluate import auc
 from models.procedure.backends import Backend
+from models.procedure.configuration.plan import ValidationPlan
+from models.procedure.configuration.settings import ProcedureSettings
 from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.resampling import Progress, Store, TaskResult, cross_validate, run_tasks, silently
 from models.procedure.response_model import ResponseModel

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from models.configuration.plan import ValidationPlan
 from models.measures.common import MeasureDocument, MeasureError, counted
 from models.measures.evaluate import by_repeat, evaluate, observed_minus_expected
 from models.measures.loess import LOESS_MEASURES, MIN_DISTINCT, PERFECT_MODEL, distinct_predictions
 from models.procedure.backends import workers
+from models.procedure.configuration.plan import ValidationPlan
 
 MEASURES = (
     "auc", "brier", "brier_scaled", "log_loss", "calibration_intercept", "calibration_slope", "o_e",

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from features.cohort import build_cohort
+from features.documents.study import Study
 from features.eligibility import Criterion
-from features.study import Study
-from models.configuration.plan import ValidationPlan
-from models.configuration.settings import ModelSettings
 from models.policy import StrategyModel
 from models.procedure.backends import workers
+from models.procedure.configuration.plan import ValidationPlan
+from models.procedure.configuration.settings import ModelSettings
 from models.procedure.errors import NotLearnableError
 from models.procedure.imputation import ImputedModel
 from models.procedure.landmark_features import LandmarkFeature

@@ -7,7 +7,6 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 
-from models.configuration.plan import ValidationPlan
 from models.evaluation.bootstrap_curves import bootstrap_samples
 from models.evaluation.centres import Clustered
 from models.evaluation.performance import each_or_its_error, measured
@@ -27,6 +26,7 @@ from models.measures.stability import (
     mean_absolute_prediction_error,
     replicate_frame,
 )
+from models.procedure.configuration.plan import ValidationPlan
 
 MODEL = "chosen"
 # Every bootstrap model's prediction is drawn for this many patients; the figures are of all.

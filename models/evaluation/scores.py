@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from models.configuration.plan import ValidationPlan
 from models.evaluation.performance import MODEL, RULES, each_or_its_error
 from models.measures.common import MeasureDocument, draw_patients
 from models.measures.decomposition import PARTS, SCORES, decomposition
 from models.measures.evaluate import by_repeat
 from models.measures.information import validation_evpi
+from models.procedure.configuration.plan import ValidationPlan
 
 COMPARED = (MODEL, RULES, "rule_inputs")
 EVPI = {"de_escalation": "evpi", "escalation": "evpi_escalation"}

@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from models.configuration.plan import ValidationPlan
-from models.configuration.settings import ProcedureSettings
+from features.documents.branch import BRANCH
 from models.evaluation.refits import IMPUTED, REFERENCE, UNKNOWN, Refits, Refitted
 from models.evaluation.subgroups import evaluable_domains
 from models.evaluation.tipping import Paired, tipping_point, worst_case
@@ -31,12 +30,13 @@ from models.measures.definitions import Kernel, definition
 from models.measures.evaluate import by_repeat
 from models.measures.heterogeneity import logit_auc
 from models.procedure.comparators import GroupFrequency, RuleInputs, rules_by_branch
+from models.procedure.configuration.plan import ValidationPlan
+from models.procedure.configuration.settings import ProcedureSettings
 from models.procedure.imputation import rubin
 from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.response_model import patient_loss
 from models.rules.document import RuleDocument
 from models.rules.review import branches_under_alternatives
-from models.rules.table import BRANCH
 
 RULE_INPUTS = "rule_inputs"
 MODELS = ("chosen", "rules", RULE_INPUTS)

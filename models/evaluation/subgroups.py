@@ -6,11 +6,11 @@ from typing import Literal, NotRequired, TypedDict
 import numpy as np
 import pandas as pd
 
-from features.feature import STATE_SUFFIX
-from models.configuration.plan import SubgroupPlan, ValidationPlan
+from features.documents.feature import STATE_SUFFIX
 from models.measures.common import MeasureDocument, Number, finite_numbers
 from models.measures.evaluate import by_repeat
 from models.measures.heterogeneity import by_group, pool
+from models.procedure.configuration.plan import SubgroupPlan, ValidationPlan
 from models.procedure.landmark_features import LandmarkFeature
 
 MODEL = "chosen"

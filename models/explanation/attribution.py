@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from models.configuration.explanation import Expectation
 from models.explanation.documents import CurvePoint, Direction
+from models.explanation.plan import Expectation
 from models.procedure.landmark_features import LandmarkFeature
 from models.serving.serving import spline_basis
 

@@ -8,7 +8,6 @@ import pandas as pd
 
 from features.documents.feature import FeatureList
 from features.errors import PipelineFault
-from models.configuration.explanation import ExplanationPlan
 from models.explanation import attribution
 from models.explanation.assays import top_columns, with_assays, with_scores
 from models.explanation.clusters import clusters
@@ -22,6 +21,7 @@ from models.explanation.documents import (
 )
 from models.explanation.interactions import interaction_strengths
 from models.explanation.out_of_fold import explain_out_of_fold
+from models.explanation.plan import ExplanationPlan
 from models.procedure.fold_fits import FoldFit
 from models.procedure.landmark_features import LandmarkFeature, landmark_features
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from features.parsing import Count, InnerShare, Positive
+from features.documents.parsing import Count, InnerShare, Positive
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
 
-from models.configuration.plan import ValidationPlan
 from models.evaluation.robustness import temporal_validation
 from models.measures.common import MeasureDocument
 from models.monitoring.recalibration import Recalibration, calibration
+from models.procedure.configuration.plan import ValidationPlan
 from models.procedure.folds import stratified_folds
 
 FloatArray = npt.NDArray[np.float64]

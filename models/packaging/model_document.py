@@ -8,12 +8,12 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 
-from features.study import Study
-from models.configuration.plan import ValidationPlan
-from models.configuration.settings import EncodingSettings, ServingSettings
+from features.documents.study import Study
 from models.packaging.patient_interval import patient_interval
 from models.packaging.reference import reference
 from models.packaging.training_summary import later_visits, support, with_ranges
+from models.procedure.configuration.plan import ValidationPlan
+from models.procedure.configuration.settings import EncodingSettings, ServingSettings
 from models.procedure.learned import LearnedModel
 from models.serving.serving import (
     EligibilityDocument,

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.special import logit, ndtri
 from sklearn.linear_model import RidgeCV
 
-from models.configuration.settings import IntervalSettings
+from models.procedure.configuration.settings import IntervalSettings
 from models.serving.serving import IntervalDocument, PcrModel
 
 MODEL = "chosen"

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.linalg import cholesky
 from sklearn.covariance import ledoit_wolf
 
-from models.configuration.settings import ServingSettings
+from models.procedure.configuration.settings import ServingSettings
 from models.procedure.folds import stratified_folds
 from models.serving.serving import AssaySupport, FeatureDocument, LinearBlocks, PcrModel, SupportDocument
 

@@ -14,7 +14,7 @@ import lightgbm
 import numpy as np
 from scipy.special import logit
 
-from models.configuration.settings import BoostingCandidate, FeatureCandidate, LogisticCandidate
+from models.procedure.configuration.settings import BoostingCandidate, FeatureCandidate, LogisticCandidate
 from models.procedure.errors import NotLearnableError
 from models.procedure.ridge import ridge_path
 from models.serving.serving import (

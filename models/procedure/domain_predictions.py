@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from models.configuration.plan import ValidationPlan
-from models.configuration.settings import ModelSettings, ProcedureSettings
 from models.procedure.backends import workers
+from models.procedure.configuration.plan import ValidationPlan
+from models.procedure.configuration.settings import ModelSettings, ProcedureSettings
 from models.procedure.domain_sets import ARM, domain_sets
 from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.resampling import FoldResult, Procedure, Progress, cross_validate, silently, tidy

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from models.configuration.settings import EncodingSettings
+from models.procedure.configuration.settings import EncodingSettings
 from models.procedure.landmark_features import LandmarkFeature, as_documents
 from models.serving.serving import ColumnDocument, EncodingDocument, PcrModel
 

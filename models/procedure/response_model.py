@@ -8,9 +8,14 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from models.configuration.settings import INTERCEPT, BlocksCandidate, FeatureCandidate, ProcedureSettings
 from models.procedure.calibration import recalibrate
 from models.procedure.candidates import Design, Fit, fit_candidate, grid_points, intercept_only
+from models.procedure.configuration.settings import (
+    INTERCEPT,
+    BlocksCandidate,
+    FeatureCandidate,
+    ProcedureSettings,
+)
 from models.procedure.encoding import NumericRows, encoding_of, read_numeric_rows
 from models.procedure.errors import NotLearnableError
 from models.procedure.fold_fits import CandidateFit

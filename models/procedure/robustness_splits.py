@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from models.configuration.plan import ResamplingPlan
 from models.procedure.backends import Backend
+from models.procedure.configuration.plan import ResamplingPlan
 from models.procedure.resampling import (
     FoldResult,
     Procedure,

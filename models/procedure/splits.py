@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.errors import UserError
-from models.configuration.plan import ValidationPlan
+from models.procedure.configuration.plan import ValidationPlan
 from models.procedure.folds import stratified_folds
 
 

@@ -10,13 +10,13 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from features.documents.branch import BRANCH, INDETERMINATE, THEN
 from models.rules.document import DecidedSource
 from models.rules.inputs import inputs_from_tables, regimen_given
-from models.rules.table import BRANCH, EITHER, INDETERMINATE, INPUT, Node, RuleTable, decide
+from models.rules.table import EITHER, INPUT, Node, RuleTable, decide
 from models.rules.view import Tables
 
 ALL: Final = "ALL"
-THEN: Final = ">"
 DECISION_COLUMNS = ["regimen", "rule", "status", "missing_inputs", "conflicts", "regimen_given"]
 TEXT_COLUMNS = ["flags", "possible", "missing_reasons", "regimen_after", "change_reason"]
 FURTHER_COLUMNS = ["branch", "virtual", "at_risk", *TEXT_COLUMNS, "start_cycle"]

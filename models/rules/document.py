@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from features.documents.parsing import Count, Positive, parsed
 from features.errors import UserError
 from features.gene_rules import GeneRule
 from features.keys import unknown_name
-from features.parsing import Count, Positive, parsed
 
 
 class RuleError(UserError):

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from features.documents.branch import INDETERMINATE
+from features.documents.parsing import parsed
 from features.keys import refuse_unknown_keys, unknown_name
-from features.parsing import parsed
 from models.rules.conditions import Condition, inputs_of, option, resolve
 from models.rules.document import (
     EarlierStart,
@@ -35,13 +36,11 @@ from models.rules.document import (
 ANSWER_COLUMNS = ["regimen", "rule", "status", "missing_inputs", "conflicts", "flags", "possible"]
 DETERMINED = "determined"
 DESPITE_MISSING = "determined_despite_missing"
-INDETERMINATE = "indeterminate"
 SEPARATOR = "; "
 EITHER = "|"
 MAX_IDS = 3
-# Columns beside the features: a patient's branch, and the inputs of the rules (prefix).
-BRANCH = "protocol_branch"
 INPUT = "rule_"
+"""Begins the columns of the rules' inputs, beside the features."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from features.errors import UserError
-from models.configuration.plan import ValidationPlan
-from models.configuration.settings import (
+from models.procedure.configuration.plan import ValidationPlan
+from models.procedure.configuration.settings import (
     BlocksCandidate,
     BoostingCandidate,
     Candidate,
@@ -26,7 +26,7 @@ def supported_in_size(n: int, prevalence: float, plan: ValidationPlan) -> int:
 
     Raises
     ------
-    MeasureError
+    SampleSizeError
         If all patients have the same outcome.
     """
     criteria = plan.sample_size

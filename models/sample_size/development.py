@@ -4,9 +4,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import log_expit, logit, ndtri
 
-from models.measures.common import FloatArray, MeasureError
 from models.sample_size.documents import DevelopmentSize
-from models.sample_size.normal import normal_mean, quantile, refuse_outside, rounded_up
+from models.sample_size.normal import (
+    FloatArray,
+    SampleSizeError,
+    normal_mean,
+    quantile,
+    refuse_outside,
+    rounded_up,
+)
 
 
 def cox_snell_r2(c_statistic: float, prevalence: float) -> float:
@@ -26,7 +32,7 @@ def cox_snell_r2(c_statistic: float, prevalence: float) -> float:
 
     Raises
     ------
-    MeasureError
+    SampleSizeError
         If an argument is out of range.
     """
     refuse_outside("c_statistic", c_statistic, 0.5, 1)
@@ -50,11 +56,11 @@ def patients_for_shrinkage(parameters: int, r2: float, shrinkage: float) -> floa
 
     Raises
     ------
-    MeasureError
+    SampleSizeError
         If there is no parameter, S is not strictly between 0 and 1, or R2 is not strictly between 0 and S.
     """
     if parameters < 1:
-        raise MeasureError(f"parameters: must be at least 1; got {parameters}")
+        raise SampleSizeError(f"parameters: must be at least 1; got {parameters}")
     refuse_outside("shrinkage", shrinkage, 0, 1)
     refuse_outside("r2", r2, 0, shrinkage)
     return float(parameters / ((shrinkage - 1) * np.log1p(-r2 / shrinkage)))
@@ -68,7 +74,7 @@ def patients_for_optimism(parameters: int, r2: float, prevalence: float, optimis
 
     Raises
     ------
-    MeasureError
+    SampleSizeError
         If an argument is out of range, or R2 is not below its largest value at this prevalence.
     """
     refuse_outside("prevalence", prevalence, 0, 1)
@@ -85,7 +91,7 @@ def patients_for_overall_risk(prevalence: float, margin: float, level: float) ->
 
     Raises
     ------
-    MeasureError
+    SampleSizeError
         If an argument is not strictly between 0 and 1.
     """
     refuse_outside("prevalence", prevalence, 0, 1)
@@ -129,7 +135,7 @@ def development_sample_size(
 
     Raises
     ------
-    MeasureError
+    SampleSizeError
         If an argument is out of range.
     """
     r2 = cox_snell_r2(c_statistic, prevalence)
@@ -160,11 +166,11 @@ def supported_parameters(
 
     Raises
     ------
-    MeasureError
+    SampleSizeError
         If an argument is out of range.
     """
     if n < 1:
-        raise MeasureError(f"n: must be at least 1 patient; got {n}")
+        raise SampleSizeError(f"n: must be at least 1 patient; got {n}")
     one = development_sample_size(
         1, prevalence, c_statistic, shrinkage=shrinkage, optimism=optimism, margin=margin, level=level
     ).set_index("criterion")["exact"]

@@ -3,15 +3,22 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
 
-from models.measures.common import FloatArray, MeasureError
+from features.errors import UserError
+
+FloatArray = npt.NDArray[np.float64]
 
 # Beyond 10 standard deviations the normal distribution holds 1e-23; 400 nodes integrate to 1e-10 for a
 # linear predictor with a standard deviation up to 8 (a C statistic of 0.98).
 REACH = 10.0
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(400)
+
+
+class SampleSizeError(UserError):
+    """A sample size that cannot be computed from what is anticipated, and why."""
 
 
 def normal_rule(low: float, high: float) -> tuple[FloatArray, FloatArray]:
@@ -49,4 +56,4 @@ def refuse_lp(lp_mean: float, lp_sd: float) -> None:
 def refuse_outside(name: str, value: float, low: float, high: float) -> None:
     """Refuse a value that does not lie strictly between two limits."""
     if not low < value < high:
-        raise MeasureError(f"{name}: must lie strictly between {low:g} and {high:g}; got {value:g}")
+        raise SampleSizeError(f"{name}: must lie strictly between {low:g} and {high:g}; got {value:g}")

@@ -36,7 +36,7 @@ def normal_predictor(prevalence: float, c_statistic: float) -> tuple[float, floa
 
     Raises
     ------
-    MeasureError
+    SampleSizeError
         If the prevalence is not strictly between 0 and 1, or the C statistic not between 0.5 and 0.99.
     """
     refuse_outside("prevalence", prevalence, 0, 1)

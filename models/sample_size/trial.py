@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from models.configuration.plan import SampleSizePlan, ValidationPlan
-from models.configuration.settings import LogisticCandidate, ModelSettings
-from models.measures.common import MeasureError
 from models.procedure.candidates import linear_terms
+from models.procedure.configuration.plan import SampleSizePlan, ValidationPlan
+from models.procedure.configuration.settings import LogisticCandidate, ModelSettings
 from models.procedure.encoding import learn_encoding
 from models.procedure.landmark_features import LandmarkFeature, as_documents
 from models.sample_size.development import (
@@ -17,6 +16,7 @@ from models.sample_size.development import (
     unmet_criterion,
 )
 from models.sample_size.documents import DevelopmentSize, NotComputed, TrialSize, ValidationSize
+from models.sample_size.normal import SampleSizeError
 from models.sample_size.predictor import normal_predictor
 from models.sample_size.validation import validation_sample_size
 from models.serving.serving import PcrModel
@@ -93,11 +93,11 @@ def trial_size(
     validated: ValidationSize | NotComputed
     try:
         learned = development(len(y), prevalence, parameters, criteria, level)
-    except MeasureError as error:
+    except SampleSizeError as error:
         learned = {"error": str(error)}
     try:
         validated = validation_size(prevalence, criteria, level)
-    except MeasureError as error:
+    except SampleSizeError as error:
         validated = {"error": str(error)}
     return {"development": learned, "validation": validated}
 

@@ -4,8 +4,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from models.measures.common import FloatArray, MeasureError
-from models.sample_size.normal import normal_mean, quantile, refuse_lp, refuse_outside, rounded_up
+from models.sample_size.normal import (
+    FloatArray,
+    SampleSizeError,
+    normal_mean,
+    quantile,
+    refuse_lp,
+    refuse_outside,
+    rounded_up,
+)
 from models.sample_size.predictor import implied_accuracy, implied_c_statistic, implied_prevalence
 
 
@@ -69,13 +76,13 @@ def patients_for_net_benefit(
 
     Raises
     ------
-    MeasureError
+    SampleSizeError
         If an argument is out of range, or nobody without the event and all or none of those with it are at
         or above the threshold: the variance is then 0.
     """
     for name, share in (("sensitivity", sensitivity), ("specificity", specificity)):
         if not 0 <= share <= 1:
-            raise MeasureError(f"{name}: must be from 0 to 1; got {share}")
+            raise SampleSizeError(f"{name}: must be from 0 to 1; got {share}")
     refuse_outside("prevalence", prevalence, 0, 1)
     refuse_outside("threshold", threshold, 0, 1)
     refuse_outside("width", width, 0, np.inf)
@@ -86,7 +93,7 @@ def patients_for_net_benefit(
         + w2 * (1 - specificity) ** 2 / (prevalence * (1 - prevalence))
     )
     if variance == 0:
-        raise MeasureError(f"net_benefit: its variance is 0 at a threshold of {threshold:g}")
+        raise SampleSizeError(f"net_benefit: its variance is 0 at a threshold of {threshold:g}")
     return variance / (width / (2 * quantile(level))) ** 2
 
 
@@ -125,7 +132,7 @@ def validation_sample_size(
 
     Raises
     ------
-    MeasureError
+    SampleSizeError
         If an argument is out of range.
     """
     prevalence = implied_prevalence(lp_mean, lp_sd)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from features.definitions import receptor_status, target_sums, targets_from_the_first
-from features.study import Study
-from models.configuration.arm_comparison import arm_comparison
+from features.documents.study import Study
+from models.efficacy.arm_comparison import arm_comparison
 from models.efficacy.populations import NOT_DUE
 from models.efficacy.study import patients_of
 

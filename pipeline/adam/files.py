@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyreadstat
 
-from features.study import Study
+from features.documents.study import Study
 from pipeline.adam.conformance import LONGEST
 from pipeline.adam.specification import Dataset, Kind, Specification, Variable
 from pipeline.project.files import replacing, write_text

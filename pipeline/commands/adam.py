@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from features.documents.study import parse_study
 from features.errors import UserError
-from features.study import parse_study
 from pipeline.adam.conformance import violations
 from pipeline.adam.datasets import analysis_datasets
 from pipeline.adam.files import write_datasets

@@ -7,9 +7,8 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from features.documents.study import Study, parse_study
 from features.errors import UserError
-from features.study import Study, parse_study
-from models.configuration.plan import validation_plan
 from models.evaluation.challengers import (
     ChallengerDocument,
     ChallengerError,
@@ -18,6 +17,7 @@ from models.evaluation.challengers import (
     run_folds,
 )
 from models.evaluation.performance import MEASURES
+from models.procedure.configuration.plan import validation_plan
 from pipeline.console import stdout
 from pipeline.project import paths
 from pipeline.project.estimates import estimate_text, parse_estimate

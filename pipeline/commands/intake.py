@@ -40,7 +40,7 @@ def check(
     For example: `pcr check ../ispy2-files --study ispy2 --page problems.html`.
     """
     from features.contract.validation import ContractError  # noqa: PLC0415 - `pcr --help` should not wait for pandas
-    from features.study import parse_study, with_defaults  # noqa: PLC0415
+    from features.documents.study import parse_study, with_defaults  # noqa: PLC0415
     from pipeline.intake.arms import arm_lines  # noqa: PLC0415
     from pipeline.intake.pages import problem_rows, reading_lines, write_problems  # noqa: PLC0415
     from pipeline.intake.preflight import checked  # noqa: PLC0415

@@ -20,9 +20,9 @@ import pyarrow as pa
 from pyarrow.parquet import ParquetFile, ParquetWriter
 
 from features.contract.cells import as_text
+from features.documents.branch import BRANCH
+from features.documents.study import parse_study, with_defaults
 from features.errors import UserError
-from features.study import parse_study, with_defaults
-from models.rules.table import BRANCH
 from models.serving.serving import PcrModel
 from pipeline.console import stdout
 from pipeline.project.files import read_yaml, replacing, write_json

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from models.configuration.plan import validation_plan
 from models.evaluation.external import model_inputs
 from models.monitoring.closed_test import ClosedTest
 from models.monitoring.recalibration import UpdateError, calibration
 from models.monitoring.settings import MonitoringSettings
 from models.monitoring.update import judged_on_others
+from models.procedure.configuration.plan import validation_plan
 from models.serving.serving import PcrModel, read_model
 from pipeline.commands.monitor import Monitoring, monitored, read_log, update_line
 from pipeline.console import stdout

@@ -8,13 +8,13 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from models.configuration.plan import validation_plan
 from models.evaluation.external import (
     ExternalError,
     ExternalValidation,
     Recalibration,
     validate_externally,
 )
+from models.procedure.configuration.plan import validation_plan
 from pipeline.console import stdout
 from pipeline.project import paths
 from pipeline.project.estimates import bounds_text, number_text, parse_estimate

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from features.documents.study import Study
 from features.errors import UserError
 from features.keys import unknown_name
-from features.study import Study
-from models.configuration.arm_comparison import ArmComparison, arm_comparison
-from models.configuration.plan import SubgroupPlan
+from models.efficacy.arm_comparison import ArmComparison, arm_comparison
+from models.procedure.configuration.plan import SubgroupPlan
 
 TABLES = {
     "exposure": "cycles: who had another arm's regimen, dose intensity and events by time",

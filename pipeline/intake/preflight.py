@@ -9,14 +9,14 @@ import pandas as pd
 
 from features.cohort import build_cohort
 from features.contract.validation import Contract, ContractError
-from features.documents.study import StudyDocument
+from features.documents.study import Study, parse_study, with_defaults
+from features.documents.study_entries import StudyDocument
 from features.eligibility import check_criteria
 from features.errors import UserError
-from features.study import Study, parse_study, with_defaults
-from models.configuration.description import description_plan
-from models.configuration.explanation import explanation_plan
-from models.configuration.plan import validation_plan
-from models.configuration.settings import comparator_settings, model_settings, serving_settings
+from models.description.plan import description_plan
+from models.explanation.plan import explanation_plan
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import comparator_settings, model_settings, serving_settings
 from pipeline.console import stderr
 from pipeline.intake.arms import require_groupings
 from pipeline.project import paths

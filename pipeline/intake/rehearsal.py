@@ -12,14 +12,14 @@ import pandas as pd
 from features.assemble import Assembled, LeakageError, assemble
 from features.cohort import outcomes
 from features.contract.validation import PROBLEM_COLUMNS, Contract
+from features.documents.parsing import Between, Count, Share
+from features.documents.study import Study
 from features.errors import UserError
 from features.feature import safe_names
-from features.parsing import Between, Count, Share
 from features.settings import FeatureSettings
-from features.study import Study
-from models.configuration.plan import ValidationPlan
-from models.configuration.settings import BoostingCandidate, ModelSettings
 from models.procedure.analysis_set import analysis_rows
+from models.procedure.configuration.plan import ValidationPlan
+from models.procedure.configuration.settings import BoostingCandidate, ModelSettings
 from models.procedure.landmark_features import LandmarkFeature, landmark_features
 from models.procedure.single_features import SingleAuc, check_single_features, single_feature_aucs
 from models.sample_size.trial import too_small, trial_size

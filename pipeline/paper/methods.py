@@ -11,7 +11,7 @@ from jinja2 import StrictUndefined, TemplateError, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from features.errors import UserError
-from models.configuration.plan import ValidationPlan
+from models.procedure.configuration.plan import ValidationPlan
 from pipeline.paper.told_record import ToldRecord
 from pipeline.report.facts import listed
 from pipeline.report.labels import Labels

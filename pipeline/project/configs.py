@@ -7,12 +7,12 @@ import pandas as pd
 
 from features.contract.identifiers import IdentifierPatterns, parse_identifiers
 from features.contract.validation import Contract, parse_contract
+from features.documents.study import Study, parse_study, with_defaults
 from features.eligibility import Criterion, parse_eligibility
 from features.errors import UserError
 from features.exposure import Regimens, parse_regimens
 from features.keys import unknown_name
 from features.settings import FeatureSettings, parse_feature_settings
-from features.study import Study, parse_study, with_defaults
 from pipeline.project.files import read_study, read_yaml
 
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from features.documents.study import StudyDocument
+from features.documents.study import NO_OUTCOME
+from features.documents.study_entries import StudyDocument
 from features.errors import UserError
-from features.study import NO_OUTCOME
 from pipeline.console import hide_values_of_faults
 from pipeline.project.yaml_text import YamlError, parse_yaml
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from features.documents.parsing import parsed
 from features.errors import UserError
-from features.parsing import parsed
 from models.procedure.backends import Backend, workers
 from models.procedure.cluster.settings import Certificates, Cluster, ClusterSettings
 from pipeline.project import paths

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from features.parsing import Value, parsed
+from features.documents.parsing import Value, parsed
 from pipeline.project.files import read_yaml
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from features.documents.study import Study, parse_study, with_defaults
 from features.errors import PipelineFault
-from features.study import Study, parse_study, with_defaults
 from pipeline.console import hide_values_of_faults, reported_errors
 from pipeline.project import paths
 from pipeline.project.files import read_json, read_tables, read_yaml

@@ -7,7 +7,7 @@ the registered version and adds how the model was judged. What both say is writt
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from models.configuration.settings import INTERCEPT
+from models.procedure.configuration.settings import INTERCEPT
 from models.serving.serving import EligibilityDocument, ModelDocument
 from pipeline.markdown import escaped, table_lines
 from pipeline.project.estimates import Measures, estimate_text

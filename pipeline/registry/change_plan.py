@@ -6,8 +6,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from features.documents.parsing import Count, Positive
 from features.errors import UserError
-from features.parsing import Count, Positive
 from pipeline.project.settings import read_settings
 
 CHANGE_PLAN = Path("configs/change_plan.yaml")

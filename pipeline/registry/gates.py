@@ -13,7 +13,7 @@ from typing import Literal
 
 from scipy.special import ndtri, stdtrit
 
-from features.parsing import InnerShare
+from features.documents.parsing import InnerShare
 from pipeline.project.estimates import Estimate, Measures, bounds_text, number_text
 from pipeline.report.results import MODEL, RULES, Robustness, Truth
 

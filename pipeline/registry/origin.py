@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from features.study import with_defaults
+from features.documents.study import with_defaults
 from pipeline.project import paths
 from pipeline.project.files import read_yaml
 

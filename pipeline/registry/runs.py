@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.study import with_defaults
+from features.documents.study import with_defaults
 from models.serving.records import Record
 from models.serving.registry import Release, Store, ensure_run, ensure_version, finish_run
 from models.serving.serving import model_digest

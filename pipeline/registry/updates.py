@@ -14,8 +14,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from features.documents.parsing import parsed
 from features.errors import UserError
-from features.parsing import parsed
 from models.monitoring.recalibration import Calibration, recalibrated
 from models.serving.champions import UPDATED_TAG
 from models.serving.manifest import ARTIFACTS

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from features.documents.feature import FeatureList, LandmarkFeatureEntry
-from features.documents.study import StudyDocument
+from features.documents.study_entries import StudyDocument
 from features.errors import PipelineFault
 from models.explanation.assays import with_assays, with_scores
 from models.explanation.documents import ContributionSummary, FeatureContribution

@@ -13,9 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from features.documents.feature import LandmarkFeatureEntry
-from features.documents.study import StudyDocument
+from features.documents.study import parse_study
+from features.documents.study_entries import StudyDocument
 from features.errors import PipelineFault
-from features.study import parse_study
 from pipeline import wording
 from pipeline.project.estimates import Estimate, Measures, number_text
 from pipeline.report.drawing import Spec

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from features.parsing import Between, Count, Positive
+from features.documents.parsing import Between, Count, Positive
 from pipeline.report.labels import LabelSettings
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from features.parsing import Between, Count, Positive
+from features.documents.parsing import Between, Count, Positive
 from pipeline.project import paths
 from pipeline.project.settings import read_settings
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from models.configuration.settings import EncodingSettings
 from models.measures.evaluate import population_values
 from models.procedure.backends import workers
+from models.procedure.configuration.settings import EncodingSettings
 from models.procedure.encoding import learn_encoding
 from models.procedure.landmark_features import LandmarkFeature, as_documents, landmark_features
 from models.serving.serving import PcrModel

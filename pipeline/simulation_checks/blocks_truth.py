@@ -19,13 +19,13 @@ from scipy.special import expit
 from features.errors import UserError
 from models.blocks.learning import BlockModels, learn_blocks
 from models.blocks.names import CLINICAL, FUSED, HIDDEN, TOGETHER
-from models.configuration.plan import ValidationPlan, validation_plan
-from models.configuration.settings import model_settings
 from models.evaluation.blocks import BETTER, block_verdicts
 from models.measures.common import MeasureError
 from models.measures.delong import auc_difference
 from models.measures.evaluate import auc, log_loss
 from models.procedure.backends import Backend
+from models.procedure.configuration.plan import ValidationPlan, validation_plan
+from models.procedure.configuration.settings import model_settings
 from models.procedure.folds import stratified_folds
 from models.procedure.resampling import TaskResult, run_tasks, tidied
 from models.procedure.splits import stratified_splits

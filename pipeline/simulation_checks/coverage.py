@@ -22,11 +22,11 @@ import pandas as pd
 from joblib import Parallel, delayed
 from rich.progress import track
 
-from models.configuration.plan import validation_plan
-from models.configuration.settings import model_settings
 from models.evaluation.coverage import Trial, covered, stored_model_trial, trial_rows
 from models.measures.evaluate import population_values
 from models.procedure.backends import completed, workers
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import model_settings
 from models.procedure.landmark_features import landmark_features
 from pipeline.console import reported_errors, stderr
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json, write_tables, write_text

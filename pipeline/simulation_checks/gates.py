@@ -17,9 +17,9 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from models.configuration.plan import ValidationPlan, validation_plan
 from models.evaluation.robustness import left_out_centres, temporal_validation
 from models.procedure.backends import Backend, completed
+from models.procedure.configuration.plan import ValidationPlan, validation_plan
 from pipeline.console import progress
 from pipeline.project import paths
 from pipeline.project.files import read_yaml, write_json, write_text

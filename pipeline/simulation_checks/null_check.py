@@ -5,10 +5,10 @@ within folds must not be above 0.5 by more than two standard errors over the per
 it is no part of `dvc repro`: `make null-check` runs it, and DVC says whether its answer still holds.
 """
 
-from models.configuration.plan import validation_plan
-from models.configuration.settings import model_settings
 from models.evaluation.null_check import null_check, permuted_aucs
 from models.procedure.analysis_set import analysis_rows
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import model_settings
 from models.procedure.landmark_features import as_documents, landmark_features
 from models.sample_size.core import procedure_for
 from pipeline.console import progress, stdout

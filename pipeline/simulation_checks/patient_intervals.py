@@ -14,14 +14,14 @@ import pandas as pd
 from rich.progress import track
 from scipy.special import logit
 
-from models.configuration.plan import ValidationPlan, validation_plan
-from models.configuration.settings import (
+from models.packaging.patient_interval import patient_interval
+from models.procedure.configuration.plan import ValidationPlan, validation_plan
+from models.procedure.configuration.settings import (
     IntervalSettings,
     ModelSettings,
     model_settings,
     serving_settings,
 )
-from models.packaging.patient_interval import patient_interval
 from models.procedure.landmark_features import LandmarkFeature, landmark_features
 from models.procedure.resampling import cross_validate
 from models.procedure.response_model import ResponseModel

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
+from features.documents.study import Study, parse_study, with_defaults
 from features.errors import UserError
-from features.study import Study, parse_study, with_defaults
 from models.procedure.backends import workers
 from pipeline.project.files import read_yaml
 from pipeline.sources.prepare import Preparation, prepare, read_preparation

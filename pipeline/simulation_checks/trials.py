@@ -7,8 +7,6 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from models.configuration.plan import ValidationPlan
-from models.configuration.settings import ModelSettings
 from models.evaluation.coverage import Trial
 from models.evaluation.performance import measured
 from models.measures.definitions import point_value
@@ -16,6 +14,8 @@ from models.measures.evaluate import compare, population_values
 from models.measures.optimism import optimism
 from models.policy import StrategyModel, arms_of, strategy_model, strategy_values
 from models.procedure.comparators import rules_by_branch
+from models.procedure.configuration.plan import ValidationPlan
+from models.procedure.configuration.settings import ModelSettings
 from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.resampling import Procedure, cross_validate
 from models.procedure.response_model import ResponseModel

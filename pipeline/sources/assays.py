@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from features.contract.validation import PROBLEM_COLUMNS, Contract
-from features.documents.study import StudyDocument
+from features.documents.study_entries import StudyDocument
 from pipeline.sources.mapped import check_study_file, mapping_of
 from pipeline.sources.mapping.assay import Assay
 from pipeline.sources.mapping.study_file import StudyFileError

@@ -12,7 +12,7 @@ import pandas as pd
 from features.contract.cells import as_text
 from features.contract.specification import TableSpec
 from features.contract.validation import Contract
-from features.documents.study import StudyDocument
+from features.documents.study_entries import StudyDocument
 from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.redcap import (
     CHOICES,

@@ -10,9 +10,9 @@ from features.checks.across_tables import RECIST_DIFFERS, cross_problems
 from features.contract.cells import as_type
 from features.contract.identifiers import IdentifierPatterns
 from features.contract.validation import Contract, refuse, validate
+from features.documents.study import Study, Waiver
 from features.exposure import Regimens, derived_exposure
 from features.recist import categories_of
-from features.study import Study, Waiver
 from models.rules.document import RuleDocument
 from pipeline.sources.omics.tables import OmicsTable
 from pipeline.sources.tables import DROPPED_COLUMNS, SourceTables

@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from features.contract.validation import PROBLEM_COLUMNS, Contract
-from features.documents.study import FileEntry, MappingEntry, StudyDocument
+from features.documents.study_entries import FileEntry, MappingEntry, StudyDocument
 from features.keys import unknown_name
 from pipeline.project.files import read_yaml
 from pipeline.sources.audit.compare import require_agreement

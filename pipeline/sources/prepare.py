@@ -15,10 +15,10 @@ from features.assemble import assemble
 from features.cohort import Cohort, build_cohort
 from features.contract.identifiers import IdentifierPatterns
 from features.contract.validation import Contract, refuse, validate
+from features.documents.study import Study
 from features.eligibility import Criterion
 from features.exposure import Regimens
 from features.settings import FeatureSettings
-from features.study import Study
 from models.rules.decisions import decisions, rule_rows
 from models.rules.document import RuleDocument
 from models.rules.table import RuleTable, rule_table

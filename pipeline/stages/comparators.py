@@ -6,10 +6,10 @@ no candidate.
 
 import pandas as pd
 
-from models.configuration.plan import validation_plan
-from models.configuration.settings import comparator_settings, model_settings
 from models.procedure.analysis_set import resampling_rows
 from models.procedure.comparators import comparators, rule_input_features, rules_by_branch
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import comparator_settings, model_settings
 from models.procedure.landmark_features import landmark_features
 from models.procedure.resampling import cross_validated, tidied, tidy
 from models.procedure.robustness_splits import beside, resampled, schemes

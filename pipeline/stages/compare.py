@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from models.configuration.plan import ValidationPlan, validation_plan
 from models.evaluation.blocks import BlocksDocument, block_verdicts
 from models.evaluation.challengers import judged_challengers
 from models.evaluation.comparison import (
@@ -16,6 +15,7 @@ from models.evaluation.comparison import (
     on_common_patients,
     primary_comparison,
 )
+from models.procedure.configuration.plan import ValidationPlan, validation_plan
 from pipeline.project import paths
 from pipeline.project.files import write_json
 from pipeline.project.stage import Run, Stage

@@ -5,8 +5,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from features.exposure import parse_regimens
-from models.configuration.description import description_plan
 from models.description.documents import Used
+from models.description.plan import description_plan
 from models.description.study import describe
 from models.procedure.landmark_features import Landmark, landmark_features
 from pipeline.project import paths

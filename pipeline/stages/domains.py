@@ -10,16 +10,16 @@ import pandas as pd
 from features.documents.feature import ORIGINS, origin_column
 from models.blocks.landmark import learn_landmark
 from models.blocks.nuisance import nuisances
-from models.configuration.plan import ValidationPlan, validation_plan
-from models.configuration.settings import ModelSettings, model_settings
 from models.procedure.analysis_set import analysis_rows
+from models.procedure.configuration.plan import ValidationPlan, validation_plan
+from models.procedure.configuration.settings import ModelSettings, model_settings
 from models.procedure.domain_predictions import domain_predictions
 from models.procedure.landmark_features import LandmarkFeature, landmark_features
 from models.procedure.resampling import no_predictions
 from pipeline.console import progress, stderr
-from pipeline.omics_rows import assays_beside
 from pipeline.project import paths
 from pipeline.project.files import replacing, write_json, write_table
+from pipeline.project.omics_rows import assays_beside
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(

@@ -1,9 +1,9 @@
 """Stage efficacy: the arms compared as randomised, or where chance did not decide each arm by itself."""
 
-from models.configuration.description import description_plan
-from models.configuration.plan import validation_plan
+from models.description.plan import description_plan
 from models.efficacy.headline import headline
 from models.efficacy.study import efficacy
+from models.procedure.configuration.plan import validation_plan
 from pipeline.project import paths
 from pipeline.project.files import write_json
 from pipeline.project.stage import Run, Stage

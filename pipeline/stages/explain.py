@@ -4,16 +4,16 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from features.documents.feature import FeatureList
-from models.configuration.explanation import explanation_plan
-from models.configuration.plan import validation_plan
 from models.explanation.documents import ContributionSummary, NothingExplained
 from models.explanation.out_of_fold import KEYS
+from models.explanation.plan import explanation_plan
 from models.explanation.summary import explain
 from models.procedure.backends import workers
+from models.procedure.configuration.plan import validation_plan
 from models.procedure.fold_fits import FoldFits
-from pipeline.omics_rows import assays_beside
 from pipeline.project import paths
 from pipeline.project.files import replacing, rounded, write_json, write_table
+from pipeline.project.omics_rows import assays_beside
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(

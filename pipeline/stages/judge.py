@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from models.configuration.plan import ValidationPlan, validation_plan
+from features.documents.branch import BRANCH
 from models.evaluation.bootstrap_curves import COLUMNS, RISK_COLUMNS, bootstrap_curves, risks_by_outcome
 from models.evaluation.centres import clustered_by_centre
 from models.evaluation.curves import benefit_curves, calibration_curves, roc_curves
@@ -15,8 +15,8 @@ from models.evaluation.scores import score_parts, value_of_patients
 from models.evaluation.subgroups import heterogeneity
 from models.measures.common import MeasureDocument, counted
 from models.procedure.analysis_set import analysis_rows, with_arm
+from models.procedure.configuration.plan import ValidationPlan, validation_plan
 from models.procedure.landmark_features import landmark_features
-from models.rules.table import BRANCH
 from pipeline.project import paths
 from pipeline.project.files import write_json, write_table
 from pipeline.project.stage import Run, Stage

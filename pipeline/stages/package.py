@@ -7,8 +7,6 @@ its card. A landmark at which no model was learned has a folder with the reason.
 import shutil
 from pathlib import Path
 
-from models.configuration.plan import validation_plan
-from models.configuration.settings import model_settings, serving_settings
 from models.packaging.model_document import (
     PackagingSettings,
     model_document,
@@ -17,11 +15,13 @@ from models.packaging.model_document import (
 )
 from models.packaging.patient_interval import bootstrap_log_odds
 from models.procedure.analysis_set import analysis_rows
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import model_settings, serving_settings
 from models.procedure.learned import LearnedModel
 from models.serving import serving
-from pipeline.omics_rows import assays_beside
 from pipeline.project import paths
 from pipeline.project.files import read_yaml, replacing, write_json
+from pipeline.project.omics_rows import assays_beside
 from pipeline.project.stage import Run, Stage
 from pipeline.registry.cards import NO_MODEL, model_card
 from pipeline.wording import ESTIMAND

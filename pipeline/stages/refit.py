@@ -4,10 +4,10 @@ Writes what it predicts out of fold in every scenario of the sensitivity runs th
 Comparators and measures are applied to these predictions by stage sensitivity, and refit nothing.
 """
 
-from models.configuration.plan import validation_plan
-from models.configuration.settings import model_settings
 from models.evaluation.refits import Refitter, refits
 from models.procedure.analysis_set import with_arm
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import model_settings
 from models.procedure.landmark_features import landmark_features
 from pipeline.console import progress
 from pipeline.project import paths

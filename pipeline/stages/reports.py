@@ -6,8 +6,8 @@ from hashlib import sha256
 import pandas as pd
 from joblib import Parallel, delayed
 
-from models.configuration.explanation import explanation_plan
 from models.explanation.documents import ContributionSummary
+from models.explanation.plan import explanation_plan
 from models.procedure.backends import workers
 from pipeline.project import paths
 from pipeline.project.configs import read_feature_settings

@@ -4,17 +4,17 @@ Writes the predictions of every resampled model.
 """
 
 from models.blocks.response import response_model
-from models.configuration.plan import validation_plan
-from models.configuration.settings import model_settings
 from models.procedure.analysis_set import resampling_rows
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import model_settings
 from models.procedure.landmark_features import as_documents, landmark_features
 from models.procedure.robustness_splits import nothing_resampled, resampled, schemes
 from models.sample_size.core import procedure_for
 from pipeline.console import progress
-from pipeline.omics_rows import assays_beside
 from pipeline.project import paths
 from pipeline.project.checkpoints import task_store
 from pipeline.project.files import write_table
+from pipeline.project.omics_rows import assays_beside
 from pipeline.project.runtime import read_backend
 from pipeline.project.stage import Run, Stage
 

@@ -5,12 +5,12 @@ change, they are those of stage refit. Only the comparators are learned again: t
 on their inputs.
 """
 
-from models.configuration.plan import validation_plan
-from models.configuration.settings import comparator_settings, model_settings
 from models.evaluation.refits import read_refits
 from models.evaluation.sensitivity import Analysis, sensitivity_runs
 from models.procedure.analysis_set import with_arm
 from models.procedure.comparators import rule_input_features
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import comparator_settings, model_settings
 from models.procedure.landmark_features import landmark_features
 from pipeline.project import paths
 from pipeline.project.files import write_json

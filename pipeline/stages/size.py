@@ -1,8 +1,8 @@
 """Stage size: is the study large enough to learn, and to validate, a model? Riley's criteria."""
 
-from models.configuration.plan import validation_plan
-from models.configuration.settings import model_settings
 from models.procedure.analysis_set import analysis_rows
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import model_settings
 from models.procedure.landmark_features import landmark_features
 from models.sample_size.trial import too_small, trial_size
 from pipeline.console import stderr

@@ -1,10 +1,10 @@
 """Stage strategy: the value of each strategy for all and of a policy by baseline features, as randomised."""
 
-from models.configuration.plan import validation_plan
-from models.configuration.settings import model_settings
 from models.measures.common import MeasureDocument
 from models.policy import VALUES, PolicyError, arms_of, strategy_model, strategy_values
 from models.procedure.analysis_set import randomised_rows
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import model_settings
 from models.procedure.landmark_features import landmark_features
 from pipeline.project import paths
 from pipeline.project.files import write_json

@@ -9,9 +9,9 @@ Nothing that is only said of a model is read here: stage package says it.
 from collections.abc import Mapping
 
 from models.blocks.response import response_model
-from models.configuration.plan import validation_plan
-from models.configuration.settings import model_settings
 from models.procedure.analysis_set import analysis_rows
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import model_settings
 from models.procedure.landmark_features import as_documents, landmark_features
 from models.procedure.learned import LearnedModel
 from models.procedure.resampling import (
@@ -32,10 +32,10 @@ from models.procedure.single_features import (
 from models.procedure.splits import outer_splits
 from models.sample_size.core import procedure_for
 from pipeline.console import progress, stderr
-from pipeline.omics_rows import assays_beside
 from pipeline.project import paths
 from pipeline.project.checkpoints import task_store
 from pipeline.project.files import write_json, write_table
+from pipeline.project.omics_rows import assays_beside
 from pipeline.project.runtime import read_backend
 from pipeline.project.stage import Run, Stage
 

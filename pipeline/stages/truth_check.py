@@ -11,12 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from models.configuration.plan import validation_plan
-from models.configuration.settings import comparator_settings, model_settings
 from models.evaluation.truth import forecasts, in_population, true_values
 from models.policy import arms_of, strategy_model
 from models.procedure.analysis_set import analysis_rows, randomised_rows
 from models.procedure.comparators import comparators, rule_input_features
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import comparator_settings, model_settings
 from models.procedure.landmark_features import landmark_features
 from models.serving.serving import read_model
 from pipeline.project import paths

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
+from features.documents.study import with_defaults
 from features.errors import UserError
-from features.study import with_defaults
 from pipeline.project.files import read_yaml, replacing, write_text
 
 ACTIVE = Path("configs/study.yaml")

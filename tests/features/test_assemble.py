@@ -9,9 +9,9 @@ import pytest
 
 from features.assemble import Assembled, LeakageError, assemble
 from features.cohort import build_cohort
+from features.documents.study import parse_study
 from features.eligibility import Criterion
 from features.feature import FeatureError
-from features.study import parse_study
 from tests.features.tables import CONTRACT, SETTINGS, STUDY, shuffled, table, trial
 
 LANDMARKS = parse_study(STUDY).landmarks

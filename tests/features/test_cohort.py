@@ -9,9 +9,9 @@ import pytest
 
 from features.cohort import Cohort, CohortError, build_cohort, not_at_risk, outcomes
 from features.definitions import OutcomeError, pcr
+from features.documents.study import parse_study
 from features.eligibility import criteria_states
 from features.landmarks import decision_dates
-from features.study import parse_study
 from tests.features.tables import ELIGIBILITY, STUDY, shuffled, spec_rows, table, trial
 
 DEFINITIONS = ["ypT0/is_ypN0", "ypT0_ypN0", "ypT0/is", "rcb_0_1", "recorded"]

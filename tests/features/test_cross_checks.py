@@ -7,7 +7,7 @@ import pytest
 
 from features.checks.across_tables import CROSS_ADVICE, cross_problems
 from features.contract.validation import validate
-from features.study import Waiver
+from features.documents.study import Waiver
 from pipeline.sources.ingest import waived
 from tests.features.tables import CONTRACT, STUDY, table
 

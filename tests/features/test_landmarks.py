@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from features.documents.study import LandmarkError, parse_study
 from features.landmarks import decision_dates, visible
-from features.study import LandmarkError, parse_study
 from tests.features.tables import CONTRACT, STUDY, spec_rows, table
 
 LANDMARKS = parse_study(STUDY).landmarks

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from features.documents.feature import assay_columns
+from features.documents.study import Landmark
 from features.omics import Assay, known_assays
-from features.study import Landmark
 
 BASELINE = Landmark("baseline", ("baseline",))
 

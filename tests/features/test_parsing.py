@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import pytest
 
+from features.documents.parsing import Count, InnerShare, parsed
 from features.errors import UserError
-from features.parsing import Count, InnerShare, parsed
 
 
 @dataclass(frozen=True)

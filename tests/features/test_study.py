@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from features.documents.study import LandmarkError, Waiver, parse_study
 from features.errors import UserError
-from features.study import LandmarkError, Waiver, parse_study
 from tests.features.tables import STUDY
 
 TRIAL = parse_study(STUDY)

@@ -4,7 +4,7 @@ import pandas as pd
 
 from features.assemble import assemble
 from features.cohort import build_cohort
-from features.study import parse_study
+from features.documents.study import parse_study
 from features.tissue import build
 from tests.features.tables import CONTRACT, ELIGIBILITY, PANEL, SETTINGS, STUDY, domain_settings, table, trial
 

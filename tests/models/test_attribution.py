@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.configuration.explanation import Expectation
 from models.explanation import attribution
 from models.explanation.clusters import clusters
+from models.explanation.plan import Expectation
 from tests.patients import feature
 
 FEATURES = [

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.configuration.plan import validation_plan
-from models.configuration.settings import comparator_settings, model_settings
+from features.documents.branch import BRANCH
 from models.procedure.comparators import (
     RuleInputs,
     arm_and_receptor,
@@ -13,9 +12,11 @@ from models.procedure.comparators import (
     rule_input_features,
     rules_by_branch,
 )
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import comparator_settings, model_settings
 from models.rules.decisions import decisions, input_levels, known_inputs, rule_rows
 from models.rules.document import parse_rules
-from models.rules.table import BRANCH, INPUT, rule_table
+from models.rules.table import INPUT, rule_table
 from tests.models.rule_tables import ISPY2, cohort, response, rules, sample, tables
 from tests.patients import feature
 

@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 import yaml
 
+from features.documents.parsing import parsed
 from features.errors import UserError
-from features.parsing import parsed
-from models.configuration.description import description_plan
-from models.configuration.explanation import explanation_plan
-from models.configuration.plan import validation_plan
-from models.configuration.settings import (
+from models.description.plan import description_plan
+from models.explanation.plan import explanation_plan
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import (
     BoostingCandidate,
     LogisticCandidate,
     comparator_settings,
     model_settings,
     serving_settings,
 )
-from models.configuration.thresholds import ThresholdRule
+from models.procedure.configuration.thresholds import ThresholdRule
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PLAN: dict[str, Any] = yaml.safe_load((CONFIGS / "validation.yaml").read_text(encoding="utf-8"))

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from features.safety import EjectionFractionFall
-from models.configuration.description import AdverseEvent, ToxicityPlan
 from models.description import cohort as description
+from models.description.plan import AdverseEvent, ToxicityPlan
 from tests.patients import feature
 
 FALL = EjectionFractionFall("LVEF", 10, 50)

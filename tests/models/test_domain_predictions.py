@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.configuration.plan import validation_plan
-from models.configuration.settings import ModelSettings
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import ModelSettings
 from models.procedure.domain_predictions import domain_predictions
 from models.procedure.domain_sets import domain_sets
 from tests.patients import FEATURES, LINEAR, SETTINGS, patients

@@ -14,8 +14,8 @@ from models.explanation.interactions import interaction_strengths
 from models.explanation.out_of_fold import explain_out_of_fold
 from models.procedure.resampling import cross_validate, fold_fits, tidy
 from models.procedure.splits import stratified_splits
-from pipeline.omics_rows import assays_beside
 from pipeline.project import paths
+from pipeline.project.omics_rows import assays_beside
 from pipeline.project.stage import Run
 from pipeline.report.shap_tables import assays_table
 from pipeline.stages import domains

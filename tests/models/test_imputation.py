@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.configuration.settings import EncodingSettings, LogisticCandidate, ProcedureSettings
+from models.procedure.configuration.settings import EncodingSettings, LogisticCandidate, ProcedureSettings
 from models.procedure.imputation import ImputedModel, draw_missing, drawn_normal, rubin
 from models.procedure.response_model import ResponseModel
 from tests.patients import feature

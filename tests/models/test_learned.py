@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from features.study import parse_study
-from models.configuration.plan import validation_plan
-from models.configuration.settings import EncodingSettings
+from features.documents.study import parse_study
 from models.packaging.model_document import PackagingSettings, model_document, serving_part
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import EncodingSettings
 from models.procedure.learned import LearnedModel
 from models.procedure.response_model import ResponseModel
 from tests.patients import FEATURES, SETTINGS, patients

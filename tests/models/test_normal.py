@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from models.measures.common import MeasureError
-from models.sample_size.normal import normal_mean, quantile, refuse_lp, rounded_up
+from models.sample_size.normal import SampleSizeError, normal_mean, quantile, refuse_lp, rounded_up
 
 
 def test_moments_and_tails_of_the_normal_distribution_are_exact() -> None:
@@ -15,7 +14,7 @@ def test_moments_and_tails_of_the_normal_distribution_are_exact() -> None:
 
 def test_a_two_sided_interval_has_the_known_quantile_and_its_level_lies_inside_zero_and_one() -> None:
     assert quantile(0.95) == pytest.approx(1.959963984540054)
-    with pytest.raises(MeasureError, match="level: must lie strictly between 0 and 1; got 1"):
+    with pytest.raises(SampleSizeError, match="level: must lie strictly between 0 and 1; got 1"):
         quantile(1)
 
 
@@ -25,5 +24,5 @@ def test_patients_are_rounded_up() -> None:
 
 @pytest.mark.parametrize(("mean", "sd", "name"), [(np.nan, 1, "lp_mean"), (0, 0, "lp_sd"), (0, -1, "lp_sd")])
 def test_a_linear_predictor_without_a_spread_is_refused(mean: float, sd: float, name: str) -> None:
-    with pytest.raises(MeasureError, match=name):
+    with pytest.raises(SampleSizeError, match=name):
         refuse_lp(mean, sd)

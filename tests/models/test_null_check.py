@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.configuration.plan import validation_plan
-from models.configuration.settings import ProcedureSettings
 from models.evaluation import null_check as module
 from models.evaluation.null_check import null_check, permuted_aucs
 from models.procedure.backends import Backend
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import ProcedureSettings
 from models.procedure.resampling import TaskResult
 from tests.patients import FEATURES, LINEAR, SETTINGS, patients
 

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.configuration.settings import EncodingSettings
 from models.policy import (
     Arms,
     Nuisance,
@@ -20,6 +19,7 @@ from models.policy import (
     refuse_later_features,
     strategy_values,
 )
+from models.procedure.configuration.settings import EncodingSettings
 from tests.patients import feature
 
 REFERENCE = Path(__file__).parents[1] / "reference"

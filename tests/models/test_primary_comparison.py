@@ -2,7 +2,7 @@
 
 import pytest
 
-from features.study import PrimaryComparison
+from features.documents.study import PrimaryComparison
 from models.evaluation.comparison import primary_comparison
 
 DELTA = {"delta_log_loss": {"value": -0.1}, "delta_auc": {"value": 0.2}}

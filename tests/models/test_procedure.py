@@ -8,10 +8,10 @@ import pytest
 from scipy.special import expit, logit
 
 from features.errors import PipelineFault
-from models.configuration.settings import INTERCEPT, EncodingSettings, ProcedureSettings
 from models.procedure import candidates
 from models.procedure.calibration import recalibrate
 from models.procedure.candidates import Design, fit_candidate, linear_terms, staged_margins
+from models.procedure.configuration.settings import INTERCEPT, EncodingSettings, ProcedureSettings
 from models.procedure.encoding import imputation_weights, learn_encoding, read_numeric_rows
 from models.procedure.folds import stratified_folds
 from models.procedure.landmark_features import as_documents

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.configuration.plan import ValidationPlan, validation_plan
-from models.configuration.settings import ModelSettings, model_settings
+from features.documents.branch import BRANCH
 from models.evaluation.refits import (
     IMPUTED,
     REFERENCE,
@@ -30,7 +29,8 @@ from models.evaluation.sensitivity import (
     unknown_outcomes,
 )
 from models.procedure.comparators import rule_input_features, rules_by_branch
-from models.rules.table import BRANCH
+from models.procedure.configuration.plan import ValidationPlan, validation_plan
+from models.procedure.configuration.settings import ModelSettings, model_settings
 from tests.patients import FEATURES, patients
 
 SETTINGS: ModelSettings = model_settings(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from models.configuration.plan import ResamplingPlan
+from models.procedure.configuration.plan import ResamplingPlan
 from models.procedure.robustness_splits import schemes
 
 PLAN = ResamplingPlan(bootstrap=3, leave_centres_out=True, origins=(0.5, 0.75))

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from features.cohort import build_cohort
+from features.documents.study import parse_study
 from features.errors import UserError
 from features.landmarks import visible
-from features.study import parse_study
 from models.rules.ctdna import discordant_calls
 from models.rules.document import RuleError, parse_rules
 from models.rules.inputs import inputs_from_tables

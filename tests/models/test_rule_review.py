@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from features.cohort import build_cohort
-from features.study import parse_study
+from features.documents.study import parse_study
 from models.rules.decisions import decisions
 from models.rules.document import parse_rules
 from models.rules.review import (

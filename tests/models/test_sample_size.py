@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from models.measures.common import MeasureError
 from models.measures.evaluate import population_values
 from models.measures.heterogeneity import slope_and_error
 from models.sample_size.development import (
@@ -20,6 +19,7 @@ from models.sample_size.development import (
     patients_for_shrinkage,
     supported_parameters,
 )
+from models.sample_size.normal import SampleSizeError
 from models.sample_size.predictor import implied_accuracy, implied_c_statistic, implied_prevalence
 from models.sample_size.validation import (
     patients_for_net_benefit,
@@ -199,7 +199,7 @@ def test_halving_the_widths_asks_for_about_four_times_as_many_patients():
     ],
 )
 def test_arguments_out_of_range_are_refused_with_name_rule_and_value(call, reason):
-    with pytest.raises(MeasureError, match=reason):
+    with pytest.raises(SampleSizeError, match=reason):
         call()
 
 

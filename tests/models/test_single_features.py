@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.configuration.plan import validation_plan
+from models.procedure.configuration.plan import validation_plan
 from models.procedure.single_features import (
     LeakageAlarmError,
     check_single_features,

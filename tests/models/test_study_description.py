@@ -2,10 +2,10 @@
 
 import pandas as pd
 
+from features.documents.study import parse_study
 from features.exposure import Regimen, Regimens
 from features.safety import EjectionFractionFall
-from features.study import parse_study
-from models.configuration.description import Course, ToxicityPlan
+from models.description.plan import Course, ToxicityPlan
 from models.description.study import (
     Measured,
     coverage,

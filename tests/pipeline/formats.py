@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from features.contract.validation import validate
-from features.study import parse_study
+from features.documents.study import parse_study
 from pipeline.project.configs import (
     read_contract,
     read_eligibility,

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from features.contract.specification import Contract
-from features.study import Study, parse_study
+from features.documents.branch import BRANCH
+from features.documents.study import Study, parse_study
 from models.packaging.served_eligibility import served_eligibility
 from models.procedure.response_model import ResponseModel
 from models.rules.branch_table import branch_table
 from models.rules.decisions import decisions
-from models.rules.table import BRANCH, INPUT, rule_table
+from models.rules.table import INPUT, rule_table
 from models.serving.serving import PcrModel
 from models.serving.serving import told as in_words
 from pipeline.commands.score import with_eligibility

@@ -7,7 +7,7 @@ import pytest
 
 from features.errors import UserError
 from models.blocks.names import CLINICAL
-from models.configuration.plan import validation_plan
+from models.procedure.configuration.plan import validation_plan
 from pipeline.project import checkpoints
 from pipeline.project.files import read_yaml
 from pipeline.simulation_checks.blocks_truth import (

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from features.documents.study import DEFAULTS, parse_study, with_defaults
 from features.errors import UserError
-from features.study import DEFAULTS, parse_study, with_defaults
 from pipeline.intake.pages import advice_on
 from pipeline.intake.preflight import checked
 from pipeline.project.files import read_yaml, write_text

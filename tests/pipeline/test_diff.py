@@ -30,7 +30,7 @@ def write(figures: dict[str, Any], **params: Any) -> None:
         "configs/validation.yaml": params,
         "configs/study.yaml": {"study": "made-up"},
     }
-    lock["stages"]["package"]["deps"] = [{"path": "models/configuration", "md5": str(params)}]
+    lock["stages"]["package"]["deps"] = [{"path": "models/procedure/configuration", "md5": str(params)}]
     LOCK.write_text(yaml.safe_dump(lock))
 
 
@@ -53,7 +53,7 @@ def test_what_changed_and_the_figures_that_moved_most_within_their_interval_come
     lines = differences("made-up", "HEAD")
     assert lines[1].startswith("parameters: validation.branch_shrinkage 20 -> 40, validation.folds absent")
     assert lines[1].endswith("and 2 more")
-    assert lines[2] == "files: models/configuration"
+    assert lines[2] == "files: models/procedure/configuration"
     assert lines[3] == "c1 chosen m8: 0.580 -> 0.660 (+0.080)"
     assert lines[-1] == "and 3 more figures: dvc metrics diff HEAD"
     assert len(lines) <= 10

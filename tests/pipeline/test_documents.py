@@ -20,8 +20,8 @@ from features.assemble import assemble
 from features.cohort import build_cohort
 from features.documents.feature import FeatureList
 from features.documents.flow import Flow
-from features.documents.study import StudyDocument
-from features.study import parse_study
+from features.documents.study import parse_study
+from features.documents.study_entries import StudyDocument
 from models.description.cohort import level_counts
 from models.description.ctdna_reference import assay_limits, coverage, library_samples
 from models.description.documents import StateCount

@@ -7,8 +7,6 @@ import pandas as pd
 import pytest
 
 from features.errors import UserError
-from models.configuration.plan import validation_plan
-from models.configuration.settings import EncodingSettings, LogisticCandidate, ProcedureSettings
 from models.evaluation.external import (
     ExternalError,
     Recalibration,
@@ -17,6 +15,8 @@ from models.evaluation.external import (
     validate_externally,
 )
 from models.measures.evaluate import evaluate
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import EncodingSettings, LogisticCandidate, ProcedureSettings
 from models.procedure.response_model import ResponseModel
 from models.serving.serving import read_model
 from pipeline.commands.validate import print_validation, remarks

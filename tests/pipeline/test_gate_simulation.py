@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from scipy.special import logit
 
-from models.configuration.plan import validation_plan
 from models.measures.definitions import point_value
 from models.procedure.backends import Backend
+from models.procedure.configuration.plan import validation_plan
 from pipeline.project.files import read_yaml
 from pipeline.project.settings import read_settings
 from pipeline.registry.gates import Criteria, Verdict

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from features.documents.parsing import parsed
 from features.errors import UserError
-from features.parsing import parsed
 from pipeline.project.estimates import Estimate, Measures
 from pipeline.project.files import read_yaml
 from pipeline.project.settings import read_settings

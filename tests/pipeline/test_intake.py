@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from features.checks.across_tables import cross_problems
 from features.contract.validation import data_dictionary, validate
-from features.study import parse_study
+from features.documents.study import parse_study
 from pipeline.cli import app
 from pipeline.intake import preflight
 from pipeline.intake.new_study import NewStudyError, new_study

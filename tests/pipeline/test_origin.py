@@ -57,7 +57,7 @@ def test_what_differs_is_a_patch_that_makes_the_state_again(tmp_path: Path) -> N
 def test_another_active_study_is_no_change_and_an_edit_of_its_copy_is_one() -> None:
     Path("configs/study.yaml").write_text(yaml.safe_dump(STUDY | {"study": "b"}))
     assert "configs/study.yaml" in read_origin().patch, "b's file leaves out keys that have defaults"
-    from features.study import with_defaults  # noqa: PLC0415
+    from features.documents.study import with_defaults  # noqa: PLC0415
 
     complete = with_defaults({"study": "b", "title": "first"})
     Path("configs/study.yaml").write_text(yaml.safe_dump(dict(complete)))

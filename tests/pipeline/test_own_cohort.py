@@ -11,7 +11,7 @@ import yaml
 
 from features.assemble import assemble
 from features.cohort import build_cohort
-from features.study import parse_study
+from features.documents.study import parse_study
 from pipeline.sources.mapped import source_files
 from tests.pipeline.formats import CONTRACT, ELIGIBILITY, ROOT, SETTINGS, study_of, taken_in
 

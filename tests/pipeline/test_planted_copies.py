@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from features.assemble import assemble
-from models.configuration.plan import validation_plan
+from models.procedure.configuration.plan import validation_plan
 from models.procedure.landmark_features import LandmarkFeature, landmark_features
 from models.procedure.single_features import (
     LeakageAlarmError,

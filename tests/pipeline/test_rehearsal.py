@@ -11,10 +11,10 @@ import pytest
 from features.assemble import LeakageError
 from features.cohort import build_cohort
 from features.contract.validation import validate
+from features.documents.study import parse_study
 from features.errors import UserError
-from features.study import parse_study
-from models.configuration.plan import validation_plan
-from models.configuration.settings import model_settings
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import model_settings
 from models.procedure.single_features import LeakageAlarmError
 from pipeline.intake.rehearsal import CheckSettings, Preparations, rehearse, single_aucs
 from pipeline.project.files import read_yaml

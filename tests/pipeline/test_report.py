@@ -17,9 +17,9 @@ from hypothesis import example, settings
 from hypothesis import given as given_by_hypothesis
 from hypothesis import strategies as st
 
-from features.parsing import parsed
-from models.configuration.explanation import explanation_plan
+from features.documents.parsing import parsed
 from models.explanation.out_of_fold import rank_scale
+from models.explanation.plan import explanation_plan
 from models.explanation.summary import summarise
 from models.procedure.landmark_features import landmark_features
 from pipeline.commands.patient_report import PatientViewError, print_patient

@@ -13,7 +13,7 @@ import pytest
 from features.assemble import assemble
 from features.cohort import build_cohort
 from features.contract.validation import validate
-from features.study import parse_study
+from features.documents.study import parse_study
 from pipeline.adam.datasets import analysis_datasets
 from pipeline.project.files import write_table
 from pipeline.sources.export import export

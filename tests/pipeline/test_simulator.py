@@ -9,10 +9,10 @@ import pytest
 from features.checks.across_tables import cross_problems
 from features.cohort import build_cohort
 from features.contract.validation import validate
+from features.documents.study import parse_study
 from features.errors import UserError
 from features.exposure import derived_exposure
 from features.safety import EjectionFractionFall, ejection_fraction_falls
-from features.study import parse_study
 from models.rules.decisions import decisions
 from models.rules.table import rule_table
 from pipeline.project.configs import read_contract, read_eligibility, read_identifiers, read_regimens

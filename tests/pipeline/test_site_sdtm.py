@@ -9,9 +9,9 @@ import pytest
 
 from features.cohort import build_cohort
 from features.contract.validation import validate
+from features.documents.study import parse_study
 from features.errors import UserError
 from features.exposure import derived_exposure
-from features.study import parse_study
 from pipeline.project.configs import read_regimens
 from pipeline.sources.export import export
 from pipeline.sources.formats.sdtm import write_dataset

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from features.documents.parsing import parsed
 from features.errors import UserError
-from features.parsing import parsed
 from models.monitoring.recalibration import Calibration, UpdateError, recalibrated
 from models.packaging.reference import reference
 from models.serving.champions import UPDATED_TAG, aliases_of

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_curve
 
-from models.configuration.plan import validation_plan
 from models.evaluation.comparison import added_by_domains, differences, on_common_patients
 from models.evaluation.curves import benefit_curves, calibration_curves, roc_curves
 from models.evaluation.performance import judge
@@ -20,6 +19,7 @@ from models.evaluation.robustness import (
 )
 from models.evaluation.subgroups import evaluable_domains, groupings, heterogeneity, subgroup
 from models.measures.evaluate import evaluate
+from models.procedure.configuration.plan import validation_plan
 from models.procedure.domain_sets import domain_sets
 from models.sample_size.trial import development, too_small
 from pipeline.project.files import read_yaml

@@ -9,8 +9,8 @@ import pytest
 from features.contract.validation import validate
 from features.ctdna import gene_status, on_samples
 from features.definitions import sample_states
+from features.documents.study import parse_study
 from features.gene_rules import any_pathogenic
-from features.study import parse_study
 from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.variants import read_panel
 from pipeline.sources.mapped import read_study

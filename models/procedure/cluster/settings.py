@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
+from features.documents.parsing import Between, Count, Positive
 from features.errors import UserError
-from features.parsing import Between, Count, Positive
 
 SCHEMES = ("tcp", "tls")
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import pandas as pd
 
+from features.documents.parsing import Between, Count, InnerShare, Positive
 from features.gene_rules import GeneRules
-from features.parsing import Between, Count, InnerShare, Positive
 from features.settings import CtdnaSettings
 from pipeline.sources.ingest import Ingested
 

@@ -7,9 +7,9 @@ import pandas as pd
 
 from features.ctdna import build
 from features.documents.feature import FeatureEntry
-from features.documents.study import StudyDocument
+from features.documents.parsing import parsed
+from features.documents.study_entries import StudyDocument
 from features.feature import BuildContext
-from features.parsing import parsed
 from models.description.ctdna_reference import (
     assay_limits,
     coverage,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from features.documents.study import AssayEntry
+from features.documents.study_entries import AssayEntry
 from pipeline.project.estimates import Estimate, Measures
 from pipeline.report.blocks import BlockOrigin, BlockPair, BlockSize, BlockVerdicts
 from pipeline.report.drawing import Spec

@@ -10,7 +10,7 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
-from features.documents.study import StudyDocument
+from features.documents.study_entries import StudyDocument
 from models.explanation.documents import ContributionSummary
 from pipeline.report.drawing import GREY, PALETTE, About, Spec, colours_of, data_of, spec_of
 from pipeline.report.facts import Facts

@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from features.documents.flow import Flow
-from features.documents.study import StudyDocument
+from features.documents.study_entries import StudyDocument
 from pipeline.report.drawing import INK, PALETTE, Spec, about_drawn, data_of, spec_of
 from pipeline.report.facts import Facts
 from pipeline.report.labels import Labels

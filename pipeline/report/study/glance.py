@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
-from features.documents.study import StudyDocument
+from features.documents.study_entries import StudyDocument
 from pipeline.project.estimates import Measures, verdict
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts, listed

@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from features.documents.feature import FeatureList
 from features.documents.flow import Flow
-from features.documents.study import StudyDocument
-from features.study import parse_study, with_defaults
+from features.documents.study import parse_study, with_defaults
+from features.documents.study_entries import StudyDocument
 from models.description.documents import Description
 from pipeline.project.estimates import HIGHER_IS_BETTER, Estimate, Measures, verdict
 from pipeline.report.cohort.part import single_patient_charts

@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from features.documents.study import StudyDocument
+from features.documents.study_entries import StudyDocument
 from features.errors import UserError
 from pipeline.sources.formats.source_file import STRICT, Calls, Keep, Origin, Pivot, SourceFile
 from pipeline.sources.mapping.assay import Assay, wrong_assays

@@ -7,7 +7,8 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from models.rules.table import INDETERMINATE, RuleTable, decide
+from features.documents.branch import INDETERMINATE
+from models.rules.table import RuleTable, decide
 from pipeline.sources.simulation.draws import (
     NEVER,
     Array,

@@ -10,10 +10,10 @@ from models.blocks.documents import BlockDocument
 from models.blocks.landmark import BlockResult, learn_landmark
 from models.blocks.procedure import BlockProcedure
 from models.blocks.tuning import part_kernels, tune
-from models.configuration.plan import validation_plan
-from models.configuration.settings import BlocksSettings
 from models.evaluation import blocks as verdicts
 from models.evaluation.blocks import block_verdicts, false_discovery
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import BlocksSettings
 from models.procedure.domain_predictions import domain_predictions
 from models.procedure.errors import NotLearnableError
 from models.procedure.folds import stratified_folds

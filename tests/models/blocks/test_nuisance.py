@@ -7,8 +7,8 @@ import pytest
 from models.blocks.adjustment import AdjustedBlocks, learn_shifts, shifted
 from models.blocks.landmark import learn_landmark
 from models.blocks.nuisance import nuisance, nuisances
-from models.configuration.settings import BlocksSettings
 from models.evaluation.blocks import block_verdicts
+from models.procedure.configuration.settings import BlocksSettings
 from tests.models.blocks.test_landmark import PLAN
 from tests.patients import FEATURES, SETTINGS, patients
 

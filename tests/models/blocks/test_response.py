@@ -14,15 +14,15 @@ from sklearn.base import clone
 
 from features.errors import UserError
 from models.blocks.response import BlockResponseModel, response_model
-from models.configuration.plan import validation_plan
-from models.configuration.settings import (
+from models.packaging.training_summary import support
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import (
     BlocksCandidate,
     BlocksSettings,
     ModelSettings,
     ProcedureSettings,
     ServingSettings,
 )
-from models.packaging.training_summary import support
 from models.procedure.response_model import ResponseModel
 from models.sample_size.core import procedure_for
 from models.serving.serving import ModelDocument, PcrModel, assay_name

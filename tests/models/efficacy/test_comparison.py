@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.documents.study import Study, parse_study, with_defaults
 from features.errors import UserError
 from features.safety import EjectionFractionFall
-from features.study import Study, parse_study, with_defaults
-from models.configuration.arm_comparison import ArmComparison, arm_comparison
-from models.configuration.description import ToxicityPlan
-from models.configuration.plan import SubgroupPlan
+from models.description.plan import ToxicityPlan
+from models.efficacy.arm_comparison import ArmComparison, arm_comparison
 from models.efficacy.comparison import interaction, p_value, pair_name, strata_of
 from models.efficacy.headline import headline
 from models.efficacy.missing import Outcomes, at_random, best_case, tipping_point, worst_case
@@ -27,6 +26,7 @@ from models.efficacy.proportions import (
 from models.efficacy.records import EfficacyDocument, ResultRow
 from models.efficacy.study import efficacy
 from models.measures.common import MeasureError
+from models.procedure.configuration.plan import SubgroupPlan
 
 SETTINGS: dict[str, Any] = {
     "arms": ["CONTROL", "ADAPTIVE"], "adaptive_arm": "ADAPTIVE", "randomised": True,

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from features.safety import EjectionFractionFall
-from models.configuration.description import ToxicityPlan
+from models.description.plan import ToxicityPlan
 from models.efficacy.rates import TimeToEvent, log_rank, rate, rate_ratio
 from models.efficacy.safety import (
     dose_rows,

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.configuration.plan import validation_plan
 from models.evaluation.bootstrap_curves import bootstrap_curves, bootstrap_samples, risks_by_outcome
 from models.evaluation.centres import NO_CENTRES, clustered_by_centre
 from models.evaluation.scores import score_parts, value_of_patients
+from models.procedure.configuration.plan import validation_plan
 
 N = 120
 CUTS = {"min": 0.3, "max": 0.7, "step": 0.1, "shown": [0.4, 0.6]}

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.configuration.plan import validation_plan
 from models.evaluation.challengers import (
     ChallengerError,
     joined,
@@ -15,6 +14,7 @@ from models.evaluation.challengers import (
     run_folds,
 )
 from models.evaluation.comparison import differences
+from models.procedure.configuration.plan import validation_plan
 from models.procedure.resampling import no_predictions
 from models.procedure.single_features import LeakageAlarmError
 

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.configuration.plan import validation_plan
-from models.configuration.settings import LogisticCandidate, ProcedureSettings
+from features.documents.branch import BRANCH
 from models.evaluation.refits import Refits, Refitted, no_refits
 from models.evaluation.sensitivity import Analysis, forecasts, refitted, scenario
 from models.procedure.comparators import rule_input_features
-from models.rules.table import BRANCH
+from models.procedure.configuration.plan import validation_plan
+from models.procedure.configuration.settings import LogisticCandidate, ProcedureSettings
 from tests.patients import SETTINGS
 
 DOCUMENT = {

@@ -8,8 +8,8 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from models.configuration.settings import IntervalSettings
 from models.packaging.patient_interval import bootstrap_log_odds, patient_interval
+from models.procedure.configuration.settings import IntervalSettings
 from models.procedure.response_model import ResponseModel
 from models.serving.serving import IntervalDocument, PcrModel
 from tests.patients import FEATURES, SETTINGS, feature, patients

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.configuration.plan import ValidationPlan, validation_plan
-from models.configuration.settings import ModelSettings
 from models.procedure.candidates import linear_terms
+from models.procedure.configuration.plan import ValidationPlan, validation_plan
+from models.procedure.configuration.settings import ModelSettings
 from models.procedure.encoding import learn_encoding
 from models.procedure.errors import NotLearnableError
 from models.procedure.response_model import ResponseModel

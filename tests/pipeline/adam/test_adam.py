@@ -12,7 +12,7 @@ import pandas as pd
 import pyreadstat
 import pytest
 
-from features.study import Study, parse_study, with_defaults
+from features.documents.study import Study, parse_study, with_defaults
 from pipeline.adam.conformance import violations
 from pipeline.adam.datasets import analysis_datasets, tumour_measurements, tumour_response
 from pipeline.adam.files import DEFINE, ODM, define_xml, write_datasets

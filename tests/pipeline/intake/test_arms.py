@@ -5,9 +5,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from features.documents.study import Study, parse_study, with_defaults
 from features.errors import UserError
-from features.study import Study, parse_study, with_defaults
-from models.configuration.plan import SubgroupPlan
+from models.procedure.configuration.plan import SubgroupPlan
 from pipeline.intake.arms import arm_lines, require_groupings
 
 GROUPS = {"hr": SubgroupPlan(features=("hr",))}

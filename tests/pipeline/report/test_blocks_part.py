@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from features.documents.study import AssayEntry
+from features.documents.study_entries import AssayEntry
 from pipeline.report.blocks import parse_blocks
 from pipeline.report.study.blocks import block_model_name, blocks_part, read_as
 from tests.labels import PLAIN

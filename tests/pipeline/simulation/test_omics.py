@@ -9,8 +9,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from features.documents.study import parse_study, with_defaults
 from features.errors import UserError
-from features.study import parse_study, with_defaults
 from pipeline.project.configs import read_contract, read_identifiers
 from pipeline.project.files import read_yaml
 from pipeline.simulation_checks.populations import SimulationSpec, digest, read_simulation_spec

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from features.documents.study import with_defaults
 from features.errors import UserError
-from features.study import with_defaults
 from pipeline.project.stage import Run
 from pipeline.stages import compare, domains
 from tests.models.evaluation.test_challengers import forecasts

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from features.documents.study import with_defaults
 from features.errors import UserError
-from features.study import with_defaults
 from pipeline.project.files import read_json, read_yaml, write_table, write_tables
 from pipeline.project.stage import Run
 from pipeline.simulation_checks import null_check

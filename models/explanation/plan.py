@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from features.parsing import Between, Count, Share, parsed
+from features.documents.parsing import Between, Count, Share, parsed
 
 FILE = "configs/explanation.yaml"
 

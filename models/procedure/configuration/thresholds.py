@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from features.parsing import Between, InnerShare
+from features.documents.parsing import Between, InnerShare
 
 Decision = Literal["de_escalation", "escalation"]
 DIGITS = 6

@@ -4,9 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
+from features.documents.parsing import (
+    Between,
+    Count,
+    InnerShare,
+    Positive,
+    Sections,
+    Share,
+    parsed,
+    parsed_sections,
+)
 from features.errors import UserError
 from features.keys import unknown_name
-from features.parsing import Between, Count, InnerShare, Positive, Sections, Share, parsed, parsed_sections
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from features.documents.study import Study
 from features.keys import checked_fields
-from features.study import Study
 
 
 @dataclass(frozen=True)

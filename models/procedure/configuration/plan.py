@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from features.parsing import Between, Count, InnerShare, Positive, Sections, parsed_sections
-from models.configuration.thresholds import Decision, ThresholdPlan, ThresholdRule
+from features.documents.parsing import Between, Count, InnerShare, Positive, Sections, parsed_sections
+from models.procedure.configuration.thresholds import Decision, ThresholdPlan, ThresholdRule
 
 MEASURES = "configs/measures.yaml"
 STUDY = "configs/study.yaml"
@@ -19,7 +19,7 @@ Folds = Annotated[int, Between(2)]
 class StrategyPlan:
     """Strategies: folds of the cross-fitting, ridge penalty, and the gain above which a policy treats.
 
-    The penalty is per patient, as that of `models.configuration.settings.LogisticCandidate`.
+    The penalty is per patient, as that of `models.procedure.configuration.settings.LogisticCandidate`.
     """
 
     folds: Folds

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from features.parsing import Between, parsed
+from features.documents.parsing import Between, parsed
 from features.safety import EjectionFractionFall
 
 FILE = "configs/description.yaml"
