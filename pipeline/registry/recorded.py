@@ -29,12 +29,17 @@ NO_USER = "unknown"
 """What MLflow has as the user of a run that was made without one."""
 FINISHED = "FINISHED"
 """The status of a run that is whole."""
+COLOUR_TAG = "mlflow.runColor"
+"""Which colour somebody gave a run in MLflow's charts; it says nothing of the run."""
+OWN_TAGS = {KEY_TAG, RECORD_TAG, FORMAT_TAG, PARENT_TAG, NOTE_TAG, NAME_TAG, USER_TAG, COLOUR_TAG}
+"""Tags of MLflow and of this project that a run may have beside those of its record."""
 
 
 def run_problems(state: State, runs: list[Any]) -> Iterator[str]:
     """Yield what is missing, duplicate, orphan or altered among the runs of a study."""
     keys = Counter(run.data.tags[KEY_TAG] for run in runs if KEY_TAG in run.data.tags)
     wanted = _keys(state)
+    parents = {run.info.run_id for run in runs if run.data.tags.get(KEY_TAG) == state.key}
     for key, name in wanted.items():
         if key not in keys:
             yield f"missing: the run of {name} ({key[:8]})"
@@ -53,6 +58,7 @@ def run_problems(state: State, runs: list[Any]) -> Iterator[str]:
             )
         elif key in wanted:
             yield from _differences(state, run, wanted[key])
+            yield from _parent_differences(run, wanted[key], parents)
         elif _digest(run) != run.data.tags.get(RECORD_TAG):
             yield f"altered: parameters, metrics or tags of run {run.info.run_id}"
 
@@ -95,30 +101,49 @@ def _digest(run: Any) -> str:
 def _differences(state: State, run: Any, name: str) -> Iterator[str]:
     """Yield by name what a run of the present state holds otherwise than the artifacts say."""
     then, record = _record_of(state, run, name)
-    tags = {tag: text for tag, text in run.data.tags.items() if not tag.startswith(("mlflow.", "pcr."))}
-    for kind, recorded, held in (
-        ("parameter", record.params, run.data.params),
-        ("metric", record.metrics, run.data.metrics),
-        ("tag", record.tags, tags),
-        ("data", {data.name: data.digest for data in record.inputs}, _data(run)),
-        ("note", {"": record.note} if record.note else {}, _note(run)),
-    ):
-        for key in _unequal(recorded, held):
-            yield f"altered: {kind} {key} of the run of {name}"
+    for kind, key in [*_fixed(record, run), *_changed(record, run)]:
+        yield f"altered: {kind} {key} of the run of {name}"
     if _digest(run) != run.data.tags.get(RECORD_TAG):
         yield f"altered: tag {RECORD_TAG} of the run of {name}, or what it was made from"
-    yield from _owner_differences(run, name)
-    if not is_name_of(run.info.run_name, record, then) or run.data.tags.get(NAME_TAG) != run.info.run_name:
-        yield f"altered: the name of the run of {name}"
+    if _names_user(run):
+        yield f"altered: the user of the run of {name}"
+    if _is_renamed(run, record, then):
+        yield f"altered: the name of the run of {name}; `pcr sync` gives it its own again"
     if run.info.status != FINISHED:
         yield f"altered: the status of the run of {name} is {run.info.status}"
     yield from _artifact_differences(then, record, run.info.run_id, name)
 
 
-def _owner_differences(run: Any, name: str) -> Iterator[str]:
-    """Yield where a run names a user: the pipeline records none."""
-    if {run.info.user_id, run.data.tags.get(USER_TAG, NO_USER)} != {NO_USER}:
-        yield f"altered: the user of the run of {name}"
+def _parent_differences(run: Any, name: str, parents: set[str]) -> Iterator[str]:
+    """Yield where a landmark's run stands below another run than the state's, if that is there."""
+    if parents and not {run.info.run_id, run.data.tags.get(PARENT_TAG)} & parents:
+        yield f"altered: the parent of the run of {name}; `pcr sync` gives it its own again"
+
+
+def _fixed(record: Record, run: Any) -> Iterator[tuple[str, str]]:
+    """Yield kind and name of what differs from the record and, once logged, MLflow never changes."""
+    data = {data.name: data.digest for data in record.inputs}
+    yield from (("parameter", key) for key in _unequal(record.params, run.data.params))
+    yield from (("metric", key) for key in _unequal(record.metrics, run.data.metrics))
+    yield from (("data", key) for key in _unequal(data, _data(run)))
+
+
+def _changed(record: Record, run: Any) -> Iterator[tuple[str, str]]:
+    """Yield kind and name of tags and notes that differ from the record, which anybody can change."""
+    ours = {tag: text for tag, text in run.data.tags.items() if not tag.startswith(("mlflow.", "pcr."))}
+    foreign = sorted(run.data.tags.keys() - ours.keys() - OWN_TAGS)
+    yield from (("tag", key) for key in [*_unequal(record.tags, ours), *foreign])
+    yield from (("note", key) for key in _unequal({"": record.note} if record.note else {}, _note(run)))
+
+
+def _names_user(run: Any) -> bool:
+    """Tell whether a run names a user: the pipeline records none."""
+    return {run.info.user_id, run.data.tags.get(USER_TAG, NO_USER)} != {NO_USER}
+
+
+def _is_renamed(run: Any, record: Record, state: State) -> bool:
+    named = is_name_of(run.info.run_name, record, state)
+    return not named or run.data.tags.get(NAME_TAG) != run.info.run_name
 
 
 def _data(run: Any) -> dict[str, str]:
@@ -177,28 +202,70 @@ def _held_files(run_id: str) -> dict[str, bytes]:
 
 
 def repair_runs(client: Any, state: State, runs: list[Any]) -> list[str]:
-    """Store lost or altered artifacts of the present state's runs again; return a line for each."""
+    """Give the present state's runs what was recorded again; return what was done, a line each.
+
+    Name, status, tags, note and artifacts are restored in place. A run whose parameters, metrics, data or
+    user differ, which MLflow changes no more, or that names another commit, is superseded, and recorded anew
+    when the state is tracked.
+    """
     done, wanted = [], _keys(state)
     for run in runs:
         name = wanted.get(run.data.tags.get(KEY_TAG, ""))
         if name is None or is_outdated(run):
             continue
         then, record = _record_of(state, run, name)
-        held = _held_files(run.info.run_id)
-        expected = _expected_files(then, record, name, held)
-        if expected.get(PATCH) == b"":
-            done.append(f"corrupt, and not to be repaired from this workspace: {PATCH} of the run of {name}")
-            del expected[PATCH]
-        wrong = sorted(path for path, content in held.items() if expected.get(path) != content)
-        if not wrong and held.keys() == expected.keys():
+        if fixed := _not_to_be_restored(record, run):
+            supersede_run(client, run)
+            done.append(f"superseded: the run of {name} is recorded anew; altered was {', '.join(fixed)}")
             continue
-        with tempfile.TemporaryDirectory() as scratch:
-            for path, content in expected.items():
-                (Path(scratch) / path).parent.mkdir(parents=True, exist_ok=True)
-                (Path(scratch) / path).write_bytes(content)
-            store_run_files(client, run.info.run_id, Path(scratch), wrong)
-        done.append(f"repaired, from the workspace: artifacts of the run of {name}")
+        done += [f"restored: {what} of the run of {name}" for what in _restored(client, run, record, then)]
+        done += _repaired_files(client, then, record, run.info.run_id, name)
     return done
+
+
+def _not_to_be_restored(record: Record, run: Any) -> list[str]:
+    """Return what of a run was altered and cannot, or must not, be put right in place."""
+    fixed = [f"{kind} {key}" for kind, key in _fixed(record, run)]
+    # The record is that of the commit which the run names: another digest is that of another commit.
+    origin = ["what it was made from"] if run.data.tags.get(RECORD_TAG) != record.digest else []
+    return [*fixed, *origin, *(["its user"] if _names_user(run) else [])]
+
+
+def _restored(client: Any, run: Any, record: Record, state: State) -> Iterator[str]:
+    """Restore what anybody can change of a run in MLflow; yield what it was."""
+    run_id = run.info.run_id
+    if _is_renamed(run, record, state):
+        client.update_run(run_id, name=record.name)
+        yield f"the name ({record.name})"
+    if run.info.status != FINISHED:
+        client.update_run(run_id, status=FINISHED)
+        yield "the status"
+    told = dict(record.tags) | ({NOTE_TAG: record.note} if record.note else {})
+    for kind, key in _changed(record, run):
+        tag = NOTE_TAG if kind == "note" else key
+        if tag in told:
+            client.set_tag(run_id, tag, told[tag])
+        else:
+            client.delete_tag(run_id, tag)
+        yield f"{kind} {key}".strip()
+
+
+def _repaired_files(client: Any, state: State, record: Record, run_id: str, name: str) -> Iterator[str]:
+    """Store lost or altered artifacts of a run again, and say so."""
+    held = _held_files(run_id)
+    expected = _expected_files(state, record, name, held)
+    if expected.get(PATCH) == b"":
+        yield f"corrupt, and not to be repaired from this workspace: {PATCH} of the run of {name}"
+        del expected[PATCH]
+    wrong = sorted(path for path, content in held.items() if expected.get(path) != content)
+    if not wrong and held.keys() == expected.keys():
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        for path, content in expected.items():
+            (Path(scratch) / path).parent.mkdir(parents=True, exist_ok=True)
+            (Path(scratch) / path).write_bytes(content)
+        store_run_files(client, run_id, Path(scratch), wrong)
+    yield f"repaired, from the workspace: artifacts of the run of {name}"
 
 
 def _artifacts(record: Record) -> Iterator[tuple[str, bytes]]:

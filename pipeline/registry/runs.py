@@ -17,7 +17,7 @@ import pandas as pd
 
 from features.documents.study import with_defaults
 from models.serving.records import Record
-from models.serving.registry import Release, Store, ensure_run, ensure_version, finish_run
+from models.serving.registry import PARENT_TAG, Release, Store, ensure_run, ensure_version, finish_run
 from models.serving.serving import model_digest
 from pipeline.project import paths
 from pipeline.project.estimates import Measures
@@ -109,6 +109,8 @@ def _track_landmark(client: Any, store: Store, state: State, landmark: str, pare
     """Add a landmark's run and its model's version; tell which of the two was new."""
     child = landmark_record(state, landmark, parent)
     run_id, new_run = ensure_run(client, store, child)
+    if client.get_run(run_id).data.tags.get(PARENT_TAG) != parent:
+        client.set_tag(run_id, PARENT_TAG, parent)  # the state was recorded anew, or somebody moved the run
     new_version = False
     if _has_model(state, landmark):
         _, new_version = ensure_version(client, run_id, landmark_release(state, landmark))

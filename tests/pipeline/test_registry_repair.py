@@ -184,3 +184,53 @@ def test_a_run_or_an_experiment_that_was_deleted_is_told_with_the_command(state:
         client.delete_experiment(client.get_experiment_by_name(store.experiment).experiment_id)
     with pytest.raises(StoreError, match=r"deleted: `.* mlflow experiments restore --experiment-id 1`"):
         problems(state)
+
+
+def of_landmark() -> Any:
+    return next(run for run in runs() if run.data.tags.get("landmark") == "c1" and KEY_TAG in run.data.tags)
+
+
+def test_a_run_that_was_renamed_or_annotated_in_mlflow_is_told_and_restored_in_place(state: State) -> None:
+    before = of_landmark()
+    with tracking_store("made-up").locked() as client:
+        client.update_run(before.info.run_id, status="FAILED", name="final, approved")
+        for tag, text in {
+            "study": "another", "mlflow.note.content": "approved", "mlflow.source.git.commit": "f00",
+            "pcr.approved": "yes", "board": "yes", "mlflow.runColor": "#ff0000",
+            "mlflow.parentRunId": before.info.run_id,
+        }.items():  # fmt: skip
+            client.set_tag(before.info.run_id, tag, text)
+    found = problems(state)
+    assert sorted(line.partition(" of the run of c1")[0] for line in found) == [
+        "altered: note ", "altered: tag board", "altered: tag mlflow.source.git.commit",
+        "altered: tag pcr.approved", "altered: tag pcr.record", "altered: tag study", "altered: the name",
+        "altered: the parent", "altered: the status",
+    ]  # fmt: skip
+    done = repair_registry(state)
+    assert f"restored: the name ({before.info.run_name}) of the run of c1" in done
+    assert not any(line.startswith("superseded") for line in done)
+    assert synced() == []
+    after = of_landmark()
+    assert after.info.run_id == before.info.run_id
+    assert after.info.end_time == before.info.end_time
+    colour = {"mlflow.runColor": "#ff0000"}
+    assert after.data.tags == before.data.tags | colour
+
+
+@pytest.mark.parametrize("what", ["metric", "commit", "nothing, but its record"])
+def test_a_run_of_other_figures_or_another_commit_is_recorded_anew(state: State, what: str) -> None:
+    before = of_landmark()
+    with tracking_store("made-up").locked() as client:
+        if what == "metric":
+            client.log_metric(before.info.run_id, "AUC", 0.99, step=1)
+        else:
+            tag = "git_commit" if what == "commit" else "pcr.record"
+            client.set_tag(before.info.run_id, tag, "f00")
+    assert problems(state)
+    (line,) = repair_registry(state)
+    assert line.startswith("superseded: the run of c1 is recorded anew; altered was ")
+    assert synced() == []
+    after = of_landmark()
+    assert after.info.run_id != before.info.run_id
+    assert after.data.metrics == before.data.metrics
+    assert (after.data.tags["git_commit"]) == before.data.tags["git_commit"]
