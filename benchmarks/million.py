@@ -15,6 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+# Before numpy: libraries read how many threads to take when they are imported, and threads that wait count.
+from pipeline.project import numerics  # noqa: F401
+
+# isort: split
 import numpy as np
 import pandas as pd
 
