@@ -32,6 +32,7 @@ from pipeline.service.worker import as_rows
 from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.ooxml import open_package
 from pipeline.sources.formats.parquet import as_written
+from pipeline.sources.formats.plain_text import COMPUTED
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.formats.text import read_text
 from pipeline.sources.formats.workbook import read_sheet
@@ -119,6 +120,7 @@ def write_parts(out: Path, parts: Iterable[pd.DataFrame]) -> Counter[str]:
         writer = None
         for part in parts:
             if out.suffix == ".csv":
+                _refuse_formulas(part, out)
                 part.to_csv(new, mode="a", header=not counts, index=False, lineterminator="\n")
             else:
                 schema = pa.schema([(name, TYPES.get(name, FEW)) for name in map(str, part)])
@@ -129,6 +131,16 @@ def write_parts(out: Path, parts: Iterable[pd.DataFrame]) -> Counter[str]:
             statuses = part["status"].value_counts(sort=False)
             counts.update({str(status): int(count) for status, count in statuses.items() if count})
     return counts
+
+
+def _refuse_formulas(answers: pd.DataFrame, out: Path) -> None:
+    """Refuse ids that a spreadsheet would compute: quoted they would be other ids, and join with nothing."""
+    computed = answers[IDENTIFIER].str.fullmatch(COMPUTED, na=False).sum() if IDENTIFIER in answers else 0
+    if computed:
+        raise ScoringError(
+            f"{out}: {computed} ids begin with =, +, - or @, which a spreadsheet takes for a formula: write "
+            "a .parquet (--out), or give these patients other ids"
+        )
 
 
 def answered(model: PcrModel, frame: pd.DataFrame) -> pd.DataFrame:

@@ -249,6 +249,7 @@ LISTED: list[tuple[str, str, Change, str, tuple[str, ...]]] = [
     ("CSV", "a tab behind an id", cell(ID, lambda v: f"{v}\t"), "repaired", (SURGERY, "spaces_removed")),
     ("CSV", "an id in lower case", cell(ID, lambda v: v.lower()), "warned", (SURGERY, "case_differs")),
     ("CSV", "an error of a spreadsheet in place of an id", cell(ID, "#REF!"), "refused", (SURGERY, "ID", "in place of an id")),
+    *(("CSV", f"an id that begins with {sign}", cell(ID, lambda v, sign=sign: f"{sign}{v}"), "refused", (SURGERY, "ID", "formula")) for sign in "+-@"),
     ("CSV", "an id kept as text by a formula", cell(ID, lambda v: f'="{v}"'), "refused", (SURGERY, "ID", "formula")),
     ("CSV", "NA for an id", cell(ID, "NA"), "warned", (SURGERY, "missing_as_text")),
     ("CSV", "an error of a spreadsheet in a column of words", cell(SITE, "#VALUE!"), "refused", ("subjects.csv", "Site", "error or a formula")),

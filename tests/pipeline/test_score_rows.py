@@ -173,3 +173,18 @@ def test_a_file_that_breaks_off_between_its_parts_leaves_no_answers(tmp_path: Pa
     with pytest.raises(UserError, match="broken off"):
         write_parts(tmp_path / "answers.parquet", parts())
     assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("odd", ["=1+1", "+A1", "-A1", "@SUM(A1)", "\t=1", "-2+3+cmd|' /C calc'!A0"])
+def test_an_id_that_a_spreadsheet_would_compute_is_not_written_to_csv_and_stays_itself_elsewhere(
+    odd: str, tmp_path: Path
+) -> None:
+    ids = ["P-1", odd, "-12", "+49"]
+    answers = pd.DataFrame({"usubjid": pd.array(ids, dtype="str"), "status": pd.Categorical(["ok"] * 4)})
+    with pytest.raises(score.ScoringError, match=r"1 ids begin with =, \+, - or @.*\.parquet"):
+        write_parts(tmp_path / "out.csv", [answers])
+    assert list(tmp_path.iterdir()) == []
+    write_parts(tmp_path / "out.parquet", [answers])
+    assert pd.read_parquet(tmp_path / "out.parquet")["usubjid"].tolist() == ids
+    write_parts(tmp_path / "out.csv", [answers.drop(1)])
+    assert READ[".csv"](tmp_path / "out.csv")["usubjid"].tolist() == ["P-1", "-12", "+49"]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from features.contract.specification import TableSpec
 from pipeline.sources.formats.errors import SourceError, ids_of, named_ids
-from pipeline.sources.formats.plain_text import SPREADSHEET, plain_id, replaced
+from pipeline.sources.formats.plain_text import COMPUTED, SPREADSHEET, plain_id, replaced
 from pipeline.sources.formats.source_file import Keep, PatientId, Pivot, SourceFile
 from pipeline.sources.formats.variants import read_panel
 from pipeline.sources.mapping.convert import Origin, converted
@@ -100,6 +100,13 @@ def _examine_ids(ids: pd.Series, file: SourceFile, reader: Reader) -> None:
         raise SourceError(
             f"{file.label}, column {file.id.column!r}: {int(spoiled.sum())} rows hold an error or a formula "
             f"of a spreadsheet (such as #REF! or =A1) in place of an id; enter the ids at the source"
+        )
+    computed = ids.str.fullmatch(COMPUTED, na=False)
+    if computed.any():
+        raise SourceError(
+            f"{file.label}, column {file.id.column!r}: {int(computed.sum())} rows have an id that begins "
+            "with +, - or @, which a spreadsheet takes for a formula when a result names it; give these "
+            "patients other ids"
         )
     blank = ids.str.lower().isin(OFTEN_MISSING)
     told = "missing_as_text: texts that often mean missing, read as they stand"
