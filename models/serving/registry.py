@@ -185,16 +185,12 @@ def ensure_version(client: MlflowClient, run_id: str, release: Release) -> tuple
     release of this project, and counts for none.
     """
     name, digest = release.name, model_digest(release.folder)
+    if (known := known_version(client, run_id, name, digest)) is not None:
+        return known, False
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
-    versions = client.search_model_versions(f"name = '{name}'")
-    for version in versions:
-        if version.tags.get(DIGEST_TAG) == digest and MANIFEST_TAG in version.tags:
-            make_candidate(client, name, version.version, digest)
-            _link(client, run_id, stored_id(version))
-            return str(version.version), False
     run = client.get_run(run_id)
-    used = {stored_id(version) for version in versions}
+    used = {stored_id(version) for version in client.search_model_versions(f"name = '{name}'")}
     for left in client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run_id}'"):
         # Of an interruption between storing the files and making the version.
         if left.model_id not in used:
@@ -213,6 +209,16 @@ def ensure_version(client: MlflowClient, run_id: str, release: Release) -> tuple
     )
     make_candidate(client, name, version.version, digest)
     return str(version.version), True
+
+
+def known_version(client: MlflowClient, run_id: str, name: str, digest: str) -> str | None:
+    """Return the version that has a digest, made candidate and shown at a run; none if there is none."""
+    for version in client.search_model_versions(f"name = '{name}'"):
+        if version.tags.get(DIGEST_TAG) == digest and MANIFEST_TAG in version.tags:
+            make_candidate(client, name, version.version, digest)
+            _link(client, run_id, stored_id(version))
+            return str(version.version)
+    return None
 
 
 def _link(client: MlflowClient, run_id: str, model_id: str) -> None:

@@ -17,7 +17,15 @@ import pandas as pd
 
 from features.documents.study import with_defaults
 from models.serving.records import Record
-from models.serving.registry import PARENT_TAG, Release, Store, ensure_run, ensure_version, finish_run
+from models.serving.registry import (
+    PARENT_TAG,
+    Release,
+    Store,
+    ensure_run,
+    ensure_version,
+    finish_run,
+    known_version,
+)
 from models.serving.serving import model_digest
 from pipeline.project import paths
 from pipeline.project.estimates import Measures
@@ -111,14 +119,23 @@ def _track_landmark(client: Any, store: Store, state: State, landmark: str, pare
     run_id, new_run = ensure_run(client, store, child)
     if client.get_run(run_id).data.tags.get(PARENT_TAG) != parent:
         client.set_tag(run_id, PARENT_TAG, parent)  # the state was recorded anew, or somebody moved the run
-    new_version = False
-    if _has_model(state, landmark):
-        _, new_version = ensure_version(client, run_id, landmark_release(state, landmark))
+    new_version = _has_model(state, landmark) and _ensure_model(client, run_id, state, landmark)
     if new_run:
         client.log_text(run_id, card_text(state, landmark), "card/card.md")
         _log_patch(client, run_id, state, new=new_run)
         finish_run(client, run_id, child.key)
     return new_run, new_version
+
+
+def _ensure_model(client: Any, run_id: str, state: State, landmark: str) -> bool:
+    """Make sure that a landmark's model has its version; tell whether it is new."""
+    folder = state.artifacts / "models" / landmark
+    name = read_json(folder / "model.json")["model"]
+    # What a version is made of takes longer to gather than to see that it is there.
+    if known_version(client, run_id, name, model_digest(folder)) is not None:
+        return False
+    _, new = ensure_version(client, run_id, landmark_release(state, landmark))
+    return new
 
 
 def _log_patch(client: Any, run_id: str, state: State, *, new: bool) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
 
@@ -133,7 +134,7 @@ def upstream(stages: Stages, roots: Iterable[str]) -> list[str]:
     UserError
         If a root is not in dvc.lock: its stage has not run.
     """
-    producers = {out["path"]: name for name, entry in stages.items() for out in entry.get("outs", [])}
+    made = [(_folder(out["path"]), name) for name, entry in stages.items() for out in entry.get("outs", [])]
     closure: set[str] = set()
     waiting = list(roots)
     while waiting:
@@ -144,7 +145,9 @@ def upstream(stages: Stages, roots: Iterable[str]) -> list[str]:
             continue
         closure.add(name)
         for dep in stages[name].get("deps", []):
-            waiting += [maker for out, maker in producers.items() if _overlap(dep["path"], out)]
+            needed = _folder(dep["path"])
+            # One path is the other, or holds it.
+            waiting += [maker for out, maker in made if needed.startswith(out) or out.startswith(needed)]
     return sorted(closure)
 
 
@@ -172,7 +175,12 @@ def data_digests(stages: Stages, names: Iterable[str]) -> dict[str, str]:
 
 def committed_stages(revision: str = "HEAD") -> dict[str, Stage]:
     """Return the stages of a commit's dvc.lock; none where it has no such file."""
-    text = git_text("show", f"{revision}:./{LOCK.as_posix()}")
+    return _stages_of(git_text("show", f"{revision}:./{LOCK.as_posix()}"))
+
+
+@lru_cache(maxsize=2)
+def _stages_of(text: str) -> dict[str, Stage]:
+    """Return the stages of a dvc.lock's text, parsed once: every landmark's run is named by what changed."""
     stages: dict[str, Stage] = parse_yaml(text)["stages"] if text else {}
     return stages
 
@@ -197,10 +205,8 @@ def _flatten(key: str, value: Any) -> Iterable[tuple[str, str]]:
         yield key, value if isinstance(value, str) else json.dumps(value)
 
 
-def _overlap(dep: str, out: str) -> bool:
-    """Tell whether one path is the other, or holds it."""
-    a, b = dep.rstrip("/") + "/", out.rstrip("/") + "/"
-    return a.startswith(b) or b.startswith(a)
+def _folder(path: str) -> str:
+    return path.rstrip("/") + "/"
 
 
 def is_current(target: str) -> bool:
