@@ -25,8 +25,8 @@ from models.packaging.training_summary import support
 from models.procedure.configuration.settings import IntervalSettings, ServingSettings
 from models.procedure.response_model import ResponseModel
 from models.serving import serving
-from models.serving.records import Record
-from models.serving.registry import Release, Store, ensure_run, ensure_version, finish_run
+from models.serving.records import Record, Release
+from models.serving.registry import Store, ensure_run, ensure_version, finish_run
 from models.serving.serving import IntervalDocument
 from tests.database import write_database
 from tests.malformed import GOOD

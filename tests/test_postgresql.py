@@ -21,8 +21,8 @@ pytestmark = pytest.mark.filterwarnings(
 TRACK = """
 import sys
 from pathlib import Path
-from models.serving.records import Record
-from models.serving.registry import Release, Store, ensure_run, ensure_version, finish_run
+from models.serving.records import Record, Release
+from models.serving.registry import Store, ensure_run, ensure_version, finish_run
 from tests.malformed import GOOD
 uri, home, key = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 store = Store(uri, "pcr-made-up", home)

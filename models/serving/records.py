@@ -54,3 +54,21 @@ def record_digest(params: Mapping[str, str], metrics: Mapping[str, float], tags:
     numbers = {name: float(value) for name, value in metrics.items()}
     content = json.dumps([dict(params), numbers, named], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Release:
+    """What becomes one version of a registered model.
+
+    `folder` holds model.json, serving.py and, for a boosted model, booster.txt; `example` is one row of
+    inputs in contract names and units; `card` travels with the files, `description` is what the registry's
+    page shows of it; `further` are texts by file name.
+    """
+
+    name: str
+    folder: Path
+    tags: Mapping[str, str]
+    example: Mapping[str, object]
+    card: str = ""
+    description: str = ""
+    further: Mapping[str, str] = field(default_factory=dict)

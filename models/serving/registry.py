@@ -11,8 +11,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,15 @@ from features.errors import UserError
 from models.serving.champions import make_candidate
 from models.serving.input_schema import SCHEMA_FILE, input_schema
 from models.serving.manifest import ARTIFACTS, MANIFEST, NO_BYTECODE, NO_BYTECODE_TEXT, write_manifest
-from models.serving.records import FORMAT_TAG, RECORD_FORMAT, RECORD_TAG, STORED_NAME, DataInput, Record
+from models.serving.records import (
+    FORMAT_TAG,
+    RECORD_FORMAT,
+    RECORD_TAG,
+    STORED_NAME,
+    DataInput,
+    Record,
+    Release,
+)
 from models.serving.serving import MODEL_FILES, model_digest
 from models.serving.store_errors import require_answer, told_errors
 from models.serving.store_lock import advisory_lock, file_lock
@@ -157,24 +164,6 @@ def finish_run(client: MlflowClient, run_id: str, key: str) -> None:
     client.set_terminated(run_id)
     client.set_tag(run_id, KEY_TAG, key)
     client.delete_tag(run_id, PENDING_TAG)
-
-
-@dataclass(frozen=True)
-class Release:
-    """What becomes one version of a registered model.
-
-    `folder` holds model.json, serving.py and, for a boosted model, booster.txt; `example` is one row of
-    inputs in contract names and units; `card` travels with the files, `description` is what the registry's
-    page shows of it; `further` are texts by file name.
-    """
-
-    name: str
-    folder: Path
-    tags: Mapping[str, str]
-    example: Mapping[str, object]
-    card: str = ""
-    description: str = ""
-    further: Mapping[str, str] = field(default_factory=dict)
 
 
 def ensure_version(client: MlflowClient, run_id: str, release: Release) -> tuple[str, bool]:

@@ -16,16 +16,8 @@ from typing import Any
 import pandas as pd
 
 from features.documents.study import with_defaults
-from models.serving.records import Record
-from models.serving.registry import (
-    PARENT_TAG,
-    Release,
-    Store,
-    ensure_run,
-    ensure_version,
-    finish_run,
-    known_version,
-)
+from models.serving.records import Record, Release
+from models.serving.registry import PARENT_TAG, Store, ensure_run, ensure_version, finish_run, known_version
 from models.serving.serving import model_digest
 from pipeline.project import paths
 from pipeline.project.estimates import Measures

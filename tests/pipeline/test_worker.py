@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from models.serving.registry import Release, write_package
+from models.serving.records import Release
+from models.serving.registry import write_package
 from pipeline.service.tables import JSON
 from pipeline.service.worker import Worker
 from tests.malformed import GOOD
