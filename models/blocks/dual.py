@@ -12,7 +12,7 @@ for multi-penalty high-dimensional ridge regression, J Comput Graph Stat 2021;30
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_solve, cholesky
+from scipy.linalg.lapack import dposv
 from scipy.special import expit, logit
 
 from models.procedure.errors import NotLearnableError
@@ -77,9 +77,13 @@ def _newton(kernel: np.ndarray, y: np.ndarray, margin: np.ndarray) -> DualFit:
     system = kernel * root
     system *= root[:, None]
     system.flat[:: n + 1] += 1.0
-    factor = cholesky(system.T, lower=False, overwrite_a=True, check_finite=False)
-    right = np.column_stack([weight * margin + (y - p) / n, weight]) / root[:, None]
-    solved = cho_solve((factor, False), right, overwrite_b=True, check_finite=False) * root[:, None]
+    right = np.array([weight * margin + (y - p) / n, weight]).T
+    right /= root[:, None]
+    # In one call of LAPACK: with few patients the checks of a friendlier one cost as much as the arithmetic.
+    _, solved, failed = dposv(system.T, right, overwrite_a=True, overwrite_b=True)
+    if failed:
+        raise NotLearnableError("ridge regression in the dual: the kernel is not positive definite")
+    solved *= root[:, None]
     intercept = float(solved[:, 0].sum() / solved[:, 1].sum())
     dual = solved[:, 0] - intercept * solved[:, 1]
     return DualFit(dual, intercept, intercept + kernel @ dual)
