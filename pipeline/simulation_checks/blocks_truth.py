@@ -28,6 +28,7 @@ from models.procedure.configuration.plan import ValidationPlan, validation_plan
 from models.procedure.configuration.settings import model_settings
 from models.procedure.folds import stratified_folds
 from models.procedure.resampling import TaskResult, run_tasks, tidied
+from models.procedure.response_model import choose, patient_loss
 from models.procedure.splits import stratified_splits
 from pipeline.console import progress
 from pipeline.project import paths
@@ -83,11 +84,17 @@ class Task:
 
 
 class Document(TypedDict):
-    """What is kept of a trial: verdicts by pair, log loss by model and pattern, and the price."""
+    """What is kept of a trial: verdicts by pair, log loss by model and pattern, the price, and the choice.
+
+    `chosen`: among clinical block, all blocks and late fusion; `gained`: log loss in new patients of the
+    clinical block minus that of the chosen one.
+    """
 
     verdicts: dict[str, str]
     missing: dict[str, float]
     price: list[float]
+    chosen: str
+    gained: float
 
 
 @dataclass(frozen=True)
@@ -157,13 +164,25 @@ def judged(shared: Shared, task: Task) -> TaskResult:
     trial = draw_trial(settings, assay, task.patients, task.seed)
     verdicts = block_verdicts(out_of_fold(trial, shared, task.seed), {}, shared.plan)
     said = {name: pair.get("verdict", "") for name, pair in verdicts["pairs"].items()}
-    document: Document = {"verdicts": said, "missing": {}, "price": []}
+    new = draw_trial(settings, assay, settings.new_patients, task.seed + 1)
+    model = learned(trial, np.arange(len(trial.y)), shared, task.seed)
+    name = chosen(model, trial.y)
+    p = {model_name: expit(margin) for model_name, margin in model.margins(new.blocks).items()}
+    gained = log_loss(new.y, p[CLINICAL]) - log_loss(new.y, p[name])
+    document: Document = {"verdicts": said, "missing": {}, "price": [], "chosen": name, "gained": gained}
     if task.signal:
-        new = draw_trial(settings, assay, settings.new_patients, task.seed + 1)
         document["missing"] = missing(trial, new, shared, task.seed)
         told = verdicts["pairs"][f"{TOGETHER}-{HIDDEN}{ASSAY}"]["delta_auc"]
-        document["price"] = [told["low"], told["high"], price(trial, new, shared, task.seed)]
+        hidden = expit(model.margins(without_assay(new))[TOGETHER])
+        lost = auc(new.y, p[TOGETHER]) - auc(new.y, hidden)
+        document["price"] = [told["low"], told["high"], lost]
     return TaskResult({**document}, {})
+
+
+def chosen(model: BlockModels, y: np.ndarray) -> str:
+    """Return the candidate that the nested procedure takes, the clinical block standing for the simplest."""
+    unseen = {CLINICAL: model.tuned[CLINICAL].margin, **model.unseen}
+    return choose({name: patient_loss(margin, y) for name, margin in unseen.items()})
 
 
 def out_of_fold(trial: Trial, shared: Shared, seed: int) -> pd.DataFrame:
@@ -211,13 +230,6 @@ def missing(trial: Trial, new: Trial, shared: Shared, seed: int) -> dict[str, fl
         for name, model in models.items()
         for pattern, those in (("with", new.blocks), ("without", without_assay(new)))
     }
-
-
-def price(trial: Trial, new: Trial, shared: Shared, seed: int) -> float:
-    """Return what the model of the whole trial loses in AUC, in new patients, where the assay is missing."""
-    model = learned(trial, np.arange(len(trial.y)), shared, seed)
-    areas = [auc(new.y, expit(model.margins(those)[TOGETHER])) for those in (new.blocks, without_assay(new))]
-    return areas[0] - areas[1]
 
 
 def without_assay(trial: Trial) -> dict[str, np.ndarray]:
@@ -274,6 +286,8 @@ def summary(done: Sequence[tuple[Task, TaskResult]], sizes: Mapping[str, tuple[i
                 _mean(gains["with"]),
                 _mean(gains["without"]),
                 _mean([low <= true <= high for low, high, true in (each["price"] for each in kinds[True])]),
+                *(_mean([each["chosen"] != CLINICAL for each in kinds[signal]]) for signal in (True, False)),
+                *(_mean([each["gained"] for each in kinds[signal]]) for signal in (True, False)),
             )
         )  # fmt: skip
     return rows

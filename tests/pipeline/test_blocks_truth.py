@@ -58,6 +58,8 @@ def test_a_trial_with_a_strong_signal_is_found_and_what_missing_patients_do_is_m
     low, high, true = found["price"]
     assert low < high
     assert 0 < true < 0.5
+    assert found["chosen"] in {"blocks", "late_fusion"}
+    assert found["gained"] > 0.05
 
 
 def test_trials_that_were_done_are_not_done_again_and_more_can_be_added(
@@ -75,7 +77,11 @@ def test_trials_that_were_done_are_not_done_again_and_more_can_be_added(
 
 
 def test_the_page_has_shares_with_their_monte_carlo_errors() -> None:
-    row = Row("few", 60, 0.91, 100, (0.8, 0.04), (0.05, 0.022), (0.01, 0.002), (-0.001, 0.001), (0.9, 0.03))
+    row = Row(
+        "few", 60, 0.91, 100, (0.8, 0.04), (0.05, 0.022), (0.01, 0.002), (-0.001, 0.001), (0.9, 0.03),
+        (0.7, 0.05), (0.1, 0.03), (0.02, 0.004), (-0.0005, 0.0001),
+    )  # fmt: skip
     text = page([row], {"few": 1000}, 0.9, 0.3)
     assert "| few | 1,000 | 60 | 91.0% | 100 | 80.0% (4.0) | 5.0% (2.2) |" in text
     assert "| few | +0.0100 (0.0020) | -0.0010 (0.0010) | 90.0% (3.0) |" in text
+    assert "| few | 70.0% (5.0) | +0.0200 (0.0040) | 10.0% (3.0) | -0.0005 (0.0001) |" in text
