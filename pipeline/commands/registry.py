@@ -42,6 +42,9 @@ def score(
     rows: Annotated[
         Path | None, typer.Option(help="File with a row of inputs per patient.", parser=user_path)
     ] = None,
+    assays: Annotated[
+        Path | None, typer.Option(help="Folder with the matrix files of the study file.", parser=user_path)
+    ] = None,
     landmark: Annotated[str | None, typer.Option(help="Checked against the model's landmark.")] = None,
     form: Annotated[
         Literal["table", "fhir"],
@@ -57,7 +60,7 @@ def score(
     from pipeline.commands.score import score as run  # noqa: PLC0415 - `pcr --help` should not wait for pandas
 
     with reported_errors():
-        run(model, tables, rows, landmark, out, form)
+        run(model, tables, rows, landmark, out, form, assays)
 
 
 @app.command()

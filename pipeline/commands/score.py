@@ -24,6 +24,7 @@ from features.documents.branch import BRANCH
 from features.documents.study import parse_study, with_defaults
 from features.errors import UserError
 from models.serving.serving import PcrModel
+from pipeline.commands.scored_assays import with_matrices
 from pipeline.console import stdout
 from pipeline.project.files import read_yaml, replacing, write_json
 from pipeline.registry.stored_models import open_model
@@ -66,10 +67,12 @@ def score(
     landmark: str | None,
     out: Path,
     form: AnswerFormat = "table",
+    assays: Path | None = None,
 ) -> None:
     """Write the answers of a model to `out`, and say how many rows have which status.
 
-    As a table `out` is .parquet or .csv, as FHIR a .json.
+    As a table `out` is .parquet or .csv, as FHIR a .json. `assays` is a folder with the matrix files that the
+    model's study file names.
 
     Raises
     ------
@@ -84,7 +87,9 @@ def score(
     at = str(served.document["landmark"])
     if landmark not in {None, at}:
         raise ScoringError(f"{model} answers at landmark {at}, not {landmark}: choose its model")
-    parts = read_parts(rows) if rows is not None else iter([rows_of(tables or Path(), served)])
+    parts = read_parts(rows) if rows is not None else iter([rows_of(tables or Path(), served, assays)])
+    if rows is not None and assays is not None:
+        parts = iter([with_matrices(pd.concat([*parts], ignore_index=True), served, assays)])
     if form == "fhir":
         counts = _write_bundle(out, served, pd.concat([*parts], ignore_index=True))
     else:
@@ -245,13 +250,15 @@ READERS: dict[str, Callable[[Path], Iterator[pd.DataFrame]]] = {
 """Reads rows of inputs in parts, by the ending of their file."""
 
 
-def rows_of(folder: Path, model: PcrModel) -> pd.DataFrame:
+def rows_of(folder: Path, model: PcrModel, assays: Path | None = None) -> pd.DataFrame:
     """Return the inputs of every patient at risk, and the inputs of the rules, from raw tables.
 
     Parameters
     ----------
     folder : Path
         A .parquet or .csv file per table of the contract. Surgery may be absent: it is not due then.
+    assays : Path, optional
+        The folder of matrix files; what was reported after a patient's decision is not seen.
 
     Raises
     ------
@@ -263,7 +270,11 @@ def rows_of(folder: Path, model: PcrModel) -> pd.DataFrame:
     raw = _tables(folder, list(by.contract))
     raw.setdefault("surgery", _not_due(raw["subjects"]))
     prepared = prepare(by.checked(raw), by, outcome_needed=False)
-    rows = prepared.rows(str(model.document["landmark"])).drop(columns=BRANCH)
+    landmark = str(model.document["landmark"])
+    rows = prepared.rows(landmark).drop(columns=BRANCH)
+    if assays is not None:
+        due = prepared.cohort.frame.set_index(IDENTIFIER)[f"decision_{landmark}"]
+        rows = with_matrices(rows, model, assays, due)
     return with_eligibility(rows, prepared.tables, model, study.visits[0])
 
 

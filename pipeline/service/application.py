@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from features.errors import UserError
+from models.serving.input_schema import assay_inputs
 from models.serving.serving import model_digest
 from pipeline.console import stderr
 from pipeline.project.files import read_json
@@ -85,6 +86,7 @@ def service_of(
     """
     version = model_digest(folder / "artifacts")[:12]
     document = read_json(folder / "artifacts" / "model.json")
+    settings = settings.with_room_for([c for columns in assay_inputs(document).values() for c in columns])
     workers = (
         Worker(folder, settings, settings.small_seconds),
         Worker(folder, settings, settings.answer_seconds, LARGE_NICENESS),

@@ -1,6 +1,7 @@
 """configs/service.yaml: the limits of the service."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,15 @@ class ServiceSettings:
     decision_log_files: Count
     shadow_log: str
     max_shadow_mb: Count
+
+    def with_room_for(self, columns: Sequence[str]) -> "ServiceSettings":
+        """Return limits for rows that have these columns of assays beside `max_columns` others."""
+        longest = max(map(len, columns), default=0)
+        return replace(
+            self,
+            max_columns=self.max_columns + len(columns),
+            max_name_characters=max(self.max_name_characters, longest),
+        )
 
 
 def read_service_settings() -> ServiceSettings:

@@ -45,9 +45,16 @@ def made_assays(
 
 
 def read_assays(
-    study: StudyDocument, folder: Path, patients: Collection[str], contract: Contract
+    study: StudyDocument,
+    folder: Path,
+    patients: Collection[str],
+    contract: Contract,
+    *,
+    only: Collection[str] | None = None,
 ) -> dict[str, OmicsTable]:
     """Read the assays of a study (`omics` of the study file), each a table of its own.
+
+    With `only`, those of a model that answers for new `patients`: see `read_omics`.
 
     Raises
     ------
@@ -63,4 +70,7 @@ def read_assays(
         # It lists every fault with its place.
         check_study_file(study)
         raise
-    return read_omics(assays, mapping, folder, patients, contract)
+    if only is None:
+        return read_omics(assays, mapping, folder, patients, contract)
+    asked = {name: assay for name, assay in assays.items() if name in only}
+    return read_omics(asked, mapping, folder, patients, contract, learning=False)

@@ -41,8 +41,13 @@ def read_omics(
     folder: Path,
     patients: Collection[str],
     contract: Contract,
+    *,
+    learning: bool = True,
 ) -> dict[str, OmicsTable]:
     """Read the assays of a study, each a table of its own, of the study's `patients`.
+
+    Where a model was learned already (`learning` false), features that are constant among these patients, or
+    were not repeatable, stay: the model knows which it takes.
 
     Raises
     ------
@@ -50,7 +55,10 @@ def read_omics(
         If a file does not fit what the study file says of it, two samples are of one patient, features have
         one name, or a feature is what the outcome is read from.
     """
-    return {name: _table(name, assay, mapping, folder, patients, contract) for name, assay in assays.items()}
+    return {
+        name: _table(name, assay, mapping, folder, patients, contract, learning=learning)
+        for name, assay in assays.items()
+    }
 
 
 def _table(
@@ -60,6 +68,8 @@ def _table(
     folder: Path,
     patients: Collection[str],
     contract: Contract,
+    *,
+    learning: bool,
 ) -> OmicsTable:
     matrix = read_matrix(folder / assay.path, assay)
     labels, features, values = matrix.rows, matrix.columns, matrix.numbers
@@ -75,10 +85,11 @@ def _table(
     dropped: Dropped = [(assay.path, name, "sample of no patient", int((~ours).sum()), int(ours.sum()))]
     values = values[ours]
     problems = _scaled(values, assay)
-    asked_for = derived(Columns(features, values), assay, folder)
+    filters = assay if learning else assay.model_copy(update={"repeatability": None})
+    asked_for = derived(Columns(features, values), filters, folder)
     features, values, asked = asked_for.names, asked_for.numbers, asked_for.left_out
     problems += [("", f"left out: {why}", count) for why, count in asked if count]
-    values, kept, left_out = _varying(values)
+    values, kept, left_out = _varying(values) if learning else (values, np.ones(len(features), bool), [])
     counts = [*asked, *((f"feature {why}", count) for why, count in left_out)]
     dropped += [(assay.path, name, why, count, int(kept.sum())) for why, count in counts]
     columns = sorted(np.array(features, dtype=object)[kept].tolist())

@@ -1,0 +1,84 @@
+"""Matrix files of assays for `pcr score`: read as the model's study file says, laid beside patients' rows."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from features.documents.study import Study, parse_study, with_defaults
+from features.errors import UserError
+from features.omics import Assay, known_assays
+from models.serving.input_schema import assay_inputs
+from models.serving.serving import PcrModel
+from pipeline.console import stdout
+from pipeline.project.configs import read_contract
+from pipeline.project.files import read_yaml
+from pipeline.sources.assays import read_assays
+from pipeline.sources.omics.tables import OmicsTable
+from pipeline.workspace.study import study_file
+
+IDENTIFIER = "usubjid"
+
+
+class AssayError(UserError):
+    """Matrix files that cannot be laid beside rows, and what to do."""
+
+
+def with_matrices(
+    rows: pd.DataFrame, model: PcrModel, folder: Path, decisions: pd.Series | None = None
+) -> pd.DataFrame:
+    """Return rows with the columns that a model takes of its assays, NaN for patients without one.
+
+    Nothing is learned from these patients: features that do not vary among them stay, and which are
+    repeatable is not asked again. How many rows found a sample is told.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        usubjid and inputs.
+    folder : Path
+        Holds the files that the study file names under `omics`.
+    decisions : Series, optional
+        Decision date by usubjid: what was reported later is not seen. Without it, time is the sender's.
+
+    Raises
+    ------
+    UserError
+        If the model takes no assay, the rows have no ids or columns of assays already, or a file does not fit
+        what the study file says of it.
+    """
+    taken = assay_inputs(model.document)
+    _require_assays(rows, taken, folder)
+    study = parse_study(with_defaults(read_yaml(study_file(model.document["study"]))))
+    ids = rows[IDENTIFIER].dropna().unique()
+    read = read_assays(study.document, folder, ids, read_contract(Path("configs/contract")), only=taken)
+    decided = pd.Series(pd.NaT, index=ids, dtype="datetime64[us]") if decisions is None else decisions
+    landmark = study.landmark(str(model.document["landmark"]))
+    known, _ = known_assays(_assays(read, study), landmark, decided.loc[ids])
+    for name, columns in taken.items():
+        found = known.columns.intersection(columns)
+        has = known.loc[known[found].notna().any(axis=1), IDENTIFIER]
+        told = f"{name}: {int(rows[IDENTIFIER].isin(has).sum())} of {len(rows)} rows have it"
+        missing = len(columns) - len(found)
+        stdout().print(
+            told + (f"; the file lacks {missing} of the model's {len(columns)} columns" if missing else ""),
+            highlight=False,
+        )
+    wanted = {IDENTIFIER, *(column for columns in taken.values() for column in columns)}
+    kept = [column for column in known if column in wanted or "@" in str(column)]
+    return rows.merge(known[kept], on=IDENTIFIER, how="left", validate="many_to_one")
+
+
+def _require_assays(rows: pd.DataFrame, taken: Mapping[str, list[str]], folder: Path) -> None:
+    if not taken:
+        raise AssayError("the model takes no assay: leave out --assays")
+    if not folder.is_dir():
+        raise AssayError(f"{folder} is no folder: give one with the matrix files that the study file names")
+    if IDENTIFIER not in rows:
+        raise AssayError(f"rows have no column {IDENTIFIER}, by which samples of assays join them")
+    if twice := sorted({column for columns in taken.values() for column in columns} & set(rows)):
+        raise AssayError(f"rows have columns of assays ({twice[0]}) and --assays is given: one of the two")
+
+
+def _assays(read: Mapping[str, OmicsTable], study: Study) -> dict[str, Assay]:
+    return {name: Assay(table.frame, table.samples, study.assays[name]) for name, table in read.items()}
