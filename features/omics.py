@@ -1,6 +1,6 @@
 """Assays of many features at a landmark: what had been reported by the decision, patients by columns."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ import pandas as pd
 from features.definitions import known_too_late
 from features.documents.feature import ASSAY_SEPARATOR, ORIGINS, HiddenRows, origin_column
 from features.documents.study import Landmark
+from features.documents.study_entries import AssayEntry
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,12 @@ class Assay:
     frame: pd.DataFrame
     samples: pd.DataFrame
     visit: str
+
+
+def adjusted_assays(entries: Mapping[str, AssayEntry], columns: Collection[str]) -> dict[str, str]:
+    """Return the column with the batch of every assay that the study adjusts for it, among those known."""
+    asked = {name: origin_column("batch", name) for name, entry in entries.items() if entry.get("adjust")}
+    return {name: column for name, column in asked.items() if column in columns}
 
 
 def known_assays(

@@ -108,7 +108,7 @@ class HiddenRows(TypedDict):
 
 
 class FeatureList(TypedDict):
-    """features/<landmark>.json."""
+    """features/<landmark>.json; `adjusted`: the column with the batch, by assay that is adjusted for it."""
 
     landmark: str
     patients: int
@@ -116,3 +116,4 @@ class FeatureList(TypedDict):
     absent_domains: list[str]
     absent_features: NotRequired[list[str]]
     late: NotRequired[list[HiddenRows]]
+    adjusted: NotRequired[dict[str, str]]

@@ -1,18 +1,71 @@
-"""Adjustment of blocks for batch: by location, learned from the training part alone."""
+"""The columns of assays, adjusted for batch where a study asks: by location, learned from a training part."""
 
-from collections.abc import Mapping, Sequence
-from typing import Self
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from models.blocks.learning import present
-from models.blocks.procedure import BlockProcedure
-from models.procedure.configuration.settings import BlocksSettings, EncodingSettings
-from models.procedure.landmark_features import LandmarkFeature
+from models.serving.serving import batch_names, take_shifts
 
 Shifts = dict[str, np.ndarray]
 """What is taken from every column (p,) in a batch."""
+EVERYONE = slice(None)
+
+
+@dataclass(frozen=True)
+class AssayColumns:
+    """The columns of every assay, sorted, and which assays are adjusted for batch.
+
+    Sums depend on the order of columns in their last bits, and so would everything after. `batches`: the
+    column with the batch, by assay that is adjusted; `min_patients`: of a batch whose location is learned.
+    """
+
+    names: Mapping[str, list[str]]
+    batches: Mapping[str, str] = field(default_factory=dict)
+    min_patients: int = 1
+
+    @classmethod
+    def of(
+        cls, columns: Mapping[str, Sequence[str]], batches: Mapping[str, str] | None, min_patients: int
+    ) -> "AssayColumns":
+        """Return them, of columns in any order."""
+        return cls({name: sorted(names) for name, names in columns.items()}, batches or {}, min_patients)
+
+    def values(self, X: pd.DataFrame, shifts: Mapping[str, Shifts]) -> dict[str, np.ndarray]:
+        """Return every assay (n, p), without the `shifts` that were learned."""
+        values = {name: self._raw(X, name) for name in self.names}
+        for name, learned in shifts.items():
+            take_shifts(values[name], batch_names(X[self.batches[name]].tolist()), learned)
+        return values
+
+    def shifts(self, X: pd.DataFrame, train: np.ndarray | slice = EVERYONE) -> dict[str, Shifts]:
+        """Return what the rows `train` teach of the batches of every assay that is adjusted."""
+        return {
+            name: learn_shifts(self._raw(X, name)[train], X[column].iloc[train], self.min_patients)
+            for name, column in self.batches.items()
+        }
+
+    def by_part(self, X: pd.DataFrame) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+        """Return what gives every assay of all rows, adjusted by the training part at some positions.
+
+        An assay that is adjusted is read anew for each part, so that no copy of it stays.
+        """
+        plain = {name: self._raw(X, name) for name in self.names if name not in self.batches}
+
+        def adjusted(name: str, train: np.ndarray) -> np.ndarray:
+            values, batch = self._raw(X, name), X[self.batches[name]]
+            shifts = learn_shifts(values[train], batch.iloc[train], self.min_patients)
+            take_shifts(values, batch_names(batch.tolist()), shifts)
+            return values
+
+        return lambda train: {
+            name: plain[name] if name in plain else adjusted(name, train) for name in self.names
+        }
+
+    def _raw(self, X: pd.DataFrame, name: str) -> np.ndarray:
+        return np.array(X[self.names[name]], dtype=float, order="C")
 
 
 def learn_shifts(values: np.ndarray, batch: pd.Series, min_patients: int) -> Shifts:
@@ -28,73 +81,14 @@ def learn_shifts(values: np.ndarray, batch: pd.Series, min_patients: int) -> Shi
         Missing where not recorded.
     """
     has = present(values)
-    of = batch.to_numpy(dtype=object)
+    of = batch_names(batch.tolist())
     overall = _means(values[has])
     shifts = {}
-    for name in sorted(set(batch[has & batch.notna().to_numpy()])):
+    for name in sorted(set(of[has]) - {""}):
         inside = values[has & (of == name)]
         if len(inside) >= min_patients:
-            shifts[str(name)] = np.nan_to_num(_means(inside) - overall, nan=0.0)
+            shifts[name] = np.nan_to_num(_means(inside) - overall, nan=0.0)
     return shifts
-
-
-def shifted(values: np.ndarray, batch: pd.Series, shifts: Shifts) -> np.ndarray:
-    """Return the block without its batches' shifts; patients of another batch stay as they are."""
-    result = values.copy()
-    of = batch.to_numpy(dtype=object)
-    for name, shift in shifts.items():
-        result[of == name] -= shift
-    return result
-
-
-class AdjustedBlocks(BlockProcedure):
-    """The models of blocks, learned after some blocks were adjusted for batch in the training part.
-
-    The shifts come from the whole training part of an outer fold, so that the inner folds, which choose the
-    penalties, share them; the test part teaches nothing.
-
-    Parameters
-    ----------
-    batches : mapping of str to str
-        The column with the batch, by block that is adjusted.
-    features, columns, encoding, settings, inner_folds, seed
-        See `BlockProcedure`.
-
-    Attributes
-    ----------
-    shifts_ : dict of str to Shifts
-        By block.
-    """
-
-    def __init__(
-        self,
-        features: Sequence[LandmarkFeature],
-        columns: Mapping[str, Sequence[str]],
-        encoding: EncodingSettings,
-        settings: BlocksSettings,
-        inner_folds: int = 5,
-        seed: int = 0,
-        batches: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(features, columns, encoding, settings, inner_folds, seed)
-        self.batches = dict(batches or {})
-        self.shifts_: dict[str, Shifts] = {}
-
-    def fit(self, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray | None = None) -> Self:
-        """Learn the shifts and then the models, from the training part; see `BlockProcedure.fit`."""
-        raw = super()._wide(X)
-        self.shifts_ = {
-            block: learn_shifts(raw[block], X[column], self.settings.min_batch_patients)
-            for block, column in self.batches.items()
-        }
-        return super().fit(X, y, groups)
-
-    def _wide(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
-        wide = super()._wide(X)
-        return wide | {
-            block: shifted(wide[block], X[self.batches[block]], shifts)
-            for block, shifts in self.shifts_.items()
-        }
 
 
 def _means(values: np.ndarray) -> np.ndarray:

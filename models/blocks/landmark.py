@@ -7,7 +7,6 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from models.blocks.adjustment import AdjustedBlocks
 from models.blocks.documents import BlockDocument, LearnedBlocks
 from models.blocks.learning import present
 from models.blocks.names import CLINICAL, TOGETHER
@@ -56,8 +55,8 @@ def learn_landmark(
         By assay that is adjusted for batch in every training part, the column with the batch.
     """
 
-    def procedure(seed: int) -> AdjustedBlocks:
-        return AdjustedBlocks(features, columns, encoding, settings, plan.inner_folds, seed, batches)
+    def procedure(seed: int) -> BlockProcedure:
+        return BlockProcedure(features, columns, encoding, settings, plan.inner_folds, seed, batches)
 
     splits = stratified_splits(
         outcome_strata(y, rows[ARM]), folds=plan.folds, repeats=plan.domains.repeats, seed=plan.seed
@@ -100,7 +99,7 @@ def _described(whole: BlockProcedure, rows: pd.DataFrame) -> dict[str, BlockDocu
     parts = {name: part.sum(axis=1)[everything] for name, part in models.contributions(values).items()}
     spread = {name: float(part.std()) if len(part) else 0.0 for name, part in parts.items()}
     total = sum(spread.values())
-    named = {CLINICAL: [_column(column) for column in whole.encoding_["columns"]], **whole.columns}
+    named = {CLINICAL: [_column(column) for column in whole.encoding_["columns"]], **whole.assays.names}
     return {
         name: {
             "columns": list(named[name]),

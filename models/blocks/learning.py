@@ -134,14 +134,16 @@ def learn_blocks(
         If there are more than `MAX_BLOCKS` blocks.
     """
     everyone = np.arange(len(y))
-    values = matrices(everyone)
-    names = [protected, *(name for name in values if name != protected)]
+    # Not held while the inner folds have theirs: columns may be made anew for every part.
+    there = {name: present(values) for name, values in matrices(everyone).items()}
+    names = [protected, *(name for name in there if name != protected)]
     if len(names) > MAX_BLOCKS:
         raise UserError(f"{len(names)} blocks: at most {MAX_BLOCKS} can be learned together")
-    has = {name: present(values[name]) for name in names}
+    has = {name: there[name] for name in names}
     for name in names:
         _require_learnable(name, y, has[name], folds)
     parts = [part_kernels(matrices, train, test) for train, test in folds]
+    values = matrices(everyone)
     whole = part_kernels(lambda _: values, everyone, everyone[:0])
     for name in names:
         if any(part.kernels[name].standard.size == 0 for part in (*parts, whole)):
@@ -167,19 +169,24 @@ def learn_blocks(
         fusion,
         {TOGETHER: together} | alone | {WITHOUT + name: each for name, each in without.items()},
         {
-            TOGETHER: _unseen_by_pattern(parts, y, together.penalties, has),
+            TOGETHER: _unseen_by_pattern(parts, y, together, has),
             FUSED: _unseen_fused(margins, y, folds),
         },
     )
 
 
 def _unseen_by_pattern(
-    parts: Sequence[Part], y: np.ndarray, penalties: Penalties, has: Mapping[str, np.ndarray]
+    parts: Sequence[Part], y: np.ndarray, together: TunedBlocks, has: Mapping[str, np.ndarray]
 ) -> np.ndarray:
     """Return the log-odds of the inner test parts (n,) by the model of the blocks that each patient has."""
     of_patient = list(_patterns_of(has))
-    margins = {key: inner_margin(parts, y, _restricted(penalties, key)) for key in set(of_patient)}
-    return np.array([margins[key][row] for row, key in enumerate(of_patient)])
+    unseen = together.margin.copy()
+    for key in set(of_patient):
+        restricted = _restricted(together.penalties, key)
+        if len(restricted) < len(together.penalties):
+            rows = [row for row, each in enumerate(of_patient) if each == key]
+            unseen[rows] = inner_margin(parts, y, restricted)[rows]
+    return unseen
 
 
 def _unseen_fused(

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from models.blocks.adjustment import AssayColumns, Shifts
 from models.blocks.learning import BlockModels, learn_blocks
 from models.blocks.names import CLINICAL, HIDDEN, TOGETHER
 from models.procedure.configuration.settings import BlocksSettings, EncodingSettings
@@ -32,12 +33,16 @@ class BlockProcedure:
     encoding, settings : EncodingSettings, BlocksSettings
     inner_folds, seed : int
         Of the inner cross-validation.
+    batches : mapping of str to str, optional
+        The column with the batch, by block that is adjusted for it: in every training part anew.
 
     Attributes
     ----------
     models_ : BlockModels
     encoding_ : EncodingDocument
         Of the protected block, in all patients given.
+    shifts_ : dict of str to Shifts
+        Of the blocks that are adjusted, in all patients given.
     """
 
     def __init__(
@@ -48,10 +53,10 @@ class BlockProcedure:
         settings: BlocksSettings,
         inner_folds: int = 5,
         seed: int = 0,
+        batches: Mapping[str, str] | None = None,
     ) -> None:
         self.features = features
-        # Sums depend on the order of columns in their last bits, and so would everything after.
-        self.columns = {name: sorted(names) for name, names in columns.items()}
+        self.assays = AssayColumns.of(columns, batches, settings.min_batch_patients)
         self.encoding = encoding
         self.settings = settings
         self.inner_folds = inner_folds
@@ -72,7 +77,7 @@ class BlockProcedure:
             raise NotLearnableError(
                 f"{rarer} patients have the rarer outcome, fewer than the {self.inner_folds} inner folds"
             )
-        inputs, wide = read_numeric_rows(X, self.features), self._wide(X)
+        inputs, wide = read_numeric_rows(X, self.features), self.assays.by_part(X)
         everyone = np.arange(len(y))
         learned: dict[bytes, EncodingDocument] = {}
 
@@ -80,12 +85,13 @@ class BlockProcedure:
             encoding = encoding_of(inputs.rows(train), self.encoding)
             learned[train.tobytes()] = encoding
             coder = self._coder(encoding)
-            return {CLINICAL: coder.complete(inputs.encoded(encoding["columns"])), **wide}
+            return {CLINICAL: coder.complete(inputs.encoded(encoding["columns"])), **wide(train)}
 
         folds = list(stratified_folds(y, self.inner_folds, self.seed, groups))
         grid = self.settings.penalties_per_column
         self.models_: BlockModels = learn_blocks(matrices, y, folds, grid, CLINICAL)
         self.encoding_ = learned[everyone.tobytes()]
+        self.shifts_: dict[str, Shifts] = self.assays.shifts(X)
         return self
 
     def predictions(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -95,7 +101,7 @@ class BlockProcedure:
         """
         values = self.values(X)
         margins = self.models_.margins(values)
-        for name in self.columns:
+        for name in self.assays.names:
             nothing = np.full_like(values[name], np.nan)
             margins[HIDDEN + name] = self.models_.margins(values | {name: nothing})[TOGETHER]
         return {name: expit(margin) for name, margin in margins.items()}
@@ -103,12 +109,7 @@ class BlockProcedure:
     def values(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
         """Return the columns of every block, shape (n, columns), as the models take them."""
         coder = self._coder(self.encoding_)
-        return {CLINICAL: coder.complete(coder.encode(X)), **self._wide(X)}
-
-    def _wide(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
-        return {
-            name: np.ascontiguousarray(X[names].to_numpy(dtype=float)) for name, names in self.columns.items()
-        }
+        return {CLINICAL: coder.complete(coder.encode(X)), **self.assays.values(X, self.shifts_)}
 
     def _coder(self, encoding: EncodingDocument) -> PcrModel:
         return PcrModel({"features": as_documents(self.features), "encoding": encoding})

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.blocks.adjustment import AssayColumns, Shifts
 from models.blocks.learning import BlockModels, LinearScore, learn_blocks
 from models.blocks.names import CLINICAL, FUSED, TOGETHER
 from models.procedure.candidates import Fit
@@ -32,11 +33,12 @@ def response_model(
     assays: Mapping[str, Sequence[str]],
     inner_folds: int,
     seed: int,
+    batches: Mapping[str, str] | None = None,
 ) -> ResponseModel:
     """Return the procedure, unfitted: `BlockResponseModel` where there are assays."""
     if not assays:
         return ResponseModel(features, settings, inner_folds, seed)
-    return BlockResponseModel(features, settings, inner_folds, seed, assays)
+    return BlockResponseModel(features, settings, inner_folds, seed, assays, batches)
 
 
 class BlockResponseModel(ResponseModel):
@@ -53,6 +55,8 @@ class BlockResponseModel(ResponseModel):
         As in `ResponseModel`. The features are the block that is always used, and penalised least.
     assays : mapping of str to sequence of str
         The columns of every assay in the rows; NaN where missing, all of them for patients without it.
+    batches : mapping of str to str, optional
+        The column with the batch, by assay that is adjusted for it: in every training part anew.
 
     Attributes
     ----------
@@ -67,9 +71,11 @@ class BlockResponseModel(ResponseModel):
         inner_folds: int = 5,
         seed: int = 0,
         assays: Mapping[str, Sequence[str]] | None = None,
+        batches: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(features, settings, inner_folds, seed)
         self.assays = assays
+        self.batches = batches
 
     def _learn_blocks(
         self, inputs: NumericRows, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray | None
@@ -83,35 +89,50 @@ class BlockResponseModel(ResponseModel):
         }
         if not candidates:
             return {}
-        # Sums depend on the order of columns in their last bits, and so would everything after.
-        columns = {name: sorted(names) for name, names in (self.assays or {}).items()}
-        wide = {name: X[names].to_numpy(dtype=float) for name, names in columns.items()}
+        first = next(iter(candidates.values()))
+        assays = AssayColumns.of(self.assays or {}, self.batches, first.min_batch_patients)
+        wide = assays.by_part(X)
 
         def matrices(train: np.ndarray) -> dict[str, np.ndarray]:
             encoding, coder = self._learned_coder(inputs.rows(train))
-            return {CLINICAL: coder.complete(inputs.encoded(encoding["columns"])), **wide}
+            return {CLINICAL: coder.complete(inputs.encoded(encoding["columns"])), **wide(train)}
 
         folds = list(stratified_folds(y, self.inner_folds, self.seed, groups))
-        grid = next(iter(candidates.values())).penalties_per_column
         try:
-            models = learn_blocks(matrices, y, folds, grid, CLINICAL, leave_out=False)
+            models = learn_blocks(matrices, y, folds, first.penalties_per_column, CLINICAL, leave_out=False)
         except NotLearnableError as error:
             self.passed_over_ |= dict.fromkeys(candidates, str(error))
             return {}
         self.blocks_ = models
-        return {name: _candidate(models, columns, y, fused=one.fused) for name, one in candidates.items()}
+        shifts = assays.shifts(X)
+        return {
+            name: _candidate(models, assays, shifts, y, fused=one.fused) for name, one in candidates.items()
+        }
 
     def _log_odds(self, model: PcrModel, columns: NDArray[np.float64], X: pd.DataFrame) -> np.ndarray:
         return model.log_odds_of(columns, model.assay_values(X))
 
 
 def _candidate(
-    models: BlockModels, columns: Mapping[str, Sequence[str]], y: np.ndarray, *, fused: bool
+    models: BlockModels,
+    assays: AssayColumns,
+    shifts: Mapping[str, Shifts],
+    y: np.ndarray,
+    *,
+    fused: bool,
 ) -> tuple[Tuned, Fit]:
     """Return a candidate as tuning and fitting give it: its loss out of the inner folds, and its document."""
     unseen = models.unseen[FUSED if fused else TOGETHER]
-    point = _fused_point(models) if fused else _penalties_point(models, columns)
-    document = fused_document(models, columns) if fused else together_document(models, columns)
+    point = _fused_point(models) if fused else _penalties_point(models, assays.names)
+    document = (fused_document if fused else together_document)(models, assays.names)
+    if shifts:
+        document["batches"] = {
+            name: {
+                "input": assays.batches[name],
+                "shifts": {batch: shift.tolist() for batch, shift in learned.items()},
+            }
+            for name, learned in shifts.items()
+        }
     tuned = Tuned(point, UNCALIBRATED, patient_loss(unseen, y))
     return tuned, Fit(point, {"blocks": document}, None, unseen)
 

@@ -81,7 +81,11 @@ def procedure_for(
     if assays and not settings.blocks.penalties_per_column:
         raise UserError(f"{settings.file}: blocks.penalties_per_column is missing, and the study has assays")
     blocks: dict[str, Candidate] = {
-        name: replace(candidate, penalties_per_column=settings.blocks.penalties_per_column)
+        name: replace(
+            candidate,
+            penalties_per_column=settings.blocks.penalties_per_column,
+            min_batch_patients=settings.blocks.min_batch_patients,
+        )
         for name, candidate in settings.candidates.items()
         if assays and isinstance(candidate, BlocksCandidate)
     }

@@ -127,11 +127,21 @@ class BlockModelDocument(TypedDict):
     parts: dict[str, BlockPart]
 
 
+class BatchDocument(TypedDict):
+    """Adjustment for batch: the input that names a row's, and what is taken from the columns in each."""
+
+    input: str
+    shifts: dict[str, list[float]]
+
+
 class BlocksDocument(TypedDict):
     """A linear model of blocks: `protected` is that of the encoded columns, all others are assays.
 
-    There is a model for every combination of assays; the first is of patients who have all.
+    There is a model for every combination of assays; the first is of patients who have all. `batches`: of
+    assays that are adjusted.
     """
+
+    batches: NotRequired[dict[str, BatchDocument]]
 
     protected: str
     blocks: dict[str, BlockDocument]
@@ -335,6 +345,7 @@ REASONS = {
     "rare_level": "a level that hardly any training patient had",
     "no_assay": "no value of this assay: {rule}",
     "assay_incomplete": "{rule}",
+    "batch_not_learned": "{rule}",
     "not_used": "not used: {rule}",
 }
 """Every code of a reason, and how it is told of the input."""
@@ -594,13 +605,18 @@ class PcrModel:
         """Return the columns of every assay that the model takes, each (n, p), NaN where missing.
 
         A column that is not there is missing; a row without any value of an assay is of a patient without it.
+        Assays are adjusted for batch where the model is, and the row's batch was learned.
         """
         if self.blocks is None:
             return {}
-        return {
+        values = {
             name: frame.reindex(columns=columns).to_numpy(dtype=float, na_value=np.nan)
             for name, columns in self.blocks.columns.items()
         }
+        for name, column in self.blocks.batch_inputs.items():
+            if column in frame:
+                values[name], _ = self.blocks.adjusted(name, values[name], frame[column].tolist())
+        return values
 
     def log_odds_of(self, columns: np.ndarray, assays: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
         """Return the calibrated log-odds of completed columns and of assays' values, shape (n,)."""
@@ -743,6 +759,8 @@ class LinearBlocks:
     ----------
     columns : dict of str to list of str
         Columns of every assay.
+    batch_inputs : dict of str to str
+        The input that names a row's batch, by assay that is adjusted.
     """
 
     def __init__(self, document: BlocksDocument) -> None:
@@ -752,6 +770,16 @@ class LinearBlocks:
             name: block["columns"] for name, block in document["blocks"].items() if name != self.protected
         }
         self._models = {frozenset(model["assays"]): model for model in document["models"]}
+        batches = document.get("batches", {})
+        self.batch_inputs = {name: batch["input"] for name, batch in batches.items()}
+        self._shifts = {name: _arrays(batch["shifts"]) for name, batch in batches.items()}
+
+    def adjusted(
+        self, assay: str, values: np.ndarray, batches: Sequence[object]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return an assay (n, p) without its batches' shifts, and which rows' batch was learned, (n,)."""
+        result = values.copy()
+        return result, take_shifts(result, batch_names(batches), self._shifts[assay])
 
     def margin(self, columns: np.ndarray, assays: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the log-odds (n,) before calibration.
@@ -855,6 +883,30 @@ class _BlockTable:
         count = np.maximum((~np.isnan(values[:, self._weight > 0])).sum(axis=1), 1)
         spread = np.sqrt(np.einsum("ij,ij->i", standard, standard) / count)
         return spread, np.maximum(standard.max(axis=1), -standard.min(axis=1))
+
+
+def _arrays(shifts: Mapping[str, list[float]]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(shift, dtype=float) for name, shift in shifts.items()}
+
+
+def batch_names(batches: Sequence[object]) -> np.ndarray:
+    """Return batches (n,) as text, empty where missing; whole numbers are without a reader's ``.0``."""
+    whole = [int(one) if isinstance(one, float) and one.is_integer() else one for one in batches]
+    return np.array(["" if _is_missing(one) else str(one).strip() for one in whole], dtype=object)
+
+
+def _is_missing(cell: object) -> bool:
+    return cell is None or cell is pd.NA or (isinstance(cell, float) and math.isnan(cell))
+
+
+def take_shifts(values: np.ndarray, names: np.ndarray, shifts: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Take from an assay (n, p), in place, what was learned of the rows' batches; return whose was, (n,)."""
+    learned = np.zeros(len(values), dtype=bool)
+    for name, shift in shifts.items():
+        rows = names == name
+        values[rows] -= shift
+        learned |= rows
+    return learned
 
 
 def _present(values: np.ndarray, n: int) -> np.ndarray:
@@ -1455,16 +1507,25 @@ class _AssayReader:
     """Columns with a fault that are named; further ones are told of their assay."""
 
     def __init__(self, blocks: LinearBlocks) -> None:
+        self._blocks = blocks
         self._by_assay = blocks.columns
-        self.columns = frozenset(name for names in blocks.columns.values() for name in names)
+        named = (name for names in blocks.columns.values() for name in names)
+        self.columns = frozenset([*named, *blocks.batch_inputs.values()])
         self._cell = _Input(_assay_cell(), {})
 
     def read(self, columns: Mapping[str, Column], notes: _Notes) -> dict[str, np.ndarray]:
         """Return the values of every assay, (rows, p), NaN where missing or faulty, and note what is."""
-        return {
+        values = {
             assay: self._read(assay, [columns.get(name) for name in names], names, notes)
             for assay, names in self._by_assay.items()
         }
+        for assay, name in self._blocks.batch_inputs.items():
+            cells = list(columns[name]) if name in columns else [""] * notes.rows
+            values[assay], learned = self._blocks.adjusted(assay, values[assay], cells)
+            as_they_are = _present(values[assay], notes.rows) & ~learned
+            rule = "none of the batches that were learned: values are taken as they are"
+            notes.add(as_they_are, _reason("batch_not_learned", name, rule))
+        return values
 
     def _read(
         self, assay: str, cells: Sequence[Column | None], names: Sequence[str], notes: _Notes

@@ -1,6 +1,5 @@
 """Stage domains: the linear candidate on sets of domains, and the models of blocks, on the model's folds."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +25,7 @@ STAGE = Stage(
     reads=(paths.FEATURES_FOLDER, paths.COHORT, paths.MODELS),
     writes=(paths.DOMAINS,),
     params={
-        paths.STUDY: ("landmarks", "omics"),
+        paths.STUDY: ("landmarks",),
         paths.MODELS: ("blocks",),
         paths.VALIDATION: ("domains", "folds", "inner_folds", "min_events", "seed"),
     },
@@ -40,12 +39,6 @@ class Analysed:
     rows: pd.DataFrame
     y: np.ndarray
     features: list[LandmarkFeature]
-
-
-def adjusted_assays(run: Run, assays: Iterable[str]) -> dict[str, str]:
-    """Return the column with the batch of every assay that the study adjusts for it."""
-    entries = run.study().document.get("omics") or {}
-    return {name: origin_column("batch", name) for name in assays if entries[name].get("adjust") == "batch"}
 
 
 def groupings(rows: pd.DataFrame, assay: str, centre: pd.Series) -> dict[str, pd.Series]:
@@ -64,7 +57,7 @@ def write_blocks(
         return
     result = learn_landmark(
         rows, analysed.y, analysed.features, columns, settings.encoding, settings.blocks, plan,
-        progress(f"{landmark}, blocks"), adjusted_assays(run, columns),
+        progress(f"{landmark}, blocks"), run.json(paths.FEATURE_LIST, landmark=landmark).get("adjusted"),
     )  # fmt: skip
     centre = rows["usubjid"].map(run.table(paths.COHORT).set_index("usubjid")["siteid"])
     result.learned["nuisance"] = nuisances(

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from features.assemble import assemble
-from features.omics import Assay, known_assays
+from features.omics import Assay, adjusted_assays, known_assays
 from pipeline.project import paths
 from pipeline.project.configs import read_contract, read_feature_settings
 from pipeline.project.files import replacing, write_json, write_table
@@ -50,6 +50,8 @@ def main(run: Run) -> None:
                 (new / "omics").mkdir(exist_ok=True)
                 write_table(new / "omics" / f"{name}.parquet", wide)
                 described["late"] = [*described.get("late", ()), *late]
+                if adjusted := adjusted_assays(study.document["omics"] or {}, wide.columns):
+                    described["adjusted"] = adjusted
             write_json(new / f"{name}.json", described)
 
 

@@ -39,7 +39,8 @@ def main(run: Run) -> None:
     """Read, resample, write."""
     models, validation = run.yaml(paths.MODELS), run.params(paths.VALIDATION)
     settings, plan = model_settings(models), validation_plan(validation)
-    features = landmark_features(run.json(paths.FEATURE_LIST))
+    listed_features = run.json(paths.FEATURE_LIST)
+    features, adjusted = landmark_features(listed_features), listed_features.get("adjusted")
     rows, y = resampling_rows(run.table(paths.FEATURES), run.table(paths.COHORT))
     rows, assays = assays_beside(run, run.landmark, rows)
     if plan.too_few(y):
@@ -48,10 +49,16 @@ def main(run: Run) -> None:
     procedure = procedure_for(settings, [feature.name for feature in features], y, plan, assays=bool(assays))
     splits = schemes(rows, plan.resampling, plan.seed)
     store = task_store(
-        "resample", rows=rows, y=y, features=as_documents(features), models=models, validation=validation
+        "resample",
+        rows=rows,
+        y=y,
+        features=as_documents(features),
+        models=models,
+        validation=validation,
+        adjusted=adjusted,
     )
     found = resampled(
-        lambda seed: [response_model(features, procedure, assays, plan.inner_folds, seed)],
+        lambda seed: [response_model(features, procedure, assays, plan.inner_folds, seed, adjusted)],
         rows, y, splits, read_backend(), store=store, progress=progress(f"{run.landmark}, resampled"),
     )  # fmt: skip
     write_table(run.path(paths.RESAMPLED_FITS), found)

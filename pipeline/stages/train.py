@@ -76,7 +76,8 @@ def main(run: Run) -> None:
     """Read, cross-validate, fit, write."""
     models, validation = run.yaml(paths.MODELS), run.params(paths.VALIDATION)
     settings, plan = model_settings(models), validation_plan(validation)
-    features = landmark_features(run.json(paths.FEATURE_LIST))
+    listed_features = run.json(paths.FEATURE_LIST)
+    features, adjusted = landmark_features(listed_features), listed_features.get("adjusted")
     rows, y = analysis_rows(run.table(paths.FEATURES), run.table(paths.COHORT))
     rows, assays = assays_beside(run, run.landmark, rows)
     singles = single_feature_aucs(rows, y, features)
@@ -93,13 +94,19 @@ def main(run: Run) -> None:
     procedure = procedure_for(settings, [feature.name for feature in features], y, plan, assays=bool(assays))
     splits = outer_splits(y, rows["arm"], plan)
     store = task_store(
-        "train", rows=rows, y=y, features=as_documents(features), models=models, validation=validation
+        "train",
+        rows=rows,
+        y=y,
+        features=as_documents(features),
+        models=models,
+        validation=validation,
+        adjusted=adjusted,
     )
     results = cross_validated(
-        lambda seed: [response_model(features, procedure, assays, plan.inner_folds, seed)],
+        lambda seed: [response_model(features, procedure, assays, plan.inner_folds, seed, adjusted)],
         rows, y, splits, read_backend(), store=store, progress=progress(run.landmark),
     )  # fmt: skip
-    fitted = response_model(features, procedure, assays, plan.inner_folds, plan.seed).fit(rows, y)
+    fitted = response_model(features, procedure, assays, plan.inner_folds, plan.seed, adjusted).fit(rows, y)
     write_table(run.path(paths.OUT_OF_FOLD), tidy(in_every_split(results), rows["usubjid"].tolist(), y))
     write_json(run.path(paths.FITS), fold_fits(results, fitted.chosen_))
     write_json(run.path(paths.LEARNED), LearnedModel.of(fitted).stored())

@@ -5,7 +5,7 @@ import pandas as pd
 
 from features.documents.feature import assay_columns
 from features.documents.study import Landmark
-from features.omics import Assay, known_assays
+from features.omics import Assay, adjusted_assays, known_assays
 
 BASELINE = Landmark("baseline", ("baseline",))
 
@@ -63,3 +63,10 @@ def test_what_comes_later_changes_nothing() -> None:
         for each in (table, changed)
     )
     pd.testing.assert_frame_equal(first, second)
+
+
+def test_assays_that_the_study_adjusts_have_a_column_of_batches_if_any_is_recorded() -> None:
+    entry = {"path": "x.csv", "visit": "baseline"}
+    entries = {"rna": entry | {"adjust": "batch"}, "dna": entry, "slides": entry | {"adjust": "batch"}}
+    columns = ["rna:ESR1", "batch@rna", "batch@dna", "slides:KDE"]
+    assert adjusted_assays(entries, columns) == {"rna": "batch@rna"}  # type: ignore[arg-type]

@@ -67,13 +67,14 @@ class BoostingCandidate:
 class BlocksCandidate:
     """A model of blocks of many features: all together, or fused late; offered where a study has assays.
 
-    `penalties_per_column` is that of `BlocksSettings`, from which a procedure takes it: the models that are
-    judged beside the candidates have the same.
+    `penalties_per_column` and `min_batch_patients` are those of `BlocksSettings`, from which a procedure
+    takes them: the models that are judged beside the candidates have the same.
     """
 
     kind: Literal["blocks"]
     fused: bool = False
     penalties_per_column: tuple[Positive, ...] = ()
+    min_batch_patients: Count = 5
 
 
 RENAMED_PENALTIES = {"penalties": "penalties_per_patient now: 1 / (C n) of the C that stood there"}

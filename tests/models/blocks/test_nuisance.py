@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.blocks.adjustment import AdjustedBlocks, learn_shifts, shifted
+from models.blocks.adjustment import learn_shifts
 from models.blocks.landmark import learn_landmark
 from models.blocks.nuisance import nuisance, nuisances
+from models.blocks.procedure import BlockProcedure
 from models.evaluation.blocks import block_verdicts
 from models.procedure.configuration.settings import BlocksSettings
+from models.serving.serving import batch_names, take_shifts
 from tests.models.blocks.test_landmark import PLAN
 from tests.patients import FEATURES, SETTINGS, patients
 
@@ -59,9 +61,14 @@ def test_shifts_are_batch_means_minus_all_and_small_or_unknown_batches_have_none
     assert shifts["a"].tolist() == [2 - 14, 0]
     assert shifts["b"].tolist() == [8 - 14, 3 - 4]
     assert set(shifts) == {"a", "b"}
-    moved = shifted(values, pd.Series(["a", "z", None, "b", "c"]), shifts)
-    assert moved[:, 0].tolist() == [13, 3, 7, 15, 50]
-    assert values[0, 0] == 1
+    learned = take_shifts(values, batch_names(["a", "z", None, "b", "c"]), shifts)
+    assert values[:, 0].tolist() == [13, 3, 7, 15, 50]
+    assert learned.tolist() == [True, False, False, True, False]
+
+
+def test_a_batch_is_the_same_whatever_type_a_reader_made_of_it() -> None:
+    missing = [None, float("nan"), pd.NA, ""]
+    assert batch_names([7, 7.0, " 7", "7.5", *missing]).tolist() == ["7", "7", "7", "7.5", "", "", "", ""]
 
 
 BLOCKS = BlocksSettings((1.0, 0.1, 0.01), min_batch_patients=3)
@@ -94,7 +101,7 @@ def test_the_adjustment_finds_what_the_batch_hid_and_is_named_in_what_was_learne
 
 def test_the_values_of_who_is_predicted_teach_no_shift() -> None:
     rows, y, names = confounded()
-    model = AdjustedBlocks(
+    model = BlockProcedure(
         FEATURES, {"rna": names}, SETTINGS.encoding, BLOCKS, 3, 0, {"rna": "batch@rna"}
     ).fit(rows[:120], y[:120])
     together, alone = (model.predictions(rows[120:end])["blocks"][0] for end in (150, 121))

@@ -13,6 +13,7 @@ from scipy.special import expit, logit
 from sklearn.base import clone
 
 from features.errors import UserError
+from models.blocks.adjustment import AssayColumns
 from models.blocks.response import BlockResponseModel, response_model
 from models.packaging.training_summary import support
 from models.procedure.configuration.plan import validation_plan
@@ -235,3 +236,55 @@ def test_blocks_are_candidates_only_where_there_are_assays() -> None:
         procedure_for(ModelSettings(SETTINGS.encoding, unset), ["arm"], y, plan, assays=True)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="candidate blocks is unknown"):
         settings.alone("blocks")
+
+
+def batched(seed: int = 5) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return patients whose batches move all genes by much more than the signal in the first."""
+    rows, y = rows_with_assays(2.0)
+    batch = np.random.default_rng(seed).integers(1, 4, len(y))
+    rows[COLUMNS["rna"]] += 40.0 * batch[:, None]
+    names = pd.Series(batch, dtype="str").mask(batch == 3, "late")
+    return rows.assign(**{"batch@rna": names}), y
+
+
+def adjusted_to(rows: pd.DataFrame, y: np.ndarray) -> BlockResponseModel:
+    model = response_model(FEATURES, PROCEDURE, COLUMNS, 3, 1, {"rna": "batch@rna"}).fit(rows, y)
+    assert isinstance(model, BlockResponseModel)
+    return model
+
+
+def test_candidates_are_adjusted_for_batch_as_they_are_served_and_a_new_batch_is_told() -> None:
+    rows, y = batched()
+    fitted = adjusted_to(rows, y)
+    model = served(fitted, "blocks")
+    assert fitted.chosen_ in {"blocks", "late_fusion"}
+    assert list(model.document["blocks"]["batches"]["rna"]["shifts"]) == ["1", "2", "late"]
+    p = fitted.predictions(rows)["blocks"]
+    assert model.probability(rows) == pytest.approx(p, abs=1e-12)
+    answers = model.predict(rows)
+    assert answers["pcr_probability"].astype(float).to_numpy() == pytest.approx(p, abs=1e-12)
+    told = {r["code"]: r["rule"] for reasons in answers["reasons"] for r in reasons}
+    assert "batch_not_learned" not in told
+    without = model.predict(rows.drop(columns="batch@rna"))["reasons"]
+    assert told["not_used"] == without[0][-1]["rule"]
+    as_numbers = rows.assign(**{"batch@rna": rows["batch@rna"].replace({"1": 1.0, "2": 2.0})})
+    assert model.probability(as_numbers) == pytest.approx(p, abs=1e-12)
+    for other in (rows.drop(columns="batch@rna"), rows.assign(**{"batch@rna": "new"})):
+        codes = [{r["code"] for r in reasons} for reasons in model.predict(other)["reasons"]]
+        assert all("batch_not_learned" in each for each in codes[20:])
+        assert not any("batch_not_learned" in each for each in codes[:20])
+    values, base = model.contributions(rows)
+    assert base + values.sum(axis=1) == pytest.approx(model.log_odds(rows), abs=1e-10)
+
+
+def test_batches_are_learned_from_the_training_part_of_each_inner_fold_alone() -> None:
+    rows, y = batched()
+    plain, adjusted = fitted_to(rows, y), adjusted_to(rows, y)
+    assert adjusted.tuned_["blocks"].loss.mean() < plain.tuned_["blocks"].loss.mean()
+    assays = AssayColumns.of(COLUMNS, {"rna": "batch@rna"}, 5)
+    train = np.arange(30, 100)
+    others = rows.copy()
+    others.loc[100:, COLUMNS["rna"]] += 1000.0
+    one, two = (assays.by_part(each)(train)["rna"][train] for each in (rows, others))
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, assays.by_part(rows)(np.arange(len(y)))["rna"][train])

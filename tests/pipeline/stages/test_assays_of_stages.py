@@ -23,12 +23,6 @@ def run_of(stage: Any, folder: Path, **changes: Any) -> Run:
     return Run(stage.STAGE, {}, folder)
 
 
-def test_only_assays_that_the_study_adjusts_have_a_column_of_batches(tmp_path: Path) -> None:
-    omics = {"rna": {"visit": "baseline", "adjust": "batch"}, "dna": {"visit": "baseline"}}
-    run = run_of(domains, tmp_path, omics=omics)
-    assert domains.adjusted_assays(run, ["rna", "dna"]) == {"rna": "batch@rna"}
-
-
 def test_groupings_are_those_of_the_assay_that_are_recorded() -> None:
     rows = pd.DataFrame({"batch@rna": ["a", None], "platform@dna": ["x", "y"]})
     nowhere = pd.Series([np.nan, np.nan], dtype="str")
