@@ -108,7 +108,7 @@ MONTH = r"[-. /]?[A-Za-z]{3,9}[-. /,]*"
 GROUPED = r"-?\d{1,3}(?:[.,' ]\d{3})+(?:[.,]\d+)?"
 LOOKS = {
     "date": {
-        "serial numbers of a workbook": r"\d{5}(?:\.\d+)?",
+        "serial numbers of a workbook, see `date_format` in docs/study-file.md": r"\d{5}(?:\.\d+)?",
         "another order of day and month": r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}",
         "partial dates": r"\d{4}(?:-\d{2})?",
         "days that the month does not have": r"\d{4}-(?:02-(?:29|3\d)|0[469]-31|11-31)(?:[T ].*)?",

@@ -35,7 +35,7 @@ from pipeline.sources.mapping.blocks import (
 from pipeline.sources.mapping.examples import Examples
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.outcome_columns import require_no_outcome_columns
-from pipeline.sources.mapping.patients import of_patients, patients_of
+from pipeline.sources.mapping.patients import doubt_alike, of_patients, patients_of
 from pipeline.sources.mapping.study_file import NO_OUTCOME, Library, SourceMapping, Study, StudyFileError
 from pipeline.sources.mapping.study_file import check_study_file as _check
 from pipeline.sources.mapping.visits import with_visit_dates
@@ -92,6 +92,7 @@ def read_study(
     numbers = uses(mapping, contract)
     loaded = _loaded(mapping, numbers, reader, dropped, vcf=False)
     patients = patients_of([file for file in loaded if file.name in mapping.patient_files])
+    doubt_alike(patients, reader)
     files = {
         file.name: file
         if file.name in mapping.patient_files

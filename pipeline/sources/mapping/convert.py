@@ -40,6 +40,7 @@ FIRST_SERIAL = 61
 """The first number that all programs take for one day: by spreadsheets 60 is a 29th of February 1900."""
 """Days from which programs count; a workbook says whether it counts as the Macintosh did."""
 UNSEPARATED = re.compile("%[a-zA-Z](?=%)")
+PLAIN_NUMBER = r"\d+(?:[.,]\d+)?"
 PARTIAL = r"\d{4}(?:-\d{2})?"
 
 
@@ -91,6 +92,8 @@ def converted(
                 origin.file.label, origin.column, told, int(unsaid.sum()), ids_of(origin.ids, unsaid)
             )
         return values
+    if rule.recode is None:
+        _doubt_codes(rule, column, origin, reader)
     values = _from_words(values, rule, origin, reader)
     values = _pointed(values, origin, reader)
     if rule.censored == "limit":
@@ -108,6 +111,20 @@ def converted(
             reader.note(origin.file.label, origin.column, "per_cent: the sign is read", int(percents.sum()))
         values = values.mask(percents, values[percents].map(lambda cell: _of_per_cent(cell, column.unit)))
     return values
+
+
+def _doubt_codes(rule: ColumnRule, column: ColumnSpec, origin: Origin, reader: Reader) -> None:
+    """Count cells read as missing whose code may be a value here: a 9 for none takes 9 mm with it.
+
+    A code below zero is chosen because nothing that is measured can have it.
+    """
+    for code, cells in reader.codes_met.get((origin.file.label, origin.column), {}).items():
+        if not re.fullmatch(PLAIN_NUMBER, code):
+            continue
+        value = float(code.replace(",", ".")) * (rule.factor or 1)
+        if (column.low is None or value >= column.low) and (column.high is None or value <= column.high):
+            told = f"code_may_be_value: {code} is among `missing`, and possible here; read as missing"
+            reader.doubt(origin.file.label, origin.column, told, cells)
 
 
 def _from_words(values: pd.Series, rule: ColumnRule, origin: Origin, reader: Reader) -> pd.Series:

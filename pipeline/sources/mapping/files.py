@@ -89,6 +89,7 @@ class Reader:
     Files below `MAX_BYTES_ALWAYS`, and all with `audit`, are read by a second reader, too.
     `warnings` are cells that look wrong and are read as they stand. `panels`: sample -> genes that its
     panel lists; of a variant that several genes share, those count first. `parts_read`: pattern -> VCFs.
+    `codes_met`: (file, column) -> the cells that hold each of the `missing` texts.
     """
 
     folder: Path
@@ -96,6 +97,7 @@ class Reader:
     repairs: Repairs = field(default_factory=list)
     left_out: list[tuple[str, str, int, int]] = field(default_factory=list)
     readings: dict[tuple[str, str], ColumnReading] = field(default_factory=dict)
+    codes_met: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     audits: dict[tuple[str, str], Audit] = field(default_factory=dict)
     _grids: dict[tuple[Any, ...], Grid] = field(default_factory=dict)
     _doubts: dict[tuple[Any, ...], tuple[Doubt, ...]] = field(default_factory=dict)
@@ -263,6 +265,8 @@ class Reader:
             spaces = int((written.notna() & (written != text) & text.notna()).sum())
             self.note(file.label, column, "spaces_removed: around text", spaces)
         coded = text.isin(file.missing)
+        if coded.any():
+            self.codes_met[file.label, column] = text[coded].value_counts().to_dict()
         empty = int(text.isna().sum())
         self.readings[file.label, column] = ColumnReading(
             file.label, column, len(text), empty, int(coded.sum())

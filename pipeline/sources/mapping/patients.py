@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from pipeline.sources.formats.errors import SourceError, named_ids
+from pipeline.sources.formats.errors import SourceError, ids_of, named_ids
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.mapping.blocks import Dropped, Loaded
 from pipeline.sources.mapping.files import Reader
 
 CASE_DIFFERS = "case_differs: ids that differ from a patient's in upper and lower case only"
+ZEROS_DIFFER = "zeros_differ: ids that differ from a patient's in leading zeros only"
+ZEROS_ALIKE = "zeros_alike: ids of two patients that differ in leading zeros only"
 CASE_IGNORED = "case_ignored: ids read as the patients' in other case"
 
 
@@ -54,7 +56,27 @@ def of_patients(loaded: Loaded, patients: Loaded, reader: Reader, dropped: Dropp
             f"check `id` (column, pattern, strip_prefix, pad, ignore_case) of both in the study file"
             f"{_why_apart(loaded.ids, patients.ids)}"
         )
+    bare = loaded.ids.map(_without_zeros)
+    apart = ~ours & bare.notna() & bare.isin(patients.ids.map(_without_zeros))
+    _doubt(loaded, ZEROS_DIFFER, apart, reader)
     return loaded.kept(ours, "", f"patient not in {patients.name}", dropped)
+
+
+def doubt_alike(patients: Loaded, reader: Reader) -> None:
+    """Count patients whose ids are numbers that differ in leading zeros only, such as 7 and 007."""
+    if patients.ids is not None:
+        bare = patients.ids.map(_without_zeros)
+        _doubt(patients, ZEROS_ALIKE, bare.notna() & bare.duplicated(keep=False), reader)
+
+
+def _without_zeros(usubjid: object) -> str | None:
+    """Return an id of digits without the zeros in front; None of any other."""
+    return usubjid.lstrip("0") if isinstance(usubjid, str) and usubjid.isdecimal() else None
+
+
+def _doubt(loaded: Loaded, told: str, rows: pd.Series, reader: Reader) -> None:
+    column = loaded.file.id.column if loaded.file.id else ""
+    reader.doubt(loaded.file.label, column, told, int(rows.sum()), ids_of(loaded.ids, rows))
 
 
 def _why_apart(ids: pd.Series, others: pd.Series) -> str:

@@ -66,3 +66,28 @@ def test_a_date_is_read_as_the_study_file_says_and_counted(
     cell: str, rule: dict[str, Any], file: dict[str, Any], date: str, repair: list[str]
 ) -> None:
     assert read([cell], DATE, rule, **file) == ([date], repair)
+
+
+@pytest.mark.parametrize(
+    ("code", "rule", "told"),
+    [
+        ("99", {}, ["code_may_be_value"]),
+        ("999", {}, []),
+        ("-9", {}, []),
+        ("NK", {}, []),
+        ("9", {"factor": 10.0}, ["code_may_be_value"]),
+        ("99", {"recode": {"50": "50"}}, []),
+    ],
+)
+def test_a_code_for_missing_that_may_be_an_age_is_told(
+    tmp_path: Path, code: str, rule: dict[str, Any], told: list[str]
+) -> None:
+    (tmp_path / "a.csv").write_text(f"X\n{code}\n50\n", encoding="utf-8")
+    spec, reader = SourceFile(path="a.csv", missing=[code]), Reader(tmp_path)
+    cells = reader.read(spec, ["X"])
+    assert cells is not None
+    origin = Origin(spec, "X", "a.csv, column 'X'", None)
+    converted(cells["X"], ColumnRule.model_validate({"from": "X", **rule}), NUMBER, origin, reader)
+    assert [(rule.partition(":")[0], rows) for _, _, rule, rows, _ in reader.warnings] == [
+        (rule, 1) for rule in told
+    ]

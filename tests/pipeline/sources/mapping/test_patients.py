@@ -11,7 +11,7 @@ from pipeline.sources.formats.errors import SourceError
 from pipeline.sources.formats.source_file import SourceFile
 from pipeline.sources.mapping.blocks import Dropped, Loaded
 from pipeline.sources.mapping.files import Reader
-from pipeline.sources.mapping.patients import of_patients, patients_of
+from pipeline.sources.mapping.patients import doubt_alike, of_patients, patients_of
 
 
 def loaded(*ids: str, **settings: Any) -> Loaded:
@@ -61,3 +61,26 @@ def test_ids_in_another_case_are_told_and_joined_only_where_the_study_file_says_
     assert joined.ids is not None
     assert joined.ids.tolist() == ["P1", "P2"]
     assert [(rule.partition(":")[0], rows) for _, _, rule, rows, _ in reader.repairs] == [("case_ignored", 1)]
+
+
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [(("007", "1"), [("zeros_differ", 1, "007")]), (("7", "1"), []), (("A07", "1"), []), (("008", "1"), [])],
+)
+def test_ids_that_lost_their_zeros_are_told_and_not_joined(
+    ids: tuple[str, ...], told: list[tuple[str, int, str]]
+) -> None:
+    reader = Reader(Path())
+    of_patients(loaded(*ids), patients_of([loaded("7", "1", "A7")]), reader, [])
+    assert [(rule.partition(":")[0], rows, who) for _, _, rule, rows, who in reader.warnings] == told
+
+
+def test_two_patients_whose_ids_differ_in_leading_zeros_only_are_told_and_stay_two() -> None:
+    reader = Reader(Path())
+    patients = patients_of([loaded("7", "007", "7", "8", "A7", "A07")])
+    doubt_alike(patients, reader)
+    assert patients.ids is not None
+    assert len(patients.ids) == 5
+    assert [(rule.partition(":")[0], rows, who) for _, _, rule, rows, who in reader.warnings] == [
+        ("zeros_alike", 2, "007; 7")
+    ]
