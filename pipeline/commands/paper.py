@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from features.errors import UserError
-from pipeline.console import stdout
+from pipeline.console import stderr, stdout
 from pipeline.paper.bundle import Source, bundle
 from pipeline.paper.pages import Page, read_page
 from pipeline.project import paths
@@ -33,7 +33,12 @@ def paper(out: Path) -> Path:
     path = out / f"{state.study}-{commit_of(state)}.zip"
     pages = read_pages(state)
     source = Source(state.study, study["title"], commit_of(state), state.key)
-    content = bundle(source, pages)
+    counted = {name: len(page.figures) for name, page in pages.items()}
+    content = bundle(
+        source,
+        pages,
+        lambda name: stderr().print(f"{name}: {counted[name]} figures", markup=False, highlight=False),
+    )
     with replacing(path) as new:
         new.write_bytes(content)
     figures, tables = (

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip file can give to what is in it."""
 READABLE = 0o644 << 16
+COMPRESSED = (".png",)
+"""Files that are compressed already, and stored as they are."""
 
 
 def zipped(contents: Mapping[str, bytes]) -> bytes:
@@ -15,7 +17,8 @@ def zipped(contents: Mapping[str, bytes]) -> bytes:
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(contents):
             entry = zipfile.ZipInfo(name, EPOCH)
-            entry.compress_type, entry.external_attr, entry.create_system = zipfile.ZIP_DEFLATED, READABLE, 3
+            entry.compress_type = zipfile.ZIP_STORED if name.endswith(COMPRESSED) else zipfile.ZIP_DEFLATED
+            entry.external_attr, entry.create_system = READABLE, 3
             archive.writestr(entry, contents[name])
     return made.getvalue()
 

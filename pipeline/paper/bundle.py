@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.paper.archives import zipped
@@ -24,18 +24,21 @@ class Source:
     key: str
 
 
-def bundle(source: Source, pages: Mapping[str, Page]) -> bytes:
+def bundle(source: Source, pages: Mapping[str, Page], told: Callable[[str], None] = lambda _: None) -> bytes:
     """Return the zip of a study's pages; the same pages give the same bytes.
 
     Parameters
     ----------
     pages : mapping
         By what file names call a page: `report`, or a landmark.
+    told : callable, optional
+        Is told the name of each page before its figures are drawn.
     """
     files: dict[str, bytes] = {}
     rows: list[list[str]] = []
     for name, page in pages.items():
         stem = f"{source.study}-{name}-{source.commit}"
+        told(name)
         for shown in page.shown:
             made = dict(_of_figure(stem, shown) if isinstance(shown, Figure) else _of_table(stem, shown))
             files |= made
@@ -52,9 +55,10 @@ def bundle(source: Source, pages: Mapping[str, Page]) -> bytes:
 
 def _of_figure(stem: str, figure: Figure) -> Iterator[tuple[str, bytes]]:
     name = f"{stem}-{_place(figure.number)}{figure.id}"
-    yield f"figures/{name}.svg", svg(figure.spec).encode()
+    drawn = svg(figure.spec)
+    yield f"figures/{name}.svg", drawn.encode()
     if "png" in figure.offers:
-        yield f"figures/{name}.png", png(figure.spec)
+        yield f"figures/{name}.png", png(drawn)
     yield f"data/{name}.csv", data_csv(figure.spec).encode()
 
 

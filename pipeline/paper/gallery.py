@@ -65,6 +65,6 @@ def _pictures(figures: Sequence[tuple[str, Figure]]) -> Iterator[tuple[str, byte
     """Yield path and content of pictures: SVG, or PNG where a canvas draws many points."""
     for page, figure in figures:
         if figure.spec["usermeta"]["embedOptions"]["renderer"] == "canvas":
-            yield f"{FOLDER}/{page}-{figure.id}.png", png(figure.spec, SCREEN_DPI)
+            yield f"{FOLDER}/{page}-{figure.id}.png", png(svg(figure.spec), SCREEN_DPI)
         else:
             yield f"{FOLDER}/{page}-{figure.id}.svg", svg(figure.spec).encode()

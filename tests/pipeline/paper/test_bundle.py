@@ -2,25 +2,34 @@
 
 import csv
 import io
+import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import docx
+import numpy as np
+import pandas as pd
 import pytest
+import vl_convert
+from PIL import Image
 
 from features.errors import UserError
 from pipeline.commands.paper import commit_of, paper, require_current_pages
 from pipeline.paper.archives import unzipped
 from pipeline.paper.bundle import Source, bundle
-from pipeline.paper.figures import data_csv, png
+from pipeline.paper.figures import data_csv, png, with_few_layers
 from pipeline.paper.pages import PageTable, parse_page, read_page
 from pipeline.paper.word import Heading, Paragraph, word_document
 from pipeline.registry.contents import content_digest
 from pipeline.registry.origin import Origin
 from pipeline.registry.state import State
+from pipeline.report.drawing import About, Spec
 from pipeline.report.landmark_page import landmark_page
+from pipeline.report.study.figures import svg
 from pipeline.report.study.page import overview_page
+from pipeline.report.study_charts import bootstrap_chart
 from tests.browser import opened, show_everything
 from tests.pipeline.test_report import Reader, charts, given, plain, private
 from tests.pipeline.test_true_pages import ALL_OF_IT, inputs_of, results_of
@@ -83,9 +92,52 @@ def test_every_figure_opens_as_svg_and_its_data_have_rows() -> None:
 def test_a_png_is_there_where_the_page_offers_one_and_has_300_dots_an_inch() -> None:
     assert bool(of_kind(".png")) == ('data-save="png"' in overview() + plain())
     (figure, *_) = parse_page(plain()).figures
-    content = png(figure.spec)
+    content = png(svg(figure.spec))
     dots_a_metre = content[content.index(b"pHYs") + 4 :][:4]
     assert round(int.from_bytes(dots_a_metre) * 0.0254) == 300
+
+
+def many_lines(n: int) -> Spec:
+    rows = [
+        {"line": line, "sample": sample, "at": at, "value": at + k / n - 0.5}
+        for k, (line, sample) in enumerate([("apparent", "")] + [("sample", str(k)) for k in range(n)])
+        for at in (0.0, 1.0)
+    ]
+    about: About = {"n": 1, "events": 1, "scale": "", "sampling": ""}
+    return bootstrap_chart(pd.DataFrame(rows), "", "x", "y", about, diagonal=True)
+
+
+def layers(drawn: str) -> int:
+    return len(re.findall(r"[ <](?:clip-path|opacity)=\"(?!1\")", drawn))
+
+
+def test_a_picture_has_as_many_layers_for_many_lines_as_for_few_and_looks_as_drawn() -> None:
+    few, many = svg(many_lines(3)), svg(many_lines(200))
+    assert layers(many) > 200
+    assert layers(with_few_layers(many)) == layers(with_few_layers(few)) < 10
+    as_drawn, as_taken = (
+        np.asarray(Image.open(io.BytesIO(vl_convert.svg_to_png(drawn, ppi=36))).convert("RGB"), dtype=int)
+        for drawn in (few, with_few_layers(few))
+    )
+    assert np.ptp(as_drawn) > 100
+    assert np.abs(as_drawn - as_taken).max() <= 2
+
+
+def test_each_figure_is_drawn_once_and_its_picture_made_of_the_drawing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[str] = []
+    for name in ("vegalite_to_svg", "vegalite_to_png", "svg_to_png"):
+        drawn = getattr(vl_convert, name)
+        monkeypatch.setattr(
+            vl_convert, name, lambda *a, _n=name, _d=drawn, **k: calls.append(_n) or _d(*a, **k)
+        )
+    page = parse_page(plain())
+    told: list[str] = []
+    bundle(SOURCE, {"c2": page}, told.append)
+    assert told == ["c2"]
+    pictures = sum("png" in figure.offers for figure in page.figures)
+    assert Counter(calls) == {"vegalite_to_svg": len(page.figures), "svg_to_png": pictures}
 
 
 def test_the_data_of_a_figure_are_those_of_the_pages_button(browser: Any, tmp_path: Path) -> None:
