@@ -41,12 +41,13 @@ class TableOneRow(TypedDict):
 
 
 class TableOne(TypedDict):
-    """Patients at risk at the first landmark, by arm."""
+    """Patients at risk at the first landmark, by arm; `differences`: standardised, of two arms."""
 
     landmark: str
     patients: int
     by_arm: dict[str, int]
     rows: list[TableOneRow]
+    differences: dict[str, float]
 
 
 class Coverage(TypedDict):

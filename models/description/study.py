@@ -9,6 +9,7 @@ from features.documents.feature import STATE_SUFFIX
 from features.documents.study import Study
 from features.exposure import Regimens, regimens_of_cycles
 from models.description import cohort as describing
+from models.description.balance import standardised_differences
 from models.description.documents import (
     Conflict,
     Coverage,
@@ -55,6 +56,7 @@ def describe(
     """
     people = cohort.set_index("usubjid")
     first, values = landmarks[0], landmarks[0].frame
+    compared = [f for f in first.features if f.name != "arm"]
     measured = visit_features(landmarks)
     # Who left before a decision has no branch that was followed: of each node, patients at risk at it.
     adaptive = decisions[(decisions["arm"] == study.adaptive_arm) & decisions["at_risk"]]
@@ -67,9 +69,8 @@ def describe(
                 str(arm): int(n)
                 for arm, n in people["arm"].reindex(values.index).value_counts().sort_index().items()
             },
-            "rows": describing.table_one(
-                values, [f for f in first.features if f.name != "arm"], people["arm"]
-            ),
+            "rows": describing.table_one(values, compared, people["arm"]),
+            "differences": standardised_differences(values, compared, people["arm"]),
         },
         "recorded": recorded_rows(raw, people["arm"]),
         "coverage": coverage(raw, people),

@@ -16,10 +16,22 @@ class GroupContribution(TypedDict):
     high: float
 
 
+class GroupMean(TypedDict):
+    """The mean summed contribution of a theme in a group of patients, of those told apart by `by`."""
+
+    by: str
+    part: str
+    patients: int
+    mean: float
+
+
 class ThemeContribution(GroupContribution):
-    """A biological theme with its features."""
+    """A biological theme with its features, the ranks that intervals leave open, and its means by group."""
 
     members: list[str]
+    first_rank: int
+    last_rank: int
+    means: list[GroupMean]
 
 
 class FeatureContribution(TypedDict):

@@ -1,6 +1,6 @@
 """What the SHAP values of a landmark say as a whole."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar, get_type_hints
 
 import numpy as np
@@ -18,10 +18,12 @@ from models.explanation.documents import (
     FeatureContribution,
     GroupContribution,
     PartContribution,
+    ThemeContribution,
 )
 from models.explanation.interactions import interaction_strengths
 from models.explanation.out_of_fold import explain_out_of_fold
 from models.explanation.plan import ExplanationPlan
+from models.explanation.themes import group_means, open_ranks
 from models.procedure.fold_fits import FoldFit
 from models.procedure.landmark_features import LandmarkFeature, landmark_features
 
@@ -132,12 +134,15 @@ def summarise(
             GroupContribution, attribution.group_importance(explained, domains, weights, level)
         ),
         "features": _records(FeatureContribution, ranking),
-        "biology": [
-            {**row, "members": biology[row["group"]]}
-            for row in _records(
-                GroupContribution, attribution.group_importance(explained, biology, weights, level)
-            )
-        ],
+        "biology": _themes(
+            _records(GroupContribution, attribution.group_importance(explained, biology, weights, level)),
+            biology,
+            explained,
+            {
+                **({plan.split_by: seen[plan.split_by]} if plan.split_by in seen else {}),
+                "arm": explained["usubjid"].map(people["arm"]),
+            },
+        ),
         "splits": {
             name: _records(PartContribution, attribution.by_group(explained, domains, split, weights, level))
             for name, split in _splits(explained, people["arm"], branches).items()
@@ -153,6 +158,25 @@ def summarise(
             for part in next((f.levels for f in features if f.name == plan.split_by), [])
         },
     }
+
+
+def _themes(
+    found: Sequence[GroupContribution],
+    members: Mapping[str, Sequence[str]],
+    explained: pd.DataFrame,
+    groups: Mapping[str, pd.Series],
+) -> list[ThemeContribution]:
+    """Return the themes with their features, ranks and means by group (rows as in `explained`)."""
+    return [
+        {
+            **row,
+            "members": list(members[row["group"]]),
+            "first_rank": first,
+            "last_rank": last,
+            "means": group_means(explained, members[row["group"]], groups),
+        }
+        for row, (first, last) in zip(found, open_ranks(found), strict=True)
+    ]
 
 
 def _splits(explained: pd.DataFrame, arm: pd.Series, branches: pd.Series | None) -> dict[str, pd.Series]:

@@ -29,7 +29,7 @@ def with_few_layers(drawn: str) -> str:
     """Return an SVG that looks the same and has fewer layers.
 
     What is clipped, or has an opacity, is painted on a sheet as large as the figure, which is then laid upon
-    it. Vega clips each line of a chart by itself and gives each its opacity: 300 lines were 600 sheets. A path
+    it. Vega clips each line of a chart by itself and gives each an opacity: 300 lines were 600 sheets. A path
     that is only stroked or only filled has its opacity there; lines that share a clip are clipped together.
     """
     root = etree.fromstring(drawn.encode(), etree.XMLParser(huge_tree=True, resolve_entities=False))

@@ -33,7 +33,7 @@ from pipeline.report.shap_charts import (
     waterfall_chart,
 )
 from pipeline.report.shap_tables import NO_UNIT, inputs_table, landmark_tables, without_expectation
-from pipeline.report.shap_themes import groups_of, themes_part
+from pipeline.report.shap_themes import themes_part
 from pipeline.report.tables import Privacy
 from pipeline.wording import LOG_ODDS, OUT_OF_FOLD
 
@@ -137,9 +137,8 @@ def landmark_page(
     split = split_by if summary["curves_by"] else None
     themes = themes_part(
         summary, summaries or {name: summary},
-        {key: len(set(each.explained["usubjid"])) for key, each in landmarks.items()}, explained,
-        groups_of(here.measured, cohort, split_by, labels), named, shown_names, domain_colours(study),
-        settings.process, privacy, labels, about,
+        {key: len(set(each.explained["usubjid"])) for key, each in landmarks.items()}, named, shown_names,
+        domain_colours(study), settings.process, privacy, labels, about,
     )  # fmt: skip
     charts |= themes.charts
     return render(

@@ -1,6 +1,6 @@
 """Biology first: themes of features, how sure their order is, in whom they raise predictions, and when.
 
-Nothing is estimated here but means of contributions by group; intervals are those of shap/<landmark>.json.
+Nothing is computed here: all numbers are those of shap/<landmark>.json.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.documents.feature import LandmarkFeatureEntry
 from models.explanation.attribution import UNUSED
-from models.explanation.documents import ContributionSummary, Direction, ThemeContribution
+from models.explanation.documents import ContributionSummary, Direction, GroupMean, ThemeContribution
 from pipeline.project.estimates import Estimate
 from pipeline.report.drawing import PALETTE, About, Spec
 from pipeline.report.labels import Labels
@@ -39,8 +39,6 @@ def themes_part(
     summary: ContributionSummary,
     over_landmarks: Mapping[str, ContributionSummary],
     patients: Mapping[str, int],
-    explained: pd.DataFrame,
-    groups: Mapping[str, pd.Series],
     named: Mapping[str, LandmarkFeatureEntry],
     shown: Mapping[str, str],
     colours: Mapping[str, str],
@@ -57,10 +55,6 @@ def themes_part(
         The contributions at every landmark that has a model, in order.
     patients : mapping
         How many patients were explained at each landmark.
-    explained : DataFrame
-        usubjid, and the contribution of every feature.
-    groups : mapping of str to Series
-        What patients are told apart by, such as HR: their group by usubjid, in words.
     process : sequence of str
         Patterns of features that tell of assay and process; those that are in a theme are not.
     """
@@ -72,7 +66,7 @@ def themes_part(
     if len(set(landmarks["domain"])) > 1:
         by_landmark = dict(zip(map(labels.name, over_landmarks), PALETTE * 3, strict=False))
         charts["themes-landmarks"] = split_chart(landmarks, by_landmark)
-    tables = {"themes": themes_table(themes, explained, groups, privacy)}
+    tables = {"themes": themes_table(themes, privacy, labels)}
     in_theme = {name for theme in themes for name in theme["members"]}
     rows = [
         {
@@ -91,39 +85,17 @@ def themes_part(
     return ThemesPart(charts, tables, theme_sentences(themes, summary["directions"]))
 
 
-def groups_of(
-    measured: pd.DataFrame, cohort: pd.DataFrame, split_by: str, labels: Labels
-) -> dict[str, pd.Series]:
-    """Return by what patients are told apart: the feature `split_by`, and arms if there are several.
-
-    By name, such as HR, the group of every patient in words, index usubjid.
-    """
-    keys = {"Arm": cohort.set_index("usubjid")["arm"]} if len(set(cohort["arm"])) > 1 else {}
-    if split_by in measured and len(set(measured[split_by].dropna())) > 1:
-        keys = {split_by.upper(): measured.set_index("usubjid")[split_by], **keys}
-    return {kind: key.map(labels.name, na_action="ignore") for kind, key in keys.items()}
-
-
-def rank_range(themes: Sequence[ThemeContribution], theme: ThemeContribution) -> tuple[int, int]:
-    """Return the ranks that the intervals leave open: themes wholly above and wholly below are set apart."""
-    above = sum(other["mean_low"] > theme["mean_high"] for other in themes)
-    below = sum(other["mean_high"] < theme["mean_low"] for other in themes)
-    return 1 + above, len(themes) - below
-
-
 def theme_sentences(themes: Sequence[ThemeContribution], directions: Sequence[Direction]) -> dict[str, str]:
     """Return a sentence on each theme: its size, its rank, and directions whose interval excludes zero."""
     sentences = {}
     for theme in themes:
         if not theme["mean_abs"]:
             continue
-        first, last = rank_range(themes, theme)
-        rank = f"rank {first}" if first == last else f"rank {first} to {last}"
         told = _directions([row for row in directions if row["feature"] in theme["members"]])
         ends = f"{theme['mean_low']:.2f} to {theme['mean_high']:.2f}"
         sentences[theme["group"]] = (
             f"moves the log-odds of pCR by {theme['mean_abs']:.2f} on average ({ends}), "
-            f"{rank} of {len(themes)}"
+            f"rank {_ranks(theme)} of {len(themes)}"
             f"{f'; contributions are {told}' if told else ''}."
         )
     return sentences
@@ -187,42 +159,42 @@ def _over_landmarks(
     return frame.sort_values(["label", "domain"], key=lambda column: column.map(keys[str(column.name)]))
 
 
-def themes_table(
-    themes: Sequence[ThemeContribution],
-    explained: pd.DataFrame,
-    groups: Mapping[str, pd.Series],
-    privacy: Privacy,
-) -> Table:
+def themes_table(themes: Sequence[ThemeContribution], privacy: Privacy, labels: Labels) -> Table:
     """Return the themes with their rank, and the mean contribution in each group: above 0 it raises pCR."""
-    members: dict[str, pd.Series] = {}
     sizes: dict[str, int] = {}
-    for kind, group in groups.items():
-        of_patient = explained["usubjid"].map(group)
-        inside = {f"{kind}: {name}": of_patient == name for name in sorted(group.dropna().unique())}
-        n = {name: int(explained.loc[rows, "usubjid"].nunique()) for name, rows in inside.items()}
-        shown = [name for name, count in n.items() if count and not privacy.hides(count)]
+    # The groups are the same in every theme.
+    for by in dict.fromkeys(row["by"] for row in themes[0]["means"]):
+        inside = [row for row in themes[0]["means"] if row["by"] == by and not privacy.hides(row["patients"])]
         # All groups of a kind stand in the table, or none.
-        if len(members) + len(shown) <= MAX_GROUPS:
-            members |= {name: inside[name] for name in shown}
-            sizes |= {name: n[name] for name in shown}
+        if len(sizes) + len(inside) <= MAX_GROUPS:
+            sizes |= {_group_name(row, labels): row["patients"] for row in inside}
     rows = []
     for theme in themes:
-        first, last = rank_range(themes, theme)
-        total = explained[theme["members"]].sum(axis=1)
+        means = {_group_name(row, labels): row["mean"] for row in theme["means"]}
         rows.append(
             {
                 "theme": theme["group"],
                 "mean": measure(Estimate(theme["mean_abs"], theme["mean_low"], theme["mean_high"]), 2),
-                "rank": str(first) if first == last else f"{first} to {last}",
+                "rank": _ranks(theme),
             }
-            | {name: _signed(float(total[members[name]].mean())) for name in members}
+            | {name: _signed(means[name]) for name in sizes}
         )
     columns = {"theme": "Theme", "mean": "Mean |contribution|", "rank": "Rank by interval"}
-    heads = {name: f"{name} (n\u00a0=\u00a0{sizes[name]:,})" for name in members}
+    heads = {name: f"{name} (n\u00a0=\u00a0{n:,})" for name, n in sizes.items()}
     caption = "Themes: size with interval"
-    if members:
+    if sizes:
         caption += ", and mean contribution by group (above 0: raises the prediction)"
     return Table.of("themes-table", caption, columns | heads, rows)
+
+
+def _group_name(row: GroupMean, labels: Labels) -> str:
+    by = "Arm" if row["by"] == "arm" else row["by"].upper()
+    return f"{by}: {labels.name(row['part'])}"
+
+
+def _ranks(theme: ThemeContribution) -> str:
+    first, last = theme["first_rank"], theme["last_rank"]
+    return str(first) if first == last else f"{first} to {last}"
 
 
 def _signed(number: float) -> str:

@@ -30,7 +30,6 @@ from pipeline.report.results import (
     read_results,
 )
 from pipeline.report.settings import Checklists, PageSettings
-from pipeline.report.study.balance import standardised_differences
 from pipeline.report.study.figures import landmark_figures
 from pipeline.report.study.gates import JudgedGate
 from pipeline.report.study.page import Inputs, overview_page
@@ -83,7 +82,6 @@ def study_inputs(run: Run, results: Results) -> Inputs:
         undivided=undivided_landmarks(branches),
         digests={name: model_content(run, name) for name in landmarks},
         gates=judged_gates(run, results),
-        balance=balance_at(run, landmarks[0]),
         single=single_patients(run, branches, facts, settings) if settings.privacy.patient_view else None,
     )
 
@@ -91,14 +89,6 @@ def study_inputs(run: Run, results: Results) -> Inputs:
 def offered(candidates: Mapping[str, Mapping[str, str]], *, assays: bool) -> list[str]:
     """Return the candidates of configs/models.yaml that a study is offered: some need assays."""
     return [name for name, one in candidates.items() if assays or one["kind"] != "blocks"]
-
-
-def balance_at(run: Run, landmark: str) -> dict[str, float]:
-    """Return how far the arms differ in each feature at a landmark; empty unless there are two."""
-    features = run.json(paths.FEATURE_LIST, landmark=landmark)["features"]
-    arms = run.table(paths.COHORT).set_index("usubjid")["arm"]
-    values = run.table(paths.FEATURES, landmark=landmark).set_index("usubjid")
-    return standardised_differences(values, [f for f in features if f["name"] != "arm"], arms)
 
 
 def single_patients(

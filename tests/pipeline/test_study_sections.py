@@ -268,11 +268,12 @@ def test_table_one_hides_a_small_level_and_names_quartiles_and_missing_values() 
             for level, n in (("pos", 37), ("neg", 3))
         ),
     ]
-    content: Any = {"table_one": {"landmark": "c2", "patients": 40, "by_arm": {"A": 40}, "rows": rows}}
+    one = {"landmark": "c2", "patients": 40, "by_arm": {"A": 40}, "rows": rows, "differences": {"age": 0.104}}
+    content: Any = {"table_one": one}
     content |= {"recorded": rows[1:]}
-    tables = table_one_part(content, ["A", "B"], STRICT, PLAIN, {"age": 0.104})[1]
+    tables = table_one_part(content, ["A", "B"], STRICT, PLAIN)[1]
     assert "&lt; 5" in str(tables["recorded"].rows[2]["all"])
-    assert "recorded" not in table_one_part(content | {"recorded": []}, ["A"], STRICT, PLAIN, {})[1]
+    assert "recorded" not in table_one_part(content | {"recorded": []}, ["A"], STRICT, PLAIN)[1]
     table = tables["one"]
     assert table.columns["A"] == "A (n\u00a0=\u00a040)"
     assert "B" not in table.columns

@@ -173,7 +173,9 @@ def inputs_of(made: Made) -> Inputs:
     measured = {"ctdna", "imaging"} & set(made.domains) and len(made.landmarks) > 1
     described: Any = {
         "centres": made.centres, "coverage": [], "states": [], "missing": [], "status": [], "conflicts": [],
-        "table_one": {"landmark": "baseline", "patients": 100, "by_arm": arms, "rows": [row]},
+        "table_one": {
+            "landmark": "baseline", "patients": 100, "by_arm": arms, "rows": [row], "differences": {},
+        },
         "recorded": [],
         "over_time": [{"name": "Diameter", "unit": "mm", "points": points}] if measured else [],
         "flows": None, "branches": [], "toxicity": None,

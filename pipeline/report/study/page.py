@@ -23,7 +23,6 @@ from pipeline.report.labels import Labels
 from pipeline.report.page import OVERVIEW, absent_domains, domain_name, explained, page_links, render
 from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Comparison, Declared, Results, within_limits
 from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
-from pipeline.report.study.balance import Balance
 from pipeline.report.study.blocks import blocks_part
 from pipeline.report.study.challengers import challengers_part
 from pipeline.report.study.common import ForestRow, Part, interval_row, verdict_of
@@ -74,7 +73,6 @@ class Inputs:
     digests: Mapping[str, str]
     gates: Judged = field(default_factory=dict)
     single: SinglePatients | None = None
-    balance: Balance = field(default_factory=dict)
 
 
 def overview_page(given: Inputs, results: Results) -> str:
@@ -94,7 +92,7 @@ def overview_page(given: Inputs, results: Results) -> str:
     differences = difference_rows(study, comparison, facts)
     threshold = shown_threshold(comparison)
     parts = {
-        "one": table_one_part(given.described, arms, privacy, labels, given.balance),
+        "one": table_one_part(given.described, arms, privacy, labels),
         "missing": missing_part(given.described, facts, privacy, labels),
         "courses": courses_part(given.described, study["visits"], labels, privacy),
         "rules": rules_part(given.described, results.review, privacy, labels) if facts.rules else ({}, {}),

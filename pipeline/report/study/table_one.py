@@ -9,7 +9,6 @@ from markupsafe import Markup
 from models.description.documents import Description, Summary, TableOneRow
 from pipeline.report.labels import Labels
 from pipeline.report.page import count, decimal, percent, with_interval
-from pipeline.report.study.balance import Balance
 from pipeline.report.study.common import ALL, Part, crossed
 from pipeline.report.study.levels import with_merged_levels
 from pipeline.report.tables import Privacy, Table
@@ -17,12 +16,10 @@ from pipeline.report.tables import Privacy, Table
 QUARTILES: tuple[Literal["q25", "median", "q75"], ...] = ("q25", "median", "q75")
 
 
-def table_one_part(
-    described: Description, arms: Sequence[str], privacy: Privacy, labels: Labels, balance: Balance
-) -> Part:
+def table_one_part(described: Description, arms: Sequence[str], privacy: Privacy, labels: Labels) -> Part:
     """Return table one by arm, and what is recorded beside the features, where anything is.
 
-    Medians with quartiles, n and share of the known, and how far two arms differ, where `balance` says it.
+    Medians with quartiles, n and share of the known, and how far two arms differ.
     Rare levels are merged before anything is hidden.
     """
     content = described["table_one"]
@@ -34,7 +31,9 @@ def table_one_part(
         "n (whole per cent of known values)"
     )
     heads = {g: f"{labels.name(g)} (n\u00a0=\u00a0{count(sizes[g])})" for g in groups}
-    tables = {"one": _table("table-one", caption, content["rows"], heads, privacy, labels, balance)}
+    tables = {
+        "one": _table("table-one", caption, content["rows"], heads, privacy, labels, content["differences"])
+    }
     if described["recorded"]:
         caption = (
             "Recorded of tumour and surgery, no features: n (whole per cent of known values), all patients"
@@ -53,7 +52,7 @@ def _table(
     groups: Mapping[str, str],
     privacy: Privacy,
     labels: Labels,
-    balance: Balance,
+    differences: Mapping[str, float],
 ) -> Table:
     """Return rows of numbers and levels as a table; `groups` are its columns and their heads."""
     content = list(with_merged_levels(content, list(groups), privacy))
@@ -65,7 +64,7 @@ def _table(
             rows.append(
                 {"name": labels.text(row["description"])}
                 | dict.fromkeys(groups, "")
-                | {"difference": _difference(row, balance), "missing": _missing(row)}
+                | {"difference": _difference(row, differences), "missing": _missing(row)}
             )
         last = row["feature"]
         unit = f", {row['unit']}" if row["unit"] not in {"", "1"} else ""
@@ -81,14 +80,14 @@ def _table(
             )
             for group in groups
         }
-        of_all = {"difference": _difference(row, balance), "missing": _missing(row)}
+        of_all = {"difference": _difference(row, differences), "missing": _missing(row)}
         rows.append({"name": label} | cells | (of_all if row["level"] is None else dict.fromkeys(of_all, "")))
-    columns = {"name": "Feature"} | dict(groups) | ({"difference": "SMD"} if balance else {})
+    columns = {"name": "Feature"} | dict(groups) | ({"difference": "SMD"} if differences else {})
     return Table.of(name, caption, columns | {"missing": "Missing"}, rows)
 
 
-def _difference(row: TableOneRow, balance: Balance) -> str:
-    return decimal(balance[row["feature"]], 2) if row["feature"] in balance else ""
+def _difference(row: TableOneRow, differences: Mapping[str, float]) -> str:
+    return decimal(differences[row["feature"]], 2) if row["feature"] in differences else ""
 
 
 def _missing(row: TableOneRow) -> str:

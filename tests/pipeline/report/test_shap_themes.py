@@ -4,14 +4,24 @@ from typing import Any
 
 import pandas as pd
 
+from models.explanation.themes import group_means, open_ranks
 from pipeline.report.shap_tables import without_expectation
-from pipeline.report.shap_themes import rank_range, theme_sentences, themes_table
+from pipeline.report.shap_themes import theme_sentences, themes_table
+from tests.labels import PLAIN
 from tests.pipeline.test_report import Reader, charts, page
 from tests.pipeline.test_study_sections import STRICT
 
 
-def theme(group: str, mean: float, low: float, high: float) -> Any:
-    return {"group": group, "mean_abs": mean, "mean_low": low, "mean_high": high, "members": [group.lower()]}
+def theme(group: str, mean: float, low: float, high: float, ranks: tuple[int, int] = (1, 1)) -> Any:
+    sizes = {"mean_abs": mean, "mean_low": low, "mean_high": high}
+    first, last = ranks
+    return {
+        "group": group,
+        "members": [group.lower()],
+        "first_rank": first,
+        "last_rank": last,
+        "means": [],
+    } | sizes
 
 
 def direction(feature: str, name: str, difference: float, low: float, high: float, **more: str) -> Any:
@@ -21,14 +31,23 @@ def direction(feature: str, name: str, difference: float, low: float, high: floa
 
 THEMES = [
     theme("A", 0.3, 0.28, 0.33),
-    theme("B", 0.2, 0.15, 0.25),
-    theme("C", 0.18, 0.14, 0.24),
-    theme("D", 0, 0, 0),
+    theme("B", 0.2, 0.15, 0.25, (2, 3)),
+    theme("C", 0.18, 0.14, 0.24, (2, 3)),
+    theme("D", 0, 0, 0, (4, 4)),
 ]
 
 
 def test_themes_whose_intervals_overlap_share_their_ranks() -> None:
-    assert [rank_range(THEMES, each) for each in THEMES] == [(1, 1), (2, 3), (2, 3), (4, 4)]
+    assert open_ranks(THEMES) == [(each["first_rank"], each["last_rank"]) for each in THEMES]
+
+
+def test_a_theme_has_the_mean_of_its_sum_in_every_group_and_one_group_tells_nobody_apart() -> None:
+    explained = pd.DataFrame({"usubjid": [*"PQPQ"], "a": [1.0, 2, 3, 4], "b": [0.5, 0, 0.5, 0]})
+    groups = {"hr": pd.Series(["pos", None, "pos", None]), "arm": pd.Series([*"ABAB"])}
+    assert group_means(explained, ["a", "b"], groups) == [
+        {"by": "arm", "part": "A", "patients": 1, "mean": 2.5},
+        {"by": "arm", "part": "B", "patients": 1, "mean": 3.0},
+    ]
 
 
 def test_a_direction_is_told_only_where_its_interval_excludes_zero_and_the_model_uses_it() -> None:
@@ -64,10 +83,9 @@ def test_a_page_opens_with_biology_and_names_groups_in_words() -> None:
 
 
 def test_a_kind_of_groups_that_has_no_room_is_left_out_whole() -> None:
-    explained = pd.DataFrame({"usubjid": [f"P{i}" for i in range(42)], "a": 1.0})
-    many = pd.Series([f"arm {i % 7}" for i in range(42)], index=explained["usubjid"])
-    two = pd.Series(["pos", "neg"] * 21, index=explained["usubjid"])
-    table = themes_table([THEMES[0]], explained, {"Arm": many, "HR": two}, STRICT)
+    parts = {"arm": [f"arm {k}" for k in range(7)], "hr": ["neg", "pos"]}
+    means = [{"by": by, "part": part, "patients": 20, "mean": 1.0} for by, of in parts.items() for part in of]
+    table = themes_table([THEMES[0] | {"means": means}], STRICT, PLAIN)
     assert [name for name in table.columns if ":" in name] == ["HR: neg", "HR: pos"]
     assert table.rows[0]["HR: neg"] == "+1.00"
 

@@ -1,12 +1,13 @@
 """Table one: rare levels are merged before anything is hidden; standardised differences."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.report.study.balance import standardised_differences
+from models.description.balance import standardised_differences
 from pipeline.report.study.levels import with_merged_levels
 from tests.pipeline.test_study_sections import OPEN, STRICT
 
@@ -46,10 +47,9 @@ def test_standardised_differences_are_those_of_their_formulas() -> None:
     values = pd.DataFrame({"x": [0.0, 2, 0, 2, 1, 3, 1, 3], "b": list("uuuvuvvv"), "flat": 1.0}, index=ids)
     arms = pd.Series(["A"] * 4 + ["B"] * 4, index=ids)
     features: Any = [
-        {"name": "x", "kind": "numeric", "levels": []},
-        {"name": "b", "kind": "categorical", "levels": ["u", "v"]},
-        {"name": "flat", "kind": "numeric", "levels": []},
-    ]  # fmt: skip
+        SimpleNamespace(name=name, is_numeric=not levels, levels=levels)
+        for name, levels in (("x", ()), ("b", ("u", "v")), ("flat", ()))
+    ]
     found = standardised_differences(values, features, arms)
     assert found["x"] == pytest.approx(1 / np.sqrt(4 / 3))
     assert found["b"] == pytest.approx(0.5 / np.sqrt(0.75 * 0.25))

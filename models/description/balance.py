@@ -1,15 +1,15 @@
 """How far two arms differ in what is known of their patients: standardised mean differences."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from features.documents.feature import LandmarkFeatureEntry
+from models.procedure.landmark_features import LandmarkFeature
 
 
 def standardised_differences(
-    values: pd.DataFrame, features: Sequence[LandmarkFeatureEntry], arms: pd.Series
+    values: pd.DataFrame, features: Sequence[LandmarkFeature], arms: pd.Series
 ) -> dict[str, float]:
     """Return the standardised mean difference of every feature between two arms, by feature.
 
@@ -20,7 +20,7 @@ def standardised_differences(
     ----------
     values : DataFrame
         A column for each feature, index usubjid.
-    features : sequence of LandmarkFeatureEntry
+    features : sequence of LandmarkFeature
     arms : Series
         Arm of each patient, index usubjid.
 
@@ -35,16 +35,16 @@ def standardised_differences(
         return {}
     found: dict[str, float] = {}
     for feature in features:
-        first, second = (values.loc[arm == name, feature["name"]].dropna() for name in names)
+        first, second = (values.loc[arm == name, feature.name].dropna() for name in names)
         if min(len(first), len(second)) < 2:
             continue
         distance = (
             _of_numbers(first.astype(float), second.astype(float))
-            if feature["kind"] == "numeric"
-            else _of_levels(first, second, feature["levels"])
+            if feature.is_numeric
+            else _of_levels(first, second, feature.levels)
         )
         if distance is not None:
-            found[feature["name"]] = distance
+            found[feature.name] = distance
     return found
 
 
@@ -61,7 +61,3 @@ def _of_levels(first: pd.Series, second: pd.Series, levels: Sequence[str]) -> fl
     if not np.any(spread):
         return None
     return float(np.sqrt(max(0.0, apart @ np.linalg.pinv(spread, hermitian=True) @ apart)))
-
-
-Balance = Mapping[str, float]
-"""Standardised differences by feature."""
