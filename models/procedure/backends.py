@@ -1,11 +1,19 @@
-"""Where tasks run: threads, processes or a Dask cluster, with the data sent to each worker once.
+"""Where tasks run: forked processes, threads, fresh processes or a Dask cluster; data go to each worker once.
 
-Threads are the default: LightGBM and the linear algebra release the interpreter's lock, and nothing is
-copied. Processes are started afresh (loky), never forked: a fork after LightGBM has used threads hangs.
+A stage forks: a process is there in a few milliseconds with everything that the stage has read, only results
+are sent, and none waits for another's interpreter. What computes here uses one thread (OpenMP's pool, which
+would not survive a fork, is never made; Arrow's and OpenBLAS's are made anew in the new process).
 """
 
+import ctypes
+import multiprocessing
 import os
+import signal
+import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,7 +27,9 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 Numbered = tuple[int, Result]
 
-NAMES = ("threading", "loky", "dask")
+NAMES = ("fork", "threading", "loky", "dask")
+_KILL_WITH_PARENT = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,8 @@ class Backend:
     Parameters
     ----------
     name : str
-        ``threading``, ``loky`` (processes on this computer) or ``dask``.
+        ``fork`` (processes forked from this one, on Linux; elsewhere as ``loky``), ``threading``, ``loky``
+        (fresh processes on this computer) or ``dask``.
     workers : int
         Threads or processes; a Dask cluster has its own number.
     cluster : Cluster, optional
@@ -61,29 +72,49 @@ class Backend:
 def completed(
     function: Callable[[Any, Task], Result], shared: Any, tasks: Sequence[tuple[int, Task]], backend: Backend
 ) -> Iterator[Numbered[Result]]:
-    """Yield ``number, function(shared, task)`` for every numbered task, in the order in which they end.
+    """Return ``number, function(shared, task)`` of every numbered task, in the order in which they end.
 
-    `shared` goes to each worker once. On processes and Dask everything must be picklable by cloudpickle, and
-    the function must be importable or have no references to a script's own globals.
+    Work has begun when this returns: who asks shows progress afterwards, from a thread that no process is
+    forked beside.
+
+    `shared` goes to each worker once. On fresh processes and Dask everything must be picklable by
+    cloudpickle, and the function must be importable or have no references to a script's own globals; on
+    forked ones only results are pickled.
 
     Raises
     ------
     UserError
-        See `on_cluster`.
+        See `on_cluster`; or if a process was killed.
     """
     if backend.cluster is not None:
-        yield from on_cluster(function, shared, tasks, backend.cluster)
-    elif backend.name == "loky" and backend.workers > 1:
-        yield from _in_processes(function, shared, tasks, backend.workers)
-    else:
-        pool = Parallel(n_jobs=backend.workers, backend="threading", return_as="generator_unordered")
-        yield from pool(delayed(_numbered)(function, shared, number, task) for number, task in tasks)
+        return on_cluster(function, shared, tasks, backend.cluster)
+    several = min(backend.workers, len(tasks))
+    if backend.name == "fork" and several > 1 and sys.platform == "linux":
+        return _in_forks(function, shared, tasks, several)
+    if backend.name in {"fork", "loky"} and backend.workers > 1:
+        return _in_processes(function, shared, tasks, backend.workers)
+    pool = Parallel(n_jobs=backend.workers, backend="threading", return_as="generator_unordered")
+    done: Iterator[Numbered[Result]] = pool(
+        delayed(_numbered)(function, shared, number, task) for number, task in tasks
+    )
+    return done
 
 
 def _numbered(
     function: Callable[[Any, Task], Result], shared: Any, number: int, task: Task
 ) -> Numbered[Result]:
     return number, function(shared, task)
+
+
+def side_by_side(calls: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Return what every call gives, in their order, computed on all workers of this computer."""
+    backend = Backend("fork", workers())
+    found = dict(completed(_called, None, list(enumerate(calls)), backend))
+    return [found[number] for number in range(len(calls))]
+
+
+def _called(_shared: None, call: Callable[[], Result]) -> Result:
+    return call()
 
 
 # Set once in each worker process when it starts.
@@ -107,8 +138,54 @@ def _in_processes(
     yield from pool(delayed(_with_received)(number, task) for number, task in tasks)
 
 
+def _in_forks(
+    function: Callable[[Any, Task], Result], shared: Any, tasks: Sequence[tuple[int, Task]], workers: int
+) -> Iterator[Numbered[Result]]:
+    context = multiprocessing.get_context("fork")
+    received = function, shared, tasks, os.getpid()
+    pool = ProcessPoolExecutor(workers, context, initializer=_receive_fork, initargs=received)
+    with warnings.catch_warnings():
+        # From Python 3.12 on, where there are threads: here Arrow's, which are made anew after a fork.
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        done = [pool.submit(_with_received_at, place) for place in range(len(tasks))]
+    return _as_they_end(pool, done)
+
+
+def _as_they_end(
+    pool: ProcessPoolExecutor, done: Sequence[Future[Numbered[Result]]]
+) -> Iterator[Numbered[Result]]:
+    try:
+        for each in as_completed(done):
+            yield each.result()
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a process that computed tasks was killed, as happens where memory does not suffice; "
+            "PCR_WORKERS=1 needs the least"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _receive_fork(function: Callable[[Any, Any], Any], shared: Any, tasks: Any, parent: int) -> None:
+    """Begin a forked process: one that outlived its parent would wait for tasks for ever."""
+    ctypes.CDLL(None).prctl(_KILL_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    os.environ["PCR_WORKERS"] = "1"
+    _received[:] = [function, shared, tasks]
+
+
+def _with_received_at(place: int) -> Numbered[Any]:
+    function, shared, tasks = _received
+    number, task = tasks[place]
+    return number, function(shared, task)
+
+
 def workers() -> int:
-    """Return the number of parallel workers: PCR_WORKERS, or one per processor that this process may use."""
+    """Return the number of parallel workers: PCR_WORKERS, or one per processor that this process may use.
+
+    A forked process has one.
+    """
     asked = os.environ.get("PCR_WORKERS")
     if asked is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -110,7 +110,9 @@ def run_tasks(
     store: Store | None = None,
     keys: Sequence[str] = (),
 ) -> Iterator[TaskResult]:
-    """Yield ``function(shared, task)`` for every task, in the order of `tasks`, as they are ready.
+    """Return ``function(shared, task)`` of every task, in the order of `tasks`, as they are ready.
+
+    Work has begun when this returns (see `completed`).
 
     Parameters
     ----------
@@ -142,7 +144,18 @@ def run_tasks(
     missing = [(number, task) for number, task in enumerate(tasks) if number not in results]
     local = store is None and backend.name == "threading"
     arriving = completed(function if local else _WithoutClient(function), shared, missing, backend)
-    for position in range(len(tasks)):
+    return _in_order(arriving, results, len(tasks), store, keys)
+
+
+def _in_order(
+    arriving: Iterator[tuple[int, TaskResult]],
+    results: dict[int, TaskResult],
+    tasks: int,
+    store: Store | None,
+    keys: Sequence[str],
+) -> Iterator[TaskResult]:
+    """Yield results by number, from those at hand and those that arrive; the latter are stored."""
+    for position in range(tasks):
         while position not in results:
             number, result = next(arriving)
             if store is not None:
@@ -208,7 +221,7 @@ def cross_validate(
     store: Store | None = None,
     may_fail: bool = False,
 ) -> Iterator[FoldResult]:
-    """Fit and predict every split, yielding the results in the order of `splits` as they are ready.
+    """Fit and predict every split, and return the results in the order of `splits`, as they are ready.
 
     Parameters
     ----------
@@ -238,6 +251,13 @@ def cross_validate(
         store=store,
         keys=[split.key for split in splits] if store is not None else (),
     )
+    return _fold_results(splits, results, may_fail=may_fail)
+
+
+def _fold_results(
+    splits: Sequence[Split], results: Iterator[TaskResult], *, may_fail: bool
+) -> Iterator[FoldResult]:
+    """Yield the result of every split; raises as `cross_validate`."""
     for split, result in zip(splits, results, strict=True):
         document = result.document
         if document["failed"] and not may_fail:

@@ -1,5 +1,11 @@
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,8 +13,9 @@ import pandas as pd
 import pytest
 
 from features.errors import PipelineFault, UserError
-from models.procedure.backends import Backend
+from models.procedure.backends import Backend, side_by_side, workers
 from models.procedure.cluster.settings import Cluster, ClusterSettings
+from models.procedure.folds import stratified_folds
 from models.procedure.resampling import FoldResult, Procedure, TaskResult, cross_validate, run_tasks, tidy
 from models.procedure.response_model import ResponseModel
 from models.procedure.splits import (
@@ -91,9 +98,9 @@ def test_threads_and_processes_give_the_same_bits_and_the_same_documents() -> No
     splits = fitted_splits()
     found = [
         as_bytes(list(cross_validate(response_models, frame, y, splits, backend=Backend(backend, workers))))
-        for workers, backend in [(1, "threading"), (2, "threading"), (1, "loky"), (2, "loky")]
+        for workers, backend in [(1, "threading"), (2, "threading"), (2, "fork"), (1, "loky"), (2, "loky")]
     ]
-    assert found[1:] == [found[0]] * 3
+    assert found[1:] == [found[0]] * 4
 
 
 def test_results_come_in_the_order_of_the_tasks_whichever_ends_first() -> None:
@@ -108,6 +115,54 @@ def test_results_come_in_the_order_of_the_tasks_whichever_ends_first() -> None:
 
     results = run_tasks(work, "x", [0, 1, 2, 3], backend=Backend(workers=2))
     assert [result.document["answer"] for result in results] == ["x0", "x1", "x2", "x3"]
+
+
+def test_what_a_forked_process_refuses_is_refused_here_and_it_forks_no_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PCR_WORKERS", "2")
+    assert side_by_side([workers, os.getpid, workers])[::2] == [1, 1]
+    assert side_by_side([workers]) == [2], "one call needs no process"
+    with pytest.raises(UserError, match="cannot be divided into 3 folds"):
+        side_by_side([workers, lambda: list(stratified_folds(np.zeros(2), 3, 1))])
+
+
+def test_a_forked_process_that_is_killed_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PCR_WORKERS", "2")
+    with pytest.raises(
+        UserError, match="was killed, as happens where memory does not suffice; PCR_WORKERS=1"
+    ):
+        side_by_side([workers, lambda: os.kill(os.getpid(), signal.SIGKILL)])
+
+
+def _runs(pid: str) -> bool:
+    """Whether a process is there, and not only waits for somebody to take note of its end."""
+    status = Path("/proc", pid, "stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_forked_processes_end_with_the_one_that_forked_them(tmp_path: Path) -> None:
+    program = f"""
+import os, pathlib, time
+from models.procedure.backends import side_by_side
+
+def sleep():
+    pathlib.Path({str(tmp_path)!r}, str(os.getpid())).touch()
+    time.sleep(60)
+
+side_by_side([sleep, sleep])
+"""
+    environment = os.environ | {"PCR_WORKERS": "2"}
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    until = time.monotonic() + 30
+    while len(list(tmp_path.iterdir())) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    while any(_runs(file.name) for file in tmp_path.iterdir()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_what_a_store_holds_is_not_computed_again() -> None:
@@ -143,7 +198,7 @@ HERE = Cluster("tcp://127.0.0.1:8786", ClusterSettings(1, 1, 1, 4))
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"name": "fork"}, "must be one of threading, loky, dask"),
+        ({"name": "thread"}, "must be one of fork, threading, loky, dask"),
         ({"name": "dask"}, "dask needs a scheduler's address"),
         ({"cluster": HERE}, "and only dask"),
         ({"workers": 0}, "must be at least 1"),

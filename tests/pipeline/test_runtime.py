@@ -60,7 +60,7 @@ def test_a_misspelled_key_of_the_back_end_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_back_end_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="must be one of threading, loky, dask"):
+    with pytest.raises(UserError, match="must be one of fork, threading, loky, dask"):
         read_backend(configure(tmp_path, "thread"))
 
 
