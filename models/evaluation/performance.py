@@ -1,15 +1,15 @@
 """Every measure of every model at one landmark, pooled and by arm, out of fold."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 
 from models.measures.common import MeasureDocument, MeasureError, counted
 from models.measures.evaluate import by_repeat, evaluate, observed_minus_expected
 from models.measures.loess import LOESS_MEASURES, MIN_DISTINCT, PERFECT_MODEL, distinct_predictions
-from models.procedure.backends import workers
+from models.procedure.backends import side_by_side
 from models.procedure.configuration.plan import ValidationPlan
 
 MEASURES = (
@@ -64,10 +64,11 @@ def judge(
     ]
     # The chosen model often is one of the candidates in every fold: the same predictions are judged once.
     distinct = {(p.tobytes(), inside.tobytes(), smoothed(name)): (inside, p) for name, inside, p in groups}
-    # Threads: the linear algebra and the sorting of the bootstrap release the interpreter's lock.
-    judged = Parallel(n_jobs=workers(), backend="threading")(
-        delayed(_judge_group)(y[inside], p[:, inside], plan, smooth=smooth)
-        for (_, _, smooth), (inside, p) in distinct.items()
+    judged = side_by_side(
+        [
+            partial(_judge_group, y[inside], p[:, inside], plan, smooth=smooth)
+            for (_, _, smooth), (inside, p) in distinct.items()
+        ]
     )
     by_predictions = dict(zip(distinct, judged, strict=True))
     by_group = {

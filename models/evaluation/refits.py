@@ -16,7 +16,7 @@ from features.cohort import build_cohort
 from features.documents.study import Study
 from features.eligibility import Criterion
 from models.policy import StrategyModel
-from models.procedure.backends import workers
+from models.procedure.backends import forks
 from models.procedure.configuration.plan import ValidationPlan
 from models.procedure.configuration.settings import ModelSettings
 from models.procedure.errors import NotLearnableError
@@ -152,7 +152,7 @@ class Refitter:
             outcome_strata(y, rows["arm"]), folds=self.plan.folds, repeats=1, seed=self.plan.seed
         )
         fold, p = np.empty(len(y), dtype="int64"), np.empty(len(y))
-        for result in cross_validate(procedures, rows, y, splits, workers=workers()):
+        for result in cross_validate(procedures, rows, y, splits, backend=forks()):
             fold[result.split.test] = result.split.fold
             p[result.split.test] = result.predictions["chosen"]
         return pd.DataFrame({"usubjid": rows["usubjid"], "fold": fold, "y": y, "p": p, "weight": 1.0})

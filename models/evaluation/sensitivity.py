@@ -29,6 +29,7 @@ from models.measures.common import (
 from models.measures.definitions import Kernel, definition
 from models.measures.evaluate import by_repeat
 from models.measures.heterogeneity import logit_auc
+from models.procedure.backends import side_by_side
 from models.procedure.comparators import GroupFrequency, RuleInputs, rules_by_branch
 from models.procedure.configuration.plan import ValidationPlan
 from models.procedure.configuration.settings import ProcedureSettings
@@ -41,6 +42,8 @@ from models.rules.review import branches_under_alternatives
 RULE_INPUTS = "rule_inputs"
 MODELS = ("chosen", "rules", RULE_INPUTS)
 MULTIPLE_IMPUTATION = "missing predictors: multiple imputation"
+Scenarios = dict[str, dict[str, MeasureDocument]]
+"""The comparison by the name of the scenario."""
 
 
 @dataclass(frozen=True)
@@ -165,13 +168,10 @@ def refitted(analysis: Analysis, refits: Refits, run: Refitted) -> dict[str, Mea
     return scenario(analysis, rows, y, p, predicted["weight"].to_numpy())
 
 
-def unknown_outcomes(
-    analysis: Analysis, refits: Refits, run: Refitted
-) -> Iterator[tuple[str, dict[str, MeasureDocument]]]:
-    """Yield the comparison with missing outcomes at the tipping point, and all against the model."""
+def unknown_outcomes(analysis: Analysis, refits: Refits, run: Refitted) -> Scenarios:
+    """Return the comparison with missing outcomes at the tipping point, and all against the model."""
     if run.error:
-        yield UNKNOWN, refitted(analysis, refits, run)
-        return
+        return {UNKNOWN: refitted(analysis, refits, run)}
     predicted = refits.at(UNKNOWN)
     rows, known = analysis.rows_of(predicted["usubjid"]), predicted["y"].notna().to_numpy()
     y, p = predicted["y"].to_numpy(), predicted["p"].to_numpy()
@@ -184,8 +184,7 @@ def unknown_outcomes(
     seen, others = known & inside, ~known & inside
     if not analysis.plan.judges(y[seen]) or not others.any():
         reason = "no outcome is missing" if analysis.plan.judges(y[seen]) else _too_few(analysis.plan)
-        yield UNKNOWN, counted(y[seen]) | _without_difference(reason)
-        return
+        return {UNKNOWN: counted(y[seen]) | _without_difference(reason)}
     margins = [np.log(forecast / (1 - forecast)) for forecast in (p, rules)]
 
     def differences(outcome: np.ndarray, who: np.ndarray) -> np.ndarray:
@@ -194,8 +193,10 @@ def unknown_outcomes(
 
     with_event, without = (differences(np.full(others.sum(), outcome), others) for outcome in (1.0, 0.0))
     paired = Paired(differences(y[seen], seen), int(y[seen].sum()), with_event, without, margins[0][others])
-    yield UNKNOWN, tipping_point(paired, analysis.plan.level)
-    yield "missing outcomes: all against the model", worst_case(paired, analysis.plan.level)
+    return {
+        UNKNOWN: tipping_point(paired, analysis.plan.level),
+        "missing outcomes: all against the model": worst_case(paired, analysis.plan.level),
+    }
 
 
 def multiple_imputation(analysis: Analysis, refits: Refits) -> dict[str, MeasureDocument]:
@@ -247,19 +248,18 @@ def _loss(p: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.asarray(patient_loss(np.log(p / (1 - p)), y))
 
 
-def evaluable_patients(
-    analysis: Analysis, predictions: pd.DataFrame
-) -> Iterator[tuple[str, dict[str, MeasureDocument]]]:
-    """Yield the comparison where all domains were evaluable, by the predictions of the run."""
+def evaluable_patients(analysis: Analysis, predictions: pd.DataFrame) -> Scenarios:
+    """Return the comparison where all domains were evaluable, by the predictions of the run."""
     evaluable = evaluable_domains(analysis.rows, analysis.features)
     if evaluable is None:
-        return
+        return {}
     complete = analysis.rows.assign(evaluable=evaluable).set_index("usubjid")["evaluable"]
     every = max(complete.unique(), key=lambda name: (name != "neither") * (1 + name.count(" and ")))
     ids, y, p = by_repeat(predictions, MODELS)
     inside = complete.reindex(ids).eq(every).to_numpy()
     forecasts = {name: forecast[:, inside] for name, forecast in p.items()}
-    yield f"evaluable: {every}", scenario(analysis, analysis.rows_of(ids[inside]), y[inside], forecasts)
+    figures = scenario(analysis, analysis.rows_of(ids[inside]), y[inside], forecasts)
+    return {f"evaluable: {every}": figures}
 
 
 def rule_readings(
@@ -269,20 +269,21 @@ def rule_readings(
     document: RuleDocument,
     landmark: str,
     predictions: pd.DataFrame,
-) -> Iterator[tuple[str, dict[str, MeasureDocument]]]:
-    """Yield the comparison with the rules under each other reading; the model stays as it is."""
+) -> Iterator[Callable[[], Scenarios]]:
+    """Yield what compares with the rules under each other reading; the model stays as it is."""
     ids, y, p = by_repeat(predictions, MODELS)
-    rows = analysis.rows_of(ids)
+    rows = analysis.rows_of(ids)[["usubjid", "arm", BRANCH]]
     of_rules = predictions.loc[predictions["model"] == "rules"]
-    folds = of_rules.pivot_table(index="repeat", columns="usubjid", values="fold")
-    in_force = rows[BRANCH]
+    folds = of_rules.pivot_table(index="repeat", columns="usubjid", values="fold")[ids].to_numpy()
+
+    def compared(name: str, other: pd.DataFrame) -> Scenarios:
+        every = [forecasts(analysis.rules, other, y, fold)["rules"] for fold in folds]
+        return {name: scenario(analysis, rows, y, {"chosen": p["chosen"], "rules": np.stack(every)})}
+
     for setting, value, branch in branches_under_alternatives(tables, cohort, document, landmark):
         other = rows.assign(**{BRANCH: branch.reindex(ids).to_numpy()})
-        if other[BRANCH].equals(in_force):
-            continue
-        every = [forecasts(analysis.rules, other, y, fold)["rules"] for fold in folds[ids].to_numpy()]
-        forecast = np.stack(every)
-        yield f"{setting}: {value}", scenario(analysis, rows, y, {"chosen": p["chosen"], "rules": forecast})
+        if not other[BRANCH].equals(rows[BRANCH]):
+            yield partial(compared, f"{setting}: {value}", other)
 
 
 def sensitivity_runs(
@@ -312,12 +313,19 @@ def sensitivity_runs(
     if predictions.empty:
         return {"as in the run": refitted(analysis, refits, refits.scenarios[0])}
     ids, y, p = by_repeat(predictions, MODELS)
-    runs = {"as in the run": scenario(analysis, analysis.rows_of(ids), y, p)}
+    parts: list[Callable[[], Scenarios]] = [
+        partial(_named, "as in the run", partial(scenario, analysis, analysis.rows_of(ids), y, p))
+    ]
     for run in refits.scenarios:
         if run.scenario == UNKNOWN:
-            runs |= dict(unknown_outcomes(analysis, refits, run))
+            parts.append(partial(unknown_outcomes, analysis, refits, run))
         elif not run.scenario.startswith(IMPUTED):
-            runs[run.scenario] = refitted(analysis, refits, run)
-    runs |= dict(evaluable_patients(analysis, predictions))
-    runs |= dict(rule_readings(analysis, tables, cohort, rules, landmark, predictions))
-    return runs | {MULTIPLE_IMPUTATION: multiple_imputation(analysis, refits)}
+            parts.append(partial(_named, run.scenario, partial(refitted, analysis, refits, run)))
+    parts.append(partial(evaluable_patients, analysis, predictions))
+    parts += rule_readings(analysis, tables, cohort, rules, landmark, predictions)
+    parts.append(partial(_named, MULTIPLE_IMPUTATION, partial(multiple_imputation, analysis, refits)))
+    return {name: figures for part in side_by_side(parts) for name, figures in part.items()}
+
+
+def _named(name: str, compute: Callable[[], dict[str, MeasureDocument]]) -> Scenarios:
+    return {name: compute()}

@@ -106,10 +106,14 @@ def _numbered(
     return number, function(shared, task)
 
 
+def forks() -> Backend:
+    """Return processes forked from this one, on all workers of this computer."""
+    return Backend("fork", workers())
+
+
 def side_by_side(calls: Sequence[Callable[[], Result]]) -> list[Result]:
     """Return what every call gives, in their order, computed on all workers of this computer."""
-    backend = Backend("fork", workers())
-    found = dict(completed(_called, None, list(enumerate(calls)), backend))
+    found = dict(completed(_called, None, list(enumerate(calls)), forks()))
     return [found[number] for number in range(len(calls))]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from models.procedure.backends import workers
+from models.procedure.backends import forks
 from models.procedure.configuration.plan import ValidationPlan
 from models.procedure.configuration.settings import ModelSettings, ProcedureSettings
 from models.procedure.domain_sets import ARM, domain_sets
@@ -60,6 +60,6 @@ def domain_predictions(
     def procedures(seed: int) -> list[Procedure]:
         return [OnSet(name, chosen, alone, plan.inner_folds, seed) for name, chosen in sets.items()]
 
-    results = cross_validate(procedures, rows, y, splits, workers=workers())
+    results = cross_validate(procedures, rows, y, splits, backend=forks())
     predicted = [FoldResult(each.split, each.predictions) for each in progress(results, len(splits))]
     return tidy(predicted, rows["usubjid"].tolist(), y)

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from joblib import Parallel, delayed
 
 from features.documents.study import Study, parse_study, with_defaults
 from features.errors import UserError
-from models.procedure.backends import workers
+from models.procedure.backends import side_by_side, workers
 from pipeline.project.files import read_yaml
 from pipeline.sources.prepare import Preparation, prepare, read_preparation
 from pipeline.sources.simulation.settings import Settings, changed, read_settings
@@ -106,7 +107,9 @@ def population(spec: SimulationSpec, n: int, seed: int, landmarks: Sequence[str]
 
     Equal for any number of workers.
     """
-    parts = list(blocks(spec, block_sizes(n), seed, landmarks))
+    parts = side_by_side(
+        [partial(block, *of_block) for of_block in _blocks(spec, block_sizes(n), seed, landmarks)]
+    )
     return {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in landmarks}
 
 
@@ -114,12 +117,19 @@ def blocks(
     spec: SimulationSpec, sizes: Sequence[int], seed: int, landmarks: Sequence[str]
 ) -> Iterator[dict[str, pd.DataFrame]]:
     """Yield the rows of every block by landmark, in order, as they are ready."""
-    seeds = np.random.SeedSequence(seed).generate_state(len(sizes))
     pool = Parallel(n_jobs=min(workers(), len(sizes)), return_as="generator")
-    yield from pool(
-        delayed(block)(spec, size, int(own), landmarks, number)
+    yield from pool(delayed(block)(*of_block) for of_block in _blocks(spec, sizes, seed, landmarks))
+
+
+def _blocks(
+    spec: SimulationSpec, sizes: Sequence[int], seed: int, landmarks: Sequence[str]
+) -> list[tuple[SimulationSpec, int, int, Sequence[str], int]]:
+    """Return what `block` takes, for every block."""
+    seeds = np.random.SeedSequence(seed).generate_state(len(sizes))
+    return [
+        (spec, size, int(own), landmarks, number)
         for number, (size, own) in enumerate(zip(sizes, seeds, strict=True))
-    )
+    ]
 
 
 def block(

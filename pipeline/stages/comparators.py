@@ -4,9 +4,12 @@ Writes the predictions of candidates and comparators together, of every landmark
 no candidate.
 """
 
+from functools import partial
+
 import pandas as pd
 
 from models.procedure.analysis_set import resampling_rows
+from models.procedure.backends import Backend, side_by_side
 from models.procedure.comparators import comparators, rule_input_features, rules_by_branch
 from models.procedure.configuration.plan import validation_plan
 from models.procedure.configuration.settings import comparator_settings, model_settings
@@ -14,9 +17,9 @@ from models.procedure.landmark_features import landmark_features
 from models.procedure.resampling import cross_validated, tidied, tidy
 from models.procedure.robustness_splits import beside, resampled, schemes
 from models.procedure.splits import outer_splits
+from models.rules.table import BRANCH
 from pipeline.project import paths
 from pipeline.project.files import write_tables
-from pipeline.project.runtime import read_backend
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(
@@ -50,23 +53,29 @@ def compared(run: Run, landmark: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         run.table(paths.COHORT),
         run.table(paths.BRANCHES, landmark=landmark),
     )
-    backend = read_backend()
     results = cross_validated(
         lambda seed: comparators(features, rule_inputs, procedure, plan, seed),
-        rows, y, outer_splits(y, rows["arm"], plan), backend,
+        rows, y, outer_splits(y, rows["arm"], plan), Backend(),
     )  # fmt: skip
     forecasts = tidy(results, rows["usubjid"].tolist(), y)
     splits = schemes(rows, plan.resampling, plan.seed)
-    rules = resampled(lambda _: [rules_by_branch(plan.branch_shrinkage)], rows, y, splits, backend)
+    rules = resampled(
+        lambda _: [rules_by_branch(plan.branch_shrinkage)],
+        rows[["usubjid", "arm", BRANCH]], y, splits, Backend(),
+    )  # fmt: skip
     return tidied([candidates, forecasts]), beside(fits, rules)
 
 
 def main(run: Run) -> None:
-    """Read, forecast at every landmark, write beside what the candidates predict."""
+    """Read, forecast at all landmarks side by side, write beside what the candidates predict.
+
+    Fitting a comparator costs less than sending it anywhere: no cluster is used.
+    """
     landmarks = run.study().landmark_names
-    every = {landmark: compared(run, landmark) for landmark in landmarks}
-    write_tables(run.path(paths.PREDICTIONS_FOLDER), {name: each for name, (each, _) in every.items()})
-    write_tables(run.path(paths.RESAMPLED_FOLDER), {name: each for name, (_, each) in every.items()})
+    every = side_by_side([partial(compared, run, landmark) for landmark in landmarks])
+    for number, place in enumerate((paths.PREDICTIONS_FOLDER, paths.RESAMPLED_FOLDER)):
+        tables = {name: found[number] for name, found in zip(landmarks, every, strict=True)}
+        write_tables(run.path(place), tables)
 
 
 if __name__ == "__main__":

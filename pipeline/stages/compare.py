@@ -3,7 +3,9 @@
 The declared primary comparison comes first; everything else is descriptive.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import pandas as pd
 
@@ -15,6 +17,7 @@ from models.evaluation.comparison import (
     on_common_patients,
     primary_comparison,
 )
+from models.procedure.backends import side_by_side
 from models.procedure.configuration.plan import ValidationPlan, validation_plan
 from pipeline.project import paths
 from pipeline.project.files import write_json
@@ -67,10 +70,15 @@ def main(run: Run) -> None:
         return {name: run.table(place, landmark=name) for name in study.landmark_names}
 
     predictions, domains = at_landmarks(paths.PREDICTIONS), at_landmarks(paths.DOMAIN_PREDICTIONS)
-    by_landmark = {name: differences(frame, arm, plan) for name, frame in predictions.items()}
-    added = {name: added_by_domains(frame, plan) for name, frame in domains.items()}
+    names = study.landmark_names
+    calls: list[Callable[[], Any]] = [partial(differences, predictions[name], arm, plan) for name in names]
+    calls += [partial(added_by_domains, domains[name], plan) for name in names]
+    calls.append(partial(on_common_patients, predictions, plan))
+    *found, common = side_by_side(calls)
+    by_landmark = dict(zip(names, found[: len(names)], strict=True))
+    added = dict(zip(names, found[len(names) :], strict=True))
     comparison = {"primary": primary_comparison(study.primary, by_landmark), **by_landmark, "domains": added}
-    comparison["common_patients"] = on_common_patients(predictions, plan)
+    comparison["common_patients"] = common
     if study.assays:
         comparison["blocks"] = read_verdicts(run, study.landmark_names, plan)
     if study.challengers:

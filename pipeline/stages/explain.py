@@ -1,14 +1,15 @@
 """Stage explain: out-of-fold SHAP values of every landmark, checked for additivity; how stable they are."""
 
+from functools import partial
+
 import pandas as pd
-from joblib import Parallel, delayed
 
 from features.documents.feature import FeatureList
 from models.explanation.documents import ContributionSummary, NothingExplained
 from models.explanation.out_of_fold import KEYS
 from models.explanation.plan import explanation_plan
 from models.explanation.summary import explain
-from models.procedure.backends import workers
+from models.procedure.backends import side_by_side
 from models.procedure.configuration.plan import validation_plan
 from models.procedure.fold_fits import FoldFits
 from pipeline.project import paths
@@ -57,7 +58,7 @@ def explained_landmark(
 def main(run: Run) -> None:
     """Explain every landmark in a process of its own, write."""
     landmarks = run.study().landmark_names
-    explained = Parallel(n_jobs=workers())(delayed(explained_landmark)(run, name) for name in landmarks)
+    explained = side_by_side([partial(explained_landmark, run, name) for name in landmarks])
     with replacing(run.path(paths.SHAP)) as new:
         new.mkdir()
         for landmark, (contributions, summary) in zip(landmarks, explained, strict=True):

@@ -1,5 +1,9 @@
 """Stage judge: a landmark's measures, curves, subgroups and robustness, and the alarm at what is too good."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -15,6 +19,7 @@ from models.evaluation.scores import score_parts, value_of_patients
 from models.evaluation.subgroups import heterogeneity
 from models.measures.common import MeasureDocument, counted
 from models.procedure.analysis_set import analysis_rows, with_arm
+from models.procedure.backends import side_by_side
 from models.procedure.configuration.plan import ValidationPlan, validation_plan
 from models.procedure.landmark_features import landmark_features
 from pipeline.project import paths
@@ -82,25 +87,27 @@ def main(run: Run) -> None:
         measures[name] |= parts
     measures[MODEL] |= value_of_patients(predictions, plan)
     features = features.join(patients["siteid"], on="usubjid")
-    subgroups = heterogeneity(predictions, features, landmark_features(run.json(paths.FEATURE_LIST)), plan)
     resampled, centre = run.table(paths.RESAMPLED), patients["siteid"]
     clustered = clustered_by_centre(predictions, centre, plan)
-    robust, instability = robustness(resampled, centre, clustered, plan)
-    curves = {
-        paths.BENEFIT_CURVE: benefit_curves(predictions, branch, study.de_escalated_branches, plan),
-        paths.CALIBRATION_CURVE: calibration_curves(predictions, plan),
-        paths.ROC_CURVE: roc_curves(predictions),
-        paths.INSTABILITY_CURVE: instability,
-        paths.BOOTSTRAP_CURVE: bootstrap_curves(resampled, plan),
-        paths.RISK_CURVE: risks_by_outcome(predictions, plan),
+    described = landmark_features(run.json(paths.FEATURE_LIST))
+    calls: dict[str, Callable[[], Any]] = {
+        paths.ROBUSTNESS: partial(robustness, resampled, centre, clustered, plan),
+        paths.SUBGROUPS: partial(heterogeneity, predictions, features, described, plan),
+        paths.BENEFIT_CURVE: partial(benefit_curves, predictions, branch, study.de_escalated_branches, plan),
+        paths.CALIBRATION_CURVE: partial(calibration_curves, predictions, plan),
+        paths.ROC_CURVE: partial(roc_curves, predictions),
+        paths.BOOTSTRAP_CURVE: partial(bootstrap_curves, resampled, plan),
+        paths.RISK_CURVE: partial(risks_by_outcome, predictions, plan),
     }
-    for place, frame in curves.items():
-        write_table(run.path(place), frame.round(6))
+    found = dict(zip(calls, side_by_side(list(calls.values())), strict=True))
+    found[paths.ROBUSTNESS], found[paths.INSTABILITY_CURVE] = found[paths.ROBUSTNESS]
+    for place in CURVE_COLUMNS:
+        write_table(run.path(place), found[place].round(6))
     results = {
         paths.METRICS: headline(measures, plan.headline),
         paths.MEASURES: measures,
-        paths.SUBGROUPS: subgroups,
-        paths.ROBUSTNESS: robust,
+        paths.SUBGROUPS: found[paths.SUBGROUPS],
+        paths.ROBUSTNESS: found[paths.ROBUSTNESS],
     }
     for place, content in results.items():
         write_json(run.path(place), content)

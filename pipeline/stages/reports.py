@@ -1,14 +1,14 @@
 """Stage reports: the study report, and the SHAP page of every landmark."""
 
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 
 import pandas as pd
-from joblib import Parallel, delayed
 
 from models.explanation.documents import ContributionSummary
 from models.explanation.plan import explanation_plan
-from models.procedure.backends import workers
+from models.procedure.backends import side_by_side
 from pipeline.project import paths
 from pipeline.project.configs import read_feature_settings
 from pipeline.project.files import replacing, write_text
@@ -52,10 +52,10 @@ def model_content(run: Run, landmark: str) -> str:
     return sha256(document.read_bytes()).hexdigest() if document.is_file() else "no model"
 
 
-def study_report(run: Run) -> str:
+def study_report(run: Run) -> dict[str, str]:
     """Return index.html."""
     results = all_results(run)
-    return overview_page(study_inputs(run, results), results)
+    return {"index.html": overview_page(study_inputs(run, results), results)}
 
 
 def study_inputs(run: Run, results: Results) -> Inputs:
@@ -145,8 +145,12 @@ def all_results(run: Run) -> Results:
     )
 
 
-def shap_page(run: Run, landmark: str) -> str:
+def shap_page(run: Run, landmark: str) -> dict[str, str]:
     """Return shap-<landmark>.html."""
+    return {f"shap-{landmark}.html": _shap_page(run, landmark)}
+
+
+def _shap_page(run: Run, landmark: str) -> str:
     study = run.yaml(paths.STUDY)
     summary = run.json(f"{paths.SHAP}/{{landmark}}.json", landmark=landmark)
     if "error" in summary:
@@ -179,25 +183,24 @@ def explained_landmarks(run: Run) -> dict[str, ContributionSummary]:
 
 
 def figures(run: Run) -> dict[str, str]:
-    """Return the SVG of every figure of the landmarks that have a model, by its path."""
+    """Return the SVG of every figure of the landmarks that have a model, by its path among the reports."""
     study = run.yaml(paths.STUDY)
     settings = read_settings(PageSettings, run.path(paths.REPORT_PAGES))
     facts = study_facts(study, run.table(paths.COHORT), settings.trials)
     labels = Labels(settings.labels, study["visits"])
-    return landmark_figures(study, facts, all_results(run), explained_landmarks(run), labels)
+    drawn = landmark_figures(study, facts, all_results(run), explained_landmarks(run), labels)
+    return {f"figures/{name}": figure for name, figure in drawn.items()}
 
 
 def main(run: Run) -> None:
-    """Make every page in a process of its own, write."""
+    """Make every page, and the figures, side by side, write."""
     landmarks = run.yaml(paths.STUDY)["landmarks"]
-    tasks = [delayed(study_report)(run), *(delayed(shap_page)(run, name) for name in landmarks)]
-    pages = Parallel(n_jobs=workers())(tasks)
+    calls = [partial(shap_page, run, name) for name in landmarks]
+    parts = side_by_side([partial(study_report, run), *calls, partial(figures, run)])
     with replacing(run.path(paths.REPORTS)) as new:
         new.mkdir()
-        for name, page in zip(["index", *(f"shap-{name}" for name in landmarks)], pages, strict=True):
-            write_text(new / f"{name}.html", page)
-        for name, drawn in figures(run).items():
-            write_text(new / "figures" / name, drawn)
+        for name, content in (file for part in parts for file in part.items()):
+            write_text(new / name, content)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ estimate depends on this stage.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pandas as pd
 from models.evaluation.truth import forecasts, in_population, true_values
 from models.policy import arms_of, strategy_model
 from models.procedure.analysis_set import analysis_rows, randomised_rows
+from models.procedure.backends import side_by_side
 from models.procedure.comparators import comparators, rule_input_features
 from models.procedure.configuration.plan import validation_plan
 from models.procedure.configuration.settings import comparator_settings, model_settings
@@ -95,12 +97,13 @@ def main(run: Run) -> None:
     seed = spec.simulation.seed + SEED_OFFSET
     rows = population(spec, validation_plan(run.params(paths.VALIDATION)).population, seed, landmarks)
     stored, simulation_digest = run.json(paths.ATTAINABLE), digest(spec)
+    calls = [partial(landmark_truth, run, landmark, rows[landmark]) for landmark in landmarks]
+    *models, of_strategies = side_by_side([*calls, partial(strategies, run, rows[landmarks[0]])])
     truth: dict[str, Any] = {
-        landmark: landmark_truth(run, landmark, rows[landmark])
-        | {"attainable_auc": attainable(stored, simulation_digest, landmark)}
-        for landmark in landmarks
+        landmark: found | {"attainable_auc": attainable(stored, simulation_digest, landmark)}
+        for landmark, found in zip(landmarks, models, strict=True)
     }
-    write_json(run.path(paths.TRUTH_CHECK), truth | {"strategies": strategies(run, rows[landmarks[0]])})
+    write_json(run.path(paths.TRUTH_CHECK), truth | {"strategies": of_strategies})
 
 
 if __name__ == "__main__":
