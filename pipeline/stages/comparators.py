@@ -8,6 +8,7 @@ from functools import partial
 
 import pandas as pd
 
+from features.documents.branch import BRANCH
 from models.procedure.analysis_set import resampling_rows
 from models.procedure.backends import Backend, side_by_side
 from models.procedure.comparators import comparators, rule_input_features, rules_by_branch
@@ -17,7 +18,6 @@ from models.procedure.landmark_features import landmark_features
 from models.procedure.resampling import cross_validated, tidied, tidy
 from models.procedure.robustness_splits import beside, resampled, schemes
 from models.procedure.splits import outer_splits
-from models.rules.table import BRANCH
 from pipeline.project import paths
 from pipeline.project.files import write_tables
 from pipeline.project.stage import Run, Stage

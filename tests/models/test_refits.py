@@ -112,7 +112,7 @@ def test_who_lost_the_outcome_is_predicted_by_a_model_of_the_others_and_changes_
 def test_missing_outcomes_are_shifted_to_the_tipping_point_and_set_against_the_model() -> None:
     lost = population(lost=30)
     scenario, predicted = REFITTER.unknown(replace(lost, name=UNKNOWN), REFITTER.refitted(lost))
-    told = dict(unknown_outcomes(analysis(), Refits((scenario,), predicted), scenario))
+    told = unknown_outcomes(analysis(), Refits((scenario,), predicted), scenario)
     at_random, worst = told[UNKNOWN], told["missing outcomes: all against the model"]
     assert at_random["missing"] == worst["missing"] == {"value": 30}
     assert {"value", "error"} & set(at_random["shift"])
