@@ -25,11 +25,11 @@ class RidgeFit(NamedTuple):
 
 
 class _Point(NamedTuple):
-    """Parameters (intercept first), the probabilities that they give, loss and gradient there."""
+    """Parameters (intercept first), the margins and probabilities that they give, and the gradient there."""
 
     parameters: np.ndarray
+    margin: np.ndarray
     p: np.ndarray
-    loss: float
     gradient: np.ndarray
 
     @property
@@ -107,8 +107,14 @@ class _Path:
         p = expit(margin)
         shrunken = penalty * parameters
         shrunken[0] = 0.0
-        loss = np.mean(np.logaddexp(0.0, margin) - self.y * margin) + 0.5 * (shrunken @ parameters)
-        return _Point(parameters, p, float(loss), self.design.T @ (p - self.y) / len(self.y) + shrunken)
+        return _Point(parameters, margin, p, self.design.T @ (p - self.y) / len(self.y) + shrunken)
+
+    def _loss(self, at: _Point, penalty: float) -> float:
+        """Return the penalised loss; only a step that may be too long needs it."""
+        shrunken = penalty * at.parameters
+        shrunken[0] = 0.0
+        loss = np.mean(np.logaddexp(0.0, at.margin) - self.y * at.margin)
+        return float(loss + 0.5 * (shrunken @ at.parameters))
 
     def _factor(self, at: _Point, penalty: float, *, new: bool) -> tuple[np.ndarray, bool]:
         """Return the Cholesky factor of the Hessian with its penalty; `new`: of the Hessian at this point."""
@@ -124,9 +130,9 @@ class _Path:
 
     def _searched(self, at: _Point, direction: np.ndarray, reached: _Point, penalty: float) -> _Point | None:
         """Return the first of the halved Newton steps that reduces the loss enough, or None."""
-        slope = float(at.gradient @ direction)
+        slope, loss = float(at.gradient @ direction), self._loss(at, penalty)
         step = 1.0
-        while reached.loss > at.loss + SUFFICIENT_DECREASE * step * slope:
+        while self._loss(reached, penalty) > loss + SUFFICIENT_DECREASE * step * slope:
             step /= 2
             if step < SMALLEST_STEP:
                 return None

@@ -1,6 +1,7 @@
 """The whole procedure on bootstrap samples, without each centre, and on what was known at each origin."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -68,8 +69,8 @@ def resampled(
     """
     every = [(scheme, split) for scheme, some in splits.items() for split in some]
     results = cross_validated(
-        procedures, rows, y, [split for _, split in every], backend, store=store, progress=progress,
-        may_fail=True,
+        lambda seed: [_Judged(procedure) for procedure in procedures(seed)],
+        rows, y, [split for _, split in every], backend, store=store, progress=progress, may_fail=True,
     )  # fmt: skip
     models = {model for result in results for model in result.predictions if model in MODELS}
     parts = [
@@ -77,6 +78,22 @@ def resampled(
         for (scheme, _), result in zip(every, results, strict=True)
     ]
     return pd.concat(parts, ignore_index=True).astype({"scheme": "str"})
+
+
+class _Judged:
+    """A procedure of which nothing is kept but what it predicts by `MODELS`: hundreds are fitted."""
+
+    def __init__(self, procedure: Procedure) -> None:
+        self.procedure = procedure
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray, **known: np.ndarray) -> Self:
+        """Learn from the training part; `known` as in `Procedure`."""
+        self.procedure.fit(X, y, **known)
+        return self
+
+    def predictions(self, X: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Return the probabilities (n,) by the models that are judged."""
+        return {model: p for model, p in self.procedure.predictions(X).items() if model in MODELS}
 
 
 def nothing_resampled() -> pd.DataFrame:
