@@ -34,6 +34,7 @@ ADVICE = {
     "unit_converted": "nothing, if the units are right",
     "unfilled_form": "nothing, if the forms were not filled in",
     "recode_otherwise": "list the texts under `recode`, if they mean something else",
+    "otherwise_like_listed": "list these texts under `recode`, each with the level that it means",
     "missing_as_level": "name them under `missing` of the file, or in `recode`, if they are not that level",
     "code_may_be_value": "make sure that it is never a value of this column; else take it out of `missing`, "
     "and give it to the columns that have it as a code (`words: {'': code}`, or `recode`)",

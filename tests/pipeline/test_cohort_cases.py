@@ -129,6 +129,7 @@ def test_texts_that_took_otherwise_are_counted_by_rows_and_by_distinct_texts() -
     told = read("otherwise-uncounted").problems[["rule", "severity", "rows"]].to_numpy().tolist()
     assert told == [
         ["recode_otherwise: 3 texts not listed, read as N", "repair", 7],
+        ["otherwise_like_listed: texts that hold a listed one, read as N", "warning", 2],
         ["missing_as_level: texts that often mean missing, read as N", "warning", 2],
     ]
 

@@ -15,11 +15,11 @@ from pipeline.sources.mapping.convert import Origin, converted
 from pipeline.sources.mapping.cycles import PLACED, in_cycles
 from pipeline.sources.mapping.examples import Examples
 from pipeline.sources.mapping.files import Reader
-from pipeline.sources.mapping.study_file import Block, ColumnRule, SourceMapping
+from pipeline.sources.mapping.recode import OFTEN_MISSING, recoded
+from pipeline.sources.mapping.study_file import Block, SourceMapping
 
 TEST = "the test's name"
 """A column beside those of the file, of which none has this name."""
-OFTEN_MISSING = ("na", "n/a", "nan", "null", "none", "unknown", "unk", "missing", "nd", ".", "-", "?")
 Dropped = list[tuple[str, str, str, int, int]]
 """Counts of rows that were left out: a row of `DROPPED_COLUMNS` each."""
 
@@ -286,7 +286,9 @@ def _level_rows(
         origin = (other or main).file
         where = f"{origin.label}, column {column!r} (for {spec.table}.{name})"
         if rule.recode is not None:
-            values = _recoded(values, rule, where, main.ids, origin, reader)
+            values = recoded(
+                values, rule, spec.columns[name], Origin(origin, str(rule.source), where, main.ids), reader
+            )
         if rule.panels is not None:
             values = _panel_genes(values, rule.panels, where, reader)
         if column is not None:
@@ -370,31 +372,3 @@ def _panel_genes(values: pd.Series, panels: Mapping[str, str], where: str, reade
             f"{where}: {int(unlisted.sum())} rows name a panel that `panels` does not list; add it"
         )
     return values.map({name: read_panel(reader.folder / path, path) for name, path in panels.items()})
-
-
-def _recoded(
-    values: pd.Series,
-    rule: ColumnRule,
-    where: str,
-    ids: pd.Series | None,
-    file: SourceFile,
-    reader: Reader,
-) -> pd.Series:
-    codes = {text: level or np.nan for level, text in rule.recoded_texts}
-    text = values.fillna("")
-    unlisted = ~text.isin(list(codes)) & (text != "")
-    if unlisted.any() and not rule.has_otherwise:
-        who = "" if ids is None else f" ({named_ids(ids[unlisted])})"
-        raise SourceError(
-            f"{where}: {int(unlisted.sum())} rows{who} hold a value that `recode` does not list; add it, or "
-            f"`otherwise`, in the study file"
-        )
-    if rule.has_otherwise:
-        texts = text[unlisted].nunique()
-        told = f"recode_otherwise: {texts} texts not listed, read as {rule.otherwise or 'empty'}"
-        reader.note(file.label, str(rule.source), told, int(unlisted.sum()))
-    if rule.otherwise:
-        unsaid = unlisted & text.str.lower().isin(OFTEN_MISSING)
-        told = f"missing_as_level: texts that often mean missing, read as {rule.otherwise}"
-        reader.doubt(file.label, str(rule.source), told, int(unsaid.sum()), ids_of(ids, unsaid))
-    return text.map(codes).mask(unlisted, rule.otherwise).astype("str")

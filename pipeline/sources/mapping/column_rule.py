@@ -1,6 +1,7 @@
 """How a contract column comes from a source column, and the rows of a table from a file."""
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -95,6 +96,15 @@ class ColumnRule(_Part):
     def recoded_texts(self) -> list[tuple[str, str]]:
         """The pairs (level, text) of `recode`."""
         return _pairs(self.recode)
+
+    def like_another_level(self, text: str) -> bool:
+        """Tell whether a text that `otherwise` takes holds one that is listed for another level."""
+        listed = (own for level, own in self.recoded_texts if level != self.otherwise)
+        return any(
+            re.search(r"[^\W\d]", own) is not None
+            and re.search(rf"\b{re.escape(own.casefold())}\b", text.casefold()) is not None
+            for own in listed
+        )
 
     @property
     def number_words(self) -> dict[str, str]:
