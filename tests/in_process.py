@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import traceback
+from collections.abc import Collection, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -49,12 +50,21 @@ def write_study(
     shutil.copytree(files, folder / "data" / study["study"])
 
 
-def run_again(folder: Path, workspace: Path) -> subprocess.CompletedProcess[str]:
-    """Run the active study of a workspace in an empty folder, by one worker."""
-    for path in ("configs", "docs"):
-        shutil.copytree(workspace / path, folder / path)
+def run_again(
+    folder: Path, workspace: Path, given: Mapping[str, Sequence[str]]
+) -> subprocess.CompletedProcess[str]:
+    """Run the active study of a workspace in an empty folder, by one worker.
+
+    Stages in `given` are not run: the files and folders that they write are those of the workspace.
+    """
+    for path in ("configs", "docs", *(path for paths in given.values() for path in paths)):
+        if (workspace / path).is_dir():
+            shutil.copytree(workspace / path, folder / path)
+        else:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(workspace / path, folder / path)
     shutil.copy(workspace / "requirements.lock", folder)
-    return run_study(folder)
+    return run_study(folder, *given)
 
 
 def told_here(folder: Path) -> tuple[int, str, str]:
@@ -69,9 +79,9 @@ def told_here(folder: Path) -> tuple[int, str, str]:
     return code, printed.getvalue(), told.getvalue()
 
 
-def run_study(folder: Path) -> subprocess.CompletedProcess[str]:
+def run_study(folder: Path, *given: str) -> subprocess.CompletedProcess[str]:
     """Run the study of a folder in a process of its own; the exit code is that of `pcr run`."""
-    return warm.run(["tests.in_process", str(folder)], ROOT, {**os.environ, "PCR_WORKERS": "1"})
+    return warm.run(["tests.in_process", str(folder), *given], ROOT, {**os.environ, "PCR_WORKERS": "1"})
 
 
 def stages(study: dict[str, Any]) -> list[tuple[str, dict[str, str]]]:
@@ -89,8 +99,11 @@ def stages(study: dict[str, Any]) -> list[tuple[str, dict[str, str]]]:
     return found + [(name, primary if name in OF_THE_PRIMARY else {}) for name in AFTER]
 
 
-def run_here(folder: Path) -> int:
-    """Check and run the study of a folder in this process; return the exit code that `pcr run` would have."""
+def run_here(folder: Path, given: Collection[str] = ()) -> int:
+    """Check and run the study of a folder in this process; return the exit code that `pcr run` would have.
+
+    Stages in `given` are not run: their files are there.
+    """
     with contextlib.chdir(folder):
         study = yaml.safe_load(Path("configs/study.yaml").read_text())
         name = "check"
@@ -98,6 +111,8 @@ def run_here(folder: Path) -> int:
             checked(study["study"], None)
             print(CHECKED, flush=True)
             for name, items in stages(study):
+                if name in given:
+                    continue
                 module = importlib.import_module(f"pipeline.stages.{name}")
                 module.main(Run(module.STAGE, items))
         except Exception as error:  # noqa: BLE001 - told as `pcr` tells it
@@ -113,7 +128,9 @@ def main() -> None:
     """Check and run; end with the exit code of `pcr run`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    sys.exit(run_here(parser.parse_args().folder))
+    parser.add_argument("given", nargs="*", help="stages whose files are there")
+    chosen = parser.parse_args()
+    sys.exit(run_here(chosen.folder, chosen.given))
 
 
 if __name__ == "__main__":

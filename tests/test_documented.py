@@ -112,16 +112,16 @@ ELSEWHERE = {
     "scores.parquet": "tests/test_line.py",
     "pcr score --model models:/pcr-nct07239271-c2@champion --rows rows.csv --out scores.csv":
     "tests/pipeline/test_score_rows.py",
-    "dvc exp run -S configs/validation.yaml:branch_shrinkage=40": "tests/test_line_again.py",
+    "dvc exp run -S configs/validation.yaml:branch_shrinkage=40": "tests/test_line_branches.py",
     "dvc exp run -S configs/study.yaml:...": "tests/pipeline/test_experiments.py",
-    "dvc exp run": "tests/test_line_again.py",
+    "dvc exp run": "tests/test_line_branches.py",
     "dvc exp apply": "tests/pipeline/test_experiments.py",
     "mlflow models serve": A_SERVER,
     "pcr score --tables": "tests/test_line.py",
     "pcr score --model FOLDER": "tests/pipeline/test_score_rows.py",
-    "git checkout --theirs dvc.lock artifacts": "tests/test_line_studies.py",
-    "git add dvc.lock artifacts": "tests/test_line_studies.py",
-    "git add dvc.lock artifacts && git commit": "tests/test_line_studies.py",
+    "git checkout --theirs dvc.lock artifacts": "tests/test_line_branches.py",
+    "git add dvc.lock artifacts": "tests/test_line_branches.py",
+    "git add dvc.lock artifacts && git commit": "tests/test_line_branches.py",
     "pre-commit install": TOOL,
     "curl -s -H 'content-type: application/json' -d "
     """'{"dataframe_records": [{"arm": "ADAPTIVE", "hr": "neg"}]}' http://127.0.0.1:5001/invocations""":

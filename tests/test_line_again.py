@@ -1,4 +1,4 @@
-"""The whole line once more, by one worker with nothing to go on from, and what becomes of its records."""
+"""The line once more, by one worker with nothing to go on from, and what becomes of its records."""
 
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,12 @@ import yaml
 
 from models.serving.champions import promote
 from models.serving.registry import Store
+from pipeline.record.again import FITTING, outputs, stages_to_repeat
 from tests.in_process import run_again
 from tests.kill_track import Tracker, killed_and_recovered
 from tests.malformed import GOOD
 from tests.serving import ask, pcr_serve, register, server, write_served_model
-from tests.workspace import FirstLine, Workspace, tracked
+from tests.workspace import FirstLine, Workspace, contents, tracked
 
 # What MLflow's own code warns of is not ours to mend.
 pytestmark = [
@@ -24,21 +25,20 @@ pytestmark = [
 def test_one_worker_with_nothing_to_go_on_from_gives_the_same_bits(
     first_line: FirstLine, tmp_path: Path
 ) -> None:
-    done = run_again(tmp_path, first_line.kept)
+    """What `pcr reproduce` does not compute; the rest it does in tests/test_line.py, also by one worker."""
+    stages = yaml.safe_load((first_line.kept / "dvc.lock").read_text())["stages"]
+    given: dict[str, list[str]] = {}
+    for name in stages_to_repeat(stages, fits=False):
+        given.setdefault(name.partition("@")[0], []).extend(outputs(stages[name]))
+    assert given.keys().isdisjoint({"raw", "truth", *FITTING, "reports"})
+    done = run_again(tmp_path, first_line.kept, given)
     assert done.returncode == 0, done.stderr
-    again, first = (contents(folder / "artifacts") for folder in (tmp_path, first_line.kept))
+    again, first = (contents(folder, folder / "artifacts") for folder in (tmp_path, first_line.kept))
     assert again.keys() == first.keys()
     assert [name for name in first if again[name] != first[name]] == []
-    lock = yaml.safe_load((first_line.kept / "dvc.lock").read_text())
-    outputs = [out["path"] for stage in lock["stages"].values() for out in stage.get("outs", ())]
-    assert len(outputs) > 40
-    assert all(any(name == out or name.startswith(f"{out}/") for name in again) for out in outputs)
-
-
-def contents(artifacts: Path) -> dict[str, bytes]:
-    """Return the bytes of every file, by its path from the checkout's root."""
-    files = (path for path in sorted(artifacts.rglob("*")) if path.is_file() and path.name != ".gitignore")
-    return {path.relative_to(artifacts.parent).as_posix(): path.read_bytes() for path in files}
+    written = [path for stage in stages.values() for path in outputs(stage)]
+    assert len(written) > 40
+    assert all(any(name == path or name.startswith(f"{path}/") for name in again) for path in written)
 
 
 def test_killing_track_and_running_it_again_ends_as_one_clean_run(line: Workspace, tmp_path: Path) -> None:
@@ -86,12 +86,3 @@ def test_a_lost_database_comes_back_with_the_same_keys_and_the_same_models(line:
     assert tracked(line) == before
     assert "git worktree add failed" in line.pcr("sync", "--rev", "nowhere", expect=1).stderr
     assert "unaltered" in line.pcr("verify").stdout
-
-
-def test_an_experiment_with_one_parameter_changed_gets_runs_of_its_own(line: Workspace) -> None:
-    before = tracked(line)
-    line.call("dvc", "exp", "run", "--temp", "-S", "configs/validation.yaml:branch_shrinkage=40")
-    after = tracked(line)
-    assert set(before["runs"]) < set(after["runs"])
-    assert len(after["runs"]) == len(set(after["runs"])) == 6
-    assert after["versions"] == before["versions"], "the models are the same"

@@ -54,7 +54,7 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-# A workspace compiles its copy of the project once, not in each of its processes; and has one worker, because
+# A workspace compiles what it runs once, not in each of its processes; and has one worker, because
 # the tests themselves use every core (the first line has two).
 CHEAP = {"PYTHONDONTWRITEBYTECODE": "", "PCR_WORKERS": "1"}
 
@@ -67,7 +67,8 @@ class Workspace:
         for name in COPIED:
             source = ROOT / name
             if source.is_dir():
-                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+                # With what is compiled already, which counts where a file's time is the same.
+                shutil.copytree(source, folder / name)
             else:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, folder / name)
@@ -192,6 +193,16 @@ def simulated_line(folder: Path) -> tuple[Workspace, str]:
     printed = workspace.pcr("run", PCR_WORKERS="2").stdout
     workspace.commit()
     return workspace, printed
+
+
+def contents(root: Path, place: Path) -> dict[str, bytes]:
+    """Return the bytes of a file, or of every file of a folder, by their paths from `root`."""
+    files = place.rglob("*") if place.is_dir() else [place]
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(files)
+        if path.is_file() and path.name != ".gitignore"
+    }
 
 
 @contextlib.contextmanager
