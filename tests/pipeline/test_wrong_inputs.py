@@ -1,6 +1,7 @@
 """The corpus of wrong inputs: every single fault is answered, never by a traceback, never by silence."""
 
 import filecmp
+import json
 import shutil
 from collections.abc import Callable
 from fnmatch import fnmatch
@@ -36,8 +37,10 @@ def valid(patients: dict[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFa
     return folders
 
 
-ALWAYS = {"subjects", "surgery", "ctdna_samples"}
-"""Tables that others refer to: read whatever the fault concerns."""
+ALWAYS = {"subjects", "surgery"}
+"""Tables without which no study is read, whatever the fault concerns."""
+REFERS = {"ctdna_variants": "ctdna_samples"}
+"""Tables whose rows name rows of another one."""
 
 
 def changed_files(valid: Path, folder: Path) -> set[str]:
@@ -53,9 +56,27 @@ def changed_files(valid: Path, folder: Path) -> set[str]:
     }
 
 
-def study_reading(study: dict[str, Any], changed: set[str]) -> dict[str, Any]:
-    """Return the study file with only the tables that read a changed file, and those that are always read."""
+def changed_columns(valid: Path, folder: Path, name: str) -> set[str]:
+    """Return the columns in which the cells of a CSV file differ; none where more than cells was changed."""
+    try:
+        one, other = (pd.read_csv(root / name, dtype=str, keep_default_na=False) for root in (valid, folder))
+    except (OSError, ValueError):
+        return set()
+    same_shape = one.shape == other.shape and one.columns.equals(other.columns)
+    return {c for c in one if not one[c].equals(other[c])} if same_shape else set()
+
+
+def study_reading(study: dict[str, Any], valid: Path, folder: Path) -> dict[str, Any]:
+    """Return the study file with only the tables that read what was changed, and those that are always read.
+
+    Of a file for all tables, as REDCap has it, only those that name a column whose cells were changed.
+    """
     files = study["mapping"]["files"]
+    changed = changed_files(valid, folder)
+    columns = changed_columns(valid, folder, "redcap.csv") if changed == {"redcap.csv"} else set()
+
+    def names_it(*parts: object) -> bool:
+        return any(f'"{column}"' in json.dumps(parts) for column in columns)
 
     def concerned(name: str) -> bool:
         file = files[name]
@@ -70,9 +91,18 @@ def study_reading(study: dict[str, Any], changed: set[str]) -> dict[str, Any]:
     tables = {
         table: blocks
         for table, blocks in study["mapping"]["tables"].items()
-        if table in ALWAYS or any(concerned(name) for block in blocks for name in reads(block))
+        if any(concerned(name) for block in blocks for name in reads(block))
     }
-    return study | {"mapping": study["mapping"] | {"tables": tables}}
+    if any(names_it(blocks) for blocks in tables.values()):
+        own = {
+            table: [files[name] for block in blocks for name in reads(block)]
+            for table, blocks in tables.items()
+        }
+        tables = {table: blocks for table, blocks in tables.items() if names_it(blocks, own[table])}
+    wanted = {*ALWAYS, *tables, *(REFERS[table] for table in tables if table in REFERS)}
+    every = study["mapping"]["tables"].items()
+    kept = {table: blocks for table, blocks in every if table in wanted}
+    return study | {"mapping": study["mapping"] | {"tables": kept}}
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +139,7 @@ def test_a_single_fault_is_answered(
     folder = tmp_path / "files"
     shutil.copytree(valid[fault.format], folder)
     fault.change(folder)
-    study = study_reading(STUDIES[fault.format], changed_files(valid[fault.format], folder))
+    study = study_reading(STUDIES[fault.format], valid[fault.format], folder)
     if fault.answer == "refused":
         with pytest.raises((SourceError, ContractError)) as error:
             taken_in(study, folder)
