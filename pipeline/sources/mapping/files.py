@@ -266,7 +266,8 @@ class Reader:
             self.note(file.label, column, "spaces_removed: around text", spaces)
         coded = text.isin(file.missing)
         if coded.any():
-            self.codes_met[file.label, column] = text[coded].value_counts().to_dict()
+            met = text[coded].value_counts()
+            self.codes_met[file.label, column] = dict(zip(met.index.astype(str), met.tolist(), strict=True))
         empty = int(text.isna().sum())
         self.readings[file.label, column] = ColumnReading(
             file.label, column, len(text), empty, int(coded.sum())
