@@ -93,6 +93,24 @@ def build_cohort(
     return Cohort(frame.reset_index(), flow, states)
 
 
+def other_outcomes(tables: Mapping[str, pd.DataFrame], study: Study) -> pd.DataFrame:
+    """Return usubjid and, a column each, the outcome by every definition of pCR for the sensitivity runs.
+
+    Outcomes as `outcomes` has them, shape (n, 1 + definitions), patients sorted by id.
+
+    Raises
+    ------
+    CohortError
+        If a definition is unknown.
+    """
+    by_definition = {
+        name: outcomes(tables, study.with_outcome(name).outcome)["outcome"]
+        for name in study.outcome.sensitivity
+    }
+    patients = pd.Index(tables["subjects"]["usubjid"].sort_values(), name="usubjid")
+    return pd.DataFrame(by_definition, index=patients).reset_index()
+
+
 def outcomes(tables: Mapping[str, pd.DataFrame], rule: OutcomeRule) -> pd.DataFrame:
     """Return outcome, outcome_status, outcome_date and, for missing ones, the reason; index usubjid, sorted.
 

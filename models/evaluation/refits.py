@@ -12,9 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.cohort import build_cohort
-from features.documents.study import Study
-from features.eligibility import Criterion
 from models.policy import StrategyModel
 from models.procedure.backends import forks
 from models.procedure.configuration.plan import ValidationPlan
@@ -178,10 +175,8 @@ def no_refits() -> pd.DataFrame:
 def refits(
     refitter: Refitter,
     rows: pd.DataFrame,
-    tables: Mapping[str, pd.DataFrame],
     cohort: pd.DataFrame,
-    study: Study,
-    criteria: Sequence[Criterion],
+    other_outcomes: pd.DataFrame,
     *,
     progress: Progress = silently,
 ) -> Refits:
@@ -195,12 +190,10 @@ def refits(
         How models are fitted.
     rows : DataFrame
         Features and arm of all patients at risk at the landmark, sorted by id, outcome known or not.
-    tables, cohort
-        Raw tables, and cohort.
-    study, criteria
-        Definitions of the outcome, and of who is eligible.
+    cohort, other_outcomes : DataFrame
+        As stage cohort writes them; the columns of `other_outcomes` beside usubjid are definitions of pCR.
     """
-    populations = list(_populations(rows, tables, cohort, study, criteria, refitter.plan.imputations))
+    populations = list(_populations(rows, cohort, other_outcomes, refitter.plan.imputations))
     reference = refitter.refitted(populations[0])
     parts = [reference]
     if not reference[0].error:
@@ -219,10 +212,8 @@ def refits(
 
 def _populations(
     rows: pd.DataFrame,
-    tables: Mapping[str, pd.DataFrame],
     cohort: pd.DataFrame,
-    study: Study,
-    criteria: Sequence[Criterion],
+    other_outcomes: pd.DataFrame,
     imputations: int,
 ) -> Iterator[Population]:
     """Yield who is analysed in every scenario, with which outcome; the reference first.
@@ -232,10 +223,8 @@ def _populations(
     by_patient = cohort.set_index("usubjid")
     outcome = rows["usubjid"].map(by_patient["outcome"].where(by_patient["outcome_status"] != "not_due"))
     yield Population(REFERENCE, rows, outcome)
-    for name in study.outcome.sensitivity:
-        other = build_cohort(tables, study.with_outcome(name), criteria, outcome_needed=False)
-        defined = other.frame.set_index("usubjid")
-        yield Population(f"outcome: {name}", rows, rows["usubjid"].map(defined["outcome"]))
+    for name, defined in other_outcomes.set_index("usubjid").items():
+        yield Population(f"outcome: {name}", rows, rows["usubjid"].map(defined))
     due = _chosen(rows, outcome, rows["usubjid"].map(by_patient["outcome_status"] != "not_due"))
     if due[1].isna().any():
         yield Population(WEIGHTED, *due)

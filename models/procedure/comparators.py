@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 
 from features.documents.branch import BRANCH
+from models.procedure.branch_frequency import BranchFrequency, Prevalence
 from models.procedure.configuration.plan import ValidationPlan
 from models.procedure.configuration.settings import ProcedureSettings
 from models.procedure.errors import NotLearnableError
 from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.response_model import ResponseModel
-from models.rules.branch_frequency import BranchFrequency, Prevalence
 
 SHARED = ("arm", "hr")
 

@@ -103,6 +103,11 @@ class Run:
         return {key: content[key] for key in self.stage.params[file] if key in content}
 
     def study(self) -> Study:
-        """Return the active study with the declared keys; any other is missing when it is asked for."""
-        whole = paths.STUDY in self.stage.reads
-        return parse_study(self.yaml(paths.STUDY) if whole else self.params(paths.STUDY))
+        """Return the active study with the declared keys; any other is missing when it is asked for.
+
+        A stage that reads `paths.SCHEDULE` has visits, landmarks and schedule from there.
+        """
+        if paths.STUDY in self.stage.reads:
+            return parse_study(self.yaml(paths.STUDY))
+        scheduled = self.json(paths.SCHEDULE) if paths.SCHEDULE in self.stage.reads else {}
+        return parse_study(scheduled | self.params(paths.STUDY))

@@ -17,6 +17,7 @@ STAGE = Stage(
     reads=(
         paths.RAW,
         paths.COHORT,
+        paths.SCHEDULE,
         paths.DECISIONS,
         paths.FEATURES_FOLDER,
         paths.ENVIRONMENT,
@@ -25,7 +26,7 @@ STAGE = Stage(
     ),
     writes=(paths.DESCRIPTION,),
     params={
-        paths.STUDY: ("adaptive_arm", "arms", "landmarks", "regimens", "visits"),
+        paths.STUDY: ("adaptive_arm", "arms", "regimens"),
         paths.VALIDATION: ("level",),
     },
 )

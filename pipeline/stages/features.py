@@ -10,14 +10,10 @@ from pipeline.project.files import replacing, write_json, write_table
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(
-    reads=(paths.RAW, paths.COHORT, paths.CONTRACT, paths.FEATURE_SETTINGS, paths.GENES),
+    reads=(paths.RAW, paths.COHORT, paths.SCHEDULE, paths.CONTRACT, paths.FEATURE_SETTINGS, paths.GENES),
     writes=(paths.FEATURES_FOLDER,),
-    params={
-        paths.STUDY: (
-            "adaptive_arm", "arms", "features", "landmarks", "omics", "regimens", "schedule", "visits",
-        )
-    },
-)  # fmt: skip
+    params={paths.STUDY: ("adaptive_arm", "arms", "features", "omics", "regimens")},
+)
 
 
 def read_assays(run: Run) -> dict[str, Assay]:

@@ -11,17 +11,13 @@ from models.procedure.configuration.settings import model_settings
 from models.procedure.landmark_features import landmark_features
 from pipeline.console import progress
 from pipeline.project import paths
-from pipeline.project.configs import read_eligibility
-from pipeline.project.files import write_json, write_table
+from pipeline.project.files import replacing, write_json, write_table
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(
-    reads=(
-        paths.RAW, paths.COHORT, paths.FEATURES, paths.FEATURE_LIST, paths.ELIGIBILITY, paths.MODELS,
-    ),
-    writes=(paths.REFIT_PREDICTIONS, paths.REFIT_SCENARIOS),
+    reads=(paths.COHORT, paths.OTHER_OUTCOMES, paths.FEATURES, paths.FEATURE_LIST, paths.MODELS),
+    writes=(paths.REFITS,),
     params={
-        paths.STUDY: ("landmarks", "outcome", "schedule", "visits"),
         paths.VALIDATION: (
             "domains", "folds", "imputations", "inner_folds", "min_events", "seed", "strategy",
         ),
@@ -39,12 +35,10 @@ def main(run: Run) -> None:
         validation_plan(run.params(paths.VALIDATION)),
     )
     rows = with_arm(run.table(paths.FEATURES), cohort).sort_values("usubjid", ignore_index=True)
-    criteria = read_eligibility(run.path(paths.ELIGIBILITY))
-    found = refits(
-        refitter, rows, run.tables(paths.RAW), cohort, run.study(), criteria, progress=progress("refits")
-    )
-    write_table(run.path(paths.REFIT_PREDICTIONS), found.predictions)
-    write_json(run.path(paths.REFIT_SCENARIOS), found.listed())
+    found = refits(refitter, rows, cohort, run.table(paths.OTHER_OUTCOMES), progress=progress("refits"))
+    with replacing(run.path(paths.REFITS)) as new:
+        write_table(new / "predictions.parquet", found.predictions)
+        write_json(new / "scenarios.json", found.listed())
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pipeline.project.stage import Run, Stage
 STAGE = Stage(
     reads=(
         paths.RAW, paths.COHORT, paths.FEATURES, paths.FEATURE_LIST, paths.BRANCHES, paths.RULE_INPUTS,
-        paths.PREDICTIONS, paths.REFIT_PREDICTIONS, paths.REFIT_SCENARIOS, paths.RULES_TABLE, paths.GENES,
+        paths.PREDICTIONS, paths.REFITS, paths.RULES_TABLE, paths.GENES,
     ),
     writes=(paths.SENSITIVITY,),
     params={

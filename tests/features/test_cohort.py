@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.cohort import Cohort, CohortError, build_cohort, not_at_risk, outcomes
+from features.cohort import Cohort, CohortError, build_cohort, not_at_risk, other_outcomes, outcomes
 from features.definitions import OutcomeError, pcr
 from features.documents.study import parse_study
 from features.eligibility import criteria_states
@@ -30,6 +30,18 @@ def build(tables: dict[str, pd.DataFrame], definition: str = "ypT0/is_ypN0", **m
     study = deepcopy(STUDY)
     study["outcome"]["definition"] = definition
     return build_cohort(tables, parse_study(study), ELIGIBILITY, **more)
+
+
+def test_other_outcomes_are_those_of_a_cohort_with_the_other_definition() -> None:
+    tables, study = two_patients(yp_t="ypTis"), deepcopy(STUDY)
+    study["outcome"]["sensitivity"] = ["ypT0_ypN0", "ypT0/is"]
+    found = other_outcomes(tables, parse_study(study))
+    assert found.columns.tolist() == ["usubjid", "ypT0_ypN0", "ypT0/is"]
+    for definition in study["outcome"]["sensitivity"]:
+        frame = build(tables, definition, outcome_needed=False).frame
+        pd.testing.assert_series_equal(found[definition], frame["outcome"], check_names=False)
+    assert found["usubjid"].tolist() == ["P1", "P2"]
+    assert found["ypT0_ypN0"].tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS)

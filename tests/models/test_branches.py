@@ -10,8 +10,8 @@ import pytest
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from models.rules import branch_frequency as branches
-from models.rules.branch_frequency import BranchFrequency, Prevalence
+from models.procedure import branch_frequency as branches
+from models.procedure.branch_frequency import BranchFrequency, Prevalence
 
 
 def trained(shrinkage: float = 4.0) -> BranchFrequency:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from models.evaluation.refits import UNKNOWN, WEIGHTED, read_refits
+from models.evaluation.refits import REFERENCE, UNKNOWN, WEIGHTED, read_refits
 from models.procedure.landmark_features import as_documents
 from pipeline.project import paths
 from pipeline.project.files import write_json, write_table
@@ -19,14 +19,18 @@ from tests.workspace import SMALL, merged
 
 ROOT = Path(__file__).parents[2]
 STUDY: dict[str, Any] = {
-    "study": "made-up", "source": "data", "rules": "none", "eligibility": "none",
-    "visits": ["baseline", "c1"], "landmarks": ["c1"], "schedule": {"c1": {"visits": ["baseline", "c1"]}},
-    "outcome": {"definition": "ypT0", "sensitivity": []},
-}  # fmt: skip
+    "study": "made-up",
+    "source": "data",
+    "rules": "none",
+    "eligibility": "none",
+}
 
 
-def refitted(root: Path, *, lost: int, not_eligible: int, **changed: Any) -> Run:
-    """Run the stage on 120 patients, the first with lost outcomes, the last not eligible."""
+def refitted(root: Path, *, lost: int, not_eligible: int, otherwise: bool = False, **changed: Any) -> Run:
+    """Run the stage on 120 patients, the first with lost outcomes, the last not eligible.
+
+    `otherwise`: by another definition of pCR one patient has the other outcome.
+    """
     shutil.copytree(ROOT / "configs", root / "configs")
     (root / paths.STUDY).write_text(yaml.safe_dump(STUDY), encoding="utf-8")
     for path, more in ((paths.MODELS, {}), (paths.VALIDATION, changed)):
@@ -40,7 +44,9 @@ def refitted(root: Path, *, lost: int, not_eligible: int, **changed: Any) -> Run
     cohort.loc[: lost - 1, ["outcome", "outcome_status"]] = [np.nan, "missing"]
     cohort["eligible"] = np.arange(120) < 120 - not_eligible
     write_table(run.path(paths.COHORT), cohort)
-    run.path(paths.RAW).mkdir()
+    other = cohort["outcome"].where(np.arange(120) != 60, 1 - cohort["outcome"])
+    defined = {"ypT0_ypN0": other} if otherwise else {}
+    write_table(run.path(paths.OTHER_OUTCOMES), frame[["usubjid"]].assign(**defined))
     main(run)
     return run
 
@@ -74,6 +80,14 @@ def test_where_nothing_is_missing_there_is_nothing_to_compare_with(tmp_path: Pat
         "missing predictors: imputation 1",
         "missing predictors: imputation 2",
     ]
+
+
+def test_another_definition_of_pcr_is_fitted_with_its_outcomes(tmp_path: Path) -> None:
+    run = refitted(tmp_path, lost=15, not_eligible=0, otherwise=True)
+    assert scenarios(run)["outcome: ypT0_ypN0"] == 105
+    by_scenario = run.table(paths.REFIT_PREDICTIONS).set_index("usubjid").groupby("scenario")["y"]
+    reference, other = by_scenario.get_group(REFERENCE), by_scenario.get_group("outcome: ypT0_ypN0")
+    assert reference.index[reference != other.reindex(reference.index)].tolist() == ["P0060"]
 
 
 def test_from_too_few_events_nothing_is_fitted(tmp_path: Path) -> None:
