@@ -132,14 +132,23 @@ class _Parser:
     faults: list[str] = field(default_factory=list)
 
     def known_keys(
-        self, document: Any, where: str, valid: Sequence[str], required: Sequence[str] = ()
+        self,
+        document: Any,
+        where: str,
+        valid: Sequence[str],
+        required: Sequence[str] = (),
+        moved: Mapping[str, str] = types.MappingProxyType({}),
     ) -> Mapping[str, Any]:
-        """Return the entries with a valid key; all others, and missing ones, are faults."""
+        """Return the entries with a valid key; all others, and missing ones, are faults.
+
+        `moved` says what became of keys that this part of the file has not any more, beside `renamed`.
+        """
         if not isinstance(document, Mapping):
             self.faults.extend(key_faults(document, valid, where))
             return {}
-        renamed = [key for key in document if key in self.renamed]
-        self.faults.extend(f"{where}: key {key} is {self.renamed[key]}" for key in renamed)
+        told = {**self.renamed, **moved}
+        renamed = [key for key in document if key in told]
+        self.faults.extend(f"{where}: key {key} is {told[key]}" for key in renamed)
         others = {key: value for key, value in document.items() if key not in renamed}
         self.faults.extend(key_faults(others, valid, where, () if renamed else required))
         return {key: value for key, value in others.items() if key in valid}
@@ -167,7 +176,8 @@ class _Parser:
         hints = get_type_hints(kind, include_extras=True)
         before = len(self.faults)
         valid = [one.name for one in fields(kind)]
-        content = self.known_keys(value, where, valid, required_fields(kind))
+        moved = getattr(kind, "renamed", {})
+        content = self.known_keys(value, where, valid, required_fields(kind), moved)
         parts = {name: self.parsed(hints[name], item, f"{prefix}{name}") for name, item in content.items()}
         return kind(**parts) if len(self.faults) == before else None
 

@@ -2,20 +2,7 @@
 
 from typing import TypedDict, final
 
-
-@final
-class DevelopmentSize(TypedDict):
-    """What the criteria ask for to develop a model, in patients, and what the patients there are support."""
-
-    n: int
-    prevalence: float
-    parameters: int
-    needed: int
-    needed_shrinkage: int
-    needed_optimism: int
-    needed_overall_risk: int
-    parameters_supported: int
-    enough: int
+from models.procedure.cohort_size.development import DevelopmentSize
 
 
 @final

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
-from models.sample_size.normal import REACH, normal_mean, normal_rule, refuse_lp, refuse_outside
+from models.procedure.cohort_size.normal import REACH, normal_mean, normal_rule, refuse_lp, refuse_outside
 
 
 def implied_prevalence(lp_mean: float, lp_sd: float) -> float:

@@ -6,17 +6,18 @@ import numpy as np
 import pandas as pd
 
 from models.procedure.candidates import linear_terms
-from models.procedure.configuration.plan import SampleSizePlan, ValidationPlan
-from models.procedure.configuration.settings import LogisticCandidate, ModelSettings
-from models.procedure.encoding import learn_encoding
-from models.procedure.landmark_features import LandmarkFeature, as_documents
-from models.sample_size.development import (
+from models.procedure.cohort_size.development import (
+    DevelopmentSize,
     development_sample_size,
     supported_parameters,
     unmet_criterion,
 )
-from models.sample_size.documents import DevelopmentSize, NotComputed, TrialSize, ValidationSize
-from models.sample_size.normal import SampleSizeError
+from models.procedure.cohort_size.normal import SampleSizeError
+from models.procedure.configuration.plan import ValidationPlan
+from models.procedure.configuration.settings import LogisticCandidate, ModelSettings
+from models.procedure.encoding import learn_encoding
+from models.procedure.landmark_features import LandmarkFeature, as_documents
+from models.sample_size.documents import NotComputed, TrialSize, ValidationSize
 from models.sample_size.predictor import normal_predictor
 from models.sample_size.validation import validation_sample_size
 from models.serving.serving import PcrModel
@@ -34,13 +35,12 @@ def candidate_parameters(
     return len(linear_terms(encoding, coder.complete(coder.encode(rows)), linear))
 
 
-def development(
-    n: int, prevalence: float, parameters: int, criteria: SampleSizePlan, level: float
-) -> DevelopmentSize:
+def development(n: int, prevalence: float, parameters: int, plan: ValidationPlan) -> DevelopmentSize:
     """Return the criteria for developing a model, what they ask for, and what the patients support."""
+    criteria = plan.model_size
     limits = {
-        "shrinkage": criteria.shrinkage, "optimism": criteria.optimism, "margin": criteria.margin,
-        "level": level,
+        "shrinkage": criteria.shrinkage, "optimism": criteria.optimism, "margin": plan.sample_size.margin,
+        "level": plan.level,
     }  # fmt: skip
     needed = development_sample_size(parameters, prevalence, criteria.c_statistic, **limits)
     supported = supported_parameters(n, prevalence, criteria.c_statistic, **limits)
@@ -58,13 +58,14 @@ def development(
     }
 
 
-def validation_size(prevalence: float, criteria: SampleSizePlan, level: float) -> ValidationSize:
+def validation_size(prevalence: float, plan: ValidationPlan) -> ValidationSize:
     """Return the patients that an external validation needs for intervals of the configured widths."""
-    mean, sd = normal_predictor(prevalence, criteria.c_statistic)
+    criteria = plan.sample_size
+    mean, sd = normal_predictor(prevalence, plan.model_size.c_statistic)
     needed = validation_sample_size(
         mean, sd, o_e_width=criteria.o_e_width, slope_width=criteria.slope_width,
         c_statistic_width=criteria.c_statistic_width, threshold=criteria.threshold,
-        net_benefit_width=criteria.net_benefit_width, level=level,
+        net_benefit_width=criteria.net_benefit_width, level=plan.level,
     )  # fmt: skip
     by_measure = needed.set_index("measure")["n"]
     return {
@@ -87,16 +88,16 @@ def trial_size(
     `rows` (n, >= features) and `y` (n,) are the landmark's analysis rows and outcome. A part that cannot be
     computed, such as that of a single outcome, has ``error`` with the reason.
     """
-    criteria, level, prevalence = plan.sample_size, plan.level, float(y.mean()) if len(y) else 0.0
+    prevalence = float(y.mean()) if len(y) else 0.0
     parameters = candidate_parameters(rows, features, settings)
     learned: DevelopmentSize | NotComputed
     validated: ValidationSize | NotComputed
     try:
-        learned = development(len(y), prevalence, parameters, criteria, level)
+        learned = development(len(y), prevalence, parameters, plan)
     except SampleSizeError as error:
         learned = {"error": str(error)}
     try:
-        validated = validation_size(prevalence, criteria, level)
+        validated = validation_size(prevalence, plan)
     except SampleSizeError as error:
         validated = {"error": str(error)}
     return {"development": learned, "validation": validated}

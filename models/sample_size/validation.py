@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from models.sample_size.normal import (
+from models.procedure.cohort_size.normal import (
     FloatArray,
     SampleSizeError,
     normal_mean,

@@ -11,11 +11,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
 
 from features.errors import UserError
-from pipeline.project.files import read_yaml
+from pipeline.project import paths
+from pipeline.project.files import read_json, read_yaml
 from pipeline.project.yaml_text import parse_yaml
 from pipeline.registry.origin import Origin, git_text, read_origin
 
 STUDY, PIPELINE, LOCK = Path("configs/study.yaml"), Path("dvc.yaml"), Path("dvc.lock")
+SETTINGS = PurePosixPath(paths.SETTINGS).name
+WHOLE = f"{PurePosixPath(paths.MODELS).stem}."
+"""Begins the parameters of the settings file that stages read as a whole."""
 ABSENT = "absent"
 PARTS = ("cmd", "deps", "params", "outs")
 # What is put into MLflow; the stages that make it, with all that they are made from, are the state.
@@ -76,18 +80,39 @@ def read_state(study_file: Path, pipeline: Path, lock: Path, artifacts: Path) ->
         raise UserError(f"{lock} does not exist: run `pcr run` first")
     study = read_yaml(study_file)
     stages = current_stages(read_yaml(lock)["stages"], read_yaml(pipeline)["stages"], study)
+    kept = artifacts / SETTINGS
     tracked = tuple(f"{(artifacts / folder).as_posix()}/" for folder in TRACKED)
     outs = {name: [f"{out['path']}/" for out in stage.get("outs", [])] for name, stage in stages.items()}
     makers = [name for name, paths in outs.items() if any(path.startswith(tracked) for path in paths)]
     return State(
         key=state_key(stages, upstream(stages, makers)),
-        stages=stages,
+        stages=with_settings(stages, read_json(kept) if kept.is_file() else {}),
         study=str(study["study"]),
         landmarks=tuple(study["landmarks"]),
         simulated=bool(study["simulated"]),
         artifacts=artifacts,
         origin=read_origin(),
     )
+
+
+def with_settings(stages: Stages, settings: Mapping[str, dict[str, Any]]) -> dict[str, Stage]:
+    """Return the stages with all keys of the `settings` files that they depend on among their parameters.
+
+    dvc.lock has the digest of a file that a stage reads as a whole, and no key of it.
+
+    Parameters
+    ----------
+    stages : mapping
+        The stages of dvc.lock by name.
+    settings : mapping
+        The content of settings files by their path, as it was when the stages ran.
+    """
+    found: dict[str, Stage] = {}
+    for name, stage in stages.items():
+        read = {dep["path"] for dep in stage.get("deps", [])} & settings.keys()
+        params = (stage.get("params") or {}) | {file: settings[file] for file in sorted(read)}
+        found[name] = {**stage, "params": params} if read else stage
+    return found
 
 
 def workspace_state(study: str) -> State:
@@ -174,27 +199,43 @@ def data_digests(stages: Stages, names: Iterable[str]) -> dict[str, str]:
 
 
 def committed_stages(revision: str = "HEAD") -> dict[str, Stage]:
-    """Return the stages of a commit's dvc.lock; none where it has no such file."""
-    return _stages_of(git_text("show", f"{revision}:./{LOCK.as_posix()}"))
+    """Return the stages of a commit's dvc.lock, with its settings; none where it has no such file."""
+    lock, settings = (git_text("show", f"{revision}:./{path}") for path in (LOCK.as_posix(), paths.MODELS))
+    return _stages_of(lock, settings)
 
 
 @lru_cache(maxsize=2)
-def _stages_of(text: str) -> dict[str, Stage]:
-    """Return the stages of a dvc.lock's text, parsed once: every landmark's run is named by what changed."""
-    stages: dict[str, Stage] = parse_yaml(text)["stages"] if text else {}
-    return stages
+def _stages_of(lock: str, settings: str) -> dict[str, Stage]:
+    """Return the stages of a dvc.lock, parsed once: every landmark's run is named by what changed.
+
+    Of a commit whose settings are not those of its dvc.lock it is not known what the stages read.
+    """
+    stages: dict[str, Stage] = parse_yaml(lock)["stages"] if lock else {}
+    deps = [dep for stage in stages.values() for dep in stage.get("deps", [])]
+    digest = hashlib.md5(settings.encode(), usedforsecurity=False).hexdigest()
+    as_run = {dep["md5"] for dep in deps if dep["path"] == paths.MODELS} == {digest}
+    return with_settings(stages, {paths.MODELS: parse_yaml(settings)} if as_run else {})
 
 
 def parameter_changes(former: Stages, present: Stages) -> dict[str, tuple[str, str]]:
-    """Return the parameters that differ between two states: name to (then, now); none of two studies."""
+    """Return the parameters that differ between two states: name to (then, now); none of two studies.
+
+    Of settings that stages read as a whole, there are only the sections that are known of both states.
+    """
     then, now = (parameters(stages, sorted(stages)) for stages in (former, present))
     if then.get("study.study") != now.get("study.study"):
         return {}
+    both = {_section(name) for name in then} & {_section(name) for name in now}
     return {
         name: (then.get(name, ABSENT), now.get(name, ABSENT))
         for name in sorted(then.keys() | now.keys())
-        if then.get(name) != now.get(name)
+        if then.get(name) != now.get(name) and (_section(name) in both or not name.startswith(WHOLE))
     }
+
+
+def _section(name: str) -> str:
+    """Return file and section of a parameter: ``models.candidates`` of ``models.candidates.core.kind``."""
+    return ".".join(name.split(".")[:2])
 
 
 def _flatten(key: str, value: Any) -> Iterable[tuple[str, str]]:

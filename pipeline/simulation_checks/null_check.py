@@ -7,10 +7,10 @@ it is no part of `dvc repro`: `make null-check` runs it, and DVC says whether it
 
 from models.evaluation.null_check import Inputs, null_check, permuted_aucs
 from models.procedure.analysis_set import analysis_rows
+from models.procedure.cohort_size.core import procedure_for
 from models.procedure.configuration.plan import validation_plan
 from models.procedure.configuration.settings import model_settings
 from models.procedure.landmark_features import as_documents, landmark_features
-from models.sample_size.core import procedure_for
 from pipeline.console import progress, stdout
 from pipeline.project import paths
 from pipeline.project.checkpoints import task_store
@@ -28,8 +28,8 @@ STAGE = Stage(
             "core_only_events",
             "folds",
             "inner_folds",
+            "model_size",
             "permutations",
-            "sample_size",
             "seed",
         ),
     },

@@ -15,6 +15,7 @@ from rich.progress import track
 from scipy.special import logit
 
 from models.packaging.patient_interval import patient_interval
+from models.procedure.cohort_size.core import procedure_for
 from models.procedure.configuration.plan import ValidationPlan, validation_plan
 from models.procedure.configuration.settings import (
     IntervalSettings,
@@ -26,7 +27,6 @@ from models.procedure.landmark_features import LandmarkFeature, landmark_feature
 from models.procedure.resampling import cross_validate
 from models.procedure.response_model import ResponseModel
 from models.procedure.splits import bootstrap_splits
-from models.sample_size.core import procedure_for
 from models.serving.serving import PcrModel
 from pipeline.console import reported_errors, stderr
 from pipeline.project.files import read_json, read_yaml, stage_paths, write_json, write_text

@@ -13,6 +13,7 @@ from models.measures.definitions import point_value
 from models.measures.evaluate import compare, population_values
 from models.measures.optimism import optimism
 from models.policy import StrategyModel, arms_of, strategy_model, strategy_values
+from models.procedure.cohort_size.core import procedure_for
 from models.procedure.comparators import rules_by_branch
 from models.procedure.configuration.plan import ValidationPlan
 from models.procedure.configuration.settings import ModelSettings
@@ -20,7 +21,6 @@ from models.procedure.landmark_features import LandmarkFeature
 from models.procedure.resampling import Procedure, cross_validate
 from models.procedure.response_model import ResponseModel
 from models.procedure.splits import bootstrap_splits, outcome_strata, stratified_splits
-from models.sample_size.core import procedure_for
 from pipeline.simulation_checks.plan import CoveragePlan
 from pipeline.simulation_checks.populations import SimulationSpec, split_truth
 

@@ -26,7 +26,6 @@ STAGE = Stage(
     writes=(paths.DOMAINS,),
     params={
         paths.STUDY: ("landmarks",),
-        paths.MODELS: ("blocks",),
         paths.VALIDATION: ("domains", "folds", "inner_folds", "min_events", "seed"),
     },
 )

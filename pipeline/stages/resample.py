@@ -5,11 +5,11 @@ Writes the predictions of every resampled model.
 
 from models.blocks.response import response_model
 from models.procedure.analysis_set import resampling_rows
+from models.procedure.cohort_size.core import procedure_for
 from models.procedure.configuration.plan import validation_plan
 from models.procedure.configuration.settings import model_settings
 from models.procedure.landmark_features import as_documents, landmark_features
 from models.procedure.robustness_splits import nothing_resampled, resampled, schemes
-from models.sample_size.core import procedure_for
 from pipeline.console import progress
 from pipeline.project import paths
 from pipeline.project.checkpoints import task_store
@@ -26,8 +26,8 @@ STAGE = Stage(
             "core_only_events",
             "inner_folds",
             "min_events",
+            "model_size",
             "resampling",
-            "sample_size",
             "seed",
         ),
     },

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from models.blocks.response import response_model
 from models.procedure.analysis_set import analysis_rows
+from models.procedure.cohort_size.core import procedure_for
 from models.procedure.configuration.plan import validation_plan
 from models.procedure.configuration.settings import model_settings
 from models.procedure.landmark_features import as_documents, landmark_features
@@ -30,7 +31,6 @@ from models.procedure.single_features import (
     suspects,
 )
 from models.procedure.splits import outer_splits
-from models.sample_size.core import procedure_for
 from pipeline.console import progress, stderr
 from pipeline.project import paths
 from pipeline.project.checkpoints import task_store
@@ -46,7 +46,7 @@ STAGE = Stage(
         paths.STUDY: ("leakage_acknowledged",),
         paths.VALIDATION: (
             "core_only_events", "folds", "inner_folds", "leakage_alarm_auc", "leakage_warning_auc", "level",
-            "min_events", "repeats", "sample_size", "seed",
+            "min_events", "model_size", "repeats", "seed",
         ),
     },
     items=("landmark",),

@@ -184,3 +184,11 @@ def test_thresholds_that_a_study_does_not_name_lie_around_its_frequency_of_pcr(
 def test_the_former_penalties_of_the_comparator_are_refused_with_their_new_name() -> None:
     with pytest.raises(UserError, match="rule_inputs: key penalties is penalties_per_patient now"):
         comparator_settings({"rule_inputs": {"kind": "logistic", "penalties": [0.1]}})
+
+
+def test_a_criterion_that_moved_to_another_section_is_refused_with_its_place() -> None:
+    file = "configs/validation.yaml"
+    with pytest.raises(UserError, match=f"{file}, sample_size: key c_statistic is in model_size now"):
+        validation_plan({"sample_size": {"c_statistic": 0.72, "margin": 0.05}})
+    stored = yaml.safe_load((CONFIGS / "validation.yaml").read_text(encoding="utf-8"))["model_size"]
+    assert validation_plan({"model_size": stored}).model_size.c_statistic == stored["c_statistic"]

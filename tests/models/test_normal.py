@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.sample_size.normal import SampleSizeError, normal_mean, quantile, refuse_lp, rounded_up
+from models.procedure.cohort_size.normal import SampleSizeError, normal_mean, quantile, refuse_lp, rounded_up
 
 
 def test_moments_and_tails_of_the_normal_distribution_are_exact() -> None:

@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from models.measures.evaluate import population_values
 from models.measures.heterogeneity import slope_and_error
-from models.sample_size.development import (
+from models.procedure.cohort_size.development import (
     cox_snell_r2,
     development_sample_size,
     patients_for_optimism,
@@ -19,7 +19,7 @@ from models.sample_size.development import (
     patients_for_shrinkage,
     supported_parameters,
 )
-from models.sample_size.normal import SampleSizeError
+from models.procedure.cohort_size.normal import SampleSizeError
 from models.sample_size.predictor import implied_accuracy, implied_c_statistic, implied_prevalence
 from models.sample_size.validation import (
     patients_for_net_benefit,

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from models.sample_size.documents import DevelopmentSize, TrialSize, ValidationSize
+from models.procedure.cohort_size.development import DevelopmentSize
+from models.sample_size.documents import TrialSize, ValidationSize
 from pipeline.project.estimates import Estimate
 from pipeline.project.files import write_json
 from pipeline.report.results import (

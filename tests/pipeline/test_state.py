@@ -3,7 +3,16 @@ from typing import Any
 import pytest
 
 from features.errors import UserError
-from pipeline.registry.state import Declared, current_stages, data_digests, parameters, state_key, upstream
+from pipeline.registry.state import (
+    Declared,
+    current_stages,
+    data_digests,
+    parameter_changes,
+    parameters,
+    state_key,
+    upstream,
+    with_settings,
+)
 
 LOCK: dict[str, Any] = {
     "schema": "2.0",
@@ -75,3 +84,21 @@ def test_the_key_follows_content_and_not_the_order_of_the_lock_file() -> None:
 def test_parameters_are_flat_and_digests_are_by_path() -> None:
     assert parameters(stages(), ["train@c1"]) == {"models.seed": "1", "models.grid.C": "[1, 2]"}
     assert data_digests(stages(), ["raw"]) == {"a/raw": "2"}
+
+
+def fitted(c: float | None) -> dict[str, Any]:
+    """Return a state whose stage reads a settings file as a whole; None where the file is not known."""
+    lock = {"fit": {"cmd": "f", "deps": [{"path": "configs/models.yaml", "md5": "6"}], "outs": []}}
+    return with_settings(lock, {} if c is None else {"configs/models.yaml": {"grid": {"C": c}}})
+
+
+def test_settings_that_a_stage_reads_as_a_whole_are_parameters_of_that_stage_alone() -> None:
+    both = with_settings(fitted(None) | stages(), {"configs/models.yaml": {"grid": {"C": 2}}})
+    assert parameters(both, ["fit"]) == {"models.grid.C": "2"}
+    assert parameters(both, ["train@c1"]) == {"models.seed": "1", "models.grid.C": "[1, 2]"}
+
+
+def test_a_changed_setting_is_named_and_where_the_file_is_not_known_nothing_is() -> None:
+    assert parameter_changes(fitted(1), fitted(2)) == {"models.grid.C": ("1", "2")}
+    assert parameter_changes(fitted(1), fitted(1)) == {}
+    assert parameter_changes(fitted(None), fitted(2)) == parameter_changes(fitted(2), fitted(None)) == {}

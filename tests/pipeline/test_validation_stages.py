@@ -281,16 +281,16 @@ def test_later_patients_and_left_out_centres_are_judged_or_only_counted() -> Non
 
 
 def test_a_trial_too_small_for_its_parameters_says_so() -> None:
-    learned = development(500, 0.6, 40, PLAN.sample_size, 0.95)
+    learned = development(500, 0.6, 40, PLAN)
     assert (learned["parameters_supported"], learned["enough"]) == (8, 0)
     assert "500 patients support about 8 candidate parameters" in too_small("c2", learned)
-    assert development(5000, 0.6, 40, PLAN.sample_size, 0.95)["enough"] == 1
+    assert development(5000, 0.6, 40, PLAN)["enough"] == 1
 
 
 def test_where_no_parameter_is_supported_the_criterion_that_is_not_met_is_named() -> None:
     few, rare = (
-        development(60, 0.6, 5, PLAN.sample_size, 0.95),
-        development(100, 0.02, 5, PLAN.sample_size, 0.95),
+        development(60, 0.6, 5, PLAN),
+        development(100, 0.02, 5, PLAN),
     )
     said = "60 patients support no candidate parameter (the overall risk alone needs 369 patients) by Riley"
     assert said in too_small("c2", few)

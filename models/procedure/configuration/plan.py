@@ -37,12 +37,22 @@ class SubgroupPlan:
 
 
 @dataclass(frozen=True)
-class SampleSizePlan:
-    """Riley's criteria: the C statistic anticipated, and the precision to reach."""
+class ModelSizePlan:
+    """Riley's criteria for the number of parameters: the C statistic anticipated, shrinkage and optimism."""
 
     c_statistic: Annotated[float, Between(0.5, 1, inclusive=False)]
     shrinkage: InnerShare
     optimism: InnerShare
+
+
+@dataclass(frozen=True)
+class SampleSizePlan:
+    """Riley's criteria for the number of patients: the precision to reach, beside `ModelSizePlan`."""
+
+    renamed: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("c_statistic", "shrinkage", "optimism"), "in model_size now"
+    )
+
     margin: InnerShare
     o_e_width: Positive
     slope_width: Positive
@@ -116,6 +126,7 @@ class ValidationPlan(Sections):
     threshold_rule: ThresholdRule
     thresholds: dict[Decision, ThresholdPlan]
     subgroups: dict[str, SubgroupPlan]
+    model_size: ModelSizePlan
     sample_size: SampleSizePlan
     resampling: ResamplingPlan
     domains: DomainsPlan

@@ -41,7 +41,8 @@ class LogisticCandidate:
     It is 1 / (C n) with scikit-learn's C.
 
     With an `order` of features only these enter, in this order, while their terms are at most
-    `max_parameters`, which is never configured: a cohort's size decides it (`models.sample_size.core`).
+    `max_parameters`, which is never configured: a cohort's size decides it
+    (`models.procedure.cohort_size.core`).
     """
 
     kind: Literal["logistic"]

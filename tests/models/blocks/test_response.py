@@ -16,6 +16,7 @@ from features.errors import UserError
 from models.blocks.adjustment import AssayColumns
 from models.blocks.response import BlockResponseModel, response_model
 from models.packaging.training_summary import support
+from models.procedure.cohort_size.core import procedure_for
 from models.procedure.configuration.plan import validation_plan
 from models.procedure.configuration.settings import (
     BlocksCandidate,
@@ -25,7 +26,6 @@ from models.procedure.configuration.settings import (
     ServingSettings,
 )
 from models.procedure.response_model import ResponseModel
-from models.sample_size.core import procedure_for
 from models.serving.serving import ModelDocument, PcrModel, assay_name
 from tests.patients import FEATURES, LINEAR, SETTINGS, patients
 

@@ -6,26 +6,23 @@ import numpy as np
 import pytest
 
 from models.procedure.candidates import linear_terms
+from models.procedure.cohort_size.core import procedure_for, supported_in_size
+from models.procedure.cohort_size.development import development_sample_size
 from models.procedure.configuration.plan import ValidationPlan, validation_plan
 from models.procedure.configuration.settings import ModelSettings
 from models.procedure.encoding import learn_encoding
 from models.procedure.errors import NotLearnableError
 from models.procedure.response_model import ResponseModel
-from models.sample_size.core import procedure_for, supported_in_size
-from models.sample_size.development import development_sample_size
 from models.serving.serving import TermDocument
 from tests.patients import BOOSTING, FEATURES, LINEAR, NAMES, SETTINGS, patients
 
 CORE = replace(LINEAR, order=("til_pct", "ctdna_state", "age_years", "arm"))
 MODELS = ModelSettings(SETTINGS.encoding, {"core": CORE, "logistic": LINEAR, "lightgbm": BOOSTING})
-CRITERIA = {
-    "c_statistic": 0.72, "shrinkage": 0.9, "optimism": 0.05, "margin": 0.05, "o_e_width": 0.2,
-    "slope_width": 0.4, "c_statistic_width": 0.1, "threshold": 0.65, "net_benefit_width": 0.2,
-}  # fmt: skip
+CRITERIA = {"c_statistic": 0.72, "shrinkage": 0.9, "optimism": 0.05}
 
 
 def plan(core_only_events: int = 20) -> ValidationPlan:
-    return validation_plan({"sample_size": CRITERIA, "core_only_events": core_only_events})
+    return validation_plan({"model_size": CRITERIA, "core_only_events": core_only_events})
 
 
 def outcomes(n: int, events: int) -> np.ndarray:

@@ -1,11 +1,12 @@
 """Patients to develop a model: Riley's criteria."""
 
+from typing import TypedDict, final
+
 import numpy as np
 import pandas as pd
 from scipy.special import log_expit, logit, ndtri
 
-from models.sample_size.documents import DevelopmentSize
-from models.sample_size.normal import (
+from models.procedure.cohort_size.normal import (
     FloatArray,
     SampleSizeError,
     normal_mean,
@@ -13,6 +14,21 @@ from models.sample_size.normal import (
     refuse_outside,
     rounded_up,
 )
+
+
+@final
+class DevelopmentSize(TypedDict):
+    """What the criteria ask for to develop a model, in patients, and what the patients there are support."""
+
+    n: int
+    prevalence: float
+    parameters: int
+    needed: int
+    needed_shrinkage: int
+    needed_optimism: int
+    needed_overall_risk: int
+    parameters_supported: int
+    enough: int
 
 
 def cox_snell_r2(c_statistic: float, prevalence: float) -> float:

@@ -6,6 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from features.errors import UserError
+from models.procedure.cohort_size.development import (
+    cox_snell_r2,
+    patients_for_optimism,
+    patients_for_shrinkage,
+)
 from models.procedure.configuration.plan import ValidationPlan
 from models.procedure.configuration.settings import (
     BlocksCandidate,
@@ -15,7 +20,6 @@ from models.procedure.configuration.settings import (
     ModelSettings,
     ProcedureSettings,
 )
-from models.sample_size.development import cox_snell_r2, patients_for_optimism, patients_for_shrinkage
 
 
 def supported_in_size(n: int, prevalence: float, plan: ValidationPlan) -> int:
@@ -29,7 +33,7 @@ def supported_in_size(n: int, prevalence: float, plan: ValidationPlan) -> int:
     SampleSizeError
         If all patients have the same outcome.
     """
-    criteria = plan.sample_size
+    criteria = plan.model_size
     r2 = cox_snell_r2(criteria.c_statistic, prevalence)
     one = max(
         patients_for_shrinkage(1, r2, criteria.shrinkage),
