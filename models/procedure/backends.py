@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from joblib import Parallel, delayed, parallel_config
+from threadpoolctl import threadpool_limits
 
 from features.errors import UserError
 from models.procedure.cluster.settings import Cluster
@@ -176,6 +177,8 @@ def _receive_fork(function: Callable[[Any, Any], Any], shared: Any, tasks: Any, 
     if os.getppid() != parent:
         os._exit(1)
     os.environ["PCR_WORKERS"] = "1"
+    # Where the user allows more (OMP_NUM_THREADS): threads that the parent had are not here, and are waited for.
+    threadpool_limits(1)
     _received[:] = [function, shared, tasks]
 
 

@@ -294,3 +294,21 @@ def test_a_procedure_that_cannot_be_told_who_is_who_is_not_fitted_to_a_bootstrap
                 lambda s: [Remembering(s)], frame, y, bootstrap_splits(60, samples=1, seed=1), workers=1
             )
         )
+
+
+def test_a_process_forked_after_threads_of_openmp_had_worked_does_not_wait_for_them() -> None:
+    program = """
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+from models.procedure.backends import side_by_side
+
+X = np.random.default_rng(1).normal(size=(400, 5))
+
+def fit():
+    return HistGradientBoostingClassifier(max_iter=3).fit(X, X[:, 0] > 0).predict_proba(X)[0, 0]
+
+here = fit()
+assert side_by_side([fit, fit]) == [here, here]
+"""
+    environment = os.environ | {"PCR_WORKERS": "2", "OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=120)
