@@ -10,10 +10,14 @@ import pytest
 import pipeline  # noqa: F401
 from tests.browser import INSTALL, browsing, chromium
 from tests.database import write_database
+from tests.toy import ToyProject, made_once
 from tests.workspace import FirstLine, Workspace, first_line
 
-LONG = ("test_wrong_inputs.py", "test_round_trip.py", "test_served.py", "test_run_safety.py")
-"""The longest files that need no run of the whole line: minutes of processor time each."""
+LONG = (
+    "test_wrong_inputs.py", "test_run_safety.py", "test_round_trip.py", "test_served.py",
+    "test_experiments.py", "test_tampering.py", "test_dask.py", "test_intake.py",
+)  # fmt: skip
+"""The longest files that need no run of the whole line, the longest first."""
 ISPY2 = Path(__file__).parents[2] / "shared" / "data" / "ispy2"
 
 
@@ -27,11 +31,23 @@ def ispy2_files() -> Path:
     return ISPY2
 
 
-@pytest.fixture(scope="session", name="first_line")
-def _first_line(tmp_path_factory: pytest.TempPathFactory) -> FirstLine:
-    """The simulated trial, run once however many processes run the tests."""
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of what is made once, however many processes run the tests."""
     own = tmp_path_factory.getbasetemp()
-    return first_line((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "first-line")
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session", name="first_line")
+def _first_line(shared: Path) -> FirstLine:
+    """The simulated trial, run once."""
+    return first_line(shared / "first-line")
+
+
+@pytest.fixture(scope="session")
+def finished_toy(shared: Path) -> ToyProject:
+    """The small graph of tests/toy.py with the results of both studies; to be copied, not to be changed."""
+    return made_once(shared / "toy")
 
 
 @pytest.fixture(scope="module")

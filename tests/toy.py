@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from tests.workspace import CHEAP, Workspace
 
 STAGES = ("raw", "judge@baseline", "judge@c2", "compare", "models", "track")
@@ -218,6 +220,17 @@ def made(folder: Path) -> ToyProject:
     project.pcr("run")
     project.commit()
     return project
+
+
+def made_once(folder: Path) -> ToyProject:
+    """Return such a project in `folder`, which the first of several processes to ask makes."""
+    folder.mkdir(exist_ok=True)
+    project, done = folder / "project", folder / "done"
+    with FileLock(folder / ".lock"):
+        if not done.exists():
+            made(project)
+            done.touch()
+    return ToyProject.at(project)
 
 
 def copy_of(project: ToyProject, folder: Path) -> ToyProject:

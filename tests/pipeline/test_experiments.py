@@ -1,6 +1,7 @@
 """Experiments of DVC with the small graph: one changed line each, queued, applied, branched, compared."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,27 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> ToyProject:
             "dvc", "exp", "run", "--queue", "--name", title, "-S", f"configs/study.yaml:title={title}"
         )
     project.call("dvc", "queue", "start", "--jobs", "2")
-    end = time.monotonic() + 300
-    while {"Queued", "Running"} & set(project.call("dvc", "queue", "status").stdout.split()):
-        assert time.monotonic() < end, project.call("dvc", "queue", "status").stdout
-        time.sleep(1)
+    # To ask git for their commits costs a hundredth of what it costs to ask DVC how they are.
+    wait_until(project, lambda: all(commits(project, title) for title in TITLES))
+    wait_until(project, lambda: not {"Queued", "Running"} & set(queue(project).split()))
     return project
+
+
+def queue(project: ToyProject) -> str:
+    return project.call("dvc", "queue", "status").stdout
+
+
+def commits(project: ToyProject, name: str) -> list[str]:
+    """Return the commits of the experiments of a name."""
+    words = ("git", "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}")
+    return project.call(*words).stdout.split()
+
+
+def wait_until(project: ToyProject, done: Callable[[], bool]) -> None:
+    end = time.monotonic() + 300
+    while not done():
+        assert time.monotonic() < end, queue(project)
+        time.sleep(0.5)
 
 
 def tables(project: ToyProject) -> set[str]:
@@ -58,11 +75,8 @@ def test_an_experiment_changes_one_line_of_configuration_and_its_figures(project
 
 def experiment(project: ToyProject, name: str) -> str:
     """Return the commit of an experiment."""
-    refs = project.call(
-        "git", "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}"
-    ).stdout.split()
-    assert len(refs) == 1
-    return refs[0]
+    (commit,) = commits(project, name)
+    return commit
 
 
 def test_an_experiment_is_branched_and_its_plots_are_compared(project: ToyProject, tmp_path: Path) -> None:

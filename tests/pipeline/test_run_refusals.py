@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.commands import ctdna_reference, intake, registry, run
 from pipeline.workspace.root import user_path
-from tests.toy import A, B, ToyProject, made
+from tests.toy import A, B, ToyProject, copy_of
 from tests.workspace import content
 
 # Stands for a disk on which nothing can be written any more, in the processes of one command.
@@ -38,8 +38,8 @@ os.open = os_opened
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> ToyProject:
-    return made(tmp_path_factory.mktemp("refusals") / "project")
+def project(finished_toy: ToyProject, tmp_path_factory: pytest.TempPathFactory) -> ToyProject:
+    return copy_of(finished_toy, tmp_path_factory.mktemp("refusals") / "project")
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.toy import STAGES, A, B, ToyProject, copy_of, kill, made
+from tests.toy import STAGES, A, B, ToyProject, copy_of, kill
 
 AS_BEFORE = f"Study {B}: results are as before the run."
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> ToyProject:
+def first(finished_toy: ToyProject, tmp_path_factory: pytest.TempPathFactory) -> ToyProject:
     """Two studies with results, A active."""
-    return made(tmp_path_factory.mktemp("runs") / "project")
+    return copy_of(finished_toy, tmp_path_factory.mktemp("runs") / "project")
 
 
 @pytest.fixture
