@@ -95,7 +95,7 @@ def read_state(study_file: Path, pipeline: Path, lock: Path, artifacts: Path) ->
     )
 
 
-def with_settings(stages: Stages, settings: Mapping[str, dict[str, Any]]) -> dict[str, Stage]:
+def with_settings(stages: Stages, settings: Mapping[str, dict[str, object]]) -> dict[str, Stage]:
     """Return the stages with all keys of the `settings` files that they depend on among their parameters.
 
     dvc.lock has the digest of a file that a stage reads as a whole, and no key of it.
