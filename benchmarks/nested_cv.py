@@ -10,8 +10,9 @@ beforehand (which the engine does in every training part, with imputation), and 
 pipeline, where nested cross-validation wants it. On scikit-learn's side LightGBM handles missing values
 itself. Both engines are warm: imports and the start of worker processes are not counted.
 
-The last figure is the processor time of the engine over the processor time spent inside `lightgbm.train` in
-the same run: what is paid for encoding, imputation, prediction, calibration and the loop.
+The engine forks its two workers, as a stage does. The last figure is its processor time, by one worker in
+this process, over that spent inside `lightgbm.train` in the same run: what is paid for encoding, imputation,
+prediction, calibration and the loop.
 """
 
 import argparse
@@ -37,6 +38,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from models.measures.evaluate import auc
+from models.procedure.backends import Backend
 from models.procedure.configuration.plan import validation_plan
 from models.procedure.configuration.settings import BoostingCandidate, ProcedureSettings, model_settings
 from models.procedure.encoding import read_numeric_rows
@@ -83,12 +85,12 @@ def problem(artifacts: Path, landmark: str) -> Problem:
     )
 
 
-def engine(given: Problem) -> np.ndarray:
+def engine(given: Problem, backend: Backend) -> np.ndarray:
     def procedures(seed: int) -> list[ResponseModel]:
         return [ResponseModel(given.features, given.settings, given.inner_folds, seed)]
 
     p = np.empty(len(given.y))
-    for result in cross_validate(procedures, given.rows, given.y, given.splits, workers=WORKERS):
+    for result in cross_validate(procedures, given.rows, given.y, given.splits, backend=backend):
         p[result.split.test] = result.predictions["lightgbm"]
     return p
 
@@ -204,19 +206,25 @@ def main() -> None:
     args = parser.parse_args()
     given = problem(args.artifacts, args.landmark)
     warm(given)
+    ours, our_wall, _ = timed(partial(engine, given, Backend("fork", WORKERS)))
     with TrainClock() as clock:
-        ours, our_wall, our_processor = timed(lambda: engine(given))
+        alone, _, our_processor = timed(partial(engine, given, Backend()))
+    if not np.array_equal(alone, ours):
+        sys.exit("predictions depend on where they are made")
     table = Table("nested cross-validation", "wall s", "times as fast", "AUC", "AUC, engine minus it")
     our_auc = within(given.y, ours, given.splits)
     table.add_row("engine", f"{our_wall:.1f}", "", f"{our_auc:.4f}", "")
     met = []
-    for name, inside in (("GridSearchCV, columns given", False), ("GridSearchCV, encoding inside", True)):
+    for name, inside, goal in (
+        ("GridSearchCV, columns given", False, 6),
+        ("GridSearchCV, encoding inside", True, 12),
+    ):
         theirs, wall, _ = timed(partial(scikit_learn, given, encode_inside=inside))
         value = within(given.y, theirs, given.splits)
         table.add_row(
             name, f"{wall:.1f}", f"{wall / our_wall:.1f}", f"{value:.4f}", f"{our_auc - value:+.4f}"
         )
-        met = [wall / our_wall >= 5, abs(our_auc - value) <= 0.01]
+        met += [wall / our_wall >= goal, abs(our_auc - value) <= 0.005]
     overhead = our_processor / sum(clock.spent)
     met.append(overhead <= 1.3)
     stdout().print(table)
@@ -225,7 +233,11 @@ def main() -> None:
         f"{WORKERS} workers. Processor time of the engine: {our_processor:.1f} s, {overhead:.2f} times that "
         f"inside its {len(clock.spent)} calls of lightgbm.train."
     )
-    goals = ("5 times as fast, encoding inside", "AUC within 0.01", "at most 1.3 times lightgbm.train")
+    goals = (
+        "6 times as fast, columns given", "AUC within 0.005",
+        "12 times as fast, encoding inside", "AUC within 0.005",
+        "at most 1.3 times lightgbm.train",
+    )  # fmt: skip
     for goal, reached in zip(goals, met, strict=True):
         stdout().print(f"{goal}: {'yes' if reached else 'NO'}")
     sys.exit(int(not all(met)))
