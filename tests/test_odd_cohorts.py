@@ -11,6 +11,7 @@ import yaml
 from pipeline.project.files import read_json
 from tests.cohort_campaign import Odd, outcome_of
 from tests.in_process import told_here, write_study
+from tests.page_numbers import untraced
 from tests.workspace import ROOT
 
 CASES = ROOT / ".." / "shared" / "cases"
@@ -88,6 +89,7 @@ def test_a_page_says_only_what_is_true_of_a_cohort_without_dates_randomisation_c
 ) -> None:
     done = Finished("cohorts/pages-wrong-claims", tmp_path)
     assert done.code == 0, done.said
+    assert untraced(done.artifacts, tmp_path / "run/configs")[0] == []
     said = " ".join(re.sub(r"<script.*?</script>|<[^>]+>", " ", done.page(), flags=re.DOTALL).split())
     untrue = (
         "randomised patients", "eligible", "AUC, rules", "minus rules", "later patients apart", "Trial data",

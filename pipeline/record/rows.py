@@ -1,12 +1,13 @@
-"""The record of results: every number of results/ and of the comparison of models, a row each."""
+"""The record: every number of results/, the comparison of models, and what pages tell beside, a row each."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from features.errors import UserError
 from pipeline.project.files import read_json
+from pipeline.record.documents import document_rows, is_number
 
 KEY = ["study", "file", "landmark", "population", "model", "group", "part", "measure", "method"]
 NUMBERS = ["value", "low", "high", "n", "events"]
@@ -31,7 +32,7 @@ def record(
     level : float
         Of all intervals.
     stages : mapping
-        The stage that made a file, by its path below `artifacts`.
+        The stage that made a file or folder, by its path below `artifacts`.
     key : str
         The key of the pipeline state that the results are of.
 
@@ -53,17 +54,21 @@ def record(
         file = path.relative_to(artifacts).as_posix()
         content = read_json(path)
         found = _efficacy(content) if file == EFFICACY else _of_file(content, path.stem, landmarks)
-        common = {
-            "study": study,
-            "file": file,
-            "stage": stages.get(file, ""),
-            "state_key": key,
-            "level": level,
-        }
-        rows += [common | row for row in found]
+        rows += [{"file": file} | row for row in found]
+    rows += [{"file": file} | row for file, row in document_rows(artifacts, landmarks)]
+    made_by = {file: _stage_of(file, stages) for file in {str(row["file"]) for row in rows}}
+    common = {"study": study, "state_key": key, "level": level}
+    rows = [common | {"stage": made_by[str(row["file"])]} | row for row in rows]
     frame = pd.DataFrame(rows, columns=COLUMNS)
     texts = [name for name in COLUMNS if name not in {*NUMBERS, "level"}]
-    return frame.astype(dict.fromkeys([*NUMBERS, "level"], "float64")).fillna(dict.fromkeys(texts, ""))
+    kinds = dict.fromkeys([*NUMBERS, "level"], "float64") | dict.fromkeys(texts, "object")
+    return frame.astype(kinds).fillna(dict.fromkeys(texts, ""))
+
+
+def _stage_of(file: str, stages: Mapping[str, str]) -> str:
+    """Return the stage that made a file, or the folder that it lies in."""
+    places = (file, *map(str, PurePosixPath(file).parents))
+    return next((stages[place] for place in places if place in stages), "")
 
 
 def _efficacy(content: Mapping[str, object]) -> Iterator[dict[str, object]]:
@@ -102,7 +107,7 @@ def _rows(
     told = {"value": measure.get("value"), "error": measure.get("error", "")}
     yield where | {"measure": name} | counts | told | limits
     for key, number in measure.items():
-        if key not in {*MEASURE, *LIMITS} and _is_number(number):
+        if key not in {*MEASURE, *LIMITS} and is_number(number):
             yield where | {"measure": f"{name}.{key}", "value": number} | counts
 
 
@@ -126,7 +131,7 @@ def _measures(
             and not any(isinstance(x, dict) for x in part.values())
         ):
             yield here, part, {} if key in COUNTS else counts
-        elif _is_number(part):
+        elif is_number(part):
             yield here, {"value": part}, {} if key in COUNTS else counts
         else:
             yield from _measures(part, here)
@@ -140,11 +145,7 @@ def _counts(content: object) -> dict[str, object]:
         name: part["value"] if isinstance(part, dict) and "value" in part else part
         for name, part in found.items()
     }
-    return {name: number for name, number in values.items() if _is_number(number)}
-
-
-def _is_number(part: object) -> bool:
-    return isinstance(part, int | float) and not isinstance(part, bool)
+    return {name: number for name, number in values.items() if is_number(number)}
 
 
 def differences(former: pd.DataFrame, present: pd.DataFrame) -> pd.DataFrame:

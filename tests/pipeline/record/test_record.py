@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -55,6 +56,75 @@ def test_what_is_no_number_is_no_row_and_a_reason_is_one(whole: pd.DataFrame) ->
     (ratio,) = whole.query("measure == 'risk_ratio'").to_dict("records")
     assert ratio["error"] == "an arm has no events"
     assert pd.isna(ratio["value"])
+
+
+AGES = {"median": 50.0, "q25": 40.0, "q75": 60.0, "n": 39}
+SIZE = {"mean_abs": 0.3, "mean_low": 0.2, "mean_high": 0.4, "share": 0.5, "low": 0.4, "high": 0.6}
+R1 = {"node": "c2", "branch": "R1", "n": 20, "events": 9, "value": 0.45, "low": 0.3, "high": 0.6}
+DOCUMENTS: dict[str, Any] = {
+    "results/size.json": {"c2": {"n": 40}},
+    "cohort/flow.json": {"pcr": 9, "landmarks": {"c2": {"at_risk": 40, "by_arm": {"A": 40}}}},
+    "description.json": {
+        "table_one": {
+            "landmark": "c2",
+            "rows": [
+                {"feature": "age", "level": None, "unit": "years", "cells": {"A": AGES}},
+                {"feature": "hr", "level": "pos", "unit": "", "cells": {"A": {"count": 12, "n": 40}}},
+            ],
+        },
+        "branches": [R1],
+        "used": {"versions": {"numpy": "2.0"}},
+    },
+    "features/c2.json": {
+        "late": [
+            {"table": "labs", "visit": "c1", "reason": "reported_late", "rows": 3},
+            {"table": "labs", "visit": "c2", "reason": "reported_late", "rows": 4},
+        ]
+    },
+    "shap/c2.json": {
+        "biology": [{"group": "HER2"} | SIZE],
+        "features": [{"feature": "age", "mean_abs": 0.1, "low": 0.05, "high": 0.2, "share": 0.9}],
+        "clusters": [{"features": ["age", "ecog"], "correlation": 0.4}],
+        "curves": {"age": [{"x": 1, "fit": 0.1}]},
+    },
+}  # fmt: skip
+
+
+def test_what_pages_tell_beside_results_is_named_by_its_texts_and_has_its_own_interval(
+    tmp_path: Path,
+) -> None:
+    for name, content in DOCUMENTS.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_json(tmp_path / name, content)
+    (tmp_path / "review").mkdir()
+    (tmp_path / "review/branches.csv").write_text("node,branch,in_force,other\nc2,R1,7,\n")
+    made = record(tmp_path, "toy", ["c2"], 0.95, {"shap": "explain", "description.json": "describe"}, "")
+    assert not made.duplicated(KEY).any()
+    rows = made.set_index(["file", "group", "measure"])[["value", "low", "high", "n", "landmark", "stage"]]
+    rows = rows.astype(object).where(rows.notna(), None)
+    told = {key: tuple(row) for key, row in zip(rows.index, rows.to_numpy(), strict=True)}
+    one, shap = "description.json", "shap/c2.json"
+    assert told["cohort/flow.json", "landmarks / by_arm", "A"] == (40, None, None, None, "c2", "")
+    assert told[one, "table_one / rows / age / cells / A", "median"] == (50, 40, 60, 39, "c2", "describe")
+    assert told[one, "table_one / rows / hr / pos / cells / A", "count"] == (
+        12,
+        None,
+        None,
+        40,
+        "c2",
+        "describe",
+    )
+    assert told[one, "branches / c2 / R1", "value"] == (0.45, 0.3, 0.6, 20, "", "describe")
+    assert told["features/c2.json", "late", "reported_late"][0] == 7
+    assert told["review/branches.csv", "c2 / R1", "in_force"][0] == 7
+    assert ("review/branches.csv", "c2 / R1", "other") not in told
+    assert told[shap, "biology / HER2", "mean_abs"][:3] == (0.3, 0.2, 0.4)
+    assert told[shap, "biology / HER2", "share"][:3] == (0.5, 0.4, 0.6)
+    assert told[shap, "features / age", "mean_abs"] == (0.1, 0.05, 0.2, None, "c2", "explain")
+    assert told[shap, "features / age", "share"][1] is None, "the interval is that of the mean"
+    assert told[shap, "clusters / age, ecog", "correlation"][0] == 0.4
+    assert told[shap, "clusters", "number"][0] == 1
+    assert not [key for key in told if "curves" in key[1] or "numpy" in key[2]]
 
 
 def test_without_results_there_is_no_record(tmp_path: Path) -> None:
