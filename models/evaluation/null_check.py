@@ -96,4 +96,5 @@ def permuted_aucs(
 
 
 def _permutation(shared: tuple[Any, ...], seed: int) -> TaskResult:
-    return TaskResult({"auc": permuted_auc(*shared, seed)}, {})
+    rows, y, inputs, settings, plan = shared
+    return TaskResult({"auc": permuted_auc(rows, y, inputs, settings, plan, seed)}, {})
