@@ -177,7 +177,7 @@ def _receive_fork(function: Callable[[Any, Any], Any], shared: Any, tasks: Any, 
     if os.getppid() != parent:
         os._exit(1)
     os.environ["PCR_WORKERS"] = "1"
-    # Where the user allows more (OMP_NUM_THREADS): threads that the parent had are not here, and are waited for.
+    # Where the user allows more (OMP_NUM_THREADS): the parent's threads are not here, and are waited for.
     threadpool_limits(1)
     _received[:] = [function, shared, tasks]
 
