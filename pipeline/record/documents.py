@@ -53,7 +53,7 @@ def document_rows(artifacts: Path, landmarks: Sequence[str]) -> Iterator[tuple[s
     """Yield every number of `FILES` with its file: landmark, group, measure, value and interval."""
     for pattern in FILES:
         for path in sorted(artifacts.glob(pattern)):
-            own = {"landmark": path.stem} if path.stem in landmarks else {}
+            own: Row = {"landmark": path.stem} if path.stem in landmarks else {}
             content = _table(path) if path.suffix == ".csv" else read_json(path)
             for row in _of(content, (), own, landmarks):
                 yield path.relative_to(artifacts).as_posix(), row
