@@ -116,14 +116,9 @@ def summarise(
     left_out = landmark in plan.allocated_at and branches is not None
     expected = [e for e in plan.expected if not (left_out and e.allocates)]
     ranking = attribution.importance(
-        explained,
-        features,
-        people["siteid"],
-        weights,
-        level=level,
-        top=plan.top,
+        explained, features, people["siteid"], weights, level=level, top=plan.top,
         min_centre_patients=plan.min_centre_patients,
-    )
+    )  # fmt: skip
     return {
         "resamples": plan.resamples,
         "level": level,
