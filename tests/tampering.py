@@ -19,6 +19,7 @@ from pathlib import Path
 import yaml
 
 from features.errors import UserError
+from models.serving.foreign import planted_in
 from pipeline.registry.promotion import promote_model
 from pipeline.registry.recorded import run_problems
 from pipeline.registry.runs import track_state, tracking_store
@@ -292,6 +293,7 @@ class Kept:
                 shutil.rmtree(path)
             if path.is_symlink() or not path.is_file() or path.read_bytes() != content:
                 path.unlink(missing_ok=True)
+                path.parent.mkdir(exist_ok=True)
                 path.write_bytes(content)
         with sqlite3.connect(self._database) as kept, sqlite3.connect(self.home / "mlflow.db") as live:
             kept.backup(live)
@@ -313,7 +315,11 @@ def named(state: State, *, workspace: bool) -> list[str]:
     store = tracking_store(state.study)
     with store.locked() as client:
         runs = all_runs(client, client.get_experiment_by_name(store.experiment).experiment_id)
-        return [*run_problems(state, runs), *version_problems(state, client, runs)]
+        return [
+            *planted_in(store.uri),
+            *run_problems(state, client, runs),
+            *version_problems(state, client, runs),
+        ]
 
 
 def outcome(alteration: Alteration, state: State, kept: Kept, canary: Path) -> str:
@@ -341,6 +347,8 @@ def outcome(alteration: Alteration, state: State, kept: Kept, canary: Path) -> s
 
 def main() -> None:
     """Try every alteration and exit with 1 if any went unnoticed."""
+    from tests.tampering_beside import beside_alterations, consistent_alterations  # noqa: PLC0415 - of this module
+
     with tempfile.TemporaryDirectory() as scratch:
         home, canary = Path(scratch) / "home", Path(scratch) / "canary"
         home.mkdir()
@@ -354,6 +362,8 @@ def main() -> None:
             *computed_alterations(home, state, canary),
             *row_alterations(home),
             *told_otherwise(home),
+            *beside_alterations(home),
+            *consistent_alterations(home, canary),
         ):
             count += 1
             wrong += [told] if (told := outcome(alteration, state, kept, canary)) else []

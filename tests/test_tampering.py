@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.registry.runs import tracking_store
 from pipeline.registry.state import State
+from tests.registered_study import NAME
 from tests.tampering import (
     Kept,
     computed_alterations,
@@ -16,6 +18,7 @@ from tests.tampering import (
     stored_alterations,
     told_otherwise,
 )
+from tests.tampering_beside import beside_alterations, consistent_alterations
 
 # MLflow's own code meets deprecations of its dependencies.
 pytestmark = pytest.mark.filterwarnings(
@@ -101,3 +104,30 @@ def test_an_altered_output_cache_or_artifact_is_named(
     chosen = [one for one in every if one.name.endswith("a bit flipped")][::3]
     assert len(chosen) >= 4
     assert [told for one in chosen if (told := outcome(one, state, kept, tmp_path / "canary"))] == []
+
+
+def test_what_others_wrote_beside_the_projects_own_is_named(
+    study: tuple[Path, State, Kept], tmp_path: Path
+) -> None:
+    home, state, kept = study
+    every = list(beside_alterations(home))[::2]
+    assert len(every) >= 12
+    assert [told for one in every if (told := outcome(one, state, kept, tmp_path / "canary"))] == []
+
+
+def test_files_that_were_altered_with_their_database_are_refused_without_a_signature_and_named(
+    study: tuple[Path, State, Kept], tmp_path: Path
+) -> None:
+    home, state, kept = study
+    every = list(consistent_alterations(home, tmp_path / "canary"))
+    assert [told for one in every if (told := outcome(one, state, kept, tmp_path / "canary"))] == []
+
+
+def test_tags_and_aliases_of_peoples_own_are_theirs(study: tuple[Path, State, Kept]) -> None:
+    _, state, kept = study
+    with tracking_store("made-up").locked() as client:
+        client.set_registered_model_alias(NAME, "board-2027", "1")
+        client.set_registered_model_tag(NAME, "owner", "the board")
+        client.update_registered_model(NAME, "of the board")
+    assert named(state, workspace=False) == []
+    kept.restore()

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from features.errors import UserError
+from models.serving.input_schema import SCHEMA_FILE
 from models.serving.serving import MODEL_FILES, model_digest
 
 MANIFEST, SIGNATURE = "manifest.sha256", "model.sig"
@@ -25,6 +26,9 @@ ARTIFACTS = "artifacts"
 # manifest lists, it neither writes any beside a model nor runs what somebody else put there.
 NO_BYTECODE = "__pycache__"
 NO_BYTECODE_TEXT = "A file, so that Python neither keeps nor finds bytecode here: what runs is serving.py.\n"
+GUARDS = dict.fromkeys((NO_BYTECODE, f"{ARTIFACTS}/{NO_BYTECODE}"), NO_BYTECODE_TEXT)
+CARD, PROVENANCE = "card.md", "provenance.json"
+"""A version's card, and its tags, with the digests of the data, as they were at registration."""
 _LINE = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>[A-Za-z0-9_.][A-Za-z0-9_./-]*)")
 # What MLflow is told to do with the folder; anything else in MLmodel could run other code, or unpickle.
 _FIXED: dict[str, Any] = {
@@ -38,6 +42,16 @@ _TOOL = re.compile(r"(python|pip|setuptools|wheel)([=<>]{1,2}[0-9.]+)?")
 # libyaml where it is built in: ten times as fast.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FREE = {"artifacts", "cloudpickle_version", "config", "python_version", "streamable"}
+# Of MLmodel: what would set the environment, or ask for more than the model itself. MLflow leaves them out.
+_NOT_ASKED = ("auth_policy", "env_vars", "metadata", "resources")
+_CONDA, _VIRTUALENV = {"name", "channels", "dependencies"}, {"python", "build_dependencies", "dependencies"}
+_NAMES = {
+    *NOT_LISTED, *GUARDS, CARD, PROVENANCE, SCHEMA_FILE, "MLmodel", "serving.py", "requirements.txt",
+    "conda.yaml", "python_env.yaml", "input_example.json", "serving_input_example.json", "bom.cdx.json",
+    "requirements-hashed.txt", "update.json", "change_plan.yaml",
+    *(f"{ARTIFACTS}/{name}" for name in MODEL_FILES),
+}  # fmt: skip
+"""Every file that a registered model may have."""
 
 
 class IntegrityError(UserError):
@@ -99,8 +113,10 @@ def package_faults(folder: Path) -> list[str]:
 
 
 def _mlmodel_faults(folder: Path) -> Iterator[str]:
-    flavors = _yaml(folder / "MLmodel")["flavors"]
+    content = _yaml(folder / "MLmodel")
+    flavors = content["flavors"]
     flavor = flavors["python_function"]
+    yield from (f"MLmodel: {key} is given" for key in _NOT_ASKED if content.get(key))
     if set(flavors) != {"python_function"} or not set(flavor) <= {*_FIXED, *_FREE}:
         yield "MLmodel names another way to load the model"
     for key, value in _FIXED.items():
@@ -108,7 +124,7 @@ def _mlmodel_faults(folder: Path) -> Iterator[str]:
             yield f"MLmodel: {key} is not {value}"
     if flavor["config"] != {"model_digest": model_digest(folder / ARTIFACTS)}:
         yield "MLmodel: config does not hold the digest of the model's files"
-    paths = {content["path"] for content in flavor["artifacts"].values()}
+    paths = {artifact["path"] for artifact in flavor["artifacts"].values()}
     if not paths <= {f"{ARTIFACTS}/{name}" for name in MODEL_FILES}:
         yield "MLmodel names artifacts that are no file of the model"
 
@@ -116,9 +132,7 @@ def _mlmodel_faults(folder: Path) -> Iterator[str]:
 def _code_faults(folder: Path) -> Iterator[str]:
     if (folder / "serving.py").read_bytes() != (folder / ARTIFACTS / "serving.py").read_bytes():
         yield "serving.py, which MLflow runs, is not the model's own"
-    for path in folder.rglob("*.py"):
-        if path.name != "serving.py":
-            yield f"{path.relative_to(folder)} is code that no model has"
+    yield from (f"{name} is a file that no model has" for name in file_digests(folder) if name not in _NAMES)
 
 
 def _requirement_faults(folder: Path) -> Iterator[str]:
@@ -130,14 +144,15 @@ def _requirement_faults(folder: Path) -> Iterator[str]:
         yield "requirements.txt lists other packages than the model"
     if not all(map(_PINNED.fullmatch, listed)):
         yield "requirements.txt has lines that are not a package and its version"
-    conda = _yaml(folder / "conda.yaml")
+    conda, environment = _yaml(folder / "conda.yaml"), _yaml(folder / "python_env.yaml")
+    if not (set(conda) <= _CONDA and set(environment) <= _VIRTUALENV):
+        yield "conda.yaml or python_env.yaml sets more than packages"
     tools = [entry for entry in conda["dependencies"] if not isinstance(entry, dict)]
     pip = [entry for entry in conda["dependencies"] if isinstance(entry, dict)]
     if [set(entry["pip"]) for entry in pip] != [set(listed)] or not all(map(_TOOL.fullmatch, tools)):
         yield "conda.yaml lists other packages than requirements.txt"
     if conda["channels"] != ["conda-forge"]:
         yield "conda.yaml installs from another channel than conda-forge"
-    environment = _yaml(folder / "python_env.yaml")
     if environment["dependencies"] != ["-r requirements.txt"]:
         yield "python_env.yaml installs more than requirements.txt"
     if not all(map(_TOOL.fullmatch, environment["build_dependencies"])):

@@ -27,8 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from features.errors import UserError
 from models.serving.champions import make_candidate
-from models.serving.input_schema import SCHEMA_FILE, input_schema
-from models.serving.manifest import ARTIFACTS, MANIFEST, NO_BYTECODE, NO_BYTECODE_TEXT, write_manifest
+from models.serving.manifest import GUARDS, MANIFEST, write_manifest
 from models.serving.records import (
     FORMAT_TAG,
     RECORD_FORMAT,
@@ -53,8 +52,6 @@ MANIFEST_TAG = "pcr.manifest"
 """The sha256 of the manifest of a version's files (`models.serving.manifest`)."""
 SIGNED_TAG = "pcr.signature"
 """The sha256 of a version's signature, where it has one."""
-PROVENANCE = "provenance.json"
-"""The version's tags, with the digests of the data, as they were at registration."""
 PARENT_TAG, NOTE_TAG = "mlflow.parentRunId", "mlflow.note.content"
 
 
@@ -260,14 +257,8 @@ def write_package(release: Release, out: Path, run: Any, model_id: str) -> str:
     model.save(str(out / "MLmodel"))
     for compiled in out.rglob("__pycache__"):
         shutil.rmtree(compiled)
-    (out / "card.md").write_text(release.card, encoding="utf-8")
-    schema = json.dumps(input_schema(document, digest[:12]), indent=1) + "\n"
-    for name, text in {SCHEMA_FILE: schema, **release.further}.items():
+    for name, text in {**release.texts, **GUARDS}.items():
         (out / name).write_text(text, encoding="utf-8")
-    for place in (out, out / ARTIFACTS):
-        (place / NO_BYTECODE).write_text(NO_BYTECODE_TEXT, encoding="utf-8")
-    provenance = json.dumps(dict(release.tags), indent=1, sort_keys=True) + "\n"
-    (out / PROVENANCE).write_text(provenance, encoding="utf-8")
     return write_manifest(out)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import UserError
+from models.serving.foreign import other_values, unlike_data
 from models.serving.records import FORMAT_TAG, RECORD_FORMAT, RECORD_TAG, Record, record_digest
 from models.serving.registry import (
     KEY_TAG,
@@ -35,7 +36,7 @@ OWN_TAGS = {KEY_TAG, RECORD_TAG, FORMAT_TAG, PARENT_TAG, NOTE_TAG, NAME_TAG, USE
 """Tags of MLflow and of this project that a run may have beside those of its record."""
 
 
-def run_problems(state: State, runs: list[Any]) -> Iterator[str]:
+def run_problems(state: State, client: Any, runs: list[Any]) -> Iterator[str]:
     """Yield what is missing, duplicate, orphan or altered among the runs of a study."""
     keys = Counter(run.data.tags[KEY_TAG] for run in runs if KEY_TAG in run.data.tags)
     wanted = _keys(state)
@@ -57,7 +58,7 @@ def run_problems(state: State, runs: list[Any]) -> Iterator[str]:
                 f"project ({tag}): `pcr sync` registers it anew"
             )
         elif key in wanted:
-            yield from _differences(state, run, wanted[key])
+            yield from _differences(client, state, run, wanted[key])
             yield from _parent_differences(run, wanted[key], parents)
         elif _digest(run) != run.data.tags.get(RECORD_TAG):
             yield f"altered: parameters, metrics or tags of run {run.info.run_id}"
@@ -98,10 +99,10 @@ def _digest(run: Any) -> str:
     return record_digest(run.data.params, run.data.metrics, run.data.tags)
 
 
-def _differences(state: State, run: Any, name: str) -> Iterator[str]:
+def _differences(client: Any, state: State, run: Any, name: str) -> Iterator[str]:
     """Yield by name what a run of the present state holds otherwise than the artifacts say."""
     then, record = _record_of(state, run, name)
-    for kind, key in [*_fixed(record, run), *_changed(record, run)]:
+    for kind, key in [*_fixed(client, record, run), *_changed(record, run)]:
         yield f"altered: {kind} {key} of the run of {name}"
     if _digest(run) != run.data.tags.get(RECORD_TAG):
         yield f"altered: tag {RECORD_TAG} of the run of {name}, or what it was made from"
@@ -111,6 +112,9 @@ def _differences(state: State, run: Any, name: str) -> Iterator[str]:
         yield f"altered: the name of the run of {name}; `pcr sync` gives it its own again"
     if run.info.status != FINISHED:
         yield f"altered: the status of the run of {name} is {run.info.status}"
+    location = client.get_experiment(run.info.experiment_id).artifact_location
+    if run.info.artifact_uri != f"{location}/{run.info.run_id}/artifacts":
+        yield f"altered: the place of the artifacts of the run of {name}"
     yield from _artifact_differences(then, record, run.info.run_id, name)
 
 
@@ -120,12 +124,12 @@ def _parent_differences(run: Any, name: str, parents: set[str]) -> Iterator[str]
         yield f"altered: the parent of the run of {name}; `pcr sync` gives it its own again"
 
 
-def _fixed(record: Record, run: Any) -> Iterator[tuple[str, str]]:
+def _fixed(client: Any, record: Record, run: Any) -> Iterator[tuple[str, str]]:
     """Yield kind and name of what differs from the record and, once logged, MLflow never changes."""
-    data = {data.name: data.digest for data in record.inputs}
     yield from (("parameter", key) for key in _unequal(record.params, run.data.params))
     yield from (("metric", key) for key in _unequal(record.metrics, run.data.metrics))
-    yield from (("data", key) for key in _unequal(data, _data(run)))
+    yield from (("earlier value of metric", key) for key in other_values(client, run))
+    yield from (("data", key) for key in unlike_data(record.inputs, run))
 
 
 def _changed(record: Record, run: Any) -> Iterator[tuple[str, str]]:
@@ -144,11 +148,6 @@ def _names_user(run: Any) -> bool:
 def _is_renamed(run: Any, record: Record, state: State) -> bool:
     named = is_name_of(run.info.run_name, record, state)
     return not named or run.data.tags.get(NAME_TAG) != run.info.run_name
-
-
-def _data(run: Any) -> dict[str, str]:
-    held = run.inputs.dataset_inputs if run.inputs else []
-    return {entry.dataset.name: entry.dataset.digest for entry in held}
 
 
 def _note(run: Any) -> dict[str, str]:
@@ -214,7 +213,7 @@ def repair_runs(client: Any, state: State, runs: list[Any]) -> list[str]:
         if name is None or is_outdated(run):
             continue
         then, record = _record_of(state, run, name)
-        if fixed := _not_to_be_restored(record, run):
+        if fixed := _not_to_be_restored(client, record, run):
             supersede_run(client, run)
             done.append(f"superseded: the run of {name} is recorded anew; altered was {', '.join(fixed)}")
             continue
@@ -223,9 +222,9 @@ def repair_runs(client: Any, state: State, runs: list[Any]) -> list[str]:
     return done
 
 
-def _not_to_be_restored(record: Record, run: Any) -> list[str]:
+def _not_to_be_restored(client: Any, record: Record, run: Any) -> list[str]:
     """Return what of a run was altered and cannot, or must not, be put right in place."""
-    fixed = [f"{kind} {key}" for kind, key in _fixed(record, run)]
+    fixed = [f"{kind} {key}" for kind, key in _fixed(client, record, run)]
     # The record is that of the commit which the run names: another digest is that of another commit.
     origin = ["what it was made from"] if run.data.tags.get(RECORD_TAG) != record.digest else []
     return [*fixed, *origin, *(["its user"] if _names_user(run) else [])]

@@ -18,9 +18,9 @@ from features.documents.parsing import parsed
 from features.errors import UserError
 from models.monitoring.recalibration import Calibration, recalibrated
 from models.serving.champions import UPDATED_TAG
-from models.serving.manifest import ARTIFACTS
+from models.serving.manifest import ARTIFACTS, PROVENANCE
 from models.serving.records import Record, Release
-from models.serving.registry import PROVENANCE, Store, ensure_run, ensure_version, finish_run
+from models.serving.registry import Store, ensure_run, ensure_version, finish_run
 from models.serving.serving import MODEL_FILES, ModelDocument, model_digest
 from pipeline.project.estimates import parse_measures
 from pipeline.project.files import read_json, write_json

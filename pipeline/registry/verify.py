@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import UserError
+from models.serving.foreign import planted_in
 from pipeline.project.files import read_yaml
 from pipeline.registry.contents import (
     altered_outputs,
@@ -90,7 +91,7 @@ def problems(state: State) -> list[str]:
     duplicate: two runs with one key, two versions of a model with one content. orphan: a run that was never
     finished, a version whose run is gone. corrupt: a file of the workspace or of DVC's cache that is not the
     one in dvc.lock; with such a workspace MLflow is not compared. altered: what MLflow holds is not what was
-    registered, recorded or decided.
+    registered, recorded or decided. foreign: what others wrote beside it, and looks like it.
     """
     cached = [
         f"corrupt: {path} in DVC's cache is not the content of its digest {digest[:8]}"
@@ -102,7 +103,12 @@ def problems(state: State) -> list[str]:
     with store.locked() as client:
         experiment = client.get_experiment_by_name(store.experiment).experiment_id
         runs = all_runs(client, experiment)
-        return [*cached, *run_problems(state, runs), *version_problems(state, client, runs)]
+        return [
+            *cached,
+            *planted_in(store.uri),
+            *run_problems(state, client, runs),
+            *version_problems(state, client, runs),
+        ]
 
 
 def workspace_problems(state: State) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import platform
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -20,13 +21,21 @@ from models.serving.champions import (
     gate_tags,
     is_gate_tag,
 )
+from models.serving.foreign import beside_models, beside_stored, beside_version
 from models.serving.history import History, HistoryError, entry_tag, read_history
-from models.serving.manifest import MANIFEST, NOT_LISTED, file_digests, listed_digests
+from models.serving.manifest import (
+    CARD,
+    MANIFEST,
+    NOT_LISTED,
+    PROVENANCE,
+    file_digests,
+    listed_digests,
+)
 from models.serving.records import STORED_NAME
 from models.serving.registry import (
     DIGEST_TAG,
     MANIFEST_TAG,
-    PROVENANCE,
+    SIGNED_TAG,
     SUPERSEDED_TAG,
     download_version,
     remove_files,
@@ -36,6 +45,7 @@ from models.serving.registry import (
 )
 from models.serving.serving import model_digest
 from pipeline.project.files import read_json, read_yaml
+from pipeline.registry.bill import BILL, HASHED
 from pipeline.registry.cards import shortened
 from pipeline.registry.contents import ASIDE
 from pipeline.registry.downloads import download_folder
@@ -43,8 +53,11 @@ from pipeline.registry.origin import origin_of
 from pipeline.registry.runs import MAX_DESCRIPTION_CHARACTERS, landmark_release, tracking_store
 from pipeline.registry.state import State
 from pipeline.registry.trust import version_faults
-from pipeline.registry.updates import rebuilt_release
+from pipeline.registry.updates import EXAMPLE_FILE, rebuilt_release
 
+VERSION_TAGS = (DIGEST_TAG, MANIFEST_TAG, SIGNED_TAG, SUPERSEDED_TAG)
+"""Tags of this project that a version may have beside those of its files and of decisions."""
+STATE_TAG = "state"
 READY = "READY"
 """The status of a version that is whole."""
 
@@ -65,7 +78,8 @@ def _name(state: State, landmark: str) -> str:
 def version_problems(state: State, client: Any, runs: list[Any]) -> Iterator[str]:
     """Yield what is missing, duplicate, orphan or altered among the versions of the state's models."""
     alive = {run.info.run_id for run in runs}
-    experiment = client.get_experiment_by_name(tracking_store(state.study).experiment).experiment_id
+    experiment = client.get_experiment_by_name(tracking_store(state.study).experiment)
+    yield from beside_models(client, [_name(state, landmark) for landmark in modelled(state)])
     for landmark in modelled(state):
         name, folder = _name(state, landmark), _folder(state, landmark)
         versions = client.search_model_versions(f"name = '{name}'")
@@ -83,14 +97,15 @@ def version_problems(state: State, client: Any, runs: list[Any]) -> Iterator[str
                     f"orphan: the run of {name} version {version.version} is gone; if it was deleted, "
                     f"`mlflow runs restore --run-id {version.run_id}` brings it back"
                 )
-            yield from _altered(client, experiment, name, version)
+            yield from _altered(client, experiment, state, landmark, version)
+            yield from _unlike_its_run(version, runs)
         if versions:
             yield from _decision_problems(client, name, versions, model_digest(folder))
 
 
-def _altered(client: Any, experiment: str, name: str, version: Any) -> Iterator[str]:
+def _altered(client: Any, experiment: Any, state: State, landmark: str, version: Any) -> Iterator[str]:
     """Yield where a version's files, tags or card are not those that were registered."""
-    told = f"{name} version {version.version}"
+    told = f"{version.name} version {version.version}"
     with download_folder() as scratch:
         try:
             folder = download_version(version, Path(scratch))
@@ -109,19 +124,58 @@ def _altered(client: Any, experiment: str, name: str, version: Any) -> Iterator[
             return
         written = read_yaml(folder / "MLmodel")
         yield from _unlike_its_files(told, version, written)
-        yield from _unlike_its_version(
-            told, version, client.search_logged_models([experiment], f"model_id = '{written['model_id']}'")
+        entries = client.search_logged_models(
+            [experiment.experiment_id], f"model_id = '{written['model_id']}'"
         )
+        yield from _unlike_its_version(told, version, entries, experiment.artifact_location)
+        yield from _unlike_its_state(told, state, landmark, version.tags, folder)
         tags = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
-        card = (folder / "card.md").read_text(encoding="utf-8")
+        card = (folder / CARD).read_text(encoding="utf-8")
     held = {
         tag: text for tag, text in version.tags.items() if not tag.startswith("pcr.") and not is_gate_tag(tag)
     }
     for tag in sorted({*tags, *held}):
         if tags.get(tag) != held.get(tag):
             yield f"altered: tag {tag} of {told}"
+    for what in beside_version(version, VERSION_TAGS):
+        yield f"altered: {what} of {told}"
     if (version.description or "") != shortened(card, MAX_DESCRIPTION_CHARACTERS):
         yield f"altered: the card of {told} in the registry"
+
+
+def _unlike_its_run(version: Any, runs: list[Any]) -> Iterator[str]:
+    """Yield where a version of a learned model is of another state than its run."""
+    states = {run.data.tags.get(STATE_TAG) for run in runs if run.info.run_id == version.run_id}
+    if UPDATED_TAG not in version.tags and states and version.tags.get(STATE_TAG) not in states:
+        yield f"altered: tag {STATE_TAG} of {version.name} version {version.version} is not that of its run"
+
+
+def _unlike_its_state(
+    told: str, state: State, landmark: str, tags: Mapping[str, str], folder: Path
+) -> Iterator[str]:
+    """Yield texts of a version of the present state that its artifacts do not give.
+
+    Who writes files and database alters both alike. What lists packages is compared in the same Python only.
+    """
+    if tags.get(STATE_TAG) != state.key or tags.get(DIGEST_TAG) != model_digest(_folder(state, landmark)):
+        return
+    then = replace(state, origin=origin_of(tags))
+    release = landmark_release(then, landmark)
+    example = read_json(folder / EXAMPLE_FILE) == release.example
+    python = read_yaml(folder / "python_env.yaml")["python"] == platform.python_version()
+    texts = {name: text for name, text in release.texts.items() if python or name not in {BILL, HASHED}}
+    for name, same in {
+        EXAMPLE_FILE: example, **{name: _text(folder / name) == text for name, text in texts.items()},
+    }.items():  # fmt: skip
+        if not same:
+            yield (
+                f"altered: {name} of {told} is not that of the state: delete the version in MLflow, then "
+                "`pcr sync` registers the model anew"
+            )
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _unlike_its_files(told: str, version: Any, written: Mapping[str, object]) -> Iterator[str]:
@@ -134,7 +188,7 @@ def _unlike_its_files(told: str, version: Any, written: Mapping[str, object]) ->
         yield f"altered: the status of {told} is {version.status}"
 
 
-def _unlike_its_version(told: str, version: Any, entries: list[Any]) -> Iterator[str]:
+def _unlike_its_version(told: str, version: Any, entries: list[Any], location: str) -> Iterator[str]:
     """Yield where MLflow's entry of a version's stored files is not as it was registered."""
     if not entries:
         yield f"missing: MLflow's entry of the stored files of {told}"
@@ -146,6 +200,8 @@ def _unlike_its_version(told: str, version: Any, entries: list[Any]) -> Iterator
         yield f"altered: the name of the stored files of {told}"
     if stored.status != READY:
         yield f"altered: the status of the stored files of {told} is {stored.status}"
+    for what in beside_stored(stored, location):
+        yield f"altered: {what} of the stored files of {told}"
 
 
 def was_without_manifest(version: Any, folder: Path) -> bool:
@@ -176,6 +232,8 @@ def _decision_problems(client: Any, name: str, versions: list[Any], digest: str)
     for version in versions:
         entry = history.newest(str(version.version))
         wanted = gate_tags(entry.gates, entry.verdict, entry.override) if entry else {}
+        if entry and entry.manifest != version.tags.get(MANIFEST_TAG):
+            yield f"altered: the files of {name} version {version.version} are not those that were judged"
         held = {tag: text for tag, text in version.tags.items() if is_gate_tag(tag)}
         for tag in sorted({*wanted, *held}):
             if wanted.get(tag) != held.get(tag):
