@@ -151,6 +151,8 @@ class Service:
         ]
         if answer.status == 429:
             headers.append((b"retry-after", b"1"))
+        if answer.status == 405:
+            headers.append((b"allow", b"POST" if scope["path"] == "/invocations" else b"GET, HEAD"))
         if answer.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
         if answer.status in {400, 401, 408, 413, 429}:
