@@ -191,6 +191,10 @@ class Service:
         kind = _content_type(scope)
         if {value.strip().lower() for value in _values(scope, b"content-encoding")} - {b"identity"}:
             raise RefusedError(415, "content_encoding", "the body as it is, not compressed")
+        announced = [int(value) for value in _values(scope, b"content-length")]
+        if _values(scope, b"expect") and any(size > self.settings.max_body_mb * MB for size in announced):
+            # Who waits to be asked for the body is told at once; others would be cut off as they send it.
+            raise self._too_large()
         async with self._place() as held:
             try:
                 # Not `wait_for`: its task and what a refusal raises would hold each other, and the body.
@@ -228,6 +232,9 @@ class Service:
             self._held.remove(held)
             self._in_progress -= 1
 
+    def _too_large(self) -> RefusedError:
+        return RefusedError(413, "body_too_large", f"at most {self.settings.max_body_mb} MB")
+
     async def _body(self, receive: Receive, held: "_Held") -> bytes:
         parts, size = [], 0
         while True:
@@ -237,7 +244,7 @@ class Service:
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > self.settings.max_body_mb * MB:
-                raise RefusedError(413, "body_too_large", f"at most {self.settings.max_body_mb} MB")
+                raise self._too_large()
             held.size = size
             # Small requests are bounded by their number.
             if size > self.settings.small_kb * 1024:

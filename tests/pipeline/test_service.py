@@ -338,6 +338,40 @@ def test_other_addresses_and_methods_are_refused_with_what_there_is(
     assert (found, json.loads(body)["error"]) == (status, MESSAGES[status])
 
 
+def headers_of(
+    of: Service, path: str, method: str, *pairs: tuple[bytes, bytes]
+) -> tuple[int, dict[bytes, bytes]]:
+    """Return status and headers of the answer to a request whose body never comes."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        raise AssertionError("something of the body was asked for")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(of({"type": "http", "path": path, "method": method, "headers": [*pairs]}, receive, send))
+    return sent[0]["status"], dict(sent[0]["headers"])
+
+
+@pytest.mark.parametrize(("path", "taken"), [("/invocations", b"POST"), ("/health", b"GET, HEAD")])
+def test_a_method_that_an_address_does_not_take_is_answered_with_those_it_takes(
+    path: str, taken: bytes
+) -> None:
+    status, headers = headers_of(service(None), path, "OPTIONS")
+    assert (status, headers[b"allow"]) == (405, taken)
+
+
+def test_who_waits_to_be_asked_for_a_body_that_is_too_large_is_refused_at_once() -> None:
+    sent = (
+        (b"content-type", b"application/json"),
+        (b"content-length", b"9" * 20),
+        (b"expect", b"100-continue"),
+    )
+    status, headers = headers_of(service(None), "/invocations", "POST", *sent)
+    assert (status, headers[b"connection"]) == (413, b"close")
+
+
 def test_what_is_kept_has_counts_and_no_value(model: PcrModel, tmp_path: Path) -> None:
     limits = replace(LIMITS, decision_log=str(tmp_path / "decisions.log"))
     of = service(model, limits)
