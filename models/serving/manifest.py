@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from features.errors import UserError
-from models.serving.input_schema import SCHEMA_FILE
+from models.serving.input_schema import SCHEMA_FILE, input_schema
+from models.serving.records import Release
 from models.serving.serving import MODEL_FILES, model_digest
 
 MANIFEST, SIGNATURE = "manifest.sha256", "model.sig"
@@ -68,6 +69,14 @@ def _digest(path: Path) -> str:
     if path.is_symlink() or not path.is_file():
         return "not a file"
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def texts_of(release: Release) -> dict[str, str]:
+    """Return what travels beside a model's files and MLflow's, by file name."""
+    document = json.loads((release.folder / "model.json").read_text(encoding="utf-8"))
+    schema = json.dumps(input_schema(document, model_digest(release.folder)[:12]), indent=1) + "\n"
+    provenance = json.dumps(dict(release.tags), indent=1, sort_keys=True) + "\n"
+    return {CARD: release.card, SCHEMA_FILE: schema, **release.further, PROVENANCE: provenance}
 
 
 def write_manifest(folder: Path) -> str:

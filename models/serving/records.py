@@ -6,10 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.serving.input_schema import SCHEMA_FILE, input_schema
-from models.serving.manifest import CARD, PROVENANCE
-from models.serving.serving import model_digest
-
 STORED_NAME = "model"
 """The name under which MLflow stores the files of a version."""
 RECORD_TAG = "pcr.record"
@@ -76,11 +72,3 @@ class Release:
     card: str = ""
     description: str = ""
     further: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def texts(self) -> dict[str, str]:
-        """What travels beside the model's files and MLflow's, by file name."""
-        document = json.loads((self.folder / "model.json").read_text(encoding="utf-8"))
-        schema = json.dumps(input_schema(document, model_digest(self.folder)[:12]), indent=1) + "\n"
-        provenance = json.dumps(dict(self.tags), indent=1, sort_keys=True) + "\n"
-        return {CARD: self.card, SCHEMA_FILE: schema, **self.further, PROVENANCE: provenance}

@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from features.errors import UserError
 from models.serving.champions import make_candidate
-from models.serving.manifest import GUARDS, MANIFEST, write_manifest
+from models.serving.manifest import GUARDS, MANIFEST, texts_of, write_manifest
 from models.serving.records import (
     FORMAT_TAG,
     RECORD_FORMAT,
@@ -257,7 +257,7 @@ def write_package(release: Release, out: Path, run: Any, model_id: str) -> str:
     model.save(str(out / "MLmodel"))
     for compiled in out.rglob("__pycache__"):
         shutil.rmtree(compiled)
-    for name, text in {**release.texts, **GUARDS}.items():
+    for name, text in {**texts_of(release), **GUARDS}.items():
         (out / name).write_text(text, encoding="utf-8")
     return write_manifest(out)
 

@@ -30,6 +30,7 @@ from models.serving.manifest import (
     PROVENANCE,
     file_digests,
     listed_digests,
+    texts_of,
 )
 from models.serving.records import STORED_NAME
 from models.serving.registry import (
@@ -163,7 +164,7 @@ def _unlike_its_state(
     release = landmark_release(then, landmark)
     example = read_json(folder / EXAMPLE_FILE) == release.example
     python = read_yaml(folder / "python_env.yaml")["python"] == platform.python_version()
-    texts = {name: text for name, text in release.texts.items() if python or name not in {BILL, HASHED}}
+    texts = {name: text for name, text in texts_of(release).items() if python or name not in {BILL, HASHED}}
     for name, same in {
         EXAMPLE_FILE: example, **{name: _text(folder / name) == text for name, text in texts.items()},
     }.items():  # fmt: skip
