@@ -37,7 +37,7 @@ def _execute(home: Path, script: str) -> None:
 
 
 def _elsewhere(home: Path, table: str, column: str) -> None:
-    own, other = home / "mlartifacts", home.parent / "elsewhere"
+    own, other = home / "mlartifacts", home.parent / "files-elsewhere"
     shutil.copytree(own, other, dirs_exist_ok=True)
     _execute(home, f"update {table} set {column} = replace({column}, '{own}', '{other}')")  # noqa: S608
 
