@@ -23,7 +23,9 @@ import yaml
 from lxml import html
 
 from pipeline import wording
+from pipeline.project.settings import read_settings
 from pipeline.record.rows import record
+from pipeline.registry.gates import Criteria
 from tests.page_texts import NUMBER, Shown, plain, texts
 
 ROOT = Path(__file__).parents[1]
@@ -95,7 +97,8 @@ class Tracer:
         self.labels = {
             key: names.get(key, key.replace("_", " ")) for key in (*self.landmarks, *study["arms"])
         }
-        self.rows = with_other_intervals(record(artifacts, "", self.landmarks, 0.95, {}, ""))
+        criteria = read_settings(Criteria, configs / "gates.yaml")
+        self.rows = with_other_intervals(record(artifacts, "", self.landmarks, 0.95, {}, "", criteria))
         self.names = self.rows[[*NAMES]].agg(" | ".join, axis=1)
         self.settings = sorted(
             {

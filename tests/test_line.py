@@ -20,6 +20,7 @@ from pipeline.commands import reproduce
 from pipeline.commands.adam import adam
 from pipeline.record.cells import Cells, compare_outputs
 from pipeline.registry.cards import shortened
+from tests.page_numbers import Tracer
 from tests.pages import (
     WIDTHS,
     check_accessible,
@@ -57,6 +58,10 @@ def summary(first_line: FirstLine) -> str:
 @pytest.fixture(scope="module")
 def artifacts(line: Workspace) -> Path:
     return line.folder / "artifacts" / "nct07239271"
+
+
+def reports(artifacts: Path) -> list[Path]:
+    return sorted((artifacts / "reports").glob("*.html"))
 
 
 def read(path: Path) -> Any:
@@ -118,7 +123,7 @@ def test_shap_values_add_up_to_the_stored_predictions_of_the_served_candidate(ar
 
 
 def test_no_report_and_no_card_says_what_must_not_be_said(summary: str, artifacts: Path) -> None:
-    pages = sorted((artifacts / "reports").glob("*.html"))
+    pages = reports(artifacts)
     assert len(pages) == 3
     for page in pages:
         text = visible_text(page.read_text(encoding="utf-8"))
@@ -127,6 +132,19 @@ def test_no_report_and_no_card_says_what_must_not_be_said(summary: str, artifact
     for card in (artifacts / "models").glob("*/card.md"):
         assert forbidden_statements(card.read_text(encoding="utf-8")) == []
     assert forbidden_statements(summary) == []
+
+
+def test_every_number_of_every_page_is_in_the_record_and_most_altered_ones_are_not(
+    line: Workspace, artifacts: Path
+) -> None:
+    tracer = Tracer(artifacts, line.folder / "configs")
+    pages = {path.stem.removeprefix("shap-"): path.read_text(encoding="utf-8") for path in reports(artifacts)}
+    traced = {name: tracer.untraced(page, name) for name, page in pages.items()}
+    assert [str(number) for found, _ in traced.values() for number in found] == []
+    assert sum(count for _, count in traced.values()) > 1000
+    # A page on which numbers pass whatever they are would pass, too.
+    tried = [tracer.unnoticed(page, name, step=9) for name, page in pages.items()]
+    assert sum(len(missed) for missed, _ in tried) < 0.3 * sum(count for _, count in tried)
 
 
 def test_on_request_the_branches_stand_side_by_side_with_what_every_reading_changes(

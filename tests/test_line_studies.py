@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.page_numbers import untraced
 from tests.pages import WIDTHS, check_page
 from tests.statements import forbidden_statements, visible_text
 from tests.workspace import Workspace
@@ -37,6 +38,7 @@ def test_real_patients_run_through_and_the_default_study_comes_back_from_the_cac
         text = visible_text(page.read_text(encoding="utf-8"))
         assert "SIMULATED" not in text
         assert forbidden_statements(text, page="shap" if page.name.startswith("shap") else "") == []
+    assert untraced(artifacts, line.folder / "configs")[0] == []
     first = visible_text((reports / "index.html").read_text(encoding="utf-8"))
     for absent in (
         "Absent from this study: ctDNA",

@@ -11,9 +11,11 @@ from features.keys import unknown_name
 from pipeline.console import stdout
 from pipeline.project import paths
 from pipeline.project.files import read_yaml, write_json, write_table
+from pipeline.project.settings import read_settings
 from pipeline.record.again import repeated
 from pipeline.record.export import analysis_results, dataset_json
 from pipeline.record.rows import KEY, differences, record
+from pipeline.registry.gates import Criteria
 from pipeline.registry.state import State, workspace_state
 from pipeline.workspace.study import active_study
 
@@ -81,7 +83,8 @@ def record_of(state: State, artifacts: Path) -> pd.DataFrame:
         for out in stage.get("outs", [])
     }
     level = read_yaml(Path(paths.VALIDATION))["level"]
-    return record(artifacts, state.study, state.landmarks, level, stages, state.key)
+    criteria = read_settings(Criteria, Path(paths.GATES))
+    return record(artifacts, state.study, state.landmarks, level, stages, state.key, criteria)
 
 
 def filtered(whole: pd.DataFrame, filters: Mapping[str, str]) -> pd.DataFrame:

@@ -8,6 +8,8 @@ import pandas as pd
 from features.errors import UserError
 from pipeline.project.files import read_json
 from pipeline.record.documents import document_rows, is_number
+from pipeline.record.gate_intervals import gate_rows
+from pipeline.registry.gates import Criteria
 
 KEY = ["study", "file", "landmark", "population", "model", "group", "part", "measure", "method"]
 NUMBERS = ["value", "low", "high", "n", "events"]
@@ -21,7 +23,13 @@ LIMITS = ("low", "high")
 
 
 def record(
-    artifacts: Path, study: str, landmarks: Sequence[str], level: float, stages: Mapping[str, str], key: str
+    artifacts: Path,
+    study: str,
+    landmarks: Sequence[str],
+    level: float,
+    stages: Mapping[str, str],
+    key: str,
+    criteria: Criteria | None = None,
 ) -> pd.DataFrame:
     """Return the record of a study's results, in the order of files and of what stands in them.
 
@@ -30,11 +38,13 @@ def record(
     artifacts : Path
         artifacts/<study>.
     level : float
-        Of all intervals.
+        Of all intervals but those of the gates.
     stages : mapping
         The stage that made a file or folder, by its path below `artifacts`.
     key : str
         The key of the pipeline state that the results are of.
+    criteria : Criteria, optional
+        The gates of promotion, which judge by intervals of their own.
 
     Returns
     -------
@@ -56,6 +66,8 @@ def record(
         found = _efficacy(content) if file == EFFICACY else _of_file(content, path.stem, landmarks)
         rows += [{"file": file} | row for row in found]
     rows += [{"file": file} | row for file, row in document_rows(artifacts, landmarks)]
+    if criteria is not None:
+        rows += [{"file": file} | row for file, row in gate_rows(artifacts, landmarks, criteria)]
     made_by = {file: _stage_of(file, stages) for file in {str(row["file"]) for row in rows}}
     common = {"study": study, "state_key": key, "level": level}
     rows = [common | {"stage": made_by[str(row["file"])]} | row for row in rows]

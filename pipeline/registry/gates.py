@@ -17,6 +17,7 @@ from features.documents.parsing import InnerShare
 from pipeline.project.estimates import Estimate, Measures, bounds_text, number_text
 from pipeline.report.results import MODEL, RULES, Robustness, Truth
 
+Evaluation = Literal["temporal", "left_out_centres"]
 NULL_CHECK = "null_check"
 """The gate that is judged on a check apart from the pipeline."""
 
@@ -49,7 +50,7 @@ class Criteria:
     """configs/gates.yaml."""
 
     level: InnerShare
-    evaluations: tuple[Literal["temporal", "left_out_centres"], ...]
+    evaluations: tuple[Evaluation, ...]
     calibration_slope: Bounds
     o_e: Bounds
     ici: Bounds
@@ -133,12 +134,16 @@ def gates(evidence: Evidence, criteria: Criteria, leakage_alarm_auc: float) -> l
     ]
 
 
+def evaluated(robustness: Robustness, evaluation: Evaluation) -> Measures:
+    """Return the measures in later patients, or pooled over centres left out."""
+    return robustness.later if evaluation == "temporal" else robustness.left_out_centres
+
+
 def calibration_gates(robustness: Robustness, criteria: Criteria) -> Iterator[Gate]:
     """Yield calibration in patients whom the model was not learned from: later ones, other centres."""
-    parts = {"temporal": robustness.later, "left_out_centres": robustness.left_out_centres}
     limits = {"calibration_slope": criteria.calibration_slope, "o_e": criteria.o_e}
     for evaluation in criteria.evaluations:
-        measures, reason = parts[evaluation], robustness.impossible.get(evaluation, "")
+        measures, reason = evaluated(robustness, evaluation), robustness.impossible.get(evaluation, "")
         if reason:
             yield Gate(f"{evaluation}.calibration", reason, "evaluated", Verdict.IMPOSSIBLE)
             continue
@@ -154,17 +159,27 @@ def _calibration(gate: str, measures: Measures, name: str, bounds: Bounds, level
     if not measures:
         return Gate(gate, "no such evaluation was run", must, Verdict.NOT_EVALUATED)
     estimate = measures.get(name)
-    if estimate is None or estimate.value is None or "scaled_se" not in estimate.extra:
+    if estimate is None or estimate.value is None or not has_calibration_interval(estimate):
         why = estimate.reason if estimate is not None and estimate.reason else "too few events or non-events"
         return Gate(gate, why, must, Verdict.TOO_FEW)
+    low, high = calibration_interval(estimate, name, level)
+    result = f"{number_text(estimate.value)}, {bounds_text(low, high)}"
+    return Gate(gate, result, must, _by_interval(low, high, bounds, ideal=1.0))
+
+
+def has_calibration_interval(estimate: Estimate) -> bool:
+    """Tell whether a slope or an O:E has what its interval at any level is made of."""
+    return "scaled_se" in estimate.extra
+
+
+def calibration_interval(estimate: Estimate, name: str, level: float) -> tuple[float, float]:
+    """Return the interval of a slope or an O:E at the level of the gates, by t over centres, else by z."""
     groups = estimate.extra.get("pooled")
     tail = (1 + level) / 2
     quantile = float(stdtrit(groups - 1, tail) if groups else ndtri(tail))
     half = quantile * estimate.extra["scaled_se"]
-    ends = [estimate.extra["scaled"] + side * half for side in (-1, 1)]
-    low, high = (exp(end) for end in ends) if name == "o_e" else ends
-    result = f"{number_text(estimate.value)}, {bounds_text(low, high)}"
-    return Gate(gate, result, must, _by_interval(low, high, bounds, ideal=1.0))
+    low, high = (estimate.extra["scaled"] + side * half for side in (-1, 1))
+    return (exp(low), exp(high)) if name == "o_e" else (low, high)
 
 
 def _by_interval(low: float, high: float, bounds: Bounds, ideal: float) -> Verdict:

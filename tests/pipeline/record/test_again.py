@@ -1,6 +1,7 @@
 """Stages run again in a copy, and two versions of their files compared cell by cell."""
 
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from pipeline.record.cells import Cells, compare_documents, compare_files, compa
 from pipeline.registry.contents import CorruptionError, content_digest
 from pipeline.registry.origin import read_origin
 from pipeline.registry.state import Stage, State
+
+GATES = Path(__file__).parents[3] / "configs/gates.yaml"
 
 COUNT = "from pathlib import Path; Path('{out}').write_text(str(len(Path('{read}').read_text())))"
 
@@ -159,6 +162,7 @@ def test_what_differs_is_told_in_the_terminal_and_in_the_report(
     monkeypatch.setattr("pipeline.commands.reproduce.active_study", lambda: "toy")
     Path("configs").mkdir()
     Path("configs/validation.yaml").write_text("level: 0.95")
+    shutil.copy(GATES, "configs")
     with monkeypatch.context() as patch:
         patch.setattr("sys.stderr", sys.__stderr__)
         made = reproduce(Path(sys.executable), Path("reports"), fits=False)
