@@ -199,18 +199,20 @@ def data_digests(stages: Stages, names: Iterable[str]) -> dict[str, str]:
 
 
 def committed_stages(revision: str = "HEAD") -> dict[str, Stage]:
-    """Return the stages of a commit's dvc.lock, with its settings; none where it has no such file."""
-    lock, settings = (git_text("show", f"{revision}:./{path}") for path in (LOCK.as_posix(), paths.MODELS))
-    return _stages_of(lock, settings)
+    """Return the current stages of a commit's dvc.lock, with its settings; none where it has no such file."""
+    files = (LOCK.as_posix(), paths.MODELS, PIPELINE.as_posix(), STUDY.as_posix())
+    return _stages_of(*(git_text("show", f"{revision}:./{path}") for path in files))
 
 
 @lru_cache(maxsize=2)
-def _stages_of(lock: str, settings: str) -> dict[str, Stage]:
+def _stages_of(lock: str, settings: str, pipeline: str, study: str) -> dict[str, Stage]:
     """Return the stages of a dvc.lock, parsed once: every landmark's run is named by what changed.
 
     Of a commit whose settings are not those of its dvc.lock it is not known what the stages read.
     """
     stages: dict[str, Stage] = parse_yaml(lock)["stages"] if lock else {}
+    if pipeline and study:
+        stages = current_stages(stages, parse_yaml(pipeline)["stages"], parse_yaml(study))
     deps = [dep for stage in stages.values() for dep in stage.get("deps", [])]
     digest = hashlib.md5(settings.encode(), usedforsecurity=False).hexdigest()
     as_run = {dep["md5"] for dep in deps if dep["path"] == paths.MODELS} == {digest}

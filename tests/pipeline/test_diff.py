@@ -67,6 +67,15 @@ def test_nothing_changed_is_said_and_rounding_is_no_difference() -> None:
     ]  # fmt: skip
 
 
+def test_what_dvc_keeps_of_a_stage_that_there_is_no_more_is_no_difference() -> None:
+    lock = yaml.safe_load(LOCK.read_text())
+    former = {"cmd": "python", "params": {"configs/validation.yaml": {"folds": 5}}}
+    former["deps"] = [{"path": "models/former.py", "md5": "1"}]
+    LOCK.write_text(yaml.safe_dump({"stages": {"train@dropped": former, **lock["stages"]}}))
+    git("commit", "-q", "-a", "-m", "a landmark less")
+    assert differences("made-up", "HEAD")[1:3] == ["parameters: as they were", "files: as they were"]
+
+
 def test_a_figure_that_could_not_be_computed_has_no_difference() -> None:
     then: dict[str, Any] = {"a": {"auc": {"value": 0.7}, "slope": {"error": "no"}}}
     now: dict[str, Any] = {
