@@ -208,7 +208,7 @@ class Tracer:
             and not shown.text.startswith(tuple(self.labels[x] for x in self.landmarks))
         ):
             kept = kept & self._at((name,))
-        told = [key for key, label in self.labels.items() if _has_words(label, shown.beside)]
+        told = list(self._named_in(shown.beside))
         heads = shown.beside.split(" | ")
         at = tuple(
             key for key in told if key in self.landmarks and any(head == self.labels[key] for head in heads)
@@ -227,6 +227,13 @@ class Tracer:
             if (kept & inside).any():
                 kept = kept & (inside | (self.rows["measure"] == "number").to_numpy())
         return kept
+
+    def _named_in(self, text: str) -> Iterator[str]:
+        """Yield the landmarks and arms that a text names; "PTX T P" does not name the arm "PTX T"."""
+        for key, label in sorted(self.labels.items(), key=lambda item: -len(item[1])):
+            if _has_words(label, text):
+                yield key
+                text = text.replace(label, "")
 
     @cache  # noqa: B019 - a tracer lives as long as a test
     def _of_section(self, section: str, name: str) -> np.ndarray:

@@ -144,7 +144,7 @@ def test_every_number_of_every_page_is_in_the_record_and_most_altered_ones_are_n
     assert sum(count for _, count in traced.values()) > 1000
     # A page on which numbers pass whatever they are would pass, too.
     tried = [tracer.unnoticed(page, name, step=9) for name, page in pages.items()]
-    assert sum(len(missed) for missed, _ in tried) < 0.3 * sum(count for _, count in tried)
+    assert sum(len(missed) for missed, _ in tried) < 0.35 * sum(count for _, count in tried)
 
 
 def test_on_request_the_branches_stand_side_by_side_with_what_every_reading_changes(

@@ -24,8 +24,8 @@ SPREADSHEET = re.compile(
     r"=.+|#{2,}|#(?:REF|VALUE|NAME|NUM|NULL|SPILL|CALC|BUSY|FIELD|BLOCKED|CONNECT|GETTING_DATA|DIV/0)[!?]?"
 )
 """What a spreadsheet leaves for a value: a formula, an error, or the sign of a column that was too narrow."""
-COMPUTED = re.compile(r"(?![+-]?[0-9]+(?:[.,][0-9]+)?$)[-=+@\t\r].*", re.DOTALL)
-"""What a spreadsheet computes when it opens a CSV file (OWASP, CSV Injection); numbers it only shows."""
+COMPUTED = re.compile(r"(?![+-]?[0-9]+(?:[.,][0-9]+)?$)[-=+@\t\r](?=.*\w).*", re.DOTALL)
+"""What a spreadsheet computes when it opens a CSV file (OWASP, CSV Injection); numbers, and lines, it shows."""
 _WORDS = FULL_WIDTH | dict.fromkeys(map(ord, INVISIBLE)) | {ord(space): " " for space in SPACES}
 _ID = _WORDS | {ord(dash): "-" for dash in DASHES}
 _NUMBER = _WORDS | {ord(dash): "-" for dash in MINUS} | {0x066A: "%", 0x066B: "."}
