@@ -25,7 +25,7 @@ SPREADSHEET = re.compile(
 )
 """What a spreadsheet leaves for a value: a formula, an error, or the sign of a column that was too narrow."""
 COMPUTED = re.compile(r"(?![+-]?[0-9]+(?:[.,][0-9]+)?$)[-=+@\t\r](?=.*\w).*", re.DOTALL)
-"""What a spreadsheet computes when it opens a CSV file (OWASP, CSV Injection); numbers, and lines, it shows."""
+"""What a spreadsheet computes when it opens a CSV file (OWASP, CSV Injection); numbers and lines it shows."""
 _WORDS = FULL_WIDTH | dict.fromkeys(map(ord, INVISIBLE)) | {ord(space): " " for space in SPACES}
 _ID = _WORDS | {ord(dash): "-" for dash in DASHES}
 _NUMBER = _WORDS | {ord(dash): "-" for dash in MINUS} | {0x066A: "%", 0x066B: "."}
