@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -111,6 +112,23 @@ def test_a_request_that_is_too_large_is_refused(port: int) -> None:
     status, body = send(port, b" " * (32 * 1024 * 1024 + 1), "application/json")
     assert status == 413
     assert "send fewer rows" in json.loads(body)["error"]
+
+
+@pytest.mark.parametrize(
+    ("length", "status"), [("99999999999999999999", 413), (str(10**20), 413), ("-1", 400), ("ten", 400)]
+)
+def test_an_announced_length_that_is_too_large_or_none_is_refused_before_the_body(
+    port: int, length: str, status: int
+) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as one:
+        one.sendall(f"POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n".encode())
+        head, _, body = one.recv(65536).partition(b"\r\n\r\n")
+    assert (int(head.split()[1]), json.loads(body)["status"]) == (status, status)
+
+
+def test_who_sends_all_of_a_body_that_is_too_large_still_sees_why(port: int) -> None:
+    for _ in range(3):
+        assert send(port, b" " * (70 * 1024 * 1024), "application/json")[0] == 413
 
 
 def test_a_model_whose_files_were_altered_is_not_served(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from pipeline.console import stderr
 from pipeline.project.files import read_json
 from pipeline.registry.stored_models import checked_model
 from pipeline.service.admission import require_strong
+from pipeline.service.refusals import MESSAGES
 from pipeline.service.schema import pages
-from pipeline.service.server import MESSAGES, Service, serve
+from pipeline.service.server import Service, serve
 from pipeline.service.settings import ServiceSettings, read_service_settings
 from pipeline.service.shadow import Shadow
 from pipeline.service.tls import Certificate

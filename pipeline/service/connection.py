@@ -1,9 +1,38 @@
-"""One connection to the service, closed where its other end is too slow to be a client."""
+"""One connection to the service, closed where its other end is too slow to be a client, or speaks no HTTP."""
 
 import asyncio
+import re
+from http import HTTPStatus
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from pipeline.service.refusals import told
+
+LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?\n", re.IGNORECASE | re.MULTILINE)
+END_OF_HEADERS = re.compile(rb"(?<=\n)\r?\n")
+MOST_DIGITS = 20
+"""Of a length, by h11."""
+
+
+class StrictConnection(h11.Connection):
+    """Refuses a body of more than one length, which h11 takes where all are alike, as of a faulty client."""
+
+    refusal = 400
+    """The status of what `next_event` refuses."""
+
+    def next_event(self) -> Any:
+        """Return the next event; of a request, if its body has one length at most."""
+        if self.their_state is h11.IDLE:
+            headers = END_OF_HEADERS.split(self.trailing_data[0], maxsplit=1)[0]
+            lengths = LENGTH.findall(headers)
+            if len(lengths) > 1 or any(b"," in length for length in lengths):
+                raise h11.RemoteProtocolError("more than one Content-Length")
+            if any(length.isdigit() and len(length) > MOST_DIGITS for length in lengths):
+                self.refusal = 413
+                raise h11.RemoteProtocolError("no body is that long")
+        return super().next_event()
 
 
 class BoundedConnection(H11Protocol):
@@ -19,6 +48,7 @@ class BoundedConnection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first headers."""
         super().connection_made(transport)
+        self.conn = StrictConnection(h11.SERVER, self.config.h11_max_incomplete_event_size or 16 * 1024)
         self._headers = self.loop.call_later(self.timeout_keep_alive, transport.abort)
 
     def data_received(self, data: bytes) -> None:
@@ -30,6 +60,30 @@ class BoundedConnection(H11Protocol):
             self._headers = None
         elif begun and self._headers is None:
             self._headers = self.loop.call_later(self.timeout_keep_alive, self.transport.abort)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's, which may quote the request
+        """Refuse what is no request, in the words of the service, and close the connection.
+
+        What goes wrong in a body whose request is answered already has no answer of its own.
+        """
+        if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+            self.transport.close()
+            return
+        status = self.conn.refusal if isinstance(self.conn, StrictConnection) else 400
+        rule = "a request by HTTP/1.1, with one Content-Length or none"
+        body = told(status, {"code": "not_http", "input": None, "rule": rule})
+        headers = [
+            ("content-type", "application/json"),
+            ("content-length", str(len(body))),
+            ("connection", "close"),
+        ]
+        for event in (
+            h11.Response(status_code=status, headers=headers, reason=HTTPStatus(status).phrase.encode()),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event))
+        self.transport.close()
 
     def pause_writing(self) -> None:
         """Wait for the reader, who does not keep up."""

@@ -11,15 +11,15 @@ import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from models.serving.serving import Reason
 from pipeline.service.admission import Admission
 from pipeline.service.fhir import MEDIA_TYPE
 from pipeline.service.observation import Handled, Observer
+from pipeline.service.refusals import reason_of, told
 from pipeline.service.settings import MB, ServiceSettings
 from pipeline.service.shadow import Shadow
 from pipeline.service.tables import RefusedError
@@ -30,35 +30,14 @@ from pipeline.service.worker import Answer, Worker, give_back_memory
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-HOW = (
-    'send application/json {"dataframe_records": [{"input": value, ...}, ...]} or {"dataframe_split": '
-    '{"columns": [...], "data": [[...], ...]}}, or text/csv with a heading, every name once; "params": '
-    '{"explain": true, "units": {"input": unit}} are the parameters'
-)
-PLACES = "POST rows to /invocations; GET /health, /ready, /metrics, /schema.json, /openapi.json"
-MESSAGES = {
-    400: f"The request is not a table of rows: {HOW}.",
-    401: "This service asks for a bearer token, and for a valid one.",
-    404: f"This address does not exist: {PLACES}.",
-    405: f"This address does not take this method: {PLACES}.",
-    408: "The request came too slowly.",
-    413: "The request is beyond the limits of this service (/schema.json has them): send fewer rows at once.",
-    415: f"The content type is not supported: {HOW}.",
-    429: "Too many requests: come back later.",
-    500: "The server failed, not the request: please tell its operator.",
-    503: "The service is starting.",
-}
-CODES = {
-    401: "no_token", 404: "unknown_address", 405: "unknown_method", 408: "too_slow", 429: "too_many_requests",
-    500: "fault", 503: "starting",
-}  # fmt: skip
-"""What stands as the code of a refusal that has no reason of its own."""
 KINDS = {False: b"application/json", True: MEDIA_TYPE.encode()}
 """The content type of an answer, and that of one in FHIR."""
 ENCODINGS = {"utf-8", "utf8", "us-ascii"}
 """Names of UTF-8, and of what is the same in it."""
 NOT_WANTED = re.compile(rb";\s*q\s*=\s*0(\.0*)?\s*(;|$)")
 OPEN = {"/ping", "/health", "/ready"}
+CLOSING = {400, 401, 408, 413, 429}
+"""Refusals after which a connection is closed."""
 
 
 @dataclass(eq=False)
@@ -66,6 +45,19 @@ class _Held:
     """How much of a request is held, in bytes."""
 
     size: int = 0
+
+
+class _Body:
+    """What a client sends of a request, part by part, and whether that was all."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.ended = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self.ended = not message.get("more_body")
+        return message
 
 
 class Service:
@@ -128,22 +120,21 @@ class Service:
     async def _handle(self, scope: Message, receive: Receive, send: Send) -> None:
         request_id, begun = uuid.uuid4().hex, time.perf_counter()
         kind = b"application/json"
+        body_of = _Body(receive)
         try:
-            answer, kind = await self._answer(scope, receive, request_id)
-        except RefusedError as refusal:
-            answer = Answer(refusal.status, refusal=refusal.reason)
-        if answer.status != 200 and answer.refusal is None:
-            reason: Reason = {"code": CODES.get(answer.status, "not_a_table"), "input": None, "rule": ""}
-            answer = replace(answer, refusal=reason)
+            answer, kind = await self._answer(scope, body_of, request_id)
+        except RefusedError as error:
+            answer = Answer(error.status, refusal=error.reason)
+        refusal = None if answer.status == 200 else answer.refusal or reason_of(answer.status)
         if scope["path"] == "/invocations":
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             taken = round(1000 * (time.perf_counter() - begun), 3)
-            reasons = {answer.refusal["code"]: 1} if answer.refusal else answer.reasons
+            reasons = {refusal["code"]: 1} if refusal else answer.reasons
             handled = Handled(
                 now, request_id, self.version, answer.status, answer.rows, answer.statuses, reasons, taken
             )
             self.observer.keep(handled)
-        body = answer.body or _refused(answer)
+        body = answer.body if refusal is None else told(answer.status, refusal)
         headers = [
             (b"content-type", kind if answer.status == 200 else b"application/json"),
             (b"content-length", str(len(body)).encode()),
@@ -155,11 +146,23 @@ class Service:
             headers.append((b"allow", b"POST" if scope["path"] == "/invocations" else b"GET, HEAD"))
         if answer.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
-        if answer.status in {400, 401, 408, 413, 429}:
+        if answer.status in CLOSING:
             # What is left of a request that was not read to its end is no request.
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        if answer.status in CLOSING - {408} and not _values(scope, b"expect"):
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await self._pass_over(body_of)
+            body = b""
         await send({"type": "http.response.body", "body": body})
+
+    async def _pass_over(self, body_of: "_Body") -> None:
+        """Let a client send on for a while: one that is cut off as it sends does not see the answer."""
+        left = self.settings.max_waiting_mb * MB
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.header_seconds):
+                while left > 0 and not body_of.ended:
+                    left -= len((await body_of()).get("body", b""))
 
     async def _answer(self, scope: Message, receive: Receive, request_id: str) -> tuple[Answer, bytes]:
         path, method = scope["path"], scope["method"]
@@ -191,9 +194,7 @@ class Service:
         kind = _content_type(scope)
         if {value.strip().lower() for value in _values(scope, b"content-encoding")} - {b"identity"}:
             raise RefusedError(415, "content_encoding", "the body as it is, not compressed")
-        announced = [int(value) for value in _values(scope, b"content-length")]
-        if _values(scope, b"expect") and any(size > self.settings.max_body_mb * MB for size in announced):
-            # Who waits to be asked for the body is told at once; others would be cut off as they send it.
+        if any(int(size) > self.settings.max_body_mb * MB for size in _values(scope, b"content-length")):
             raise self._too_large()
         async with self._place() as held:
             try:
@@ -284,11 +285,6 @@ def _accepts_fhir(scope: Message) -> bool:
 
 def _is_fhir(kind: bytes) -> bool:
     return kind.partition(b";")[0].strip() == MEDIA_TYPE.encode()
-
-
-def _refused(answer: Answer) -> bytes:
-    told = {"error": MESSAGES[answer.status], "status": answer.status, "reasons": [answer.refusal]}
-    return json.dumps(told).encode()
 
 
 def serve(service: Service, host: str, port: int, certificate: Certificate | None = None) -> None:

@@ -19,8 +19,9 @@ from pipeline.project.settings import read_settings
 from pipeline.service import admission
 from pipeline.service.admission import require_strong
 from pipeline.service.observation import Handled, Observer
+from pipeline.service.refusals import MESSAGES
 from pipeline.service.schema import pages
-from pipeline.service.server import MESSAGES, Message, Service, serve
+from pipeline.service.server import Message, Service, serve
 from pipeline.service.settings import ServiceSettings
 from pipeline.service.tables import CSV, JSON, RefusedError, read_table
 from pipeline.service.worker import Answer, answer_request
@@ -362,14 +363,35 @@ def test_a_method_that_an_address_does_not_take_is_answered_with_those_it_takes(
     assert (status, headers[b"allow"]) == (405, taken)
 
 
-def test_who_waits_to_be_asked_for_a_body_that_is_too_large_is_refused_at_once() -> None:
+@pytest.mark.parametrize("size", [LIMITS.max_body_mb * 1024 * 1024 + 1, 10**20 - 1])
+def test_who_waits_to_be_asked_for_a_body_that_is_too_large_is_refused_at_once(size: int) -> None:
     sent = (
         (b"content-type", b"application/json"),
-        (b"content-length", b"9" * 20),
+        (b"content-length", str(size).encode()),
         (b"expect", b"100-continue"),
     )
     status, headers = headers_of(service(None), "/invocations", "POST", *sent)
     assert (status, headers[b"connection"]) == (413, b"close")
+
+
+def test_who_announces_too_large_a_body_is_refused_before_it_comes_and_may_send_on() -> None:
+    limits = replace(LIMITS, max_body_mb=1, max_waiting_mb=2)
+    of, order = service(None, limits), []
+
+    async def receive() -> Message:
+        order.append("received")
+        return {"type": "http.request", "body": b"x" * 700_000, "more_body": True}
+
+    async def send(message: Message) -> None:
+        order.append(str(message.get("status", len(message.get("body", b"")))))
+
+    headers = [(b"content-length", b"3000000")]
+    asyncio.run(
+        of({"type": "http", "path": "/invocations", "method": "POST", "headers": headers}, receive, send)
+    )
+    assert order[0] == "413"
+    assert order[2:] == ["received", "received", "received", "0"]
+    assert int(order[1]) > 0
 
 
 def test_what_is_kept_has_counts_and_no_value(model: PcrModel, tmp_path: Path) -> None:
