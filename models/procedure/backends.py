@@ -11,11 +11,14 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from itertools import islice
+from multiprocessing.connection import Connection
+from typing import Any, Generic, TypeVar
 
 from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
@@ -31,6 +34,10 @@ Numbered = tuple[int, Result]
 NAMES = ("fork", "threading", "loky", "dask")
 _KILL_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
+_KILLED = (
+    "a process that computed tasks was killed, as happens where memory does not suffice; PCR_WORKERS=1 needs "
+    "the least"
+)
 
 
 @dataclass(frozen=True)
@@ -163,15 +170,17 @@ def _as_they_end(
         for each in as_completed(done):
             yield each.result()
     except BrokenProcessPool as error:
-        raise UserError(
-            "a process that computed tasks was killed, as happens where memory does not suffice; "
-            "PCR_WORKERS=1 needs the least"
-        ) from error
+        raise UserError(_KILLED) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _receive_fork(function: Callable[[Any, Any], Any], shared: Any, tasks: Any, parent: int) -> None:
+    _begin(parent)
+    _received[:] = [function, shared, tasks]
+
+
+def _begin(parent: int) -> None:
     """Begin a forked process: one that outlived its parent would wait for tasks for ever."""
     ctypes.CDLL(None).prctl(_KILL_WITH_PARENT, signal.SIGKILL)
     if os.getppid() != parent:
@@ -179,13 +188,96 @@ def _receive_fork(function: Callable[[Any, Any], Any], shared: Any, tasks: Any, 
     os.environ["PCR_WORKERS"] = "1"
     # Where the user allows more (OMP_NUM_THREADS): the parent's threads are not here, and are waited for.
     threadpool_limits(1)
-    _received[:] = [function, shared, tasks]
 
 
 def _with_received_at(place: int) -> Numbered[Any]:
     function, shared, tasks = _received
     number, task = tasks[place]
     return number, function(shared, task)
+
+
+def in_order(function: Callable[[Task], Result], items: Iterable[Task], several: int) -> Iterator[Result]:
+    """Yield `function` of every item, in their order, of `several` at once in a process forked for each.
+
+    Items need not be there before: one more than are at work is taken, so that few are held. A single item,
+    and what one process is asked for, is computed in this one.
+
+    Raises
+    ------
+    Exception
+        What the function raises; UserError if a process was killed.
+    """
+    items = iter(items)
+    ahead = deque(islice(items, 2))
+    if several < 2 or len(ahead) < 2 or sys.platform != "linux":
+        while ahead:
+            yield function(ahead.popleft())
+            ahead.extend(islice(items, 1))
+        return
+    at_work: deque[_Forked[Result]] = deque()
+
+    def begin() -> None:
+        while ahead and len(at_work) < several:
+            at_work.append(_Forked(function, ahead.popleft()))
+            # It computes while the next item is read.
+            ahead.extend(islice(items, 0 if ahead else 1))
+
+    try:
+        begin()
+        while at_work:
+            result = at_work.popleft().result()
+            begin()
+            yield result
+    finally:
+        for each in at_work:
+            each.end()
+
+
+class _Forked(Generic[Result]):
+    """A process that was forked for one item."""
+
+    def __init__(self, function: Callable[[Any], Result], item: object) -> None:
+        context = multiprocessing.get_context("fork")
+        self._results, results = context.Pipe(duplex=False)
+        self._process = context.Process(
+            target=_send_result, args=(results, function, item, os.getpid()), daemon=True
+        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+            self._process.start()
+        # Whose other end is the process's alone tells when that is gone.
+        results.close()
+
+    def result(self) -> Result:
+        """Wait for the result; raise what the function raised."""
+        try:
+            error, result = self._results.recv()
+        except EOFError:
+            raise UserError(_KILLED) from None
+        finally:
+            self.end()
+        if error is not None:
+            raise error
+        found: Result = result
+        return found
+
+    def end(self) -> None:
+        """End the process, whatever it is doing."""
+        self._process.kill()
+        self._process.join()
+        self._results.close()
+
+
+def _send_result(results: Connection, function: Callable[[Any], Any], item: object, parent: int) -> None:
+    # Ctrl-C reaches every process of a terminal: the one that forked this ends it, and tells.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _begin(parent)
+    raised, result = None, None
+    try:
+        result = function(item)
+    except Exception as error:  # noqa: BLE001 - raised where it was asked for
+        raised = error
+    results.send((raised, result))
 
 
 def workers() -> int:

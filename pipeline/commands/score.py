@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,7 @@ from features.contract.cells import as_text
 from features.documents.branch import BRANCH
 from features.documents.study import parse_study, with_defaults
 from features.errors import UserError
+from models.procedure.backends import in_order, workers
 from models.serving.serving import PcrModel
 from pipeline.commands.scored_assays import with_matrices
 from pipeline.console import stdout
@@ -94,7 +96,7 @@ def score(
         counts = _write_bundle(out, served, pd.concat([*parts], ignore_index=True))
     else:
         with _frozen():
-            counts = write_parts(out, (answered(served, part) for part in parts))
+            counts = write_parts(out, in_order(partial(answered, served), parts, workers()))
     told = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     line = f"{counts.total()} rows at {at}: {told}; written to {out}"
     stdout().print(line, highlight=False, soft_wrap=True)

@@ -16,6 +16,7 @@ from models.serving.serving import read_model
 from pipeline.commands import score
 from pipeline.commands.score import _read_table, answered, read_parts, write_parts
 from tests.malformed import GOOD
+from tests.patients import patients
 from tests.serving import write_served_model
 
 READ: dict[str, Callable[[Path], pd.DataFrame]] = {
@@ -129,6 +130,27 @@ def test_rows_and_their_answers_are_the_same_in_parts(
     for ending in READ:
         pd.testing.assert_frame_equal(answers[5, ending], answers[100, ending])
         assert answers[5, ending]["usubjid"].tolist() == NAMES
+
+
+@pytest.mark.parametrize("kind", ["logistic", "lightgbm"])
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_answers_are_the_same_bytes_from_one_process_and_from_several(
+    kind: str, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_served_model(tmp_path / "model", kind)
+    frame = patients(57, seed=4, missing=0.2)[0].assign(usubjid=[f"{k:03d}" for k in range(57)])
+    frame.to_parquet(tmp_path / "rows.parquet")
+    monkeypatch.setattr(score, "ROWS_AT_ONCE", 10)
+    written = []
+    for several in ("1", "2", "4"):
+        monkeypatch.setenv("PCR_WORKERS", several)
+        out = tmp_path / f"answers-{several}{ending}"
+        score.score(str(tmp_path / "model"), None, tmp_path / "rows.parquet", None, out)
+        written.append(out.read_bytes())
+    assert written[0] == written[1] == written[2]
+    answers = READ[ending](tmp_path / f"answers-2{ending}")
+    assert answers["usubjid"].tolist() == frame["usubjid"].tolist()
+    assert [file.name for file in tmp_path.glob(".*")] == []
 
 
 @pytest.mark.parametrize(
