@@ -76,7 +76,7 @@ patient-intervals: $(READY) ## how often a patient's interval holds the true ris
 blocks-truth: $(READY) ## do the verdicts on blocks find a signal, and none without one? 400 simulated trials (half an hour; resumable)
 	python -m pipeline.simulation_checks.blocks_truth
 
-coverage: $(READY) ## do the intervals cover? 1,200 simulated trials (hours; resumable), into docs/
+coverage: $(READY) ## do the intervals cover? 3,500 simulated trials (hours; resumable), into docs/
 	dvc repro --single-item $(CHECKS):coverage
 
 gate-check: $(READY) ## how often good and bad models pass the gates of promotion, into docs/ (ten minutes)

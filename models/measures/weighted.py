@@ -164,15 +164,19 @@ def _distinct(y: FloatArray, p: FloatArray, weights: FloatArray) -> tuple[FloatA
 
     A frequency by branch has a few dozen distinct predictions for thousands of patients.
     """
-    # Of predictions alone first: pairs are at least as many, and found ten times as slowly.
+    # Of predictions alone first: pairs are at least as many, and sorted more slowly.
     if np.unique(p).size > FEW_ENOUGH * len(p):
         return y, p, weights
-    pairs, member = np.unique(np.column_stack([p, y]), axis=0, return_inverse=True)
-    if len(pairs) > FEW_ENOUGH * len(p):
+    order = np.lexsort((y, p))
+    in_order = np.column_stack([p, y])[order]
+    starts = np.flatnonzero(np.r_[True, (np.diff(in_order, axis=0) != 0).any(axis=1)])
+    if len(starts) > FEW_ENOUGH * len(p):
         return y, p, weights
-    inside = np.zeros((len(p), len(pairs)))
-    inside[np.arange(len(p)), member] = 1.0
-    return pairs[:, 1], pairs[:, 0], weights @ inside
+    added = np.empty((len(weights), len(starts)))
+    for block in blocks(*weights.shape):
+        added[block] = np.add.reduceat(weights[block][:, order], starts, axis=1)
+    pairs = in_order[starts]
+    return pairs[:, 1], pairs[:, 0], added
 
 
 def _maximise(

@@ -178,7 +178,10 @@ def _run(lock: int, study: str, source: Path | None, profile: str | None, *, ver
         try:
             _activate(study, source, profile)
             if interruption.signal is None:
-                failure = interruption.supervise(SupervisedDvc(lock, ["repro"], verbose=verbose))
+                dvc = SupervisedDvc(lock, ["repro"], verbose=verbose)
+                from pipeline.commands import summary  # noqa: F401,PLC0415 - loaded while DVC is at work
+
+                failure = interruption.supervise(dvc)
         except Exception:
             if interruption.signal is None:
                 stderr().print(escape(former_results.restored()), highlight=False)

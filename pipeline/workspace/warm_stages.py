@@ -6,8 +6,9 @@ hands command, environment and standard streams to this process, which forks. Wh
 loaded there; the project's own modules are not among it, so that every stage runs the code that is on disk.
 Where that cannot be done, and for `dvc repro` typed by hand, the stage starts as it stands in dvc.yaml.
 
-`python -m pipeline.workspace.warm_stages SOCKET [LIBRARY...]` waits for stages until the group of processes
-ends, with further libraries loaded; a command that finds it in its environment starts no other.
+It loads while DVC starts and looks what has changed. `python -m pipeline.workspace.warm_stages SOCKET
+[LIBRARY...]` waits for stages until the group of processes ends, with further libraries loaded; a command
+that finds it in its environment starts no other.
 """
 
 import array
@@ -16,6 +17,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -35,6 +37,8 @@ LIBRARIES = (
     "lightgbm",
     "joblib",
 )
+LATER = ("mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store", "altair")
+"""What few stages need: loaded while no stage waits."""
 MODULE = "pipeline.workspace.warm_stages"
 STREAMS = 3
 LONGEST_REQUEST = 2**20
@@ -87,22 +91,26 @@ def warm_environment(path: str, programs: str) -> dict[str, str]:
     }
 
 
-def serve(listener: socket.socket, libraries: Sequence[str] = LIBRARIES) -> int:
+def serve(listener: socket.socket, further: Sequence[str] = ()) -> int:
     """Fork a stage for every request; return, in the stage's process only, its exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    loaded = False
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    later = [*further, *LATER]
     while True:
+        while later and not _is_asked(listener):
+            importlib.import_module(later.pop(0))
+        gc.freeze()
         connection, _ = listener.accept()
-        if not loaded:
-            for library in libraries:
-                importlib.import_module(library)
-            gc.freeze()
-            loaded = True
         if os.fork() == 0:
             listener.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             return _stage(connection)
         connection.close()
+
+
+def _is_asked(listener: socket.socket) -> bool:
+    return bool(select.select([listener], [], [], 0)[0])
 
 
 def _stage(connection: socket.socket) -> int:
@@ -152,13 +160,13 @@ def _received(connection: socket.socket) -> tuple[_Request, list[int]]:
 
 
 def main(path: str, *libraries: str) -> int:
-    """Listen on the socket at `path`; load further libraries with the first request."""
+    """Listen on the socket at `path`, with further libraries loaded."""
     with socket.socket(socket.AF_UNIX) as listener:
         # Who finds the socket by its name is not refused.
         listener.bind(f"{path}.new")
         listener.listen()
         Path(f"{path}.new").rename(path)
-        return serve(listener, [*LIBRARIES, *libraries])
+        return serve(listener, libraries)
 
 
 if __name__ == "__main__":
