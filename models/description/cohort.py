@@ -1,6 +1,6 @@
 """Who the patients are, what was measured, what happened to them: counts, proportions and quartiles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,8 @@ from models.description.plan import ToxicityPlan
 from models.procedure.landmark_features import LandmarkFeature
 
 ALL = "all"
+LOGARITHMS: Mapping[str, Callable[[pd.Series], pd.Series]] = {"log10": lambda x: 10.0**x, "log1p": np.expm1}
+"""How a logarithm is undone, by the first word of the unit."""
 
 
 def proportion(events: int, n: int, level: float) -> Proportion:
@@ -72,7 +74,8 @@ def table_one(
     -------
     list of TableOneRow
         feature, description, unit, domain, level (None for a number), cells: by group name (and ``all``) n
-        (patients with a known value), missing, and count (of a level) or median, q25, q75.
+        (patients with a known value), missing, and count (of a level) or median, q25, q75. Logarithms are
+        told as they were measured, fractions in per cent.
     """
     rows: list[TableOneRow] = []
     members = {
@@ -82,13 +85,25 @@ def table_one(
     for feature in features:
         parts = {name: values.loc[ids, feature.name] for name, ids in members.items()}
         if feature.is_numeric:
-            cells: dict[str, Summary] = {n: {**_counts(p), **quartiles(p)} for n, p in parts.items()}
-            rows.append(_table_one_row(feature, None, cells))
+            cells: dict[str, Summary] = {
+                n: {**_counts(p), **quartiles(as_measured(p, feature.unit)[0])} for n, p in parts.items()
+            }
+            unit = as_measured(values[feature.name], feature.unit)[1]
+            rows.append(_table_one_row(feature, None, cells) | {"unit": unit})
             continue
         for level in feature.levels:
             cells = {n: {**_counts(p), "count": int((p == level).sum())} for n, p in parts.items()}
             rows.append(_table_one_row(feature, level, cells))
     return rows
+
+
+def as_measured(values: pd.Series, unit: str) -> tuple[pd.Series, str]:
+    """Return values and unit without the logarithm that the unit names, a fraction in per cent."""
+    scale, _, measured = unit.partition(" ")
+    if scale not in LOGARITHMS:
+        return values, unit
+    told = LOGARITHMS[scale](values)
+    return (100 * told, "%") if measured == "fraction" else (told, measured)
 
 
 def _counts(values: pd.Series) -> Summary:

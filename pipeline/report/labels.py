@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from features.errors import UserError
 
@@ -10,6 +10,7 @@ MAX_LENGTH = 32
 VISIT, ANY = "{visit}", "{any}"
 JOINED = re.compile("(, |: |; |>)")
 KEY = re.compile(r"[\w/]*_[\w/]*")
+WORD = re.compile(r"(?<![\w./])[a-z][a-z0-9]*(?![\w/])")
 BETWEEN = {">": " > "}
 
 
@@ -17,7 +18,8 @@ BETWEEN = {">": " > "}
 class LabelSettings:
     """The labels of configs/report_pages.yaml: of `features` by name or template, of all other `names`.
 
-    `notes` are sentences on features, by name or template, that stand beside their description.
+    `notes` are sentences on features, by name or template, that stand beside their description; `words` are
+    those that are written in another way than in a key, such as a gene.
 
     Raises
     ------
@@ -28,6 +30,7 @@ class LabelSettings:
     features: dict[str, str]
     notes: dict[str, str]
     names: dict[str, str]
+    words: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key, label in {**self.features, **self.names}.items():
@@ -56,6 +59,7 @@ class Labels:
             for template, label in settings.features.items()
             if template not in self._exact
         ]
+        self._words = settings.words
         self._notes = [(_pattern(template, visits), note) for template, note in settings.notes.items()]
 
     def name(self, key: object) -> str:
@@ -68,7 +72,7 @@ class Labels:
             return "".join(
                 BETWEEN.get(piece, piece) if i % 2 else self.name(piece) for i, piece in enumerate(pieces)
             )
-        return text.replace("_", " ")
+        return self._spelled(text)
 
     def feature(self, name: str) -> str:
         """Return the label of one feature; `features` tells features of equal labels apart."""
@@ -78,7 +82,11 @@ class Labels:
             if match := pattern.fullmatch(name):
                 filled = {key: self.name(value) for key, value in match.groupdict().items()}
                 return _shortened(label.format(**filled))
-        return _shortened(name.replace("_", " "))
+        return _shortened(self._spelled(name))
+
+    def has(self, name: str) -> bool:
+        """Tell whether a feature has a label of its own."""
+        return name in self._exact or any(pattern.fullmatch(name) for pattern, _ in self._templates)
 
     def features(self, names: Sequence[str]) -> dict[str, str]:
         """Return the labels of features by name, no two of them equal."""
@@ -96,12 +104,21 @@ class Labels:
         return "; ".join([self.text(description), *notes])
 
     def text(self, text: str) -> str:
-        """Return a sentence with labels in place of the keys in it: the words that have an underscore."""
-        return KEY.sub(lambda match: self._key(match.group()), text)
+        """Return a sentence with labels in place of the keys in it: the words that have an underscore.
+
+        The other words are spelled as `words` has them.
+        """
+        return WORD.sub(self._word, KEY.sub(lambda match: self._key(match.group()), text))
+
+    def _spelled(self, key: str) -> str:
+        """Return a key that has no label in words, each as it is written in the field."""
+        return WORD.sub(self._word, key.replace("_", " "))
+
+    def _word(self, match: re.Match[str]) -> str:
+        return self._words.get(match.group(), match.group())
 
     def _key(self, word: str) -> str:
-        known = word in self._exact or any(pattern.fullmatch(word) for pattern, _ in self._templates)
-        return self.feature(word) if known else self.name(word)
+        return self.feature(word) if self.has(word) else self.name(word)
 
 
 def _pattern(template: str, visits: Sequence[str]) -> re.Pattern[str]:

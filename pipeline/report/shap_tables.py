@@ -72,7 +72,7 @@ def landmark_tables(
             },
             [
                 {
-                    "features": Markup(", ").join(described(named[name], shown) for name in row["features"]),
+                    "features": Markup("; ").join(described(named[name], shown) for name in row["features"]),
                     "rho": f"{row['correlation']:.2f}",
                     "patients": count(row["patients"]),
                     "together": f"{row['together']:.3f}",
@@ -272,7 +272,7 @@ def inputs_table(
             "name": described(f, shown),
             "domain": domain_name(f["domain"]),
             "known": labels.name(f["known_at"]),
-            "unit": ", ".join(map(labels.name, f["levels"]))
+            "unit": "; ".join(map(labels.name, f["levels"]))
             if f["levels"]
             else (f["unit"] if f["unit"] not in NO_UNIT else "number"),
             "missing": percent(f["share_missing"]),

@@ -80,7 +80,7 @@ def themes_part(
     ]
     if rows:
         columns = {"feature": "Feature", "mean": "Mean |contribution|", "rank": "Rank of all features"}
-        caption = "Assay and process: what tells of how was measured and treated, not of biology"
+        caption = "Assay and process: what tells how a patient was measured and treated, not of biology"
         tables["process"] = Table.of("process-table", caption, columns, rows)
     return ThemesPart(charts, tables, theme_sentences(themes, summary["directions"]))
 
@@ -92,13 +92,18 @@ def theme_sentences(themes: Sequence[ThemeContribution], directions: Sequence[Di
         if not theme["mean_abs"]:
             continue
         told = _directions([row for row in directions if row["feature"] in theme["members"]])
-        ends = f"{theme['mean_low']:.2f} to {theme['mean_high']:.2f}"
         sentences[theme["group"]] = (
-            f"moves the log-odds of pCR by {theme['mean_abs']:.2f} on average ({ends}), "
-            f"rank {_ranks(theme)} of {len(themes)}"
+            f"moves the log-odds of pCR by {_size(theme)}, rank {_ranks(theme)} of {len(themes)}"
             f"{f'; contributions are {told}' if told else ''}."
         )
     return sentences
+
+
+def _size(theme: ThemeContribution) -> str:
+    """Return how much a theme moves predictions, in words where the digits shown would all be 0."""
+    if round(theme["mean_high"], 2) == 0:
+        return "less than a hundredth on average"
+    return f"{theme['mean_abs']:.2f} on average ({theme['mean_low']:.2f} to {theme['mean_high']:.2f})"
 
 
 def _directions(rows: Sequence[Direction]) -> str:

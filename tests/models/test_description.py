@@ -46,6 +46,24 @@ def test_table_one_counts_levels_among_the_known_and_gives_quartiles_by_group() 
     assert neg["cells"]["B"] == {"n": 1, "missing": 1, "count": 0}
 
 
+@pytest.mark.parametrize(
+    ("unit", "logarithms", "told", "measured"),
+    [
+        ("log10 fraction", [-4.0, -2.0], [0.01, 1.0], "%"),
+        ("log10 molecules/mL", [0.0, 2.0], [1.0, 100.0], "molecules/mL"),
+        ("log1p cc", [0.0, np.log(3.0)], [0.0, 2.0], "cc"),
+        ("years", [50.0, 60.0], [50.0, 60.0], "years"),
+    ],
+)
+def test_table_one_tells_logarithms_as_they_were_measured(
+    unit: str, logarithms: list[float], told: list[float], measured: str
+) -> None:
+    values = pd.DataFrame({"x": logarithms}, index=pd.Index(["a", "b"], name="usubjid"))
+    [row] = description.table_one(values, [feature("x", unit=unit)], pd.Series("A", index=values.index))
+    assert row["unit"] == measured
+    assert row["cells"]["A"]["median"] == pytest.approx(np.mean(told))
+
+
 def test_states_are_counted_apart_and_missing_is_one_of_them() -> None:
     values = pd.Series(["not_done", "negative", None], index=["a", "b", "c"])
     found = description.level_counts(values, ["not_done", "negative"], pd.Series("S1", index=values.index))

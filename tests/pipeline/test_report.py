@@ -456,7 +456,7 @@ def test_the_rules_warning_stands_where_an_arm_is_treated_by_what_the_landmark_s
 def test_a_feature_that_is_mostly_missing_says_so_in_the_ranking() -> None:
     header, *rows = rows_of(charts(page())["ranking"])
     labels = {row[header.index("label")] for row in rows}
-    assert {"ctdna vaf (60 % missing)", "Age"} <= labels
+    assert {"ctDNA VAF (60 % missing)", "Age"} <= labels
 
 
 def test_more_patients_than_are_drawn_are_thinned_evenly_and_the_page_says_so() -> None:

@@ -29,11 +29,13 @@ def blocks_part(
     judged = {name: found for name, found in blocks.items() if not found.reason}
     if not judged:
         return {}, {}
-    pairs = [_pair_row(labels.name(name), pair) for name, found in judged.items() for pair in found.pairs]
+    pairs = [
+        _pair_row(labels.name(name), pair, labels) for name, found in judged.items() for pair in found.pairs
+    ]
     models = [
         {
             "landmark": labels.name(landmark),
-            "model": block_model_name(name),
+            "model": block_model_name(name, labels),
             "n": count(found.patients),
             "events": count(found.events),
             "auc": measure_of(measures, "auc"),
@@ -80,7 +82,7 @@ def _sizes(judged: Mapping[str, BlockVerdicts], labels: Labels, assays: Mapping[
             "penalty": "Penalty (folds)", "top": "Largest coefficients",
         },
         [
-            _size_row(labels.name(name), block, read_as(assays.get(block.name)))
+            _size_row(labels.name(name), block, read_as(assays.get(block.name)), labels)
             for name, found in judged.items()
             for block in found.blocks
         ],
@@ -98,7 +100,7 @@ def _origins(judged: Mapping[str, BlockVerdicts], labels: Labels) -> Table:
             "outcome": "With pCR (V)", "outcome_p": "p", "adjusted": "Adjusted",
         },
         [
-            _origin_row(labels.name(name), origin, found.adjusted)
+            _origin_row(labels.name(name), origin, found.adjusted, labels)
             for name, found in judged.items()
             for origin in found.origins
         ],
@@ -109,7 +111,7 @@ def _origins(judged: Mapping[str, BlockVerdicts], labels: Labels) -> Table:
 def _forest(judged: Mapping[str, BlockVerdicts], labels: Labels) -> dict[str, Spec]:
     rows = [
         interval_row(
-            f"{labels.name(landmark)}: {_compared(pair)}",
+            f"{labels.name(landmark)}: {_compared(pair, labels)}",
             pair.auc,
             pair.question,
             of=Measures(n=Estimate(found.patients), events=Estimate(found.events)),
@@ -127,24 +129,24 @@ def _forest(judged: Mapping[str, BlockVerdicts], labels: Labels) -> dict[str, Sp
     }
 
 
-def _compared(pair: BlockPair) -> str:
-    return f"{block_model_name(pair.model)}, minus {block_model_name(pair.against)}"
+def _compared(pair: BlockPair, labels: Labels) -> str:
+    return f"{block_model_name(pair.model, labels)}, minus {block_model_name(pair.against, labels)}"
 
 
-def block_model_name(name: str) -> str:
+def block_model_name(name: str, labels: Labels) -> str:
     """Return a model of blocks in words."""
     if name.startswith("hidden "):
-        return f"all blocks, {name.removeprefix('hidden ').replace('_', ' ')} missing"
+        return f"all blocks, {labels.name(name.removeprefix('hidden '))} missing"
     if name.startswith("without "):
-        return f"all blocks but {name.removeprefix('without ').replace('_', ' ')}"
-    return NAMES.get(name, f"{name.replace('_', ' ')} alone")
+        return f"all blocks but {labels.name(name.removeprefix('without '))}"
+    return NAMES.get(name, f"{labels.name(name)} alone")
 
 
-def _pair_row(landmark: str, pair: BlockPair) -> dict[str, object]:
+def _pair_row(landmark: str, pair: BlockPair, labels: Labels) -> dict[str, object]:
     return {
         "landmark": landmark,
         "question": pair.question,
-        "compared": _compared(pair),
+        "compared": _compared(pair, labels),
         "auc": measure(pair.auc, difference=True),
         "loss": measure(pair.log_loss, 4, difference=True),
         "q": "" if pair.q is None else decimal(pair.q, 3),
@@ -153,12 +155,12 @@ def _pair_row(landmark: str, pair: BlockPair) -> dict[str, object]:
 
 
 def _origin_row(
-    landmark: str, origin: BlockOrigin, adjusted: Mapping[str, Sequence[str]]
+    landmark: str, origin: BlockOrigin, adjusted: Mapping[str, Sequence[str]], labels: Labels
 ) -> dict[str, object]:
     by_batch = origin.grouping == "batch" and origin.block in adjusted
     row: dict[str, object] = {
         "landmark": landmark,
-        "block": origin.block.replace("_", " "),
+        "block": labels.name(origin.block),
         "grouping": origin.grouping,
         "groups": count(origin.groups),
         "patients": count(origin.patients),
@@ -187,16 +189,16 @@ def read_as(entry: AssayEntry | None) -> str:
     return ", ".join(filter(None, said)) or "as recorded"
 
 
-def _size_row(landmark: str, block: BlockSize, read: str) -> dict[str, object]:
+def _size_row(landmark: str, block: BlockSize, read: str, labels: Labels) -> dict[str, object]:
     low, high = min(block.penalties, default=None), max(block.penalties, default=None)
     return {
         "landmark": landmark,
-        "block": block.name.replace("_", " "),
+        "block": labels.name(block.name),
         "read": read,
         "columns": count(block.columns),
         "patients": count(block.patients),
         "share": percent(block.share),
         "folds": f"{block.used} of {block.folds}",
         "penalty": "" if low is None else f"{low:g}" if low == high else f"{low:g} to {high:g}",
-        "top": Markup(", ").join(explained(name.replace("_", " "), name) for name in block.top),
+        "top": Markup("; ").join(explained(name.replace("_", " "), name) for name in block.top),
     }

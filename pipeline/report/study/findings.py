@@ -1,7 +1,8 @@
 """What figures show in this run, in a sentence each: their titles, where anything can be said."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from models.procedure.domain_sets import ALL, WITHOUT
 from pipeline.project.estimates import Measures, verdict
 from pipeline.report.facts import Facts, listed
 from pipeline.report.labels import Labels
@@ -11,11 +12,14 @@ from pipeline.report.study.performance import added_name
 VERDICTS = ("better", "not distinguishable", "worse")
 
 
-def findings(results: Results, landmarks: Sequence[str], facts: Facts, labels: Labels) -> dict[str, str]:
-    """Return the titles of figures by their id."""
+def findings(
+    results: Results, domains: Mapping[str, Sequence[str]], facts: Facts, labels: Labels
+) -> dict[str, str]:
+    """Return the titles of figures by their id; `domains` are those of every landmark."""
+    landmarks = list(domains)
     sentences = {
         "auc-landmarks": _along_landmarks(results, landmarks, labels),
-        "domains-added": _domains(results, landmarks, labels),
+        "domains-added": _domains(results, domains, labels),
     }
     comparisons = {"differences": (results.comparison.declared.against, facts.comparator)}
     if facts.rules:
@@ -50,14 +54,14 @@ def _differences(results: Results, landmarks: Sequence[str], against: str, words
     return f"In all patients, the model against {words}: {'; '.join(told)}." if told else ""
 
 
-def _domains(results: Results, landmarks: Sequence[str], labels: Labels) -> str:
+def _domains(results: Results, domains: Mapping[str, Sequence[str]], labels: Labels) -> str:
     """Name what adds to the domains before it, by an interval of the AUC above zero, at which landmarks."""
     adding: dict[str, list[str]] = {}
-    for name in landmarks:
+    for name in domains:
         for pair, measures in results.comparison.domains.get(name, {}).items():
             added = measures.interval_of("delta_auc")
-            if added and not pair.startswith("all-without") and verdict(added, "auc") == "better":
-                adding.setdefault(added_name(pair), []).append(labels.name(name))
+            if added and not pair.startswith(f"{ALL}-{WITHOUT}") and verdict(added, "auc") == "better":
+                adding.setdefault(added_name(pair, domains[name]), []).append(labels.name(name))
     told = [f"{words} at {listed(names)}" for words, names in adding.items()]
     return f"What adds to the AUC: {'; '.join(told)}." if told else ""
 

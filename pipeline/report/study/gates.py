@@ -7,6 +7,10 @@ from pipeline.report.labels import Labels
 from pipeline.report.page import minus
 
 
+# What is written beside gates elsewhere, where it has a column of its own.
+IN_WORDS = {"shown bad": "not met"}
+
+
 @dataclass(frozen=True)
 class JudgedGate:
     """One criterion at one landmark: its result, what it must be, and what the patients show of it."""
@@ -32,9 +36,12 @@ def gate_sentences(judged: Judged, labels: Labels) -> list[str]:
         for gate in gates:
             if not gate.passes:
                 at = open_at.setdefault((gate.verdict, gate.name, gate.must), [])
-                at.append(f"{labels.name(landmark)} {gate.result}")
+                at.append(f"{labels.name(landmark)} ({gate.result})")
     return [
-        minus(f"{gate_name(name, labels)}, which must be {must}: {verdict}; {'; '.join(results)}.")
+        minus(
+            f"{gate_name(name, labels)} must be {must}; {IN_WORDS.get(verdict, verdict)} at "
+            f"{'; '.join(results)}."
+        )
         for (verdict, name, must), results in open_at.items()
     ]
 

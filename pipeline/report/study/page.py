@@ -20,7 +20,7 @@ from pipeline.report.cohort.people import SinglePatients
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts, run_facts
 from pipeline.report.labels import Labels
-from pipeline.report.page import OVERVIEW, absent_domains, domain_name, explained, page_links, render
+from pipeline.report.page import OVERVIEW, absent_domains, count, domain_name, explained, page_links, render
 from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Comparison, Declared, Results, within_limits
 from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
 from pipeline.report.study.blocks import blocks_part
@@ -33,7 +33,7 @@ from pipeline.report.study.gates import Judged, gate_sentences
 from pipeline.report.study.glance import glance
 from pipeline.report.study.learning import learning_part
 from pipeline.report.study.measured import courses_part, missing_part
-from pipeline.report.study.performance import domains_part, performance_part, shown_threshold
+from pipeline.report.study.performance import domains_at, domains_part, performance_part, shown_threshold
 from pipeline.report.study.rules import overlap_sentences, rules_part
 from pipeline.report.study.sensitivity import sensitivity_part
 from pipeline.report.study.stability import size_part, stability_part
@@ -91,6 +91,9 @@ def overview_page(given: Inputs, results: Results) -> str:
     landmark = declared.landmark
     differences = difference_rows(study, comparison, facts)
     threshold = shown_threshold(comparison)
+    domains = {
+        name: found for name, found in domains_at(given.features).items() if name in study["landmarks"]
+    }
     parts = {
         "one": table_one_part(given.described, arms, privacy, labels),
         "missing": missing_part(given.described, facts, privacy, labels),
@@ -98,7 +101,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         "rules": rules_part(given.described, results.review, privacy, labels) if facts.rules else ({}, {}),
         "toxicity": toxicity_part(given.described, facts, privacy, labels),
         "performance": performance_part(results, facts, labels),
-        "domains": domains_part(results, study["landmarks"], threshold, labels),
+        "domains": domains_part(results, domains, threshold, labels),
         "blocks": blocks_part(comparison.blocks, labels, study.get("omics")),
         "challengers": challengers_part(comparison.challengers, facts.everybody, labels),
         "subgroups": subgroups_part(results, landmark, study["landmarks"], privacy, labels),
@@ -127,7 +130,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         charts,
         facts,
         labels,
-        findings=findings(results, study["landmarks"], facts, labels),
+        findings=findings(results, domains, facts, labels),
         here=OVERVIEW,
         run=run,
         first=first,
@@ -224,6 +227,7 @@ def checklist(
 ) -> Table:
     """Return reporting items, each filled from the run or left to the authors, with a link to its place."""
     environment = SandboxedEnvironment(undefined=StrictUndefined)
+    environment.filters |= {"label": labels.name, "feature": labels.feature, "count": count}
     rows = []
     for item in items:
         answer = labels.text(environment.from_string(item.answer).render(**context).strip())

@@ -1,9 +1,11 @@
 """How well the models predict, and what each domain adds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from features.documents.feature import FeatureList
+from models.procedure.domain_sets import ALL, PLUS, WITHOUT
 from pipeline.project.estimates import Measures, estimate_text, verdict
 from pipeline.report.calibration_chart import calibration_chart
 from pipeline.report.drawing import Spec
@@ -64,15 +66,17 @@ def calibration_notes(measures: Measures) -> list[str]:
     ]
 
 
-def domains_part(results: Results, landmarks: Sequence[str], threshold: str, labels: Labels) -> Part:
-    """Return what each domain adds to the domains before it, and to all the others, at every landmark."""
+def domains_part(
+    results: Results, domains: Mapping[str, Sequence[str]], threshold: str, labels: Labels
+) -> Part:
+    """Return what each of the `domains` by landmark adds to those before it, and to all the others."""
     rows, drawn = [], []
-    for name in landmarks:
+    for name in domains:
         for pair, differences in results.comparison.domains.get(name, {}).items():
             added = differences.interval_of("delta_auc")
             if added is None:
                 continue
-            label = added_name(pair)
+            label = added_name(pair, domains[name])
             rows.append(
                 {
                     "landmark": labels.name(name),
@@ -113,19 +117,26 @@ def domains_part(results: Results, landmarks: Sequence[str], threshold: str, lab
     )
 
 
-def added_name(pair: str) -> str:
-    """Return what a pair of sets of domains differs in, in words."""
+def added_name(pair: str, domains: Sequence[str]) -> str:
+    """Return what the first of two sets of a landmark's `domains` adds to the second, in words."""
     more, _, less = pair.partition("-")
-    if more == "all":
-        return f"all, against {_listed(less)}"
-    added = [domain for domain in more.split("+") if domain not in less.split("+")]
-    return f"{_listed('+'.join(added))} to {_listed(less)}"
+    if less.startswith(WITHOUT):
+        return f"{domain_name(less.removeprefix(WITHOUT))} to all others"
+    base = less.split(PLUS)
+    added = [name for name in (domains if more == ALL else more.split(PLUS)) if name not in base]
+    return f"{_listed(added)} to {_listed(base)}"
 
 
-def _listed(names: str) -> str:
-    return " + ".join(domain_name(name) for name in names.split("+")).replace(
-        "without ctdna", "without ctDNA"
-    )
+def _listed(names: Sequence[str]) -> str:
+    return " + ".join(map(domain_name, names))
+
+
+def domains_at(features: Mapping[str, FeatureList]) -> dict[str, list[str]]:
+    """Return the domains that have features at each landmark."""
+    return {
+        name: list(dict.fromkeys(feature["domain"] for feature in found["features"]))
+        for name, found in features.items()
+    }
 
 
 def shown_threshold(comparison: Comparison) -> str:

@@ -8,11 +8,13 @@ from markupsafe import Markup
 
 from models.description.documents import Description, Summary, TableOneRow
 from pipeline.report.labels import Labels
-from pipeline.report.page import count, decimal, percent, with_interval
+from pipeline.report.page import count, decimal, explained, percent, with_interval
 from pipeline.report.study.common import ALL, Part, crossed
 from pipeline.report.study.levels import with_merged_levels
 from pipeline.report.tables import Privacy, Table
 
+FLOOR = "the floor where nothing was detected"
+"""What configs/features.yaml says of a feature that has a value in negative samples, too."""
 QUARTILES: tuple[Literal["q25", "median", "q75"], ...] = ("q25", "median", "q75")
 
 
@@ -30,6 +32,8 @@ def table_one_part(described: Description, arms: Sequence[str], privacy: Privacy
         f"Patients at risk, {landmark}: median (quartiles), to three digits of the largest of its row; "
         "n (whole per cent of known values)"
     )
+    if any(FLOOR in row["description"] for row in content["rows"]):
+        caption += f"; {FLOOR}"
     heads = {g: f"{labels.name(g)} (n\u00a0=\u00a0{count(sizes[g])})" for g in groups}
     tables = {
         "one": _table("table-one", caption, content["rows"], heads, privacy, labels, content["differences"])
@@ -56,20 +60,21 @@ def _table(
 ) -> Table:
     """Return rows of numbers and levels as a table; `groups` are its columns and their heads."""
     content = list(with_merged_levels(content, list(groups), privacy))
+    named = _names(content, labels)
     rows: list[dict[str, Any]] = []
     hidden = _hidden_of_table_one(content, list(groups), privacy)
     last = ""
     for row in content:
         if row["level"] is not None and row["feature"] != last:
             rows.append(
-                {"name": labels.text(row["description"])}
+                {"name": named[row["feature"]]}
                 | dict.fromkeys(groups, "")
                 | {"difference": _difference(row, differences), "missing": _missing(row)}
             )
         last = row["feature"]
         unit = f", {row['unit']}" if row["unit"] not in {"", "1"} else ""
         label = (
-            f"{labels.text(row['description'])}{unit}"
+            named[row["feature"]] + unit
             if row["level"] is None
             else Markup('<span class="level">{}</span>').format(labels.name(row["level"]))
         )
@@ -84,6 +89,18 @@ def _table(
         rows.append({"name": label} | cells | (of_all if row["level"] is None else dict.fromkeys(of_all, "")))
     columns = {"name": "Feature"} | dict(groups) | ({"difference": "SMD"} if differences else {})
     return Table.of(name, caption, columns | {"missing": "Missing"}, rows)
+
+
+def _names(rows: Sequence[TableOneRow], labels: Labels) -> dict[str, Markup]:
+    """Return what each feature is called, its description on hover; what is no feature by its description."""
+    described = {row["feature"]: labels.text(row["description"]) for row in rows}
+    called = labels.features(list(described))
+    return {
+        name: explained(called[name], f"{labels.described(name, text)} ({name})")
+        if labels.has(name)
+        else Markup("{}").format(text)
+        for name, text in described.items()
+    }
 
 
 def _difference(row: TableOneRow, differences: Mapping[str, float]) -> str:

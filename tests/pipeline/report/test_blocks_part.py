@@ -73,7 +73,7 @@ def test_without_assays_or_a_verdict_there_is_no_table() -> None:
 
 
 def test_models_of_blocks_have_names_in_words() -> None:
-    names = [block_model_name(name) for name in ("hidden rna", "without rna", "late_fusion", "rna")]
+    names = [block_model_name(name, PLAIN) for name in ("hidden rna", "without rna", "late_fusion", "rna")]
     assert names == ["all blocks, rna missing", "all blocks but rna", "late fusion", "rna alone"]
 
 

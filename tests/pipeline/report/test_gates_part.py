@@ -15,8 +15,8 @@ def test_what_is_not_met_is_one_sentence_over_the_landmarks_and_what_is_undecide
         "c4": [gate("temporal.ici", "0.04", "too few patients to tell")],
     }
     assert gate_sentences(judged, PLAIN) == [
-        "temporal.ici, which must be at most 0.05: shown bad; c1 0.06; c2 0.07.",
-        "temporal.ici, which must be at most 0.05: too few patients to tell; c4 0.04.",
+        "temporal.ici must be at most 0.05; not met at c1 (0.06); c2 (0.07).",
+        "temporal.ici must be at most 0.05; too few patients to tell at c4 (0.04).",
     ]
 
 
@@ -26,5 +26,5 @@ def test_nothing_is_said_where_all_criteria_are_met() -> None:
 
 def test_a_criterion_at_a_threshold_names_it() -> None:
     [told] = gate_sentences({"c1": [gate("delta_net_benefit@0.65", "-0.1", "shown bad")]}, PLAIN)
-    assert told.startswith("delta net benefit at 0.65, which")
+    assert told.startswith("delta net benefit at 0.65 must")
     assert "\N{MINUS SIGN}0.1" in told

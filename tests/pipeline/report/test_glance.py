@@ -57,7 +57,7 @@ def test_without_rules_the_first_screen_has_the_model_alone() -> None:
 
 
 def test_a_figure_has_a_title_only_where_the_numbers_say_something() -> None:
-    titles = findings(results(comparison=comparison(BELOW, AROUND)), ["c2"], FACTS, PLAIN)
+    titles = findings(results(comparison=comparison(BELOW, AROUND)), {"c2": []}, FACTS, PLAIN)
     assert titles == {
         "differences": "In all patients, the model against rules: better at c2.",
         "differences-inputs": (
@@ -67,6 +67,6 @@ def test_a_figure_has_a_title_only_where_the_numbers_say_something() -> None:
     }
     few = Measures(o_e=Estimate(0.8, 0.7, 0.9))
     judged = results(landmarks={"c2": {"chosen": few}})
-    assert findings(judged, ["c2"], FACTS, PLAIN)["calibration-c2"] == (
+    assert findings(judged, {"c2": []}, FACTS, PLAIN)["calibration-c2"] == (
         "At c2, fewer patients had pCR than predicted (O:E 0.80)."
     )

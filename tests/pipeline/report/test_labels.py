@@ -21,6 +21,7 @@ LABELS = Labels(SETTINGS.labels, ["baseline", "c1", "t1"])
         ("imaging_baseline_sum_mm", "Sum of diameters, baseline"),
         ("imaging_longest_diameter_t1_change", "longest diameter change, T1"),
         ("biomarker_gene_x", "gene x"),
+        ("biomarker_her2_rna", "HER2 RNA"),
         ("something_else", "something else"),
         (
             "imaging_the_longest_name_of_a_measurement_t1",
@@ -48,6 +49,9 @@ def test_features_of_one_label_are_told_apart() -> None:
         ("r4_ctdna_time: c1", "R4, time of ctDNA: C1"),
         ("Diarrhoea, grade 3 or more", "Diarrhoea, grade 3 or more"),
         ("an_own_arm", "an own arm"),
+        ("ctdna_samples", "ctDNA samples"),
+        ("foci_differ_in_her2", "foci differ in HER2"),
+        ("ADC|ACH", "ADC or AC+H"),
     ],
 )
 def test_a_key_is_called_by_its_label_or_by_its_words_also_joined(key: str, label: str) -> None:
@@ -58,6 +62,11 @@ def test_keys_inside_a_sentence_are_called_by_their_labels() -> None:
     assert LABELS.text("wild_type = none; age_years, ypT0/is_ypN0.") == (
         "no variant, genes covered = none; Age, ypT0/is ypN0."
     )
+
+
+def test_a_gene_in_a_sentence_is_written_as_genes_are_and_no_part_of_a_word_or_path_is() -> None:
+    assert LABELS.text("Variant of pam in plasma") == "Variant of PAM in plasma"
+    assert LABELS.text("pamphlet, data/pam/x.csv") == "pamphlet, data/pam/x.csv"
 
 
 def test_what_is_said_of_a_feature_beside_its_description_stands_behind_it() -> None:

@@ -1,14 +1,20 @@
 """Table one: rare levels are merged before anything is hidden; standardised differences."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from lxml import html
 
 from models.description.balance import standardised_differences
+from pipeline.project.settings import read_settings
+from pipeline.report.labels import Labels
+from pipeline.report.settings import PageSettings
 from pipeline.report.study.levels import with_merged_levels
+from pipeline.report.study.table_one import table_one_part
 from tests.pipeline.test_study_sections import OPEN, STRICT
 
 
@@ -55,3 +61,23 @@ def test_standardised_differences_are_those_of_their_formulas() -> None:
     assert found["b"] == pytest.approx(0.5 / np.sqrt(0.75 * 0.25))
     assert "flat" not in found, "what does not vary has no scale"
     assert standardised_differences(values, features, arms.replace("B", "A")) == {}
+
+
+def number_row(name: str, description: str) -> dict[str, Any]:
+    cell = {"n": 9, "missing": 0, "median": 1.0, "q25": 0.5, "q75": 2.0}
+    return {"feature": name, "level": None, "description": description, "unit": "%", "domain": "ctdna",
+            "cells": {"all": cell}}  # fmt: skip
+
+
+def test_two_features_of_one_description_are_told_apart_by_their_labels() -> None:
+    settings = read_settings(PageSettings, Path("configs/report_pages.yaml")).labels
+    same = "Highest fraction; the floor where nothing was detected"
+    rows = [number_row(f"ctdna_c1_vaf_max_{kind}", same) for kind in ("panel", "informed")]
+    one = {"landmark": "c1", "patients": 9, "by_arm": {}, "rows": rows, "differences": {}}
+    described: Any = {"table_one": one, "recorded": [number_row("own", "Recorded fraction")]}
+    tables = table_one_part(described, [], OPEN, Labels(settings, ["c1"]))[1]
+    texts = [html.fromstring(str(row["name"])).text_content() for row in tables["one"].rows]
+    assert texts == ["Max VAF, C1, panel, %", "Max VAF, C1, informed, %"]
+    assert f"{same} (ctdna_c1_vaf_max_panel)" in str(tables["one"].rows[0]["name"])
+    assert tables["recorded"].rows[0]["name"] == "Recorded fraction, %"
+    assert "floor where nothing was detected" in tables["one"].caption
