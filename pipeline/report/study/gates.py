@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pipeline.report.labels import Labels
 from pipeline.report.page import minus
 
-
 # What is written beside gates elsewhere, where it has a column of its own.
 IN_WORDS = {"shown bad": "not met"}
 

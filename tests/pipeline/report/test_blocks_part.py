@@ -50,7 +50,7 @@ def test_a_block_names_its_largest_coefficients_and_in_how_many_folds_it_was_use
     assert row["columns"] == "2,000"
     assert row["folds"] == "2 of 3"
     assert row["penalty"] == "0.01 to 0.1"
-    assert row["top"] == "ESR1, PGR"
+    assert row["top"] == "ESR1; PGR"
 
 
 def test_what_was_done_to_the_values_of_a_block_is_told() -> None:
