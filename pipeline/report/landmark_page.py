@@ -107,7 +107,7 @@ def landmark_page(
     outcome = explained_outcome(features, here.measured, explained, here.predictions)
     privacy = Privacy(settings.privacy.min_cell_count, suppress=settings.privacy.suppress_small_cells)
     first = explained[explained["repeat"] == explained["repeat"].min()]
-    shown = evenly(first, settings.drawing.max_patients_drawn).reset_index(drop=True)
+    shown = evenly(first, settings.drawing.patients(len(features))).reset_index(drop=True)
     shown_values = here.measured.set_index("usubjid").loc[shown["usubjid"]].reset_index(drop=True)
     counts = what_is_explained(explained, outcome)
     about: About = {

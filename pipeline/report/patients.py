@@ -11,6 +11,8 @@ from features.documents.feature import FeatureList, LandmarkFeatureEntry
 from models.explanation.attribution import group_sums
 from models.explanation.out_of_fold import KEYS
 
+DIGITS = 9
+"""Of a prediction and of its base value: with them contributions add up to it, to 1e-6."""
 # The largest whole number of 32 bits: contributions are stored as parts of the largest one.
 FULL_SCALE = 2**31 - 1
 
@@ -83,11 +85,11 @@ def patient_data(
     people = cohort.set_index("usubjid").loc[ids]
     return {
         "ids": ids,
-        "p": here["p"].tolist(),
-        "p_low": spread["min"].tolist(),
-        "p_high": spread["max"].tolist(),
+        "p": here["p"].round(DIGITS).tolist(),
+        "p_low": spread["min"].round(DIGITS).tolist(),
+        "p_high": spread["max"].round(DIGITS).tolist(),
         "y": here["y"].astype(int).tolist(),
-        "base": shown["base"].tolist(),
+        "base": shown["base"].round(DIGITS).tolist(),
         "arm": people["arm"].tolist(),
         "centre": _nullable(people["siteid"]),
         "receptors": None if receptors is None else _nullable(receptors.reindex(ids)),
@@ -116,7 +118,7 @@ def landmark_course(
     sums = group_sums(first.drop(columns=[key for key in KEYS if key in first]), domains).reindex(ids)
     return {
         "landmark": name,
-        "p": _nullable(rows.set_index("usubjid")["p"].reindex(ids)),
+        "p": _nullable(rows.set_index("usubjid")["p"].reindex(ids).round(6)),
         "base": _nullable(first["base"].reindex(ids).round(4)),
         "domains": {domain: _nullable(sums[domain].round(4)) for domain in domains},
     }

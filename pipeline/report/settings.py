@@ -19,13 +19,21 @@ class PrivacySettings:
 
 @dataclass(frozen=True)
 class DrawingSettings:
-    """How many features and patients are drawn; `lines`, `rows`: patients with a line, a row."""
+    """How many features and patients are drawn; `lines`, `rows`: patients with a line, a row.
+
+    `max_values`: patients times features of a landmark's page.
+    """
 
     ranked: Count
     swarmed: Count
     max_patients_drawn: Annotated[int, Between(2)]
+    max_values: Count
     lines: Count
     rows: Count
+
+    def patients(self, features: int) -> int:
+        """Return how many patients of so many features a page holds."""
+        return max(2, min(self.max_patients_drawn, self.max_values // features))
 
 
 @dataclass(frozen=True)

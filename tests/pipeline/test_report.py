@@ -460,9 +460,9 @@ def test_a_feature_that_is_mostly_missing_says_so_in_the_ranking() -> None:
 
 
 def test_more_patients_than_are_drawn_are_thinned_evenly_and_the_page_says_so() -> None:
-    html = page(n=3100)
-    assert "3,000 of 3,100 patients are drawn" in Reader(html).text
-    assert len(rows_of(charts(html)["beeswarm"])) == 1 + 3000 * len(FEATURES)
+    html = page(n=2100)
+    assert "2,000 of 2,100 patients are drawn" in Reader(html).text
+    assert len(rows_of(charts(html)["beeswarm"])) == 1 + 2000 * len(FEATURES)
     assert evenly(pd.DataFrame({"x": range(7)}), 3)["x"].tolist() == [0, 3, 6]
 
 
@@ -531,5 +531,30 @@ def test_the_flow_diagram_has_the_counts_of_the_table_but_not_who_is_eligible() 
     assert "Eligible" not in str(whole["datasets"])
 
 
-def test_a_page_of_two_thousand_patients_is_below_eight_megabytes() -> None:
-    assert len(page(n=2000).encode()) < 8_000_000
+@pytest.mark.parametrize(("features", "patients"), [(4, 2000), (80, 2000), (160, 1000), (10**6, 2)])
+def test_a_page_of_many_features_holds_fewer_patients(features: int, patients: int) -> None:
+    assert SETTINGS.drawing.patients(features) == patients
+
+
+def test_a_page_of_a_million_values_is_below_five_megabytes() -> None:
+    n, names = 12_000, [f"x{i}" for i in range(80)]
+    about = description(features=[*FEATURES, *(feature(name, "clinical", "numeric") for name in names)])
+    values, explained, predictions = artifacts(n)
+    rng = np.random.default_rng(5)
+    more = pd.DataFrame(rng.normal(size=(n, len(names))), columns=names)
+    twice = pd.concat([more, more / 3], ignore_index=True)
+    landmark = Landmark(about, values.join(more), explained.join(twice), predictions)
+    few = explained["usubjid"] < f"P{60:05d}"
+    # Summaries are of as many lines whatever the patients: those of sixty are drawn beside the points of all.
+    summary = summarise(
+        landmark.explained[few].reset_index(drop=True), landmark.measured.iloc[:60], "c2",
+        landmark_features(about), cohort(60), None, EXPLANATION, seed=1, level=0.95,
+    )  # fmt: skip
+    html = landmark_page(
+        **given(40) | {
+            "landmarks": {"c2": landmark, "c4": landmark, "c6": landmark, "c8": landmark},
+            "summary": summary | {"interactions": []}, "cohort": cohort(n), "branches": None,
+        }
+    )  # fmt: skip
+    assert f"{160_000 // 84:,} of 12,000 patients are drawn" in Reader(html).text
+    assert len(html.encode()) < 5_000_000
