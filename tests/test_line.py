@@ -21,6 +21,7 @@ from pipeline.commands.adam import adam
 from pipeline.record.cells import Cells, compare_outputs
 from pipeline.registry.cards import shortened
 from tests.page_numbers import Tracer
+from tests.page_traces import Run, traces
 from tests.pages import (
     WIDTHS,
     check_accessible,
@@ -228,6 +229,19 @@ def test_descriptions_show_on_hover_and_figures_are_saved_with_their_data(
 
 def test_figures_of_the_report_are_traced_to_the_artifacts(artifacts: Path) -> None:
     assert check_traced(artifacts, "c2") >= 10
+
+
+def test_figures_and_statements_come_out_the_same_when_they_are_computed_by_other_code(
+    line: Workspace, artifacts: Path
+) -> None:
+    run = Run(artifacts, line.folder / "configs")
+    found = list(traces(run))
+    assert [trace for trace in found if not trace.holds] == []
+    assert len({trace.name for trace in found}) >= 60
+    # One patient with another outcome, and what counts patients no longer agrees.
+    run.cohort.iloc[0, run.cohort.columns.get_loc("outcome")] = 1 - run.cohort["outcome"].iloc[0]
+    wrong = {trace.name.partition(":")[0] for trace in traces(run) if not trace.holds}
+    assert {"at a glance", "flow", "pCR by arm"} <= wrong
 
 
 def test_one_patient_is_explained_in_the_terminal_and_strangers_are_refused(
