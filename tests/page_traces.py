@@ -1,9 +1,9 @@
 """Figures and statements of the study report, computed again from the tables of single patients.
 
 Nothing of the pipeline computes here: the formulas are written out in pandas and numpy, from what they are
-published as. A trace is one figure, one row of a table or one sentence, with all the numbers of it that follow
-from patients (intervals by resampling do not). `python -m tests.page_traces artifacts/STUDY` prints those that
-differ, also of the pages of landmarks (tests/page_traces_shap.py).
+published as. A trace is one figure, one row of a table or one sentence, with all the numbers of it that
+follow from patients (intervals by resampling do not). `python -m tests.page_traces artifacts/STUDY` prints
+those that differ, also of the pages of landmarks (tests/page_traces_shap.py).
 """
 
 import argparse

@@ -19,6 +19,38 @@ SHEET = 274 / 25.4 * 96
 """Pixels of a sheet of A4 between the margins, from top to bottom."""
 
 
+CROWDED = """() => {
+  const boxes = (svg) => [...svg.querySelectorAll('text')]
+    .filter((each) => getComputedStyle(each).opacity !== '0')
+    .map((each) => [each.textContent, each.getBoundingClientRect()])
+    .filter(([text, box]) => text.trim() && box.width && box.height);
+  const found = [];
+  for (const svg of document.querySelectorAll('.chart svg')) {
+    const name = svg.closest('figure').id, whole = svg.getBoundingClientRect();
+    if (!whole.width) continue;
+    const texts = boxes(svg);
+    for (const [text, box] of texts)
+      if (box.left < whole.left - 2 || box.right > whole.right + 2) found.push(`${name}: cut: ${text}`);
+    for (const [i, [text, a]] of texts.entries())
+      for (const [other, b] of texts.slice(i + 1)) {
+        const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+        const tall = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+        // The halo of a name is the name drawn twice.
+        if (text !== other && wide > 2 && tall > 4) found.push(`${name}: ${text} over ${other}`);
+      }
+  }
+  for (const cell of document.querySelectorAll('main td:not(.number), main th:not(.number)')) {
+    const box = cell.getBoundingClientRect(), words = cell.innerText.trim(), range = document.createRange();
+    range.selectNodeContents(cell);
+    const lines = range.getBoundingClientRect().height / parseFloat(getComputedStyle(cell).lineHeight);
+    if (box.width && box.width < 150 && words.length > 24 && lines > 4)
+      found.push(`narrow column, ${Math.round(box.width)} pixels: ${words}`);
+  }
+  return found;
+}"""
+"""Texts of figures that are cut or lie upon each other, and cells of text that are a word wide."""
+
+
 def check_page(browser: Any, path: Path, width: int) -> None:
     """A page opens without network and a word on the console, draws all figures, fits the screen."""
     with opened(browser, path, width) as (page, trouble):
@@ -38,6 +70,7 @@ def check_page(browser: Any, path: Path, width: int) -> None:
         )
         assert broken == []
         _require_words(page)
+        assert page.evaluate(CROWDED) == [], f"{path.name} at {width}"
     check_captions(path)
 
 

@@ -1,12 +1,13 @@
 """Who the patients are, what was measured, what happened to them: counts, proportions and quartiles."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
 from features.safety import ejection_fraction_falls, with_less_of_a_drug
+from models.description.as_measured import Measured
 from models.description.documents import (
     Branch,
     CoursePoint,
@@ -24,8 +25,6 @@ from models.description.plan import ToxicityPlan
 from models.procedure.landmark_features import LandmarkFeature
 
 ALL = "all"
-LOGARITHMS: Mapping[str, Callable[[pd.Series], pd.Series]] = {"log10": lambda x: 10.0**x, "log1p": np.expm1}
-"""How a logarithm is undone, by the first word of the unit."""
 
 
 def proportion(events: int, n: int, level: float) -> Proportion:
@@ -85,25 +84,16 @@ def table_one(
     for feature in features:
         parts = {name: values.loc[ids, feature.name] for name, ids in members.items()}
         if feature.is_numeric:
+            told = Measured.by(feature.unit)
             cells: dict[str, Summary] = {
-                n: {**_counts(p), **quartiles(as_measured(p, feature.unit)[0])} for n, p in parts.items()
+                n: {**_counts(p), **quartiles(told.values(p))} for n, p in parts.items()
             }
-            unit = as_measured(values[feature.name], feature.unit)[1]
-            rows.append(_table_one_row(feature, None, cells) | {"unit": unit})
+            rows.append({**_table_one_row(feature, None, cells), "unit": told.unit})
             continue
         for level in feature.levels:
             cells = {n: {**_counts(p), "count": int((p == level).sum())} for n, p in parts.items()}
             rows.append(_table_one_row(feature, level, cells))
     return rows
-
-
-def as_measured(values: pd.Series, unit: str) -> tuple[pd.Series, str]:
-    """Return values and unit without the logarithm that the unit names, a fraction in per cent."""
-    scale, _, measured = unit.partition(" ")
-    if scale not in LOGARITHMS:
-        return values, unit
-    told = LOGARITHMS[scale](values)
-    return (100 * told, "%") if measured == "fraction" else (told, measured)
 
 
 def _counts(values: pd.Series) -> Summary:

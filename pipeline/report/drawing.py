@@ -51,7 +51,11 @@ PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 GREY = "#767676"
 INK = "#1f2933"
 CONTRIBUTION = f"Contribution ({LOG_ODDS})"
-ROW = 34
+ROW = 36
+# Of a row: how far its label stands above its middle, and its marks and text below it.
+LABEL_UP, MARK_DOWN = 10, 9
+# Pixels of a letter, of a legend's symbol with its distances, and of the narrowest chart.
+LETTER, SYMBOL, NARROW = 6.4, 34, 340
 SWARM_ROW = 54
 FONT = "system-ui, sans-serif"
 CONFIG = {
@@ -59,6 +63,7 @@ CONFIG = {
     "background": "white",
     "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 600, "titleColor": INK,
              "labelColor": INK, "gridColor": "#e3e6ea", "labelFont": FONT, "titleFont": FONT},
+    "axisQuantitative": {"labelOverlap": True, "labelSeparation": 7},
     "legend": {"orient": "top", "labelFontSize": 12, "titleFontSize": 12, "labelColor": INK,
                "titleColor": INK, "symbolOpacity": 1, "columnPadding": 14, "labelLimit": 0, "titleLimit": 0,
                "layout": {"top": {"direction": "vertical", "margin": 4}}},
@@ -72,7 +77,12 @@ def about_drawn(rows: pd.DataFrame, scale: str, sampling: str) -> About:
     A row without n, such as a pooled one, counts no patients of its own; without events there is no outcome.
     """
     n, events = (_spanned(rows[name]) if name in rows else None for name in ("n", "events"))
-    return {"n": 0 if n is None else n, "events": events, "scale": scale, "sampling": sampling}
+    return {"n": 0 if n is None else n, "events": events, "scale": in_sentence(scale), "sampling": sampling}
+
+
+def in_sentence(words: str) -> str:
+    """Return words as they stand inside a sentence: no capital first, unless more follow (AUC, FTV)."""
+    return words[:1].lower() + words[1:] if words[1:2].islower() else words
 
 
 def _spanned(counts: pd.Series) -> int | str | None:
@@ -122,7 +132,7 @@ def rows_of(field: str, order: Sequence[str] | None, row: int) -> Any:
     """Return a row axis whose labels stand above the rows, in `order`, or as the data stand."""
     axis = alt.Axis(
         title=None, ticks=False, domain=False, labelAlign="left", labelPadding=-4, labelLimit=0,
-        labelOffset=-row // 2 + 9, labelFontSize=12, grid=True, tickBand="extent",
+        labelOffset=-row // 2 + ROW // 2 - LABEL_UP, labelFontSize=12, grid=True, tickBand="extent",
     )  # fmt: skip
     return alt.Y(
         f"{field}:N", sort=None if order is None else list(order), axis=axis, scale=alt.Scale(padding=0)
@@ -133,8 +143,8 @@ def texts_of(field: str, order: Sequence[str], texts: Sequence[str]) -> Any:
     """Return the row axis of `rows_of` once more, at the right: a text for each row, beside its mark."""
     named = json.dumps(dict(zip(order, texts, strict=True)), ensure_ascii=False)
     axis = alt.Axis(
-        title=None, ticks=False, domain=False, orient="right", labelLimit=0, labelOffset=7, labelFontSize=11,
-        grid=False, labelExpr=f"{named}[datum.value]",
+        title=None, ticks=False, domain=False, orient="right", labelLimit=0, labelOffset=MARK_DOWN,
+        labelFontSize=11, grid=False, labelExpr=f"{named}[datum.value]",
     )  # fmt: skip
     return alt.Y(f"{field}:N", sort=list(order), axis=axis, scale=alt.Scale(padding=0))
 
@@ -147,9 +157,16 @@ def along(field: str, title: str, **axis: Any) -> Any:
 def colours_of(
     field: str, domain: Sequence[str], colours: Sequence[str], columns: int, title: str | None = None
 ) -> Any:
-    """Return colours by the levels of a field, with a legend above the chart."""
+    """Return colours by the levels of a field, with a legend above the chart that a phone has room for."""
+    columns = fitting(domain, columns)
     scale = alt.Scale(domain=list(domain), range=list(colours))
     return alt.Color(f"{field}:N", scale=scale, legend=alt.Legend(title=title, columns=columns))
+
+
+def fitting(names: Sequence[str], columns: int) -> int:
+    """Return in how many columns, `columns` at most, a legend of these names is as wide as a phone."""
+    widest = max((len(name) for name in names), default=1) * LETTER + SYMBOL
+    return max(1, min(columns, int(NARROW // widest)))
 
 
 def line_at(x: float) -> Chart:

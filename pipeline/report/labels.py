@@ -74,6 +74,10 @@ class Labels:
             )
         return self._spelled(text)
 
+    def candidate(self, key: object) -> str:
+        """Return the label of a candidate: its key may be that of something else, too, such as core."""
+        return self._names.get(f"candidate {key}") or self.name(key)
+
     def feature(self, name: str) -> str:
         """Return the label of one feature; `features` tells features of equal labels apart."""
         if name in self._exact:

@@ -10,6 +10,7 @@ import pandas as pd
 from features.documents.feature import FeatureList, LandmarkFeatureEntry
 from features.documents.study_entries import StudyDocument
 from features.errors import PipelineFault
+from models.description.as_measured import Measured
 from models.explanation.assays import with_assays, with_scores
 from models.explanation.documents import ContributionSummary, FeatureContribution
 from models.explanation.out_of_fold import KEYS
@@ -222,7 +223,9 @@ def page_data(
         feature["description"] = labels.described(feature["name"], feature["description"])
         feature["known"] = labels.name(feature["known_at"])
         feature["domain"] = domain_name(feature["domain"])
-        feature["unit"] = "" if feature["unit"] in NO_UNIT else feature["unit"]
+        told = Measured.by(feature["unit"])
+        feature |= {"logarithm": told.logarithm, "factor": told.factor}
+        feature["unit"] = "" if told.unit in NO_UNIT else told.unit
     return {
         "n": len(shown) if points else 0,
         "repeat": int(shown["repeat"].iloc[0]) + 1,

@@ -56,7 +56,7 @@ def render(
     )
     environment.globals |= {"next_figure": numbers(1).__next__, "next_table": numbers(1).__next__}
     environment.globals["findings"] = dict(findings or {})
-    environment.filters |= FILTERS | {"label": labels.name}
+    environment.filters |= FILTERS | {"label": labels.name, "candidate": labels.candidate}
     page = environment.get_template(template)
     return page.render(
         **context,
@@ -162,6 +162,11 @@ def explained(text: str, title: str) -> Markup:
     if title == text:
         return Markup("{}").format(text)
     return Markup('<span title="{}" tabindex="0" class="described">{}</span>').format(title, text)
+
+
+def text_of(cell: object) -> str:
+    """Return what a reader sees of a cell: text as it is, markup without its tags."""
+    return cell.striptags() if isinstance(cell, Markup) else str(cell)
 
 
 def minus(text: str) -> str:

@@ -9,6 +9,7 @@ from pipeline.report.drawing import (
     CONTRIBUTION,
     GREY,
     INK,
+    MARK_DOWN,
     PALETTE,
     ROW,
     SWARM_ROW,
@@ -84,11 +85,13 @@ def ranking_chart(ranking: pd.DataFrame, colours: Mapping[str, str], about: Abou
         alt.Tooltip("more:N", title="Stability"),
     ]
     base = alt.Chart(data_of(ranking)).encode(y=rows_of("label", order, ROW), tooltip=tooltip)
-    bars = base.mark_bar(height=11, yOffset=8).encode(
+    bars = base.mark_bar(height=11, yOffset=MARK_DOWN).encode(
         x=along("mean_abs", "Mean |contribution| (calibrated log-odds)"),
         color=colours_of("domain", drawn, [colours[d] for d in drawn], columns=4),
     )
-    ranges = base.mark_rule(strokeWidth=1.5, color=INK, yOffset=8, y2Offset=8).encode(x="low:Q", x2="high:Q")
+    ranges = base.mark_rule(strokeWidth=1.5, color=INK, yOffset=MARK_DOWN, y2Offset=MARK_DOWN).encode(
+        x="low:Q", x2="high:Q"
+    )
     description = f"Bars: mean absolute contribution of {len(order)} rows; largest: {', '.join(order[:3])}."
     return spec_of(alt.layer(bars, ranges), description, ROW * len(order), about)
 
@@ -183,7 +186,8 @@ def split_chart(parts: pd.DataFrame, colours: Mapping[str, str]) -> Spec:
 def dependence_chart(kind: str, about: About) -> Spec:
     """Return the chart of one feature's contribution, without data: the page fills `points` and `curve` in.
 
-    points: x, y (contribution), colour, id; curve: x, fit, low, high. `kind` is numeric or categorical.
+    points: x, told (x as a reader reads it), y (contribution), colour, jitter; curve: x, fit, low, high.
+    `kind` is numeric or categorical.
     """
     numeric = kind == "numeric"
     x = (
@@ -197,7 +201,7 @@ def dependence_chart(kind: str, about: About) -> Spec:
         y=y,
         color=alt.Color("colour:N", scale=alt.Scale(range=list(PALETTE)), legend=alt.Legend(columns=3)),
         tooltip=[
-            alt.Tooltip("x:Q" if numeric else "x:N", title="Value"),
+            alt.Tooltip("told:N", title="Value"),
             alt.Tooltip("y:Q", title="Contribution", format="+.3f"),
             alt.Tooltip("colour:N", title="Coloured by"),
         ],
@@ -238,10 +242,10 @@ def waterfall_chart(about: About) -> Spec:
             alt.Tooltip("text:N", title="Contribution"),
         ],
     )
-    bars = base.mark_bar(height=12, yOffset=8, minBandSize=2).encode(
+    bars = base.mark_bar(height=12, yOffset=MARK_DOWN, minBandSize=2).encode(
         x=along("from", "Log-odds of pCR"), x2="to:Q", color=alt.Color("kind:N", scale=scale, legend=None)
     )
-    right = base.mark_text(align="left", dx=6, dy=8, fontSize=12, color=INK).encode(
+    right = base.mark_text(align="left", dx=6, dy=MARK_DOWN, fontSize=12, color=INK).encode(
         x="right:Q", text="text:N"
     )
     description = (

@@ -1,14 +1,17 @@
 """The charts of the study report: forests, curves, bars of states, courses over time."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 
 import altair as alt
 import pandas as pd
 
+from models.description.as_measured import Measured
 from pipeline.project.estimates import number_text
 from pipeline.report.drawing import (
     GREY,
     INK,
+    MARK_DOWN,
     PALETTE,
     ROW,
     About,
@@ -26,7 +29,15 @@ from pipeline.wording import OUT_OF_FOLD
 # Of a name on a line, as a share of the chart, on a narrow screen; and the distance to other lines that does.
 NAME_WIDTH, NAME_HEIGHT, LINE = 0.36, 0.08, 0.08
 SPREAD = (PALETTE[0], PALETTE[5], PALETTE[2], PALETTE[3], PALETTE[4], PALETTE[1])
+TITLE = 30
+"""Letters in a line of the title of an axis that shares a phone's width with texts."""
 NO_MODEL = "all patients, no model"
+UNDONE = {
+    "": "",
+    "log10": "format({} * pow(10, datum.value), '.2~g')",
+    "log1p": "format(exp(datum.value) - 1, '.2~g')",
+}
+"""The label of an axis of logarithms, by the logarithm."""
 # Greys for what was not measured, colours for results, the same in every chart.
 STATES = {
     "not_planned": "#e3e6ea", "not_done": "#b5bac2", "not_evaluable": "#767d89", "below_lod": PALETTE[4],
@@ -80,9 +91,9 @@ def forest_chart(
             alt.Tooltip("detail:N", title="Of"),
         ],
     )
-    x = alt.X("low:Q", title=title, axis=alt.Axis(tickCount=6), scale=alt.Scale(zero=False))
-    spans = base.mark_rule(strokeWidth=2, yOffset=7, y2Offset=7).encode(x=x, x2="high:Q")
-    dots = base.mark_circle(size=70, opacity=1, yOffset=7).encode(
+    x = alt.X("low:Q", title=wrap(title, TITLE), axis=alt.Axis(tickCount=6), scale=alt.Scale(zero=False))
+    spans = base.mark_rule(strokeWidth=2, yOffset=MARK_DOWN, y2Offset=MARK_DOWN).encode(x=x, x2="high:Q")
+    dots = base.mark_circle(size=70, opacity=1, yOffset=MARK_DOWN).encode(
         x="value:Q", y=texts_of("label", order, _estimates(rows, digits))
     )
     layers = [spans, dots] if reference is None else [line_at(reference), spans, dots]
@@ -246,7 +257,7 @@ def shares_chart(counts: pd.DataFrame, levels: Mapping[str, str], title: str, sc
     frame = counts.assign(place=counts["level"].map(place))
     chart = (
         alt.Chart(data_of(frame))
-        .mark_bar(height=13, yOffset=7)
+        .mark_bar(height=13, yOffset=MARK_DOWN)
         .encode(
             y=rows_of("label", order, ROW),
             x=alt.X(
@@ -271,8 +282,10 @@ def shares_chart(counts: pd.DataFrame, levels: Mapping[str, str], title: str, sc
     return spec_of(chart, title, ROW * len(order), about_drawn(counts, scale, NO_MODEL))
 
 
-def courses_chart(points: pd.DataFrame, visits: Sequence[str], title: str, y: str) -> Spec:
+def courses_chart(points: pd.DataFrame, visits: Sequence[str], title: str, name: str, unit: str) -> Spec:
     """Draw medians with quartiles along the visits, a line per group; n and scale are those of the points.
+
+    A logarithm has the values as measured on its axis.
 
     Parameters
     ----------
@@ -293,12 +306,19 @@ def courses_chart(points: pd.DataFrame, visits: Sequence[str], title: str, y: st
             alt.Tooltip("q75:Q", title="Upper quartile", format=".3g"),
         ],
     )
-    value = alt.Y("q25:Q", title=y, scale=alt.Scale(zero=False))
+    told = Measured.by(unit)
+    words = [told.unit if told.unit not in {"", "1"} else name, *(["log axis"] if told.logarithm else [])]
+    axis = alt.Axis(tickCount=5, tickMinStep=1, labelExpr=UNDONE[told.logarithm].format(told.factor))
+    plain = alt.Axis(tickCount=5)
+    value = alt.Y(
+        "q25:Q", title=", ".join(words), scale=alt.Scale(zero=False), axis=axis if told.logarithm else plain
+    )
     spans = base.mark_rule(strokeWidth=2).encode(y=value, y2="q75:Q")
     dots = base.mark_point(size=55, filled=True, opacity=1).encode(
         y="median:Q", shape=alt.Shape("group:N", sort=groups, legend=None)
     )
-    return spec_of(alt.layer(spans, dots), title, 260, about_drawn(points, y, NO_MODEL))
+    scale = f"{name} ({unit})" if unit not in {"", "1"} else name
+    return spec_of(alt.layer(spans, dots), title, 260, about_drawn(points, scale, NO_MODEL))
 
 
 def instability_chart(points: pd.DataFrame, about: About) -> Spec:

@@ -8,7 +8,11 @@ import numpy as np
 from markupsafe import Markup
 
 from pipeline.project.estimates import Estimate
-from pipeline.report.page import count, percent, percent_interval
+from pipeline.report.page import count, percent, percent_interval, text_of
+
+NARROWEST, WIDEST = 3.2, 15.0
+LETTER, LINES = 0.55, 2.6
+"""Of a column: limits and a letter in rem, and in how many lines a cell's text may be broken."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,16 @@ class Table:
         """Return a table whose columns are all numbers, apart from the first one and those in `text`."""
         names = list(columns)
         return Table(id, caption, columns, rows, frozenset(names[1:]) - frozenset(text))
+
+    def width(self, column: str) -> float:
+        """Return the least width of a column of text in rem: its longest text in three lines, within limits.
+
+        0 for a column of numbers, which are not broken into lines.
+        """
+        if column in self.numbers:
+            return 0
+        longest = max((len(text_of(row.get(column, ""))) for row in self.rows), default=0)
+        return round(min(WIDEST, max(NARROWEST, LETTER / LINES * longest)), 1)
 
 
 Cell = TypeVar("Cell", bound=Hashable)
@@ -77,7 +91,7 @@ class Privacy:
             return Markup('<span class="none">&lt; {}</span>').format(self.smallest)
         if hidden:
             return Markup('<span class="none">not shown</span>')
-        share = Markup(' <span class="interval">{}</span>').format(percent(n / of)) if of else Markup("")
+        share = Markup(' <span class="interval">({})</span>').format(percent(n / of)) if of else Markup("")
         return Markup("{}{}").format(count(n), share)
 
     def proportion(self, events: int, n: int, share: Estimate) -> Markup:

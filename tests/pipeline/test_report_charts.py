@@ -137,7 +137,7 @@ def test_courses_and_instability_draw_what_they_are_given() -> None:
     points = pd.DataFrame(
         {"visit": ["c1"], "group": ["A, pCR"], "n": [9], "median": 1.0, "q25": 0.5, "q75": 2.0}
     )
-    course = courses_chart(points, ["baseline", "c1"], "FTV", "mL")
+    course = courses_chart(points, ["baseline", "c1"], "FTV over the visits", "FTV", "log1p cc")
     assert course["usermeta"]["about"]["n"] == 9
     assert course["layer"][0]["encoding"]["x"]["sort"] == ["baseline", "c1"]
     spec = instability_chart(pd.DataFrame({"original": [0.5, 0.6], "prediction": [0.4, 0.7]}), ABOUT)

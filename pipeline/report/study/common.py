@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 from markupsafe import Markup
 
 from pipeline.project.estimates import Estimate, Measures, verdict
-from pipeline.report.drawing import About, Spec
+from pipeline.report.drawing import About, Spec, in_sentence
 from pipeline.report.results import ALLOCATION, MODEL, RULE_INPUTS, RULES
 from pipeline.report.tables import Table
 from pipeline.wording import OUT_OF_FOLD
@@ -40,7 +40,7 @@ def about(
     n: int | str, events: int | str | None, scale: str, sampling: str = "all patients, no model"
 ) -> About:
     """Return what a figure says of itself."""
-    return {"n": n, "events": events, "scale": scale, "sampling": sampling}
+    return {"n": n, "events": events, "scale": in_sentence(scale), "sampling": sampling}
 
 
 def of_model(measures: Measures, scale: str, sampling: str = OUT_OF_FOLD) -> About:
@@ -67,7 +67,7 @@ def interval_row(
 
 def counted(name: str, measures: Measures) -> str:
     """Return the label of a group with its patients and events."""
-    return f"{name} (n = {measures.patients}, pCR {measures.events})"
+    return f"{name} (n = {measures.patients:,}, pCR {measures.events:,})"
 
 
 def crossed(counts: Mapping[tuple[Any, ...], int], level: int, group: int) -> list[dict[Any, int]]:

@@ -14,7 +14,7 @@ def learning_part(results: Results, labels: Labels) -> Part:
     passed = [
         {
             "landmark": labels.name(landmark),
-            "candidate": labels.name(name),
+            "candidate": labels.candidate(name),
             "folds": f"{noted.splits} of {noted.of}",
             "all": "yes" if noted.in_all_patients else "no",
             "reason": noted.reason,

@@ -80,7 +80,8 @@ def _state_charts(
             for row in shares(state["by_centre"], privacy, labels)
             if row["label"] != ALL and not privacy.hides(row["n"])
         ]
-        if len({row["label"] for row in centres}) > 1:
+        # Where all counts are too small to be shown, there is nothing to see.
+        if len({row["label"] for row in centres if row["level"] != HIDDEN}) > 1:
             title = f"State of {_state_name(state, labels)} by centre"
             charts[f"centres-{state['domain']}-{state['visit']}"] = shares_chart(
                 pd.DataFrame(centres), _shown_levels(state["levels"], centres, labels), title, scale
@@ -189,12 +190,12 @@ def courses_part(described: Description, visits: Sequence[str], labels: Labels, 
             ]
         )
         seen = [name for visit in visits if (name := labels.name(visit)) in set(points["visit"])]
-        unit = f" ({family['unit']})" if family["unit"] not in {"", "1"} else ""
         charts[f"course-{number}"] = courses_chart(
             points,
             seen,
             f"{family['name']} over the visits: medians and quartiles by arm and outcome",
-            f"{family['name']}{unit}",
+            family["name"],
+            family["unit"],
         )
     content = described["flows"]
     drawn = None if content is None else flows_chart(content, labels, privacy)

@@ -227,7 +227,9 @@ def checklist(
 ) -> Table:
     """Return reporting items, each filled from the run or left to the authors, with a link to its place."""
     environment = SandboxedEnvironment(undefined=StrictUndefined)
-    environment.filters |= {"label": labels.name, "feature": labels.feature, "count": count}
+    environment.filters |= {
+        "label": labels.name, "candidate": labels.candidate, "feature": labels.feature, "count": count,
+    }  # fmt: skip
     rows = []
     for item in items:
         answer = labels.text(environment.from_string(item.answer).render(**context).strip())
@@ -256,7 +258,7 @@ def used_tables(given: Inputs, labels: Labels) -> dict[str, Table]:
     parameters = {
         key: given.validation[key]
         for key in ("seed", "folds", "repeats", "inner_folds", "bootstrap", "level", "branch_shrinkage")
-    } | {"candidates": ", ".join(map(labels.name, given.models["candidates"]))}
+    } | {"candidates": "; ".join(map(labels.candidate, given.models["candidates"]))}
     if given.facts.rules:
         parameters["rules"] = given.study["rules"]
     else:

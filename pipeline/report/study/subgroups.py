@@ -85,7 +85,7 @@ def _group_row(
 ) -> ForestRow:
     group = group_name(kind, name, labels)
     # Groups of two kinds say themselves what they are of, and have no room for more.
-    group = group.partition(": ")[2] if "_" in kind else group
+    group = group.partition(": ")[2] if "_" in kind else group.replace(" and ", " + ")
     if any((kind, name, column) in hidden for column in COLUMNS):
         return interval_row(group, estimate, f"{kind}: {name}")
     return interval_row(counted(group, measures), estimate, f"{kind}: {name}", of=measures)

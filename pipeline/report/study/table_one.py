@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from models.description.documents import Description, Summary, TableOneRow
 from pipeline.report.labels import Labels
-from pipeline.report.page import count, decimal, explained, percent, with_interval
+from pipeline.report.page import count, decimal, explained, percent, text_of, with_interval
 from pipeline.report.study.common import ALL, Part, crossed
 from pipeline.report.study.levels import with_merged_levels
 from pipeline.report.tables import Privacy, Table
@@ -72,7 +72,7 @@ def _table(
                 | {"difference": _difference(row, differences), "missing": _missing(row)}
             )
         last = row["feature"]
-        unit = f", {row['unit']}" if row["unit"] not in {"", "1"} else ""
+        unit = _unit(named[row["feature"]], row["unit"])
         label = (
             named[row["feature"]] + unit
             if row["level"] is None
@@ -89,6 +89,12 @@ def _table(
         rows.append({"name": label} | cells | (of_all if row["level"] is None else dict.fromkeys(of_all, "")))
     columns = {"name": "Feature"} | dict(groups) | ({"difference": "SMD"} if differences else {})
     return Table.of(name, caption, columns | {"missing": "Missing"}, rows)
+
+
+def _unit(name: str, unit: str) -> str:
+    """Return the unit behind a name; nothing where the name says it, as in copies per cell."""
+    said = unit.replace("/", " per ").lower() in text_of(name).replace("/", " per ").lower()
+    return "" if unit in {"", "1"} or said else f", {unit}"
 
 
 def _names(rows: Sequence[TableOneRow], labels: Labels) -> dict[str, Markup]:
@@ -132,6 +138,9 @@ def _summary_cell(cell: Summary, digits: int, privacy: Privacy, *, hidden: bool)
         if hidden or privacy.hides(n) or not known:
             return privacy.cell(n, hidden=hidden)
         return Markup('{} <span class="interval">({})</span>').format(count(n), percent(n / known))
+    if privacy.hides(cell["n"]):
+        # The quartiles of a few are the values of single patients.
+        return Markup('<span class="none">too few to show</span>')
     if "median" not in cell:
         return Markup('<span class="none">no value</span>')
     return with_interval(cell["median"], (cell["q25"], cell["q75"]), lambda number: decimal(number, digits))

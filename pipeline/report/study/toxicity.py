@@ -136,6 +136,7 @@ def _drugs_table(drugs: Sequence[OpenDrug], privacy: Privacy, labels: Labels) ->
         "Which drug was given where the regimen leaves it open, and how many cycles",
         {"regimen": "Regimen", "drug": "Drug", "cycles": "Cycles", "patients": "Patients"},
         rows,
+        text=("drug",),
     )
 
 

@@ -12,8 +12,12 @@
   const text = (feature, i) => {
     if (missing(feature, i)) return "missing";
     const f = features[feature];
-    return f.kind === "numeric" ? String(Number(values[feature][i].toPrecision(5))) : named(f.levels[values[feature][i]]);
+    return f.kind === "numeric" ? number(f, values[feature][i]) : named(f.levels[values[feature][i]]);
   };
+  // A logarithm is told as it was measured: three digits, a fraction in per cent.
+  const measured = (f, x) => f.factor * (f.logarithm === "log10" ? 10 ** x : f.logarithm === "log1p" ? Math.expm1(x) : x);
+  const number = (f, x) => String(Number(measured(f, x).toPrecision(f.logarithm ? 3 : 5))).replace("-", "\u2212") + (f.unit === "%" ? " %" : "");
+  const undone = (f) => (f.logarithm === "log10" ? `format(${f.factor} * pow(10, datum.value), ".2~g")` : 'format(exp(datum.value) - 1, ".2~g")');
   const named = (key) => data.names[key] || String(key).replaceAll("_", " ");
   const logistic = (x) => 1 / (1 + Math.exp(-x));
   const signed = (x, digits = 2) => (x < 0 ? "\u2212" : "+") + Math.abs(x).toFixed(digits);
@@ -23,7 +27,7 @@
     made.textContent = content;
     return made;
   };
-  const axisTitle = (f) => f.label + (f.unit ? ` (${f.unit})` : "");
+  const axisTitle = (f) => f.label + (f.unit || f.logarithm ? ` (${[f.unit, f.logarithm ? "log axis" : ""].filter(Boolean).join(", ")})` : "");
 
   // ---- one feature
   const chosen = document.getElementById("feature-chosen");
@@ -39,7 +43,7 @@
     if (f.kind !== "numeric") return { at: (i) => text(second, i), encoding: null };
     return {
       at: (i) => (missing(second, i) ? null : Number(values[second][i].toPrecision(5))),
-      encoding: { field: "colour", type: "quantitative", scale: { scheme: "viridis" }, legend: { title: axisTitle(f), gradientLength: 160 } },
+      encoding: { field: "colour", type: "quantitative", scale: { scheme: "viridis" }, legend: { title: axisTitle(f), gradientLength: 160, ...(f.logarithm ? { labelExpr: undone(f) } : {}) } },
     };
   };
 
@@ -49,7 +53,7 @@
     const paint = colourOf(second);
     const splitter = data.split && split && split.checked ? byName[data.split] : -1;
     const parts = splitter < 0 ? [null] : features[splitter].levels.map((level, code) => ({ level, code }));
-    about.textContent = `${f.description}. ${f.domain}, known at ${f.known}. `
+    about.textContent = `${f.description}. Domain: ${f.domain}; known at: ${f.known}. `
       + (f.missing_count ? `${f.missing_count} patients have no value and are not drawn.` : "No value is missing.");
     for (const [place, target] of places.entries()) {
       const figure = target.closest("figure");
@@ -63,7 +67,7 @@
         if (!inside(i)) continue;
         if (data.y) events += data.y[i];
         const x = f.kind === "numeric" ? Number(values[index][i].toPrecision(5)) : text(index, i);
-        points.push({ x, y: Number(contribution(index, i).toPrecision(4)), colour: paint.at(i), jitter: hash(i) });
+        points.push({ x, told: text(index, i), y: Number(contribution(index, i).toPrecision(4)), colour: paint.at(i), jitter: hash(i) });
       }
       const drawn = part === null ? f.curve : (f.curves[part.level] || []);
       const curve = drawn.map((point) => (f.kind === "numeric" ? point : { ...point, x: named(point.x) }));
@@ -73,7 +77,10 @@
       const spec = structuredClone(pcr.specs[`feature-${f.kind}`]);
       const layers = spec.layer;
       for (const layer of layers) {
-        if (layer.encoding && layer.encoding.x) layer.encoding.x.title = axisTitle(f);
+        if (layer.encoding && layer.encoding.x) {
+          layer.encoding.x.title = axisTitle(f);
+          if (f.logarithm) layer.encoding.x.axis = { ...layer.encoding.x.axis, labelExpr: undone(f) };
+        }
         if (layer.encoding && layer.encoding.color) {
           if (paint.encoding) layer.encoding.color = paint.encoding;
           else layer.encoding.color.legend.title = axisTitle(features[second]);
@@ -146,7 +153,7 @@
       const row = element("tr", { "data-contribution": c });
       const head = element("th", { scope: "row" });
       head.append(element("span", { title: `${f.description} (${f.name})`, tabindex: "0", class: "described" }, f.label));
-      row.append(head, element("td", { class: "number" }, text(k, i)), element("td", {}, f.unit), element("td", {}, f.known), element("td", { class: "number" }, signed(c, 3)), element("td", {}, f.description));
+      row.append(head, element("td", { class: "number" }, text(k, i)), element("td", {}, f.unit === "%" ? "" : f.unit), element("td", {}, f.known), element("td", { class: "number" }, signed(c, 3)), element("td", {}, f.description));
       body.append(row);
     }
 
