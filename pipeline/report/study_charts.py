@@ -1,6 +1,7 @@
 """The charts of the study report: forests, curves, bars of states, courses over time."""
 
 from collections.abc import Mapping, Sequence
+from math import log1p
 from textwrap import wrap
 
 import altair as alt
@@ -33,11 +34,10 @@ TITLE = 30
 """Letters in a line of the title of an axis that shares a phone's width with texts."""
 NO_MODEL = "all patients, no model"
 UNDONE = {
-    "": "",
-    "log10": "format({} * pow(10, datum.value), '.2~g')",
-    "log1p": "format(exp(datum.value) - 1, '.2~g')",
+    "log10": ("format({} * pow(10, datum.value), '.2~g')", tuple(range(-9, 10))),
+    "log1p": ("format(exp(datum.value) - 1, '.2~g')", tuple(map(log1p, (0, 1, 3, 10, 30, 100, 300, 1000)))),
 }
-"""The label of an axis of logarithms, by the logarithm."""
+"""Of an axis of logarithms: its labels, and where they stand."""
 # Greys for what was not measured, colours for results, the same in every chart.
 STATES = {
     "not_planned": "#e3e6ea", "not_done": "#b5bac2", "not_evaluable": "#767d89", "below_lod": PALETTE[4],
@@ -307,12 +307,14 @@ def courses_chart(points: pd.DataFrame, visits: Sequence[str], title: str, name:
         ],
     )
     told = Measured.by(unit)
-    words = [told.unit if told.unit not in {"", "1"} else name, *(["log axis"] if told.logarithm else [])]
-    axis = alt.Axis(tickCount=5, tickMinStep=1, labelExpr=UNDONE[told.logarithm].format(told.factor))
-    plain = alt.Axis(tickCount=5)
-    value = alt.Y(
-        "q25:Q", title=", ".join(words), scale=alt.Scale(zero=False), axis=axis if told.logarithm else plain
-    )
+    y = told.unit.replace("%", "Per cent") if told.unit not in {"", "1"} else name
+    axis = alt.Axis(tickCount=5)
+    if told.logarithm:
+        label, places = UNDONE[told.logarithm]
+        low, high = points["q25"].min() - 1, points["q75"].max() + 1
+        within = [place for place in places if low <= place <= high]
+        y, axis = f"{y}, log axis", alt.Axis(values=within, labelExpr=label.format(told.factor))
+    value = alt.Y("q25:Q", title=y, scale=alt.Scale(zero=False), axis=axis)
     spans = base.mark_rule(strokeWidth=2).encode(y=value, y2="q75:Q")
     dots = base.mark_point(size=55, filled=True, opacity=1).encode(
         y="median:Q", shape=alt.Shape("group:N", sort=groups, legend=None)

@@ -4,6 +4,7 @@ import pytest
 
 from features.safety import EjectionFractionFall
 from models.description import cohort as description
+from models.description.as_measured import Measured
 from models.description.plan import AdverseEvent, ToxicityPlan
 from tests.patients import feature
 
@@ -62,6 +63,7 @@ def test_table_one_tells_logarithms_as_they_were_measured(
     [row] = description.table_one(values, [feature("x", unit=unit)], pd.Series("A", index=values.index))
     assert row["unit"] == measured
     assert row["cells"]["A"]["median"] == pytest.approx(np.mean(told))
+    assert Measured.by(unit).values(values["x"]).tolist() == pytest.approx(told)
 
 
 def test_states_are_counted_apart_and_missing_is_one_of_them() -> None:

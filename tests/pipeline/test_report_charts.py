@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pipeline.report.calibration_chart import HEIGHT, MIDDLE, calibration_chart
-from pipeline.report.drawing import GREY, PALETTE, Spec, data_of, spec_of
+from pipeline.report.drawing import GREY, PALETTE, Spec, data_of, fitting, spec_of
 from pipeline.report.shap_charts import (
     beeswarm_chart,
     dependence_chart,
@@ -194,3 +194,22 @@ def test_a_spec_can_be_drawn_on_a_canvas() -> None:
     chart = alt.Chart(data_of(pd.DataFrame({"x": [1]}))).mark_point(color=GREY).encode(x="x:Q")
     assert spec_of(chart, "d", 10, canvas=True)["usermeta"]["embedOptions"] == {"renderer": "canvas"}
     assert spec_of(chart, "d", 10)["usermeta"] == {"embedOptions": {"renderer": "svg"}, "about": {}}
+
+
+def test_an_axis_of_logarithms_has_the_values_as_they_were_measured() -> None:
+    points = pd.DataFrame(
+        {"visit": ["c1"], "group": ["pCR"], "n": [9], "median": [-3.0], "q25": [-4.0], "q75": [-2.0]}
+    )
+    spec = courses_chart(points, ["c1"], "VAF over the visits", "VAF", "log10 fraction")
+    y = spec["layer"][0]["encoding"]["y"]
+    assert y["title"] == "Per cent, log axis"
+    assert y["axis"]["values"] == [-5, -4, -3, -2, -1]
+    assert y["axis"]["labelExpr"].startswith("format(100.0 * pow(10, datum.value)")
+    assert spec["usermeta"]["about"]["scale"] == "VAF (log10 fraction)"
+
+
+@pytest.mark.parametrize(
+    ("names", "columns"), [(["pCR", "no pCR"], 3), (["below the limit of detection", "x"], 1), ([], 3)]
+)
+def test_a_legend_has_as_many_columns_as_a_phone_has_room_for(names: list[str], columns: int) -> None:
+    assert fitting(names, 3) == columns

@@ -9,7 +9,7 @@ from features.definitions import sample_states
 from features.gene_rules import GeneRule, GeneRules, any_pathogenic
 from features.mutations import FIXED_PANEL, mutating_variants, panel_covers
 from pipeline.report.cohort.people import OUTCOME_COLOURS, SinglePatients, about_people
-from pipeline.report.drawing import INK, PALETTE, Chart, Spec, data_of, spec_of
+from pipeline.report.drawing import INK, PALETTE, Chart, Spec, data_of, fitting, spec_of
 from pipeline.report.points import evenly
 
 MUTATION, BLOOD, DOUBTFUL, NOT_COVERED = (
@@ -154,13 +154,13 @@ def _drawn(
     boxes: pd.DataFrame, tracked: pd.DataFrame, band: pd.DataFrame, sample: pd.DataFrame, tall: float
 ) -> Spec:
     n = len(sample)
-    wide = -0.24 * n
+    wide = -0.3 * n
     x = alt.X("column:Q", axis=None, scale=alt.Scale(domain=[wide, n], nice=False))
     scale = alt.Scale(domain=[0, tall], reverse=True, nice=False)
     y = alt.Y("y:Q", axis=None, scale=scale)
     kinds = [kind for kind in COLOURS if (boxes["kind"] == kind).any()]
     fills = alt.Scale(domain=kinds, range=[COLOURS[kind] for kind in kinds])
-    legend = alt.Legend(title=None, columns=2, columnPadding=8)
+    legend = alt.Legend(title=None, columns=fitting(kinds, 2), columnPadding=8)
     base = alt.Chart(data_of(band.assign(left=wide, column=0, right=n))).encode(y=y)
     rows = base.mark_rect(color=EMPTY).encode(x=x, x2="right:Q", y2="y2:Q")
     words = base.mark_text(align="left", fontSize=12, color=INK).encode(

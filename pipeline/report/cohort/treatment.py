@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from pipeline.report.cohort.people import OUTCOME_COLOURS, about_people
-from pipeline.report.drawing import INK, PALETTE, Chart, Spec, colours_of, data_of, spec_of
+from pipeline.report.drawing import INK, PALETTE, Chart, Spec, colours_of, data_of, fitting, spec_of
 from pipeline.report.labels import Labels
 from pipeline.report.points import evenly
 
@@ -135,7 +135,7 @@ def _marks(events: pd.DataFrame, y: alt.Y) -> Chart:
         f"surgery, {outcome}": (colour, "diamond") for outcome, colour in OUTCOME_COLOURS.items()
     } | {LEFT: (INK, "cross")}
     kinds = [name for name in looks if (events["event"] == name).any()]
-    legend = alt.Legend(title=None, columns=3)
+    legend = alt.Legend(title=None, columns=fitting(kinds, 3))
     return (
         alt.Chart(data_of(events))
         .mark_point(size=34, filled=True, opacity=1)
