@@ -67,7 +67,7 @@ monitoring-check: $(READY) ## false alarms, delays and updates of watching a mod
 tamper-test: $(READY) ## alter every file, row and alias of a registered model, one at a time: each is refused or named
 	python -m tests.tampering
 
-design: $(READY) ## what a trial like this one would find: power, bias, coverage, looks (configs/design.yaml; a minute)
+design: $(READY) ## what a trial like this one would find: arms, model, gates, groups (configs/design.yaml; some minutes)
 	pcr design
 
 patient-intervals: $(READY) ## how often a patient's interval holds the true risk of simulated patients, into docs/ (ten minutes)

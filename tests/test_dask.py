@@ -18,6 +18,8 @@ from distributed import LocalCluster
 from distributed.versions import get_versions
 
 from features.errors import UserError
+from models.design.settings import design_plan
+from models.design.study import Question, answered, questions
 from models.procedure.backends import Backend
 from models.procedure.cluster.code import require_same_code
 from models.procedure.cluster.identity import KERNELS, cluster_identity
@@ -26,6 +28,9 @@ from models.procedure.cluster.tasks import on_cluster
 from models.procedure.resampling import FoldResult, Procedure, TaskResult, cross_validate, run_tasks
 from models.procedure.response_model import ResponseModel
 from models.procedure.splits import Split, outcome_strata, stratified_splits
+from pipeline.commands.design import read_judge
+from pipeline.design import gates
+from pipeline.project.files import read_yaml
 from pipeline.simulation_checks import coverage
 from tests.patients import FEATURES, SETTINGS, patients
 from tests.workspace import ROOT
@@ -82,6 +87,20 @@ def test_two_dask_workers_give_the_bits_of_one_thread(cluster: LocalCluster) -> 
     here = as_bytes(list(cross_validate(response_models, *data(), workers=1)))
     there = cross_validate(response_models, *data(), backend=on(address))
     assert as_bytes(list(there)) == here
+
+
+def test_a_design_is_told_by_a_cluster_as_by_one_thread(cluster: LocalCluster) -> None:
+    document = read_yaml(ROOT / "configs/design.yaml")
+    few = {
+        "trials": 100, "sizes": [300], "effects": [0.0], "scenarios": {},
+        "forecasts": document["forecasts"] | {"trials": 100, "models": {"a": {"auc": 0.7}}},
+        "gates": document["gates"] | {"trials": 20, "sizes": [200]},
+    }  # fmt: skip
+    plan = design_plan(document | few)
+    asked: list[Question] = [*questions(plan), *gates.questions(plan, read_judge(plan))]
+    there = dict(answered(asked, on(cluster.scheduler_address)))
+    assert there == dict(answered(asked, Backend()))
+    assert {row["part"] for rows in there.values() for row in rows} >= {"gates", "forecasts", "interaction"}
 
 
 def test_killing_a_worker_in_the_middle_changes_nothing(cluster: LocalCluster) -> None:

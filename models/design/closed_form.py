@@ -1,4 +1,4 @@
-"""Power of the comparison of two proportions by formula: what simulation is checked against."""
+"""Power by formula: what simulation is checked against."""
 
 import numpy as np
 from scipy.optimize import brentq
@@ -32,3 +32,21 @@ def detectable(p0: float, n: float, n0: float, alpha: float, wanted: float) -> f
     if power(p0 + most, p0, n, n0, alpha) < wanted:
         raise MeasureError(f"no gain over {p0:.3g} is found with a power of {wanted:.0%}")
     return float(brentq(lambda gain: power(p0 + gain, p0, n, n0, alpha) - wanted, 0.0, most))
+
+
+def power_of_mean(shift: float, sd: float, n: float, alpha: float) -> float:
+    """Return how often the two-sided interval of a mean lies wholly above 0, by normal theory.
+
+    Parameters
+    ----------
+    shift, sd : float
+        Expectation, and standard deviation of the estimate times the square root of `n`.
+    """
+    if sd == 0:
+        return float(shift > 0)
+    return float(ndtr(shift * np.sqrt(n) / sd - ndtri(1 - alpha / 2)))
+
+
+def detectable_mean(sd: float, n: float, alpha: float, wanted: float) -> float:
+    """Return the expectation above 0 that `power_of_mean` finds with the power `wanted`."""
+    return float((ndtri(1 - alpha / 2) + ndtri(wanted)) * sd / np.sqrt(n))

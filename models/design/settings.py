@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
-from features.documents.parsing import Between, parsed
+from features.documents.parsing import Between, Count, InnerShare, Positive, parsed
 from features.errors import UserError
 from models.design.spending import Spending
 
@@ -16,10 +16,14 @@ INDETERMINATE = "indeterminate"
 
 @dataclass(frozen=True)
 class Branch:
-    """A branch: pCR of its patients in the control arm, and their gain in relation to the others'."""
+    """A branch: pCR of its patients in the control arm, and their gain in relation to the others'.
+
+    `spread` is the standard deviation of their true log-odds: what a model may know more than the rules.
+    """
 
     pcr: Share
     relative_gain: Annotated[float, Between(-10, 10)]
+    spread: Annotated[float, Between(0, 10)]
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,59 @@ class Rerandomised:
 
 
 @dataclass(frozen=True)
+class Forecaster:
+    """A model, given by its predictions: its AUC, the slope of the outcome on its log-odds, and O:E."""
+
+    auc: Annotated[float, Between(0.5, 1, inclusive=False)]
+    slope: Annotated[float, Between(0.1, 10)] = 1.0
+    o_e: Annotated[float, Between(0.5, 2)] = 1.0
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """Models that are compared with the rules; `threshold` is that of the net benefit of de-escalation."""
+
+    trials: Annotated[int, Between(100, 1_000_000)]
+    threshold: InnerShare
+    models: Mapping[str, Forecaster]
+
+
+@dataclass(frozen=True)
+class GateTrials:
+    """Trials in which the models of `Forecasts` come before the gates of promotion.
+
+    Centres differ in log-odds with the standard deviation `centre_sd`; `later_share` of the patients come
+    after the first origin. `bootstrap` samples of patients and `perfect_models` drawn stand for the run's.
+    """
+
+    trials: Annotated[int, Between(20, 1_000_000)]
+    sizes: tuple[Annotated[int, Between(50, 1_000_000)], ...]
+    centres: Annotated[int, Between(2)]
+    centre_sd: Annotated[float, Between(0, 3)]
+    later_share: InnerShare
+    bootstrap: Annotated[int, Between(100)]
+    perfect_models: Count
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """Two groups of patients: the share of the one among those whose group is known, and control pCR."""
+
+    share: InnerShare
+    pcr: InnerShare
+    pcr_others: InnerShare
+    known: Annotated[float, Between(0, 1)] = 1.0
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Arm by group: the ratios of the odds ratio in the group to that in the others."""
+
+    ratios: tuple[Positive, ...]
+    groups: Mapping[str, Subgroup]
+
+
+@dataclass(frozen=True)
 class DesignPlan:
     """The content of configs/design.yaml.
 
@@ -86,6 +143,9 @@ class DesignPlan:
     looks: tuple[Share, ...]
     spending: tuple[Spending, ...]
     rerandomised: Rerandomised
+    forecasts: Forecasts
+    gates: GateTrials
+    interactions: Interactions
 
     @property
     def alpha(self) -> float:

@@ -1,15 +1,15 @@
 """The operating characteristics of a design: scenarios, power curves, looks, branches; one row a number."""
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NotRequired, TypedDict
+from functools import partial
 
 import numpy as np
-import pandas as pd
 from scipy.special import ndtri
 
+from models.design import against_rules, interactions
 from models.design.closed_form import detectable, power
+from models.design.rows import DesignRow, generator, row, sizes_of
 from models.design.settings import DesignPlan, Scenario
 from models.design.spending import boundaries, crossing
 from models.design.trial import (
@@ -25,59 +25,45 @@ from models.design.trial import (
     z_values,
 )
 from models.efficacy.proportions import arms
+from models.procedure.backends import Backend, completed
 
 WANTED = 0.8
 """The power at which a detectable difference is told."""
+Question = Callable[[], list[DesignRow]]
+"""A part of what a design page tells, which can be computed anywhere; asked again it answers the same."""
 
 
-class DesignRow(TypedDict):
-    """A number of the design: `error` is its Monte Carlo standard error, where it was simulated."""
+def questions(plan: DesignPlan) -> list[Question]:
+    """Return everything that a design page tells of the trial and of models, but for the gates.
 
-    part: str
-    scenario: str
-    group: str
-    measure: str
-    value: float
-    error: NotRequired[float]
-
-
-def operating_characteristics(plan: DesignPlan) -> list[DesignRow]:
-    """Return everything that a design page tells.
-
-    Every scenario has random numbers of its own, by its content: another scenario changes none of them.
+    Every question has random numbers of its own, by its content: another one changes none of them.
     """
-    rows: list[DesignRow] = []
-    for name, scenario in plan.named().items():
-        truth, trials = _drawn(scenario, plan)
-        rows += _of_scenario(name, scenario, truth, trials, plan)
-        rows += _of_looks(name, scenario, truth, trials, plan)
-    rows += power_curves(plan)
-    rows += rerandomised(plan)
-    return rows
+    named = [partial(_of_named, name, scenario, plan) for name, scenario in plan.named().items()]
+    curves = [partial(_of_curve, n, effect, plan) for n in plan.sizes for effect in plan.effects]
+    second = [partial(_of_second, effect, plan) for effect in plan.rerandomised.effects]
+    return [*named, *curves, *second, *against_rules.questions(plan), *interactions.questions(plan)]
+
+
+def answered(asked: list[Question], backend: Backend) -> Iterator[tuple[int, list[DesignRow]]]:
+    """Yield the rows of every question by its number, in the order in which they end."""
+    yield from completed(_answer, None, list(enumerate(asked)), backend)
+
+
+def _answer(_shared: None, question: Question) -> list[DesignRow]:
+    return question()
 
 
 def _drawn(scenario: Scenario, plan: DesignPlan) -> tuple[Truth, Trials]:
     truth = truth_of(scenario, plan)
-    return truth, simulate(scenario, truth, plan, _generator(repr(scenario), plan))
+    return truth, simulate(scenario, truth, plan, generator(repr(scenario), plan))
 
 
-def _generator(content: str, plan: DesignPlan) -> np.random.Generator:
-    digest = hashlib.sha256(content.encode()).digest()[:8]
-    return np.random.default_rng([plan.seed, int.from_bytes(digest)])
-
-
-def row(part: str, scenario: str, group: str, measure: str, value: float | Share) -> DesignRow:
-    """Return a number, with its Monte Carlo error where it has one."""
-    told: DesignRow = {"part": part, "scenario": scenario, "group": group, "measure": measure, "value": 0.0}
-    if isinstance(value, Share):
-        return {**told, "value": value.value, "error": value.error}
-    return {**told, "value": float(value)}
-
-
-def sizes_of(scenario: Scenario) -> tuple[int, int]:
-    """Return the patients of the adaptive and of the control arm."""
-    treated = round(scenario.n * scenario.treated)
-    return treated, scenario.n - treated
+def _of_named(name: str, scenario: Scenario, plan: DesignPlan) -> list[DesignRow]:
+    truth, trials = _drawn(scenario, plan)
+    return [
+        *_of_scenario(name, scenario, truth, trials, plan),
+        *_of_looks(name, scenario, truth, trials, plan),
+    ]
 
 
 def _of_scenario(
@@ -134,38 +120,33 @@ def _of_looks(
             yield row("looks", name, kind, measure, value)
 
 
-def power_curves(plan: DesignPlan) -> Iterator[DesignRow]:
-    """Yield power by number of patients and effect, simulated and by formula, all else as in the base."""
-    for n in plan.sizes:
-        for effect in plan.effects:
-            scenario = replace(plan.base, n=n, effect=effect)
-            truth, trials = _drawn(scenario, plan)
-            found = characteristics(trials, truth, plan)
-            adaptive, control = truth.pcr
-            group = f"{effect:g}"
-            yield row("curve", str(n), group, "superiority", found.superiority)
-            formula = power(adaptive, control, *sizes_of(scenario), plan.alpha)
-            yield row("curve", str(n), group, "superiority_closed_form", formula)
+def _of_curve(n: int, effect: float, plan: DesignPlan) -> list[DesignRow]:
+    """Return power by number of patients and effect, simulated and by formula, all else as in the base."""
+    scenario = replace(plan.base, n=n, effect=effect)
+    truth, trials = _drawn(scenario, plan)
+    found = characteristics(trials, truth, plan)
+    adaptive, control = truth.pcr
+    formula = power(adaptive, control, *sizes_of(scenario), plan.alpha)
+    return [
+        row("curve", str(n), f"{effect:g}", "superiority", found.superiority),
+        row("curve", str(n), f"{effect:g}", "superiority_closed_form", formula),
+    ]
 
 
-def rerandomised(plan: DesignPlan) -> Iterator[DesignRow]:
-    """Yield how often a second randomisation 1:1 of patients without a response after C4 finds an effect."""
+def _of_second(effect: float, plan: DesignPlan) -> list[DesignRow]:
+    """Return how often a second randomisation 1:1 of patients without a response after C4 finds an effect."""
     second, n = plan.rerandomised, sizes_of(plan.base)[0]
-    bound = ndtri(1 - plan.alpha / 2)
-    for effect in second.effects:
-        rng = _generator(f"rerandomised {effect}", plan)
-        patients = np.maximum(rng.binomial(n, second.share, plan.trials), 2)
-        half = patients // 2
-        better, other = (
-            rng.binomial(half, min(second.pcr + effect, 1.0)),
-            rng.binomial(patients - half, second.pcr),
-        )
-        found = share_of(np.abs(z_values(arms(better, half, other, patients - half), 0.0)) >= bound)
-        name = f"{effect:g}"
-        yield row("rerandomised", name, "", "patients", float(patients.mean()))
-        yield row("rerandomised", name, "", "superiority", found)
-
-
-def as_frame(rows: list[DesignRow]) -> pd.DataFrame:
-    """Return the rows as a table."""
-    return pd.DataFrame(rows, columns=["part", "scenario", "group", "measure", "value", "error"])
+    rng = generator(f"rerandomised {effect}", plan)
+    patients = np.maximum(rng.binomial(n, second.share, plan.trials), 2)
+    half = patients // 2
+    better, other = (
+        rng.binomial(half, min(second.pcr + effect, 1.0)),
+        rng.binomial(patients - half, second.pcr),
+    )
+    score = z_values(arms(better, half, other, patients - half), 0.0)
+    found = share_of(np.abs(score) >= ndtri(1 - plan.alpha / 2))
+    name = f"{effect:g}"
+    return [
+        row("rerandomised", name, "", "patients", float(patients.mean())),
+        row("rerandomised", name, "", "superiority", found),
+    ]

@@ -19,9 +19,9 @@ def design(
     plan: Annotated[Path, typer.Option(help=PLAN_HELP, parser=user_path)] = Path("configs/design.yaml"),
     out: Annotated[Path, typer.Option(help=OUT_HELP, parser=user_path)] = Path("artifacts/design"),
 ) -> None:
-    """Simulate what a trial like this one would find: error, power, bias, coverage, widths, looks, branches.
+    """Simulate what a trial like this one would find: the arms, branches, a model, the gates, groups.
 
-    For example: `pcr design`, or `pcr design --plan mine.yaml --out mine`. Takes half a minute.
+    For example: `pcr design`, or `pcr design --plan mine.yaml --out mine`. Takes some minutes.
     """
     from pipeline.commands.design import design as simulate  # noqa: PLC0415
 

@@ -54,10 +54,10 @@ def landmark_figures(
     return {name: svg(spec) for name, spec in drawn.items()}
 
 
-def svg(spec: Spec) -> str:
+def svg(spec: Spec, width: int = WIDTH) -> str:
     """Return a chart as SVG, of a fixed width; the same chart gives the same text."""
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    text = str(vl_convert.vegalite_to_svg({**spec, "width": WIDTH}, version))
+    text = str(vl_convert.vegalite_to_svg({**spec, "width": width}, version))
     # Vega numbers its clips and gradients on from chart to chart.
     names = dict.fromkeys(match.group() for match in DRAWN_ID.finditer(text))
     numbers = {name: str(k) for k, name in enumerate(names)}

@@ -10,12 +10,14 @@ import pytest
 
 from features.errors import UserError
 from models.design.closed_form import detectable, power
+from models.design.rows import DesignRow, as_frame, sizes_of
 from models.design.settings import DesignPlan, design_plan
 from models.design.spending import boundaries, crossing, spent
-from models.design.study import as_frame, operating_characteristics, sizes_of
+from models.design.study import answered, questions
 from models.design.trial import branch_sizes, characteristics, sequential, simulate, truth_of, z_values
 from models.efficacy.proportions import arms, score
 from models.measures.common import MeasureError
+from models.procedure.backends import Backend
 from pipeline.project.files import read_yaml
 
 ROOT = Path(__file__).parents[3]
@@ -24,7 +26,14 @@ DOCUMENT = read_yaml(ROOT / "configs" / "design.yaml")
 
 
 def plan(**changes: Any) -> DesignPlan:
-    return design_plan(DOCUMENT | {"trials": 1000} | changes)
+    few = DOCUMENT["forecasts"] | {"trials": 100}
+    return design_plan(DOCUMENT | {"trials": 1000, "forecasts": few} | changes)
+
+
+def operating_characteristics(told: DesignPlan, backend: Backend | None = None) -> list[DesignRow]:
+    asked = questions(told)
+    rows = dict(answered(asked, backend or Backend()))
+    return [row for number in range(len(asked)) for row in rows[number]]
 
 
 def found(scenario_changes: dict[str, Any], trials: int = 1000, seed: int = 5) -> Any:
@@ -156,15 +165,24 @@ def test_another_scenario_changes_no_number_of_the_others() -> None:
     pd.testing.assert_frame_equal(one, two.loc[two["scenario"] != "more"].reset_index(drop=True))
 
 
+def test_two_processes_tell_what_one_does() -> None:
+    small = plan(trials=100, sizes=[100], effects=[0.0], scenarios={})
+    alone = operating_characteristics(small)
+    assert operating_characteristics(small, Backend("fork", 2)) == alone
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
         ({"scenarios": {"a": {"patients": 3}}}, "patients"),
         ({"scenarios": {"a": {"treated": 1.5}}}, "treated"),
         ({"scenarios": {"a": {"n": 20.5}}}, "whole number"),
-        ({"branches": {"R1": {"pcr": 0.5, "relative_gain": 1}}}, "branches must be R1, R2"),
+        ({"branches": {"R1": {"pcr": 0.5, "relative_gain": 1, "spread": 1}}}, "branches must be R1, R2"),
         ({"spending": ["haybittle"]}, "haybittle"),
         ({"lookz": [1.0]}, "lookz"),
+        ({"forecasts": DOCUMENT["forecasts"] | {"models": {"a": {"auc": 0.4}}}}, "auc"),
+        ({"gates": DOCUMENT["gates"] | {"later_share": 1.0}}, "later_share"),
+        ({"interactions": DOCUMENT["interactions"] | {"ratios": [0.0]}}, "ratios"),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused_with_its_place(changes: dict[str, Any], told: str) -> None:

@@ -2,6 +2,8 @@
 
 import importlib
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -27,3 +29,25 @@ def test_kernels_without_avx_512_are_chosen_where_a_processor_may_have_it(
     monkeypatch.delenv("NPY_DISABLE_CPU_FEATURES", raising=False)
     importlib.reload(numerics)
     assert "X86_V4" in os.environ["NPY_DISABLE_CPU_FEATURES"].split()
+
+
+PRODUCTS = """
+import hashlib
+import numpy as np
+rows = np.random.default_rng(1).normal(size=(757, 64))
+print(hashlib.sha256((rows.T @ rows).tobytes() + np.linalg.inv(rows.T @ (2 * rows)).tobytes()).hexdigest())
+"""
+
+
+def test_the_size_of_the_cache_changes_no_bit_of_a_product() -> None:
+    kernels = {"OPENBLAS_CORETYPE": "Haswell", **dict.fromkeys(THREADS, "1")}
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", PRODUCTS],
+            env=os.environ | kernels | {"OPENBLAS_L2_SIZE": size},
+            check=True, capture_output=True, text=True,
+        ).stdout
+        for size in ("256", "512", "2048")
+    ]  # fmt: skip
+    assert len(set(told)) == 1
+    assert told[0].strip()
