@@ -19,6 +19,8 @@ EFFICACY = "results/efficacy.json"
 MEASURE = {"value", "error"}
 """A JSON object with one of these keys is a number with its interval, or the reason why there is none."""
 COUNTS = ("n", "events")
+BETWEEN = " / "
+"""Between the keys that lead to a measure, in the column group."""
 LIMITS = ("low", "high")
 
 
@@ -56,15 +58,7 @@ def record(
     UserError
         If there are no results.
     """
-    files = sorted((artifacts / "results").glob("*.json"))
-    if not files:
-        raise UserError(f"{artifacts / 'results'} has no results: run `pcr run` first")
-    rows: list[dict[str, object]] = []
-    for path in [*files, *((artifacts / COMPARISON,) if (artifacts / COMPARISON).is_file() else ())]:
-        file = path.relative_to(artifacts).as_posix()
-        content = read_json(path)
-        found = _efficacy(content) if file == EFFICACY else _of_file(content, path.stem, landmarks)
-        rows += [{"file": file} | row for row in found]
+    rows = result_rows(artifacts, landmarks)
     rows += [{"file": file} | row for file, row in document_rows(artifacts, landmarks)]
     if criteria is not None:
         rows += [{"file": file} | row for file, row in gate_rows(artifacts, landmarks, criteria)]
@@ -75,6 +69,26 @@ def record(
     texts = [name for name in COLUMNS if name not in {*NUMBERS, "level"}]
     kinds = dict.fromkeys([*NUMBERS, "level"], "float64") | dict.fromkeys(texts, "object")
     return frame.astype(kinds).fillna(dict.fromkeys(texts, ""))
+
+
+def result_rows(artifacts: Path, landmarks: Sequence[str]) -> list[dict[str, object]]:
+    """Return the rows of results/ and of the comparison of models, with what they have of `KEY` and `NUMBERS`.
+
+    Raises
+    ------
+    UserError
+        If there are no results.
+    """
+    files = sorted((artifacts / "results").glob("*.json"))
+    if not files:
+        raise UserError(f"{artifacts / 'results'} has no results: run `pcr run` first")
+    rows: list[dict[str, object]] = []
+    for path in [*files, *((artifacts / COMPARISON,) if (artifacts / COMPARISON).is_file() else ())]:
+        file = path.relative_to(artifacts).as_posix()
+        content = read_json(path)
+        found = _efficacy(content) if file == EFFICACY else _of_file(content, path.stem, landmarks)
+        rows += [{"file": file} | row for row in found]
+    return rows
 
 
 def _stage_of(file: str, stages: Mapping[str, str]) -> str:
@@ -103,7 +117,7 @@ def _of_file(content: object, name: str, landmarks: Sequence[str]) -> Iterator[d
         model, _, arm = groups[0].partition("@") if by_model else ("", "", "")
         rest = ([arm] if arm else []) + groups[1:] if by_model else groups
         yield from _rows(
-            {"landmark": landmark, "model": model, "group": " / ".join(rest)}, last, measure, counts
+            {"landmark": landmark, "model": model, "group": BETWEEN.join(rest)}, last, measure, counts
         )
 
 
