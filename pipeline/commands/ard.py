@@ -14,7 +14,8 @@ from pipeline.project.files import read_yaml, write_json, write_table
 from pipeline.project.settings import read_settings
 from pipeline.record.again import repeated
 from pipeline.record.export import analysis_results, dataset_json
-from pipeline.record.rows import KEY, differences, record
+from pipeline.record.result_rows import KEY
+from pipeline.record.rows import differences, record
 from pipeline.registry.gates import Criteria
 from pipeline.registry.state import State, workspace_state
 from pipeline.workspace.study import active_study

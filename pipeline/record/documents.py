@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.project.files import read_json
+from pipeline.record.result_rows import is_number
 
 FILES = (
     "cohort/flow.json",
@@ -136,8 +137,3 @@ def _names(part: Mapping[str, object]) -> Iterator[str]:
 
 def _joined(words: Words) -> str:
     return " / ".join(words)
-
-
-def is_number(part: object) -> bool:
-    """Tell whether a part of a document is a number, and no truth value."""
-    return isinstance(part, int | float) and not isinstance(part, bool)

@@ -14,10 +14,13 @@ from pipeline.project.configs import read_feature_settings
 from pipeline.project.files import replacing, write_text
 from pipeline.project.settings import read_settings
 from pipeline.project.stage import Run, Stage
+from pipeline.record.read_back import documents
+from pipeline.record.result_rows import result_rows
 from pipeline.registry.gates import NULL_CHECK, Criteria, Evidence, gates
 from pipeline.report.cohort.oncoprint import rules_of
 from pipeline.report.cohort.people import DRAWN_TABLES, SinglePatients
 from pipeline.report.facts import Facts, study_facts, told_branches, undivided_landmarks
+from pipeline.report.from_record import with_numbers_of
 from pipeline.report.labels import Labels
 from pipeline.report.landmark_page import landmark_page, read_branches, read_landmark, unmodelled_page
 from pipeline.report.results import (
@@ -135,14 +138,16 @@ def judged_gates(run: Run, results: Results) -> dict[str, list[JudgedGate]]:
 
 
 def all_results(run: Run) -> Results:
-    """Return what was computed, as the pages read it."""
-    return read_results(
+    """Return what was computed, as the pages read it: measures by the rows of the record."""
+    landmarks, artifacts = run.yaml(paths.STUDY)["landmarks"], run.path(paths.RESULTS).parent
+    stored = read_results(
         metrics=run.path(paths.METRICS_FOLDER),
         results=run.path(paths.RESULTS),
         curves=run.path(paths.CURVES),
         review=run.path(paths.REVIEW),
-        landmarks=run.yaml(paths.STUDY)["landmarks"],
+        landmarks=landmarks,
     )
+    return with_numbers_of(documents(result_rows(artifacts, landmarks)), stored)
 
 
 def shap_page(run: Run, landmark: str) -> dict[str, str]:

@@ -14,7 +14,8 @@ from features.errors import UserError
 from pipeline.commands.ard import filtered, tell_differences, write_record
 from pipeline.project.files import write_json
 from pipeline.record.export import analysis_results, dataset_json
-from pipeline.record.rows import KEY, differences, record
+from pipeline.record.result_rows import KEY
+from pipeline.record.rows import differences, record
 
 ONE = {"value": 0.7, "low": 0.6, "high": 0.8}
 ROWS = [
