@@ -76,8 +76,9 @@ def _table_one(run: Run, page: Page) -> Iterator[Trace]:
         parts = [group[feature] for group in groups]
         if about[feature]["kind"] == "numeric":
             undo = UNLOGGED.get(about[feature]["unit"], lambda x: x)
-            expected = [number for part in parts if part.notna().any() for number in quartiles(undo(part))]
-            text = " | ".join(row[head] for head in heads if row[head] != "no value")
+            told_of = [part for part in parts if part.notna().sum() >= run.few]
+            expected = [number for part in told_of for number in quartiles(undo(part))]
+            text = " | ".join(row[head] for head in heads if row[head][0].isdigit() or row[head][0] == "-")
             yield told(f"table one: {feature}", text, *expected)
             if row["SMD"]:
                 yield told(f"table one: SMD of {feature}", row["SMD"], _smd(parts[1], parts[2]))
@@ -174,7 +175,9 @@ def _courses(run: Run, page: Page) -> Iterator[Trace]:
         if not figure.startswith("course-"):
             continue
         family = next(
-            name for key, name in families.items() if spec["usermeta"]["about"]["scale"].startswith(key)
+            name
+            for key, name in families.items()
+            if spec["usermeta"]["about"]["scale"].casefold().startswith(key.casefold())
         )
         points = table_of(spec, "median")
         shown, expected = [], []

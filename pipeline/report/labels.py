@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from features.errors import UserError
 
 MAX_LENGTH = 32
+EVERY, WHOLE = "*", "all columns"
+"""Of an assay whose columns are told as one, such as ``rna:*``."""
 VISIT, ANY = "{visit}", "{any}"
 JOINED = re.compile("(, |: |; |>)")
 KEY = re.compile(r"[\w/]*_[\w/]*")
@@ -86,7 +88,10 @@ class Labels:
             if match := pattern.fullmatch(name):
                 filled = {key: self.name(value) for key, value in match.groupdict().items()}
                 return _shortened(label.format(**filled))
-        return _shortened(self._spelled(name))
+        block, _, column = name.partition(":")
+        return _shortened(
+            self._spelled(block if column == EVERY else name) + (f", {WHOLE}" * (column == EVERY))
+        )
 
     def has(self, name: str) -> bool:
         """Tell whether a feature has a label of its own."""

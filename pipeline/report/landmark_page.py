@@ -34,7 +34,7 @@ from pipeline.report.shap_charts import (
     waterfall_chart,
 )
 from pipeline.report.shap_tables import NO_UNIT, inputs_table, landmark_tables, without_expectation
-from pipeline.report.shap_themes import themes_part
+from pipeline.report.shap_themes import landmark_titles, themes_part
 from pipeline.report.tables import Privacy
 from pipeline.wording import LOG_ODDS, OUT_OF_FOLD
 
@@ -162,6 +162,7 @@ def landmark_page(
             else {}
         )
         | {"patients": counts["patients"], "repeats": counts["repeats"]},
+        findings=landmark_titles(summary, shown_names),
         landmark=name,
         here=name,
         rules_choose=rules_choose_treatment(study, name),

@@ -24,7 +24,7 @@ from pipeline.report.labels import Labels
 
 OVERVIEW = "Overview"
 TEMPLATES = Path(__file__).parent / "templates"
-NAMES = {"ctdna": "ctDNA"}
+NAMES = {"ctdna": "ctDNA", "dna": "DNA", "rna": "RNA"}
 NOT_EVALUATED, TOO_FEW = "not evaluated", "too few events or non-events"
 
 

@@ -15,13 +15,14 @@ from models.explanation.documents import ContributionSummary, Direction, GroupMe
 from pipeline.project.estimates import Estimate
 from pipeline.report.drawing import PALETTE, About, Spec
 from pipeline.report.labels import Labels
-from pipeline.report.page import decimal, domain_name, measure
+from pipeline.report.page import decimal, domain_name, measure, percent
 from pipeline.report.shap_charts import ranking_chart, split_chart
 from pipeline.report.shap_tables import described
 from pipeline.report.tables import Privacy, Table
 
 MAX_DIRECTIONS = 3
 """In a sentence: the largest."""
+LARGEST = ("Largest:", "second:", "third:")
 MAX_GROUPS = 6
 """Columns of groups in the table of themes; a kind of groups that has no room is left out."""
 
@@ -83,6 +84,26 @@ def themes_part(
         caption = "Assay and process: what tells how a patient was measured and treated, not of biology"
         tables["process"] = Table.of("process-table", caption, columns, rows)
     return ThemesPart(charts, tables, theme_sentences(themes, summary["directions"]))
+
+
+def landmark_titles(summary: ContributionSummary, shown: Mapping[str, str]) -> dict[str, str]:
+    """Return the titles of a landmark's figures by their id: which theme, domain and features are largest."""
+    titles = {}
+    themes = sorted(summary["biology"], key=lambda row: (-row["mean_abs"], row["group"]))
+    if len(themes) > 1:
+        titles["themes"] = f"The largest theme is {themes[0]['group']}."
+    domains = sorted(summary["domains"], key=lambda row: -row["share"])
+    if len(domains) > 1:
+        first = domains[0]
+        titles["domain-shares"] = (
+            f"The largest share is that of {domain_name(first['group'])}, {percent(first['share'])}."
+        )
+    names = [shown[row["feature"]] for row in summary["features"][:3] if row["mean_abs"]]
+    if len(names) == len(LARGEST):
+        titles["ranking"] = (
+            "; ".join(f"{words} {name}" for words, name in zip(LARGEST, names, strict=True)) + "."
+        )
+    return titles
 
 
 def theme_sentences(themes: Sequence[ThemeContribution], directions: Sequence[Direction]) -> dict[str, str]:

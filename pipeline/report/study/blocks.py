@@ -145,7 +145,7 @@ def block_model_name(name: str, labels: Labels) -> str:
 def _pair_row(landmark: str, pair: BlockPair, labels: Labels) -> dict[str, object]:
     return {
         "landmark": landmark,
-        "question": pair.question,
+        "question": labels.text(pair.question),
         "compared": _compared(pair, labels),
         "auc": measure(pair.auc, difference=True),
         "loss": measure(pair.log_loss, 4, difference=True),
@@ -189,6 +189,14 @@ def read_as(entry: AssayEntry | None) -> str:
     return ", ".join(filter(None, said)) or "as recorded"
 
 
+def _column(name: str, labels: Labels) -> str:
+    """Return a column of a block: a feature's by its label, with its level; an assay's as it is."""
+    feature, _, level = name.partition(" = ")
+    if not labels.has(feature):
+        return name.replace("_", " ")
+    return f"{labels.feature(feature)}{' = ' if level else ''}{labels.name(level)}"
+
+
 def _size_row(landmark: str, block: BlockSize, read: str, labels: Labels) -> dict[str, object]:
     low, high = min(block.penalties, default=None), max(block.penalties, default=None)
     return {
@@ -200,5 +208,5 @@ def _size_row(landmark: str, block: BlockSize, read: str, labels: Labels) -> dic
         "share": percent(block.share),
         "folds": f"{block.used} of {block.folds}",
         "penalty": "" if low is None else f"{low:g}" if low == high else f"{low:g} to {high:g}",
-        "top": Markup("; ").join(explained(name.replace("_", " "), name) for name in block.top),
+        "top": Markup("; ").join(explained(_column(name, labels), name) for name in block.top),
     }

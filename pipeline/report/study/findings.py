@@ -21,7 +21,7 @@ def findings(
         "auc-landmarks": _along_landmarks(results, landmarks, labels),
         "domains-added": _domains(results, domains, labels),
     }
-    comparisons = {"differences": (results.comparison.declared.against, facts.comparator)}
+    comparisons = {"differences": (results.comparison.declared.against, f"the {facts.comparator}")}
     if facts.rules:
         comparisons["differences-inputs"] = (RULE_INPUTS, "the small model on the rules' inputs")
     for figure, (name, words) in comparisons.items():
@@ -33,9 +33,11 @@ def findings(
 def _along_landmarks(results: Results, landmarks: Sequence[str], labels: Labels) -> str:
     first, last = landmarks[0], landmarks[-1]
     ends = [results.landmarks[name].get(MODEL, Measures()).get("auc") for name in (first, last)]
-    if first == last or any(auc is None or auc.value is None for auc in ends):
+    if any(auc is None or auc.value is None for auc in ends):
         return ""
     values = [f"{auc.value:.2f}" for auc in ends if auc is not None]
+    if first == last:
+        return f"The model's AUC is {values[0]} at {labels.name(first)}."
     return f"The model's AUC is {values[0]} at {labels.name(first)} and {values[1]} at {labels.name(last)}."
 
 

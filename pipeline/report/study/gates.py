@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.report.labels import Labels
-from pipeline.report.page import minus
+from pipeline.report.page import NOT_EVALUATED, minus
 
 # What is written beside gates elsewhere, where it has a column of its own.
 IN_WORDS = {"shown bad": "not met"}
@@ -35,11 +35,12 @@ def gate_sentences(judged: Judged, labels: Labels) -> list[str]:
         for gate in gates:
             if not gate.passes:
                 at = open_at.setdefault((gate.verdict, gate.name, gate.must), [])
-                at.append(f"{labels.name(landmark)} ({gate.result})")
+                result = "" if gate.verdict == NOT_EVALUATED else f" ({gate.result})"
+                at.append(f"{labels.name(landmark)}{result}")
     return [
         minus(
-            f"{gate_name(name, labels)} must be {must}; {IN_WORDS.get(verdict, verdict)} at "
-            f"{'; '.join(results)}."
+            f"{gate_name(name, labels)} must be {must.replace(', its', ' with its')}; "
+            f"{IN_WORDS.get(verdict, verdict)} at {'; '.join(results)}."
         )
         for (verdict, name, must), results in open_at.items()
     ]

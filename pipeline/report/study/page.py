@@ -27,12 +27,12 @@ from pipeline.report.study.blocks import blocks_part
 from pipeline.report.study.challengers import challengers_part
 from pipeline.report.study.common import ForestRow, Part, interval_row, verdict_of
 from pipeline.report.study.efficacy import efficacy_part, efficacy_sentences
-from pipeline.report.study.findings import findings
 from pipeline.report.study.flow import flow_chart, flow_rows
 from pipeline.report.study.gates import Judged, gate_sentences
 from pipeline.report.study.glance import glance
 from pipeline.report.study.learning import learning_part
 from pipeline.report.study.measured import courses_part, missing_part
+from pipeline.report.study.more_findings import titles
 from pipeline.report.study.performance import domains_at, domains_part, performance_part, shown_threshold
 from pipeline.report.study.rules import overlap_sentences, rules_part
 from pipeline.report.study.sensitivity import sensitivity_part
@@ -130,7 +130,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         charts,
         facts,
         labels,
-        findings=findings(results, domains, facts, labels),
+        findings=titles(results, domains, given.described, facts, privacy, labels),
         here=OVERVIEW,
         run=run,
         first=first,

@@ -40,7 +40,7 @@ def toxicity_part(described: Description, facts: Facts, privacy: Privacy, labels
     return _differences_chart(found, facts, privacy, labels), tables
 
 
-def _compared(by_arm: Sequence[EventInArm], privacy: Privacy) -> dict[str, EventInArm]:
+def compared_events(by_arm: Sequence[EventInArm], privacy: Privacy) -> dict[str, EventInArm]:
     """Return, per event, the row that holds the difference from the reference arm.
 
     Not where the count of an arm is hidden: the difference and the other arm's count would tell it.
@@ -60,7 +60,7 @@ def _arms_table(found: Toxicity, privacy: Privacy, labels: Labels) -> Table:
         rows.setdefault(row["event"], {"event": row["event"]})[row["arm"]] = privacy.proportion(
             row["events"], row["n"], parse_estimate(row)
         )
-    compared = _compared(found["by_arm"], privacy)
+    compared = compared_events(found["by_arm"], privacy)
     for event, shown in rows.items():
         difference = compared[event]["difference"] if event in compared else None
         shown["difference"] = "" if difference is None else points(parse_estimate(difference))
@@ -83,7 +83,7 @@ def points(difference: Estimate) -> Markup:
 
 
 def _differences_chart(found: Toxicity, facts: Facts, privacy: Privacy, labels: Labels) -> dict[str, Spec]:
-    compared = list(_compared(found["by_arm"], privacy).values())[::-1]
+    compared = list(compared_events(found["by_arm"], privacy).values())[::-1]
     if not compared:
         return {}
     patients = dict.fromkeys(dict.fromkeys(row["event"] for row in found["by_arm"]), 0)

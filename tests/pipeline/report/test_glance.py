@@ -59,7 +59,8 @@ def test_without_rules_the_first_screen_has_the_model_alone() -> None:
 def test_a_figure_has_a_title_only_where_the_numbers_say_something() -> None:
     titles = findings(results(comparison=comparison(BELOW, AROUND)), {"c2": []}, FACTS, PLAIN)
     assert titles == {
-        "differences": "In all patients, the model against rules: better at c2.",
+        "auc-landmarks": "The model's AUC is 0.70 at c2.",
+        "differences": "In all patients, the model against the rules: better at c2.",
         "differences-inputs": (
             "In all patients, the model against the small model on the rules' inputs: "
             "not distinguishable at c2."

@@ -21,6 +21,7 @@ LABELS = Labels(SETTINGS.labels, ["baseline", "c1", "t1"])
         ("imaging_baseline_sum_mm", "Sum of diameters, baseline"),
         ("imaging_longest_diameter_t1_change", "longest diameter change, T1"),
         ("biomarker_gene_x", "gene x"),
+        ("rna:*", "RNA, all columns"),
         ("biomarker_her2_rna", "HER2 RNA"),
         ("something_else", "something else"),
         (

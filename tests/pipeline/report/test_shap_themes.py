@@ -6,7 +6,7 @@ import pandas as pd
 
 from models.explanation.themes import group_means, open_ranks
 from pipeline.report.shap_tables import without_expectation
-from pipeline.report.shap_themes import theme_sentences, themes_table
+from pipeline.report.shap_themes import landmark_titles, theme_sentences, themes_table
 from tests.labels import PLAIN
 from tests.pipeline.test_report import Reader, charts, page
 from tests.pipeline.test_study_sections import STRICT
@@ -48,6 +48,24 @@ def test_a_theme_has_the_mean_of_its_sum_in_every_group_and_one_group_tells_nobo
         {"by": "arm", "part": "A", "patients": 1, "mean": 2.5},
         {"by": "arm", "part": "B", "patients": 1, "mean": 3.0},
     ]
+
+
+def test_the_largest_theme_domain_and_features_are_the_titles_of_their_figures() -> None:
+    features = [{"feature": name, "mean_abs": 0.1} for name in "abcd"]
+    domains = [{"group": "clinical", "share": 0.4}, {"group": "ctdna", "share": 0.6}]
+    summary: Any = {"biology": THEMES, "domains": domains, "features": features}
+    assert landmark_titles(summary, {name: name.upper() for name in "abcd"}) == {
+        "themes": "The largest theme is A.",
+        "domain-shares": "The largest share is that of ctDNA, 60 %.",
+        "ranking": "Largest: A; second: B; third: C.",
+    }
+    assert landmark_titles({"biology": [], "domains": domains[:1], "features": []}, {}) == {}  # type: ignore[typeddict-item]
+
+
+def test_a_theme_below_a_hundredth_is_told_in_words() -> None:
+    assert theme_sentences([theme("A", 0.002, 0.001, 0.003)], []) == {
+        "A": "moves the log-odds of pCR by less than a hundredth on average, rank 1 of 1."
+    }
 
 
 def test_a_direction_is_told_only_where_its_interval_excludes_zero_and_the_model_uses_it() -> None:

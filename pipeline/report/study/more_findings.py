@@ -1,0 +1,139 @@
+"""What the figures of subgroups, decision curves, blocks, events and other runs show, in a sentence each."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from models.description.documents import Description
+from pipeline.project.estimates import Measures, parse_estimate, verdict
+from pipeline.report.facts import Facts, listed
+from pipeline.report.labels import Labels
+from pipeline.report.results import ALLOCATION, MODEL, RULE_INPUTS, RULES, Results
+from pipeline.report.study.blocks import block_model_name
+from pipeline.report.study.findings import findings
+from pipeline.report.study.glance import VERDICTS
+from pipeline.report.study.subgroups import group_name, hidden_counts
+from pipeline.report.study.toxicity import compared_events
+from pipeline.report.tables import Privacy
+
+
+def titles(
+    results: Results,
+    domains: Mapping[str, Sequence[str]],
+    described: Description,
+    facts: Facts,
+    privacy: Privacy,
+    labels: Labels,
+) -> dict[str, str]:
+    """Return the titles of the figures by their id: what each shows in this run, where it can be said.
+
+    `domains` are those of every landmark.
+    """
+    found = findings(results, domains, facts, labels)
+    found |= subgroup_findings(results, privacy, labels) | benefit_findings(results, facts, labels)
+    found |= run_findings(results, facts) | block_findings(results, labels)
+    found |= event_findings(described, privacy, labels)
+    return {figure: sentence for figure, sentence in found.items() if sentence}
+
+
+def subgroup_findings(results: Results, privacy: Privacy, labels: Labels) -> dict[str, str]:
+    """Return the titles of the figures of AUC: lowest and highest among subgroups, in centres."""
+    landmark = results.comparison.declared.landmark
+    subgroups, robust = results.subgroups[landmark], results.robustness[landmark]
+    hidden = hidden_counts(subgroups, privacy)
+    groups = {
+        group_name(kind, name, labels): measures
+        for kind, named in subgroups.groups.items()
+        for name, measures in named.items()
+        if not privacy.hides(measures.patients) and (kind, name, "n") not in hidden
+    }
+    left_out = dict(robust.centres) if robust else {}
+    return {
+        "subgroups-auc": _ends(groups, "The AUC is"),
+        "centres-auc": _ends(subgroups.centres, "The AUC is"),
+        "left-out-centres": _ends(left_out, "Of models that have not seen a centre, the AUC in it is"),
+    }
+
+
+def _ends(groups: Mapping[str, Measures], words: str) -> str:
+    """Return between which values the AUC of groups lies, and in whom; empty of fewer than two."""
+    values = {name: auc.point for name, measures in groups.items() if (auc := measures.interval_of("auc"))}
+    if len(values) < 2:
+        return ""
+    low, high = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
+    return f"{words} between {values[low]:.2f} ({low}) and {values[high]:.2f} ({high})."
+
+
+def benefit_findings(results: Results, facts: Facts, labels: Labels) -> dict[str, str]:
+    """Return the titles of the decision curves: where the model's value is above all other strategies'."""
+    titles = {}
+    for landmark, curves in results.curves.items():
+        for decision, part in curves["benefit"].groupby("decision"):
+            wide = part.pivot_table(index="threshold", columns="strategy", values="value")
+            if not facts.rules:
+                wide = wide.drop(columns=[RULES, RULE_INPUTS, ALLOCATION], errors="ignore")
+            if MODEL in wide and len(wide.columns) > 1:
+                figure = f"benefit-{str(decision).replace('_', '-')}-{landmark}"
+                titles[figure] = f"At {labels.name(landmark)}, {_above(wide)}."
+    return titles
+
+
+def _above(wide: pd.DataFrame) -> str:
+    others = wide.drop(columns=MODEL).max(axis=1)
+    best = wide[MODEL] > others
+    if best.all():
+        return "the model has the highest net benefit at every threshold shown"
+    if not best.any():
+        return "the model has the highest net benefit at no threshold shown"
+    share = "most" if best.mean() > 0.5 else "some"
+    return f"the model has the highest net benefit at {share} of the thresholds shown"
+
+
+def run_findings(results: Results, facts: Facts) -> dict[str, str]:
+    """Return the title of the figure of sensitivity: what the intervals of all runs say."""
+    told = {
+        verdict(delta, "log_loss")
+        for measures in results.sensitivity.values()
+        if (delta := measures.interval_of("delta_log_loss"))
+    }
+    if not told:
+        return {}
+    if len(told) == 1:
+        said = f"In every run the model predicts {VERDICTS[told.pop()]} the {facts.comparator}."
+    else:
+        ways = listed([VERDICTS[each] for each in sorted(told)])
+        said = f"By run, the model predicts {ways} the {facts.comparator}."
+    return {"sensitivity-runs": said}
+
+
+def block_findings(results: Results, labels: Labels) -> dict[str, str]:
+    """Return the title of the figure of blocks: the pairs of models that can be told apart."""
+    judged = [found for found in results.comparison.blocks.values() if not found.reason]
+    if not any(found.pairs for found in judged):
+        return {}
+    told = [
+        f"{block_model_name(pair.model, labels)} {pair.verdict} than {block_model_name(pair.against, labels)}"
+        for found in judged
+        for pair in found.pairs
+        if pair.verdict in {"better", "worse"}
+    ]
+    return {
+        "blocks-added": f"By AUC, {'; '.join(dict.fromkeys(told))}."
+        if told
+        else "No two models of blocks can be told apart by AUC."
+    }
+
+
+def event_findings(described: Description, privacy: Privacy, labels: Labels) -> dict[str, str]:
+    """Return the title of the figure of adverse events: which were more or less frequent, by interval."""
+    found = described["toxicity"]
+    rows = compared_events(found["by_arm"], privacy).values() if found else ()
+    sides: dict[str, list[str]] = {"More": [], "Less": []}
+    arm = ""
+    for row in rows:
+        low, high = parse_estimate(row["difference"]).interval
+        arm = labels.name(row["arm"])
+        if low > 0 or high < 0:
+            sides["More" if low > 0 else "Less"].append(row["event"])
+    told = [f"{side} often in {arm}: {'; '.join(events)}." for side, events in sides.items() if events]
+    return {"toxicity-differences": " ".join(told)} if told else {}

@@ -1,0 +1,109 @@
+"""Titles of figures: what the numbers say, and nothing where they say nothing."""
+
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from pipeline.project.estimates import Estimate, Measures
+from pipeline.report.blocks import parse_blocks
+from pipeline.report.results import Robustness, Subgroups
+from pipeline.report.study.more_findings import (
+    benefit_findings,
+    block_findings,
+    event_findings,
+    run_findings,
+    subgroup_findings,
+)
+from tests.labels import PLAIN
+from tests.pipeline.report.test_blocks_part import stored
+from tests.pipeline.test_study_sections import FACTS, OPEN, STRICT, measures, results
+
+BELOW, AROUND = Estimate(-0.1, -0.2, -0.05), Estimate(0.01, -0.1, 0.1)
+
+
+def of(auc: float, n: int = 40) -> Measures:
+    return Measures(n=Estimate(n), events=Estimate(n // 2), auc=Estimate(auc, auc - 0.1, auc + 0.1))
+
+
+def test_the_lowest_and_the_highest_auc_are_named_but_of_no_hidden_group() -> None:
+    groups = {"hr": {"pos": of(0.61), "neg": of(0.72)}, "stage": {"IV": of(0.9, 3), "II": of(0.7, 77)}}
+    judged = results(
+        subgroups={"c2": Subgroups(groups, {"S1": of(0.5), "S2": of(0.8)})},
+        robustness={"c2": Robustness(centres={"S1": of(0.6)})},
+    )
+    told = subgroup_findings(judged, STRICT, PLAIN)
+    assert told["subgroups-auc"] == "The AUC is between 0.61 (HR: pos) and 0.72 (HR: neg)."
+    assert told["centres-auc"] == "The AUC is between 0.50 (S1) and 0.80 (S2)."
+    assert told["left-out-centres"] == "", "of one centre there is no range"
+    assert "0.90 (stage: IV)" in subgroup_findings(judged, OPEN, PLAIN)["subgroups-auc"]
+
+
+def curve(**values: list[float]) -> dict[str, pd.DataFrame]:
+    rows = [
+        {"decision": "de_escalation", "strategy": name, "threshold": t, "value": value}
+        for name, each in values.items()
+        for t, value in zip((0.4, 0.5, 0.6), each, strict=True)
+    ]
+    return {"benefit": pd.DataFrame(rows)}
+
+
+def test_a_decision_curve_says_at_which_thresholds_the_model_has_the_highest_value() -> None:
+    for chosen, words in (
+        ([0.3, 0.2, 0.1], "at every threshold shown"),
+        ([0.3, 0.2, -0.1], "at most of the thresholds shown"),
+        ([0.3, -0.2, -0.1], "at some of the thresholds shown"),
+        ([-0.3, -0.2, -0.1], "at no threshold shown"),
+    ):
+        curves = {"c2": curve(chosen=chosen, none=[0.0] * 3, rules=[0.0] * 3)}
+        title = benefit_findings(results(curves=curves), FACTS, PLAIN)["benefit-de-escalation-c2"]
+        assert title == f"At c2, the model has the highest net benefit {words}."
+    alone = {"c2": curve(chosen=[0.1] * 3, rules=[0.3] * 3)}
+    assert benefit_findings(results(curves=alone), replace(FACTS, rules=False), PLAIN) == {}
+
+
+def test_runs_that_agree_are_one_sentence_and_those_that_do_not_another() -> None:
+    def runs(*deltas: Estimate) -> dict[str, str]:
+        named = {str(i): measures(delta_log_loss=delta) for i, delta in enumerate(deltas)}
+        return run_findings(results(sensitivity=named), FACTS)
+
+    assert runs(BELOW, BELOW) == {
+        "sensitivity-runs": "In every run the model predicts better than the rules."
+    }
+    assert runs(BELOW, AROUND)["sensitivity-runs"] == (
+        "By run, the model predicts better than and not distinguishably better or worse than the rules."
+    )
+    assert runs() == {}
+
+
+def test_blocks_that_cannot_be_told_apart_are_said_to_be_so() -> None:
+    judged = parse_blocks(stored())
+
+    def told(verdict: str) -> str:
+        pairs = [replace(pair, verdict=verdict) for pair in judged.pairs[:1]]
+        blocks = {"baseline": replace(judged, pairs=pairs)}
+        comparison = replace(results().comparison, blocks=blocks)
+        return block_findings(results(comparison=comparison), PLAIN)["blocks-added"]
+
+    assert told("not distinguishable") == "No two models of blocks can be told apart by AUC."
+    assert told("better") == "By AUC, all blocks better than clinical alone."
+    assert block_findings(results(), PLAIN) == {}
+
+
+def test_events_are_named_on_the_side_on_which_their_interval_lies() -> None:
+    def row(event: str, arm: str, difference: dict[str, float]) -> dict[str, Any]:
+        return {"event": event, "arm": arm, "n": 100, "events": 20, "difference": difference}
+
+    rows = [
+        row(event, arm, difference if arm == "B" else {})
+        for event, difference in (
+            ("Rash", {"value": 0.1, "low": 0.05, "high": 0.2}),
+            ("Fever", {"value": -0.1, "low": -0.2, "high": -0.05}),
+            ("Cough", {"value": 0.0, "low": -0.1, "high": 0.1}),
+        )
+        for arm in ("A", "B")
+    ]
+    described: Any = {"toxicity": {"by_arm": rows}}
+    told = event_findings(described, STRICT, PLAIN)
+    assert told == {"toxicity-differences": "More often in B: Rash. Less often in B: Fever."}
+    assert event_findings({"toxicity": None}, STRICT, PLAIN) == {}  # type: ignore[typeddict-item]
