@@ -131,11 +131,12 @@ def server(
             # One that did not start is gone; its own error says why.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, 15)
-            process.wait(20)
+            process.wait(60)
 
 
 def _wait(port: int, ready: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    end = time.monotonic() + 90
+    # Beside other work a server starts slowly.
+    end = time.monotonic() + 300
     while time.monotonic() < end:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}{ready}", timeout=5).close()

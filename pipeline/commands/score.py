@@ -1,13 +1,13 @@
 """`pcr score`: a registered or stored model's answers for patients' raw tables, or for rows of inputs.
 
-Raw tables go through the same contract, cohort and features as in training (`features.assemble`); nothing
-that a landmark must not see reaches the model.
+Of a large file parts are read, answered and written; several are answered side by side. The answers of a row
+do not depend on the others, and so neither on its part nor on the number of workers.
 """
 
 import gc
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from io import StringIO
@@ -21,28 +21,18 @@ import pyarrow as pa
 from pyarrow.parquet import ParquetFile, ParquetWriter
 
 from features.contract.cells import as_text
-from features.documents.branch import BRANCH
-from features.documents.study import parse_study, with_defaults
 from features.errors import UserError
 from models.procedure.backends import in_order, workers
 from models.serving.serving import PcrModel
-from pipeline.commands.scored_assays import with_matrices
 from pipeline.console import stdout
-from pipeline.project.files import read_yaml, replacing, write_json
+from pipeline.project.files import replacing, write_json
 from pipeline.registry.stored_models import open_model
 from pipeline.service.fhir import bundle
 from pipeline.service.worker import as_rows
 from pipeline.sources.formats.errors import SourceError
-from pipeline.sources.formats.ooxml import open_package
 from pipeline.sources.formats.parquet import as_written
 from pipeline.sources.formats.plain_text import COMPUTED
-from pipeline.sources.formats.source_file import SourceFile
-from pipeline.sources.formats.text import read_text
-from pipeline.sources.formats.workbook import read_sheet
-from pipeline.sources.prepare import prepare, read_preparation
-from pipeline.workspace.study import study_file
 
-CONFIGS = Path("configs")
 AnswerFormat = Literal["table", "fhir"]
 ENDINGS: dict[AnswerFormat, tuple[str, ...]] = {"table": (".parquet", ".csv"), "fhir": (".json",)}
 IDENTIFIER = "usubjid"
@@ -89,9 +79,7 @@ def score(
     at = str(served.document["landmark"])
     if landmark not in {None, at}:
         raise ScoringError(f"{model} answers at landmark {at}, not {landmark}: choose its model")
-    parts = read_parts(rows) if rows is not None else iter([rows_of(tables or Path(), served, assays)])
-    if rows is not None and assays is not None:
-        parts = iter([with_matrices(pd.concat([*parts], ignore_index=True), served, assays)])
+    parts = _asked(tables, rows, served, assays)
     if form == "fhir":
         counts = _write_bundle(out, served, pd.concat([*parts], ignore_index=True))
     else:
@@ -100,6 +88,22 @@ def score(
     told = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     line = f"{counts.total()} rows at {at}: {told}; written to {out}"
     stdout().print(line, highlight=False, soft_wrap=True)
+
+
+def _asked(
+    tables: Path | None, rows: Path | None, model: PcrModel, assays: Path | None
+) -> Iterator[pd.DataFrame]:
+    """Return what is to be answered, in parts; what reads tables and assays is slow to import."""
+    if tables is not None:
+        from pipeline.commands.scored_tables import rows_of  # noqa: PLC0415
+
+        return iter([rows_of(tables, model, assays)])
+    parts = read_parts(rows or Path())
+    if assays is None:
+        return parts
+    from pipeline.commands.scored_assays import with_matrices  # noqa: PLC0415
+
+    return iter([with_matrices(pd.concat([*parts], ignore_index=True), model, assays)])
 
 
 @contextmanager
@@ -194,11 +198,18 @@ def _in_parts(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 
 def _csv_rows(path: Path) -> Iterator[pd.DataFrame]:
+    from pipeline.sources.formats.source_file import SourceFile  # noqa: PLC0415 - slow to import
+    from pipeline.sources.formats.text import read_text  # noqa: PLC0415
+
     text = read_text(path, SourceFile(path="rows.csv", final_newline=False), str(path)).frame
     yield from _in_parts(_typed(text.set_axis(as_text(pd.Series(text.columns)).fillna(""), axis=1)))
 
 
 def _sheet_rows(path: Path) -> Iterator[pd.DataFrame]:
+    from pipeline.sources.formats.ooxml import open_package  # noqa: PLC0415 - slow to import
+    from pipeline.sources.formats.source_file import SourceFile  # noqa: PLC0415
+    from pipeline.sources.formats.workbook import read_sheet  # noqa: PLC0415
+
     book = open_package(path)
     sheet = next(iter(book.sheets))
     grid = read_sheet(book, SourceFile(path="rows.xlsx", sheet=sheet))
@@ -250,74 +261,3 @@ READERS: dict[str, Callable[[Path], Iterator[pd.DataFrame]]] = {
     ".csv": _csv_rows, ".parquet": _parquet_rows, ".xlsx": _sheet_rows,
 }  # fmt: skip
 """Reads rows of inputs in parts, by the ending of their file."""
-
-
-def rows_of(folder: Path, model: PcrModel, assays: Path | None = None) -> pd.DataFrame:
-    """Return the inputs of every patient at risk, and the inputs of the rules, from raw tables.
-
-    Parameters
-    ----------
-    folder : Path
-        A .parquet or .csv file per table of the contract. Surgery may be absent: it is not due then.
-    assays : Path, optional
-        The folder of matrix files; what was reported after a patient's decision is not seen.
-
-    Raises
-    ------
-    UserError
-        If the tables break the contract, or nobody is at risk at the model's landmark.
-    """
-    study = parse_study(with_defaults(read_yaml(study_file(model.document["study"]))))
-    by = read_preparation(study, CONFIGS)
-    raw = _tables(folder, list(by.contract))
-    raw.setdefault("surgery", _not_due(raw["subjects"]))
-    prepared = prepare(by.checked(raw), by, outcome_needed=False)
-    landmark = str(model.document["landmark"])
-    rows = prepared.rows(landmark).drop(columns=BRANCH)
-    if assays is not None:
-        due = prepared.cohort.frame.set_index(IDENTIFIER)[f"decision_{landmark}"]
-        rows = with_matrices(rows, model, assays, due)
-    return with_eligibility(rows, prepared.tables, model, study.visits[0])
-
-
-def with_eligibility(
-    rows: pd.DataFrame, tables: Mapping[str, pd.DataFrame], model: PcrModel, first_visit: str
-) -> pd.DataFrame:
-    """Return rows with what a model asks for to judge eligibility beside its inputs."""
-    asked = model.document.get("serving", {}).get("eligibility", {}).get("inputs", ())
-    columns = {}
-    for entry in (each for each in asked if each["name"] not in rows):
-        name, table = str(entry["name"]), entry["table"]
-        if table is not None and table in tables:
-            columns[name] = tables[table].set_index(IDENTIFIER)[name]
-        if table is None and "labs" in tables:
-            labs = tables["labs"]
-            of_test = (labs["testcd"] == name) & (labs["visit"] == first_visit)
-            in_unit = labs["unit"].isna() | (labs["unit"] == entry["unit"]) | (entry["unit"] == "")
-            columns[name] = labs.loc[of_test & in_unit].set_index(IDENTIFIER)["value"]
-    further = pd.DataFrame(columns, index=pd.Index(tables["subjects"][IDENTIFIER]))
-    return rows.join(further, on=IDENTIFIER)
-
-
-def _tables(folder: Path, names: list[str]) -> dict[str, pd.DataFrame]:
-    if not folder.is_dir():
-        raise ScoringError(f"{folder} is no folder: give one with a .parquet or .csv file per raw table")
-    files = {name: [folder / f"{name}{end}" for end in (".parquet", ".csv")] for name in names}
-    found = {name: next((path for path in paths if path.is_file()), None) for name, paths in files.items()}
-    tables = {name: _read_table(path) for name, path in found.items() if path is not None}
-    if "subjects" not in tables:
-        raise ScoringError(f"{folder} has no subjects.parquet or subjects.csv: no patients to score")
-    return tables
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    """Return a raw table; cells of a CSV as text, which the contract reads, and it may have no rows."""
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    return pd.read_csv(path, dtype="str", keep_default_na=False, na_values=[""])
-
-
-def _not_due(subjects: pd.DataFrame) -> pd.DataFrame:
-    if IDENTIFIER not in subjects:
-        raise ScoringError(f"subjects has no column {IDENTIFIER}")
-    return pd.DataFrame({IDENTIFIER: subjects[IDENTIFIER], "performed": "not_due"})

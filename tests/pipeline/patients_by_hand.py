@@ -18,7 +18,7 @@ from models.rules.decisions import decisions
 from models.rules.table import INPUT, rule_table
 from models.serving.serving import PcrModel
 from models.serving.serving import told as in_words
-from pipeline.commands.score import with_eligibility
+from pipeline.commands.scored_tables import with_eligibility
 from pipeline.project.configs import read_identifiers
 from pipeline.project.files import read_yaml
 from pipeline.sources.ingest import Ingested, ingest

@@ -14,7 +14,8 @@ import pytest
 from features.errors import UserError
 from models.serving.serving import read_model
 from pipeline.commands import score
-from pipeline.commands.score import _read_table, answered, read_parts, write_parts
+from pipeline.commands.score import answered, read_parts, write_parts
+from pipeline.commands.scored_tables import _read_table
 from tests.malformed import GOOD
 from tests.patients import patients
 from tests.serving import write_served_model
