@@ -30,7 +30,7 @@ from pipeline.registry.verify import all_runs, problems
 from pipeline.registry.versions import version_problems
 from tests.registered_study import NAME, write_study
 
-CHAMPION = f"models:/{NAME}@champion"
+CHAMPION, CANDIDATE = f"models:/{NAME}@champion", f"models:/{NAME}@candidate"
 PRIVATE, PUBLIC = "private.pem", "public.pem"
 # Tables of MLflow's database and the column that says something; a row is told by its other columns.
 COLUMNS = {
@@ -57,15 +57,20 @@ class Alteration:
     loads: bool = False
 
 
-def make_study(home: Path) -> State:
-    """Make a study in `home`, the current folder: tracked, signed, promoted, its outputs in DVC's cache."""
+def make_study(home: Path, *, trusted: bool = True) -> State:
+    """Make a study in `home`, the current folder: tracked, signed, promoted, its outputs in DVC's cache.
+
+    One that is not `trusted` is neither signed nor promoted, nor need it be.
+    """
     write_study(home)
     for words in (
         ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", PRIVATE],
         ["openssl", "ec", "-in", PRIVATE, "-pubout", "-out", PUBLIC],
     ):
         subprocess.run(words, cwd=home, check=True, capture_output=True)
-    trust = {"public_key": PUBLIC, "signed": "champions", "unjudged_champion": "refuse"}
+    signed = {"public_key": PUBLIC, "signed": "champions", "unjudged_champion": "refuse"}
+    unsigned = {"public_key": "", "signed": "nothing", "unjudged_champion": "warn"}
+    trust = signed if trusted else unsigned
     (home / "configs/trust.yaml").write_text(yaml.safe_dump(trust))
     state = workspace_state("made-up")
     for stage in state.stages.values():
@@ -74,8 +79,9 @@ def make_study(home: Path) -> State:
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(home / out["path"], kept)
     track_state(state)
-    sign_model(f"models:/{NAME}@candidate", home / PRIVATE)
-    assert promote_model(NAME)
+    if trusted:
+        sign_model(f"models:/{NAME}@candidate", home / PRIVATE)
+        assert promote_model(NAME)
     return state
 
 
@@ -280,6 +286,7 @@ class Kept:
     def __init__(self, home: Path) -> None:
         self.home = home
         self._files = {path: path.read_bytes() for path in _files(home)}
+        self._folders = set(_folders(home))
         self._database = home.parent / "kept.db"
         shutil.copy(home / "mlflow.db", self._database)
 
@@ -288,10 +295,11 @@ class Kept:
         for path in _files(self.home):
             if path not in self._files:
                 path.unlink()
+        # Those within others first.
+        for path in sorted(set(_folders(self.home)) - self._folders, reverse=True):
+            path.rmdir()
         for path, content in self._files.items():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            if path.is_symlink() or not path.is_file() or path.read_bytes() != content:
+            if path.is_symlink() or not path.is_file() or not _holds(path, content):
                 path.unlink(missing_ok=True)
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(content)
@@ -299,6 +307,15 @@ class Kept:
             kept.backup(live)
         kept.close()
         live.close()
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.stat().st_size == len(content) and path.read_bytes() == content
+
+
+def _folders(home: Path) -> Iterator[Path]:
+    for part in ("artifacts", "mlartifacts", ".dvc/cache"):
+        yield from (p for p in (home / part).rglob("*") if p.is_dir() and not p.is_symlink())
 
 
 def _files(home: Path) -> Iterator[Path]:
@@ -322,14 +339,14 @@ def named(state: State, *, workspace: bool) -> list[str]:
         ]
 
 
-def outcome(alteration: Alteration, state: State, kept: Kept, canary: Path) -> str:
-    """Apply an alteration, try to load the champion and to verify, take it back; return what went wrong."""
+def outcome(alteration: Alteration, state: State, kept: Kept, canary: Path, model: str = CHAMPION) -> str:
+    """Apply an alteration, try to load a model and to verify, take it back; return what went wrong."""
     alteration.apply()
     try:
         refused = 0
         for load in (served_model, open_model):
             with suppress(UserError):
-                load(CHAMPION)
+                load(model)
                 continue
             refused += 1
         lines = named(state, workspace=not alteration.loads)
@@ -347,7 +364,9 @@ def outcome(alteration: Alteration, state: State, kept: Kept, canary: Path) -> s
 
 def main() -> None:
     """Try every alteration and exit with 1 if any went unnoticed."""
-    from tests.tampering_beside import beside_alterations, consistent_alterations  # noqa: PLC0415 - of this module
+    # They are of this module.
+    from tests.tampering_beside import beside_alterations, consistent_alterations  # noqa: PLC0415
+    from tests.tampering_bytes import odd_files, odd_forms, odd_sources  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as scratch:
         home, canary = Path(scratch) / "home", Path(scratch) / "canary"
@@ -359,6 +378,8 @@ def main() -> None:
         kept, wrong, count = Kept(home), [], 0
         for alteration in (
             *stored_alterations(home, canary),
+            *odd_files(home, canary),
+            *odd_sources(home),
             *computed_alterations(home, state, canary),
             *row_alterations(home),
             *told_otherwise(home),
@@ -367,6 +388,15 @@ def main() -> None:
         ):
             count += 1
             wrong += [told] if (told := outcome(alteration, state, kept, canary)) else []
+        plain = Path(scratch) / "plain"
+        plain.mkdir()
+        os.chdir(plain)
+        os.environ["DVC_ROOT"] = str(plain)
+        state = make_study(plain, trusted=False)
+        kept = Kept(plain)
+        for alteration in odd_forms(plain):
+            count += 1
+            wrong += [told] if (told := outcome(alteration, state, kept, canary, CANDIDATE)) else []
     print("\n".join(wrong))
     print(f"{count} alterations; {len(wrong)} went unnoticed or ran")
     sys.exit(bool(wrong))

@@ -43,20 +43,20 @@ def _elsewhere(home: Path, table: str, column: str) -> None:
 
 
 def _link(home: Path) -> None:
-    folder, away = _folder(home) / ARTIFACTS, home.parent / "away"
+    folder, away = folder_of(home) / ARTIFACTS, home.parent / "away"
     shutil.copytree(folder, away, dirs_exist_ok=True)
     shutil.rmtree(folder)
     folder.symlink_to(away)
 
 
-def _folder(home: Path) -> Path:
+def folder_of(home: Path) -> Path:
     (folder,) = {path.parent for path in home.glob("mlartifacts/**/MLmodel")}
     return folder
 
 
 def consistent_alterations(home: Path, canary: Path) -> Iterator[Alteration]:
     """Yield alterations of files after which manifest, digests and tags fit again, without a signature."""
-    folder = _folder(home)
+    folder = folder_of(home)
     added: dict[str, tuple[str, bytes]] = {
         "environment_variables.txt": ("a file that no model has", b"PYTHONPATH\n"),
         "evil.pth": ("a file that no model has", b"import os\n"),
@@ -69,9 +69,9 @@ def consistent_alterations(home: Path, canary: Path) -> Iterator[Alteration]:
         "bom.cdx.json": ("bom.cdx.json of", b"\n"),
     }
     for name, (word, text) in added.items():
-        yield _fitted(home, f"{name} and the database", word, partial(_append, folder / name, text))
-    example = partial(_replace, folder / "input_example.json", lambda _: b'{"usubjid": "P-1"}')
-    yield _fitted(home, "input_example.json and the database", "input_example.json of", example)
+        yield fitted(home, f"{name} and the database", word, partial(_append, folder / name, text))
+    example = partial(replace, folder / "input_example.json", lambda _: b'{"usubjid": "P-1"}')
+    yield fitted(home, "input_example.json and the database", "input_example.json of", example)
     model = folder / ARTIFACTS / "model.json"
     twice = b'{"calibration": {"intercept": 9.0, "slope": 1.0}, '
     for name, change in {
@@ -80,22 +80,22 @@ def consistent_alterations(home: Path, canary: Path) -> Iterator[Alteration]:
             b'"intercept": ', b'"intercept": NaN, "x": ', 1
         ),
     }.items():
-        altered = partial(_replace, model, change)
-        yield _fitted(home, f"model.json with {name} and the database", "with the content of", altered)
+        altered = partial(replace, model, change)
+        yield fitted(home, f"model.json with {name} and the database", "with the content of", altered)
 
 
-def _fitted(home: Path, name: str, word: str, change: Callable[[], None]) -> Alteration:
+def fitted(home: Path, name: str, word: str, change: Callable[[], None]) -> Alteration:
     return Alteration(name, word, partial(_fit, home, change), loads=True)
 
 
 def _fit(home: Path, change: Callable[[], None]) -> None:
     """Alter files, and let digest, manifest and tags be those of the altered ones."""
-    folder = _folder(home)
+    folder = folder_of(home)
     before = model_digest(folder / ARTIFACTS)
     change()
     digest = model_digest(folder / ARTIFACTS)
-    _replace(folder / "MLmodel", lambda content: content.replace(before.encode(), digest.encode()))
-    (folder / SIGNATURE).unlink()
+    replace(folder / "MLmodel", lambda content: content.replace(before.encode(), digest.encode()))
+    (folder / SIGNATURE).unlink(missing_ok=True)
     card = (folder / "card.md").read_text().replace("'", "''")
     _execute(
         home,
@@ -112,5 +112,5 @@ def _append(file: Path, text: bytes) -> None:
     file.write_bytes((file.read_bytes() if file.exists() else b"") + text)
 
 
-def _replace(file: Path, change: Callable[[bytes], bytes]) -> None:
+def replace(file: Path, change: Callable[[bytes], bytes]) -> None:
     file.write_bytes(change(file.read_bytes()))

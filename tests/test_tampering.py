@@ -9,6 +9,7 @@ from pipeline.registry.runs import tracking_store
 from pipeline.registry.state import State
 from tests.registered_study import NAME
 from tests.tampering import (
+    CANDIDATE,
     Kept,
     computed_alterations,
     make_study,
@@ -19,6 +20,7 @@ from tests.tampering import (
     told_otherwise,
 )
 from tests.tampering_beside import beside_alterations, consistent_alterations
+from tests.tampering_bytes import odd_files, odd_forms, odd_sources
 
 # MLflow's own code meets deprecations of its dependencies.
 pytestmark = pytest.mark.filterwarnings(
@@ -123,6 +125,16 @@ def test_files_that_were_altered_with_their_database_are_refused_without_a_signa
     assert [told for one in every if (told := outcome(one, state, kept, tmp_path / "canary"))] == []
 
 
+def test_odd_files_and_places_are_refused_before_they_are_copied(
+    study: tuple[Path, State, Kept], tmp_path: Path
+) -> None:
+    home, state, kept = study
+    every = [*odd_files(home, tmp_path / "canary"), *odd_sources(home)]
+    assert len(every) >= 30
+    assert [told for one in every if (told := outcome(one, state, kept, tmp_path / "canary"))] == []
+    assert (tmp_path / "victim").read_text() == "mine"
+
+
 def test_tags_and_aliases_of_peoples_own_are_theirs(study: tuple[Path, State, Kept]) -> None:
     _, state, kept = study
     with tracking_store("made-up").locked() as client:
@@ -131,3 +143,19 @@ def test_tags_and_aliases_of_peoples_own_are_theirs(study: tuple[Path, State, Ke
         client.update_registered_model(NAME, "of the board")
     assert named(state, workspace=False) == []
     kept.restore()
+
+
+def test_a_form_that_no_model_has_is_refused_though_nothing_need_be_signed_and_all_digests_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, canary = tmp_path / "home", tmp_path / "canary"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.setenv("DVC_ROOT", str(home))
+    state = make_study(home, trusted=False)
+    kept = Kept(home)
+    assert named(state, workspace=True) == []
+    every = list(odd_forms(home))
+    assert len(every) >= 18
+    assert [told for one in every if (told := outcome(one, state, kept, canary, CANDIDATE))] == []

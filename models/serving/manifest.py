@@ -38,13 +38,22 @@ _FIXED: dict[str, Any] = {
     "model_code_path": "serving.py",
     "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
 }
+# All that MLmodel has, of whatever MLflow; none of it makes MLflow read or run more.
+_KEYS = {
+    "artifact_path", "flavors", "is_signature_from_type_hint", "mlflow_version", "model_id",
+    "model_size_bytes", "model_uuid", "prompts", "run_id", "saved_input_example_info", "signature",
+    "type_hint_from_example", "utc_time_created",
+}  # fmt: skip
+_EXAMPLES = {"input_example.json", "serving_input_example.json"}
+_PYTHON = re.compile(r"[0-9]+(\.[0-9]+)*")
+_CONDA_NAME = "mlflow-env"
 _PINNED = re.compile(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.+!]*")
 _TOOL = re.compile(r"(python|pip|setuptools|wheel)([=<>]{1,2}[0-9.]+)?")
 # libyaml where it is built in: ten times as fast.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FREE = {"artifacts", "cloudpickle_version", "config", "python_version", "streamable"}
 # Of MLmodel: what would set the environment, or ask for more than the model itself. MLflow leaves them out.
-_NOT_ASKED = ("auth_policy", "env_vars", "metadata", "resources")
+_NOT_ASKED = ("auth_policy", "env_vars", "metadata", "prompts", "resources")
 _CONDA, _VIRTUALENV = {"name", "channels", "dependencies"}, {"python", "build_dependencies", "dependencies"}
 _NAMES = {
     *NOT_LISTED, *GUARDS, CARD, PROVENANCE, SCHEMA_FILE, "MLmodel", "serving.py", "requirements.txt",
@@ -60,9 +69,15 @@ class IntegrityError(UserError):
 
 
 def file_digests(folder: Path) -> dict[str, str]:
-    """Return the sha256 of every file below a folder by its path there; a link has none, and is named so."""
-    files = sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-    return {path.relative_to(folder).as_posix(): _digest(path) for path in files}
+    """Return the sha256 of every file below a folder by its path there.
+
+    A link has none, and is named so; so is a folder without any file, if it lies in none.
+    """
+    every = sorted(folder.rglob("*"))
+    files = [path for path in every if path.is_symlink() or not path.is_dir()]
+    used = {folder, *(parent for path in files for parent in path.parents)}
+    empty = [path for path in every if path.is_dir() and path not in used and path.parent in used]
+    return {path.relative_to(folder).as_posix(): _digest(path) for path in sorted({*files, *empty})}
 
 
 def _digest(path: Path) -> str:
@@ -88,9 +103,19 @@ def write_manifest(folder: Path) -> str:
 
 
 def listed_digests(folder: Path) -> dict[str, str]:
-    """Return the sha256 of every file in a folder's manifest by its path."""
-    lines = (folder / MANIFEST).read_text(encoding="utf-8").splitlines()
-    return {match["name"]: match["digest"] for line in lines if (match := _LINE.fullmatch(line))}
+    """Return the sha256 of every file in a folder's manifest by its path.
+
+    Raises
+    ------
+    ValueError
+        If it is not, byte by byte, as it is written: other readers may then see other lines.
+    """
+    text = (folder / MANIFEST).read_bytes().decode("ascii")
+    found = [match for line in text.split("\n") if (match := _LINE.fullmatch(line))]
+    listed = {match["name"]: match["digest"] for match in found}
+    if "".join(f"{digest}  {name}\n" for name, digest in listed.items()) != text:
+        raise ValueError("lines that are no digest and file, or a file twice")
+    return listed
 
 
 def manifest_faults(folder: Path, expected: str | None) -> list[str]:
@@ -100,13 +125,21 @@ def manifest_faults(folder: Path, expected: str | None) -> list[str]:
         return [f"{MANIFEST} is missing"]
     if digests[MANIFEST] != expected:
         return [f"{MANIFEST} is not the one of the tag pcr.manifest"]
-    listed = listed_digests(folder)
+    try:
+        listed = listed_digests(folder)
+    except ValueError:
+        return [f"{MANIFEST} has more than a digest and a path for each file"]
     there = {name: digest for name, digest in digests.items() if name not in NOT_LISTED}
     return [
         *(f"{name} is missing" for name in listed if name not in there),
         *(f"{name} is altered" for name in listed if name in there and there[name] != listed[name]),
-        *(f"{name} was added" for name in there if name not in listed),
+        *(f"{_shown(name)} was added" for name in there if name not in listed),
     ]
+
+
+def _shown(name: str) -> str:
+    """Return a name that somebody chose as it can be shown: on one line, and no order to a terminal."""
+    return name if name.isprintable() else ascii(name)
 
 
 def package_faults(folder: Path) -> list[str]:
@@ -117,7 +150,15 @@ def package_faults(folder: Path) -> list[str]:
     """
     try:
         return [*_mlmodel_faults(folder), *_code_faults(folder), *_requirement_faults(folder)]
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        OSError,
+        yaml.YAMLError,
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         return [f"the folder is not a model of this pipeline ({type(error).__name__})"]
 
 
@@ -126,6 +167,13 @@ def _mlmodel_faults(folder: Path) -> Iterator[str]:
     flavors = content["flavors"]
     flavor = flavors["python_function"]
     yield from (f"MLmodel: {key} is given" for key in _NOT_ASKED if content.get(key))
+    if not set(content) <= {*_KEYS, *_NOT_ASKED}:
+        yield "MLmodel has keys that no model has"
+    examples = content.get("saved_input_example_info") or {}
+    if not {examples[key] for key in ("artifact_path", "serving_input_path") if key in examples} <= _EXAMPLES:
+        yield "MLmodel names an example that is no file of the model"
+    if content["signature"]["inputs"] is not None:
+        yield "MLmodel: inputs have types, by which MLflow refuses or changes rows"
     if set(flavors) != {"python_function"} or not set(flavor) <= {*_FIXED, *_FREE}:
         yield "MLmodel names another way to load the model"
     for key, value in _FIXED.items():
@@ -133,7 +181,7 @@ def _mlmodel_faults(folder: Path) -> Iterator[str]:
             yield f"MLmodel: {key} is not {value}"
     if flavor["config"] != {"model_digest": model_digest(folder / ARTIFACTS)}:
         yield "MLmodel: config does not hold the digest of the model's files"
-    paths = {artifact["path"] for artifact in flavor["artifacts"].values()}
+    paths = {place for artifact in flavor["artifacts"].values() for place in artifact.values()}
     if not paths <= {f"{ARTIFACTS}/{name}" for name in MODEL_FILES}:
         yield "MLmodel names artifacts that are no file of the model"
 
@@ -149,8 +197,9 @@ def _requirement_faults(folder: Path) -> Iterator[str]:
     document = json.loads((folder / ARTIFACTS / "model.json").read_text(encoding="utf-8"))
     listed = (folder / "requirements.txt").read_text(encoding="utf-8").split("\n")
     others = set(listed) - set(document["requirements"])
-    if len(others) != 1 or not re.fullmatch(r"mlflow(-skinny)?==[0-9.]+", others.pop()):
-        yield "requirements.txt lists other packages than the model"
+    version = _yaml(folder / "MLmodel")["mlflow_version"]
+    if len(others) != 1 or others.pop() not in {f"mlflow=={version}", f"mlflow-skinny=={version}"}:
+        yield "requirements.txt lists other packages than the model, and the MLflow that stored it"
     if not all(map(_PINNED.fullmatch, listed)):
         yield "requirements.txt has lines that are not a package and its version"
     conda, environment = _yaml(folder / "conda.yaml"), _yaml(folder / "python_env.yaml")
@@ -160,6 +209,10 @@ def _requirement_faults(folder: Path) -> Iterator[str]:
     pip = [entry for entry in conda["dependencies"] if isinstance(entry, dict)]
     if [set(entry["pip"]) for entry in pip] != [set(listed)] or not all(map(_TOOL.fullmatch, tools)):
         yield "conda.yaml lists other packages than requirements.txt"
+    if conda.get("name") != _CONDA_NAME or any(set(entry) != {"pip"} for entry in pip):
+        yield "conda.yaml makes another environment than one of the model's own"
+    if not _PYTHON.fullmatch(str(environment["python"])):
+        yield "python_env.yaml names no version of Python"
     if conda["channels"] != ["conda-forge"]:
         yield "conda.yaml installs from another channel than conda-forge"
     if environment["dependencies"] != ["-r requirements.txt"]:

@@ -41,6 +41,7 @@ from models.serving.serving import MODEL_FILES, model_digest
 from models.serving.store_errors import require_answer, told_errors
 from models.serving.store_lock import advisory_lock, file_lock
 from models.serving.store_place import StorePlace
+from models.serving.stored_files import local_place, require_plain, require_stored
 
 MAX_BATCH_PARAMS = 100  # MLflow takes no more in one request.
 KEY_TAG = "pcr.key"
@@ -275,12 +276,13 @@ def download_version(version: Any, folder: Path) -> Path:
     Raises
     ------
     UserError
-        If they are gone, or their source is no address that MLflow knows.
+        If they are gone, are no plain files, or their source is no address of stored files.
     """
     uri = f"models:/{version.name}/{version.version}"
     try:
+        require_stored(version.source, MlflowClient().get_model_version_download_uri(*uri[8:].rsplit("/", 1)))
         stored = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
-    except (mlflow.MlflowException, OSError, ValueError) as error:
+    except (mlflow.MlflowException, ImportError, OSError, ValueError) as error:
         raise UserError(f"the files of {uri} are missing, or links: `pcr sync` makes them again") from error
     if not (stored / "MLmodel").exists() and not (stored / MANIFEST).exists():
         raise UserError(f"the files of {uri} are missing: `pcr sync` makes them again")
@@ -291,14 +293,20 @@ def download_run_artifacts(run_id: str, folder: Path) -> Path:
     """Download all artifacts of a run. To be called inside `Store.locked`; raises UserError if it cannot."""
     folder.mkdir()
     try:
+        require_plain(MlflowClient().get_run(run_id).info.artifact_uri)
         return Path(mlflow.artifacts.download_artifacts(run_id=run_id, dst_path=str(folder)))
-    except (mlflow.MlflowException, OSError) as error:
+    except (mlflow.MlflowException, OSError, ValueError) as error:
         raise UserError(f"the artifacts of run {run_id} are missing") from error
 
 
 def store_files(client: MlflowClient, version: Any, folder: Path, wrong: Iterable[str] = ()) -> None:
     """Store the files of a folder in the place of a version's; what is `wrong` there goes before."""
     _store(client.get_logged_model(stored_id(version)).artifact_location, folder, wrong)
+
+
+def files_place(client: MlflowClient, version: Any) -> Path | None:
+    """Return where the files of a version are, if they are on this computer."""
+    return local_place(client.get_logged_model(stored_id(version)).artifact_location)
 
 
 def remove_files(client: MlflowClient, version: Any, names: Iterable[str]) -> None:

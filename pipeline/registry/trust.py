@@ -1,5 +1,6 @@
 """What a registered model must show before anything of it is run: manifest, form, signature, history."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,7 +99,12 @@ def version_faults(version: Any, folder: Path) -> list[str]:
         return [NO_MANIFEST]
     if faults := manifest_faults(folder, tags[MANIFEST_TAG]):
         return faults
-    faults = package_faults(folder)
+    if faults := package_faults(folder):
+        return faults
+    document = json.loads((folder / ARTIFACTS / "model.json").read_text(encoding="utf-8"))
+    faults = []
+    if document.get("model", version.name) != version.name:
+        faults.append("its files are those of a model of another name")
     if tags.get(DIGEST_TAG) != model_digest(folder / ARTIFACTS):
         faults.append(f"its tag {DIGEST_TAG} is not the digest of its files")
     if signature_digest(folder) != tags.get(SIGNED_TAG, ""):

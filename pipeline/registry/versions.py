@@ -39,6 +39,7 @@ from models.serving.registry import (
     SIGNED_TAG,
     SUPERSEDED_TAG,
     download_version,
+    files_place,
     remove_files,
     store_files,
     stored_id,
@@ -272,17 +273,21 @@ def _repair(client: Any, state: State, landmark: str, version: Any, scratch: Pat
     """Repair one version, and tell what was done; nothing where its files are sound."""
     stored = scratch / "stored"
     stored.mkdir()
-    with contextlib.suppress(UserError):
-        stored = download_version(version, stored)
+    try:
+        stored, whole = download_version(version, stored), True
+    except UserError:
+        whole = False
     if MANIFEST_TAG not in version.tags:
         return _retire(client, version, stored)
     held = file_digests(stored)
     added: set[str] = set()
     if held.get(MANIFEST) == version.tags[MANIFEST_TAG]:
-        listed = listed_digests(stored)
+        listed: dict[str, str] = {}
+        with contextlib.suppress(ValueError):
+            listed = listed_digests(stored)
         wrong = {path for path, digest in listed.items() if held.get(path) != digest}
         added = set(held) - set(listed) - NOT_LISTED
-        if not wrong:
+        if listed and not wrong:
             return _without_added(client, version, stored, added) if added else ""
     rebuilt = scratch / "rebuilt"
     if _rebuild(client, state, landmark, version, stored, rebuilt) != version.tags[MANIFEST_TAG]:
@@ -290,6 +295,7 @@ def _repair(client: Any, state: State, landmark: str, version: Any, scratch: Pat
     own = file_digests(rebuilt)
     wrong = {path for path, digest in held.items() if own.get(path) != digest} - NOT_LISTED
     kept = _kept_aside(version, stored) if wrong else ""
+    kept = kept if whole else _moved_aside(client, version)
     store_files(client, version, rebuilt, _removable(wrong, own))
     return f"repaired, from the workspace{kept}:"
 
@@ -312,10 +318,26 @@ def _without_added(client: Any, version: Any, stored: Path, added: set[str]) -> 
 
 def _kept_aside(version: Any, stored: Path) -> str:
     """Keep what was stored, and tell where."""
-    aside = ASIDE / version.name / str(version.version)
-    shutil.rmtree(aside, ignore_errors=True)
+    aside = _aside(version)
     shutil.copytree(stored, aside, symlinks=True)
     return f" (what was there is {aside})"
+
+
+def _moved_aside(client: Any, version: Any) -> str:
+    """Move away what is stored and cannot be downloaded, such as links, and tell where to; if anything is."""
+    place = files_place(client, version)
+    if place is None or not place.exists():
+        return ""
+    aside = _aside(version)
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(place, aside)
+    return f" (what was there is {aside})"
+
+
+def _aside(version: Any) -> Path:
+    aside: Path = ASIDE / version.name / str(version.version)
+    shutil.rmtree(aside, ignore_errors=True)
+    return aside
 
 
 def _removable(wrong: set[str], own: Mapping[str, str]) -> list[str]:

@@ -54,6 +54,8 @@ CHANNEL = "conda.yaml installs from another channel than conda-forge"
 OTHERS = "conda.yaml lists other packages than requirements.txt"
 MORE = "python_env.yaml installs more than requirements.txt"
 TOOLS = "python_env.yaml builds with other packages than pip, setuptools and wheel"
+OWN = "conda.yaml makes another environment than one of the model's own"
+PYTHON = "python_env.yaml names no version of Python"
 PIP = {"pip": [*PINNED, "mlflow==3.17.2"]}
 
 
@@ -66,11 +68,17 @@ def write_package(
         (place / "serving.py").write_text("")
     listed = [*lines, "mlflow==3.17.2"]
     (folder / "requirements.txt").write_text("\n".join(listed))
-    whole = {"channels": ["conda-forge"], "dependencies": ["python=3.11.7", "pip<=23.2.1", {"pip": listed}]}
+    tools = ["python=3.11.7", "pip<=23.2.1"]
+    whole = {
+        "name": "mlflow-env",
+        "channels": ["conda-forge"],
+        "dependencies": [*tools, {"pip": listed}],
+    }
     (folder / "conda.yaml").write_text(json.dumps(whole | conda))
     (folder / "python_env.yaml").write_text(json.dumps(ENVIRONMENT | environment))
     flavor = _FIXED | {"config": {"model_digest": model_digest(folder / "artifacts")}, "artifacts": {}}
-    (folder / "MLmodel").write_text(json.dumps({"flavors": {"python_function": flavor}}))
+    content = {"mlflow_version": "3.17.2", "signature": {"inputs": None}}
+    (folder / "MLmodel").write_text(json.dumps(content | {"flavors": {"python_function": flavor}}))
 
 
 @pytest.mark.parametrize(
@@ -84,6 +92,10 @@ def write_package(
         ([], {"dependencies": [PIP, {"pip": ["x"]}]}, {}, [OTHERS]),
         ([], {}, {"dependencies": ["-r requirements.txt", "x"]}, [MORE]),
         ([], {}, {"build_dependencies": ["x==1"]}, [TOOLS]),
+        ([], {"name": "base"}, {}, [OWN]),
+        ([], {"dependencies": [PIP | {"uv": ["x"]}]}, {}, [OWN]),
+        ([], {}, {"python": "elsewhere/python"}, [PYTHON]),
+        ([], {}, {"python": "3.11 --with x"}, [PYTHON]),
     ],
 )
 def test_what_would_be_installed_beside_the_models_packages_is_named(

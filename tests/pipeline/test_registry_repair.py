@@ -140,6 +140,19 @@ def test_lost_files_of_versions_and_runs_come_back(state: State) -> None:
     assert open_model(CANDIDATE).version
 
 
+def test_what_cannot_be_copied_is_moved_away_and_an_empty_folder_removed(state: State) -> None:
+    folder = files(state)
+    (folder / "all").symlink_to("/")
+    assert any("missing: the files of" in line for line in problems(state))
+    assert synced() == []
+    assert not (folder / "all").is_symlink()
+    assert (Path(".pcr/altered") / NAME / "1/all").is_symlink()
+    (folder / "numpy/core").mkdir(parents=True)
+    assert any("numpy was added" in line for line in problems(state))
+    assert synced() == []
+    assert not (folder / "numpy").exists()
+
+
 def test_altered_artifacts_of_a_run_are_replaced_and_added_ones_removed(state: State) -> None:
     (predictions,) = Path.cwd().glob("mlartifacts/**/predictions/c1.parquet")
     predictions.write_bytes(b"altered")
