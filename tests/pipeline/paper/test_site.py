@@ -43,6 +43,16 @@ def test_a_figure_of_no_kind_is_refused_and_the_first_kind_that_fits_is_its_kind
         kinds.kind_of("c")
 
 
+def test_every_figure_that_the_pages_can_show_has_a_kind() -> None:
+    templates = (ROOT / "pipeline/report/templates").glob("*.html.j2")
+    # Without what it says of itself a figure is of one patient, and drawn where it is read.
+    named = re.compile(r'call figure\("([\w-]+)", chart_heights, abouts\)')
+    ids = {name for template in templates for name in named.findall(template.read_text(encoding="utf-8"))}
+    assert {"blocks-added", "themes-landmarks", "flow-chart"} <= ids
+    for name in ids:
+        GUIDE.kind_of(name)
+
+
 def test_the_reference_has_every_command_and_modules_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     assert {"pcr paper", "pcr methods", "pcr run"} <= set(
