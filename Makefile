@@ -132,6 +132,7 @@ reproduce: .venv-latest/.ready ## every result of the active study computed anew
 docs: .venv-docs/.ready ## build the documentation into site/, after a run; it opens from disk (site/index.html)
 	python -m documentation.site .docs
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --config-file documentation/mkdocs.yml
+	rm site/404.html # of servers: from disk its links lead nowhere
 	@echo site/index.html
 
 pictures: $(READY) ## take the pictures of README and tutorial anew from the pages of the active study
