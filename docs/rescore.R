@@ -12,7 +12,7 @@ spline_terms <- function(x, knots) {  # Harrell, Regression Modeling Strategies,
 
 encoded <- function(document, rows) {
   matrix(sapply(document$encoding$columns, function(column) {
-    value <- rows[[column$feature]]
+    value <- if (column$feature %in% names(rows)) rows[[column$feature]] else rep(NA, nrow(rows))
     if (is.null(column$level)) as.numeric(value) else as.numeric(as.character(value) == column$level)
   }), nrow = nrow(rows))
 }

@@ -25,6 +25,7 @@ ALIKE = 0.75
 """From which share of common characters (`difflib`) a name is taken for another."""
 MLFLOWS_OWN = ("trigger", "secrets")
 """Kind and table of the only ones that MLflow makes."""
+SERVERS_TAG = "mlflow.modelVersions"
 NO_STAGE = "None"
 """What MLflow has as the stage of a version that nobody put into one."""
 
@@ -88,13 +89,13 @@ def beside_version(version: Any, own: Collection[str]) -> Iterator[str]:
         yield "the link to a run"
 
 
-def beside_stored(stored: Any, location: str) -> Iterator[str]:
+def beside_stored(stored: Any, version: Any, location: str) -> Iterator[str]:
     """Yield what MLflow's entry of a version's files tells that was not registered.
 
     `location` is where the files of the experiment are.
     """
     told = {
-        "tags": stored.tags,
+        "tags": [tag for tag in stored.tags.items() if not _names_its_version(*tag, version)],
         "parameters": stored.params,
         "metrics": stored.metrics,
         "type": stored.model_type,
@@ -102,6 +103,19 @@ def beside_stored(stored: Any, location: str) -> Iterator[str]:
     yield from (f"the {what}" for what, held in told.items() if held)
     if stored.artifact_location != f"{location}/models/{stored.model_id}/artifacts":
         yield "the place"
+
+
+def _names_its_version(tag: str, text: str, version: Any) -> bool:
+    """Tell whether a tag of stored files is the one by which MLflow's server says of which version they are."""
+    if tag != SERVERS_TAG:
+        return False
+    try:
+        named = json.loads(text)
+        return [(each["name"], str(each["version"])) for each in named] == [
+            (version.name, str(version.version))
+        ]
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def unlike_data(recorded: Collection[DataInput], run: Any) -> Iterator[str]:

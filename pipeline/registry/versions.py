@@ -202,7 +202,7 @@ def _unlike_its_version(told: str, version: Any, entries: list[Any], location: s
         yield f"altered: the name of the stored files of {told}"
     if stored.status != READY:
         yield f"altered: the status of the stored files of {told} is {stored.status}"
-    for what in beside_stored(stored, location):
+    for what in beside_stored(stored, version, location):
         yield f"altered: {what} of the stored files of {told}"
 
 

@@ -15,10 +15,12 @@ SCRIPT = Path(__file__).parents[2] / "docs/rescore.R"
 
 
 @pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not installed")
-def test_r_scores_a_linear_model_from_model_json_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("rows", "given"), [(200, 4), (1, 4), (1, 1)])
+def test_r_scores_a_linear_model_from_model_json_alone(rows: int, given: int, tmp_path: Path) -> None:
     write_served_model(tmp_path / "model", "logistic")
-    model, (frame, _) = read_model(tmp_path / "model"), patients(200, seed=4, missing=0.2)
-    frame[model.features].to_csv(tmp_path / "rows.csv", index=False)
+    model, (frame, _) = read_model(tmp_path / "model"), patients(rows, seed=4, missing=0.2)
+    frame[model.features[given:]] = None
+    frame[model.features[:given]].to_csv(tmp_path / "rows.csv", index=False)
     command = [
         "Rscript",
         "--vanilla",
