@@ -106,7 +106,7 @@ def beside_stored(stored: Any, version: Any, location: str) -> Iterator[str]:
 
 
 def _names_its_version(tag: str, text: str, version: Any) -> bool:
-    """Tell whether a tag of stored files is the one by which MLflow's server says of which version they are."""
+    """Tell whether a tag is the one by which a server says of which version stored files are."""
     if tag != SERVERS_TAG:
         return False
     try:
