@@ -95,7 +95,7 @@ def beside_stored(stored: Any, version: Any, location: str) -> Iterator[str]:
     `location` is where the files of the experiment are.
     """
     told = {
-        "tags": [tag for tag in stored.tags.items() if not _names_its_version(*tag, version)],
+        "tags": [tag for tag, text in stored.tags.items() if not _names_its_version(tag, text, version)],
         "parameters": stored.params,
         "metrics": stored.metrics,
         "type": stored.model_type,
