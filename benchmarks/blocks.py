@@ -32,6 +32,7 @@ from models.procedure.folds import stratified_folds
 from pipeline.console import stdout
 
 CLINICAL = 20
+CUTS = (4.0, 9.0)
 GRID = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
 C = tuple(10.0**k for k in range(-5, 0))
 """scikit-learn's five points."""
@@ -61,7 +62,7 @@ def ours(blocks: dict[str, np.ndarray], y: np.ndarray, outer: int) -> tuple[np.n
     for train, test in list(stratified_folds(y, 5, 0))[:outer]:
         folds = list(stratified_folds(y[train], 5, 1))
         part = {name: values[train] for name, values in blocks.items()}
-        models = learn_blocks(_always(part), y[train], folds, GRID, "clinical")
+        models = learn_blocks(_always(part), y[train], folds, GRID, "clinical", cuts=CUTS)
         margin[test] = models.margins({name: values[test] for name, values in blocks.items()})[TOGETHER]
         points.append(sum(tuned.points for tuned in models.tuned.values()))
     return margin, points

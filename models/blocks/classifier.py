@@ -14,6 +14,7 @@ from models.blocks.learning import learn_blocks
 from models.blocks.names import FUSED, TOGETHER
 from models.procedure.folds import stratified_folds
 
+CUTS = (4.0, 9.0)
 GRID = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
 
 
@@ -27,6 +28,8 @@ class BlocksClassifier(ClassifierMixin, BaseEstimator):
         columns are one block. A row that is all NaN in a block is a patient without it.
     grid : sequence of float
         Penalties per patient and column, from the strongest.
+    cuts : sequence of float
+        Of z^2, at which the columns of all blocks but the first may be weighed (`models.blocks.kernels`).
     fused : bool
         Whether the forecast is that of a learner per block, combined by non-negative weights.
     inner_folds, seed : int
@@ -53,12 +56,14 @@ class BlocksClassifier(ClassifierMixin, BaseEstimator):
         blocks: Mapping[str, Sequence[int]] | None = None,
         grid: Sequence[float] = GRID,
         *,
+        cuts: Sequence[float] = CUTS,
         fused: bool = False,
         inner_folds: int = 5,
         seed: int = 0,
     ) -> None:
         self.blocks = blocks
         self.grid = grid
+        self.cuts = cuts
         self.fused = fused
         self.inner_folds = inner_folds
         self.seed = seed
@@ -91,7 +96,8 @@ class BlocksClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"{rarer} row is of the rarer class; inner folds need at least 2")
         folds = list(stratified_folds(outcome, min(self.inner_folds, rarer), self.seed))
         values = self._values(X)
-        self.models_ = learn_blocks(lambda _: values, outcome, folds, self.grid, next(iter(values)))
+        first = next(iter(values))
+        self.models_ = learn_blocks(lambda _: values, outcome, folds, self.grid, first, cuts=self.cuts)
         return self
 
     def decision_function(self, X: np.ndarray) -> np.ndarray:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from models.blocks.documents import BlockDocument, LearnedBlocks
-from models.blocks.learning import present
+from models.blocks.kernels import EVERY
+from models.blocks.learning import BlockModels, present
 from models.blocks.names import CLINICAL, TOGETHER
 from models.blocks.procedure import BlockProcedure
 from models.procedure.backends import workers
@@ -72,7 +73,7 @@ def learn_landmark(
     except NotLearnableError as error:
         return BlockResult(no_predictions(), {"error": str(error)})
     fitted = [cast("BlockProcedure", result.fitted[0]).models_ for result in results]
-    penalties = {
+    shrunk = {
         model: {block: [fold.tuned[model].penalties.get(block) for fold in fitted] for block in blocks}
         for model, tuned in whole.models_.tuned.items()
         for blocks in [whole.models_.standards if model == TOGETHER else tuned.penalties]
@@ -82,16 +83,29 @@ def learn_landmark(
         for place, block in enumerate(whole.models_.single)
     }
     learned: LearnedBlocks = {
-        "blocks": _described(whole, rows),
+        "blocks": _described(whole, rows, fitted),
         "intercept": whole.models_.patterns[tuple(whole.models_.standards)].intercept,
-        "penalties": penalties,
+        "penalties": {
+            model: {block: [each and each.penalty for each in folds] for block, folds in blocks.items()}
+            for model, blocks in shrunk.items()
+        },
+        "cuts": {
+            model: {
+                block: [None if each is None or each.cut == EVERY else each.cut for each in folds]
+                for block, folds in blocks.items()
+            }
+            for model, blocks in shrunk.items()
+        },
         "weights": weights,
         "adjusted": {block: list(shifts) for block, shifts in whole.shifts_.items()},
     }
     return BlockResult(tidy(results, rows["usubjid"].tolist(), y), learned)
 
 
-def _described(whole: BlockProcedure, rows: pd.DataFrame) -> dict[str, BlockDocument]:
+def _described(
+    whole: BlockProcedure, rows: pd.DataFrame, fitted: Sequence[BlockModels]
+) -> dict[str, BlockDocument]:
+    """Return the blocks in all patients, and in how many folds each column has a coefficient."""
     values, models = whole.values(rows), whole.models_
     complete = models.patterns[tuple(models.standards)]
     has = {name: present(values[name]) for name in values}
@@ -106,11 +120,24 @@ def _described(whole: BlockProcedure, rows: pd.DataFrame) -> dict[str, BlockDocu
             "mean": standard.mean.tolist(),
             "weight": standard.weight.tolist(),
             "coefficients": complete.coefficients[name].tolist(),
+            "kept": _kept(name, fitted),
             "share": spread[name] / total if total else 0.0,
             "patients": int(has[name].sum()),
         }
         for name, standard in models.standards.items()
     }
+
+
+def _kept(name: str, fitted: Sequence[BlockModels]) -> list[int] | None:
+    """Return in how many folds each column of an assay has a coefficient in the model of all blocks.
+
+    None for the protected block, whose columns follow from each training part and are not always the same.
+    """
+    if name == CLINICAL:
+        return None
+    complete = [models.patterns[tuple(models.standards)].coefficients[name] for models in fitted]
+    counts: list[int] = np.count_nonzero(complete, axis=0).tolist()
+    return counts
 
 
 def _column(column: ColumnDocument) -> str:

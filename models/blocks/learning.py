@@ -15,7 +15,16 @@ from models.blocks.dual import DualFit, fit_dual
 from models.blocks.fusion import Fusion, learn_fusion
 from models.blocks.kernels import Standard, coefficients, scores
 from models.blocks.names import FUSED, TOGETHER, WITHOUT
-from models.blocks.tuning import Matrices, Part, Penalties, TunedBlocks, inner_margin, part_kernels, tune
+from models.blocks.tuning import (
+    Matrices,
+    Part,
+    Penalties,
+    Shrinkage,
+    Trials,
+    TunedBlocks,
+    part_kernels,
+    tune,
+)
 from models.procedure.errors import NotLearnableError
 
 MAX_BLOCKS = 6
@@ -107,6 +116,7 @@ def learn_blocks(
     grid: Sequence[float],
     protected: str,
     *,
+    cuts: Sequence[float] = (),
     leave_out: bool = True,
 ) -> BlockModels:
     """Tune and fit every model of the blocks on all patients given.
@@ -123,6 +133,8 @@ def learn_blocks(
         Penalties per patient and column, from the strongest.
     protected : str
         The block that is always used, and penalised least.
+    cuts : sequence of float
+        Of z^2, at which the columns of the other blocks may be weighed (`models.blocks.kernels`).
     leave_out : bool
         Whether the models without each of the blocks are learned.
 
@@ -142,16 +154,19 @@ def learn_blocks(
     has = {name: there[name] for name in names}
     for name in names:
         _require_learnable(name, y, has[name], folds)
-    parts = [part_kernels(matrices, train, test) for train, test in folds]
+    weighed = dict.fromkeys(names[1:], cuts)
+    parts = [part_kernels(matrices, y, train, test, weighed) for train, test in folds]
     values = matrices(everyone)
-    whole = part_kernels(lambda _: values, everyone, everyone[:0])
+    whole = part_kernels(lambda _: values, y, everyone, everyone[:0], weighed)
     for name in names:
         if any(part.kernels[name].standard.size == 0 for part in (*parts, whole)):
             raise NotLearnableError(f"block {name}: no column varies in a training part")
 
+    trials = Trials(parts, y)
+
     def tuned(chosen: Sequence[str], patients: np.ndarray | None = None) -> TunedBlocks:
         guard = protected if len(chosen) > 1 and protected in chosen else None
-        return tune(parts, y, chosen, grid, protected=guard, patients=patients)
+        return tune(trials, chosen, grid, protected=guard, patients=patients)
 
     alone = {name: tuned([name], has[name]) for name in names}
     # Of two blocks, one left out is the other alone.
@@ -169,15 +184,13 @@ def learn_blocks(
         fusion,
         {TOGETHER: together} | alone | {WITHOUT + name: each for name, each in without.items()},
         {
-            TOGETHER: _unseen_by_pattern(parts, y, together, has),
+            TOGETHER: _unseen_by_pattern(trials, together, has),
             FUSED: _unseen_fused(margins, y, folds),
         },
     )
 
 
-def _unseen_by_pattern(
-    parts: Sequence[Part], y: np.ndarray, together: TunedBlocks, has: Mapping[str, np.ndarray]
-) -> np.ndarray:
+def _unseen_by_pattern(trials: Trials, together: TunedBlocks, has: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return the log-odds of the inner test parts (n,) by the model of the blocks that each patient has."""
     of_patient = list(_patterns_of(has))
     unseen = together.margin.copy()
@@ -185,7 +198,7 @@ def _unseen_by_pattern(
         restricted = _restricted(together.penalties, key)
         if len(restricted) < len(together.penalties):
             rows = [row for row, each in enumerate(of_patient) if each == key]
-            unseen[rows] = inner_margin(parts, y, restricted)[rows]
+            unseen[rows] = trials.margin(restricted)[rows]
     return unseen
 
 
@@ -217,16 +230,17 @@ class _Fits:
         rows = np.arange(len(self._y)) if patients is None else np.flatnonzero(patients)
         fit: DualFit = fit_dual(self._part.products(penalties, rows, rows), self._y[rows])
         primal = {}
-        for name, kernel in self._part.kernels.items():
+        for name, block in self._part.kernels.items():
             if name not in penalties:
-                primal[name] = np.zeros(len(kernel.standard.mean))
+                primal[name] = np.zeros(len(block.standard.mean))
                 continue
-            dual = fit.dual[:, None] / penalties[name]
-            primal[name] = coefficients(self._values[name], rows, kernel.standard, dual)[:, 0]
+            penalty, cut = penalties[name]
+            shares = block.by_cut[cut].shares
+            primal[name] = coefficients(self._values[name], rows, block.standard, shares, fit.dual / penalty)
         return LinearScore(fit.intercept, penalties, primal)
 
 
-def _restricted(penalties: Penalties, blocks: Sequence[str]) -> dict[str, float]:
+def _restricted(penalties: Penalties, blocks: Sequence[str]) -> dict[str, Shrinkage]:
     return {name: penalty for name, penalty in penalties.items() if name in blocks}
 
 

@@ -52,7 +52,7 @@ def nuisance(
     document: NuisanceDocument = {"groups": len(names), "patients": len(chosen)}
     if len(names) < 2 or len(names) == len(chosen):
         return document | {"error": "every patient is a group" if len(names) > 1 else "there is one group"}
-    products = kernel(values, chosen, len(chosen)).products
+    products = kernel(values, chosen)
     rng = np.random.default_rng(seed)
     drawn = [rng.permutation(member) for _ in range(permutations)]
     share = _between(products, member)

@@ -88,8 +88,8 @@ class BlockProcedure:
             return {CLINICAL: coder.complete(inputs.encoded(encoding["columns"])), **wide(train)}
 
         folds = list(stratified_folds(y, self.inner_folds, self.seed, groups))
-        grid = self.settings.penalties_per_column
-        self.models_: BlockModels = learn_blocks(matrices, y, folds, grid, CLINICAL)
+        grid, cuts = self.settings.penalties_per_column, self.settings.cuts
+        self.models_: BlockModels = learn_blocks(matrices, y, folds, grid, CLINICAL, cuts=cuts)
         self.encoding_ = learned[everyone.tobytes()]
         self.shifts_: dict[str, Shifts] = self.assays.shifts(X)
         return self

@@ -99,7 +99,9 @@ class BlockResponseModel(ResponseModel):
 
         folds = list(stratified_folds(y, self.inner_folds, self.seed, groups))
         try:
-            models = learn_blocks(matrices, y, folds, first.penalties_per_column, CLINICAL, leave_out=False)
+            models = learn_blocks(
+                matrices, y, folds, first.penalties_per_column, CLINICAL, cuts=first.cuts, leave_out=False
+            )
         except NotLearnableError as error:
             self.passed_over_ |= dict.fromkeys(candidates, str(error))
             return {}
@@ -198,10 +200,10 @@ def _document(
 
 
 def _penalties_point(models: BlockModels, columns: Mapping[str, Sequence[str]]) -> str:
-    """Return the penalties per patient and column, as a point of a grid is called."""
+    """Return the penalties per patient and column, and cuts, as a point of a grid is called."""
     penalties = models.tuned[TOGETHER].penalties
     return ",".join(
-        f"{name}={penalties[name]:g}" if name in penalties else f"{name} left out"
+        f"{name}={penalties[name].told}" if name in penalties else f"{name} left out"
         for name in (CLINICAL, *columns)
     )
 
@@ -210,6 +212,6 @@ def _fused_point(models: BlockModels) -> str:
     """Return each block's own penalty and its weight."""
     weights = dict(zip(models.single, models.fusion.weights.tolist(), strict=True))
     return ",".join(
-        f"{name}={models.tuned[name].penalties[name]:g} (weight {weights[name]:.3g})"
+        f"{name}={models.tuned[name].penalties[name].told} (weight {weights[name]:.3g})"
         for name in models.single
     )

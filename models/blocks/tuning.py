@@ -1,20 +1,48 @@
 """Penalties of blocks by inner cross-validation: a coordinate search on a grid of the log scale."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
 from models.blocks.dual import fit_dual
-from models.blocks.kernels import Kernel, kernel
+from models.blocks.kernels import EVERY, BlockKernels, block_kernels
 
 Matrices = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 """Every block's columns (n, p) of all patients, encoded by the training part at these positions."""
-Penalties = Mapping[str, float]
-"""The penalty of every block that is used, per patient and column; a block that is not named is left out."""
-TUNING = 1e-5
+
+
+class Shrinkage(NamedTuple):
+    """How a block is shrunk: its penalty per patient and column, and the cut of its columns' weights.
+
+    The penalty of a column is the block's over the column's share (`models.blocks.kernels`).
+    """
+
+    penalty: float
+    cut: float = EVERY
+
+    @property
+    def told(self) -> str:
+        """Both, as a point of a grid is called."""
+        return f"{self.penalty:g}" if self.cut == EVERY else f"{self.penalty:g} of z2>{self.cut:g}"
+
+
+Penalties = Mapping[str, Shrinkage]
+"""How every block that is used is shrunk; a block that is not named is left out."""
+Paths = Sequence[Sequence[Shrinkage]]
+"""For each cut of a block its penalties, from the strongest."""
+Point = tuple[Shrinkage | None, ...]
+"""The same in the order of the blocks; None leaves a block out."""
+TUNING = 1e-3
 """Largest residual of a fit that only says how good a point of the grid is."""
-MAX_PASSES = 4
+MAX_STEPS = 8
+"""Of the search, one step at a time, after its first pass."""
+PATIENCE = 2
+"""Weaker penalties in a row that are worse than the best so far; still weaker ones are not tried then."""
+MARGIN = 0.5
+"""Standard errors of the paired difference by which weighed columns must be better than all alike."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +51,20 @@ class Part:
 
     rows: np.ndarray
     training: int
-    kernels: Mapping[str, Kernel]
+    kernels: Mapping[str, BlockKernels]
+
+    def least(self, name: str, penalties: Penalties) -> float:
+        """Return the penalty of a block's column that is penalised least, infinite where none is used."""
+        penalty, cut = penalties[name]
+        largest = self.kernels[name].by_cut[cut].largest
+        return penalty / largest if largest else np.inf
 
     def products(self, penalties: Penalties, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return the sum of the blocks' kernels over their penalties, for places among `rows`."""
         total = np.zeros((len(rows), len(columns)))
         everyone = len(rows) == len(self.rows) and len(columns) == self.training
-        for name, penalty in penalties.items():
-            products = self.kernels[name].products
+        for name, (penalty, cut) in penalties.items():
+            products = self.kernels[name].by_cut[cut].products
             chosen = products[:, : self.training] if everyone else products[np.ix_(rows, columns)]
             total += chosen / penalty
         return total
@@ -46,16 +80,86 @@ class TunedBlocks:
     points: int
 
 
-def part_kernels(matrices: Matrices, train: np.ndarray, test: np.ndarray) -> Part:
-    """Return the kernels of patients `train` and `test`, encoded and standardised by `train`."""
+def part_kernels(
+    matrices: Matrices,
+    y: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    cuts: Mapping[str, Sequence[float]] = MappingProxyType({}),
+) -> Part:
+    """Return the kernels of patients `train` and `test`, encoded, standardised and weighed by `train`.
+
+    Where there are patients to test, they only say how good a point of a grid is: in single precision.
+
+    Parameters
+    ----------
+    y : array, shape (n,)
+        Outcome of all patients.
+    cuts : mapping of str to sequence of float
+        Of z^2, by block, beside `EVERY`.
+    """
     rows = np.concatenate([train, test])
-    kernels = {name: kernel(values, rows, len(train)) for name, values in matrices(train).items()}
+    precision = np.float32 if len(test) else np.float64
+    kernels = {
+        name: block_kernels(values, rows, y[train], (EVERY, *cuts.get(name, ())), precision)
+        for name, values in matrices(train).items()
+    }
     return Part(rows, len(train), kernels)
 
 
+class Trials:
+    """Points that were tried in the inner folds of a training part, each once, whichever search asks.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        The inner folds.
+    y : array, shape (n,)
+        Outcome of all patients.
+    """
+
+    def __init__(self, parts: Sequence[Part], y: np.ndarray) -> None:
+        self.parts, self._y = parts, y
+        self._folds: dict[bytes, list[_Fold]] = {}
+        self._margins: dict[tuple[object, ...], np.ndarray] = {}
+
+    def margin(self, penalties: Penalties, patients: np.ndarray | None = None) -> np.ndarray:
+        """Return the log-odds (n,) of `patients` by the inner fold that does not learn from them; else NaN.
+
+        Parameters
+        ----------
+        patients : array of bool, shape (n,), optional
+            Who learns and is predicted; else all.
+        """
+        chosen = np.ones(len(self._y), dtype=bool) if patients is None else patients
+        who = chosen.tobytes()
+        point = (who, *sorted(penalties.items()))
+        if point not in self._margins:
+            if who not in self._folds:
+                self._folds[who] = [_Fold(part, self._y, chosen) for part in self.parts]
+            margin = np.full(len(self._y), np.nan)
+            for fold in self._folds[who]:
+                margin[fold.test] = fold.margin(penalties)
+            self._margins[point] = margin
+        return self._margins[point]
+
+    def losses(self, penalties: Penalties, patients: np.ndarray | None = None) -> np.ndarray:
+        """Return the log loss of each of `patients`."""
+        margin = self.margin(penalties, patients)
+        asked = ~np.isnan(margin)
+        return np.asarray(np.logaddexp(0.0, margin[asked]) - self._y[asked] * margin[asked])
+
+    def protects(self, protected: str, penalties: Penalties) -> bool:
+        """Tell whether a block is there, and no column is penalised less than its in any inner fold."""
+        return protected in penalties and all(
+            part.least(name, penalties) >= part.least(protected, penalties)
+            for part in self.parts
+            for name in penalties
+        )
+
+
 def tune(
-    parts: Sequence[Part],
-    y: np.ndarray,
+    trials: Trials,
     blocks: Sequence[str],
     grid: Sequence[float],
     *,
@@ -65,15 +169,14 @@ def tune(
     """Return the penalties of `blocks` of least mean log loss in the inner folds.
 
     The search starts with the first block alone, adds the others one by one, and changes one penalty at a
-    time until none improves the loss. A block may stay out. The `protected` block may not, and is never
-    penalised more than another.
+    time until none improves the loss, from the strongest on, until `PATIENCE` weaker ones are worse. From
+    where it ends it goes on with the columns weighed at every cut. What that finds is taken if it is better
+    by more than `MARGIN` standard errors of the paired difference, so that a signal in many columns, for
+    which all alike is best, is not lost to chance. A block may stay out. The `protected` block may not, and
+    none of its columns is penalised more than one of another block.
 
     Parameters
     ----------
-    parts : sequence of Part
-        The inner folds.
-    y : array, shape (n,)
-        Outcome of all patients.
     blocks : sequence of str
         Names; the protected one first.
     grid : sequence of float
@@ -81,63 +184,86 @@ def tune(
     patients : array of bool, shape (n,), optional
         Who learns and is predicted; else all.
     """
-    folds = [_Fold(part, y, patients) for part in parts]
-    sizes = {name: parts[0].kernels[name].standard.size for name in blocks}
-    tried: dict[tuple[float | None, ...], tuple[float, np.ndarray]] = {}
+    asked: dict[Point, float] = {}
 
-    def loss(point: tuple[float | None, ...]) -> float:
-        penalties = _penalties(blocks, point)
-        if not penalties or not _protects(penalties, sizes, protected):
-            return np.inf
-        if point not in tried:
-            margin = np.full(len(y), np.nan)
-            for fold in folds:
-                margin[fold.test] = fold.margin(penalties)
-            asked = ~np.isnan(margin)
-            each = np.logaddexp(0.0, margin[asked]) - y[asked] * margin[asked]
-            tried[point] = (float(each.mean()), margin)
-        return tried[point][0]
+    def loss(point: Point) -> float:
+        if point not in asked:
+            penalties = _penalties(blocks, point)
+            allowed = penalties and (protected is None or trials.protects(protected, penalties))
+            asked[point] = float(trials.losses(penalties, patients).mean()) if allowed else np.inf
+        return asked[point]
 
-    best = _search(loss, blocks, grid, must=0 if protected or len(blocks) == 1 else None)
-    return TunedBlocks(_penalties(blocks, best), tried[best][1], tried[best][0], len(tried))
-
-
-def inner_margin(parts: Sequence[Part], y: np.ndarray, penalties: Penalties) -> np.ndarray:
-    """Return the log-odds (n,) of every patient, predicted by the inner fold that does not learn from it."""
-    margin = np.empty(len(y))
-    for part in parts:
-        fold = _Fold(part, y, None)
-        margin[fold.test] = fold.margin(penalties)
-    return margin
+    cuts = [trials.parts[0].kernels[name].by_cut for name in blocks]
+    paths = [[[Shrinkage(penalty, cut) for penalty in grid] for cut in of_block] for of_block in cuts]
+    alike, weighed = [each[:1] for each in paths], [each[1:] for each in paths]
+    must = 0 if protected or len(blocks) == 1 else None
+    point = _search(loss, alike, alike, must, (paths[0][0][0], *[None] * (len(blocks) - 1)))
+    best = _penalties(blocks, point)
+    other = _penalties(blocks, _search(loss, weighed, paths, must, point))
+    gain = trials.losses(best, patients) - trials.losses(other, patients)
+    if gain.mean() > MARGIN * gain.std(ddof=1) / np.sqrt(len(gain)):
+        best = other
+    tried = int(np.isfinite([*asked.values()]).sum())
+    return TunedBlocks(
+        best, trials.margin(best, patients), float(trials.losses(best, patients).mean()), tried
+    )
 
 
 def _search(
-    loss: Callable[[tuple[float | None, ...]], float],
-    blocks: Sequence[str],
-    grid: Sequence[float],
+    loss: Callable[[Point], float],
+    first: Sequence[Paths],
+    paths: Sequence[Paths],
     must: int | None,
-) -> tuple[float | None, ...]:
-    """Return the best point of a coordinate search; a penalty of None leaves a block out."""
-    point: tuple[float | None, ...] = (grid[0], *[None] * (len(blocks) - 1))
-    for _ in range(MAX_PASSES):
+    point: Point,
+) -> Point:
+    """Return the best point of a coordinate search from a point on.
+
+    The first pass walks along the paths `first` of each block, later ones one step along all its `paths`.
+    """
+    for walked in (first, *[paths] * MAX_STEPS):
         before = point
-        for place in range(len(blocks)):
-            values: Iterable[float | None] = grid if place == must else (None, *grid)
-            # Of equals the first, the stronger penalty, wins.
-            candidates = [(*point[:place], value, *point[place + 1 :]) for value in values]
-            point = min([point, *candidates], key=loss)
+        for place, of_block in enumerate(walked):
+            candidates = [point]
+            if place != must:
+                candidates.append(_moved(point, place, None))
+            for path in of_block if walked is first else [_near(path, point[place]) for path in of_block]:
+                candidates += _walked(loss, [_moved(point, place, value) for value in path])
+            # Of equals the first, the stronger penalty of more columns, wins.
+            point = min(candidates, key=loss)
         if point == before:
             break
     return point
 
 
+def _near(path: Sequence[Shrinkage], value: Shrinkage | None) -> Sequence[Shrinkage]:
+    """Return the part of a path within one step of a penalty; all of it for a block that is out."""
+    if value is None:
+        return path
+    place = [each.penalty for each in path].index(value.penalty)
+    return path[max(place - 1, 0) : place + 2]
+
+
+def _moved(point: Point, place: int, value: Shrinkage | None) -> Point:
+    return (*point[:place], value, *point[place + 1 :])
+
+
+def _walked(loss: Callable[[Point], float], path: Sequence[Point]) -> Sequence[Point]:
+    """Return the points of a path up to where `PATIENCE` of them in a row were worse than the best."""
+    best, worse = np.inf, 0
+    for count, point in enumerate(path, start=1):
+        found = loss(point)
+        worse = worse + 1 if found > best else 0
+        best = min(best, found)
+        if worse == PATIENCE:
+            return path[:count]
+    return path
+
+
 class _Fold:
     """An inner fold, whose fits start where the last one ended."""
 
-    def __init__(self, part: Part, y: np.ndarray, patients: np.ndarray | None) -> None:
-        chosen = np.arange(len(part.rows))
-        if patients is not None:
-            chosen = chosen[patients[part.rows]]
+    def __init__(self, part: Part, y: np.ndarray, patients: np.ndarray) -> None:
+        chosen = np.flatnonzero(patients[part.rows])
         self._part, self._rows, self._columns = part, chosen, chosen[chosen < part.training]
         self.test = part.rows[chosen[len(self._columns) :]]
         self._y = y[part.rows[self._columns]]
@@ -152,15 +278,5 @@ class _Fold:
         return np.asarray(fit.intercept + products[training:] @ fit.dual)
 
 
-def _penalties(blocks: Sequence[str], point: Sequence[float | None]) -> dict[str, float]:
+def _penalties(blocks: Sequence[str], point: Point) -> dict[str, Shrinkage]:
     return {name: value for name, value in zip(blocks, point, strict=True) if value is not None}
-
-
-def _protects(penalties: Penalties, sizes: Mapping[str, int], protected: str | None) -> bool:
-    """Tell whether the protected block is there, and no coefficient is penalised less than its."""
-    if protected is None:
-        return True
-    if protected not in penalties:
-        return False
-    of = {name: penalty * sizes[name] for name, penalty in penalties.items()}
-    return all(of[protected] <= other for other in of.values())

@@ -6,6 +6,7 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 from scipy.special import ndtr
+from scipy.stats import binomtest
 
 from models.blocks.documents import LearnedBlocks
 from models.blocks.names import CLINICAL, FUSED, HIDDEN, TOGETHER, WITHOUT
@@ -35,7 +36,11 @@ class PairDocument(TypedDict, total=False):
 
 
 class BlockSize(TypedDict):
-    """A block in all patients, the penalties of the folds that used it, and its largest coefficients."""
+    """A block in all patients, the penalties of the folds that used it, and its largest coefficients.
+
+    `weighed`: folds in which its columns do not weigh alike. `kept`: of each of `top`, in which share of the
+    folds it has a coefficient, with Wilson's interval; empty for features that have columns of their own.
+    """
 
     columns: int
     patients: int
@@ -44,6 +49,8 @@ class BlockSize(TypedDict):
     folds: int
     penalties: list[float]
     top: list[str]
+    weighed: int
+    kept: list[MeasureDocument]
 
 
 class BlocksDocument(TypedDict):
@@ -78,7 +85,7 @@ def block_verdicts(predictions: pd.DataFrame, learned: LearnedBlocks, plan: Vali
     """
     document: BlocksDocument = {
         "patients": 0, "events": 0, "with_block": {}, "best_single": "", "models": {}, "pairs": {},
-        "blocks": _sizes(learned), "nuisance": learned.get("nuisance", {}),
+        "blocks": _sizes(learned, plan.level), "nuisance": learned.get("nuisance", {}),
         "adjusted": learned.get("adjusted", {}), "error": learned.get("error", ""),
     }  # fmt: skip
     if predictions.empty:
@@ -110,11 +117,12 @@ def block_verdicts(predictions: pd.DataFrame, learned: LearnedBlocks, plan: Vali
     return document
 
 
-def _sizes(learned: LearnedBlocks) -> dict[str, BlockSize]:
+def _sizes(learned: LearnedBlocks, level: float) -> dict[str, BlockSize]:
     sizes: dict[str, BlockSize] = {}
     for name, block in learned.get("blocks", {}).items():
         penalties = learned["penalties"][TOGETHER][name]
         weights = np.abs(block["coefficients"])
+        cuts = learned["cuts"][TOGETHER][name]
         largest = [place for place in np.argsort(-weights, kind="stable")[:TOP] if weights[place] > 0]
         sizes[name] = {
             "columns": len(block["columns"]),
@@ -124,8 +132,15 @@ def _sizes(learned: LearnedBlocks) -> dict[str, BlockSize]:
             "folds": len(penalties),
             "penalties": [penalty for penalty in penalties if penalty is not None],
             "top": [block["columns"][place].removeprefix(f"{name}:") for place in largest],
+            "weighed": sum(cut is not None for cut in cuts),
+            "kept": [_share(block["kept"][place], len(cuts), level) for place in largest if block["kept"]],
         }
     return sizes
+
+
+def _share(count: int, folds: int, level: float) -> MeasureDocument:
+    limits = binomtest(count, folds).proportion_ci(level, method="wilson")
+    return {"value": count / folds, "low": float(limits.low), "high": float(limits.high)}
 
 
 def false_discovery(p: Sequence[float]) -> FloatArray:

@@ -22,7 +22,11 @@ class BlockPair:
 
 @dataclass(frozen=True)
 class BlockSize:
-    """A block in all patients: columns, who has it, its share of the log-odds, its penalties in the folds."""
+    """A block in all patients: columns, who has it, its share of the log-odds, its penalties in the folds.
+
+    `weighed`: folds in which its columns do not weigh alike; `kept`: in which share of the folds each of
+    `top` has a coefficient, if its columns are the same in all.
+    """
 
     name: str
     columns: int
@@ -32,6 +36,8 @@ class BlockSize:
     folds: int
     penalties: Sequence[float]
     top: Sequence[str]
+    weighed: int = 0
+    kept: Sequence[Estimate] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ def parse_blocks(content: Mapping[str, Any]) -> BlockVerdicts:
         int(content["events"]),
         {name: parse_measures(measures) for name, measures in content["models"].items()},
         [_pair(name, pair) for name, pair in content["pairs"].items()],
-        [BlockSize(name, **block) for name, block in content["blocks"].items()],
+        [_size(name, block) for name, block in content["blocks"].items()],
         str(content["error"]),
         [
             BlockOrigin(block, grouping, reason=found.pop("error", ""), **found)
@@ -86,6 +92,11 @@ def parse_blocks(content: Mapping[str, Any]) -> BlockVerdicts:
         ],
         content.get("adjusted", {}),
     )
+
+
+def _size(name: str, block: Mapping[str, Any]) -> BlockSize:
+    kept = [parse_estimate(share) for share in block.get("kept", ())]
+    return BlockSize(name, **{**block, "kept": kept})
 
 
 def _pair(name: str, pair: Mapping[str, Any]) -> BlockPair:

@@ -17,6 +17,7 @@ from pydantic import Field
 from scipy.special import expit
 
 from features.errors import UserError
+from models.blocks import dual, fusion, kernels, learning, tuning
 from models.blocks.learning import BlockModels, learn_blocks
 from models.blocks.names import CLINICAL, FUSED, HIDDEN, TOGETHER
 from models.evaluation.blocks import BETTER, block_verdicts
@@ -87,7 +88,8 @@ class Document(TypedDict):
     """What is kept of a trial: verdicts by pair, log loss by model and pattern, the price, and the choice.
 
     `chosen`: among clinical block, all blocks and late fusion; `gained`: log loss in new patients of the
-    clinical block minus that of the chosen one.
+    clinical block minus that of the chosen one. `weighed`: the same of all blocks whose columns weigh alike,
+    minus that of all blocks.
     """
 
     verdicts: dict[str, str]
@@ -95,6 +97,7 @@ class Document(TypedDict):
     price: list[float]
     chosen: str
     gained: float
+    weighed: float
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ class Shared:
     settings: BlockTruth
     plan: ValidationPlan
     grid: tuple[float, ...]
+    cuts: tuple[float, ...] = ()
 
 
 def draw_trial(settings: BlockTruth, assay: AssayParameters, n: int, seed: int) -> Trial:
@@ -169,7 +173,12 @@ def judged(shared: Shared, task: Task) -> TaskResult:
     name = chosen(model, trial.y)
     p = {model_name: expit(margin) for model_name, margin in model.margins(new.blocks).items()}
     gained = log_loss(new.y, p[CLINICAL]) - log_loss(new.y, p[name])
-    document: Document = {"verdicts": said, "missing": {}, "price": [], "chosen": name, "gained": gained}
+    alike = learned(trial, np.arange(len(trial.y)), replace(shared, cuts=()), task.seed)
+    all_alike = expit(alike.margins(new.blocks)[TOGETHER])
+    document: Document = {
+        "verdicts": said, "missing": {}, "price": [], "chosen": name, "gained": gained,
+        "weighed": log_loss(new.y, all_alike) - log_loss(new.y, p[TOGETHER]),
+    }  # fmt: skip
     if task.signal:
         document["missing"] = missing(trial, new, shared, task.seed)
         told = verdicts["pairs"][f"{TOGETHER}-{HIDDEN}{ASSAY}"]["delta_auc"]
@@ -208,7 +217,7 @@ def learned(trial: Trial, rows: np.ndarray, shared: Shared, seed: int) -> BlockM
     values = {name: np.ascontiguousarray(block[rows]) for name, block in trial.blocks.items()}
     y = trial.y[rows]
     folds = list(stratified_folds(y, shared.plan.inner_folds, seed))
-    return learn_blocks(lambda _: values, y, folds, shared.grid, CLINICAL)
+    return learn_blocks(lambda _: values, y, folds, shared.grid, CLINICAL, cuts=shared.cuts)
 
 
 def missing(trial: Trial, new: Trial, shared: Shared, seed: int) -> dict[str, float]:
@@ -251,10 +260,12 @@ def simulated(shared: Shared, sizes: Mapping[str, int], trials: int) -> list[tup
         for k in range(trials)
         for (name, signal), of_kind in seeds.items()
     ]
-    code = [hashlib.sha256(Path(str(file)).read_bytes()).hexdigest() for file in (__file__, omics.__file__)]
+    learner = (dual, fusion, kernels, learning, tuning)
+    files = (__file__, *(module.__file__ for module in (omics, *learner)))
+    code = [hashlib.sha256(Path(str(file)).read_bytes()).hexdigest() for file in files]
     # The number of trials decides none of them: more can be added to those that are done.
     decides = settings.model_dump(exclude={"trials"})
-    store = task_store("blocks_truth", settings=decides, grid=shared.grid, code=code)
+    store = task_store("blocks_truth", settings=decides, grid=shared.grid, cuts=shared.cuts, code=code)
     keys = [f"{task.assay}-{task.patients}-{task.signal}-{task.seed}" for task in tasks]
     results = run_tasks(judged, shared, tasks, backend=Backend("threading", 1), store=store, keys=keys)
     return list(zip(tasks, progress("blocks, known truth")(results, len(tasks)), strict=True))
@@ -288,6 +299,7 @@ def summary(done: Sequence[tuple[Task, TaskResult]], sizes: Mapping[str, tuple[i
                 _mean([low <= true <= high for low, high, true in (each["price"] for each in kinds[True])]),
                 *(_mean([each["chosen"] != CLINICAL for each in kinds[signal]]) for signal in (True, False)),
                 *(_mean([each["gained"] for each in kinds[signal]]) for signal in (True, False)),
+                *(_mean([each["weighed"] for each in kinds[signal]]) for signal in (True, False)),
             )
         )  # fmt: skip
     return rows
@@ -312,10 +324,11 @@ def main() -> None:
     # The verdicts read the differences in AUC, which need no bootstrap.
     validation = read_yaml(Path(paths.VALIDATION)) | {"bootstrap": 20}
     plan = validation_plan(validation, read_yaml(Path(paths.MEASURES_PLAN)))
-    grid = model_settings(read_yaml(Path(paths.MODELS))).blocks.penalties_per_column
+    blocks = model_settings(read_yaml(Path(paths.MODELS))).blocks
     sizes = {name: oracle_size(settings, name, plan.level) for name in settings.assays}
     done = simulated(
-        Shared(settings, plan, grid), {name: n for name, (n, _) in sizes.items()},
+        Shared(settings, plan, blocks.penalties_per_column, blocks.cuts),
+        {name: n for name, (n, _) in sizes.items()},
         arguments.trials or settings.trials,
     )  # fmt: skip
     rows = summary(done, sizes)

@@ -12,7 +12,8 @@ class Row:
     assay better, without. `with_assay`, `without_assay`: log loss of complete cases minus that of all.
     `covered`: prices in new patients within the interval that the trial gave. `taken`, `taken_of_noise`: all
     blocks or late fusion chosen, with a signal and without; `gained`, `gained_of_noise`: log loss in new
-    patients of the clinical block minus that of the model that was chosen.
+    patients of the clinical block minus that of the model that was chosen. `weighed`, `weighed_noise`: the
+    same of all blocks whose columns weigh alike, minus that of all blocks, with a signal and without.
     """
 
     assay: str
@@ -28,6 +29,8 @@ class Row:
     taken_of_noise: tuple[float, float]
     gained: tuple[float, float]
     gained_of_noise: tuple[float, float]
+    weighed: tuple[float, float]
+    weighed_noise: tuple[float, float]
 
 
 def page(rows: Sequence[Row], features: Mapping[str, int], power: float, missing: float) -> str:
@@ -79,10 +82,19 @@ def page(rows: Sequence[Row], features: Mapping[str, int], power: float, missing
         f"{_signed(row.gained_of_noise)} |"
         for row in rows
     ]
+    weighed = (
+        "Log loss, in new patients, of all blocks whose columns weigh alike minus that of all blocks, whose "
+        "columns may weigh by how they go with the outcome in the training part (above 0: weights helped)."
+    )
+    weighed_lines = ["| assay | signal | no signal |", "|---|---|---|"]
+    weighed_lines += [
+        f"| {row.assay} | {_signed(row.weighed)} | {_signed(row.weighed_noise)} |" for row in rows
+    ]
     parts = [
         "# Verdicts on blocks where the truth is known",
         "Written by `make blocks-truth`, with the settings of configs/simulation_blocks.yaml.",
         told, "\n".join(lines), lost, "\n".join(missing_lines), choice, "\n".join(choice_lines),
+        weighed, "\n".join(weighed_lines),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 

@@ -1,5 +1,6 @@
 """Known truth of the verdicts on blocks: trials as configured, an oracle, a run that goes on, its page."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ SMALL = SETTINGS.model_copy(update={"oracle_trials": 40, "new_patients": 200, "a
 PLAN = validation_plan(
     {"folds": 3, "inner_folds": 3, "seed": 1, "level": 0.95, "bootstrap": 20, "min_events": 10}
 )
-SHARED = Shared(SMALL, PLAN, (1.0, 0.1, 0.01))
+SHARED = Shared(SMALL, PLAN, (1.0, 0.1, 0.01), (4.0,))
 
 
 def test_the_log_odds_are_those_of_the_clinical_block_and_the_signal() -> None:
@@ -60,6 +61,9 @@ def test_a_trial_with_a_strong_signal_is_found_and_what_missing_patients_do_is_m
     assert 0 < true < 0.5
     assert found["chosen"] in {"blocks", "late_fusion"}
     assert found["gained"] > 0.05
+    alike = judged(replace(SHARED, cuts=()), Task("few", 150, signal=True, seed=3)).document
+    assert alike["weighed"] == 0
+    assert found["weighed"] != 0
 
 
 def test_trials_that_were_done_are_not_done_again_and_more_can_be_added(
@@ -79,9 +83,10 @@ def test_trials_that_were_done_are_not_done_again_and_more_can_be_added(
 def test_the_page_has_shares_with_their_monte_carlo_errors() -> None:
     row = Row(
         "few", 60, 0.91, 100, (0.8, 0.04), (0.05, 0.022), (0.01, 0.002), (-0.001, 0.001), (0.9, 0.03),
-        (0.7, 0.05), (0.1, 0.03), (0.02, 0.004), (-0.0005, 0.0001),
+        (0.7, 0.05), (0.1, 0.03), (0.02, 0.004), (-0.0005, 0.0001), (0.03, 0.002), (-0.0001, 0.0002),
     )  # fmt: skip
     text = page([row], {"few": 1000}, 0.9, 0.3)
     assert "| few | 1,000 | 60 | 91.0% | 100 | 80.0% (4.0) | 5.0% (2.2) |" in text
     assert "| few | +0.0100 (0.0020) | -0.0010 (0.0010) | 90.0% (3.0) |" in text
     assert "| few | 70.0% (5.0) | +0.0200 (0.0040) | 10.0% (3.0) | -0.0005 (0.0001) |" in text
+    assert "| few | +0.0300 (0.0020) | -0.0001 (0.0002) |" in text

@@ -88,6 +88,7 @@ def procedure_for(
         name: replace(
             candidate,
             penalties_per_column=settings.blocks.penalties_per_column,
+            cuts=settings.blocks.cuts,
             min_batch_patients=settings.blocks.min_batch_patients,
         )
         for name, candidate in settings.candidates.items()

@@ -68,13 +68,14 @@ class BoostingCandidate:
 class BlocksCandidate:
     """A model of blocks of many features: all together, or fused late; offered where a study has assays.
 
-    `penalties_per_column` and `min_batch_patients` are those of `BlocksSettings`, from which a procedure
-    takes them: the models that are judged beside the candidates have the same.
+    `penalties_per_column`, `cuts` and `min_batch_patients` are those of `BlocksSettings`, from which a
+    procedure takes them: the models that are judged beside the candidates have the same.
     """
 
     kind: Literal["blocks"]
     fused: bool = False
     penalties_per_column: tuple[Positive, ...] = ()
+    cuts: tuple[Positive, ...] = ()
     min_batch_patients: Count = 5
 
 
@@ -137,11 +138,14 @@ class ComparatorSettings:
 class BlocksSettings:
     """Models of blocks of many features: the penalties, per patient and column, from the strongest.
 
+    `cuts`: of z^2, at which the columns of an assay may be weighed by how they go with the outcome in a
+    training part (`models.blocks.kernels`); all columns alike is always tried.
     `min_batch_patients`: of a batch, in a training part, whose location is learned. `permutations`: of the
     patients' batches, platforms and centres, to say what they explain by chance.
     """
 
     penalties_per_column: tuple[Positive, ...] = ()
+    cuts: tuple[Positive, ...] = ()
     min_batch_patients: Count = 5
     permutations: Count = 999
 

@@ -1,6 +1,6 @@
 """What blocks of many features add: each alone, left out, missing, and all against the clinical block."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 from markupsafe import Markup
@@ -10,7 +10,15 @@ from pipeline.project.estimates import Estimate, Measures
 from pipeline.report.blocks import BlockOrigin, BlockPair, BlockSize, BlockVerdicts
 from pipeline.report.drawing import Spec
 from pipeline.report.labels import Labels
-from pipeline.report.page import count, decimal, explained, measure, measure_of, percent
+from pipeline.report.page import (
+    count,
+    decimal,
+    explained,
+    measure,
+    measure_of,
+    percent,
+    percent_interval,
+)
 from pipeline.report.study.common import Part, interval_row
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Table
@@ -79,7 +87,8 @@ def _sizes(judged: Mapping[str, BlockVerdicts], labels: Labels, assays: Mapping[
         {
             "landmark": "Landmark", "block": "Block", "read": "Values", "columns": "Columns",
             "patients": "With it", "share": "Share of the log-odds", "folds": "Used in folds",
-            "penalty": "Penalty (folds)", "top": "Largest coefficients",
+            "penalty": "Penalty (folds)", "weighed": "Columns weighed in folds",
+            "top": "Largest coefficients (share of folds with one)",
         },
         [
             _size_row(labels.name(name), block, read_as(assays.get(block.name)), labels)
@@ -208,5 +217,13 @@ def _size_row(landmark: str, block: BlockSize, read: str, labels: Labels) -> dic
         "share": percent(block.share),
         "folds": f"{block.used} of {block.folds}",
         "penalty": "" if low is None else f"{low:g}" if low == high else f"{low:g} to {high:g}",
-        "top": Markup("; ").join(explained(_column(name, labels), name) for name in block.top),
+        "weighed": f"{block.weighed} of {block.folds}",
+        "top": Markup("; ").join(_top(block, labels)),
     }
+
+
+def _top(block: BlockSize, labels: Labels) -> Iterator[Markup]:
+    """Yield the largest coefficients' columns, each with how often it has one where that is known."""
+    for place, name in enumerate(block.top):
+        told = explained(_column(name, labels), name)
+        yield told + Markup(" ({})").format(percent_interval(block.kept[place])) if block.kept else told

@@ -14,7 +14,7 @@ from models.blocks import classifier
 from models.blocks.classifier import BlocksClassifier
 from models.blocks.dual import fit_dual
 from models.blocks.fusion import Fusion, learn_fusion
-from models.blocks.kernels import coefficients, kernel
+from models.blocks.kernels import EVERY, block_kernels, coefficients, kernel
 from models.blocks.learning import BlockModels, learn_blocks
 from models.blocks.names import FUSED, TOGETHER
 from models.procedure.errors import NotLearnableError
@@ -46,19 +46,24 @@ def test_the_examples_run() -> None:
 
 @pytest.mark.parametrize("penalties", [(1e-4, 1e-4), (1.0, 1e-3), (1e-3, 1.0), (0.03, 0.01)])
 @pytest.mark.parametrize("shape", [(40, 300), (150, 12)])
+@pytest.mark.parametrize("cut", [EVERY, 1.0])
 def test_the_dual_is_scikit_learn_on_rescaled_columns(
-    shape: tuple[int, int], penalties: tuple[float, float]
+    shape: tuple[int, int], penalties: tuple[float, float], cut: float
 ) -> None:
     values, y = cohort(*shape)
     rows = np.arange(len(y))
-    kernels = {name: kernel(block, rows, len(y)) for name, block in values.items()}
+    kernels = {name: block_kernels(block, rows, y, (cut,)) for name, block in values.items()}
     by_block = dict(zip(values, penalties, strict=True))
-    fit = fit_dual(np.sum([kernels[name].products / by_block[name] for name in values], axis=0), y)
+    fit = fit_dual(
+        np.sum([kernels[name].by_cut[cut].products / by_block[name] for name in values], axis=0), y
+    )
     found, rescaled, factors = [], [], []
     for name, block in values.items():
-        dual = fit.dual[:, None] / by_block[name]
-        found.append(coefficients(block, rows, kernels[name].standard, dual)[:, 0])
-        factors.append(np.full(block.shape[1], (by_block[name] * block.shape[1]) ** -0.5))
+        standard, shares = kernels[name].standard, kernels[name].by_cut[cut].shares
+        found.append(coefficients(block, rows, standard, shares, fit.dual / by_block[name]))
+        factors.append(np.sqrt(shares / by_block[name]))
+        if cut == EVERY:
+            assert shares == pytest.approx(np.full(block.shape[1], 1 / block.shape[1]))
         rescaled.append((block - block.mean(axis=0)) / block.std(axis=0) * factors[-1])
     oracle = LogisticRegression(C=1 / len(y), solver="newton-cg", tol=1e-13, max_iter=10_000)
     oracle.fit(np.hstack(rescaled), y)
@@ -68,22 +73,53 @@ def test_the_dual_is_scikit_learn_on_rescaled_columns(
 
 def test_a_kernel_is_that_of_columns_standardised_by_the_training_part_with_missing_at_the_mean() -> None:
     block = np.array([[1.0, 7, np.nan], [3.0, 7, 2], [5.0, 7, 4], [9.0, 8, 1]])
-    result = kernel(block, np.arange(4), 3)
+    result = block_kernels(block, np.arange(4), np.array([0.0, 1, 1]), (EVERY, 0.5))
     standard = (block[:, [0, 2]] - [3, 3]) / [np.sqrt(8 / 3), 1]
     standard[0, 1] = 0
-    assert result.products == pytest.approx(standard @ standard.T / 2)
+    assert result.by_cut[EVERY].products == pytest.approx(standard @ standard.T / 2)
     assert list(result.standard.weight > 0) == [True, False, True]
+    squares = (standard[:3].T @ [0, 1, 1]) ** 2 / (np.array([3, 2]) * 2 / 9)
+    shares = np.maximum(squares - 0.5, 0) / np.maximum(squares - 0.5, 0).sum()
+    assert result.by_cut[0.5].shares[[0, 2]] == pytest.approx(shares)
+    assert result.by_cut[0.5].products == pytest.approx(standard * shares @ standard.T)
+
+
+def test_z_is_the_score_test_of_logistic_regression() -> None:
+    values, y = cohort(60, 5)
+    found = block_kernels(values["rna"], np.arange(60), y, (0.0,)).by_cut[0.0].shares
+    x = values["rna"] - values["rna"].mean(axis=0)
+    score = x.T @ (y - y.mean())
+    squares = score**2 / ((x**2).sum(axis=0) * y.mean() * (1 - y.mean()))
+    assert found == pytest.approx(squares / squares.sum())
+
+
+def test_patients_who_do_not_teach_do_not_weigh_a_column() -> None:
+    values, y = cohort(60, 30)
+    other = values["rna"].copy()
+    other[40:] = 1 - other[40:]
+    first, second = (
+        block_kernels(block, np.arange(60), y[:40], (1.0,)).by_cut[1.0] for block in (values["rna"], other)
+    )
+    assert (first.shares == second.shares).all()
+    assert (first.products[:40, :40] == second.products[:40, :40]).all()
+
+
+def test_a_cut_that_no_column_reaches_leaves_products_of_nothing() -> None:
+    values, y = cohort(60, 30)
+    none = block_kernels(values["rna"], np.arange(60), y, (1e6,)).by_cut[1e6]
+    assert not none.products.any()
+    assert none.largest == 0
 
 
 def test_a_constant_column_of_large_numbers_is_no_rounding_noise() -> None:
     block = np.column_stack([np.full(50, 1e8 + 0.1), np.arange(50.0)])
-    assert kernel(block, np.arange(50), 50).standard.size == 1
+    assert block_kernels(block, np.arange(50), np.arange(50) % 2, (EVERY,)).standard.size == 1
 
 
 def test_separated_outcomes_have_a_finite_fit_at_every_penalty() -> None:
     values, _ = cohort()
     y = (values["rna"][:, 0] > 5).astype(float)
-    fit = fit_dual(kernel(values["rna"], np.arange(80), 80).products / 1e-6, y)
+    fit = fit_dual(kernel(values["rna"], np.arange(80)) / 1e-6, y)
     assert np.isfinite(fit.margin).all()
     assert ((fit.margin > 0) == (y == 1)).all()
 
@@ -134,7 +170,7 @@ def test_the_protected_block_stays_and_is_penalised_least() -> None:
     values["clinical"] = np.random.default_rng(5).normal(size=(80, 4))
     penalties = learned(values, y).tuned[TOGETHER].penalties
     assert set(penalties) == {"clinical", "rna"}
-    assert penalties["clinical"] * 4 <= penalties["rna"] * 300
+    assert penalties["clinical"].penalty * 4 <= penalties["rna"].penalty * 300
 
 
 def test_signal_of_a_block_is_found_and_a_block_of_noise_may_stay_out() -> None:

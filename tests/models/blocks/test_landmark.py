@@ -9,7 +9,7 @@ import pytest
 from models.blocks.documents import BlockDocument
 from models.blocks.landmark import BlockResult, learn_landmark
 from models.blocks.procedure import BlockProcedure
-from models.blocks.tuning import part_kernels, tune
+from models.blocks.tuning import Trials, part_kernels, tune
 from models.evaluation import blocks as verdicts
 from models.evaluation.blocks import block_verdicts, false_discovery
 from models.procedure.configuration.plan import validation_plan
@@ -26,7 +26,7 @@ PLAN = validation_plan(
         "domains": {"candidate": "logistic", "repeats": 1},
     }
 )  # fmt: skip
-BLOCKS = BlocksSettings((1.0, 0.1, 0.01))
+BLOCKS = BlocksSettings((1.0, 0.1, 0.01), (4.0,))
 
 
 def analysed(effect: float, *, missing: int = 0, genes: int = 30) -> BlockResult:
@@ -75,6 +75,22 @@ def test_a_block_that_tells_is_better_with_a_price_where_it_is_missing(signal: B
     assert found["pairs"]["blocks-hidden rna"]["question"] == "the price where rna is missing"
     assert found["blocks"]["rna"]["used"] == 3
     assert found["blocks"]["rna"]["top"][0] == "G0"
+    assert found["blocks"]["rna"]["kept"][0]["value"] == 1
+    assert found["blocks"]["rna"]["kept"][0]["low"] == pytest.approx(3 / (3 + 1.959964**2))
+    assert found["blocks"]["clinical"]["kept"] == []
+
+
+def test_columns_are_weighed_where_that_is_better_and_how_often_each_is_kept_is_told() -> None:
+    few = analysed(1.5, genes=300)
+    learned = few.learned
+    cuts = learned["cuts"]["blocks"]["rna"]
+    assert set(cuts) <= {None, 4.0}
+    assert cuts.count(4.0) >= 2
+    counts, coefficients = learned["blocks"]["rna"]["kept"], learned["blocks"]["rna"]["coefficients"]
+    assert counts is not None
+    assert counts[0] == 3
+    assert 0 < np.count_nonzero(coefficients) < 100
+    assert block_verdicts(few.predictions, learned, PLAN)["blocks"]["rna"]["weighed"] == 3 - cuts.count(None)
 
 
 def test_shares_of_blocks_add_up_and_penalties_are_there_for_every_fold(signal: BlockResult) -> None:
@@ -113,10 +129,11 @@ def test_the_search_finds_no_worse_point_than_searches_of_parts_of_the_grid() ->
     rng = np.random.default_rng(2)
     values = {"a": rng.normal(size=(90, 5)), "b": rng.normal(size=(90, 60))}
     y = (values["a"][:, 0] + values["b"][:, :2].sum(axis=1) + rng.normal(size=90) > 0).astype(float)
-    parts = [part_kernels(lambda _: values, *fold) for fold in stratified_folds(y, 3, 0)]
+    parts = [part_kernels(lambda _: values, y, *fold) for fold in stratified_folds(y, 3, 0)]
     grid = (1.0, 0.1, 0.01)
-    tuned = tune(parts, y, ["a", "b"], grid)
-    every = [tune(parts, y, ["a", "b"], (a, b)).loss for a in grid for b in grid if a != b]
+    trials = Trials(parts, y)
+    tuned = tune(trials, ["a", "b"], grid)
+    every = [tune(trials, ["a", "b"], (a, b)).loss for a in grid for b in grid if a != b]
     assert tuned.loss <= min(every) + 1e-9
     assert not np.isnan(tuned.margin).any()
 

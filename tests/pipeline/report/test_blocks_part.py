@@ -1,5 +1,6 @@
 """The verdicts on blocks as the study report shows them."""
 
+import re
 from typing import Any
 
 from features.documents.study_entries import AssayEntry
@@ -22,7 +23,12 @@ def stored(**changes: Any) -> dict[str, Any]:
         },
         "blocks": {
             "rna": {"columns": 2000, "patients": 130, "share": 0.4, "used": 2, "folds": 3,
-                    "penalties": [0.1, 0.01], "top": ["ESR1", "PGR"]},
+                    "penalties": [0.1, 0.01], "top": ["ESR1", "PGR"], "weighed": 2,
+                    "kept": [
+                        {"value": 1, "low": 0.44, "high": 1}, {"value": 0.67, "low": 0.21, "high": 0.94},
+                    ]},
+            "clinical": {"columns": 2, "patients": 150, "share": 0.6, "used": 3, "folds": 3,
+                         "penalties": [0.01, 0.01, 0.01], "top": ["age_years"], "weighed": 0, "kept": []},
         },
         "error": "",
     } | changes  # fmt: skip
@@ -46,11 +52,13 @@ def test_a_difference_without_an_interval_is_in_the_table_and_not_in_the_forest(
 
 
 def test_a_block_names_its_largest_coefficients_and_in_how_many_folds_it_was_used() -> None:
-    [row] = blocks_part({"baseline": parse_blocks(stored())}, PLAIN)[1]["sizes"].rows
+    row, clinical = blocks_part({"baseline": parse_blocks(stored())}, PLAIN)[1]["sizes"].rows
     assert row["columns"] == "2,000"
     assert row["folds"] == "2 of 3"
     assert row["penalty"] == "0.01 to 0.1"
-    assert row["top"] == "ESR1; PGR"
+    assert row["weighed"] == "2 of 3"
+    texts = [re.sub("<[^>]*>", "", str(each["top"])) for each in (row, clinical)]
+    assert texts == ["ESR1 (100 % (44 % to 100 %)); PGR (67 % (21 % to 94 %))", "age years"]
 
 
 def test_what_was_done_to_the_values_of_a_block_is_told() -> None:
@@ -63,7 +71,7 @@ def test_what_was_done_to_the_values_of_a_block_is_told() -> None:
     beside: AssayEntry = {**entry, "transform": "log2", "gene_sets": {"path": "a", "beside_features": True}}
     assert read_as(beside) == "logarithms and gene sets"
     stated = {"baseline": parse_blocks(stored())}
-    [row] = blocks_part(stated, PLAIN, {"rna": {**entry, "transform": "ranks"}})[1]["sizes"].rows
+    row, _ = blocks_part(stated, PLAIN, {"rna": {**entry, "transform": "ranks"}})[1]["sizes"].rows
     assert row["read"] == "ranks in the sample"
 
 
