@@ -4,6 +4,7 @@ Nothing is fitted again unless a recalibration is asked for by name, and then th
 that the cohort does not have are imputed by the model's own rule and are named.
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,18 +48,10 @@ class ExternalValidation:
 
 
 def model_inputs(rows: pd.DataFrame, model: PcrModel) -> tuple[pd.DataFrame, list[str], dict[str, int]]:
-    """Return the model's features of a cohort, which are absent, and by feature rows of an unknown level.
+    """Return the model's inputs of a cohort, which features are absent, and by feature rows of unknown level.
 
-    Raises
-    ------
-    UserError
-        If the model takes assays, which no study's tables hold: without them, other models would answer.
+    Columns of assays stand beside the features, as far as the rows have them.
     """
-    if model.blocks is not None:
-        raise UserError(
-            f"the model takes assays ({', '.join(model.blocks.columns)}), which are not read here: give rows "
-            "with their columns to `pcr score --rows`"
-        )
     columns: dict[str, pd.Series | np.ndarray] = {}
     absent, unknown = [], {}
     for feature in model.document["features"]:
@@ -75,7 +68,11 @@ def model_inputs(rows: pd.DataFrame, model: PcrModel) -> tuple[pd.DataFrame, lis
                 unknown[name] = int(is_unknown.sum())
             values = values.mask(is_unknown)
         columns[name] = values
-    return pd.DataFrame(columns, index=rows.index), absent, unknown
+    frame = pd.DataFrame(columns, index=rows.index)
+    if model.blocks is not None:
+        assays = {*model.blocks.batch_inputs.values(), *itertools.chain(*model.blocks.columns.values())}
+        frame = pd.concat([frame, rows[[column for column in rows if column in assays]]], axis=1)
+    return frame, absent, unknown
 
 
 def recalibrated(p: np.ndarray, y: np.ndarray, kind: Recalibration) -> tuple[np.ndarray, dict[str, float]]:

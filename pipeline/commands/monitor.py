@@ -17,6 +17,7 @@ from models.monitoring.settings import MonitoringSettings
 from models.monitoring.watch import Training, Watched, watch
 from models.monitoring.windows import Window, calibration_windows
 from models.serving.serving import FeatureDocument, InputReference, PcrModel
+from pipeline.commands.scored_assays import assays_of
 from pipeline.console import stdout
 from pipeline.intake.pages import Section, page, section
 from pipeline.project import paths
@@ -55,8 +56,18 @@ class Logs:
     shadow: Path | None = None
 
 
-def monitor(model: str, study: str, landmark: str, source: Path | None, logs: Logs, out: Path) -> None:
+def monitor(
+    model: str,
+    study: str,
+    landmark: str,
+    source: Path | None,
+    logs: Logs,
+    out: Path,
+    assays: Path | None = None,
+) -> None:
     """Watch a model on a study's patients in the order of their outcomes; write a page and print it, short.
+
+    `assays` is the folder with the matrix files of a model that takes some.
 
     Raises
     ------
@@ -67,7 +78,10 @@ def monitor(model: str, study: str, landmark: str, source: Path | None, logs: Lo
     settings = read_settings(MonitoringSettings, Path(paths.MONITORING))
     opened, path = open_model(model), study_file(study)
     raw = Path(read_study(path)["source"])
-    rows, outcomes = dated_rows(path, raw if raw.suffix == ".yaml" else source or DATA / study, landmark)
+    rows, outcomes = dated_rows(
+        path, raw if raw.suffix == ".yaml" else source or DATA / study, landmark,
+        assays_of(opened, assays, landmark),
+    )  # fmt: skip
     frame, _, _ = model_inputs(rows, opened)
     log = read_log(logs.decisions)
     found = monitored(opened, frame, outcomes["outcome"].to_numpy(dtype=float), settings, log)
@@ -98,7 +112,8 @@ def monitored(
         raise MonitoringError("no patient has an outcome yet")
     y = np.asarray(y, dtype=float)
     columns = model.complete(model.encode(frame))
-    log_odds = model.log_odds_of(columns)
+    assays = model.assay_values(frame)
+    log_odds = model.log_odds_of(columns, assays)
     training = model.document["training"]
     entries = {feature["name"]: feature for feature in model.document["features"]}
     counts = {name: np.array(entry["counts"]) for name, entry in reference["inputs"].items()}
@@ -117,18 +132,19 @@ def monitored(
             for arm in (sorted(set(arms)) if arms is not None else ())
             if (where := (arms == arm).to_numpy()).any()
         },
-        update=_update(model, columns, log_odds, y, settings),
+        update=_update(model, model.contributions_of(columns, assays)[0], log_odds, y, settings),
         log=log,
     )
 
 
 def _update(
-    model: PcrModel, columns: np.ndarray, log_odds: np.ndarray, y: np.ndarray, settings: MonitoringSettings
+    model: PcrModel, shares: np.ndarray, log_odds: np.ndarray, y: np.ndarray, settings: MonitoringSettings
 ) -> ClosedTest | None:
+    """Return what the closed test says of contributions `shares` (n, explained), an assay as a domain."""
     if min(y.sum(), len(y) - y.sum()) < settings.min_update_events:
         return None
-    shares, _ = model.contributions_of(columns)
-    domains = pd.Series([feature["domain"] for feature in model.document["features"]])
+    of_features = [feature["domain"] for feature in model.document["features"]]
+    domains = pd.Series([*of_features, *model.explained[len(of_features) :]])
     parts = np.column_stack([shares[:, (domains == d).to_numpy()].sum(axis=1) for d in sorted(set(domains))])
     return closed_test(y, log_odds, parts, settings.update_error)
 

@@ -26,6 +26,10 @@ CohortLandmark = Annotated[str, typer.Option(help="Landmark of that study whose 
 CohortSource = Annotated[
     Path | None, typer.Option(help="Folder with its raw files; default data/STUDY.", parser=user_path)
 ]
+Assays = Annotated[
+    Path | None,
+    typer.Option(help="Folder with the matrix files of a model that takes assays.", parser=user_path),
+]
 
 
 @app.command()
@@ -42,9 +46,7 @@ def score(
     rows: Annotated[
         Path | None, typer.Option(help="File with a row of inputs per patient.", parser=user_path)
     ] = None,
-    assays: Annotated[
-        Path | None, typer.Option(help="Folder with the matrix files of the study file.", parser=user_path)
-    ] = None,
+    assays: Assays = None,
     landmark: Annotated[str | None, typer.Option(help="Checked against the model's landmark.")] = None,
     form: Annotated[
         Literal["table", "fhir"],
@@ -102,6 +104,7 @@ def validate(
     study: Cohort,
     landmark: CohortLandmark,
     source: CohortSource = None,
+    assays: Assays = None,
     recalibrate: Annotated[
         str, typer.Option(help="none, or recalibrate on this cohort: intercept, logistic.")
     ] = "none",
@@ -117,7 +120,7 @@ def validate(
     from pipeline.commands.validate import print_validation  # noqa: PLC0415
 
     with reported_errors():
-        print_validation(model, study, landmark, source, recalibrate, out)
+        print_validation(model, study, landmark, source, recalibrate, out, assays)
 
 
 @app.command()
@@ -126,6 +129,7 @@ def monitor(
     study: Cohort,
     landmark: CohortLandmark,
     source: CohortSource = None,
+    assays: Assays = None,
     log: Annotated[Path | None, typer.Option(help="Decision log of `pcr serve`.", parser=user_path)] = None,
     shadow_log: Annotated[
         Path | None, typer.Option(help="Shadow log of `pcr serve --shadow`.", parser=user_path)
@@ -141,7 +145,7 @@ def monitor(
     from pipeline.commands.monitor import monitor as run  # noqa: PLC0415
 
     with reported_errors():
-        run(model, study, landmark, source, Logs(log, shadow_log), out)
+        run(model, study, landmark, source, Logs(log, shadow_log), out, assays)
 
 
 @app.command()
@@ -151,6 +155,7 @@ def update(
     landmark: CohortLandmark,
     decided_by: Annotated[str, typer.Option(help="Who decides: a name in configs/change_plan.yaml.")],
     source: CohortSource = None,
+    assays: Assays = None,
 ) -> None:
     """Recalibrate a model on later outcomes as configs/change_plan.yaml allows; the result is a candidate.
 
@@ -160,7 +165,7 @@ def update(
     from pipeline.commands.update import update as run  # noqa: PLC0415
 
     with reported_errors():
-        run(model, study, landmark, source, decided_by)
+        run(model, study, landmark, source, decided_by, assays)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Matrix files of assays for `pcr score`: read as the model's study file says, laid beside patients' rows."""
+"""Matrix files of assays for a stored model: read as a study file says, laid beside patients' rows."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +13,7 @@ from models.serving.serving import PcrModel
 from pipeline.console import stdout
 from pipeline.project.configs import read_contract
 from pipeline.project.files import read_yaml
+from pipeline.registry.external_validation import Beside
 from pipeline.sources.assays import read_assays
 from pipeline.sources.omics.tables import OmicsTable
 from pipeline.workspace.study import study_file
@@ -24,8 +25,40 @@ class AssayError(UserError):
     """Matrix files that cannot be laid beside rows, and what to do."""
 
 
+def assays_of(model: PcrModel, folder: Path | None, landmark: str) -> Beside | None:
+    """Return what lays a model's assays beside patients of a cohort at a landmark; None if it takes none.
+
+    The cohort's study file says how the matrix files are read where it has `omics`, else that of the study
+    which the model was learned from.
+
+    Raises
+    ------
+    UserError
+        If the model takes assays and there is no folder, or it takes none and there is one.
+    """
+    taken = assay_inputs(model.document)
+    if folder is None:
+        if taken:
+            raise AssayError(
+                f"the model takes assays ({', '.join(taken)}), without which another model would answer: "
+                "give the folder of their matrix files, --assays FOLDER"
+            )
+        return None
+
+    def beside(rows: pd.DataFrame, decisions: pd.Series, study: Study) -> pd.DataFrame:
+        described = (study, landmark) if study.assays else None
+        return with_matrices(rows, model, folder, decisions, described)
+
+    _require_folder(taken, folder)
+    return beside
+
+
 def with_matrices(
-    rows: pd.DataFrame, model: PcrModel, folder: Path, decisions: pd.Series | None = None
+    rows: pd.DataFrame,
+    model: PcrModel,
+    folder: Path,
+    decisions: pd.Series | None = None,
+    described: tuple[Study, str] | None = None,
 ) -> pd.DataFrame:
     """Return rows with the columns that a model takes of its assays, NaN for patients without one.
 
@@ -40,6 +73,8 @@ def with_matrices(
         Holds the files that the study file names under `omics`.
     decisions : Series, optional
         Decision date by usubjid: what was reported later is not seen. Without it, time is the sender's.
+    described : tuple of Study and str, optional
+        The study whose file describes the matrix files, and its landmark; else those of the model.
 
     Raises
     ------
@@ -49,12 +84,11 @@ def with_matrices(
     """
     taken = assay_inputs(model.document)
     _require_assays(rows, taken, folder)
-    study = parse_study(with_defaults(read_yaml(study_file(model.document["study"]))))
+    study, at = described or _own_study(model)
     ids = rows[IDENTIFIER].dropna().unique()
     read = read_assays(study.document, folder, ids, read_contract(Path("configs/contract")), only=taken)
     decided = pd.Series(pd.NaT, index=ids, dtype="datetime64[us]") if decisions is None else decisions
-    landmark = study.landmark(str(model.document["landmark"]))
-    known, _ = known_assays(_assays(read, study), landmark, decided.loc[ids])
+    known, _ = known_assays(_assays(read, study), study.landmark(at), decided.loc[ids])
     for name, columns in taken.items():
         found = known.columns.intersection(columns)
         has = known.loc[known[found].notna().any(axis=1), IDENTIFIER]
@@ -69,11 +103,20 @@ def with_matrices(
     return rows.merge(known[kept], on=IDENTIFIER, how="left", validate="many_to_one")
 
 
-def _require_assays(rows: pd.DataFrame, taken: Mapping[str, list[str]], folder: Path) -> None:
+def _own_study(model: PcrModel) -> tuple[Study, str]:
+    study = parse_study(with_defaults(read_yaml(study_file(model.document["study"]))))
+    return study, str(model.document["landmark"])
+
+
+def _require_folder(taken: Mapping[str, list[str]], folder: Path) -> None:
     if not taken:
         raise AssayError("the model takes no assay: leave out --assays")
     if not folder.is_dir():
         raise AssayError(f"{folder} is no folder: give one with the matrix files that the study file names")
+
+
+def _require_assays(rows: pd.DataFrame, taken: Mapping[str, list[str]], folder: Path) -> None:
+    _require_folder(taken, folder)
     if IDENTIFIER not in rows:
         raise AssayError(f"rows have no column {IDENTIFIER}, by which samples of assays join them")
     if twice := sorted({column for columns in taken.values() for column in columns} & set(rows)):

@@ -17,6 +17,7 @@ from models.monitoring.update import judged_on_others
 from models.procedure.configuration.plan import validation_plan
 from models.serving.serving import PcrModel, read_model
 from pipeline.commands.monitor import Monitoring, monitored, read_log, update_line
+from pipeline.commands.scored_assays import assays_of
 from pipeline.console import stdout
 from pipeline.project import paths
 from pipeline.project.files import read_study, read_yaml
@@ -24,7 +25,7 @@ from pipeline.project.settings import read_settings
 from pipeline.registry.change_plan import CHANGE_PLAN, Change, read_change_plan
 from pipeline.registry.external_validation import dated_rows
 from pipeline.registry.runs import tracking_store
-from pipeline.registry.stored_models import REGISTERED
+from pipeline.registry.stored_models import REGISTERED, open_model
 from pipeline.registry.trust import checked_version, read_trust
 from pipeline.registry.updates import Step, Updates, read_updates, register_update
 from pipeline.workspace.study import DATA, active_study, study_file
@@ -50,8 +51,17 @@ class Later:
         return pd.Timestamp(self.days.max()).date()
 
 
-def update(model: str, study: str, landmark: str, source: Path | None, decided_by: str) -> None:
+def update(
+    model: str,
+    study: str,
+    landmark: str,
+    source: Path | None,
+    decided_by: str,
+    assays: Path | None = None,
+) -> None:
     """Choose an update by the closed test, and register it as the candidate where the change plan allows it.
+
+    `assays` is the folder with the matrix files of a model that takes some.
 
     Raises
     ------
@@ -64,7 +74,10 @@ def update(model: str, study: str, landmark: str, source: Path | None, decided_b
     read_change_plan().require_decider(decided_by)
     path = study_file(study)
     raw = Path(read_study(path)["source"])
-    rows, outcomes = dated_rows(path, raw if raw.suffix == ".yaml" else source or DATA / study, landmark)
+    rows, outcomes = dated_rows(
+        path, raw if raw.suffix == ".yaml" else source or DATA / study, landmark,
+        assays_of(open_model(model), assays, landmark),
+    )  # fmt: skip
     update_on(model, study, landmark, rows, outcomes, decided_by)
 
 

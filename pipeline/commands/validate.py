@@ -15,6 +15,7 @@ from models.evaluation.external import (
     validate_externally,
 )
 from models.procedure.configuration.plan import validation_plan
+from pipeline.commands.scored_assays import assays_of
 from pipeline.console import stdout
 from pipeline.project import paths
 from pipeline.project.estimates import bounds_text, number_text, parse_estimate
@@ -26,9 +27,17 @@ from pipeline.workspace.study import DATA, study_file
 
 
 def print_validation(
-    model: str, study: str, landmark: str, source: Path | None, recalibration: str, out: Path | None
+    model: str,
+    study: str,
+    landmark: str,
+    source: Path | None,
+    recalibration: str,
+    out: Path | None,
+    assays: Path | None = None,
 ) -> None:
     """Judge the model, print the table, and write the figures where asked.
+
+    `assays` is the folder with the matrix files of a model that takes some.
 
     Raises
     ------
@@ -45,7 +54,7 @@ def print_validation(
     raw = Path(content["source"]) if simulated else source or DATA / study
     if not raw.exists():
         raise ExternalError(f"{raw} does not exist: give the study's raw files, --source FOLDER")
-    rows, y = cohort_rows(path, raw, landmark)
+    rows, y = cohort_rows(path, raw, landmark, assays_of(opened, assays, landmark))
     plan = validation_plan(*(read_yaml(Path(path)) for path in (paths.VALIDATION, paths.MEASURES_PLAN)))
     validation = validate_externally(opened, rows, y, plan, cast("Recalibration", recalibration))
     stdout().print(table(validation, f"{content['title']}, {landmark}", simulated=simulated))

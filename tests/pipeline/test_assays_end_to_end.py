@@ -14,20 +14,30 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from features.errors import UserError
+from models.evaluation.external import model_inputs
+from models.monitoring.settings import MonitoringSettings
 from models.serving.input_schema import assay_inputs, input_schema
+from models.serving.registry import Store
 from models.serving.serving import read_model
 from pipeline.commands import scored_assays
+from pipeline.commands import update as updates
+from pipeline.commands.monitor import Logs, monitor, monitored, read_log
 from pipeline.commands.score import score
 from pipeline.commands.scored_assays import with_matrices
+from pipeline.commands.validate import print_validation
+from pipeline.project.settings import read_settings
 from pipeline.project.stage import Run
 from pipeline.service.settings import read_service_settings
 from pipeline.service.tables import JSON
 from pipeline.service.worker import answer_request
 from pipeline.sources.assays import read_assays
 from tests.cohort_campaign import SETTINGS, Odd, patients, study_of
+from tests.database import write_database
 from tests.in_process import write_study
+from tests.serving import ask, pcr_serve, register, send, server
 
 GENES = [f"G{k}" for k in range(30)]
 STAGES = ("raw", "cohort", "rules", "review", "features", "train", "resample", "package", "explain")
@@ -53,16 +63,23 @@ def run_stages(folder: Path, names: tuple[str, ...]) -> None:
 def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a study of 100 patients, ten of them without expression, run until it is explained."""
     made = tmp_path_factory.mktemp("assays")
-    rng = np.random.default_rng(1)
-    odd = Odd(100, 1, 0.4, "full", False, False, True, "nothing odd", False, False)
+    write_study(made / "p", with_files(made / "files", 1), made / "files", CHANGES)
+    run_stages(made / "p", STAGES)
+    return made / "p"
+
+
+def with_files(folder: Path, seed: int) -> dict[str, Any]:
+    """Write 100 patients, and the expression of 90 of them, to a new folder; return their study file."""
+    rng = np.random.default_rng(seed)
+    odd = Odd(100, 1, 0.4, "full", True, False, True, "nothing odd", False, False)
     frame = patients(odd, rng).assign(score=rng.normal(size=100))
     genes = rng.normal(size=(100, 30))
     genes[:, 0] += 2.0 * frame["pcr"].to_numpy(dtype=int)
     wide = pd.DataFrame(genes.round(4), columns=GENES)
     wide.insert(0, "ID", frame["id"])
-    (made / "files").mkdir()
-    frame.to_csv(made / "files/pat.csv", index=False)
-    wide.iloc[:90].to_csv(made / "files/rna.csv", index=False)
+    folder.mkdir()
+    frame.to_csv(folder / "pat.csv", index=False)
+    wide.iloc[:90].to_csv(folder / "rna.csv", index=False)
     study = study_of(odd, frame)
     study["omics"] = {
         "rna": {
@@ -70,9 +87,7 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "id": {"column": "ID"},
         }
     }  # fmt: skip
-    write_study(made / "p", study, made / "files", CHANGES)
-    run_stages(made / "p", STAGES)
-    return made / "p"
+    return study
 
 
 def artifacts(folder: Path) -> Path:
@@ -245,3 +260,80 @@ def test_the_schema_says_what_cells_of_an_assay_hold_and_lists_its_columns_once(
     assert not any(re.search(pattern, name) for name in schema["properties"])  # type: ignore[attr-defined]
     del document["blocks"]
     assert {"patternProperties", "x-assays"}.isdisjoint(input_schema(document, "abc"))
+
+
+@pytest.fixture(scope="module", name="later")
+def _later(folder: Path) -> str:
+    """Return the name of a study of later patients, whose file describes the matrix file, too."""
+    study = with_files(folder / "data/later", 2) | {"study": "later", "source": "data/later"}
+    (folder / "configs/studies/later.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    return "later"
+
+
+def test_later_patients_are_judged_with_their_assays_and_never_without(
+    folder: Path, later: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed, source = str(artifacts(folder) / "models/baseline"), folder / "data/later"
+    with contextlib.chdir(folder):
+        print_validation(packed, later, "baseline", None, "none", tmp_path / "v.json", source)
+        with pytest.raises(UserError, match=r"takes assays \(rna\).*--assays FOLDER"):
+            print_validation(packed, later, "baseline", None, "none", None)
+        monitor(packed, later, "baseline", None, Logs(), tmp_path / "page.html", source)
+    measures = json.loads((tmp_path / "v.json").read_text())["measures"]
+    assert measures["auc"]["low"] > 0.6
+    told = capsys.readouterr().out
+    assert "rna: 90 of 100 rows have it" in told
+    assert "100 outcomes, 40 with pCR" in told
+    assert "Update by the closed test: " in told
+
+
+def test_an_update_takes_the_matrix_files_and_an_assay_is_a_domain_of_its_own(
+    folder: Path, later: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, pd.DataFrame] = {}
+
+    def update_on(*args: Any) -> None:
+        given.update(rows=args[3], outcomes=args[4])
+
+    monkeypatch.setattr(updates, "update_on", update_on)
+    monkeypatch.setattr(updates, "REGISTERED", "")
+    packed = artifacts(folder) / "models/baseline"
+    plan = folder / "configs/change_plan.yaml"
+    agreed = {"agreed": "2020-01-01", "decided_by": ["Board"]}
+    plan.write_text(yaml.safe_dump(yaml.safe_load(plan.read_text()) | agreed))
+    with contextlib.chdir(folder):
+        updates.update(str(packed), later, "baseline", None, "Board", folder / "data/later")
+    model = read_model(packed)
+    frame = model_inputs(given["rows"], model)[0]
+    y = given["outcomes"]["outcome"].to_numpy(dtype=float)
+    watch = read_settings(MonitoringSettings, Path("configs/monitoring.yaml"))
+    with_assay = monitored(model, frame, y, watch, read_log(None))
+    hidden = frame.assign(**dict.fromkeys([f"rna:{gene}" for gene in GENES], np.nan))
+    without = monitored(model, hidden, y, watch, read_log(None))
+    told = [sum(abs(w.observed - w.expected) for w in each.windows) for each in (with_assay, without)]
+    assert told[0] != told[1]
+    assert with_assay.update is not None
+
+
+# MLflow's own code meets deprecations of its dependencies.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_a_row_with_the_columns_of_the_assay_is_answered_over_http(folder: Path) -> None:
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    write_database(folder / "mlflow.db")
+    packed = artifacts(folder) / "models/baseline"
+    register(Store(uri, "pcr-odd", folder / "mlartifacts"), "pcr-odd-baseline", packed)
+    rows = pd.read_parquet(artifacts(folder) / "features/baseline.parquet").head(3)
+    wide = pd.read_parquet(artifacts(folder) / "features/omics/baseline.parquet")
+    both = rows.merge(wide, on="usubjid").drop(columns="usubjid")
+    both.loc[2, wide.columns.drop("usubjid")] = np.nan
+    expected = read_model(packed).probability(both)
+    records = json.loads(both.to_json(orient="records", double_precision=15))
+    with server(pcr_serve("models:/pcr-odd-baseline@candidate"), folder, uri, folder / "serve.log") as port:
+        answers = ask(port, {"dataframe_records": records})
+        bad = json.dumps({"dataframe_records": [records[0] | {"rna:G0": "much"}]}).encode()
+        status, body = send(port, bad, "application/json")
+    assert [answer["pcr_probability"] for answer in answers] == pytest.approx(expected, abs=1e-9)
+    assert [reason["code"] for reason in answers[2]["reasons"]] == ["no_assay"]
+    (rejected,) = json.loads(body)["predictions"]
+    assert (status, rejected["status"]) == (200, "rejected")
+    assert "much" not in body.decode()
