@@ -82,21 +82,24 @@ def page(rows: Sequence[Row], features: Mapping[str, int], power: float, missing
         f"{_signed(row.gained_of_noise)} |"
         for row in rows
     ]
-    weighed = (
-        "Log loss, in new patients, of all blocks whose columns weigh alike minus that of all blocks, whose "
-        "columns may weigh by how they go with the outcome in the training part (above 0: weights helped)."
-    )
-    weighed_lines = ["| assay | signal | no signal |", "|---|---|---|"]
-    weighed_lines += [
-        f"| {row.assay} | {_signed(row.weighed)} | {_signed(row.weighed_noise)} |" for row in rows
-    ]
     parts = [
         "# Verdicts on blocks where the truth is known",
         "Written by `make blocks-truth`, with the settings of configs/simulation_blocks.yaml.",
         told, "\n".join(lines), lost, "\n".join(missing_lines), choice, "\n".join(choice_lines),
-        weighed, "\n".join(weighed_lines),
+        *_weighed(rows),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
+
+
+def _weighed(rows: Sequence[Row]) -> tuple[str, str]:
+    """Return what weights of columns are worth: a text and its table."""
+    told = (
+        "Log loss, in new patients, of all blocks whose columns weigh alike minus that of all blocks, whose "
+        "columns may weigh by how they go with the outcome in the training part (above 0: weights helped)."
+    )
+    lines = ["| assay | signal | no signal |", "|---|---|---|"]
+    lines += [f"| {row.assay} | {_signed(row.weighed)} | {_signed(row.weighed_noise)} |" for row in rows]
+    return told, "\n".join(lines)
 
 
 def _percent(share: tuple[float, float]) -> str:
