@@ -83,7 +83,10 @@ def parse_blocks(content: Mapping[str, Any]) -> BlockVerdicts:
         int(content["events"]),
         {name: parse_measures(measures) for name, measures in content["models"].items()},
         [_pair(name, pair) for name, pair in content["pairs"].items()],
-        [_size(name, block) for name, block in content["blocks"].items()],
+        [
+            BlockSize(name, **{**block, "kept": [parse_estimate(share) for share in block.get("kept", ())]})
+            for name, block in content["blocks"].items()
+        ],
         str(content["error"]),
         [
             BlockOrigin(block, grouping, reason=found.pop("error", ""), **found)
@@ -92,11 +95,6 @@ def parse_blocks(content: Mapping[str, Any]) -> BlockVerdicts:
         ],
         content.get("adjusted", {}),
     )
-
-
-def _size(name: str, block: Mapping[str, Any]) -> BlockSize:
-    kept = [parse_estimate(share) for share in block.get("kept", ())]
-    return BlockSize(name, **{**block, "kept": kept})
 
 
 def _pair(name: str, pair: Mapping[str, Any]) -> BlockPair:
