@@ -53,7 +53,7 @@ INK = "#1f2933"
 CONTRIBUTION = f"Contribution ({LOG_ODDS})"
 ROW = 36
 # Of a row: how far its label stands above its middle, and its marks and text below it.
-LABEL_UP, MARK_DOWN = 10, 9
+LABEL_UP, MARK_DOWN = 10, 7
 # Pixels of a letter, of a legend's symbol with its distances, and of the narrowest chart.
 LETTER, SYMBOL, NARROW = 6.4, 34, 340
 SWARM_ROW = 54

@@ -8,13 +8,16 @@ from models.description.documents import Description
 from pipeline.project.estimates import Measures, parse_estimate, verdict
 from pipeline.report.facts import Facts, listed
 from pipeline.report.labels import Labels
-from pipeline.report.results import ALLOCATION, MODEL, RULE_INPUTS, RULES, Results
+from pipeline.report.results import ALLOCATION, MODEL, RULE_INPUTS, RULES, Results, Subgroups
 from pipeline.report.study.blocks import block_model_name
 from pipeline.report.study.findings import findings
 from pipeline.report.study.glance import VERDICTS
 from pipeline.report.study.subgroups import group_name, hidden_counts
 from pipeline.report.study.toxicity import compared_events
 from pipeline.report.tables import Privacy
+
+CHANCE = 0.5
+"""The AUC of a forecast that tells nobody apart."""
 
 
 def titles(
@@ -33,6 +36,7 @@ def titles(
     found |= subgroup_findings(results, privacy, labels) | benefit_findings(results, facts, labels)
     found |= run_findings(results, facts) | block_findings(results, labels)
     found |= event_findings(described, privacy, labels)
+    found["for-whom"] = for_whom_not(results.subgroups[results.comparison.declared.landmark], labels)
     return {figure: sentence for figure, sentence in found.items() if sentence}
 
 
@@ -53,6 +57,30 @@ def subgroup_findings(results: Results, privacy: Privacy, labels: Labels) -> dic
         "centres-auc": _ends(subgroups.centres, "The AUC is"),
         "left-out-centres": _ends(left_out, "Of models that have not seen a centre, the AUC in it is"),
     }
+
+
+def for_whom_not(subgroups: Subgroups, labels: Labels) -> str:
+    """Return in which subgroups the model is not shown to tell patients apart, or its risks do not fit."""
+    chance, misfit, unjudged = [], [], []
+    for kind, named in subgroups.groups.items():
+        for name, measures in named.items():
+            group = group_name(kind, name, labels)
+            auc = measures.interval_of("auc")
+            if auc is None:
+                unjudged.append(group)
+            elif auc.interval[0] <= CHANCE:
+                chance.append(group)
+            ratios = [found for key in ("slope", "o_e") if (found := measures.interval_of(key))]
+            if any(low > 1 or high < 1 for low, high in (found.interval for found in ratios)):
+                misfit.append(group)
+    if not subgroups.groups:
+        return ""
+    told = [
+        f"AUC not above chance by its interval: {'; '.join(chance) or 'in no subgroup judged'}",
+        f"slope or O:E beside 1 by its interval: {'; '.join(misfit) or 'in no subgroup judged'}",
+        *([f"too few to be judged: {'; '.join(unjudged)}"] if unjudged else []),
+    ]
+    return f"For whom not: {'. '.join(words[0].upper() + words[1:] for words in told)}."
 
 
 def _ends(groups: Mapping[str, Measures], words: str) -> str:

@@ -15,6 +15,7 @@ from pipeline.report.tables import Privacy, Table
 
 FLOOR = "the floor where nothing was detected"
 """What configs/features.yaml says of a feature that has a value in negative samples, too."""
+NO_UNIT = {"", "1", "unit of the assay"}
 QUARTILES: tuple[Literal["q25", "median", "q75"], ...] = ("q25", "median", "q75")
 
 
@@ -94,7 +95,7 @@ def _table(
 def _unit(name: str, unit: str) -> str:
     """Return the unit behind a name; nothing where the name says it, as in copies per cell."""
     said = unit.replace("/", " per ").lower() in text_of(name).replace("/", " per ").lower()
-    return "" if unit in {"", "1"} or said else f", {unit}"
+    return "" if unit in NO_UNIT or said else f", {unit}"
 
 
 def _names(rows: Sequence[TableOneRow], labels: Labels) -> dict[str, Markup]:

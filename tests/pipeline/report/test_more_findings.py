@@ -12,6 +12,7 @@ from pipeline.report.study.more_findings import (
     benefit_findings,
     block_findings,
     event_findings,
+    for_whom_not,
     run_findings,
     subgroup_findings,
 )
@@ -37,6 +38,22 @@ def test_the_lowest_and_the_highest_auc_are_named_but_of_no_hidden_group() -> No
     assert told["centres-auc"] == "The AUC is between 0.50 (S1) and 0.80 (S2)."
     assert told["left-out-centres"] == "", "of one centre there is no range"
     assert "0.90 (stage: IV)" in subgroup_findings(judged, OPEN, PLAIN)["subgroups-auc"]
+
+
+def test_the_subgroups_in_whom_the_model_fails_or_is_not_judged_are_named() -> None:
+    fits = {"slope": Estimate(1.0, 0.8, 1.2), "o_e": Estimate(1.0, 0.9, 1.1)}
+    groups = {
+        "hr": {"pos": of(0.7) | fits, "neg": of(0.55) | fits},
+        "stage": {"II": of(0.7) | fits | {"o_e": Estimate(0.8, 0.7, 0.9)}, "IV": Measures(n=Estimate(3))},
+    }
+    named = {kind: {name: Measures(found) for name, found in each.items()} for kind, each in groups.items()}
+    assert for_whom_not(Subgroups(named), PLAIN) == (
+        "For whom not: AUC not above chance by its interval: HR: neg. Slope or O:E beside 1 by its interval: "
+        "stage: II. Too few to be judged: stage: IV."
+    )
+    good = Subgroups({"hr": {"pos": named["hr"]["pos"]}})
+    assert for_whom_not(good, PLAIN).count("in no subgroup judged") == 2
+    assert for_whom_not(Subgroups(), PLAIN) == ""
 
 
 def curve(**values: list[float]) -> dict[str, pd.DataFrame]:
