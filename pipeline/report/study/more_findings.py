@@ -77,7 +77,7 @@ def for_whom_not(subgroups: Subgroups, labels: Labels) -> str:
         return ""
     told = [
         f"AUC not above chance by its interval: {'; '.join(chance) or 'in no subgroup judged'}",
-        f"slope or O:E beside 1 by its interval: {'; '.join(misfit) or 'in no subgroup judged'}",
+        f"calibration off by the interval of slope or O:E: {'; '.join(misfit) or 'in no subgroup judged'}",
         *([f"too few to be judged: {'; '.join(unjudged)}"] if unjudged else []),
     ]
     return f"For whom not: {'. '.join(words[0].upper() + words[1:] for words in told)}."
