@@ -48,8 +48,8 @@ def test_the_subgroups_in_whom_the_model_fails_or_is_not_judged_are_named() -> N
     }
     named = {kind: {name: Measures(found) for name, found in each.items()} for kind, each in groups.items()}
     assert for_whom_not(Subgroups(named), PLAIN) == (
-        "For whom not: AUC not above chance by its interval: HR: neg. Calibration off by the interval of slope or "
-        "O:E: stage: II. Too few to be judged: stage: IV."
+        "For whom not: AUC not above chance by its interval: HR: neg. Calibration off by the interval of "
+        "slope or O:E: stage: II. Too few to be judged: stage: IV."
     )
     good = Subgroups({"hr": {"pos": named["hr"]["pos"]}})
     assert for_whom_not(good, PLAIN).count("in no subgroup judged") == 2
