@@ -154,7 +154,7 @@ def landmark_page(
                 shown,
                 here.predictions,
                 cohort,
-                branches,
+                None if branches is None else branches.map(labels.name, na_action="ignore"),
                 {k: (v.description, v.explained, v.predictions) for k, v in landmarks.items()},
                 here.measured.set_index("usubjid")[split_by] if split_by in here.measured else None,
             )

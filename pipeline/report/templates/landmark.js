@@ -141,7 +141,7 @@
     fact("Predicted probability of pCR", `${(100 * p).toFixed(1)} % out of fold, repeat ${data.repeat}` + (data.p_low[i] === data.p_high[i] ? "" : `; ${(100 * data.p_low[i]).toFixed(1)} to ${(100 * data.p_high[i]).toFixed(1)} % over the repeats`));
     fact("Observed", data.y[i] ? "pCR" : "no pCR");
     fact("Arm", named(data.arm[i]));
-    if (data.branch) fact("Protocol branch", data.branch[i] === null ? "none" : `${data.branch[i].replaceAll(">", " > ")}${data.arm[i] === data.adaptive ? "" : " (virtual: treated as assigned)"}; not a treatment recommendation`);
+    if (data.branch) fact("Protocol branch", data.branch[i] === null ? "none" : `${data.branch[i]}${data.arm[i] === data.adaptive ? "" : " (virtual: treated as assigned)"}; not a treatment recommendation`);
     const absent = features.filter((_, k) => missing(k, i) && features[k].used).map((f) => f.label);
     fact("Inputs missing and imputed", absent.length ? absent.join("; ") : "none");
 
