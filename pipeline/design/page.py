@@ -120,7 +120,8 @@ def _forecasts(plan: DesignPlan, frame: pd.DataFrame) -> dict[str, object]:
     text = (
         "Models are given by their predictions of known AUC, slope and O:E, the rules (AUC "
         f"{aucs.iloc[0]:.2f}) by the pCR of their branches: what learning either costs is not in these "
-        "figures. Found: the interval of the difference lies wholly on the model's side. "
+        "figures. The AUC sees neither slope nor O:E. Found: the interval of the difference lies wholly on "
+        "the model's side. "
         f"{plan.forecasts.trials:,} trials; patients are those with an outcome."
     )
     curves = [
@@ -316,7 +317,12 @@ def interaction_charts(frame: pd.DataFrame) -> dict[str, Spec]:
     rows = _of(frame, INTERACTIONS)
     rows = rows.loc[rows["measure"] != "detectable"].rename(columns={"value": "power"})
     rows = rows.assign(ratio=rows["group"].astype(float), patients=rows["n"].astype(str))
-    x = alt.X("ratio:Q", title="Ratio of the odds ratios", scale=alt.Scale(type="log"))
+    x = alt.X(
+        "ratio:Q",
+        title="Ratio of the odds ratios",
+        scale=alt.Scale(type="log", nice=False),
+        axis=alt.Axis(values=sorted(rows["ratio"].unique().tolist())),
+    )
     return {
         str(name): spec_of(_curves(of, x, "patients", "found"), f"Power by ratio, {name}", 300)
         for name, of in rows.groupby("scenario", sort=False)
