@@ -16,6 +16,7 @@ CLOSE = 1e-9
 SOFTWARE = ("used/versions/", "used/key")
 """What a document says of the versions that computed it is not compared: it differs because they do."""
 TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
+DOCUMENTS = (".json", ".json.gz")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def compare_files(stored: Path, again: Path) -> Cells:
         return Cells(same=_count(stored))
     if read := TABLES.get(stored.suffix):
         return compare_tables(read(stored), read(again))
-    if stored.suffix == ".json":
+    if stored.name.endswith(DOCUMENTS):
         return compare_documents(read_json(stored), read_json(again))
     return Cells(different=1, where=("content",))
 
@@ -66,7 +67,7 @@ def compare_files(stored: Path, again: Path) -> Cells:
 def _count(path: Path) -> int:
     if read := TABLES.get(path.suffix):
         return int(read(path).size)
-    return sum(1 for _ in _leaves(read_json(path), "")) if path.suffix == ".json" else 1
+    return sum(1 for _ in _leaves(read_json(path), "")) if path.name.endswith(DOCUMENTS) else 1
 
 
 def compare_tables(stored: pd.DataFrame, again: pd.DataFrame) -> Cells:

@@ -122,6 +122,15 @@ def test_documents_are_compared_by_the_paths_of_their_leaves(tmp_path: Path) -> 
     assert compare_files(tmp_path / "a.json", tmp_path / "a.json") == Cells(same=5)
 
 
+def test_gzipped_documents_are_compared_leaf_by_leaf(tmp_path: Path) -> None:
+    fits = {"coefficients": [0.25, 1.5], "kind": "linear"}
+    write_json(tmp_path / "a.json.gz", fits)
+    write_json(tmp_path / "b.json.gz", fits | {"coefficients": [0.25 * (1 + 1e-12), 1.6]})
+    found = compare_files(tmp_path / "a.json.gz", tmp_path / "b.json.gz")
+    assert found == Cells(same=1, close=1, different=1, where=("coefficients/1",))
+    assert compare_files(tmp_path / "a.json.gz", tmp_path / "a.json.gz") == Cells(same=3)
+
+
 def test_the_versions_that_computed_are_not_compared() -> None:
     stored, again = ({"used": {"versions": {"numpy": version}, "key": version}} for version in ("1", "2"))
     assert compare_documents(stored, again) == Cells()
