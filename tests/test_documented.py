@@ -133,6 +133,8 @@ ELSEWHERE = {
     "python -m pytest tests/models/test_rules.py tests/models/test_rule_review.py": "it runs other tests",
     "python -m pytest tests/test_forgotten.py": "it runs other tests",
     "python -m tests.house --tighten": "tests/test_house.py",
+    "python -m tests.page_traces artifacts/STUDY": "tests/test_line.py",
+    "python -m tests.page_numbers artifacts/STUDY": "tests/test_line.py",
     "python -m tests.house": "tests/test_house.py",
     "python -m tests.pipeline.wrong_inputs": "tests/pipeline/test_wrong_inputs.py",
     "python -m pipeline.intake.study_reference docs/study-file.md": "tests/pipeline/test_intake.py",
