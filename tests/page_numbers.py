@@ -25,7 +25,7 @@ from lxml import html
 from pipeline import wording
 from pipeline.project.settings import read_settings
 from pipeline.record.rows import record
-from pipeline.registry.gates import Criteria
+from pipeline.report.gates import Criteria
 from tests.page_texts import NUMBER, Shown, plain, texts
 
 ROOT = Path(__file__).parents[1]

@@ -9,11 +9,12 @@ from scipy.stats import chi2, norm
 from models.efficacy import missing
 from models.efficacy import proportions as compared
 from models.efficacy.arm_comparison import ArmComparison
+from models.efficacy.documents import ResultRow
 from models.efficacy.ordinal import proportional_odds
 from models.efficacy.populations import ITT, NOT_DUE, populations
 from models.efficacy.proportions import Arms
 from models.efficacy.rates import TimeToEvent, log_rank
-from models.efficacy.records import ResultRow, number, row, with_value
+from models.efficacy.records import number, row, with_value
 from models.measures.common import FloatArray, Measure, MeasureError
 from models.monitoring.likelihood import fitted, log_likelihood
 

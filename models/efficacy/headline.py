@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from models.efficacy.documents import ResultRow
 from models.efficacy.populations import ITT
-from models.efficacy.records import ResultRow
 from models.evaluation.headline import rounded
 from models.measures.common import MeasureDocument
 

@@ -11,8 +11,9 @@ from models.description.cohort import events_of
 from models.description.plan import ToxicityPlan
 from models.efficacy import proportions as compared
 from models.efficacy.comparison import pair_name, proportion
+from models.efficacy.documents import ResultRow
 from models.efficacy.rates import rate, rate_ratio
-from models.efficacy.records import ResultRow, row, with_value
+from models.efficacy.records import row, with_value
 from models.measures.common import Measure
 
 Totals = TypeVar("Totals")

@@ -11,8 +11,8 @@ from features.keys import unknown_name
 from models.description.plan import ToxicityPlan
 from models.efficacy import comparison
 from models.efficacy.arm_comparison import ArmComparison, arm_comparison
+from models.efficacy.documents import ComparisonDocument, EfficacyDocument, ResultRow
 from models.efficacy.populations import NOT_DUE, per_protocol
-from models.efficacy.records import ComparisonDocument, EfficacyDocument, ResultRow
 from models.efficacy.safety import safety_rows
 from models.evaluation.subgroups import subgroup
 from models.procedure.configuration.plan import SubgroupPlan

@@ -16,8 +16,8 @@ from pipeline.record.again import repeated
 from pipeline.record.export import analysis_results, dataset_json
 from pipeline.record.result_rows import KEY
 from pipeline.record.rows import differences, record
-from pipeline.registry.gates import Criteria
 from pipeline.registry.state import State, workspace_state
+from pipeline.report.gates import Criteria
 from pipeline.workspace.study import active_study
 
 PRINTED = [

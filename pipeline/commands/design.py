@@ -16,7 +16,7 @@ from pipeline.project import paths
 from pipeline.project.files import read_yaml, write_json, write_table, write_text
 from pipeline.project.runtime import read_backend
 from pipeline.project.settings import read_settings
-from pipeline.registry.gates import Criteria
+from pipeline.report.gates import Criteria
 from pipeline.wording import SIMULATED
 
 FEWEST = 20

@@ -26,7 +26,7 @@ from models.measures.common import FloatArray, MeasureDocument
 from models.measures.evaluate import compare
 from models.procedure.configuration.plan import ValidationPlan
 from pipeline.project.estimates import parse_measures
-from pipeline.registry.gates import Criteria, Evidence, Gate, Verdict, gates
+from pipeline.report.gates import Criteria, Evidence, Gate, Verdict, gates
 from pipeline.report.results import parse_robustness
 
 PART = "gates"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline.registry.gates import (
+from pipeline.report.gates import (
     Criteria,
     calibration_interval,
     evaluated,

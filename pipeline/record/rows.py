@@ -8,7 +8,7 @@ import pandas as pd
 from pipeline.record.documents import document_rows
 from pipeline.record.gate_intervals import gate_rows
 from pipeline.record.result_rows import KEY, NUMBERS, result_rows
-from pipeline.registry.gates import Criteria
+from pipeline.report.gates import Criteria
 
 COLUMNS = [*KEY, *NUMBERS, "level", "error", "stage", "state_key"]
 

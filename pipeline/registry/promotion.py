@@ -29,12 +29,12 @@ from pipeline.project.estimates import parse_measures
 from pipeline.project.files import read_json, read_yaml
 from pipeline.project.settings import read_settings
 from pipeline.registry.contents import contradictions, require_computed
-from pipeline.registry.gates import Criteria, Evidence, Gate, NullCheck, gates
 from pipeline.registry.runs import tracking_store
 from pipeline.registry.state import LOCK, PIPELINE, data_digests, is_current, read_state
 from pipeline.registry.stored_models import require_model
 from pipeline.registry.trust import CheckedVersion, checked_version, read_trust
 from pipeline.registry.updates import evidence_of, is_update_of
+from pipeline.report.gates import Criteria, Evidence, Gate, NullCheck, gates
 from pipeline.report.results import (
     COMPARISON,
     RULES,

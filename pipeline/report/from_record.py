@@ -1,9 +1,11 @@
 """Results with the numbers of the record: what is no row of it is not drawn."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from features.errors import PipelineFault
 from pipeline.project.estimates import Measures, parse_estimate, parse_measures
+from pipeline.record.result_rows import LIMITS, PATH
 from pipeline.report.results import (
     COMPARISON,
     DOMAINS,
@@ -14,6 +16,33 @@ from pipeline.report.results import (
     performance_file,
     robustness_file,
 )
+
+Nested = dict[str, object]
+MEASURED = ("value", *LIMITS)
+
+
+def documents(rows: Iterable[Mapping[str, object]]) -> dict[str, Nested]:
+    """Return by file what the rows of `pipeline.record.result_rows` tell, nested as the file has it.
+
+    Measures with value, interval or the reason why there is none, and their further numbers; of the texts of
+    a file, none but these reasons. Files whose rows are those of a table are left out.
+    """
+    files: dict[str, Nested] = {}
+    for row in rows:
+        path = row.get(PATH)
+        if not isinstance(path, tuple):
+            continue
+        here = files.setdefault(str(row["file"]), {})
+        for key in path:
+            here = _nested(here, key)
+        name, _, further = str(row["measure"]).rpartition(".")
+        # A threshold has a point, too: net_benefit@0.65 is no number of net_benefit@0.
+        if name in here:
+            _nested(here, name)[further] = row["value"]
+        else:
+            numbers = {key: row[key] for key in MEASURED if row.get(key) is not None}
+            here[str(row["measure"])] = numbers | ({"error": row["error"]} if row.get("error") else {})
+    return files
 
 
 def with_numbers_of(record: Mapping[str, Json], results: Results) -> Results:
@@ -26,7 +55,7 @@ def with_numbers_of(record: Mapping[str, Json], results: Results) -> Results:
     Parameters
     ----------
     record : mapping
-        Content by file, such as ``results/c2.json`` (`pipeline.record.read_back`).
+        Content by file, such as ``results/c2.json`` (`documents`).
     """
     compared, former = record.get(f"metrics/{COMPARISON}", {}), results.comparison
 
@@ -65,3 +94,10 @@ def _part(content: Json, name: str) -> Json:
 
 def _groups(content: Json, names: Sequence[str]) -> dict[str, Measures]:
     return {name: parse_measures(_part(content, name)) for name in names}
+
+
+def _nested(whole: Nested, key: str) -> Nested:
+    part = whole.setdefault(key, {})
+    if not isinstance(part, dict):
+        raise PipelineFault(f"the record has {key} as a number and as what holds numbers")
+    return part

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pandas as pd
 
-from models.efficacy.records import EfficacyDocument
+from models.efficacy.documents import EfficacyDocument
 from models.procedure.cohort_size.development import unmet_criterion
 from models.sample_size.documents import TrialSize
 from pipeline.project.estimates import Estimate, Measures, parse_estimate, parse_measures

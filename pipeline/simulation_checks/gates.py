@@ -25,7 +25,7 @@ from pipeline.project import paths
 from pipeline.project.files import read_yaml, write_json, write_text
 from pipeline.project.runtime import read_process_backend
 from pipeline.project.settings import read_settings
-from pipeline.registry.gates import Criteria, Verdict, calibration_gates
+from pipeline.report.gates import Criteria, Verdict, calibration_gates
 from pipeline.report.results import parse_robustness
 
 

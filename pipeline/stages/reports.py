@@ -14,13 +14,12 @@ from pipeline.project.configs import read_feature_settings
 from pipeline.project.files import replacing, write_text
 from pipeline.project.settings import read_settings
 from pipeline.project.stage import Run, Stage
-from pipeline.record.read_back import documents
 from pipeline.record.result_rows import result_rows
-from pipeline.registry.gates import NULL_CHECK, Criteria, Evidence, gates
 from pipeline.report.cohort.oncoprint import rules_of
 from pipeline.report.cohort.people import DRAWN_TABLES, SinglePatients
 from pipeline.report.facts import Facts, study_facts, told_branches, undivided_landmarks
-from pipeline.report.from_record import with_numbers_of
+from pipeline.report.from_record import documents, with_numbers_of
+from pipeline.report.gates import NULL_CHECK, Criteria, Evidence, gates
 from pipeline.report.labels import Labels
 from pipeline.report.landmark_page import landmark_page, read_branches, read_landmark, unmodelled_page
 from pipeline.report.results import (

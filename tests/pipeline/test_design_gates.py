@@ -12,7 +12,7 @@ from models.design.settings import DesignPlan, Forecaster, design_plan
 from pipeline.commands.design import read_judge
 from pipeline.design.gates import BAD, OF_FITTING, PASSED, TOO_FEW, judged, questions, trial, verdict_of
 from pipeline.project.files import read_yaml
-from pipeline.registry.gates import Gate, Verdict
+from pipeline.report.gates import Gate, Verdict
 
 PLAN = design_plan(read_yaml(Path("configs/design.yaml")))
 JUDGE = read_judge(PLAN)

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from pipeline.project.files import write_json
-from pipeline.record.read_back import documents
 from pipeline.record.result_rows import result_rows
-from pipeline.report.from_record import with_numbers_of
+from pipeline.report.from_record import documents, with_numbers_of
 from pipeline.report.results import MODEL, RULES, Results, read_results
 
 COUNTED: dict[str, Any] = {"n": {"value": 40}, "events": {"value": 9}}

@@ -13,7 +13,7 @@ from models.procedure.backends import Backend
 from models.procedure.configuration.plan import validation_plan
 from pipeline.project.files import read_yaml
 from pipeline.project.settings import read_settings
-from pipeline.registry.gates import Criteria, Verdict
+from pipeline.report.gates import Criteria, Verdict
 from pipeline.simulation_checks.gates import (
     GateSimulation,
     Model,

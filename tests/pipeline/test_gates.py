@@ -12,7 +12,7 @@ from features.errors import UserError
 from pipeline.project.estimates import Estimate, Measures
 from pipeline.project.files import read_yaml
 from pipeline.project.settings import read_settings
-from pipeline.registry.gates import Criteria, Evidence, Gate, NullCheck, Verdict, gates
+from pipeline.report.gates import Criteria, Evidence, Gate, NullCheck, Verdict, gates
 from pipeline.report.results import Robustness, Truth
 
 FILE = Path(__file__).parents[2] / "configs/gates.yaml"

@@ -13,7 +13,7 @@ from pipeline.intake.preflight import SETTINGS
 from pipeline.project import paths
 from pipeline.project.files import read_yaml
 from pipeline.project.settings import read_settings
-from pipeline.registry.gates import Criteria
+from pipeline.report.gates import Criteria
 from pipeline.report.settings import PageSettings
 from pipeline.sources.mapping.study_file import check_study_file
 

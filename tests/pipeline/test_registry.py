@@ -16,7 +16,6 @@ from pipeline.commands.registry import app
 from pipeline.project.estimates import Estimate, Measures
 from pipeline.project.files import write_json
 from pipeline.registry.cards import model_card, shortened
-from pipeline.registry.gates import Gate, Verdict
 from pipeline.registry.origin import Origin
 from pipeline.registry.promotion import (
     PromotionError,
@@ -38,6 +37,7 @@ from pipeline.registry.runs import (
 from pipeline.registry.state import State, read_state, workspace_state
 from pipeline.registry.stored_models import open_model, served_model
 from pipeline.registry.verify import check_out, problems
+from pipeline.report.gates import Gate, Verdict
 from pipeline.stages.package import write_no_model
 from tests.malformed import GOOD
 from tests.registered_study import METRICS, NAME, ROBUSTNESS, enter, lock_outputs, write_study

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from markupsafe import Markup
 
-from models.efficacy.records import EfficacyDocument, ResultRow
+from models.efficacy.documents import EfficacyDocument, ResultRow
 from pipeline.project.estimates import Estimate, parse_estimate
 from pipeline.report.facts import Facts
 from pipeline.report.labels import Labels

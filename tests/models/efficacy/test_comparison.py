@@ -12,6 +12,7 @@ from features.safety import EjectionFractionFall
 from models.description.plan import ToxicityPlan
 from models.efficacy.arm_comparison import ArmComparison, arm_comparison
 from models.efficacy.comparison import interaction, p_value, pair_name, strata_of
+from models.efficacy.documents import EfficacyDocument, ResultRow
 from models.efficacy.headline import headline
 from models.efficacy.missing import Outcomes, at_random, best_case, tipping_point, worst_case
 from models.efficacy.populations import ELIGIBLE, ITT, OBSERVED, PER_PROTOCOL, per_protocol, populations
@@ -23,7 +24,6 @@ from models.efficacy.proportions import (
     ratio,
     score,
 )
-from models.efficacy.records import EfficacyDocument, ResultRow
 from models.efficacy.study import efficacy
 from models.measures.common import MeasureError
 from models.procedure.configuration.plan import SubgroupPlan

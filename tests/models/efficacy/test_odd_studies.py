@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.efficacy.documents import EfficacyDocument
 from models.efficacy.missing import Outcomes, at_random, tipping_point
 from models.efficacy.proportions import Arms, newcombe
-from models.efficacy.records import EfficacyDocument
 from models.efficacy.study import efficacy
 from tests.models.efficacy.test_comparison import (
     DECISIONS,

@@ -9,7 +9,7 @@ from pipeline.project.files import write_json
 from pipeline.project.settings import read_settings
 from pipeline.record.gate_intervals import METHOD, gate_rows
 from pipeline.record.rows import record
-from pipeline.registry.gates import Criteria
+from pipeline.report.gates import Criteria
 
 CRITERIA = read_settings(Criteria, Path(__file__).parents[3] / "configs/gates.yaml")
 RESULTS = {

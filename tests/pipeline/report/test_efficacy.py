@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from models.efficacy.records import ComparisonDocument, EfficacyDocument, ResultRow
+from models.efficacy.documents import ComparisonDocument, EfficacyDocument, ResultRow
 from pipeline.report.facts import Facts
 from pipeline.report.study.efficacy import efficacy_part, efficacy_sentences
 from pipeline.report.tables import Privacy
