@@ -5,6 +5,7 @@ from pathlib import Path
 
 from features.errors import UserError
 from pipeline.project.files import read_json
+from pipeline.report.from_record import LIMITS, PATH
 
 KEY = ["study", "file", "landmark", "population", "model", "group", "part", "measure", "method"]
 NUMBERS = ["value", "low", "high", "n", "events"]
@@ -13,9 +14,6 @@ EFFICACY = "results/efficacy.json"
 MEASURE = {"value", "error"}
 """A JSON object with one of these keys is a number with its interval, or the reason why there is none."""
 COUNTS = ("n", "events")
-PATH = "path"
-"""The keys of the file that lead to a measure, which a row has beside its columns."""
-LIMITS = ("low", "high")
 
 
 def result_rows(artifacts: Path, landmarks: Sequence[str]) -> list[dict[str, object]]:

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from features.errors import PipelineFault
 from pipeline.project.estimates import Measures, parse_estimate, parse_measures
-from pipeline.record.result_rows import LIMITS, PATH
 from pipeline.report.results import (
     COMPARISON,
     DOMAINS,
@@ -18,6 +17,9 @@ from pipeline.report.results import (
 )
 
 Nested = dict[str, object]
+PATH = "path"
+"""The keys of the file that lead to a measure, which a row of the record has beside its columns."""
+LIMITS = ("low", "high")
 MEASURED = ("value", *LIMITS)
 
 
