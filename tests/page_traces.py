@@ -96,6 +96,10 @@ class Run:
         """Return the features of the patients at risk at a landmark."""
         return self.read(f"features/{landmark}.parquet").set_index("usubjid")
 
+    def seen(self, feature: str) -> pd.DataFrame:
+        """Return the features at the first landmark that has this one."""
+        return next(found for found in map(self.features, self.landmarks) if feature in found)
+
     def described(self, landmark: str) -> dict[str, dict[str, Any]]:
         text = (self.artifacts / f"features/{landmark}.json").read_text(encoding="utf-8")
         return {feature["name"]: feature for feature in json.loads(text)["features"]}

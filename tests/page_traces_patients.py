@@ -183,7 +183,7 @@ def _courses(run: Run, page: Page) -> Iterator[Trace]:
         shown, expected = [], []
         for point in points.itertuples():
             visit = next(key for key in run.study["visits"] if run.label(key) == point.visit)
-            values = run.features(visit)
+            values = run.seen(family.format(visit))
             arm, _, said = point.group.rpartition(", ") if ", " in point.group else ("", "", point.group)
             member = (values.index.map(outcome) == said) & (
                 np.array([not arm or run.label(each) == arm for each in values["arm"]])
@@ -199,9 +199,9 @@ def _measured(run: Run, page: Page) -> Iterator[Trace]:
     for label, part in bars.groupby("label", sort=False):
         what, _, group = label.partition(", ")
         domain, _, visit = what.partition(" ")
-        key = next(key for key in run.landmarks if run.label(key) == visit)
+        key = next(key for key in run.study["visits"] if run.label(key) == visit)
         column = f"{domain.lower()}_{key}_state"
-        values = run.features(key)
+        values = run.seen(column)
         own = values if group == "all" else values[values["arm"].map(run.label) == group]
         shares = own[column].value_counts(normalize=True).rename(run.label)
         known = part[part["level"].isin(shares.index) & (part["share"] > 0)]
