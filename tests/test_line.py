@@ -30,6 +30,7 @@ from tests.pages import (
     check_patient,
     check_print,
     check_saving,
+    check_texts,
     check_traced,
     stored_prediction,
 )
@@ -199,6 +200,7 @@ def test_a_page_opens_from_disk_without_network_on_wide_and_narrow_screens(
 ) -> None:
     for width in WIDTHS:
         check_page(browser, artifacts / "reports" / name, width)
+        check_texts(browser, artifacts / "reports" / name, width)
 
 
 @pytest.mark.parametrize("name", ["index.html", "shap-c2.html"])
