@@ -226,4 +226,4 @@ def _top(block: BlockSize, labels: Labels) -> Iterator[Markup]:
     """Yield the largest coefficients' columns, each with how often it has one where that is known."""
     for place, name in enumerate(block.top):
         told = explained(_column(name, labels), name)
-        yield told + Markup(" ({})").format(percent_interval(block.kept[place])) if block.kept else told
+        yield told + Markup(": {}").format(percent_interval(block.kept[place])) if block.kept else told

@@ -58,7 +58,7 @@ def test_a_block_names_its_largest_coefficients_and_in_how_many_folds_it_was_use
     assert row["penalty"] == "0.01 to 0.1"
     assert row["weighed"] == "2 of 3"
     texts = [re.sub("<[^>]*>", "", str(each["top"])) for each in (row, clinical)]
-    assert texts == ["ESR1 (100 % (44 % to 100 %)); PGR (67 % (21 % to 94 %))", "age years"]
+    assert texts == ["ESR1: 100 % (44 % to 100 %); PGR: 67 % (21 % to 94 %)", "age years"]
 
 
 def test_what_was_done_to_the_values_of_a_block_is_told() -> None:
