@@ -10,14 +10,17 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import Any, Generic, TypeVar
 
 from joblib import Parallel, delayed, parallel_config
@@ -242,7 +245,7 @@ class _Forked(Generic[Result]):
         self._process = context.Process(
             target=_send_result, args=(results, function, item, os.getpid()), daemon=True
         )
-        with warnings.catch_warnings():
+        with _interrupted_after(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
             self._process.start()
         # Whose other end is the process's alone tells when that is gone.
@@ -266,6 +269,23 @@ class _Forked(Generic[Result]):
         self._process.kill()
         self._process.join()
         self._results.close()
+
+
+@contextmanager
+def _interrupted_after() -> Iterator[None]:
+    """Let a Ctrl-C of the time of a fork interrupt after it: what runs at a fork swallows exceptions."""
+    former = signal.getsignal(signal.SIGINT)
+    if not callable(former) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    noted: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: noted.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+    if noted:
+        former(*noted[0])
 
 
 def _send_result(results: Connection, function: Callable[[Any], Any], item: object, parent: int) -> None:

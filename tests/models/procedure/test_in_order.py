@@ -109,3 +109,21 @@ except KeyboardInterrupt:
     while any(Path("/proc", file.name).exists() for file in tmp_path.iterdir()):
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+@linux
+def test_a_ctrl_c_in_the_moment_of_a_fork_is_not_lost() -> None:
+    program = """
+import os, signal
+from models.procedure.backends import in_order
+
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
+try:
+    print(list(in_order(abs, range(4), 2)))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
