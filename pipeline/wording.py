@@ -15,7 +15,7 @@ ABSOLUTE_CONTRIBUTION = "mean absolute contribution"
 LOG_ODDS = "calibrated log-odds of pCR"
 
 IMPUTED = "Missing inputs are imputed by regression on the others, and named in the answer."
-NARROW_INTERVALS = "Out-of-fold intervals are slightly too narrow."
+NARROW_INTERVALS = "Out-of-fold intervals are too narrow, most in small cohorts."
 SLOPE_NEAR_ONE = (
     "The slope of out-of-fold predictions tends to 1 by construction (stratified folds, tuned shrinkage, "
     "recalibration) and is no evidence of calibration in other patients."
