@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg.lapack import dpotrf, dpotrs
 from scipy.special import expit, logit
 
 # Of the gradient of the mean penalised loss; every parameter then is within 1e-8 of its value.
@@ -25,16 +25,16 @@ class RidgeFit(NamedTuple):
 
 
 class _Point(NamedTuple):
-    """Parameters (intercept first), the margins and probabilities that they give, and the gradient there."""
+    """Parameters (intercept first), the margins and probabilities that they give, and the gradient there.
+
+    `distance` is the largest of the gradient, 0 at the minimum.
+    """
 
     parameters: np.ndarray
     margin: np.ndarray
     p: np.ndarray
     gradient: np.ndarray
-
-    @property
-    def distance(self) -> float:
-        return float(np.abs(self.gradient).max())
+    distance: float
 
 
 def ridge_path(terms: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> Iterator[RidgeFit | None]:
@@ -66,9 +66,13 @@ def ridge_path(terms: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> 
     for penalty in penalties:
         try:
             fit = path.fit(penalty)
-        except LinAlgError:  # probabilities so near 0 and 1 that no curvature is left
+        except _NoCurvatureError:
             fit = None
         yield fit if fit is None or basis is None else RidgeFit(fit.intercept, basis @ fit.coefficients)
+
+
+class _NoCurvatureError(Exception):
+    """Probabilities are so near 0 and 1 that the Hessian has no Cholesky factor."""
 
 
 class _Path:
@@ -89,7 +93,7 @@ class _Path:
             if at.distance <= TOLERANCE:
                 self.start = at.parameters
                 return RidgeFit(float(at.parameters[0]), at.parameters[1:])
-            direction = -cho_solve(factor, at.gradient, check_finite=False)
+            direction = -dpotrs(factor, at.gradient, lower=True)[0]
             reached = self._point(at.parameters + direction, penalty)
             if reached.distance <= CONTRACTION * at.distance:
                 at, fresh = reached, False
@@ -107,7 +111,8 @@ class _Path:
         p = expit(margin)
         shrunken = penalty * parameters
         shrunken[0] = 0.0
-        return _Point(parameters, margin, p, self.design.T @ (p - self.y) / len(self.y) + shrunken)
+        gradient = self.design.T @ (p - self.y) / len(self.y) + shrunken
+        return _Point(parameters, margin, p, gradient, float(np.abs(gradient).max()))
 
     def _loss(self, at: _Point, penalty: float) -> float:
         """Return the penalised loss; only a step that may be too long needs it."""
@@ -116,17 +121,20 @@ class _Path:
         loss = np.mean(np.logaddexp(0.0, at.margin) - self.y * at.margin)
         return float(loss + 0.5 * (shrunken @ at.parameters))
 
-    def _factor(self, at: _Point, penalty: float, *, new: bool) -> tuple[np.ndarray, bool]:
-        """Return the Cholesky factor of the Hessian with its penalty; `new`: of the Hessian at this point."""
+    def _factor(self, at: _Point, penalty: float, *, new: bool) -> np.ndarray:
+        """Return the Cholesky factor of the Hessian with its penalty; `new`: of the Hessian at this point.
+
+        LAPACK itself: what scipy.linalg.cho_factor does around it takes longer than a small factor.
+        """
         if new or self.hessian is None:
             weighted = self.design * np.sqrt(at.p * (1 - at.p) / len(self.y))[:, None]
             self.hessian = weighted.T @ weighted
-        diagonal = np.full(len(self.hessian), penalty)
-        diagonal[0] = 0.0
-        factor: tuple[np.ndarray, bool] = cho_factor(
-            self.hessian + np.diag(diagonal), lower=True, check_finite=False
-        )
-        return factor
+        penalised = self.hessian.copy()
+        np.einsum("ii->i", penalised)[1:] += penalty
+        factor, failed = dpotrf(penalised, lower=True, clean=False)
+        if failed:
+            raise _NoCurvatureError
+        return np.asarray(factor)
 
     def _searched(self, at: _Point, direction: np.ndarray, reached: _Point, penalty: float) -> _Point | None:
         """Return the first of the halved Newton steps that reduces the loss enough, or None."""
