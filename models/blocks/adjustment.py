@@ -47,16 +47,20 @@ class AssayColumns:
             for name, column in self.batches.items()
         }
 
-    def by_part(self, X: pd.DataFrame) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    def by_part(
+        self, X: pd.DataFrame, copies: np.ndarray | None = None
+    ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
         """Return what gives every assay of all rows, adjusted by the training part at some positions.
 
+        `copies`: how often each row counts there; else once.
         An assay that is adjusted is read anew for each part, so that no copy of it stays.
         """
         plain = {name: self._raw(X, name) for name in self.names if name not in self.batches}
 
         def adjusted(name: str, train: np.ndarray) -> np.ndarray:
             values, batch = self._raw(X, name), X[self.batches[name]]
-            shifts = learn_shifts(values[train], batch.iloc[train], self.min_patients)
+            learning = train if copies is None else np.repeat(train, copies[train])
+            shifts = learn_shifts(values[learning], batch.iloc[learning], self.min_patients)
             take_shifts(values, batch_names(batch.tolist()), shifts)
             return values
 

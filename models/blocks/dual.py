@@ -6,9 +6,11 @@ With Z_b a block's standardised columns, p_b of them vary, and penalty l_b, what
 
 the intercept unpenalised. The minimum has beta_b = Z_b' a / (l_b p_b) with a = (y - p) / n, so that the
 log-odds are intercept + K a with K = sum_b Z_b Z_b' / (l_b p_b) (van de Wiel et al., Fast cross-validation
-for multi-penalty high-dimensional ridge regression, J Comput Graph Stat 2021;30:835).
+for multi-penalty high-dimensional ridge regression, J Comput Graph Stat 2021;30:835). A patient who stands c
+times in a bootstrap sample of N rows is one with a = c (y - p) / N: the minimum is that of the N rows.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +34,12 @@ class DualFit:
 
 
 def fit_dual(
-    kernel: np.ndarray, y: np.ndarray, *, start: np.ndarray | None = None, tolerance: float = EXACT
+    kernel: np.ndarray,
+    y: np.ndarray,
+    copies: np.ndarray | None = None,
+    *,
+    start: np.ndarray | None = None,
+    tolerance: float = EXACT,
 ) -> DualFit:
     """Return the minimum for the kernel K (n, n) of the training part and its outcome `y` (n,).
 
@@ -41,44 +48,62 @@ def fit_dual(
 
     Parameters
     ----------
+    copies : array, shape (n,), optional
+        How often each patient stands in the training part; else once.
     start : array, shape (n,), optional
         Log-odds to start from, such as those at the last penalty.
     tolerance : float
-        Largest difference, in any patient, between n a and y - p at the end.
+        Largest difference, in any patient, between a over the patient's share of the rows and y - p at the
+        end.
 
     Raises
     ------
     NotLearnableError
         If it does not converge: the classes are separated, and next to nothing is penalised.
     """
-    n = len(y)
-    best = DualFit(np.zeros(n), prevalence := float(logit(y.mean())), np.full(n, prevalence))
-    loss = _objective(best, y)
-    margin = best.margin if start is None else start
+    copies = np.ones(len(y)) if copies is None else copies
+    first = prevalent(y, copies)
+    if start is not None:
+        first = DualFit(first.dual, first.intercept, start)
+    return minimum(lambda last: _newton(kernel, y, copies, last.margin), y, copies, first, tolerance)
+
+
+def prevalent(y: np.ndarray, copies: np.ndarray) -> DualFit:
+    """Return the model of the prevalence."""
+    prevalence = float(logit((copies * y).sum() / copies.sum()))
+    return DualFit(np.zeros(len(y)), prevalence, np.full(len(y), prevalence))
+
+
+def minimum(
+    newton: Callable[[DualFit], DualFit], y: np.ndarray, copies: np.ndarray, best: DualFit, tolerance: float
+) -> DualFit:
+    """Repeat a step, halved where it leads up, until a point is as near to the minimum as is tolerated."""
+    loss = np.inf
     for step in range(MAX_STEPS):
-        proposed = _newton(kernel, y, margin)
-        value = _objective(proposed, y)
+        proposed = newton(best)
+        value = _objective(proposed, y, copies)
         # A start from elsewhere is no point of this problem: its first step cannot be compared with it.
         while step > 0 and value > loss + 1e-12 * abs(loss):
             proposed = _between(best, proposed)
-            value = _objective(proposed, y)
-        best, loss, margin = proposed, value, proposed.margin
-        if np.abs(n * best.dual - (y - expit(margin))).max() <= tolerance:
+            value = _objective(proposed, y, copies)
+        best, loss = proposed, value
+        if _furthest(best, y, copies) <= tolerance:
             return best
     raise NotLearnableError(f"ridge regression in the dual has no minimum within {MAX_STEPS} steps")
 
 
-def _newton(kernel: np.ndarray, y: np.ndarray, margin: np.ndarray) -> DualFit:
+def _furthest(fit: DualFit, y: np.ndarray, copies: np.ndarray) -> float:
+    return float(np.abs(copies.sum() / copies * fit.dual - (y - expit(fit.margin))).max())
+
+
+def _newton(kernel: np.ndarray, y: np.ndarray, copies: np.ndarray, margin: np.ndarray) -> DualFit:
     """Solve (K + W^-1) a + intercept = working response, with sum(a) = 0."""
     n = len(y)
-    p = expit(margin)
-    weight = np.maximum(p * (1 - p), 1e-12) / n
-    root = np.sqrt(weight)
+    root, pull = working(y, copies, margin)
     system = kernel * root
     system *= root[:, None]
     system.flat[:: n + 1] += 1.0
-    right = np.array([weight * margin + (y - p) / n, weight]).T
-    right /= root[:, None]
+    right = np.array([root * margin + pull / root, root]).T
     # In one call of LAPACK: with few patients the checks of a friendlier one cost as much as the arithmetic.
     _, solved, failed = dposv(system.T, right, overwrite_a=True, overwrite_b=True)
     if failed:
@@ -89,9 +114,16 @@ def _newton(kernel: np.ndarray, y: np.ndarray, margin: np.ndarray) -> DualFit:
     return DualFit(dual, intercept, intercept + kernel @ dual)
 
 
-def _objective(fit: DualFit, y: np.ndarray) -> float:
+def working(y: np.ndarray, copies: np.ndarray, margin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return W^(1/2) and what pulls at each patient, c (y - p) / N, both (n,)."""
+    p, rows = expit(margin), copies.sum()
+    return np.sqrt(copies * np.maximum(p * (1 - p), 1e-12) / rows), copies * (y - p) / rows
+
+
+def _objective(fit: DualFit, y: np.ndarray, copies: np.ndarray) -> float:
     penalty = float(fit.dual @ (fit.margin - fit.intercept)) / 2
-    return float(np.mean(np.logaddexp(0.0, fit.margin) - y * fit.margin)) + penalty
+    losses = copies * (np.logaddexp(0.0, fit.margin) - y * fit.margin)
+    return float(losses.sum() / copies.sum()) + penalty
 
 
 def _between(a: DualFit, b: DualFit) -> DualFit:

@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.linalg import get_blas_funcs
 
 PIECE = 2_000_000
 """Cells of a block that are standardised at once."""
 ROUNDING = 1e-13
 """Standard deviation, as a share of the mean, up to which a column is constant."""
+FEW = 0.1
+"""Columns per patient up to which products with a vector cost less by columns than by patients."""
 EVERY = -1.0
 """The cut at which all columns that vary weigh alike."""
 
@@ -45,11 +48,20 @@ class Kernel:
     """The sum over columns of their `shares` (p,), which add up to 1, times products between patients (n, n).
 
     The mean of its diagonal is 1 over patients who have every value, so that one penalty shrinks blocks of
-    ten and of ten thousand columns alike. If no column has a share, all products are 0.
+    ten and of ten thousand columns alike. If no column has a share, all products are 0. `factor` (n, columns)
+    is there where few columns have a share: the products are its own with its transpose.
     """
 
     products: np.ndarray
     shares: np.ndarray
+    factor: np.ndarray | None = None
+
+    def times(self, vector: np.ndarray, rows: int) -> np.ndarray:
+        """Return the products of the first `rows` patients with the first ones, times a vector of these."""
+        n = len(vector)
+        if self.factor is not None:
+            return np.asarray(self.factor[:rows] @ (vector.astype(self.factor.dtype) @ self.factor[:n]))
+        return np.asarray(self.products[:rows, :n] @ vector.astype(self.products.dtype))
 
     @cached_property
     def largest(self) -> float:
@@ -67,13 +79,15 @@ class BlockKernels:
 
 def kernel(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return the products (n, n) of the patients `rows`, all columns alike; see `block_kernels`."""
-    return block_kernels(values, rows, np.zeros(len(rows)), (EVERY,)).by_cut[EVERY].products
+    alike, nothing = np.ones(len(rows)), np.zeros(len(rows))
+    return block_kernels(values, rows, nothing, alike, (EVERY,)).by_cut[EVERY].products
 
 
 def block_kernels(
     values: np.ndarray,
     rows: np.ndarray,
     y: np.ndarray,
+    copies: np.ndarray,
     cuts: Sequence[float],
     precision: type[np.floating] = np.float64,
 ) -> BlockKernels:
@@ -88,6 +102,8 @@ def block_kernels(
         Positions of patients: the training part first.
     y : array, shape (training,)
         Outcome of the training part, 0 or 1.
+    copies : array, shape (training,)
+        How often each of its patients stands there.
     cuts : sequence of float
         Of z^2, or `EVERY`.
     precision : type
@@ -95,19 +111,38 @@ def block_kernels(
     """
     n, p = len(rows), values.shape[1]
     mean, weight = np.zeros(p), np.zeros(p)
-    products = {cut: np.zeros((n, n), dtype=precision) for cut in cuts}
+    products = {cut: np.zeros((n, n), dtype=precision, order="F") for cut in cuts}
     shares = {cut: np.zeros(p) for cut in cuts}
+    factors: dict[float, list[np.ndarray]] = {cut: [] for cut in cuts}
     for piece in pieces(n, p):
         columns = values[rows, piece]
-        mean[piece], weight[piece], count = _standardise(columns, len(y))
-        squares = _squares(columns[: len(y)], y, count)
+        mean[piece], weight[piece], count = _standardise(columns, copies)
+        squares = _squares(columns[: len(y)], y, copies, count)
         for cut in cuts:
             share = (weight[piece] > 0) * (1.0 if cut == EVERY else np.maximum(squares - cut, 0.0))
             shares[cut][piece] = share
             weighed = columns if cut == EVERY else columns[:, share > 0] * np.sqrt(share[share > 0])
             weighed = weighed.astype(precision, copy=False)
-            products[cut] += weighed @ weighed.T
-    return BlockKernels(Standard(mean, weight), {cut: _divided(products[cut], shares[cut]) for cut in cuts})
+            if weighed.size:
+                _add_products(products[cut], weighed)
+                if np.count_nonzero(shares[cut]) <= n * FEW:
+                    factors[cut].append(weighed)
+    kernels = {
+        cut: _divided(products[cut], shares[cut], _joined(factors[cut], shares[cut], n)) for cut in cuts
+    }
+    return BlockKernels(Standard(mean, weight), kernels)
+
+
+def _joined(pieces: Sequence[np.ndarray], shares: np.ndarray, n: int) -> np.ndarray | None:
+    """Return the columns that have a share as one array, where they are few."""
+    few = 0 < np.count_nonzero(shares) <= n * FEW
+    return np.hstack(pieces) if few else None
+
+
+def _add_products(total: np.ndarray, columns: np.ndarray) -> None:
+    """Add those between the rows of `columns` to the upper half of `total`, in place, without a copy."""
+    (multiplied,) = get_blas_funcs(("syrk",), (columns,))
+    multiplied(1.0, columns.T, beta=1.0, c=total, trans=1, overwrite_c=1)
 
 
 def scores(values: np.ndarray, rows: np.ndarray, standard: Standard, coefficients: np.ndarray) -> np.ndarray:
@@ -143,37 +178,46 @@ def pieces(n: int, p: int) -> Iterator[slice]:
         yield slice(first, min(first + width, p))
 
 
-def _divided(products: np.ndarray, shares: np.ndarray) -> Kernel:
+def _divided(products: np.ndarray, shares: np.ndarray, few: np.ndarray | None) -> Kernel:
     total = float(shares.sum()) or 1.0
     products /= total
-    return Kernel(products, shares / total)
+    # The lower half was not computed, and is 0.
+    diagonal = products.diagonal().copy()
+    products = products + products.T
+    np.fill_diagonal(products, diagonal)
+    return Kernel(products, shares / total, None if few is None else few / np.sqrt(total))
 
 
-def _squares(part: np.ndarray, y: np.ndarray, count: np.ndarray) -> np.ndarray:
+def _squares(part: np.ndarray, y: np.ndarray, copies: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Return z^2 of every column, the score test of logistic regression: (sum x y)^2 / (known var(y)).
 
     Columns have mean 0 and variance 1 over the `count` known values, and are 0 elsewhere.
     """
-    spread = count * y.var()
-    return np.asarray(np.divide((y @ part) ** 2, spread, out=np.zeros(len(count)), where=spread > 0))
+    prevalence = (copies * y).sum() / copies.sum()
+    spread = count * (prevalence * (1.0 - prevalence))
+    return np.asarray(
+        np.divide(((copies * y) @ part) ** 2, spread, out=np.zeros(len(count)), where=spread > 0)
+    )
 
 
-def _standardise(columns: np.ndarray, training: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Standardise `columns` (n, width) in place; return mean and weight of each, and how many have it."""
-    part = columns[:training]
+def _standardise(columns: np.ndarray, copies: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Standardise `columns` (n, width) in place; return mean and weight of each, and how many rows have it.
+
+    The first rows are the training part, where each stands as often as `copies` says.
+    """
+    part = columns[: len(copies)]
     missing = np.isnan(columns)
     some = bool(missing.any())
     if some:
-        known = training - np.count_nonzero(missing[:training], axis=0)
-        count = np.maximum(known, 1)
-        mean = np.where(missing[:training], 0.0, part).sum(axis=0) / count
+        count = np.maximum(copies @ ~missing[: len(copies)], 1.0)
+        mean = copies @ np.where(missing[: len(copies)], 0.0, part) / count
     else:
-        count = np.full(columns.shape[1], training)
-        mean = part.mean(axis=0)
+        count = np.full(columns.shape[1], copies.sum())
+        mean = copies @ part / count
     columns -= mean
     if some:
         columns[missing] = 0.0
-    spread = np.sqrt(np.einsum("ij,ij->j", part, part) / count)
+    spread = np.sqrt(copies @ np.square(part) / count)
     # What rounding leaves of a constant column is no spread.
     varies = spread > ROUNDING * np.abs(mean)
     weight = np.divide(1.0, spread, out=np.zeros(len(spread)), where=varies)

@@ -13,7 +13,7 @@ import numpy as np
 from features.errors import UserError
 from models.blocks.dual import DualFit, fit_dual
 from models.blocks.fusion import Fusion, learn_fusion
-from models.blocks.kernels import Standard, coefficients, scores
+from models.blocks.kernels import EVERY, Standard, coefficients, scores
 from models.blocks.names import FUSED, TOGETHER, WITHOUT
 from models.blocks.tuning import (
     Matrices,
@@ -116,6 +116,7 @@ def learn_blocks(
     grid: Sequence[float],
     protected: str,
     *,
+    copies: np.ndarray | None = None,
     cuts: Sequence[float] = (),
     leave_out: bool = True,
 ) -> BlockModels:
@@ -133,6 +134,9 @@ def learn_blocks(
         Penalties per patient and column, from the strongest.
     protected : str
         The block that is always used, and penalised least.
+    copies : array, shape (n,), optional
+        How often each patient stands in a bootstrap sample: what is learned is what its rows teach. Folds
+        are of patients. Else each stands once.
     cuts : sequence of float
         Of z^2, at which the columns of the other blocks may be weighed (`models.blocks.kernels`).
     leave_out : bool
@@ -146,6 +150,7 @@ def learn_blocks(
         If there are more than `MAX_BLOCKS` blocks.
     """
     everyone = np.arange(len(y))
+    copies = np.ones(len(y)) if copies is None else np.asarray(copies, dtype=float)
     # Not held while the inner folds have theirs: columns may be made anew for every part.
     there = {name: present(values) for name, values in matrices(everyone).items()}
     names = [protected, *(name for name in there if name != protected)]
@@ -154,15 +159,13 @@ def learn_blocks(
     has = {name: there[name] for name in names}
     for name in names:
         _require_learnable(name, y, has[name], folds)
-    weighed = dict.fromkeys(names[1:], cuts)
-    parts = [part_kernels(matrices, y, train, test, weighed) for train, test in folds]
-    values = matrices(everyone)
-    whole = part_kernels(lambda _: values, y, everyone, everyone[:0], weighed)
+    weighed = dict.fromkeys(names[1:], (EVERY, *cuts))
+    parts = [part_kernels(matrices, y, copies, train, test, weighed) for train, test in folds]
     for name in names:
-        if any(part.kernels[name].standard.size == 0 for part in (*parts, whole)):
+        if any(part.kernels[name].standard.size == 0 for part in parts):
             raise NotLearnableError(f"block {name}: no column varies in a training part")
 
-    trials = Trials(parts, y)
+    trials = Trials(parts, y, copies)
 
     def tuned(chosen: Sequence[str], patients: np.ndarray | None = None) -> TunedBlocks:
         guard = protected if len(chosen) > 1 and protected in chosen else None
@@ -173,9 +176,12 @@ def learn_blocks(
     droppable = names[1:] if leave_out and len(names) > 2 else []
     without = {name: tuned([other for other in names if other != name]) for name in droppable}
     together = tuned(names)
+    values = matrices(everyone)
+    used = _used([*alone.values(), *without.values(), together])
+    whole = part_kernels(lambda _: values, y, copies, everyone, everyone[:0], used)
     fits = _Fits(whole, y, values)
     margins = np.column_stack([alone[name].margin for name in names])
-    fusion = learn_fusion(margins, y)
+    fusion = learn_fusion(*_rows(copies, everyone, margins, y))
     return BlockModels(
         {name: whole.kernels[name].standard for name in names},
         {key: fits.linear(_restricted(together.penalties, key)) for key in _combinations(names)},
@@ -185,9 +191,23 @@ def learn_blocks(
         {TOGETHER: together} | alone | {WITHOUT + name: each for name, each in without.items()},
         {
             TOGETHER: _unseen_by_pattern(trials, together, has),
-            FUSED: _unseen_fused(margins, y, folds),
+            FUSED: _unseen_fused(margins, y, copies, folds),
         },
     )
+
+
+def _used(tuned: Sequence[TunedBlocks]) -> dict[str, list[float]]:
+    """Return at which cuts a block is used by any of the models."""
+    points = [point for each in tuned for point in each.penalties.items()]
+    return {name: sorted({each.cut for other, each in points if other == name}) for name, _ in points}
+
+
+def _rows(
+    copies: np.ndarray, patients: np.ndarray, margins: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return log-odds and outcome of `patients`, as often as each stands in the sample."""
+    rows = np.repeat(patients, copies[patients].astype(int))
+    return margins[rows], y[rows]
 
 
 def _unseen_by_pattern(trials: Trials, together: TunedBlocks, has: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -203,12 +223,15 @@ def _unseen_by_pattern(trials: Trials, together: TunedBlocks, has: Mapping[str, 
 
 
 def _unseen_fused(
-    margins: np.ndarray, y: np.ndarray, folds: Sequence[tuple[np.ndarray, np.ndarray]]
+    margins: np.ndarray,
+    y: np.ndarray,
+    copies: np.ndarray,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
 ) -> np.ndarray:
     """Return the fused log-odds (n,) by weights that other inner folds teach than the patient's."""
     fused = np.empty(len(y))
     for train, test in folds:
-        fused[test] = learn_fusion(margins[train], y[train]).margin(margins[test])
+        fused[test] = learn_fusion(*_rows(copies, train, margins, y)).margin(margins[test])
     return fused
 
 
@@ -228,7 +251,8 @@ class _Fits:
 
     def _fit(self, penalties: Penalties, patients: np.ndarray | None) -> LinearScore:
         rows = np.arange(len(self._y)) if patients is None else np.flatnonzero(patients)
-        fit: DualFit = fit_dual(self._part.products(penalties, rows, rows), self._y[rows])
+        products = self._part.products(penalties, rows, rows)
+        fit: DualFit = fit_dual(products, self._y[rows], self._part.copies[rows])
         primal = {}
         for name, block in self._part.kernels.items():
             if name not in penalties:

@@ -91,24 +91,34 @@ class BlockResponseModel(ResponseModel):
             return {}
         first = next(iter(candidates.values()))
         assays = AssayColumns.of(self.assays or {}, self.batches, first.min_batch_patients)
-        wide = assays.by_part(X)
+        # A patient who stands several times in a bootstrap sample is one row, which counts as many.
+        labels = np.arange(len(y)) if groups is None else groups
+        _, place, patient, copies = np.unique(
+            labels, return_index=True, return_inverse=True, return_counts=True
+        )
+        wide = assays.by_part(X.iloc[place], copies)
 
         def matrices(train: np.ndarray) -> dict[str, np.ndarray]:
-            encoding, coder = self._learned_coder(inputs.rows(train))
-            return {CLINICAL: coder.complete(inputs.encoded(encoding["columns"])), **wide(train)}
+            encoding, coder = self._learned_coder(inputs.rows(np.flatnonzero(np.isin(patient, train))))
+            return {CLINICAL: coder.complete(inputs.encoded(encoding["columns"]))[place], **wide(train)}
 
-        folds = list(stratified_folds(y, self.inner_folds, self.seed, groups))
+        folds = [
+            (np.unique(patient[train]), np.unique(patient[test]))
+            for train, test in stratified_folds(y, self.inner_folds, self.seed, groups)
+        ]
         try:
             models = learn_blocks(
-                matrices, y, folds, first.penalties_per_column, CLINICAL, cuts=first.cuts, leave_out=False
-            )
+                matrices, y[place], folds, first.penalties_per_column, CLINICAL,
+                copies=copies, cuts=first.cuts, leave_out=False,
+            )  # fmt: skip
         except NotLearnableError as error:
             self.passed_over_ |= dict.fromkeys(candidates, str(error))
             return {}
         self.blocks_ = models
         shifts = assays.shifts(X)
         return {
-            name: _candidate(models, assays, shifts, y, fused=one.fused) for name, one in candidates.items()
+            name: _candidate(models, assays, shifts, patient, y, fused=one.fused)
+            for name, one in candidates.items()
         }
 
     def _log_odds(self, model: PcrModel, columns: NDArray[np.float64], X: pd.DataFrame) -> np.ndarray:
@@ -119,12 +129,16 @@ def _candidate(
     models: BlockModels,
     assays: AssayColumns,
     shifts: Mapping[str, Shifts],
+    patient: np.ndarray,
     y: np.ndarray,
     *,
     fused: bool,
 ) -> tuple[Tuned, Fit]:
-    """Return a candidate as tuning and fitting give it: its loss out of the inner folds, and its document."""
-    unseen = models.unseen[FUSED if fused else TOGETHER]
+    """Return a candidate as tuning and fitting give it: its loss out of the inner folds, and its document.
+
+    `patient`: place, among those whom the models were learned from, of each row (n,).
+    """
+    unseen = models.unseen[FUSED if fused else TOGETHER][patient]
     point = _fused_point(models) if fused else _penalties_point(models, assays.names)
     document = (fused_document if fused else together_document)(models, assays.names)
     if shifts:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.blocks.dual import fit_dual
+from models.blocks.conjugate import fit_by_products
+from models.blocks.dual import DualFit, fit_dual
 from models.blocks.kernels import EVERY, BlockKernels, block_kernels
 
 Matrices = Callable[[np.ndarray], Mapping[str, np.ndarray]]
@@ -37,6 +38,8 @@ Point = tuple[Shrinkage | None, ...]
 """The same in the order of the blocks; None leaves a block out."""
 TUNING = 1e-3
 """Largest residual of a fit that only says how good a point of the grid is."""
+MANY = 500
+"""Patients of a training part from which products with vectors cost less than factors."""
 MAX_STEPS = 8
 """Of the search, one step at a time, after its first pass."""
 PATIENCE = 2
@@ -47,11 +50,19 @@ MARGIN = 0.5
 
 @dataclass(frozen=True)
 class Part:
-    """Kernels of a training part; `rows`: positions of the patients, the first `training` of them learn."""
+    """Kernels of a training part; `rows`: positions of the patients, the first `training` of them learn.
+
+    `copies`: how often each of these stands there, in a bootstrap sample.
+    """
 
     rows: np.ndarray
-    training: int
+    copies: np.ndarray
     kernels: Mapping[str, BlockKernels]
+
+    @property
+    def training(self) -> int:
+        """Number of patients who learn."""
+        return len(self.copies)
 
     def least(self, name: str, penalties: Penalties) -> float:
         """Return the penalty of a block's column that is penalised least, infinite where none is used."""
@@ -69,6 +80,18 @@ class Part:
             total += chosen / penalty
         return total
 
+    def times(
+        self, penalties: Penalties, rows: np.ndarray, columns: np.ndarray, vector: np.ndarray
+    ) -> np.ndarray:
+        """Return `products`, for training patients at `columns`, times a vector."""
+        spread = np.zeros(self.training)
+        spread[columns] = vector
+        upto = int(rows.max()) + 1
+        total = np.zeros(upto)
+        for name, (penalty, cut) in penalties.items():
+            total += self.kernels[name].by_cut[cut].times(spread / penalty, upto)
+        return np.asarray(total[rows])
+
 
 @dataclass(frozen=True)
 class TunedBlocks:
@@ -83,6 +106,7 @@ class TunedBlocks:
 def part_kernels(
     matrices: Matrices,
     y: np.ndarray,
+    copies: np.ndarray,
     train: np.ndarray,
     test: np.ndarray,
     cuts: Mapping[str, Sequence[float]] = MappingProxyType({}),
@@ -95,16 +119,18 @@ def part_kernels(
     ----------
     y : array, shape (n,)
         Outcome of all patients.
+    copies : array, shape (n,)
+        How often each of them stands among those who learn.
     cuts : mapping of str to sequence of float
-        Of z^2, by block, beside `EVERY`.
+        Of z^2, by block; `EVERY` of a block that is not named.
     """
     rows = np.concatenate([train, test])
     precision = np.float32 if len(test) else np.float64
     kernels = {
-        name: block_kernels(values, rows, y[train], (EVERY, *cuts.get(name, ())), precision)
+        name: block_kernels(values, rows, y[train], copies[train], cuts.get(name, (EVERY,)), precision)
         for name, values in matrices(train).items()
     }
-    return Part(rows, len(train), kernels)
+    return Part(rows, copies[train], kernels)
 
 
 class Trials:
@@ -114,12 +140,12 @@ class Trials:
     ----------
     parts : sequence of Part
         The inner folds.
-    y : array, shape (n,)
-        Outcome of all patients.
+    y, copies : array, shape (n,)
+        Outcome of all patients, and how often each stands in the sample.
     """
 
-    def __init__(self, parts: Sequence[Part], y: np.ndarray) -> None:
-        self.parts, self._y = parts, y
+    def __init__(self, parts: Sequence[Part], y: np.ndarray, copies: np.ndarray) -> None:
+        self.parts, self._y, self._copies = parts, y, copies.astype(int)
         self._folds: dict[bytes, list[_Fold]] = {}
         self._margins: dict[tuple[object, ...], np.ndarray] = {}
 
@@ -144,10 +170,11 @@ class Trials:
         return self._margins[point]
 
     def losses(self, penalties: Penalties, patients: np.ndarray | None = None) -> np.ndarray:
-        """Return the log loss of each of `patients`."""
+        """Return the log loss of each of `patients`, as often as they stand in the sample."""
         margin = self.margin(penalties, patients)
         asked = ~np.isnan(margin)
-        return np.asarray(np.logaddexp(0.0, margin[asked]) - self._y[asked] * margin[asked])
+        each = np.logaddexp(0.0, margin[asked]) - self._y[asked] * margin[asked]
+        return np.asarray(np.repeat(each, self._copies[asked]))
 
     def protects(self, protected: str, penalties: Penalties) -> bool:
         """Tell whether a block is there, and no column is penalised less than its in any inner fold."""
@@ -267,15 +294,28 @@ class _Fold:
         self._part, self._rows, self._columns = part, chosen, chosen[chosen < part.training]
         self.test = part.rows[chosen[len(self._columns) :]]
         self._y = y[part.rows[self._columns]]
-        self._last: np.ndarray | None = None
+        self._copies = part.copies[self._columns]
+        self._last: DualFit | None = None
 
     def margin(self, penalties: Penalties) -> np.ndarray:
         """Return the log-odds of the test part."""
-        products = self._part.products(penalties, self._rows, self._columns)
         training = len(self._columns)
-        fit = fit_dual(products[:training], self._y, start=self._last, tolerance=TUNING)
-        self._last = fit.margin
-        return np.asarray(fit.intercept + products[training:] @ fit.dual)
+        if training < MANY:
+            products = self._part.products(penalties, self._rows, self._columns)
+            start = None if self._last is None else self._last.margin
+            fit = fit_dual(products[:training], self._y, self._copies, start=start, tolerance=TUNING)
+            pulled = products[training:] @ fit.dual
+        else:
+            fit = self._by_products(penalties)
+            pulled = self._part.times(penalties, self._rows[training:], self._columns, fit.dual)
+        self._last = fit
+        return np.asarray(fit.intercept + pulled)
+
+    def _by_products(self, penalties: Penalties) -> DualFit:
+        def product(vector: np.ndarray) -> np.ndarray:
+            return self._part.times(penalties, self._columns, self._columns, vector)
+
+        return fit_by_products(product, self._y, self._copies, start=self._last, tolerance=TUNING)
 
 
 def _penalties(blocks: Sequence[str], point: Point) -> dict[str, Shrinkage]:

@@ -44,6 +44,8 @@ _AT_ONCE = 1024
 _HERE = np.ones(1, dtype=bool)
 _TWICE = "a column is given twice"
 _CONTRIBUTIONS = 5
+# Of an assay that are standardised at once: what the processor's cache holds.
+_CELLS = 500_000
 # What a cell may be; truth and durations, which are numbers to Python and numpy, are none here.
 _SINGLE = (str, int, float, np.integer, np.floating)
 _NO_NUMBER = (bool, np.bool_, np.timedelta64)
@@ -797,8 +799,7 @@ class LinearBlocks:
             margin[rows] = model["intercept"]
             for name, part in model["parts"].items():
                 table = self._tables[name]
-                scored = table.standardised(values[name][rows]) @ table.coefficients[part["row"]]
-                margin[rows] += part["factor"] * scored
+                margin[rows] += part["factor"] * table.scored(values[name], rows, part["row"])
         return margin
 
     def contributions(self, columns: np.ndarray, assays: Mapping[str, np.ndarray]) -> BlockContributions:
@@ -877,6 +878,11 @@ class _BlockTable:
         standard *= self._weight
         standard[np.isnan(standard)] = 0.0
         return np.asarray(standard)
+
+    def scored(self, values: np.ndarray, rows: np.ndarray, row: int) -> np.ndarray:
+        """Return the sum of standardised values times a row of coefficients for `rows`, few at a time."""
+        parts = np.array_split(rows, max(len(rows) * self.size // _CELLS, 1))
+        return np.concatenate([self.standardised(values[part]) @ self.coefficients[row] for part in parts])
 
     def extent(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         standard = self.standardised(values)

@@ -10,8 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from features.errors import UserError
-from models.blocks import classifier
+from models.blocks import classifier, tuning
 from models.blocks.classifier import BlocksClassifier
+from models.blocks.conjugate import fit_by_products
 from models.blocks.dual import fit_dual
 from models.blocks.fusion import Fusion, learn_fusion
 from models.blocks.kernels import EVERY, block_kernels, coefficients, kernel
@@ -52,7 +53,7 @@ def test_the_dual_is_scikit_learn_on_rescaled_columns(
 ) -> None:
     values, y = cohort(*shape)
     rows = np.arange(len(y))
-    kernels = {name: block_kernels(block, rows, y, (cut,)) for name, block in values.items()}
+    kernels = {name: block_kernels(block, rows, y, np.ones(len(y)), (cut,)) for name, block in values.items()}
     by_block = dict(zip(values, penalties, strict=True))
     fit = fit_dual(
         np.sum([kernels[name].by_cut[cut].products / by_block[name] for name in values], axis=0), y
@@ -73,7 +74,7 @@ def test_the_dual_is_scikit_learn_on_rescaled_columns(
 
 def test_a_kernel_is_that_of_columns_standardised_by_the_training_part_with_missing_at_the_mean() -> None:
     block = np.array([[1.0, 7, np.nan], [3.0, 7, 2], [5.0, 7, 4], [9.0, 8, 1]])
-    result = block_kernels(block, np.arange(4), np.array([0.0, 1, 1]), (EVERY, 0.5))
+    result = block_kernels(block, np.arange(4), np.array([0.0, 1, 1]), np.ones(3), (EVERY, 0.5))
     standard = (block[:, [0, 2]] - [3, 3]) / [np.sqrt(8 / 3), 1]
     standard[0, 1] = 0
     assert result.by_cut[EVERY].products == pytest.approx(standard @ standard.T / 2)
@@ -86,7 +87,7 @@ def test_a_kernel_is_that_of_columns_standardised_by_the_training_part_with_miss
 
 def test_z_is_the_score_test_of_logistic_regression() -> None:
     values, y = cohort(60, 5)
-    found = block_kernels(values["rna"], np.arange(60), y, (0.0,)).by_cut[0.0].shares
+    found = block_kernels(values["rna"], np.arange(60), y, np.ones(60), (0.0,)).by_cut[0.0].shares
     x = values["rna"] - values["rna"].mean(axis=0)
     score = x.T @ (y - y.mean())
     squares = score**2 / ((x**2).sum(axis=0) * y.mean() * (1 - y.mean()))
@@ -98,7 +99,8 @@ def test_patients_who_do_not_teach_do_not_weigh_a_column() -> None:
     other = values["rna"].copy()
     other[40:] = 1 - other[40:]
     first, second = (
-        block_kernels(block, np.arange(60), y[:40], (1.0,)).by_cut[1.0] for block in (values["rna"], other)
+        block_kernels(block, np.arange(60), y[:40], np.ones(40), (1.0,)).by_cut[1.0]
+        for block in (values["rna"], other)
     )
     assert (first.shares == second.shares).all()
     assert (first.products[:40, :40] == second.products[:40, :40]).all()
@@ -106,14 +108,14 @@ def test_patients_who_do_not_teach_do_not_weigh_a_column() -> None:
 
 def test_a_cut_that_no_column_reaches_leaves_products_of_nothing() -> None:
     values, y = cohort(60, 30)
-    none = block_kernels(values["rna"], np.arange(60), y, (1e6,)).by_cut[1e6]
+    none = block_kernels(values["rna"], np.arange(60), y, np.ones(60), (1e6,)).by_cut[1e6]
     assert not none.products.any()
     assert none.largest == 0
 
 
 def test_a_constant_column_of_large_numbers_is_no_rounding_noise() -> None:
     block = np.column_stack([np.full(50, 1e8 + 0.1), np.arange(50.0)])
-    assert block_kernels(block, np.arange(50), np.arange(50) % 2, (EVERY,)).standard.size == 1
+    assert block_kernels(block, np.arange(50), np.arange(50) % 2, np.ones(50), (EVERY,)).standard.size == 1
 
 
 def test_separated_outcomes_have_a_finite_fit_at_every_penalty() -> None:
@@ -122,6 +124,43 @@ def test_separated_outcomes_have_a_finite_fit_at_every_penalty() -> None:
     fit = fit_dual(kernel(values["rna"], np.arange(80)) / 1e-6, y)
     assert np.isfinite(fit.margin).all()
     assert ((fit.margin > 0) == (y == 1)).all()
+
+
+@pytest.mark.parametrize("penalties", [(1e-4, 1e-4), (1.0, 1e-3), (0.03, 0.01)])
+def test_products_with_vectors_and_factors_have_one_minimum(penalties: tuple[float, float]) -> None:
+    values, y = cohort(150, 300)
+    copies = np.random.default_rng(4).integers(1, 4, 150).astype(float)
+    kernels = [
+        block_kernels(block, np.arange(150), y, copies, (EVERY,)).by_cut[EVERY] for block in values.values()
+    ]
+    exact = fit_dual(
+        np.sum([one.products / penalty for one, penalty in zip(kernels, penalties, strict=True)], axis=0),
+        y,
+        copies,
+    )
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        parts = [one.times(vector / penalty, 150) for one, penalty in zip(kernels, penalties, strict=True)]
+        return np.sum(parts, axis=0)
+
+    assert [one.factor is None for one in kernels] == [False, True]
+    for start in (None, fit_dual(kernels[1].products, y, copies)):
+        found = fit_by_products(product, y, copies, start=start, tolerance=1e-10)
+        assert found.margin == pytest.approx(exact.margin, abs=1e-7)
+        assert found.intercept == pytest.approx(exact.intercept, abs=1e-7)
+        assert found.dual.sum() == pytest.approx(0.0, abs=1e-12)
+
+
+def test_many_patients_are_tuned_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, y = cohort(120)
+    values["rna"][:20] = np.nan
+    few = learned(values, y)
+    monkeypatch.setattr(tuning, "MANY", 0)
+    many = learned(values, y)
+    for name, each in few.tuned.items():
+        assert many.tuned[name].penalties == each.penalties
+        assert many.tuned[name].margin == pytest.approx(each.margin, abs=0.05, nan_ok=True)
+    assert many.margins(values)[TOGETHER] == pytest.approx(few.margins(values)[TOGETHER], abs=1e-12)
 
 
 def test_shuffled_columns_change_nothing() -> None:

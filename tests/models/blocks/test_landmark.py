@@ -129,9 +129,9 @@ def test_the_search_finds_no_worse_point_than_searches_of_parts_of_the_grid() ->
     rng = np.random.default_rng(2)
     values = {"a": rng.normal(size=(90, 5)), "b": rng.normal(size=(90, 60))}
     y = (values["a"][:, 0] + values["b"][:, :2].sum(axis=1) + rng.normal(size=90) > 0).astype(float)
-    parts = [part_kernels(lambda _: values, y, *fold) for fold in stratified_folds(y, 3, 0)]
+    parts = [part_kernels(lambda _: values, y, np.ones(90), *fold) for fold in stratified_folds(y, 3, 0)]
     grid = (1.0, 0.1, 0.01)
-    trials = Trials(parts, y)
+    trials = Trials(parts, y, np.ones(90))
     tuned = tune(trials, ["a", "b"], grid)
     every = [tune(trials, ["a", "b"], (a, b)).loss for a in grid for b in grid if a != b]
     assert tuned.loss <= min(every) + 1e-9

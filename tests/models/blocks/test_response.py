@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from sklearn.base import clone
 
 from features.errors import UserError
 from models.blocks.adjustment import AssayColumns
+from models.blocks.learning import learn_blocks
+from models.blocks.names import FUSED as FUSED_LATE
+from models.blocks.names import TOGETHER
 from models.blocks.response import BlockResponseModel, response_model
 from models.packaging.training_summary import support
 from models.procedure.cohort_size.core import procedure_for
@@ -25,7 +29,9 @@ from models.procedure.configuration.settings import (
     ProcedureSettings,
     ServingSettings,
 )
-from models.procedure.response_model import ResponseModel
+from models.procedure.encoding import read_numeric_rows
+from models.procedure.folds import stratified_folds
+from models.procedure.response_model import ResponseModel, patient_loss
 from models.serving.serving import ModelDocument, PcrModel, assay_name
 from tests.patients import FEATURES, LINEAR, SETTINGS, patients
 
@@ -214,6 +220,38 @@ def test_copies_of_a_patient_stay_in_one_inner_fold() -> None:
     together = model.fit(rows.iloc[drawn], y[drawn], groups=drawn).tuned_["blocks"].loss.mean()
     apart = clone(model).fit(rows.iloc[drawn], y[drawn]).tuned_["blocks"].loss.mean()
     assert apart < together
+
+
+@pytest.mark.parametrize("batches", [None, {"rna": "batch@rna"}])
+def test_a_patient_who_counts_several_times_teaches_what_as_many_rows_teach(
+    batches: dict[str, str] | None,
+) -> None:
+    rows, y = batched()
+    drawn = np.sort(np.random.default_rng(1).integers(0, len(y), len(y)))
+    rows, y = rows.iloc[drawn], np.asarray(y, dtype=float)[drawn]
+    cuts = {name: replace(one, cuts=(4.0,)) for name, one in (("blocks", BLOCKS), ("late_fusion", FUSED))}
+    settings = ProcedureSettings(SETTINGS.encoding, cuts)
+    model = BlockResponseModel(FEATURES, settings, 3, 1, COLUMNS, batches).fit(rows, y, groups=drawn)
+    assert model.blocks_ is not None
+    wide = AssayColumns.of(COLUMNS, batches, 5).by_part(rows)
+
+    def matrices(train: np.ndarray) -> dict[str, np.ndarray]:
+        _, part = model._learned_coder(read_numeric_rows(rows.iloc[train], FEATURES))
+        return {"clinical": part.complete(part.encode(rows)), **wide(train)}
+
+    folds = list(stratified_folds(y, 3, 1, drawn))
+    as_rows = learn_blocks(matrices, y, folds, GRID, "clinical", cuts=(4.0,), leave_out=False)
+    assert {name: each.penalties for name, each in as_rows.tuned.items()} == {
+        name: each.penalties for name, each in model.blocks_.tuned.items()
+    }
+    for key, score in as_rows.patterns.items():
+        found = model.blocks_.patterns[key]
+        assert found.intercept == pytest.approx(score.intercept, abs=1e-8)
+        for name, coefficients in score.coefficients.items():
+            assert found.coefficients[name] == pytest.approx(coefficients, abs=1e-8)
+    for name, candidate in ((TOGETHER, "blocks"), (FUSED_LATE, "late_fusion")):
+        losses = patient_loss(as_rows.unseen[name], y)
+        assert model.tuned_[candidate].loss == pytest.approx(losses, abs=1e-3)
 
 
 def test_a_block_that_hardly_anybody_has_is_passed_over_with_its_reason() -> None:
