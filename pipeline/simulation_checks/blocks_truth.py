@@ -17,7 +17,7 @@ from pydantic import Field
 from scipy.special import expit
 
 from features.errors import UserError
-from models.blocks import dual, fusion, kernels, learning, tuning
+from models.blocks import conjugate, dual, fusion, kernels, learning, tuning
 from models.blocks.learning import BlockModels, learn_blocks
 from models.blocks.names import CLINICAL, FUSED, HIDDEN, TOGETHER
 from models.evaluation.blocks import BETTER, block_verdicts
@@ -260,7 +260,7 @@ def simulated(shared: Shared, sizes: Mapping[str, int], trials: int) -> list[tup
         for k in range(trials)
         for (name, signal), of_kind in seeds.items()
     ]
-    learner = (dual, fusion, kernels, learning, tuning)
+    learner = (conjugate, dual, fusion, kernels, learning, tuning)
     files = (__file__, *(module.__file__ for module in (omics, *learner)))
     code = [hashlib.sha256(Path(str(file)).read_bytes()).hexdigest() for file in files]
     # The number of trials decides none of them: more can be added to those that are done.
