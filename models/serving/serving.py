@@ -19,11 +19,11 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
-from typing import Any, NotRequired, Required, TypedDict
+from typing import Any, NotRequired, Required, TypedDict, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -364,13 +364,6 @@ def told(reasons: Sequence[Reason]) -> str:
     return "; ".join(map(_told, reasons))
 
 
-def _in_words(lists: Sequence[Sequence[Reason]]) -> list[str]:
-    """Return what `told` says of each list; lists share reasons, and each of those is told once."""
-    every = {id(reason): reason for reasons in lists for reason in reasons}
-    words = {key: _told(reason) for key, reason in every.items()}
-    return ["; ".join([words[id(reason)] for reason in reasons]) for reasons in lists]
-
-
 def _told(reason: Reason) -> str:
     text = REASONS[reason["code"]].format(rule=reason["rule"])
     if reason["input"] is None:
@@ -461,9 +454,9 @@ class LinearTerms:
     products: np.ndarray
     splines: Sequence[tuple[int, tuple[float, ...], np.ndarray, np.ndarray]]
 
-    def design(self, columns: np.ndarray) -> np.ndarray:
+    def design(self, columns: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Return the standardised terms of completed columns (n, columns), shape (n, terms)."""
-        design = np.empty((len(columns), len(self.mean)))
+        design: np.ndarray = np.empty((len(columns), len(self.mean))) if out is None else out
         design[:, self.plain[0]] = columns[:, self.plain[1]]
         design[:, self.products[0]] = columns[:, self.products[1]] * columns[:, self.products[2]]
         for column, knots, places, which in self.splines:
@@ -578,20 +571,33 @@ class PcrModel:
 
     def complete_and_standardise(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return what `complete` returns, and `standardised` of it."""
-        standard = self.standardised(encoded)
-        missing = np.flatnonzero(np.isnan(encoded))
+        completed = np.array(encoded, order="C")
+        standard, product = np.empty((2, *completed.shape))
+        self.fill(completed, standard, product)
+        return completed, standard
+
+    def fill(self, columns: np.ndarray, standard: np.ndarray, product: np.ndarray) -> None:
+        """Complete encoded columns in place, and write `standardised` of them.
+
+        All three have the shape (n, columns), the last dimension contiguous; `product` is room for the way.
+        """
+        np.subtract(columns, self._mean, out=standard)
+        standard /= self._scale
+        missing = np.flatnonzero(np.isnan(columns))
         if not len(missing):
-            return encoded, standard
+            return
         # On many rows, passes over all cells cost more than the arithmetic: only what is missing is filled.
-        column = missing % encoded.shape[1]
+        column = missing % columns.shape[1]
         mean, scale = self._mean[column], self._scale[column]
         standard.put(missing, 0.0)
-        expected = (standard @ self._imputation.T).take(missing) * scale + mean
-        filled = np.clip(expected, self._low[column], self._high[column])
-        completed = encoded.copy()
-        completed.put(missing, filled)
-        standard.put(missing, (filled - mean) / scale)
-        return completed, standard
+        filled = np.matmul(standard, self._imputation.T, out=product).take(missing)
+        filled *= scale
+        filled += mean
+        np.clip(filled, self._low[column], self._high[column], out=filled)
+        columns.put(missing, filled)
+        filled -= mean
+        filled /= scale
+        standard.put(missing, filled)
 
     def standardised(self, columns: np.ndarray) -> np.ndarray:
         """Return completed columns in standard deviations from their training means, shape (n, columns)."""
@@ -620,13 +626,21 @@ class PcrModel:
                 values[name], _ = self.blocks.adjusted(name, values[name], frame[column].tolist())
         return values
 
-    def log_odds_of(self, columns: np.ndarray, assays: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
-        """Return the calibrated log-odds of completed columns and of assays' values, shape (n,)."""
+    def log_odds_of(
+        self,
+        columns: np.ndarray,
+        assays: Mapping[str, np.ndarray] | None = None,
+        design: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return the calibrated log-odds of completed columns and of assays' values, shape (n,).
+
+        `design`, shape (n, terms), is room for that of a linear model.
+        """
         if self.blocks is not None:
             margin = self.blocks.margin(columns, assays or {})
         elif self.booster is None:
             intercept = self.document["linear"]["intercept"]
-            margin = intercept + self.terms(columns) @ self._terms.coefficients
+            margin = intercept + self._terms.design(columns, design) @ self._terms.coefficients
         else:
             margin = self.booster.predict(columns, raw_score=True, num_threads=1)
         calibration = self.document["calibration"]
@@ -926,6 +940,34 @@ def _probability(log_odds: np.ndarray) -> np.ndarray:
         return np.asarray(1.0 / (1.0 + np.exp(-log_odds)), dtype=float)
 
 
+@dataclass(frozen=True)
+class _Room:
+    """Arrays of one batch of rows, used again for the next: fresh memory costs as much as the arithmetic.
+
+    `columns`, `standard`, `product`: (n, columns). `design`: (n, terms). `apart`: (n, directions).
+    """
+
+    columns: np.ndarray
+    standard: np.ndarray
+    product: np.ndarray
+    design: np.ndarray
+    apart: np.ndarray
+
+    @classmethod
+    def of(cls, document: ModelDocument, rows: int) -> _Room:
+        """Return room for so many rows of a model."""
+        columns, terms = len(document["encoding"]["columns"]), len(document.get("linear", {}).get("mean", ()))
+        interval = document.get("serving", {}).get("interval")
+        directions = len(interval["spread"]) if interval else 0
+        widths = (columns, columns, columns, terms, directions)
+        return cls(*(np.empty((rows, width)) for width in widths))
+
+    def first(self, rows: int) -> _Room:
+        """Return the part for so many rows."""
+        whole = (self.columns, self.standard, self.product, self.design, self.apart)
+        return _Room(*(array[:rows] for array in whole))
+
+
 class RowScorer:
     """Answers rows that come from outside the project.
 
@@ -942,12 +984,12 @@ class RowScorer:
         serving: ServingDocument = model.document.get("serving", {})
         self._inputs = [_Input(feature, serving) for feature in model.document["features"]]
         self._place = {entry.name: k for k, entry in enumerate(self._inputs)}
-        columns = model.document["encoding"]["columns"]
-        self._owner = np.array([self._place[column["feature"]] for column in columns], dtype=int)
-        level = np.array([self._inputs[o].code(c) for o, c in zip(self._owner, columns, strict=True)])
-        self._is_level = ~np.isnan(level)
-        self._level = level[self._is_level][:, None]
-        self._used = sorted(set(self._owner.tolist()))
+        # Of each input its columns: place, and the level that one is of, NaN of the number itself.
+        self._encoding: dict[int, list[tuple[int, float]]] = {}
+        for place, column in enumerate(model.document["encoding"]["columns"]):
+            owner = self._place[column["feature"]]
+            self._encoding.setdefault(owner, []).append((place, self._inputs[owner].code(column)))
+        self._used = sorted(self._encoding)
         refused = serving.get("refused", _NOTHING_REFUSED)
         self._outcome = {name.lower() for name in refused["outcome"]}
         self._later = {visit.lower() for visit in refused["later"]}
@@ -995,14 +1037,14 @@ class RowScorer:
             `OUTPUTS`: numbers are NaN where there is none, texts are categories, ``reasons`` are in words.
         """
         answers = self._answered_all(data, explain=False)
-        only, (which, lists) = np.zeros(len(answers.p), dtype=int), answers.reasons
+        only, (which, lists) = np.zeros(len(answers.p), dtype=int), answers.notes.reasons(_told)
         return pd.DataFrame(
             {
                 "pcr_probability": answers.p,
                 "lower": answers.low,
                 "upper": answers.high,
                 "status": _categories(_STATUSES, answers.status),
-                "reasons": _categories(_in_words(lists), which),
+                "reasons": _categories(["; ".join(words) for words in lists], which),
                 "protocol_branch": _categories(self._branch, answers.protocol),
                 "protocol_status": _categories(self._branch_status, answers.protocol),
                 "not_a_recommendation": np.ones(len(answers.p), dtype=bool),
@@ -1033,15 +1075,16 @@ class RowScorer:
                  for entry in self._inputs]  # fmt: skip
         for entry, (_, fault, empty) in zip(self._inputs, cells, strict=True):
             self._note_cell(entry, fault, empty, notes)
-        values = np.array([[cell[0]] for cell in cells])
+        values = [np.array([value]) for value, _, _ in cells]
         assays = self._assays.read(columns, notes) if self._assays else {}
         answered = self._answered(columns, values, assays, notes, explain=explain)
+        which, lists = notes.reasons(_itself)
         return {
             "pcr_probability": _or_none(answered.p)[0],
             "lower": _or_none(answered.low)[0],
             "upper": _or_none(answered.high)[0],
             "status": _STATUSES[answered.status[0]],
-            "reasons": answered.reasons[1][answered.reasons[0][0]],
+            "reasons": lists[which[0]],
             "protocol_branch": self._branch[answered.protocol[0]],
             "protocol_status": self._branch_status[answered.protocol[0]],
             "not_a_recommendation": True,
@@ -1053,19 +1096,19 @@ class RowScorer:
     def _answered(
         self,
         columns: Mapping[str, Column],
-        values: np.ndarray,
+        values: Sequence[np.ndarray],
         assays: Mapping[str, np.ndarray],
         notes: _Notes,
         *,
         explain: bool,
     ) -> _Answers:
-        """Answer rows whose inputs were read as `values`, shape (inputs, rows), and `assays`, (rows, p)."""
+        """Answer rows whose inputs were read as `values`, an array for each, and `assays`, (rows, p)."""
         rows = notes.rows
         codes = [self._read_one(rule, columns, rows, notes)[0] for rule in self._rules]
         further = [self._read_one(entry, columns, rows, notes)[0] for entry in self._eligibility.further]
         self._further(columns, notes, values, assays)
         self._withhold(values, further, notes)
-        answers = _Answers(rows)
+        answers = _Answers(notes)
         answered = ~(notes.rejected | notes.withheld)
         if self._support:
             for where, reason in self._support.rare(values):
@@ -1073,21 +1116,23 @@ class RowScorer:
         every = np.flatnonzero(answered)
         # Rows of an assay are thousands of cells each.
         at_once = max(_AT_ONCE // (1 + sum(part.shape[1] for part in assays.values()) // 100), 1)
+        room = _Room.of(self.model.document, min(at_once, len(every)))
         for first in range(0, len(every), at_once):
             kept = every[first : first + at_once]
             chosen = {name: part[kept] for name, part in assays.items()}
-            self._estimate(values[:, kept], chosen, kept, notes, answers, explain=explain)
+            batch = room.first(len(kept))
+            self._encode(values, kept, batch.columns)
+            self._estimate(batch, chosen, kept, notes, answers, explain=explain)
         answers.status[notes.missing] = _STATUSES.index(MISSING)
         answers.status[notes.unlike] = _STATUSES.index(UNLIKE)
         answers.status[notes.rejected] = _STATUSES.index(REJECTED)
         answers.status[notes.ineligible] = _STATUSES.index(INELIGIBLE)
         answers.protocol = self._protocol(codes, notes)
-        answers.reasons = notes.reasons()
         return answers
 
-    def _withhold(self, values: np.ndarray, further: list[np.ndarray], notes: _Notes) -> None:
+    def _withhold(self, values: Sequence[np.ndarray], further: list[np.ndarray], notes: _Notes) -> None:
         """Withhold the answer of rows that break a criterion; name what cannot be judged of the others."""
-        judged = list(self._eligibility.judged(values, further))
+        judged = list(self._eligibility.judged([*values, *further], notes.rows))
         for criterion, met, _ in judged:
             broken = _reason("ineligible", criterion["id"], criterion["text"])
             notes.add(met == 0, broken, withholds=True)
@@ -1106,11 +1151,12 @@ class RowScorer:
         if empty and (entry.required or self._place[entry.name] in self._used):
             notes.add(_HERE, entry.missing, rejects=entry.required, missing=True)
 
-    def _read(self, columns: Mapping[str, Column], rows: int, notes: _Notes) -> np.ndarray:
-        """Return inputs as numbers (levels by position), shape (inputs, rows)."""
-        values = np.empty((len(self._inputs), rows))
+    def _read(self, columns: Mapping[str, Column], rows: int, notes: _Notes) -> list[np.ndarray]:
+        """Return the numbers of every input (levels by position), each as `_read_one` does."""
+        values = []
         for place, entry in enumerate(self._inputs):
-            values[place], empty = self._read_one(entry, columns, rows, notes)
+            number, empty = self._read_one(entry, columns, rows, notes)
+            values.append(number)
             # What the model does not use is not missed.
             if entry.required or place in self._used:
                 notes.add(empty, entry.missing, rejects=entry.required, missing=True)
@@ -1138,7 +1184,7 @@ class RowScorer:
         self,
         columns: Mapping[str, Column],
         notes: _Notes,
-        values: np.ndarray,
+        values: Sequence[np.ndarray],
         assays: Mapping[str, np.ndarray],
     ) -> None:
         """Reject what must not be there, and rows with nothing to predict from; count what is not used."""
@@ -1183,16 +1229,19 @@ class RowScorer:
         visits = self._later & set(re.split(r"[^a-z0-9]+", plain))
         return _reason("later_visit", min(visits)) if visits else None
 
-    def _encoded(self, values: np.ndarray) -> np.ndarray:
-        """Return encoded columns, shape (n, columns), of inputs as numbers, shape (inputs, n)."""
-        encoded = values[self._owner]
-        levels = encoded[self._is_level]
-        encoded[self._is_level] = np.where(np.isnan(levels), np.nan, levels == self._level)
-        return np.ascontiguousarray(encoded.T)
+    def _encode(self, values: Sequence[np.ndarray], kept: np.ndarray, encoded: np.ndarray) -> None:
+        """Write the encoded columns, shape (rows kept, columns), of inputs that were read as `values`."""
+        for owner, columns in self._encoding.items():
+            cells = values[owner]
+            cells = np.broadcast_to(cells, len(kept)) if len(cells) == 1 else cells.take(kept)
+            # What is missing stays so in the column of every level.
+            missing = cells * 0.0
+            for place, level in columns:
+                encoded[:, place] = cells if math.isnan(level) else (cells == level) + missing
 
     def _estimate(
         self,
-        values: np.ndarray,
+        room: _Room,
         assays: Mapping[str, np.ndarray],
         kept: np.ndarray,
         notes: _Notes,
@@ -1200,16 +1249,17 @@ class RowScorer:
         *,
         explain: bool,
     ) -> None:
-        """Answer the rows at `kept`, whose inputs are `values`, shape (inputs, rows kept), and `assays`."""
-        completed, standard = self.model.complete_and_standardise(self._encoded(values))
+        """Answer the rows at `kept`, whose encoded columns are in a `room` for them, and `assays`."""
+        completed, standard = room.columns, room.standard
+        self.model.fill(completed, standard, room.product)
         if self._support:
-            for position, reason in self._support.unlike(standard, assays):
+            for position, reason in self._support.unlike(standard, assays, room.product):
                 notes.add_unlike(int(kept[position]), reason)
-        score = self.model.log_odds_of(completed, assays)
+        score = self.model.log_odds_of(completed, assays, room.design)
         answers.p[kept] = _probability(score)
         if self._interval:
             described = self.model.describing(completed, standard, assays)
-            half = self._interval.half_width(described)
+            half = self._interval.half_width(described, room.apart)
             answers.low[kept], answers.high[kept] = _probability(score - half), _probability(score + half)
         if explain and self.model.blocks is not None:
             told = self.model.blocks.told(completed, assays, self.model)
@@ -1224,7 +1274,7 @@ class RowScorer:
 
     def _frame(self, answers: _Answers) -> pd.DataFrame:
         rows = len(answers.p)
-        only, (which, lists) = np.zeros(rows, dtype=int), answers.reasons
+        only, (which, lists) = np.zeros(rows, dtype=int), answers.notes.reasons(_itself)
         explanation = [answers.explanation.get(row, "") for row in range(rows)] if answers.explanation else ()
         return pd.DataFrame(
             {
@@ -1264,14 +1314,15 @@ def _rule_input(name: str, levels: list[str]) -> FeatureDocument:
 class _Answers:
     """The answers to rows by column; texts by their place among all that there are."""
 
-    def __init__(self, rows: int) -> None:
-        self.p, self.low, self.high = np.full((3, rows), np.nan)
-        self.status = np.zeros(rows, dtype=int)
-        self.protocol = np.zeros(rows, dtype=int)
-        self.reasons: tuple[np.ndarray, list[list[Reason]]] = np.zeros(rows, dtype=int), []
+    def __init__(self, notes: _Notes) -> None:
+        self.notes = notes
+        self.p, self.low, self.high = np.full((3, notes.rows), np.nan)
+        self.status = np.zeros(notes.rows, dtype=int)
+        self.protocol = np.zeros(notes.rows, dtype=int)
         self.explanation: dict[int, str] = {}
 
 
+Told = TypeVar("Told")
 _Note = tuple[np.ndarray, Reason]
 """A mask of rows, and a reason that they have."""
 # Notes in one number, beside the number of those before.
@@ -1345,13 +1396,13 @@ class _Notes:
         self._unlike[row] = reason
         self.unlike[row] = True
 
-    def reasons(self) -> tuple[np.ndarray, list[list[Reason]]]:
-        """Return the place of each row's reasons, and all lists of reasons that there are."""
-        noted, noted_lists = _by_set(self._noted, self.rows)
-        unsupplied, unsupplied_lists = _by_set(self._unsupplied, self.rows)
-        rare, rare_lists = _by_set(self._rare, self.rows)
-        before = [_one_of_all_criteria(reasons) for reasons in unsupplied_lists]
-        after = [reasons + self._last for reasons in rare_lists]
+    def reasons(self, told: Callable[[Reason], Told]) -> tuple[np.ndarray, list[list[Told]]]:
+        """Return the place of each row's reasons, and all lists of reasons there are, as `told` tells."""
+        noted, noted_lists = _by_set(self._noted, self.rows, told)
+        unsupplied, unsupplied_lists = _by_set(self._unsupplied, self.rows, _itself)
+        rare, rare_lists = _by_set(self._rare, self.rows, told)
+        before = [[*map(told, _one_of_all_criteria(reasons))] for reasons in unsupplied_lists]
+        after = [[*reasons, *map(told, self._last)] for reasons in rare_lists]
         pairs, _ = pd.factorize(noted * len(before) + unsupplied)
         which, first = _numbered(pairs * len(after) + rare)
         sets = zip(noted[first].tolist(), unsupplied[first].tolist(), rare[first].tolist(), strict=True)
@@ -1359,23 +1410,30 @@ class _Notes:
         for row, reason in self._unlike.items():
             a, b, c = noted[row], unsupplied[row], rare[row]
             which[row] = len(lists)
-            lists.append([*noted_lists[a], *before[b], reason, *after[c]])
+            lists.append([*noted_lists[a], *before[b], told(reason), *after[c]])
         return which, lists
 
 
-def _by_set(notes: Sequence[_Note], rows: int) -> tuple[np.ndarray, list[list[Reason]]]:
+def _itself(reason: Reason) -> Reason:
+    return reason
+
+
+def _by_set(
+    notes: Sequence[_Note], rows: int, told: Callable[[Reason], Told]
+) -> tuple[np.ndarray, list[list[Told]]]:
     """Return a number for the set of notes that each row has, and the reasons of each set."""
     which = np.zeros(rows, dtype=np.int64)
+    noted = np.array([where for where, _ in notes], dtype=bool).reshape(len(notes), rows)
     for begin in range(0, len(notes), _BITS):
         which = pd.factorize(which)[0] << _BITS
-        for bit, (where, _) in enumerate(notes[begin : begin + _BITS]):
-            which |= where * np.int64(1 << bit)
+        for bit, where in enumerate(noted[begin : begin + _BITS]):
+            which |= where.astype(np.int64) << bit
     which, first = _numbered(which)
-    held = np.array([where[first] for where, _ in notes]).reshape(len(notes), len(first))
-    sets, places = np.nonzero(held.T)
-    reasons = [notes[place][1] for place in places.tolist()]
+    sets, places = np.nonzero(np.ascontiguousarray(noted[:, first].T))
+    reasons = [told(reason) for _, reason in notes]
+    of_sets = [reasons[place] for place in places.tolist()]
     ends = np.searchsorted(sets, np.arange(len(first) + 1)).tolist()
-    return which, [reasons[a:b] for a, b in itertools.pairwise(ends)]
+    return which, [of_sets[a:b] for a, b in itertools.pairwise(ends)]
 
 
 def _numbered(which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -1597,10 +1655,9 @@ class _Eligibility:
         ]
 
     def judged(
-        self, values: np.ndarray, further: Sequence[np.ndarray]
+        self, cells: Sequence[np.ndarray], rows: int
     ) -> Iterator[tuple[CriterionDocument, np.ndarray, np.ndarray]]:
         """Yield each criterion, how it is judged, and where the row holds anything that it asks for."""
-        cells, rows = [*values, *further], values.shape[1]
         for criterion, asked in self._criteria:
             supplied = np.zeros(rows, dtype=bool)
             for place in asked:
@@ -1618,8 +1675,7 @@ class _Eligibility:
         )
         for kind, parts in combined:
             if parts is not None:
-                judged = np.broadcast_arrays(*(self._judged(part, cells) for part in parts))
-                return _combined(kind, np.array(judged))
+                return _combined(kind, [self._judged(part, cells) for part in parts])
         if "column" not in rule:
             return np.full(1, np.nan)
         return self._condition(rule, cells[self._place[rule["column"]]])
@@ -1657,14 +1713,14 @@ def _columns_in(rule: RuleDocument) -> Iterator[str]:
             yield from _columns_in(part)
 
 
-def _combined(kind: str, parts: np.ndarray) -> np.ndarray:
-    """Combine rules, shape (rules, n), each 1, 0 or NaN."""
-    unknown = np.isnan(parts)
+def _combined(kind: str, parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Combine rules, each of shape (n,) or (1,), and 1, 0 or NaN."""
     if kind == "first_known":
-        return np.asarray(parts[np.argmin(unknown, axis=0), np.arange(parts.shape[1])])
+        return reduce(lambda known, part: np.asarray(np.where(np.isnan(known), part, known)), parts)
     decides = 0.0 if kind == "all" else 1.0
-    open_ = np.where(unknown.any(axis=0), np.nan, 1.0 - decides)
-    return np.where((parts == decides).any(axis=0), decides, open_)
+    decided = reduce(np.logical_or, [part == decides for part in parts])
+    unknown = reduce(np.logical_or, [np.isnan(part) for part in parts])
+    return np.where(decided, decides, np.where(unknown, np.nan, 1.0 - decides))
 
 
 class _RiskInterval:
@@ -1679,9 +1735,12 @@ class _RiskInterval:
         self._constant, self._spread = spread[:, 0], np.ascontiguousarray(spread[:, 1:].T)
         self._rest, self._width = interval["rest"], interval["width"]
 
-    def half_width(self, standard: np.ndarray) -> np.ndarray:
-        """Return half the interval on the log-odds, shape (n,), of standardised columns (n, columns)."""
-        apart = standard @ self._spread
+    def half_width(self, standard: np.ndarray, apart: np.ndarray) -> np.ndarray:
+        """Return half the interval on the log-odds, shape (n,), of standardised columns (n, columns).
+
+        `apart`, shape (n, directions), is room for the way.
+        """
+        np.matmul(standard, self._spread, out=apart)
         apart += self._constant
         return np.asarray(self._width * np.sqrt(np.einsum("ij,ij->i", apart, apart) + self._rest**2))
 
@@ -1706,11 +1765,11 @@ class _Support:
             for name, levels in support["rare"].items()
             for level in levels
         ]
-        self._rare_place = np.array([place for place, _, _ in rare], dtype=int)
-        self._rare_code = np.array([code for _, code, _ in rare], dtype=float)[:, None]
-        self._rare = [_reason("rare_level", name) for _, _, name in rare]
+        self._rare = [(place, code, _reason("rare_level", name)) for place, code, name in rare]
 
-    def unlike(self, standard: np.ndarray, assays: Mapping[str, np.ndarray]) -> Iterator[tuple[int, Reason]]:
+    def unlike(
+        self, standard: np.ndarray, assays: Mapping[str, np.ndarray], white: np.ndarray
+    ) -> Iterator[tuple[int, Reason]]:
         """Yield the position of every row that is unlike the training patients, and the reason.
 
         Parameters
@@ -1719,8 +1778,10 @@ class _Support:
             See `PcrModel.standardised`.
         assays : mapping of str to array of shape (n, p)
             See `PcrModel.assay_values`.
+        white : array, shape (n, columns)
+            Room for the way.
         """
-        white = standard @ self._root
+        np.matmul(standard, self._root, out=white)
         far = np.einsum("ij,ij->i", white, white) > self._limit**2
         strange = {name: self._strange(name, values) for name, values in assays.items()}
         for row in np.flatnonzero(np.logical_or.reduce([far, *strange.values()])):
@@ -1738,11 +1799,10 @@ class _Support:
         usual = self._usual[assay]
         return np.asarray((spread > usual["spread"]) | (largest > usual["largest"]))
 
-    def rare(self, values: np.ndarray) -> Iterator[tuple[np.ndarray, Reason]]:
-        """Yield the rows that have a rare level, and the reason; `values` has the shape (inputs, n)."""
-        rare = values[self._rare_place] == self._rare_code
-        for place in np.flatnonzero(rare.any(axis=1)):
-            yield rare[place], self._rare[place]
+    def rare(self, values: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, Reason]]:
+        """Yield where each rare level is, and the reason; `values` are those of every input."""
+        for place, code, reason in self._rare:
+            yield values[place] == code, reason
 
 
 def _columns_of(data: Any) -> tuple[dict[str, Column], int, str]:
@@ -1883,7 +1943,8 @@ def _categories(kinds: Sequence[str | None], places: np.ndarray) -> pd.Categoric
     names = dict.fromkeys(kind for kind in kinds if kind is not None)
     codes = {name: code for code, name in enumerate(names)}
     which = np.array([-1 if kind is None else codes[kind] for kind in kinds])
-    return pd.Categorical.from_codes(which[places], pd.Index(names, dtype="str"))
+    # That they differ is told sooner of objects than of pandas' own text.
+    return pd.Categorical.from_codes(which[places], pd.Index([*names], dtype=object))
 
 
 if __name__ != "models.serving.serving" and "mlflow" in sys.modules:
