@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -369,14 +369,10 @@ def main() -> None:
     from tests.tampering_bytes import odd_files, odd_forms, odd_sources  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as scratch:
-        home, canary = Path(scratch) / "home", Path(scratch) / "canary"
-        home.mkdir()
-        os.chdir(home)
-        os.environ |= {"MLFLOW_TRACKING_URI": "", "DVC_ROOT": str(home)}
-        state = make_study(home)
+        canary = Path(scratch) / "canary"
+        state = _study(home := Path(scratch) / "home", trusted=True)
         assert named(state, workspace=True) == []
-        kept, wrong, count = Kept(home), [], 0
-        for alteration in (
+        alterations = (
             *stored_alterations(home, canary),
             *odd_files(home, canary),
             *odd_sources(home),
@@ -385,21 +381,33 @@ def main() -> None:
             *told_otherwise(home),
             *beside_alterations(home),
             *consistent_alterations(home, canary),
-        ):
-            count += 1
-            wrong += [told] if (told := outcome(alteration, state, kept, canary)) else []
-        plain = Path(scratch) / "plain"
-        plain.mkdir()
-        os.chdir(plain)
-        os.environ["DVC_ROOT"] = str(plain)
-        state = make_study(plain, trusted=False)
-        kept = Kept(plain)
-        for alteration in odd_forms(plain):
-            count += 1
-            wrong += [told] if (told := outcome(alteration, state, kept, canary, CANDIDATE)) else []
-    print("\n".join(wrong))
-    print(f"{count} alterations; {len(wrong)} went unnoticed or ran")
-    sys.exit(bool(wrong))
+        )
+        count, wrong = _tried(alterations, state, home, canary, CHAMPION)
+        state = _study(plain := Path(scratch) / "plain", trusted=False)
+        more, further = _tried([*odd_forms(plain)], state, plain, canary, CANDIDATE)
+    print(f"{count + more} alterations; {wrong + further} went unnoticed or ran")
+    sys.exit(bool(wrong + further))
+
+
+def _study(home: Path, *, trusted: bool) -> State:
+    """Make a study in a new folder. MLflow keeps the address of the last store in the environment."""
+    home.mkdir()
+    os.chdir(home)
+    os.environ |= {"MLFLOW_TRACKING_URI": "", "DVC_ROOT": str(home)}
+    return make_study(home, trusted=trusted)
+
+
+def _tried(
+    alterations: Sequence[Alteration], state: State, home: Path, canary: Path, model: str
+) -> tuple[int, int]:
+    """Try alterations, print what goes wrong, and return how many there were and how many went wrong."""
+    kept, wrong = Kept(home), 0
+    for alteration in alterations:
+        told = outcome(alteration, state, kept, canary, model)
+        if told:
+            wrong += 1
+            print(told, flush=True)
+    return len(alterations), wrong
 
 
 if __name__ == "__main__":
