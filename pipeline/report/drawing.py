@@ -64,6 +64,8 @@ CONFIG = {
     "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 600, "titleColor": INK,
              "labelColor": INK, "gridColor": "#e3e6ea", "labelFont": FONT, "titleFont": FONT},
     "axisQuantitative": {"labelOverlap": True, "labelSeparation": 7},
+    # A number that close to the end of its axis stands beside its tick: on a phone the chart ends there.
+    "axisXQuantitative": {"labelFlush": 18},
     "legend": {"orient": "top", "labelFontSize": 12, "titleFontSize": 12, "labelColor": INK,
                "titleColor": INK, "symbolOpacity": 1, "columnPadding": 14, "labelLimit": 0, "titleLimit": 0,
                "layout": {"top": {"direction": "vertical", "margin": 4}}},

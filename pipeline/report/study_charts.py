@@ -27,8 +27,6 @@ from pipeline.report.drawing import (
 )
 from pipeline.wording import OUT_OF_FOLD
 
-# Of a name on a line, as a share of the chart, on a narrow screen; and the distance to other lines that does.
-NAME_WIDTH, NAME_HEIGHT, LINE = 0.36, 0.08, 0.08
 SPREAD = (PALETTE[0], PALETTE[5], PALETTE[2], PALETTE[3], PALETTE[4], PALETTE[1])
 TITLE = 30
 """Letters in a line of the title of an axis that shares a phone's width with texts."""
@@ -43,14 +41,6 @@ STATES = {
     "not_planned": "#e3e6ea", "not_done": "#b5bac2", "not_evaluable": "#767d89", "below_lod": PALETTE[4],
     "negative": PALETTE[0], "positive": PALETTE[5], "done": PALETTE[2], "missing": INK,
     "hidden": "#f5f6f8",
-}  # fmt: skip
-
-
-# Colour and dash of a strategy: the same in every decision curve, whichever others are drawn.
-STRATEGIES = {
-    "model": (PALETTE[0], [1, 0]), "rules": (PALETTE[5], [4, 2]),
-    "rules' inputs": (PALETTE[1], [6, 2]), "rules' allocation": (PALETTE[2], [1, 1]),
-    "treat all": (GREY, [1, 0]), "treat none": (INK, [2, 2]),
 }  # fmt: skip
 
 
@@ -110,102 +100,6 @@ def _estimates(rows: pd.DataFrame, digits: int) -> list[str]:
         )
         for value, low, high in zip(rows["value"], rows["low"], rows["high"], strict=True)
     ]
-
-
-def benefit_chart(curve: pd.DataFrame, title: str, about: About) -> Spec:
-    """Draw net benefit along the threshold probability, a line per strategy.
-
-    Parameters
-    ----------
-    curve : DataFrame
-        strategy, threshold, value, low, high.
-    """
-    strategies = list(dict.fromkeys(curve["strategy"]))
-    looks = [STRATEGIES.get(name, (GREY, [1, 0])) for name in strategies]
-    base = alt.Chart(data_of(curve)).encode(
-        x=alt.X(
-            "threshold:Q",
-            title="Threshold probability",
-            scale=alt.Scale(zero=False),
-            axis=alt.Axis(format="%", tickCount=4),
-        ),
-        color=alt.Color(
-            "strategy:N",
-            scale=alt.Scale(domain=strategies, range=[colour for colour, _ in looks]),
-            legend=None,
-        ),
-    )
-    # Treating all falls far below zero beyond the prevalence: the scale ends a little below zero.
-    top = float(curve["value"].max())
-    bottom = -0.25 * top
-    scale = alt.Scale(domain=[bottom, 1.1 * top])
-    band = (
-        base.transform_filter("datum.strategy == 'model'")
-        .mark_area(opacity=0.18, clip=True)
-        .encode(y=alt.Y("low:Q", title="Net benefit", scale=scale), y2="high:Q")
-    )
-    lines = base.mark_line(strokeWidth=2, clip=True).encode(
-        y=alt.Y("value:Q", title="Net benefit", scale=scale),
-        strokeDash=alt.StrokeDash(
-            "strategy:N",
-            scale=alt.Scale(domain=strategies, range=[dash for _, dash in looks]),
-            legend=None,
-        ),
-        tooltip=[
-            alt.Tooltip("strategy:N", title="Strategy"),
-            alt.Tooltip("threshold:Q", title="Threshold", format=".1%"),
-            alt.Tooltip("value:Q", title="Net benefit", format=".3f"),
-        ],
-    )
-    named = alt.Chart(data_of(line_labels(curve, bottom, 1.1 * top))).encode(
-        x="at:Q", y=alt.Y("height:Q", scale=scale), text="strategy:N"
-    )
-    halo = named.mark_text(fontSize=12, dy=-8, stroke="white", strokeWidth=4, strokeJoin="round")
-    text = named.mark_text(fontSize=12, fontWeight=600, dy=-8).encode(color="strategy:N")
-    return spec_of(alt.layer(band, lines, halo, text), title, 280, about)
-
-
-def line_labels(curve: pd.DataFrame, bottom: float, top: float) -> pd.DataFrame:
-    """Return where the name of each strategy stands: on its line, far from the others and their names.
-
-    Parameters
-    ----------
-    curve : DataFrame
-        strategy, threshold, value: at the same thresholds for every strategy.
-    bottom, top : float
-        What the chart shows; where a line is outside, it has no name.
-
-    Returns
-    -------
-    DataFrame
-        strategy, at (threshold), height; a strategy that is nowhere inside is left out.
-    """
-    wide = curve.pivot_table(index="threshold", columns="strategy", values="value")
-    first, last = float(wide.index.min()), float(wide.index.max())
-    across = last - first or 1.0
-    inner = wide[(wide.index >= first + 0.18 * across) & (wide.index <= last - 0.18 * across)]
-    shown = inner if len(inner) else wide
-    rows: list[tuple[str, float, float]] = []
-    for strategy in dict.fromkeys(curve["strategy"]):
-        best, room = None, -1.0
-        for at, row in zip(shown.index.tolist(), shown.to_dict("records"), strict=True):
-            height = row[strategy]
-            if not bottom < height < top:
-                continue
-            apart = min((abs(v - height) for name, v in row.items() if name != strategy), default=top)
-            names = [_apart(at, height, *placed[1:], across, top - bottom) for placed in rows]
-            if (free := min([apart / (top - bottom) / LINE, *names])) > room:
-                best, room = (str(strategy), at, height), free
-        if best is not None:
-            rows.append(best)
-    return pd.DataFrame(rows, columns=["strategy", "at", "height"])
-
-
-def _apart(
-    at: float, height: float, other_at: float, other_height: float, across: float, tall: float
-) -> float:
-    """Return how far two names are apart, 1 where they just do not touch."""
-    return max(abs(at - other_at) / across / NAME_WIDTH, abs(height - other_height) / tall / NAME_HEIGHT)
 
 
 def landmarks_chart(rows: pd.DataFrame, landmarks: Sequence[str]) -> Spec:

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from pipeline.report.calibration_chart import HEIGHT, MIDDLE, calibration_chart
+from pipeline.report.decision_curves import ABOVE, LETTER, TALL, benefit_chart, line_labels
 from pipeline.report.drawing import GREY, PALETTE, Spec, data_of, fitting, spec_of
 from pipeline.report.shap_charts import (
     beeswarm_chart,
@@ -18,11 +19,9 @@ from pipeline.report.shap_charts import (
 )
 from pipeline.report.study_charts import (
     STATES,
-    benefit_chart,
     courses_chart,
     forest_chart,
     instability_chart,
-    line_labels,
     shares_chart,
 )
 
@@ -77,18 +76,32 @@ def test_a_forest_says_each_value_and_its_interval_beside_it() -> None:
     ]
 
 
-def test_the_name_of_a_line_stands_on_it_inside_the_chart_and_apart_from_other_names() -> None:
-    curve = pd.DataFrame(
-        [(name, t / 10, value(t / 10)) for name, value in {
-            "model": lambda t: 0.5 - 0.3 * t, "rules": lambda t: 0.5 - 0.4 * t, "treat all": lambda t: t - 5,
-        }.items() for t in range(11)],
-        columns=["strategy", "threshold", "value"],
-    )  # fmt: skip
-    names = line_labels(curve, -0.1, 0.6).set_index("strategy")
+def curves(**lines: Any) -> pd.DataFrame:
+    rows = [(name, t / 10, value(t / 10)) for name, value in lines.items() for t in range(11)]
+    return pd.DataFrame(rows, columns=["strategy", "threshold", "value"])
+
+
+def test_the_name_of_a_line_stands_by_it_inside_the_chart() -> None:
+    lines = {"model": lambda t: 0.5 - 0.3 * t, "rules": lambda t: 0.5 - 0.4 * t, "treat all": lambda t: t - 5}
+    names = line_labels(curves(**lines), -0.1, 0.6).set_index("strategy")
     assert set(names.index) == {"model", "rules"}, "a line outside the chart has no name"
-    assert names.loc["model", "height"] == pytest.approx(0.5 - 0.3 * names.loc["model", "at"])
-    gaps = (names.loc["model"] - names.loc["rules"]).abs()
-    assert gaps["at"] > 0.3 or gaps["height"] > 0.05
+    away = names.loc["model", "height"] - (0.5 - 0.3 * names.loc["model", "at"])
+    assert abs(away) == pytest.approx(0.7 * ABOVE)
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.01, 0.3])
+def test_names_do_not_touch_even_where_lines_lie_upon_each_other(apart: float) -> None:
+    lines = {
+        name: lambda t, i=i: 0.4 - 0.3 * t - apart * i
+        for i, name in enumerate(["model", "rules", "rules' inputs", "rules' allocation", "treat all"])
+    }
+    names = line_labels(curves(**lines), -0.1, 0.6).to_dict("records")
+    assert len(names) >= 2
+    for i, one in enumerate(names):
+        for other in names[i + 1 :]:
+            wide = LETTER * (len(one["strategy"]) + len(other["strategy"])) / 2
+            across, up = abs(one["at"] - other["at"]), abs(one["height"] - other["height"]) / 0.7
+            assert across >= wide - 1e-9 or up >= TALL - 1e-9, (one, other)
 
 
 def test_the_scale_of_net_benefit_ends_a_little_below_zero() -> None:

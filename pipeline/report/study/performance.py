@@ -8,13 +8,14 @@ from features.documents.feature import FeatureList
 from models.procedure.domain_sets import ALL, PLUS, WITHOUT
 from pipeline.project.estimates import Measures, estimate_text, verdict
 from pipeline.report.calibration_chart import calibration_chart
+from pipeline.report.decision_curves import benefit_chart
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts
 from pipeline.report.labels import Labels
 from pipeline.report.page import domain_name, measure
 from pipeline.report.results import ALLOCATION, MODEL, RULE_INPUTS, RULES, Comparison, Results
 from pipeline.report.study.common import NAMES, Part, interval_row, of_model
-from pipeline.report.study_charts import benefit_chart, forest_chart
+from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Table
 from pipeline.wording import OUT_OF_FOLD
 
