@@ -225,6 +225,8 @@ def _one_feature(
     """Return the levels and changes of one quantitative feature."""
     choice = settings.scale_of(names["safe"])
     unit = names["unit"] if choice.scale == "as_is" else f"{choice.scale} {names['unit']}".strip()
+    # The difference of two logarithms is that of a ratio.
+    changed = unit if choice.scale == "as_is" else f"{choice.scale} ratio"
     columns: list[NamedSeries] = []
     first = None
     for visit in context.visits:
@@ -244,7 +246,7 @@ def _one_feature(
             relative = choice.change == "relative"
             change = _relative(value, first[0]) if relative else scaled - first[1]
             feature = from_template(settings.feature_change, DOMAIN, visit, **filled)
-            columns.append((replace(feature, unit="ratio" if relative else unit), change))
+            columns.append((replace(feature, unit="ratio" if relative else changed), change))
     return columns
 
 

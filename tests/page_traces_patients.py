@@ -23,6 +23,7 @@ def patient_traces(run: Run, page: Page) -> Iterator[Trace]:
     yield from _arms(run, page)
     yield from _groups(run, page)
     yield from _courses(run, page)
+    yield from _single(run, page)
     yield from _measured(run, page)
     yield from _branches(run, page)
     yield from _events(run, page)
@@ -192,6 +193,28 @@ def _courses(run: Run, page: Page) -> Iterator[Trace]:
             shown += [point.n, point.median, point.q25, point.q75]
             expected += [len(known), *quartiles(known)]
         yield drawn(f"over time: {family.format('visit')}", shown, expected)
+
+
+def _single(run: Run, page: Page) -> Iterator[Trace]:
+    """Yield what the titles of two figures of single patients count, at the last landmark of each patient."""
+    latest = pd.concat([run.features(name).astype(object) for name in reversed(run.landmarks)])
+    latest = latest[~latest.index.duplicated()]
+    visits = [visit for visit in run.study["visits"] if f"imaging_{visit}_sum_change" in latest]
+    best = latest[[f"imaging_{visit}_sum_change" for visit in visits]].astype(float).min(axis=1).dropna()
+    title = "//figure[@id='figure-{}']//strong"
+    if "waterfall-changes" in page.charts:
+        text = page.text(title.format("waterfall-changes"))
+        yield told("waterfall: title", text, 30, (best <= -0.3).sum(), len(best))
+    if "fractions" in page.charts:
+        expected: list[float] = []
+        for visit in run.study["visits"]:
+            if f"ctdna_{visit}_state" in latest:
+                state = latest[f"ctdna_{visit}_state"]
+                known = [f"ctdna_{visit}_vaf_max_{assay}" for assay in ("panel", "informed")]
+                valued = latest[[name for name in known if name in latest]].notna().any(axis=1)
+                found = int(((state == "positive") & valued).sum())
+                expected += [found, found + int((state == "negative").sum())]
+        yield told("fractions: title", page.text(title.format("fractions")), *expected)
 
 
 def _measured(run: Run, page: Page) -> Iterator[Trace]:

@@ -12,6 +12,9 @@ import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from pipeline.project.settings import read_settings
+from pipeline.report.labels import Labels
+from pipeline.report.settings import PageSettings
 from tests.browser import opened, show_everything
 
 WIDTHS = (1280, 390)
@@ -186,7 +189,9 @@ def stored_prediction(artifacts: Path, landmark: str, patient: str) -> float:
 def check_hover(browser: Any, artifacts: Path, landmark: str) -> None:
     """A feature's description shows on hover, in the text and in the charts."""
     described = json.loads((artifacts / "features" / f"{landmark}.json").read_text())["features"]
-    about = {feature["name"]: feature["description"] for feature in described}
+    settings = read_settings(PageSettings, Path("configs/report_pages.yaml")).labels
+    labels = Labels(settings, list({feature["known_at"] for feature in described}))
+    about = {each["name"]: labels.described(each["name"], each["description"]) for each in described}
     with opened(browser, artifacts / "reports" / f"shap-{landmark}.html") as (page, _):
         for link in page.locator("a[data-feature]").all()[:30]:
             name = link.get_attribute("data-feature")

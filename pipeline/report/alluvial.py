@@ -77,6 +77,20 @@ def flows_chart(content: Flows, labels: Labels, privacy: Privacy) -> Spec | None
     return spec_of(alt.layer(areas, boxes, text), description, 380, about)
 
 
+def flows_sentence(content: Flows, labels: Labels, privacy: Privacy) -> str:
+    """Return where patients who were positive at first went next; empty where a count is too small."""
+    first, after = content["stages"][:2]
+    onward = {
+        flow["target"]: flow["patients"]
+        for flow in content["flows"]
+        if (flow["stage"], flow["source"]) == (first, "positive")
+    }
+    if not onward or any(map(privacy.hides, onward.values())):
+        return ""
+    told = [f"{labels.name(target)} {n:,}" for target, n in sorted(onward.items())]
+    return f"Of patients positive at {labels.name(first)}, at {labels.name(after)}: {', '.join(told)}."
+
+
 def _levels(content: Flows) -> dict[str, dict[str, int]]:
     """Return the patients of every level by stage, the largest first."""
     stages = content["stages"]

@@ -201,6 +201,13 @@ def told_branches(branch: pd.Series | None, facts: Facts) -> pd.Series | None:
     return branch
 
 
+def beside(with_pcr: float, without: float) -> str:
+    """Return in words on which side of a value without pCR the one with it lies."""
+    if with_pcr == without:
+        return "the same as without"
+    return "lower than without" if with_pcr < without else "higher than without"
+
+
 def listed(names: Sequence[str]) -> str:
     """Return names as in a sentence: ``a``, ``a and b``, ``a, b and c``."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else list(names))

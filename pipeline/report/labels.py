@@ -62,6 +62,7 @@ class Labels:
             if template not in self._exact
         ]
         self._words = settings.words
+        self._words = {visit: self.name(visit) for visit in visits} | settings.words
         self._notes = [(_pattern(template, visits), note) for template, note in settings.notes.items()]
 
     def name(self, key: object) -> str:
@@ -87,11 +88,10 @@ class Labels:
         for pattern, label in self._templates:
             if match := pattern.fullmatch(name):
                 filled = {key: self.name(value) for key, value in match.groupdict().items()}
-                return _shortened(label.format(**filled))
+                return _shortened(_capital(label.format(**filled)))
         block, _, column = name.partition(":")
-        return _shortened(
-            self._spelled(block if column == EVERY else name) + (f", {WHOLE}" * (column == EVERY))
-        )
+        spelled = self._spelled(block if column == EVERY else name)
+        return _shortened(_capital(spelled) + (f", {WHOLE}" * (column == EVERY)))
 
     def has(self, name: str) -> bool:
         """Tell whether a feature has a label of its own."""
@@ -115,7 +115,7 @@ class Labels:
     def text(self, text: str) -> str:
         """Return a sentence with labels in place of the keys in it: the words that have an underscore.
 
-        The other words are spelled as `words` has them.
+        The other words are spelled as `words` has them, and visits by their labels.
         """
         return WORD.sub(self._word, KEY.sub(lambda match: self._key(match.group()), text))
 
@@ -134,6 +134,12 @@ def _pattern(template: str, visits: Sequence[str]) -> re.Pattern[str]:
     parts = {VISIT: f"(?P<visit>{'|'.join(map(re.escape, visits)) or '(?!)'})", ANY: "(?P<any>.+)"}
     texts = re.split(r"(\{visit\}|\{any\})", template)
     return re.compile("".join(parts.get(text, re.escape(text)) for text in texts))
+
+
+def _capital(label: str) -> str:
+    """Return a label that begins with a capital, unless its first word is written in another way (mTOR)."""
+    first = label.partition(" ")[0]
+    return label[:1].upper() + label[1:] if first.islower() else label
 
 
 def _shortened(label: str) -> str:

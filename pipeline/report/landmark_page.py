@@ -16,7 +16,7 @@ from models.explanation.documents import ContributionSummary, FeatureContributio
 from models.explanation.out_of_fold import KEYS
 from pipeline.project.estimates import Measures
 from pipeline.project.files import read_json
-from pipeline.report.drawing import PALETTE, About, Spec
+from pipeline.report.drawing import About, Spec
 from pipeline.report.facts import Facts, study_facts, told_branches
 from pipeline.report.labels import Labels
 from pipeline.report.page import absent_domains, domain_name, percent, render
@@ -27,13 +27,20 @@ from pipeline.report.settings import PageSettings
 from pipeline.report.shap_charts import (
     beeswarm_chart,
     dependence_chart,
+    domain_colours,
     domain_shares_chart,
     ranking_chart,
     split_chart,
     trajectory_chart,
     waterfall_chart,
 )
-from pipeline.report.shap_tables import NO_UNIT, inputs_table, landmark_tables, without_expectation
+from pipeline.report.shap_tables import (
+    NO_UNIT,
+    inputs_table,
+    landmark_tables,
+    told_features,
+    without_expectation,
+)
 from pipeline.report.shap_themes import landmark_titles, themes_part
 from pipeline.report.tables import Privacy
 from pipeline.wording import LOG_ODDS, OUT_OF_FOLD
@@ -103,7 +110,7 @@ def landmark_page(
     labels = Labels(settings.labels, study["visits"])
     branches = told_branches(branches, facts)
     performance = {model: bounded(measures, settings.limits) for model, measures in performance.items()}
-    features = here.description["features"]
+    features = told_features(here.description["features"], labels)
     explained = here.explained.sort_values(["repeat", "usubjid"], ignore_index=True)
     outcome = explained_outcome(features, here.measured, explained, here.predictions)
     privacy = Privacy(settings.privacy.min_cell_count, suppress=settings.privacy.suppress_small_cells)
@@ -162,7 +169,7 @@ def landmark_page(
             else {}
         )
         | {"patients": counts["patients"], "repeats": counts["repeats"]},
-        findings=landmark_titles(summary, shown_names),
+        findings=landmark_titles(summary, shown_names, summaries or {}, privacy, labels),
         landmark=name,
         here=name,
         rules_choose=rules_choose_treatment(study, name),
@@ -221,7 +228,6 @@ def page_data(
         feature["curve"] = summary["curves"][feature["name"]]
         feature["curves"] = {part: curves[feature["name"]] for part, curves in summary["curves_by"].items()}
         feature["label"] = named[feature["name"]]
-        feature["description"] = labels.described(feature["name"], feature["description"])
         feature["known"] = labels.name(feature["known_at"])
         feature["domain"] = domain_name(feature["domain"])
         told = Measured.by(feature["unit"])
@@ -299,13 +305,6 @@ def rules_choose_treatment(study: StudyDocument, landmark: str) -> bool:
     )
 
 
-def domain_colours(study: StudyDocument) -> dict[str, str]:
-    """Return the colour of each of the study's domains, the same on every page."""
-    named = [*study["features"]["domains"], *(study.get("omics") or {})]
-    domains = [domain_name(domain) for domain in named]
-    return {domain: PALETTE[i % len(PALETTE)] for i, domain in enumerate(domains)}
-
-
 def landmark_charts(
     study: StudyDocument,
     summary: ContributionSummary,
@@ -322,7 +321,7 @@ def landmark_charts(
     shares = shares.assign(domain=shares["domain"].map(domain_name))
     ranking = pd.DataFrame(
         [
-            _ranked_row(row, named[row["feature"]], shown[row["feature"]], summary["top"])
+            _ranked_row(row, named[row["feature"]], shown[row["feature"]], summary["top"], labels)
             for row in summary["features"][:ranked]
         ]
     )
@@ -350,7 +349,7 @@ def landmark_charts(
 
 
 def _ranked_row(
-    row: FeatureContribution, feature: LandmarkFeatureEntry, shown: str, top: int
+    row: FeatureContribution, feature: LandmarkFeatureEntry, shown: str, top: int, labels: Labels
 ) -> dict[str, Any]:
     missing = feature["share_missing"]
     return {
@@ -360,7 +359,8 @@ def _ranked_row(
         "mean_abs": row["mean_abs"],
         "low": row["low"],
         "high": row["high"],
-        "description": f"{feature['description']}; at {feature['known_at']}; {percent(missing)} missing",
+        "description": f"{feature['description']}; at {labels.name(feature['known_at'])}; "
+        f"{percent(missing)} missing",
         "more": f"among the {top} largest in {percent(row['top'])} of resamples",
     }
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
+from features.documents.study_entries import StudyDocument
 from pipeline.report.drawing import (
     CONTRIBUTION,
     GREY,
@@ -23,9 +24,17 @@ from pipeline.report.drawing import (
     rows_of,
     spec_of,
 )
+from pipeline.report.page import domain_name
 from pipeline.wording import LOG_ODDS, OUT_OF_FOLD
 
 SPLIT_ROW = 76
+
+
+def domain_colours(study: StudyDocument) -> dict[str, str]:
+    """Return the colour of each of the study's domains, the same on every page."""
+    named = [*study["features"]["domains"], *(study.get("omics") or {})]
+    domains = [domain_name(domain) for domain in named]
+    return {domain: PALETTE[i % len(PALETTE)] for i, domain in enumerate(domains)}
 
 
 def domain_shares_chart(shares: pd.DataFrame, colours: Mapping[str, str], about: About) -> Spec:

@@ -14,11 +14,20 @@ from models.explanation.documents import (
 )
 from pipeline.project.estimates import Estimate, Measures, bounds_text
 from pipeline.report.labels import Labels
-from pipeline.report.page import count, domain_name, measure, percent, percent_interval
+from pipeline.report.page import (
+    NOT_EVALUATED,
+    count,
+    domain_name,
+    explained,
+    measure,
+    percent,
+    percent_interval,
+)
 from pipeline.report.tables import Table
 
 # Units of a number without dimension.
 NO_UNIT = ("", "1")
+AS_BLOCK = "as a block: overview"
 NOT_EXPECTED = "none"
 """What is printed of a feature on which no direction was published."""
 
@@ -31,6 +40,11 @@ def described(feature: LandmarkFeatureEntry, shown: Mapping[str, str]) -> Markup
     )
 
 
+def told_features(features: Sequence[LandmarkFeatureEntry], labels: Labels) -> list[LandmarkFeatureEntry]:
+    """Return the features with descriptions as readers meet them: keys by their labels, and notes."""
+    return [{**each, "description": labels.described(each["name"], each["description"])} for each in features]
+
+
 def landmark_tables(
     summary: ContributionSummary,
     domains_added: Mapping[str, Measures],
@@ -41,7 +55,7 @@ def landmark_tables(
 ) -> dict[str, Table]:
     """Return the tables of the page by their names; `shown` has the labels of the features."""
     return {
-        "domains": domains_table(summary["domains"], domains_added, absent),
+        "domains": domains_table(summary["domains"], domains_added, absent, list(summary.get("assays", {}))),
         "stability": stability_table(summary, named, shown, labels),
         "directions": directions_table(summary["directions"], named, shown, labels),
         "interactions": Table.of(
@@ -59,7 +73,7 @@ def landmark_tables(
             ],
             text=("second",),
         ),
-        "assays": assays_table(summary),
+        "assays": assays_table(summary, labels),
         "clusters": Table.of(
             "clusters",
             "Features that carry the same information: read their contributions together",
@@ -85,12 +99,12 @@ def landmark_tables(
     }
 
 
-def assays_table(summary: ContributionSummary) -> Table:
+def assays_table(summary: ContributionSummary, labels: Labels) -> Table:
     """Return the columns of each assay that move the predictions most; no row where the model takes none."""
     rows = [
         {
-            "assay": assay,
-            "column": row["column"],
+            "assay": labels.name(assay),
+            "column": explained(row["column"].replace("_", " "), row["column"]),
             "mean": f"{row['mean_abs']:.4f}",
             "fits": percent(row["stability"]),
         }
@@ -107,25 +121,35 @@ def assays_table(summary: ContributionSummary) -> Table:
 
 
 def domains_table(
-    domains: Sequence[GroupContribution], added: Mapping[str, Measures], absent: Sequence[str]
+    domains: Sequence[GroupContribution],
+    added: Mapping[str, Measures],
+    absent: Sequence[str],
+    assays: Sequence[str] = (),
 ) -> Table:
-    """Return each domain's share beside what it adds in AUC and net benefit to the other domains."""
+    """Return each domain's share beside what it adds in AUC and net benefit to the other domains.
+
+    What assays add is judged as blocks, apart from the domains.
+    """
+    single = len(domains) - len(assays) < 2
     measures = sorted(
         {key for pair in added.values() for key in pair if key.startswith("delta_net_benefit@")}
     )
     shown = measures[len(measures) // 2] if measures else ""
     rows = []
     for row in domains:
-        others = "+".join(other["group"] for other in domains if other is not row)
+        others = "+".join(
+            other["group"] for other in domains if other is not row and other["group"] not in assays
+        )
         # The set without the last domain goes by the names of the domains that are in it.
         pair = added.get(f"all-without {row['group']}", added.get(f"all-{others}", Measures()))
+        missing = AS_BLOCK if row["group"] in assays else "only domain" if single else NOT_EVALUATED
         rows.append(
             {
                 "domain": domain_name(row["group"]),
                 "features": row["features"],
                 "share": percent_interval(Estimate(row["share"], row["low"], row["high"]), 1),
-                "auc": measure(pair["delta_auc"], difference=True) if "delta_auc" in pair else "only domain",
-                "benefit": measure(pair[shown], difference=True) if shown in pair else "only domain",
+                "auc": measure(pair["delta_auc"], difference=True) if "delta_auc" in pair else missing,
+                "benefit": measure(pair[shown], difference=True) if shown in pair else missing,
             }
         )
     rows += [
@@ -277,7 +301,7 @@ def inputs_table(
             else (f["unit"] if f["unit"] not in NO_UNIT else "number"),
             "missing": percent(f["share_missing"]),
             "rank": rank[f["name"]],
-            "what": labels.described(f["name"], f["description"]),
+            "what": f["description"],
         }
         for f in features
     ]

@@ -14,6 +14,7 @@ from models.explanation.attribution import UNUSED
 from models.explanation.documents import ContributionSummary, Direction, GroupMean, ThemeContribution
 from pipeline.project.estimates import Estimate
 from pipeline.report.drawing import PALETTE, About, Spec
+from pipeline.report.facts import listed
 from pipeline.report.labels import Labels
 from pipeline.report.page import decimal, domain_name, measure, percent
 from pipeline.report.shap_charts import ranking_chart, split_chart
@@ -24,7 +25,7 @@ MAX_DIRECTIONS = 3
 """In a sentence: the largest."""
 LARGEST = ("Largest:", "second:", "third:")
 MAX_GROUPS = 6
-"""Columns of groups in the table of themes; a kind of groups that has no room is left out."""
+"""Groups that a title names, and columns of groups in the table of themes, where a kind has room or none."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,34 @@ def themes_part(
     return ThemesPart(charts, tables, theme_sentences(themes, summary["directions"]))
 
 
-def landmark_titles(summary: ContributionSummary, shown: Mapping[str, str]) -> dict[str, str]:
+def landmark_titles(
+    summary: ContributionSummary,
+    shown: Mapping[str, str],
+    over_landmarks: Mapping[str, ContributionSummary],
+    privacy: Privacy,
+    labels: Labels,
+) -> dict[str, str]:
     """Return the titles of a landmark's figures by their id: which theme, domain and features are largest."""
     titles = {}
+    top = {
+        labels.name(name): max(each["biology"], key=lambda row: row["mean_abs"])["group"]
+        for name, each in over_landmarks.items()
+        if each["biology"]
+    }
+    if len(top) > 1:
+        titles["themes-landmarks"] = f"The largest theme: {_by_value(top, 'at')}."
+    for kind, rows in summary["splits"].items():
+        inside = [row for row in rows if not privacy.hides(row["patients"])]
+        largest = {
+            labels.name(row["part"]): domain_name(row["group"])
+            for row in sorted(inside, key=lambda row: row["mean_abs"])
+        }
+        parts = dict.fromkeys(labels.name(row["part"]) for row in inside)
+        if len(parts) > 1 and len({row["group"] for row in inside}) > 1:
+            said = _by_value({part: largest[part] for part in parts}, "in")
+            if len(parts) > MAX_GROUPS:
+                said = f"by group, {listed(list(dict.fromkeys(largest[part] for part in parts)))}"
+            titles[f"split-{kind}"] = f"The largest domain: {said}."
     themes = sorted(summary["biology"], key=lambda row: (-row["mean_abs"], row["group"]))
     if len(themes) > 1:
         titles["themes"] = f"The largest theme is {themes[0]['group']}."
@@ -104,6 +130,14 @@ def landmark_titles(summary: ContributionSummary, shown: Mapping[str, str]) -> d
             "; ".join(f"{words} {name}" for words, name in zip(LARGEST, names, strict=True)) + "."
         )
     return titles
+
+
+def _by_value(values: Mapping[str, str], preposition: str) -> str:
+    """Return which value stands at which places, such as ``ctDNA at C1 and C2; imaging at C4``."""
+    places: dict[str, list[str]] = {}
+    for place, value in values.items():
+        places.setdefault(value, []).append(place)
+    return "; ".join(f"{value} {preposition} {listed(names)}" for value, names in places.items())
 
 
 def theme_sentences(themes: Sequence[ThemeContribution], directions: Sequence[Direction]) -> dict[str, str]:
@@ -159,7 +193,7 @@ def _themes_chart(
             "high": row["mean_high"],
             "key": ", ".join(row["members"]),
             "description": "; ".join(named[member]["description"] for member in row["members"]),
-            "more": f"{row['features']} features",
+            "more": f"{row['features']} feature{'s' if row['features'] != 1 else ''}",
         }
         for row in themes
     ]

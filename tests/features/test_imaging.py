@@ -142,6 +142,14 @@ def test_a_tumour_volume_below_nothing_is_out_of_its_range_and_a_change_may_be()
     assert described["imaging_ftv_c1_change"].low is None
 
 
+def test_a_difference_of_logarithms_is_the_logarithm_of_a_ratio() -> None:
+    scans = [scan("baseline", 9.0, feature="FTV"), scan("c1", 4.0, feature="FTV")]
+    tables = {"imaging_features": table("imaging_features", scans)}
+    units = {one.name: one.unit for one in build(tables, PATIENTS, *domain_settings("imaging"))[1]}
+    assert units["imaging_ftv_c1"].startswith("log1p")
+    assert units["imaging_ftv_c1_change"] == "log1p ratio"
+
+
 def test_a_change_from_nothing_and_a_logarithm_of_nothing_are_missing() -> None:
     found = features(imaging_features=[scan("baseline", 0.0), scan("c1", 3.0)]).iloc[0]
     assert np.isnan(found["imaging_ld_c1_change"])

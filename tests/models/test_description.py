@@ -53,6 +53,7 @@ def test_table_one_counts_levels_among_the_known_and_gives_quartiles_by_group() 
         ("log10 fraction", [-4.0, -2.0], [0.01, 1.0], "%"),
         ("log10 molecules/mL", [0.0, 2.0], [1.0, 100.0], "molecules/mL"),
         ("log1p cc", [0.0, np.log(3.0)], [0.0, 2.0], "cc"),
+        ("log1p ratio", [np.log(0.5), 0.0], [-0.5, 0.0], "ratio"),
         ("years", [50.0, 60.0], [50.0, 60.0], "years"),
     ],
 )

@@ -17,6 +17,7 @@ from models.procedure.splits import stratified_splits
 from pipeline.project import paths
 from pipeline.project.omics_rows import assays_beside
 from pipeline.project.stage import Run
+from pipeline.report.labels import Labels, LabelSettings
 from pipeline.report.shap_tables import assays_table
 from pipeline.stages import domains
 from tests.models.blocks.test_response import COLUMNS, PROCEDURE, rows_with_assays
@@ -67,8 +68,9 @@ def test_the_column_that_tells_is_the_first_of_its_assay_in_every_fit(explained:
     assert len(columns["rna"]) == 3
     assert columns["rna"][0]["column"] == "G0"
     assert columns["rna"][0]["stability"] == 1
-    table = assays_table({"assays": columns})  # type: ignore[typeddict-item]
-    assert [row["column"] for row in table.rows][:1] == ["G0"]
+    labels = Labels(LabelSettings({}, {}, {}, {"rna": "RNA"}), [])
+    table = assays_table({"assays": columns}, labels)  # type: ignore[typeddict-item]
+    assert [(row["assay"], row["column"]) for row in table.rows][:1] == [("RNA", "G0")]
 
 
 def test_rows_get_the_columns_of_assays_known_at_the_landmark_where_there_are_some(tmp_path: Path) -> None:

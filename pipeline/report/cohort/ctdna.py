@@ -54,6 +54,25 @@ def fractions(
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["patient", "value"])
 
 
+def detected_sentence(rows: pd.DataFrame, visits: Mapping[str, str]) -> str:
+    """Return in how many of the samples with a result ctDNA was detected, by visit.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `fractions`.
+    visits : mapping
+        Labels of the visits by name, in order.
+    """
+    by_visit = {visit: rows.loc[rows["visit"] == visit, "detected"].astype(bool) for visit in visits}
+    told = [
+        f"{int(found.sum()):,} of {len(found):,} at {visits[visit]}"
+        for visit, found in by_visit.items()
+        if len(found)
+    ]
+    return f"Samples in which ctDNA was detected: {'; '.join(told)}."
+
+
 def fractions_chart(rows: pd.DataFrame, visits: Mapping[str, str], max_lines: int) -> Spec:
     """Draw each patient's fraction over the visits on a log axis, with a band of samples without ctDNA.
 

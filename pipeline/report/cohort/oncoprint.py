@@ -10,6 +10,7 @@ from features.gene_rules import GeneRule, GeneRules, any_pathogenic
 from features.mutations import FIXED_PANEL, mutating_variants, panel_covers
 from pipeline.report.cohort.people import OUTCOME_COLOURS, SinglePatients, about_people
 from pipeline.report.drawing import INK, PALETTE, Chart, Spec, data_of, fitting, spec_of
+from pipeline.report.facts import listed
 from pipeline.report.points import evenly
 
 MUTATION, BLOOD, DOUBTFUL, NOT_COVERED = (
@@ -72,6 +73,20 @@ def _of_material(
         strongest.append(pd.DataFrame({"patient": absent, "gene": gene, "found": NOT_COVERED}))
     rows = pd.concat(strongest).drop_duplicates(["patient", "gene"])
     return rows[rows["patient"].isin(patients)].assign(material=material)
+
+
+def mutated_sentence(found: pd.DataFrame) -> str:
+    """Return the genes of which tumour mutations were reported in most patients; empty without any.
+
+    Parameters
+    ----------
+    found : DataFrame
+        From `cells`.
+    """
+    mutated = found[found["found"] == MUTATION].drop_duplicates(["patient", "gene"])
+    patients = mutated.groupby("gene").size()
+    most = sorted(map(str, patients.index[patients == patients.max()]))
+    return f"Tumour mutations were reported most often in {listed(most)}." if most else ""
 
 
 def tracks(who: pd.DataFrame, receptors: pd.Series | None) -> pd.DataFrame:

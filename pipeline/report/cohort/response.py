@@ -7,7 +7,9 @@ import pandas as pd
 
 from pipeline.report.cohort.people import OUTCOME_COLOURS, UNKNOWN, about_people
 from pipeline.report.drawing import GREY, INK, PALETTE, Chart, Spec, colours_of, data_of, spec_of
+from pipeline.report.facts import beside
 from pipeline.report.labels import Labels
+from pipeline.report.page import percent
 from pipeline.report.points import evenly
 
 BEST_FIRST = ("CR", "PR", "SD", "PD")
@@ -83,6 +85,37 @@ def waterfall_of_changes(rows: pd.DataFrame, labels: Labels) -> Spec:
     return spec_of(
         alt.layer(*layers), f"Waterfall: best change of {len(rows):,} patients.", 320, about, canvas=True
     )
+
+
+def shrunk_sentence(rows: pd.DataFrame) -> str:
+    """Return in how many patients the sum shrank by as much as a partial response takes.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `best_changes`.
+    """
+    n = int((rows["change"] <= PARTIAL).sum())
+    shrunk = f"At best the sum was smaller by {percent(-PARTIAL)} or more"
+    return f"{shrunk} in {n:,} of {len(rows):,} patients drawn."
+
+
+def median_sentence(rows: pd.DataFrame, visits: Mapping[str, str]) -> str:
+    """Return on which side the median change with pCR lies at the last visit; empty of one outcome.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `courses`.
+    visits : mapping
+        Labels of the visits by name, in order.
+    """
+    last = list(visits)[-1]
+    medians = rows[rows["visit"] == last].groupby("outcome")["value"].median()
+    if not {"pCR", "no pCR"} <= set(medians.index):
+        return ""
+    side = beside(float(medians["pCR"]), float(medians["no pCR"]))
+    return f"At {visits[last]}, the median change with pCR is {side}."
 
 
 def _arm_names(rows: pd.DataFrame) -> list[Chart]:

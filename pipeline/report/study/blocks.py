@@ -122,7 +122,7 @@ def _forest(judged: Mapping[str, BlockVerdicts], labels: Labels) -> dict[str, Sp
         interval_row(
             f"{labels.name(landmark)}: {_compared(pair, labels)}",
             pair.auc,
-            pair.question,
+            labels.text(pair.question),
             of=Measures(n=Estimate(found.patients), events=Estimate(found.events)),
         )
         for landmark, found in judged.items()

@@ -15,10 +15,9 @@ from models.explanation.documents import ContributionSummary
 from pipeline.report.drawing import GREY, PALETTE, About, Spec, colours_of, data_of, spec_of
 from pipeline.report.facts import Facts
 from pipeline.report.labels import Labels
-from pipeline.report.landmark_page import domain_colours
 from pipeline.report.page import domain_name
 from pipeline.report.results import MODEL, RULES, Results
-from pipeline.report.shap_charts import ranking_chart
+from pipeline.report.shap_charts import domain_colours, ranking_chart
 from pipeline.report.study.common import NAMES, of_model
 from pipeline.report.study.performance import performance_part
 

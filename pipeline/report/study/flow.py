@@ -47,6 +47,12 @@ def flow_rows(study: StudyDocument, flow: Flow, facts: Facts, labels: Labels) ->
     ]
 
 
+def flow_sentence(rows: Sequence[FlowRow]) -> str:
+    """Return how many patients are at risk at the last landmark, and how many had pCR."""
+    first, last, pcr = rows[0], rows[-2], rows[-1]
+    return f"{last['label']}: {last['all']:,} of {first['all']:,} patients; {pcr['all']:,} had pCR."
+
+
 def flow_chart(rows: Sequence[FlowRow], arms: Sequence[str], facts: Facts, labels: Labels) -> Spec:
     """Draw a column of boxes for each arm, one below the other; one of all patients for none or many arms.
 

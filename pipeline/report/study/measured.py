@@ -8,14 +8,16 @@ import pandas as pd
 from models.description.documents import Coverage, Description, MissingShare, StateCount, States
 from pipeline.report.alluvial import flows_chart
 from pipeline.report.drawing import Spec
-from pipeline.report.facts import Facts
+from pipeline.report.facts import Facts, beside, listed
 from pipeline.report.labels import Labels
-from pipeline.report.page import domain_name, explained, percent
+from pipeline.report.page import capitalised, domain_name, explained, percent
 from pipeline.report.study.common import ALL, Part, crossed
 from pipeline.report.study_charts import courses_chart, shares_chart
 from pipeline.report.tables import Privacy, Table
 
 HIDDEN = "too few to show"
+PCR, NO_PCR = "pCR", "no pCR"
+"""The outcomes of a course, as stage describe calls them."""
 
 
 class ShareRow(TypedDict):
@@ -87,6 +89,59 @@ def _state_charts(
                 pd.DataFrame(centres), _shown_levels(state["levels"], centres, labels), title, scale
             )
     return charts
+
+
+def state_sentences(described: Description, privacy: Privacy, labels: Labels) -> dict[str, str]:
+    """Return the titles of the figures of states: who has a result, of all patients and by centre.
+
+    A share is told where its count is shown. Results are positive where there is such a state, else done.
+    """
+    told, titles = [], {}
+    for state in described["states"]:
+        level = labels.name("positive" if "positive" in state["levels"] else "done")
+        whole = [row for row in shares(state["by_arm"], privacy, labels) if row["level"] == level]
+        told += [
+            f"{_state_name(state, labels)} {level} in {percent(row['share'])}"
+            for row in whole
+            if row["label"] == ALL
+        ]
+        centres = {
+            row["label"]: row["share"]
+            for row in shares(state["by_centre"], privacy, labels)
+            if row["level"] == level and row["label"] != ALL and not privacy.hides(row["n"])
+        }
+        if len(centres) > 1:
+            low, high = min(centres, key=centres.__getitem__), max(centres, key=centres.__getitem__)
+            titles[f"centres-{state['domain']}-{state['visit']}"] = (
+                f"{capitalised(level)} in {percent(centres[low])} ({low}) to {percent(centres[high])} "
+                f"({high}) of a centre's patients."
+            )
+    if told:
+        titles["states"] = f"Of all at risk: {'; '.join(told)}."
+    return titles
+
+
+def course_sentences(described: Description, visits: Sequence[str], labels: Labels) -> dict[str, str]:
+    """Return the titles of the courses: on which side the median with pCR lies, at the last visit."""
+    titles = {}
+    for number, family in enumerate(described["over_time"], start=1):
+        points = [point for point in family["points"] if "median" in point]
+        medians = {(p["visit"], p["arm"], p["outcome"]): p["median"] for p in points}
+        both = {
+            (visit, arm): beside(median, medians[visit, arm, NO_PCR])
+            for (visit, arm, outcome), median in medians.items()
+            if outcome == PCR and (visit, arm, NO_PCR) in medians
+        }
+        last = next((visit for visit in reversed(visits) if any(each == visit for each, _ in both)), None)
+        if last is None:
+            continue
+        arms: dict[str, list[str]] = {}
+        for (visit, arm), side in both.items():
+            if visit == last:
+                arms.setdefault(side, []).append(labels.name(arm))
+        told = [f"{side}{f' in {listed(names)}' if all(names) else ''}" for side, names in arms.items()]
+        titles[f"course-{number}"] = f"At {labels.name(last)}, the median with pCR is {'; '.join(told)}."
+    return titles
 
 
 def _state_name(state: States, labels: Labels) -> str:

@@ -6,16 +6,27 @@ import pandas as pd
 
 from models.description.documents import Description
 from pipeline.project.estimates import Measures, parse_estimate, verdict
+from pipeline.report.alluvial import flows_sentence
 from pipeline.report.facts import Facts, listed
 from pipeline.report.labels import Labels
+from pipeline.report.page import capitalised
 from pipeline.report.results import ALLOCATION, MODEL, RULE_INPUTS, RULES, Results, Subgroups
 from pipeline.report.study.blocks import block_model_name
 from pipeline.report.study.findings import findings
+from pipeline.report.study.flow import FlowRow, flow_sentence
 from pipeline.report.study.glance import VERDICTS
+from pipeline.report.study.measured import course_sentences, state_sentences
+from pipeline.report.study.rules import branches_sentence
+from pipeline.report.study.strategies import LABELS
 from pipeline.report.study.subgroups import group_name, hidden_counts
 from pipeline.report.study.toxicity import compared_events
 from pipeline.report.tables import Privacy
 
+DIFFERENCES = {
+    "difference": "all by {0} minus all by {1}",
+    "policy_minus_reference": LABELS["policy_minus_reference"],
+    "policy_minus_treated": LABELS["policy_minus_treated"],
+}
 CHANCE = 0.5
 """The AUC of a forecast that tells nobody apart."""
 
@@ -24,18 +35,33 @@ def titles(
     results: Results,
     domains: Mapping[str, Sequence[str]],
     described: Description,
+    rows: Sequence[FlowRow],
+    visits: Sequence[str],
     facts: Facts,
     privacy: Privacy,
     labels: Labels,
 ) -> dict[str, str]:
     """Return the titles of the figures by their id: what each shows in this run, where it can be said.
 
-    `domains` are those of every landmark.
+    Parameters
+    ----------
+    domains : mapping
+        Those of every landmark.
+    rows : sequence of FlowRow
+        From `flow_rows`.
+    visits : sequence of str
+        The study's, in order.
     """
     found = findings(results, domains, facts, labels)
     found |= subgroup_findings(results, privacy, labels) | benefit_findings(results, facts, labels)
     found |= run_findings(results, facts) | block_findings(results, labels)
     found |= event_findings(described, privacy, labels)
+    found |= stability_findings(results, labels) | strategy_findings(results, labels)
+    found |= state_sentences(described, privacy, labels) | course_sentences(described, visits, labels)
+    found["flow-chart"] = flow_sentence(rows)
+    found["branches"] = branches_sentence(described["branches"], privacy)
+    if flows := described["flows"]:
+        found["ctdna-flows"] = flows_sentence(flows, labels, privacy)
     found["for-whom"] = for_whom_not(results.subgroups[results.comparison.declared.landmark], labels)
     return {figure: sentence for figure, sentence in found.items() if sentence}
 
@@ -56,7 +82,62 @@ def subgroup_findings(results: Results, privacy: Privacy, labels: Labels) -> dic
         "subgroups-auc": _ends(groups, "The AUC is"),
         "centres-auc": _ends(subgroups.centres, "The AUC is"),
         "left-out-centres": _ends(left_out, "Of models that have not seen a centre, the AUC in it is"),
+    } | {
+        f"{figure}-{measure.replace('_', '-')}": _beside_ideal(inside, measure)
+        for figure, inside in (("subgroups", groups), ("centres", subgroups.centres))
+        for measure in ("slope", "o_e")
     }
+
+
+def _beside_ideal(groups: Mapping[str, Measures], measure: str) -> str:
+    """Return the groups whose interval of a measure does not hold 1, its ideal value; empty without any."""
+    found = {name: of.interval for name, each in groups.items() if (of := each.interval_of(measure))}
+    beside = [name for name, (low, high) in found.items() if not low <= 1 <= high]
+    if not found:
+        return ""
+    if not beside:
+        return "Every interval includes the ideal value."
+    return f"The ideal value lies outside the interval of {'; '.join(beside)}."
+
+
+def stability_findings(results: Results, labels: Labels) -> dict[str, str]:
+    """Return the titles of the figures of bootstrap models: how far they move, what optimism takes."""
+    landmark = results.comparison.declared.landmark
+    robust, curves = results.robustness[landmark], results.curves[landmark].get("bootstrap")
+    titles = {}
+    moved = robust.instability.get("mean_absolute_prediction_error") if robust else None
+    if moved and moved.value is not None:
+        titles["instability"] = (
+            f"At {labels.name(landmark)}, a bootstrap model's prediction is {moved.value:.3f} away from the "
+            "model's on average."
+        )
+    slope = robust.optimism_corrected.get("calibration_slope") if robust else None
+    if slope and slope.value is not None:
+        titles["bootstrap-calibration"] = f"Corrected for optimism, the slope is {slope.value:.2f}."
+    for decision in ("de_escalation", "escalation"):
+        if curves is None:
+            break
+        lines = curves[curves["curve"] == decision].pivot_table(index="at", columns="line", values="value")
+        if {"apparent", "corrected"} <= set(lines):
+            lower = lines["corrected"] < lines["apparent"]
+            titles[f"bootstrap-{decision.replace('_', '-')}"] = (
+                f"Corrected for optimism, net benefit is lower {_at_thresholds(lower)}."
+            )
+    return titles
+
+
+def strategy_findings(results: Results, labels: Labels) -> dict[str, str]:
+    """Return the title of the figure of strategies: which values can be told apart by their interval."""
+    sides: dict[str, list[str]] = {}
+    for pair, measures in results.strategies.items():
+        names = [labels.name(arm) for arm in pair.split("-", 1)]
+        for key, label in DIFFERENCES.items():
+            if apart := measures.interval_of(key):
+                low, high = apart.interval
+                side = "above 0" if low > 0 else "below 0" if high < 0 else "not distinguishable from 0"
+                sides.setdefault(side, []).append(label.format(*names))
+    told = [f"{capitalised(side)}: {'; '.join(names)}." for side, names in sides.items()]
+    return {"strategy-values": " ".join(told)} if told else {}
 
 
 def for_whom_not(subgroups: Subgroups, labels: Labels) -> str:
@@ -108,13 +189,16 @@ def benefit_findings(results: Results, facts: Facts, labels: Labels) -> dict[str
 
 def _above(wide: pd.DataFrame) -> str:
     others = wide.drop(columns=MODEL).max(axis=1)
-    best = wide[MODEL] > others
-    if best.all():
-        return "the model has the highest net benefit at every threshold shown"
-    if not best.any():
-        return "the model has the highest net benefit at no threshold shown"
-    share = "most" if best.mean() > 0.5 else "some"
-    return f"the model has the highest net benefit at {share} of the thresholds shown"
+    return f"the model has the highest net benefit {_at_thresholds(wide[MODEL] > others)}"
+
+
+def _at_thresholds(holds: pd.Series) -> str:
+    """Return at how many of the thresholds something holds, in words."""
+    if holds.all():
+        return "at every threshold shown"
+    if not holds.any():
+        return "at no threshold shown"
+    return f"at {'most' if holds.mean() > 0.5 else 'some'} of the thresholds shown"
 
 
 def run_findings(results: Results, facts: Facts) -> dict[str, str]:

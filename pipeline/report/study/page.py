@@ -15,7 +15,7 @@ from features.documents.study import parse_study, with_defaults
 from features.documents.study_entries import StudyDocument
 from models.description.documents import Description
 from pipeline.project.estimates import HIGHER_IS_BETTER, Estimate, Measures, verdict
-from pipeline.report.cohort.part import single_patient_charts
+from pipeline.report.cohort.part import single_patient_part
 from pipeline.report.cohort.people import SinglePatients
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts, run_facts
@@ -25,7 +25,7 @@ from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Comparison, Decla
 from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
 from pipeline.report.study.blocks import blocks_part
 from pipeline.report.study.challengers import challengers_part
-from pipeline.report.study.common import ForestRow, Part, interval_row, verdict_of
+from pipeline.report.study.common import ForestRow, interval_row, verdict_of
 from pipeline.report.study.efficacy import efficacy_part, efficacy_sentences
 from pipeline.report.study.flow import flow_chart, flow_rows
 from pipeline.report.study.gates import Judged, gate_sentences
@@ -94,6 +94,11 @@ def overview_page(given: Inputs, results: Results) -> str:
     domains = {
         name: found for name, found in domains_at(given.features).items() if name in study["landmarks"]
     }
+    single, single_titles = single_patient_part(
+        given.single, given.settings.single_patients, study["visits"], study["regimens"],
+        given.settings.drawing, facts, labels,
+    )  # fmt: skip
+    rows = flow_rows(study, given.flow, facts, labels)
     parts = {
         "one": table_one_part(given.described, arms, privacy, labels),
         "missing": missing_part(given.described, facts, privacy, labels),
@@ -114,12 +119,11 @@ def overview_page(given: Inputs, results: Results) -> str:
         "size": size_part(results, labels),
         "efficacy": efficacy_part(results.efficacy, facts, privacy, labels),
         "strategy": strategy_part(results, labels),
-        "single": single_part(given, labels),
+        "single": (single, {}),
         "truth": truth_part(results, study["landmarks"], facts, labels),
     }
     charts: dict[str, Spec] = {name: spec for drawn, _ in parts.values() for name, spec in drawn.items()}
     charts |= difference_charts(differences, declared, facts, labels)
-    rows = flow_rows(study, given.flow, facts, labels)
     charts["flow-chart"] = flow_chart(rows, arms, facts, labels)
     first = glance(study, results, facts, privacy, labels)
     charts |= first.charts
@@ -130,7 +134,8 @@ def overview_page(given: Inputs, results: Results) -> str:
         charts,
         facts,
         labels,
-        findings=titles(results, domains, given.described, facts, privacy, labels),
+        findings=titles(results, domains, given.described, rows, study["visits"], facts, privacy, labels)
+        | single_titles,
         here=OVERVIEW,
         run=run,
         first=first,
@@ -191,18 +196,6 @@ def overview_page(given: Inputs, results: Results) -> str:
         privacy=given.settings.privacy,
         drawing=given.settings.drawing,
     )
-
-
-def single_part(given: Inputs, labels: Labels) -> Part:
-    """Return the figures of single patients; none where they are not shown."""
-    if given.single is None:
-        return {}, {}
-    study, settings = given.study, given.settings
-    charts = single_patient_charts(
-        given.single, settings.single_patients, study["visits"], study["regimens"], settings.drawing,
-        given.facts, labels,
-    )  # fmt: skip
-    return charts, {}
 
 
 def said_context(given: Inputs, results: Results) -> dict[str, object]:

@@ -8,7 +8,7 @@ from models.description.documents import Branch, Conflict, Description, Status
 from pipeline.project.estimates import parse_estimate
 from pipeline.report.drawing import Spec
 from pipeline.report.labels import Labels
-from pipeline.report.page import count, explained
+from pipeline.report.page import count, explained, percent
 from pipeline.report.study.common import Part
 from pipeline.report.study_charts import forest_chart
 from pipeline.report.tables import Privacy, Table
@@ -39,8 +39,7 @@ def _branch_chart(branches: Sequence[Branch], privacy: Privacy, labels: Labels) 
             "detail": f"{row['node']}: {row['branch']}",
             "mark": "no",
         }
-        for row in branches
-        if row["n"] and not any(map(privacy.hides, (row["n"], row["events"], row["n"] - row["events"])))
+        for row in _shown(branches, privacy)
     ]
     columns = ["label", "value", "low", "high", "n", "events", "detail", "mark"]
     return forest_chart(
@@ -50,6 +49,23 @@ def _branch_chart(branches: Sequence[Branch], privacy: Privacy, labels: Labels) 
         "patients at risk, no model",
         None,
     )
+
+
+def branches_sentence(branches: Sequence[Branch], privacy: Privacy) -> str:
+    """Return between which shares the pCR of the branches drawn lies, without naming one; empty of one."""
+    shares = [row["value"] for row in _shown(branches, privacy)]
+    if len(shares) < 2:
+        return ""
+    return f"pCR in a branch lies between {percent(min(shares))} and {percent(max(shares))}."
+
+
+def _shown(branches: Sequence[Branch], privacy: Privacy) -> list[Branch]:
+    """Return the branches of which no count is too small to be shown."""
+    return [
+        row
+        for row in branches
+        if row["n"] and not any(map(privacy.hides, (row["n"], row["events"], row["n"] - row["events"])))
+    ]
 
 
 def _branch_name(row: Branch, labels: Labels) -> str:

@@ -153,7 +153,7 @@
       const row = element("tr", { "data-contribution": c });
       const head = element("th", { scope: "row" });
       head.append(element("span", { title: `${f.description} (${f.name})`, tabindex: "0", class: "described" }, f.label));
-      row.append(head, element("td", { class: "number" }, text(k, i)), element("td", {}, f.unit === "%" ? "" : f.unit), element("td", {}, f.known), element("td", { class: "number" }, signed(c, 3)), element("td", {}, f.description));
+      row.append(head, element("td", { class: "number" }, text(k, i)), element("td", { class: "unit" }, f.unit === "%" ? "" : f.unit), element("td", {}, f.known), element("td", { class: "number" }, signed(c, 3)), element("td", {}, f.description));
       body.append(row);
     }
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.report.alluvial import flows_chart
+from pipeline.report.alluvial import flows_chart, flows_sentence
 from pipeline.report.tables import Privacy
 from tests.labels import PLAIN
 
@@ -52,3 +52,13 @@ def test_ribbons_of_few_patients_and_those_that_would_tell_them_are_left_out() -
 
 def test_a_level_of_few_patients_leaves_the_figure_out() -> None:
     assert flows_chart(content(3, 0, 30, 40), PLAIN, Privacy(5, suppress=True)) is None
+
+
+def test_where_positive_patients_went_is_told_unless_a_count_is_small() -> None:
+    given = content(10, 20, 30, 40)
+    assert flows_sentence(given, PLAIN, Privacy(5, suppress=True)) == "", "nobody is positive"
+    for flow in given["flows"]:
+        flow["source"] = {"a": "positive"}.get(flow["source"], flow["source"])
+    told = "Of patients positive at c1, at outcome: x 10, y 20."
+    assert flows_sentence(given, PLAIN, Privacy(5, suppress=True)) == told
+    assert flows_sentence(given, PLAIN, Privacy(11, suppress=True)) == ""

@@ -9,7 +9,7 @@ import pytest
 from features.gene_rules import any_pathogenic
 from pipeline.report.cohort.ctdna import fractions, fractions_chart
 from pipeline.report.cohort.oncoprint import BLOOD, MUTATION, NOT_COVERED, OTHER_GENES, cells
-from pipeline.report.cohort.part import single_patient_charts
+from pipeline.report.cohort.part import single_patient_part
 from pipeline.report.cohort.people import SinglePatients, last_known, people
 from pipeline.report.cohort.response import best_changes
 from pipeline.report.cohort.treatment import ends, segments
@@ -60,11 +60,15 @@ def single(**changes: Any) -> SinglePatients:
     return SinglePatients(**given)
 
 
-def charts(**changes: Any) -> dict[str, Spec]:
-    return single_patient_charts(
+def part(**changes: Any) -> tuple[dict[str, Spec], dict[str, str]]:
+    return single_patient_part(
         single(**changes), SETTINGS.single_patients, ["baseline", "c1", "c2"], ["X", "Y"], SETTINGS.drawing,
         FACTS, PLAIN,
     )  # fmt: skip
+
+
+def charts(**changes: Any) -> dict[str, Spec]:
+    return part(**changes)[0]
 
 
 def drawn(spec: Spec) -> set[str]:
@@ -139,3 +143,20 @@ def test_a_gene_is_not_covered_where_no_panel_of_the_patient_has_it() -> None:
     assert found[("P1", OTHER_GENES)] == BLOOD
     assert ("P1", "ERBB2") not in found, "covered, and nothing found"
     assert {found[(patient, "ERBB2")] for patient in ("P2", "P3", "P4")} == {NOT_COVERED}
+
+
+def test_titles_of_single_patients_say_what_is_drawn() -> None:
+    titles = part()[1]
+    assert (
+        titles["waterfall-changes"] == "At best the sum was smaller by 30 % or more in 1 of 2 patients drawn."
+    )
+    assert titles["spider"] == "At c2, the median change with pCR is lower than without."
+    assert titles["fractions"] == "Samples in which ctDNA was detected: 1 of 2 at baseline; 1 of 3 at c1."
+    assert titles["oncoprint"] == "Tumour mutations were reported most often in TP53."
+    assert part(raw={})[1].keys() == {"waterfall-changes", "spider", "fractions"}
+    who = COHORT.assign(outcome=[1.0, 1.0, 1.0, None])
+    assert part(cohort=who)[1]["spider"] == "", "of one outcome there is nothing beside it"
+    nobody = single_patient_part(
+        None, SETTINGS.single_patients, ["c1"], ["X"], SETTINGS.drawing, FACTS, PLAIN
+    )
+    assert nobody == ({}, {})

@@ -19,14 +19,17 @@ LABELS = Labels(SETTINGS.labels, ["baseline", "c1", "t1"])
         ("age_years", "Age"),
         ("ctdna_c1_state", "ctDNA, C1"),
         ("imaging_baseline_sum_mm", "Sum of diameters, baseline"),
-        ("imaging_longest_diameter_t1_change", "longest diameter change, T1"),
-        ("biomarker_gene_x", "gene x"),
+        ("imaging_longest_diameter_t1_change", "Longest diameter change, T1"),
+        ("biomarker_gene_x", "Gene x"),
         ("rna:*", "RNA, all columns"),
+        ("slides:*", "Slides, all columns"),
+        ("biomarker_mtor_s2448", "mTOR S2448"),
+        ("biomarker_mp_index_adj", "MammaPrint index adjusted"),
         ("biomarker_her2_rna", "HER2 RNA"),
-        ("something_else", "something else"),
+        ("something_else", "Something else"),
         (
             "imaging_the_longest_name_of_a_measurement_t1",
-            "the longest name of a measureme\N{HORIZONTAL ELLIPSIS}",
+            "The longest name of a measureme\N{HORIZONTAL ELLIPSIS}",
         ),
     ],
 )
@@ -70,9 +73,13 @@ def test_a_gene_in_a_sentence_is_written_as_genes_are_and_no_part_of_a_word_or_p
     assert LABELS.text("pamphlet, data/pam/x.csv") == "pamphlet, data/pam/x.csv"
 
 
+def test_a_visit_in_a_sentence_is_called_by_its_label() -> None:
+    assert LABELS.text("State of imaging at c1; after baseline") == "State of imaging at C1; after baseline"
+
+
 def test_what_is_said_of_a_feature_beside_its_description_stands_behind_it() -> None:
     told = LABELS.described("ctdna_c1_vaf_change_panel", "Change up to c1")
-    assert told == "Change up to c1; 0 also where nothing was detected at either visit"
+    assert told == "Change up to C1; 0 also where nothing was detected at either visit"
     assert LABELS.described("age_years", "Age") == "Age"
 
 

@@ -34,9 +34,9 @@ def test_a_candidate_passed_over_is_told_with_its_folds_and_its_reason() -> None
 def test_without_a_model_the_best_features_stand_first_and_no_more_than_the_limit() -> None:
     counts = {"n": {"value": 9}, "events": {"value": 3}}
     singles = {
-        f"f{i:03d}": parse_measures(counts | {"auc": {"value": 0.5 + i / 1000, "low": 0.4, "high": 0.8}})
+        f"F{i:03d}": parse_measures(counts | {"auc": {"value": 0.5 + i / 1000, "low": 0.4, "high": 0.8}})
         for i in range(MAX_SINGLES + 5)
     }
     found = texts(part(Learning(reason="too few", singles=singles))["singles"])
-    assert found.index(f"f{MAX_SINGLES + 4:03d}") < found.index("f006")
-    assert "f004" not in found
+    assert found.index(f"F{MAX_SINGLES + 4:03d}") < found.index("F006")
+    assert "F004" not in found

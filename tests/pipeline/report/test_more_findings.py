@@ -8,14 +8,19 @@ import pandas as pd
 from pipeline.project.estimates import Estimate, Measures
 from pipeline.report.blocks import parse_blocks
 from pipeline.report.results import Robustness, Subgroups
+from pipeline.report.study.flow import flow_sentence
+from pipeline.report.study.measured import course_sentences, state_sentences
 from pipeline.report.study.more_findings import (
     benefit_findings,
     block_findings,
     event_findings,
     for_whom_not,
     run_findings,
+    stability_findings,
+    strategy_findings,
     subgroup_findings,
 )
+from pipeline.report.study.rules import branches_sentence
 from tests.labels import PLAIN
 from tests.pipeline.report.test_blocks_part import stored
 from tests.pipeline.test_study_sections import FACTS, OPEN, STRICT, measures, results
@@ -124,3 +129,100 @@ def test_events_are_named_on_the_side_on_which_their_interval_lies() -> None:
     told = event_findings(described, STRICT, PLAIN)
     assert told == {"toxicity-differences": "More often in B: Rash. Less often in B: Fever."}
     assert event_findings({"toxicity": None}, STRICT, PLAIN) == {}  # type: ignore[typeddict-item]
+
+
+def test_groups_whose_interval_leaves_the_ideal_value_out_are_named() -> None:
+    slopes = {"pos": Estimate(1.0, 0.8, 1.2), "neg": Estimate(0.6, 0.4, 0.9), "few": Estimate(0.1, 0, 0.2)}
+    groups = {name: of(0.7, 3 if name == "few" else 40) | {"slope": slope} for name, slope in slopes.items()}
+    named = {"hr": {name: Measures(each) for name, each in groups.items()}}
+    told = subgroup_findings(results(subgroups={"c2": Subgroups(named)}), STRICT, PLAIN)
+    assert told["subgroups-slope"] == "The ideal value lies outside the interval of HR: neg."
+    assert told["subgroups-o-e"] == "", "nobody has it"
+    fits = Subgroups({"hr": {"pos": named["hr"]["pos"]}})
+    assert subgroup_findings(results(subgroups={"c2": fits}), STRICT, PLAIN)["subgroups-slope"] == (
+        "Every interval includes the ideal value."
+    )
+
+
+def test_what_bootstrap_models_show_is_told_where_they_were_made() -> None:
+    robust = Robustness(
+        optimism_corrected=Measures(calibration_slope=Estimate(0.964)),
+        instability=Measures(mean_absolute_prediction_error=Estimate(0.0484)),
+    )
+    lines = [("apparent", 0.2, 0.3), ("corrected", 0.2, 0.2), ("apparent", 0.4, 0.1), ("corrected", 0.4, 0.1)]
+    curves = pd.DataFrame(lines, columns=["line", "at", "value"]).assign(curve="escalation", sample=-1)
+    judged = results(robustness={"c2": robust}, curves={"c2": {"bootstrap": curves}})
+    assert stability_findings(judged, PLAIN) == {
+        "instability": "At c2, a bootstrap model's prediction is 0.048 away from the model's on average.",
+        "bootstrap-calibration": "Corrected for optimism, the slope is 0.96.",
+        "bootstrap-escalation": (
+            "Corrected for optimism, net benefit is lower at some of the thresholds shown."
+        ),
+    }
+    assert stability_findings(results(), PLAIN) == {}
+
+
+def test_values_of_strategies_are_told_apart_by_their_interval() -> None:
+    found = Measures(difference=Estimate(0.1, 0.05, 0.2), policy_minus_treated=Estimate(0.01, -0.1, 0.1))
+    assert strategy_findings(results(strategies={"A-B": found}), PLAIN) == {
+        "strategy-values": (
+            "Above 0: all by A minus all by B. Not distinguishable from 0: policy minus all by A."
+        )
+    }
+    assert strategy_findings(results(), PLAIN) == {}
+
+
+def state(domain: str, arm_counts: list[int], by_centre: dict[str, list[int]], levels: list[str]) -> Any:
+    def rows(group: str, counts: list[int]) -> list[dict[str, Any]]:
+        named = zip(levels, counts, strict=True)
+        return [{"group": group, "level": level, "n": n, "of": sum(counts)} for level, n in named]
+
+    centres = [row for centre, counts in by_centre.items() for row in rows(centre, counts)]
+    return {
+        "domain": domain, "visit": "c1", "levels": levels, "by_arm": rows("all", arm_counts),
+        "by_centre": centres,
+    }  # fmt: skip
+
+
+def test_who_has_a_result_is_told_but_for_counts_that_are_hidden() -> None:
+    centres = {"S1": [10, 30], "S2": [30, 10], "S3": [2, 1]}
+    plasma = state("ctdna", [42, 41], centres, ["negative", "positive"])
+    scan = state("imaging", [81, 3], {}, ["done", "not_done"])
+    described: Any = {"states": [plasma, scan]}
+    told = state_sentences(described, STRICT, PLAIN)
+    assert told["states"] == "Of all at risk: ctDNA c1 positive in 49 %."
+    assert told["centres-ctdna-c1"] == "Positive in 25 % (S2) to 75 % (S1) of a centre's patients."
+    assert "imaging c1 done in 96 %" in state_sentences(described, OPEN, PLAIN)["states"]
+    assert state_sentences({"states": []}, STRICT, PLAIN) == {}  # type: ignore[typeddict-item]
+
+
+def test_medians_with_and_without_pcr_are_compared_at_the_last_visit_that_has_both() -> None:
+    rows = [
+        ("baseline", "A", "pCR", 9.0), ("baseline", "A", "no pCR", 1.0), ("c1", "A", "pCR", 1.0),
+        ("c1", "A", "no pCR", 2.0), ("c1", "B", "pCR", 3.0), ("c1", "B", "no pCR", 2.0),
+        ("c2", "A", "pCR", 5.0), ("c1", "C", "pCR", 2.0), ("c1", "C", "no pCR", 4.0),
+    ]  # fmt: skip
+    points = [dict(zip(("visit", "arm", "outcome", "median"), row, strict=True)) for row in rows]
+    family = {
+        "name": "FTV",
+        "unit": "",
+        "points": [*points, {"visit": "c2", "arm": "A", "outcome": "no pCR"}],
+    }
+    described: Any = {"over_time": [family, {"name": "x", "unit": "", "points": points[-1:]}]}
+    assert course_sentences(described, ["baseline", "c1", "c2"], PLAIN) == {
+        "course-1": "At c1, the median with pCR is lower than without in A and C; higher than without in B."
+    }
+
+
+def test_pcr_of_branches_is_told_as_a_range_without_naming_one() -> None:
+    rows: Any = [
+        {"branch": name, "n": n, "events": events, "value": events / n}
+        for name, n, events in (("R1", 40, 30), ("R2", 20, 10), ("R3", 4, 1))
+    ]
+    assert branches_sentence(rows, STRICT) == "pCR in a branch lies between 50 % and 75 %."
+    assert branches_sentence(rows[:1], STRICT) == ""
+
+
+def test_the_flow_ends_with_the_last_landmark_and_pcr() -> None:
+    rows: Any = [{"label": "Patients", "all": 2000}, {"label": "At risk, C4", "all": 1900}, {"all": 1200}]
+    assert flow_sentence(rows) == "At risk, C4: 1,900 of 2,000 patients; 1,200 had pCR."

@@ -7,7 +7,7 @@ import pytest
 from features.documents.feature import LandmarkFeatureEntry
 from models.explanation.documents import Direction, FeatureContribution, GroupContribution
 from pipeline.project.estimates import parse_measures
-from pipeline.report.shap_tables import described, directions_table, domains_table, stability_table
+from pipeline.report.shap_tables import AS_BLOCK, described, directions_table, domains_table, stability_table
 from tests.labels import PLAIN
 
 FEATURE: LandmarkFeatureEntry = {
@@ -80,3 +80,15 @@ def test_a_domain_adds_to_the_others_or_is_the_only_one_and_absent_ones_are_name
     assert with_others.columns["benefit"] == "Adds: net benefit at 0.2"
     assert with_others.rows[1]["share"].startswith("absent")
     assert domains_table([group], {}, []).rows[0]["auc"] == "only domain"
+
+
+def test_a_domain_beside_assays_is_compared_with_the_other_domains_and_an_assay_as_a_block() -> None:
+    groups: Any = [
+        {"group": name, "features": 3, "share": 0.4, "low": 0.3, "high": 0.5}
+        for name in ("clinical", "pathology", "rna")
+    ]
+    added = {pair: parse_measures({"delta_auc": {"value": value}}) for pair, value in (
+        ("all-without clinical", 0.03), ("all-clinical", 0.05))}  # fmt: skip
+    told = [row["auc"] for row in domains_table(groups, added, [], ["rna"]).rows]
+    assert ["0.030" in told[0], "0.050" in told[1], told[2]] == [True, True, AS_BLOCK]
+    assert domains_table(groups[::2], {}, [], ["rna"]).rows[0]["auc"] == "only domain"

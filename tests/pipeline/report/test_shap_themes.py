@@ -8,6 +8,7 @@ from models.explanation.themes import group_means, open_ranks
 from pipeline.report.shap_tables import without_expectation
 from pipeline.report.shap_themes import landmark_titles, theme_sentences, themes_table
 from tests.labels import PLAIN
+from tests.pipeline.report.test_labels import LABELS
 from tests.pipeline.test_report import Reader, charts, page
 from tests.pipeline.test_study_sections import STRICT
 
@@ -53,13 +54,26 @@ def test_a_theme_has_the_mean_of_its_sum_in_every_group_and_one_group_tells_nobo
 def test_the_largest_theme_domain_and_features_are_the_titles_of_their_figures() -> None:
     features = [{"feature": name, "mean_abs": 0.1} for name in "abcd"]
     domains = [{"group": "clinical", "share": 0.4}, {"group": "ctdna", "share": 0.6}]
-    summary: Any = {"biology": THEMES, "domains": domains, "features": features}
-    assert landmark_titles(summary, {name: name.upper() for name in "abcd"}) == {
+    sizes = [
+        ("ADAPTIVE", "clinical", 0.2, 90),
+        ("ADAPTIVE", "ctdna", 0.3, 90),
+        ("CONTROL_TCBHP", "clinical", 0.2, 80),
+        ("CONTROL_TCBHP", "ctdna", 0.1, 80),
+        ("few", "ctdna", 0.9, 4),
+    ]
+    arms = [dict(zip(("part", "group", "mean_abs", "patients"), row, strict=True)) for row in sizes]
+    summary: Any = {"biology": THEMES, "domains": domains, "features": features, "splits": {"arm": arms}}
+    other: Any = {"biology": [theme("C", 0.1, 0, 0.2), theme("D", 0.2, 0.1, 0.3)]}
+    landmarks = {"baseline": summary, "c1": summary, "c2": other, "c4": {"biology": []}}
+    assert landmark_titles(summary, {name: name.upper() for name in "abcd"}, landmarks, STRICT, LABELS) == {
         "themes": "The largest theme is A.",
+        "themes-landmarks": "The largest theme: A at baseline and C1; D at C2.",
         "domain-shares": "The largest share is that of ctDNA, 60 %.",
         "ranking": "Largest: A; second: B; third: C.",
+        "split-arm": "The largest domain: ctDNA in Adaptive; clinical in Control (TCbHP).",
     }
-    assert landmark_titles({"biology": [], "domains": domains[:1], "features": []}, {}) == {}  # type: ignore[typeddict-item]
+    nothing: Any = {"biology": [], "domains": domains[:1], "features": [], "splits": {"arm": arms[:2]}}
+    assert landmark_titles(nothing, {}, {"c1": nothing}, STRICT, LABELS) == {}
 
 
 def test_a_theme_below_a_hundredth_is_told_in_words() -> None:
