@@ -123,9 +123,13 @@ def measure_of(measures: Measures | None, name: str, digits: int = 3, *, differe
 def with_interval(value: float, limits: tuple[float, float] | None, text: Callable[[float], str]) -> Markup:
     """Return ``value (low to high)`` as HTML, each number written by `text`; the value alone without limits.
 
-    Every interval on a page is written here.
+    Every interval on a page is written here. A value that is printed as zero has no minus sign; a limit keeps
+    its own, which says on which side of zero it lies.
     """
-    shown = Markup('<span class="value">{}</span>').format(text(value))
+    told = text(value)
+    if not any(digit in told for digit in "123456789"):
+        told = told.removeprefix("\N{MINUS SIGN}")
+    shown = Markup('<span class="value">{}</span>').format(told)
     if limits is None:
         return shown
     return shown + Markup(' <span class="interval">({} to {})</span>').format(*map(text, limits))

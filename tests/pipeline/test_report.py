@@ -495,6 +495,13 @@ def test_a_measure_is_a_value_with_interval_or_the_reason_for_none() -> None:
     assert "not evaluated" in measure(None)
 
 
+def test_a_value_that_is_printed_as_zero_has_no_minus_sign_and_its_limits_keep_theirs() -> None:
+    told = measure(Estimate(-0.001, -0.004, 0.1), 2)
+    assert ">0.00</span>" in told
+    assert "(\N{MINUS SIGN}0.00 to 0.10)" in told
+    assert ">\N{MINUS SIGN}0.01</span>" in measure(Estimate(-0.006, -0.1, 0.1), 2)
+
+
 def test_who_were_only_counted_were_too_few_and_nobody_was_not_evaluated() -> None:
     counted = Measures(n=Estimate(9), events=Estimate(2))
     assert "too few events" in measure_of(counted, "auc")

@@ -10,7 +10,7 @@ from pipeline.project.estimates import Estimate, Measures
 from pipeline.report.facts import Facts
 from pipeline.report.results import Comparison, Declared, Results, Robustness, SampleSize, Subgroups, Truth
 from pipeline.report.study.common import counted, crossed, interval_row
-from pipeline.report.study.measured import HIDDEN, courses_part, shares, states_table
+from pipeline.report.study.measured import HIDDEN, courses_part, missing_part, shares, states_table
 from pipeline.report.study.performance import added_name, domains_part, performance_part, shown_threshold
 from pipeline.report.study.rules import overlap_sentences, rules_part
 from pipeline.report.study.sensitivity import sensitivity_part
@@ -341,6 +341,17 @@ def test_states_of_measurement_are_kept_apart_by_arm() -> None:
     assert table.columns["not_done"] == "not done"
     assert cells(table, "name") == ["ctDNA c1, all", "ctDNA c1, A"]
     assert "40" in str(table.rows[0]["done"])
+
+
+def test_a_feature_that_few_lack_is_not_missing_in_none_of_them() -> None:
+    row: Any = {
+        "landmark": "c1", "name": "ki67_pct", "domain": "pathology", "known_at": "baseline",
+        "description": "Ki-67",
+    }  # fmt: skip
+    missing = [row | {"share": 0.003}, row | {"name": "til_pct", "share": 0.281}]
+    described: Any = {"coverage": [], "states": [], "missing": missing}
+    _, tables = missing_part(described, FACTS, STRICT, PLAIN)
+    assert cells(tables["missing"], "share") == ["0.3 %", "28 %"]
 
 
 def test_a_course_leaves_out_visits_without_values() -> None:

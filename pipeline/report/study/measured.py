@@ -16,6 +16,8 @@ from pipeline.report.study_charts import courses_chart, shares_chart
 from pipeline.report.tables import Privacy, Table
 
 HIDDEN = "too few to show"
+A_PER_CENT = 0.01
+"""Smaller shares are told with a decimal: what is listed as missing is not 0 %."""
 PCR, NO_PCR = "pCR", "no pCR"
 """The outcomes of a course, as stage describe calls them."""
 
@@ -185,7 +187,7 @@ def _missing_table(missing: Sequence[MissingShare], labels: Labels) -> Table:
             "domain": domain_name(row["domain"]),
             "known": labels.name(row["known_at"]),
             "landmark": labels.name(row["landmark"]),
-            "share": percent(row["share"]),
+            "share": percent(row["share"], 1 if row["share"] < A_PER_CENT else 0),
         }
         for row in _latest(missing)
     ]
