@@ -38,6 +38,7 @@ from pipeline.report.shap_tables import (
     NO_UNIT,
     inputs_table,
     landmark_tables,
+    largest,
     told_features,
     without_expectation,
 )
@@ -131,7 +132,7 @@ def landmark_page(
     charts = landmark_charts(study, summary, named, labels, drawing.ranked, privacy, about)
     if branches is None:
         charts.pop("split-branch", None)
-    top = [named[row["feature"]] for row in ranked[: drawing.swarmed]]
+    top = [named[row["feature"]] for row in largest(summary, drawing.swarmed)]
     drawn: About = {
         **about,
         "n": len(shown),
@@ -181,7 +182,7 @@ def landmark_page(
         absent_domains=absent_domains(settings.domains, features),
         absent_features=here.description.get("absent_features", []),
         late=here.description.get("late", []),
-        ranked=drawing.ranked,
+        ranked=len(largest(summary, drawing.ranked)),
         drawn=len(shown),
         shown_kinds=set(points["kind"]),
         shown_repeat=int(first["repeat"].iloc[0]) + 1,
@@ -322,7 +323,7 @@ def landmark_charts(
     ranking = pd.DataFrame(
         [
             _ranked_row(row, named[row["feature"]], shown[row["feature"]], summary["top"], labels)
-            for row in summary["features"][:ranked]
+            for row in largest(summary, ranked)
         ]
     )
     charts = {

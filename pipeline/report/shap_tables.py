@@ -224,6 +224,12 @@ def expectations(directions: Sequence[Direction], labels: Labels) -> dict[str, s
     return {feature: "; ".join(each) for feature, each in words.items()}
 
 
+def largest(summary: ContributionSummary, n: int) -> Sequence[FeatureContribution]:
+    """Return the `n` largest of the features that the model uses; of all where it uses none."""
+    used = [row for row in summary["features"] if row["mean_abs"]]
+    return (used or summary["features"])[:n]
+
+
 def without_expectation(summary: ContributionSummary, ranked: Sequence[FeatureContribution]) -> list[str]:
     """Return those of the features `ranked` that the model uses and no published result says anything on."""
     expected = {row["feature"] for row in summary["directions"]}

@@ -79,7 +79,7 @@ def test_a_visit_in_a_sentence_is_called_by_its_label() -> None:
 
 def test_what_is_said_of_a_feature_beside_its_description_stands_behind_it() -> None:
     told = LABELS.described("ctdna_c1_vaf_change_panel", "Change up to c1")
-    assert told == "Change up to C1; 0 also where nothing was detected at either visit"
+    assert told == "Change up to C1; ratio 1, no change, also where nothing was detected at either visit"
     assert LABELS.described("age_years", "Age") == "Age"
 
 

@@ -7,7 +7,14 @@ import pytest
 from features.documents.feature import LandmarkFeatureEntry
 from models.explanation.documents import Direction, FeatureContribution, GroupContribution
 from pipeline.project.estimates import parse_measures
-from pipeline.report.shap_tables import AS_BLOCK, described, directions_table, domains_table, stability_table
+from pipeline.report.shap_tables import (
+    AS_BLOCK,
+    described,
+    directions_table,
+    domains_table,
+    largest,
+    stability_table,
+)
 from tests.labels import PLAIN
 
 FEATURE: LandmarkFeatureEntry = {
@@ -92,3 +99,13 @@ def test_a_domain_beside_assays_is_compared_with_the_other_domains_and_an_assay_
     told = [row["auc"] for row in domains_table(groups, added, [], ["rna"]).rows]
     assert ["0.030" in told[0], "0.050" in told[1], told[2]] == [True, True, AS_BLOCK]
     assert domains_table(groups[::2], {}, [], ["rna"]).rows[0]["auc"] == "only domain"
+
+
+def test_features_that_the_model_does_not_use_are_not_drawn_among_the_largest() -> None:
+    rows = [
+        CONTRIBUTION | {"feature": name, "mean_abs": mean}
+        for name, mean in (("a", 0.2), ("b", 0.1), ("c", 0))
+    ]
+    summary: Any = {"features": rows}
+    assert [[row["feature"] for row in largest(summary, n)] for n in (1, 3)] == [["a"], ["a", "b"]]
+    assert largest({"features": rows[2:]}, 3) == rows[2:]  # type: ignore[typeddict-item]
