@@ -225,7 +225,7 @@ def strategy_values(
         Its measures: ``reference``, ``treated``, ``difference`` (treated minus reference), ``policy``,
         ``policy_minus_reference``, ``policy_minus_treated`` (of both, as which of them is better is an
         estimate, too), and ``policy_share`` (the share whom the policy treats). The policy's interval leaves
-        out that it was learned on the same patients and is slightly too narrow.
+        out that it was learned on the same patients and is too narrow (docs/coverage.md).
 
     Raises
     ------

@@ -9,6 +9,7 @@ import pandas as pd
 
 from models.evaluation.bootstrap_curves import bootstrap_samples
 from models.evaluation.centres import Clustered
+from models.evaluation.learning_uncertainty import LearningUncertainty
 from models.evaluation.performance import each_or_its_error, measured
 from models.evaluation.subgroups import GroupDocument, as_document, pooled_document
 from models.measures.common import (
@@ -69,6 +70,7 @@ class RobustnessDocument(TypedDict):
     temporal: dict[str, MeasureDocument] | NotMade
     left_out_centres: LeftOutCentres | NotMade
     clustered: Clustered
+    learning_uncertainty: LearningUncertainty
 
 
 def _measure(name: str, y: np.ndarray, p: np.ndarray) -> float:
@@ -167,7 +169,11 @@ def left_out_centres(rows: pd.DataFrame, centre: pd.Series, plan: ValidationPlan
 
 
 def robustness(
-    resampled: pd.DataFrame, centre: pd.Series, clustered: Clustered, plan: ValidationPlan
+    resampled: pd.DataFrame,
+    centre: pd.Series,
+    clustered: Clustered,
+    learning: LearningUncertainty,
+    plan: ValidationPlan,
 ) -> tuple[RobustnessDocument, pd.DataFrame]:
     """Return what the resampled models tell, and points of the instability plot.
 
@@ -179,6 +185,8 @@ def robustness(
         Centre by usubjid.
     clustered : mapping
         The measures out of fold by `models.evaluation.centres.clustered_by_centre`.
+    learning : mapping
+        The same by `models.evaluation.learning_uncertainty.learning_uncertainty`.
     """
     by_scheme = {
         str(scheme): rows for scheme, rows in resampled.loc[resampled["model"] == MODEL].groupby("scheme")
@@ -195,5 +203,6 @@ def robustness(
             {"error": ONE_CENTRE} if centres is None else left_out_centres(centres, centre, plan)
         ),
         "clustered": clustered,
+        "learning_uncertainty": learning,
     }
     return document, points

@@ -46,6 +46,20 @@ class Influence:
         """Return the difference of the same measure of two models in the same patients."""
         return Influence(self.value - other.value, self.by_patient - other.by_patient)
 
+    def within(self, half: float) -> Measure:
+        """Return the value with the interval that is `half` wide to each side, on the scale of the measure.
+
+        To first order: by the delta method, where the scale is another than the measure's own.
+        """
+        value = self.value
+        if self.scale == "logit":
+            low, high = expit(logit(value) + np.array([-half, half]) / (value * (1 - value)))
+        elif self.scale == "log":
+            low, high = value * np.exp(np.array([-half, half]) / value)
+        else:
+            low, high = value - half, value + half
+        return Measure(value, float(low), float(high))
+
 
 def influence(name: str, y: npt.ArrayLike, p: npt.ArrayLike) -> Influence:
     """Return value and influence of a measure, averaged over repeats.
@@ -97,15 +111,7 @@ def clustered_interval(estimate: Influence, clusters: npt.ArrayLike, level: floa
         raise MeasureError(f"clusters: an interval needs at least {MIN_CLUSTERS} of them; got {groups}")
     sums = np.bincount(member, weights=estimate.by_patient)
     se = np.sqrt(groups / (groups - 1) * np.sum(sums**2))
-    half = student.ppf((1 + level) / 2, groups - 1) * se
-    value = estimate.value
-    if estimate.scale == "logit":
-        low, high = expit(logit(value) + np.array([-half, half]) / (value * (1 - value)))
-    elif estimate.scale == "log":
-        low, high = value * np.exp(np.array([-half, half]) / value)
-    else:
-        low, high = value - half, value + half
-    return Measure(value, float(low), float(high))
+    return estimate.within(float(student.ppf((1 + level) / 2, groups - 1) * se))
 
 
 def within_clusters_auc(

@@ -5,8 +5,9 @@ repeats, which would evaluate an ensemble that nobody serves. The bootstrap draw
 the draw to all repeats, all measures and, in ``compare``, both models.
 
 Intervals from out-of-fold predictions hold the fitted models fixed. They estimate the expected performance of
-the procedure at the size of its training parts and are slightly too narrow. The out-of-fold calibration slope
-and O:E are close to 1 by construction and no evidence of calibration.
+the procedure at the size of its training parts and are too narrow, most in small cohorts (docs/coverage.md);
+`models.measures.learning_uncertainty` has intervals that allow for who was learned from. The out-of-fold
+calibration slope and O:E are close to 1 by construction and no evidence of calibration.
 """
 
 from collections.abc import Mapping, Sequence

@@ -14,7 +14,7 @@ from pipeline.project.files import read_json, read_yaml
 from pipeline.project.settings import read_settings
 from pipeline.report.facts import Facts, study_facts
 from pipeline.report.labels import Labels
-from pipeline.report.results import read_comparison
+from pipeline.report.results import read_comparison, read_robustness
 from pipeline.report.settings import PageSettings
 from pipeline.report.study.glance import comparison_sentence
 from pipeline.wording import LOWER_LOSS, NO_RECOMMENDATION, NOTHING_CLINICAL, SIMULATED
@@ -56,7 +56,9 @@ def print_summary(artifacts: Path, *, readings: bool = False) -> None:
     console = stdout()
     console.print(table)
     labels = Labels(read_settings(PageSettings, Path(paths.REPORT_PAGES)).labels, study["visits"])
-    if sentence := comparison_sentence(read_comparison(artifacts / "metrics"), facts, labels):
+    compared = read_comparison(artifacts / "metrics")
+    robustness = read_robustness(artifacts / "results", compared.declared.landmark)
+    if sentence := comparison_sentence(compared, robustness, facts, labels):
         console.print(f"{sentence} {NOTHING_CLINICAL if study['simulated'] else ''}", highlight=False)
     tables = rules_tables(artifacts / "review") if facts.rules else []
     for below in tables if readings else ():

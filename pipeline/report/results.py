@@ -81,7 +81,8 @@ class Robustness:
     """A landmark's model outside the patients that it learned from; parts that were not run are empty.
 
     `impossible` says, by evaluation (temporal, left_out_centres), why the study does not allow it.
-    `clustered`: by model, and pair of models, the measures out of fold with intervals by centre.
+    `clustered`: by model, and pair of models, the measures out of fold with intervals by centre;
+    `learning_uncertainty`: with intervals that allow for who was learned from, also within arms.
     """
 
     optimism_corrected: Measures = field(default_factory=Measures)
@@ -91,6 +92,11 @@ class Robustness:
     centres: Mapping[str, Measures] = field(default_factory=dict)
     impossible: Mapping[str, str] = field(default_factory=dict)
     clustered: Mapping[str, Measures] = field(default_factory=dict)
+    learning_uncertainty: Mapping[str, Measures] = field(default_factory=dict)
+
+    def allowing_for_learning(self, name: str, measure: str) -> Estimate | None:
+        """Return a measure of a model or pair of models with that interval; None where there is none."""
+        return self.learning_uncertainty.get(name, Measures()).interval_of(measure)
 
 
 @dataclass(frozen=True)
@@ -268,8 +274,10 @@ def parse_robustness(content: Json) -> Robustness:
         for name in ("temporal", "left_out_centres")
         if (reason := _part(content, name).get("error"))
     }
-    clustered = _each(_part(content, "clustered"), parse_measures)
-    return Robustness(optimism, instability, later, pooled, centres, impossible, clustered)
+    clustered, learning = (
+        _each(_part(content, name), parse_measures) for name in ("clustered", "learning_uncertainty")
+    )
+    return Robustness(optimism, instability, later, pooled, centres, impossible, clustered, learning)
 
 
 def read_subgroups(results: Path, landmark: str) -> Subgroups:
@@ -324,6 +332,7 @@ def robust_within_limits(found: Robustness, limits: Mapping[str, float]) -> Robu
         {name: bounded(measures, limits) for name, measures in found.centres.items()},
         found.impossible,
         {name: bounded(measures, limits) for name, measures in found.clustered.items()},
+        {name: bounded(measures, limits) for name, measures in found.learning_uncertainty.items()},
     )
 
 

@@ -40,7 +40,7 @@ from pipeline.simulation_checks.populations import (
     digest,
     read_simulation_spec,
 )
-from pipeline.simulation_checks.trials import Setting, analysed, out_of_fold_trial, strategy_trial
+from pipeline.simulation_checks.trials import LEARNING, Setting, analysed, out_of_fold_trial, strategy_trial
 
 # How many give the true values of the policies that a trial learned.
 POLICIES_IN = 5_000
@@ -154,6 +154,15 @@ def study_out_of_fold(
         found[f"{name}, expected"] = covered(with_value, name, [expected] * len(with_value))
         found[f"{name}, final model"] = covered(
             with_value, name, [each["final"][name] for each in with_value]
+        )
+    for name, _, _ in LEARNING:
+        key = f"learning_{name}"
+        with_value = [each for each in done if key in each]
+        expected = float(np.mean([each["folds"][name] for each in done]))
+        shown = f"{name}, allowing for who was learned from"
+        found[f"{shown}, expected"] = covered(with_value, key, [expected] * len(with_value))
+        found[f"{shown}, final model"] = covered(
+            with_value, key, [each["final"][name] for each in with_value]
         )
     for name in CORRECTED:
         values = [each["final"][name] for each in done]

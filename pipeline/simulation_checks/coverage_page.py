@@ -20,7 +20,8 @@ TARGETS = {
     "out_of_fold": (
         "Targets: at least 88 % for the AUC out of fold; 93 to 97 % for the difference from the rules in "
         "log loss; 90 to 97 % for AUC, Brier score and log loss corrected for optimism. "
-        "Slope and O:E are near 1 by construction: no target."
+        "Slope and O:E are near 1 by construction: no target. "
+        "`allowing for who was learned from`: the variance between models of bootstrap samples is added."
     ),
 }
 

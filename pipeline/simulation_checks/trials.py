@@ -1,6 +1,7 @@
 """One simulated trial of a coverage study: what is learned in it, and what is true of what was learned."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -8,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from models.evaluation.coverage import Trial
+from models.evaluation.learning_uncertainty import Judged
 from models.evaluation.performance import measured
+from models.measures.common import MeasureError
 from models.measures.definitions import point_value
 from models.measures.evaluate import compare, population_values
 from models.measures.optimism import optimism
@@ -26,6 +29,8 @@ from pipeline.simulation_checks.populations import SimulationSpec, split_truth
 
 # How many patients of the population give the values of each fold's model in (R); the final model gets all.
 FOLD_MODELS_IN = 20_000
+# What is judged allowing for who was learned from: as it is named, measure, and models.
+LEARNING = (("auc", "auc", ["chosen"]), ("delta_log_loss", "log_loss", ["chosen", "rules"]))
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ def analysed(rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
 def out_of_fold_trial(rows: pd.DataFrame, population: pd.DataFrame, setting: Setting, seed: int) -> Trial:
     """Return out-of-fold and optimism-corrected intervals, and the true values of what was learned.
 
-    ``folds`` has the mean true values of the fold models, ``final`` those of the model of all patients;
+    ``learning_auc``, ``learning_delta_log_loss``: out of fold, allowing for who was learned from. ``folds``
+    has the mean true values of the fold models, ``final`` those of the model of all patients;
     ``delta_log_loss`` is the difference from the rules, learned on the same patients. A measure without a
     value in this trial is left out.
     """
@@ -93,7 +99,8 @@ def out_of_fold_trial(rows: pd.DataFrame, population: pd.DataFrame, setting: Set
     for result in cross_validate(learners, X, y, splits, workers=1):
         for name, forecast in p.items():
             forecast[result.split.repeat, result.split.test] = result.predictions[name]
-        of_folds.append(_true_values(result.fitted, judge.iloc[few], truth[few], plan.measures))
+        if result.split.repeat == 0:  # those of the other repeats have the same expectation
+            of_folds.append(_true_values(result.fitted, judge.iloc[few], truth[few], plan.measures))
     final = [learner.fit(X, y) for learner in learners(seed)]
     measured_here = measured(y, p["chosen"], validation, plan.measures)
     compared = compare(
@@ -109,7 +116,7 @@ def out_of_fold_trial(rows: pd.DataFrame, population: pd.DataFrame, setting: Set
     return {
         **intervals,
         "delta_log_loss": [difference.value, difference.low, difference.high],
-        **_corrected(X, y, final[0].predictions(X)["chosen"], setting, seed),
+        **_by_resampling(X, y, p, final[0].predictions(X)["chosen"], setting, seed),
         "folds": pd.DataFrame(of_folds).mean().to_dict(),
         "final": _true_values(final, judge, truth, plan.measures),
     }
@@ -126,20 +133,48 @@ def _true_values(
     return population_values(truth, model, measures) | {"delta_log_loss": loss - of_rules}
 
 
-def _corrected(
-    X: pd.DataFrame, y: np.ndarray, apparent: np.ndarray, setting: Setting, seed: int
+def _by_resampling(
+    X: pd.DataFrame,
+    y: np.ndarray,
+    out_of_fold: Mapping[str, np.ndarray],
+    apparent: np.ndarray,
+    setting: Setting,
+    seed: int,
 ) -> dict[str, list[float]]:
-    """Return the measures corrected for optimism with their approximate intervals, ``corrected_auc`` ..."""
+    """Return the intervals that need the procedure in bootstrap samples.
+
+    ``corrected_auc`` ... : corrected for optimism, approximate. ``learning_auc`` ... : `out_of_fold`
+    (repeats, n) by ``chosen`` and ``rules``, allowing for who was learned from.
+    """
+    validation = setting.validation
+
+    def learners(task: int) -> list[Procedure]:
+        return [setting.linear(y, task), rules_by_branch(validation.branch_shrinkage)]
+
     splits = bootstrap_splits(len(y), samples=setting.plan.out_of_fold.samples, seed=seed)
-    results = cross_validate(lambda task: [setting.linear(y, task)], X, y, splits, workers=1, may_fail=True)
-    samples = [(result.split.train, result.predictions["chosen"]) for result in results if result.predictions]
+    results = cross_validate(learners, X, y, splits, workers=1, may_fail=True)
+    known = [(result.split.train, result.predictions) for result in results if result.predictions]
+    samples = [(drawn, of_models["chosen"]) for drawn, of_models in known]
     names = {"auc": "auc_bootstrap", "brier": "brier", "log_loss": "log_loss"}
     measures = {name: partial(_value, kernel) for name, kernel in names.items()}
-    found = optimism(y, apparent, samples, measures, level=setting.validation.level)
-    return {
+    found = optimism(y, apparent, samples, measures, level=validation.level)
+    intervals = {
         f"corrected_{name}": [one.corrected, one.approximate_low, one.approximate_high]
         for name, one in found.items()
     }
+    left_out = [np.setdiff1d(np.arange(len(y)), drawn) for drawn, _ in known]
+    for name, measure, models in LEARNING:
+        judged = Judged(
+            y,
+            [out_of_fold[model] for model in models],
+            [np.array([of_models[model] for _, of_models in known]) for model in models],
+            left_out,
+        )
+        with suppress(MeasureError):
+            share = 1 - 1 / validation.folds
+            interval = judged.allowing_for_learning(measure, share, validation.level).as_dict()
+            intervals[f"learning_{name}"] = [interval["value"], interval["low"], interval["high"]]
+    return intervals
 
 
 def _value(name: str, y: np.ndarray, p: np.ndarray) -> float:

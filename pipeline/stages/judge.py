@@ -13,6 +13,7 @@ from models.evaluation.centres import clustered_by_centre
 from models.evaluation.curves import benefit_curves, calibration_curves, roc_curves
 from models.evaluation.headline import headline
 from models.evaluation.leakage import check_leakage
+from models.evaluation.learning_uncertainty import learning_uncertainty
 from models.evaluation.performance import MEASURES, MODEL, SMOOTHED, judge
 from models.evaluation.robustness import robustness
 from models.evaluation.scores import score_parts, value_of_patients
@@ -89,9 +90,10 @@ def main(run: Run) -> None:
     features = features.join(patients["siteid"], on="usubjid")
     resampled, centre = run.table(paths.RESAMPLED), patients["siteid"]
     clustered = clustered_by_centre(predictions, centre, plan)
+    learning = learning_uncertainty(predictions, resampled, patients["arm"], plan)
     described = landmark_features(run.json(paths.FEATURE_LIST))
     calls: dict[str, Callable[[], Any]] = {
-        paths.ROBUSTNESS: partial(robustness, resampled, centre, clustered, plan),
+        paths.ROBUSTNESS: partial(robustness, resampled, centre, clustered, learning, plan),
         paths.SUBGROUPS: partial(heterogeneity, predictions, features, described, plan),
         paths.BENEFIT_CURVE: partial(benefit_curves, predictions, branch, study.de_escalated_branches, plan),
         paths.CALIBRATION_CURVE: partial(calibration_curves, predictions, plan),

@@ -22,6 +22,7 @@ FILES: dict[str, Any] = {
         "temporal": {"error": "nobody is dated"},
         "left_out_centres": {"pooled": {"slope": ONE}, "centres": {"North / 1.5": GROUP, "c2": GROUP}},
         "clustered": {"chosen": {"auc": ONE}},
+        "learning_uncertainty": {"chosen": {"auc": ONE}, "chosen-rules@A": {"delta_log_loss": ONE}},
     },
     "results/sensitivity.json": {"baseline as landmark": GROUP},
     "results/efficacy.json": {"rows": [{"measure": "pcr", "level": "", "value": 0.5}]},

@@ -12,7 +12,7 @@ from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts, listed
 from pipeline.report.labels import Labels
 from pipeline.report.page import measure_of
-from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Comparison, Results
+from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Comparison, Results, Robustness
 from pipeline.report.study.common import interval_row
 from pipeline.report.study.efficacy import group_label
 from pipeline.report.study.toxicity import points
@@ -53,7 +53,7 @@ def glance(study: StudyDocument, results: Results, facts: Facts, privacy: Privac
     return Glance(
         response_by_arm(results.arms, privacy, labels),
         forecasts,
-        comparison_sentence(results.comparison, facts, labels),
+        comparison_sentence(results.comparison, results.robustness[declared.landmark], facts, labels),
         _charts(results.landmarks, study["landmarks"], facts, labels),
     )
 
@@ -87,8 +87,14 @@ def response_by_arm(arms: Mapping[str, Measures], privacy: Privacy, labels: Labe
     return shown if hidden else shown | differences
 
 
-def comparison_sentence(comparison: Comparison, facts: Facts, labels: Labels) -> str:
-    """Return how the model predicts against its comparators; empty where nothing has an interval."""
+def comparison_sentence(
+    comparison: Comparison, robustness: Robustness | None, facts: Facts, labels: Labels
+) -> str:
+    """Return how the model predicts against its comparators; empty where nothing has an interval.
+
+    Judged by the interval that allows for who was learned from, where there is one.
+    """
+    robust = robustness or Robustness()
     declared = comparison.declared
     arm = declared.arm if facts.arms > 1 else None
     told = []
@@ -96,7 +102,9 @@ def comparison_sentence(comparison: Comparison, facts: Facts, labels: Labels) ->
         pairs = comparison.landmarks.get(declared.landmark, {})
         pair = f"{declared.model}-{name}"
         measures = pairs.get(f"{pair}@{arm}", pairs.get(pair, Measures()))
-        if difference := measures.interval_of(f"delta_{declared.metric}"):
+        key = f"delta_{declared.metric}"
+        wider = robust.allowing_for_learning(f"{pair}@{arm}" if arm else pair, key)
+        if difference := wider or measures.interval_of(key):
             who = "a small model on the rules' inputs" if name == RULE_INPUTS else f"the {facts.named(name)}"
             told.append(f"{VERDICTS[verdict(difference, declared.metric)]} {who}")
     if not told:

@@ -21,7 +21,16 @@ from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts, run_facts
 from pipeline.report.labels import Labels
 from pipeline.report.page import OVERVIEW, absent_domains, count, domain_name, explained, page_links, render
-from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Comparison, Declared, Results, within_limits
+from pipeline.report.results import (
+    MODEL,
+    RULE_INPUTS,
+    RULES,
+    Comparison,
+    Declared,
+    Results,
+    Robustness,
+    within_limits,
+)
 from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
 from pipeline.report.study.blocks import blocks_part
 from pipeline.report.study.challengers import challengers_part
@@ -146,6 +155,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         level=level,
         declared=declared,
         primary=comparison.primary,
+        primary_wider=wider_primary(declared, results.robustness[landmark], facts),
         primary_beside=beside_primary(comparison) if facts.rules else None,
         verdict_of=verdict_of,
         tipping=next((run for run in results.sensitivity.values() if "shift" in run), None),
@@ -332,6 +342,13 @@ def difference_rows(study: StudyDocument, comparison: Comparison, facts: Facts) 
                     }
                 )
     return rows
+
+
+def wider_primary(declared: Declared, robustness: Robustness | None, facts: Facts) -> Estimate | None:
+    """Return the primary difference with the interval that allows for who was learned from."""
+    pair = f"{declared.model}-{declared.against}"
+    name = f"{pair}@{declared.arm}" if declared.arm and facts.arms > 1 else pair
+    return (robustness or Robustness()).allowing_for_learning(name, f"delta_{declared.metric}")
 
 
 def beside_primary(comparison: Comparison) -> Estimate | None:

@@ -1,4 +1,4 @@
-"""Beside the usual measures: intervals by centre, parts of the scores, value of further patients."""
+"""Beside the usual measures: other intervals, parts of the scores, value of further patients."""
 
 from collections.abc import Sequence
 
@@ -28,10 +28,11 @@ PARTS = ("miscalibration", "discrimination", "uncertainty")
 
 
 def uncertainty_part(results: Results, landmarks: Sequence[str], facts: Facts, labels: Labels) -> Part:
-    """Return intervals by centre, the scores in their parts, and the EVPI, each by landmark."""
+    """Return other intervals, by learning and by centre, scores in their parts, and the EVPI, by landmark."""
     shown = COMPARED if facts.rules else {MODEL: COMPARED[MODEL]}
     return {}, {
         **_accuracy(results, landmarks, shown, labels),
+        **_learned_from(results, landmarks, facts, labels),
         **_clustered(results, landmarks, facts, labels),
         **_scores(results, landmarks, shown, labels),
         **_further_patients(results, landmarks, labels),
@@ -59,6 +60,41 @@ def _accuracy(
     return (
         {"accuracy": Table.of("accuracy-table", caption, columns, rows, text=("forecast",))} if rows else {}
     )
+
+
+def _learned_from(
+    results: Results, landmarks: Sequence[str], facts: Facts, labels: Labels
+) -> dict[str, Table]:
+    """Return AUC, and the difference from the rules, with both kinds of intervals."""
+    pair = f"{MODEL}-{RULES}"
+    rows = []
+    for name in landmarks:
+        found = results.robustness[name]
+        if not found or not found.allowing_for_learning(MODEL, "auc"):
+            continue
+        wider = found.learning_uncertainty
+        fixed = results.comparison.landmarks.get(name, {}).get(pair, Measures())
+        differences = {"fixed": fixed, "wider": wider.get(pair, Measures())} if facts.rules else {}
+        rows.append(
+            {
+                "landmark": labels.name(name),
+                "auc": measure_of(results.landmarks[name][MODEL], "auc"),
+                "wider_auc": measure_of(wider[MODEL], "auc"),
+                **{column: _difference(measures) for column, measures in differences.items()},
+            }
+        )
+    columns = {
+        "landmark": "Landmark",
+        "auc": "AUC, fitted models fixed",
+        "wider_auc": "AUC, allowing for who was learned from",
+    }
+    if facts.rules:
+        columns |= {
+            "fixed": "Log loss, model minus rules, fitted models fixed",
+            "wider": "Log loss, model minus rules, allowing for who was learned from",
+        }
+    caption = "Had other patients been learned from"
+    return {"learned-from": Table.of("learned-from-table", caption, columns, rows)} if rows else {}
 
 
 def _clustered(results: Results, landmarks: Sequence[str], facts: Facts, labels: Labels) -> dict[str, Table]:

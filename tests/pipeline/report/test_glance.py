@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.project.estimates import Estimate, Measures
-from pipeline.report.results import Comparison, Declared
+from pipeline.report.results import Comparison, Declared, Robustness
 from pipeline.report.study.findings import findings
 from pipeline.report.study.glance import comparison_sentence, glance, response_by_arm
 from pipeline.report.tables import Privacy
@@ -24,13 +24,19 @@ def comparison(rules: Estimate, inputs: Estimate) -> Comparison:
 
 
 def test_the_model_is_called_better_or_worse_only_where_its_interval_says_so() -> None:
-    told = comparison_sentence(comparison(BELOW, AROUND), FACTS, PLAIN)
+    told = comparison_sentence(comparison(BELOW, AROUND), None, FACTS, PLAIN)
     assert told == (
         "At c2, in arm B, the model predicts pCR better than the rules and not distinguishably better "
         "or worse than a small model on the rules' inputs (log loss, out of fold)."
     )
-    assert "worse than the rules" in comparison_sentence(comparison(ABOVE, BELOW), FACTS, PLAIN)
-    assert comparison_sentence(comparison(Estimate(), Estimate()), FACTS, PLAIN) == ""
+    assert "worse than the rules" in comparison_sentence(comparison(ABOVE, BELOW), None, FACTS, PLAIN)
+    assert comparison_sentence(comparison(Estimate(), Estimate()), None, FACTS, PLAIN) == ""
+
+
+def test_the_interval_that_allows_for_who_was_learned_from_decides() -> None:
+    wider = Robustness(learning_uncertainty={"chosen-rules@B": Measures(delta_log_loss=AROUND)})
+    told = comparison_sentence(comparison(BELOW, BELOW), wider, FACTS, PLAIN)
+    assert "not distinguishably better or worse than the rules and better than a small model" in told
 
 
 def arms(events: int) -> dict[str, Measures]:

@@ -30,7 +30,13 @@ def with_parts(**measures: Estimate) -> Results:
         "chosen": Measures(COUNTS | {"auc": Estimate(0.7, 0.55, 0.8)}),
         "chosen-rules": Measures(COUNTS | {"delta_log_loss": Estimate(-0.02, -0.05, 0.01)}),
     }
-    robust = replace(BASE.robustness["c2"] or Robustness(), clustered=clustered)
+    learning = {
+        "chosen": Measures(auc=Estimate(0.7, 0.58, 0.79)),
+        "chosen-rules": Measures(delta_log_loss=Estimate(-0.02, -0.06, 0.02)),
+    }
+    robust = replace(
+        BASE.robustness["c2"] or Robustness(), clustered=clustered, learning_uncertainty=learning
+    )
     return replace(BASE, landmarks=landmarks, robustness=BASE.robustness | {"c2": robust})
 
 
@@ -44,6 +50,14 @@ def test_an_interval_by_centre_stands_beside_the_patients_with_its_verdict() -> 
     told = text(tables, "clustered")
     assert "(0.550 to 0.800)" in told
     assert "not distinguishable" in told
+
+
+def test_an_interval_that_allows_for_learning_stands_beside_the_one_that_does_not() -> None:
+    tables = uncertainty_part(with_parts(), ["baseline", "c2"], FACTS, PLAIN)[1]
+    (row,) = tables["learned-from"].rows
+    assert "0.580 to 0.790" in row["wider_auc"]
+    assert "0.06" in row["wider"]
+    assert "not distinguishable" in row["wider"]
 
 
 def test_scores_stand_in_their_parts_and_an_evpi_of_nothing_is_nothing() -> None:
