@@ -19,7 +19,7 @@ from pipeline.project.settings import read_settings
 from pipeline.project.stage import Run
 from pipeline.registry.state import workspace_state
 from pipeline.report.labels import Labels
-from pipeline.report.results import within_limits
+from pipeline.report.limits import within_limits
 from pipeline.report.settings import ChecklistItem
 from pipeline.report.study.page import checklist, said_context
 from pipeline.report.tables import Table

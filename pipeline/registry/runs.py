@@ -39,19 +39,18 @@ from pipeline.registry.state import (
     upstream,
 )
 from pipeline.report.facts import study_facts
+from pipeline.report.limits import bounded, robust_within_limits
 from pipeline.report.results import (
     CROSSED,
     MODEL,
     RULE_INPUTS,
     RULES,
     Robustness,
-    bounded,
     performance_file,
     read_comparison,
     read_performance,
     read_robustness,
     read_subgroups,
-    robust_within_limits,
 )
 from pipeline.report.settings import PageSettings
 

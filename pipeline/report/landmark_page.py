@@ -19,10 +19,10 @@ from pipeline.project.files import read_json
 from pipeline.report.drawing import About, Spec
 from pipeline.report.facts import Facts, study_facts, told_branches
 from pipeline.report.labels import Labels
+from pipeline.report.limits import bounded
 from pipeline.report.page import absent_domains, domain_name, percent, render
 from pipeline.report.patients import feature_data, patient_data
 from pipeline.report.points import evenly, swarm_points
-from pipeline.report.results import bounded
 from pipeline.report.settings import PageSettings
 from pipeline.report.shap_charts import (
     beeswarm_chart,

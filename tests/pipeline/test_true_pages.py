@@ -18,6 +18,7 @@ from pipeline.registry.cards import Evaluation, model_card, version_card
 from pipeline.registry.origin import Origin, recipe
 from pipeline.report.facts import Facts, study_facts, told_branches, undivided_landmarks
 from pipeline.report.landmark_page import landmark_page
+from pipeline.report.limits import bounded
 from pipeline.report.results import (
     Comparison,
     Declared,
@@ -25,7 +26,6 @@ from pipeline.report.results import (
     Robustness,
     SampleSize,
     Subgroups,
-    bounded,
 )
 from pipeline.report.settings import Checklists, PageSettings
 from pipeline.report.study.page import Inputs, overview_page

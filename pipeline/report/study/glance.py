@@ -7,12 +7,12 @@ import pandas as pd
 from markupsafe import Markup
 
 from features.documents.study_entries import StudyDocument
-from pipeline.project.estimates import Measures, verdict
+from pipeline.project.estimates import Estimate, Measures, verdict
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts, listed
 from pipeline.report.labels import Labels
 from pipeline.report.page import measure_of
-from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Comparison, Results, Robustness
+from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Comparison, Declared, Results, Robustness
 from pipeline.report.study.common import interval_row
 from pipeline.report.study.efficacy import group_label
 from pipeline.report.study.toxicity import points
@@ -114,6 +114,22 @@ def comparison_sentence(
         f"At {labels.name(declared.landmark)}, {patients}, the model predicts pCR {listed(told)} "
         f"({labels.name(declared.metric)}, out of fold)."
     )
+
+
+def wider_primary(declared: Declared, robustness: Robustness | None, facts: Facts) -> Estimate | None:
+    """Return the primary difference with the interval that allows for who was learned from."""
+    pair = f"{declared.model}-{declared.against}"
+    name = f"{pair}@{declared.arm}" if declared.arm and facts.arms > 1 else pair
+    return (robustness or Robustness()).allowing_for_learning(name, f"delta_{declared.metric}")
+
+
+def beside_primary(comparison: Comparison) -> Estimate | None:
+    """Return the primary difference from the small model on the rules' inputs, in place of the rules."""
+    declared = comparison.declared
+    pair = f"{declared.model}-{RULE_INPUTS}"
+    at_landmark = comparison.landmarks[declared.landmark]
+    measures = at_landmark.get(f"{pair}@{declared.arm}", at_landmark.get(pair, Measures()))
+    return measures.interval_of(f"delta_{declared.metric}")
 
 
 def _charts(

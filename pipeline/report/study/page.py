@@ -14,12 +14,13 @@ from features.documents.flow import Flow
 from features.documents.study import parse_study, with_defaults
 from features.documents.study_entries import StudyDocument
 from models.description.documents import Description
-from pipeline.project.estimates import HIGHER_IS_BETTER, Estimate, Measures, verdict
+from pipeline.project.estimates import HIGHER_IS_BETTER, Measures, verdict
 from pipeline.report.cohort.part import single_patient_part
 from pipeline.report.cohort.people import SinglePatients
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts, run_facts
 from pipeline.report.labels import Labels
+from pipeline.report.limits import within_limits
 from pipeline.report.page import OVERVIEW, absent_domains, count, domain_name, explained, page_links, render
 from pipeline.report.results import (
     MODEL,
@@ -28,8 +29,6 @@ from pipeline.report.results import (
     Comparison,
     Declared,
     Results,
-    Robustness,
-    within_limits,
 )
 from pipeline.report.settings import ChecklistItem, Checklists, PageSettings
 from pipeline.report.study.blocks import blocks_part
@@ -38,7 +37,7 @@ from pipeline.report.study.common import ForestRow, interval_row, verdict_of
 from pipeline.report.study.efficacy import efficacy_part, efficacy_sentences
 from pipeline.report.study.flow import flow_chart, flow_rows
 from pipeline.report.study.gates import Judged, gate_sentences
-from pipeline.report.study.glance import glance
+from pipeline.report.study.glance import beside_primary, glance, wider_primary
 from pipeline.report.study.learning import learning_part
 from pipeline.report.study.measured import courses_part, missing_part
 from pipeline.report.study.more_findings import titles
@@ -342,22 +341,6 @@ def difference_rows(study: StudyDocument, comparison: Comparison, facts: Facts) 
                     }
                 )
     return rows
-
-
-def wider_primary(declared: Declared, robustness: Robustness | None, facts: Facts) -> Estimate | None:
-    """Return the primary difference with the interval that allows for who was learned from."""
-    pair = f"{declared.model}-{declared.against}"
-    name = f"{pair}@{declared.arm}" if declared.arm and facts.arms > 1 else pair
-    return (robustness or Robustness()).allowing_for_learning(name, f"delta_{declared.metric}")
-
-
-def beside_primary(comparison: Comparison) -> Estimate | None:
-    """Return the primary difference from the small model on the rules' inputs, in place of the rules."""
-    declared = comparison.declared
-    pair = f"{declared.model}-{RULE_INPUTS}"
-    at_landmark = comparison.landmarks[declared.landmark]
-    measures = at_landmark.get(f"{pair}@{declared.arm}", at_landmark.get(pair, Measures()))
-    return measures.interval_of(f"delta_{declared.metric}")
 
 
 def difference_charts(
