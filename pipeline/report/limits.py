@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pipeline.project.estimates import ENDS, Estimate, Measures
+from pipeline.project.estimates import Estimate, Measures
 from pipeline.report.results import Results, Robustness, Subgroups
+
+ENDS = ("low", "high")
 
 
 def within_limits(results: Results, limits: Mapping[str, float]) -> Results:

@@ -29,7 +29,6 @@ EFFICACY = "efficacy.json"
 # Parts of comparison.json that are no landmark.
 PRIMARY, DOMAINS, COMMON, BLOCKS, OTHERS = "primary", "domains", "common_patients", "blocks", "challengers"
 CENTRE, POOLED_CENTRES = "centre", "centre_pooled"
-ENDS = ("low", "high")
 # Comparisons of models inside each group, which the subgroups' own page repeats.
 CROSSED = "arm_hr"
 
