@@ -19,6 +19,7 @@ from features.feature import (
     choose,
     collect,
     from_template,
+    positions,
 )
 from features.gene_rules import GeneRules
 from features.mutations import MUTATED, UNKNOWN, WILD_TYPE, mutation_status
@@ -48,9 +49,12 @@ def build(
     FeatureError
         If a gene set of the settings is empty.
     """
-    if "ctdna_samples" not in tables or tables["ctdna_samples"].empty:
+    if "ctdna_samples" not in tables:
         return collect([], patients)
     samples = tables["ctdna_samples"].reset_index(drop=True)
+    sampled = context.seen.of("visits of plasma samples", samples["visit"])
+    if not sampled:
+        return collect([], patients)
     samples["state"] = sample_states(samples)
     variants = on_samples(tables["ctdna_variants"], samples) if "ctdna_variants" in tables else None
     found = [
@@ -59,10 +63,10 @@ def build(
     ]
     found.append(samples[["usubjid", "visit", "state", "lod_vaf"]])
     rows = pd.concat(found, axis=1).assign(assay=_assay_type(samples)).set_index("usubjid")
-    seen = set(rows.loc[rows["state"].isin(EVALUABLE), "assay"])
-    settings = replace(settings, assays={k: assay for k, assay in settings.assays.items() if k in seen})
-    at = {v: rows.loc[rows["visit"] == v].reindex(patients) for v in context.visits}
-    at = {visit: _without_result(frame) for visit, frame in at.items() if frame["visit"].notna().any()}
+    used = context.seen.of("assays of plasma", rows.loc[rows["state"].isin(EVALUABLE), "assay"])
+    settings = replace(settings, assays={k: assay for k, assay in settings.assays.items() if k in used})
+    visits = [visit for visit in context.visits if visit in sampled]
+    at = {v: _without_result(rows.loc[rows["visit"] == v].reindex(patients)) for v in visits}
     columns = [column for visit, frame in at.items() for column in _of_visit(frame, visit, settings)]
     first = context.first_visit
     columns += _changes(at, settings, first) + _courses(at, settings, first) + _assay(at, settings, first)
@@ -109,7 +113,7 @@ def on_samples(variants: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
 
     Columns: `CALL_COLUMNS`.
     """
-    position = pd.Index(samples["sample_id"]).get_indexer(pd.Index(variants["sample_id"]))
+    position = positions(variants["sample_id"], pd.Index(samples["sample_id"]))
     called: pd.DataFrame = variants.loc[position >= 0, CALL_COLUMNS]
     return called.set_axis(position[position >= 0])
 

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.contract.validation import Contract
 from features.documents.feature import STATE_SUFFIX, Feature
@@ -31,12 +34,30 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What any patient has, and so decides which columns all patients have.
+
+    Where only a part of the cohort is at hand, `elsewhere` is what the other parts have. `answers` fills with
+    what was asked for and found here or there: values by question.
+    """
+
+    elsewhere: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    answers: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def of(self, question: str, values: pd.Series) -> list[str]:
+        """Return the distinct values of all parts, sorted."""
+        here = frozenset(values.dropna().unique())
+        self.answers[question] = here | self.elsewhere.get(question, frozenset())
+        return sorted(self.answers[question])
+
+
+@dataclass(frozen=True)
 class BuildContext:
     """What the study and the landmark add to a domain's settings.
 
     `visits`, `cycles`: those of the landmark. `columns`: features that are contract columns as they stand.
     `regimens`: those of the study. `not_planned`: the patients for whom the domain is not planned after the
-    first visit; empty where it is planned for all.
+    first visit; empty where it is planned for all. Which columns there are goes by `seen` alone.
     """
 
     visits: tuple[str, ...]
@@ -44,6 +65,7 @@ class BuildContext:
     columns: Sequence[Column] = ()
     regimens: tuple[str, ...] = ()
     not_planned: Collection[str] = ()
+    seen: Seen = field(default_factory=Seen)
 
     @property
     def first_visit(self) -> str:
@@ -131,6 +153,17 @@ def choose(index: pd.Index, cases: Mapping[str, pd.Series | np.ndarray], otherwi
     chosen = np.select([np.asarray(c, dtype=bool) for c in cases.values()], list(range(len(cases))), -1)
     names = np.array([*cases, otherwise], dtype=object)
     return pd.Series(names[chosen], index=index, dtype="str")
+
+
+def positions(ids: pd.Series, among: pd.Index) -> npt.NDArray[np.int64]:
+    """Return where each id stands in `among` (unique), -1 where it does not: as `Index.get_indexer`.
+
+    Arrow looks up its own texts; pandas would make Python's of all of them first.
+    """
+    if ids.dtype != "str" or among.dtype != "str":
+        return among.get_indexer(pd.Index(ids)).astype("int64")
+    found = pc.index_in(pa.array(ids.array), value_set=pa.array(among.array))
+    return np.asarray(pc.fill_null(found, -1), dtype="int64")
 
 
 def one_per_patient(rows: pd.DataFrame, column: Hashable, patients: pd.Index) -> pd.Series:

@@ -48,11 +48,11 @@ def build(
     scans = tables.get("imaging_features")
     method = followed_by(lesions, responses, settings.method_priority, context.visits)
     columns: list[NamedSeries] = []
-    if not lesions.empty:
+    if context.seen.of("visits of lesions", lesions["visit"]):
         columns += _diameters(lesions, method, patients, settings, context)
     elif scans is not None:
         columns += _states_of(scans, patients, settings, context)
-    if not responses.empty:
+    if context.seen.of("visits of responses", responses["visit"]):
         columns += _responses(responses, method, patients, settings, context)
     if scans is not None:
         columns += quantitative(scans, patients, settings, context)
@@ -108,7 +108,7 @@ def sums_of_diameters(lesions: pd.DataFrame, method: pd.Series, first_visit: str
     not_done = (lesions["status"] == "not_done").groupby([lesions[key] for key in keys]).all()
     by_visit = sums.assign(not_done=not_done).reset_index()
     first = by_visit.loc[by_visit["visit"] == first_visit].set_index("usubjid")["measured"]
-    expected = by_visit["usubjid"].map(first).fillna(0).clip(lower=1)
+    expected = by_visit["usubjid"].map(first).astype("float64").fillna(0).clip(lower=1)
     done = (by_visit["missed"] == 0) & (by_visit["measured"] >= expected)
     state = choose(by_visit.index, {"not_done": by_visit["not_done"], "done": done}, "not_evaluable")
     return by_visit[["usubjid", "visit"]].assign(
@@ -125,12 +125,11 @@ def _diameters(
 ) -> list[NamedSeries]:
     """Return state, sum of diameters and its change since the first visit, visit by visit."""
     sums = sums_of_diameters(lesions, method, context.first_visit)
+    measured = context.seen.of("visits of sums", sums["visit"])
     before = None
     columns = []
-    for visit in context.visits:
+    for visit in (visit for visit in context.visits if visit in measured):
         rows = sums.loc[sums["visit"] == visit]
-        if rows.empty:
-            continue
         state = _states(rows, visit, patients, context)
         now = one_per_patient(rows, "sum_mm", patients)
         columns.append((from_template(settings.state, DOMAIN, visit, visit=visit), state))
@@ -158,11 +157,11 @@ def _states_of(
     rank = {"done": 0, "not_evaluable": 1, "not_done": 2}
     ranked = scans.assign(rank=scans["status"].map(rank)).sort_values(["usubjid", "visit", "rank"])
     ranked = ranked.drop_duplicates(["usubjid", "visit"]).rename(columns={"status": "state"})
-    for visit in context.visits:
-        rows = ranked.loc[ranked["visit"] == visit]
-        if not rows.empty:
-            feature = from_template(settings.state, DOMAIN, visit, visit=visit)
-            columns.append((feature, _states(rows, visit, patients, context)))
+    scanned = context.seen.of("visits of scans", ranked["visit"])
+    for visit in (visit for visit in context.visits if visit in scanned):
+        feature = from_template(settings.state, DOMAIN, visit, visit=visit)
+        states = _states(ranked.loc[ranked["visit"] == visit], visit, patients, context)
+        columns.append((feature, states))
     return columns
 
 
@@ -178,12 +177,12 @@ def _responses(
     judged = responses.assign(overall=responses["overall"].where(same | (responses["overall"] == "ND"), "NE"))
     judged = judged.assign(other=~same).sort_values(["usubjid", "visit", "other", "overall"])
     judged = judged.drop_duplicates(["usubjid", "visit"])
+    responded = context.seen.of("visits of judged responses", judged["visit"])
     columns = []
-    for visit in context.visits[1:]:
-        rows = judged.loc[judged["visit"] == visit]
-        if not rows.empty:
-            feature = from_template(settings.response, DOMAIN, visit, visit=visit)
-            columns.append((feature, one_per_patient(rows, "overall", patients).fillna("ND")))
+    for visit in (visit for visit in context.visits[1:] if visit in responded):
+        feature = from_template(settings.response, DOMAIN, visit, visit=visit)
+        overall = one_per_patient(judged.loc[judged["visit"] == visit], "overall", patients)
+        columns.append((feature, overall.fillna("ND")))
     return columns
 
 
@@ -205,12 +204,13 @@ def quantitative(
     done = done.loc[done["method"].isin(settings.feature_method_priority)]
     by = ["usubjid", "feature"]
     chosen = _first_method(done, by, settings.feature_method_priority, context.visits)
-    done = done.join(chosen, on=by)
-    done = done.loc[done["method"] == done["followed_by"]]
+    if len(done):  # pandas cannot join what has no rows
+        done = done.join(chosen, on=by)
+        done = done.loc[done["method"] == done["followed_by"]]
     columns = []
-    for name, safe in safe_names(done["feature"].unique().tolist()).items():
+    for name, safe in safe_names(context.seen.of("measured features", done["feature"])).items():
         rows = done.loc[done["feature"] == name]
-        names = {"name": name, "safe": safe, "unit": _unit(rows, name)}
+        names = {"name": name, "safe": safe, "unit": _unit(rows, name, context)}
         columns += _one_feature(rows, names, patients, settings, context)
     return columns
 
@@ -229,11 +229,9 @@ def _one_feature(
     changed = unit if choice.scale == "as_is" else f"{choice.scale} ratio"
     columns: list[NamedSeries] = []
     first = None
-    for visit in context.visits:
-        at_visit = rows.loc[rows["visit"] == visit]
-        if at_visit.empty:
-            continue
-        value = one_per_patient(at_visit, "value", patients)
+    measured = context.seen.of(f"visits of {names['name']}", rows["visit"])
+    for visit in (visit for visit in context.visits if visit in measured):
+        value = one_per_patient(rows.loc[rows["visit"] == visit], "value", patients)
         scaled = _on_scale(value, choice.scale)
         filled = {"safe": names["safe"], "name": names["name"], "visit": visit}
         feature = from_template(settings.feature, DOMAIN, visit, **filled)
@@ -258,8 +256,8 @@ def _on_scale(value: pd.Series, scale: str) -> pd.Series:
     return pd.Series(logarithm(value.where(value > above)), index=value.index)
 
 
-def _unit(rows: pd.DataFrame, name: str) -> str:
-    units = sorted(rows["unit"].dropna().unique())
+def _unit(rows: pd.DataFrame, name: str, context: BuildContext) -> str:
+    units = context.seen.of(f"units of {name}", rows["unit"])
     if len(units) > 1:
         raise FeatureError(f"imaging_features: {name} is recorded in {len(units)} units ({', '.join(units)})")
     return units[0] if units else ""

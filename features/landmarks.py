@@ -13,6 +13,7 @@ import pandas as pd
 from features.contract.validation import Contract, TableSpec
 from features.definitions import known_dates, known_too_late
 from features.documents.study import Landmark, LandmarkError
+from features.feature import positions
 
 LATE_COLUMNS = ["table", "visit", "reason", "rows"]
 NEVER_VISIBLE = "outcome"
@@ -119,7 +120,7 @@ def _in_scope(
     The masks: known only after the decision; judged by the performed date, as there is no report date.
     """
     timing = spec.timing
-    patient = decision_dates.index.get_indexer(pd.Index(table["usubjid"]))
+    patient = positions(table["usubjid"], decision_dates.index)
     wanted = patient >= 0
     if timing.visit is not None:
         wanted &= table[timing.visit].isin(landmark.visits).to_numpy()
@@ -149,7 +150,7 @@ def _through_samples(
         raise LandmarkError(f"{spec.table}: there is no table {parent}, so its rows cannot be placed in time")
     samples, after, performed_used = _in_scope(tables[parent], contract[parent], landmark, decision_dates)
     rows = tables[spec.table]
-    at = pd.Index(samples[key]).get_indexer(pd.Index(rows[key]))
+    at = positions(rows[key], pd.Index(samples[key]))
     known, place = at >= 0, at[at >= 0]
     visit = samples[contract[parent].timing.visit].to_numpy()
     late = _reasons(*(pd.Series(visit[place[mask[place]]], dtype="str") for mask in (after, performed_used)))

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from features.feature import choose
@@ -51,13 +53,23 @@ def mutating_variants(
         Origin of each variant, where it is not that of the table.
     """
     origin = variants["origin"] if origin is None else origin
+    # Most variants are of other genes, and none of them counts.
+    asked = variants["gene"].isin(list(genes)).to_numpy(dtype=bool)
+    judged = _judged(variants.loc[asked], genes, origin.loc[asked])
+    masks = np.zeros((2, len(variants)), dtype=bool)
+    masks[:, asked] = judged
+    mutations, possible = (pd.Series(mask, index=variants.index) for mask in masks)
+    return mutations, possible
+
+
+def _judged(
+    variants: pd.DataFrame, genes: GeneRules, origin: pd.Series
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return the two masks of `mutating_variants` for variants of the genes."""
     rule = variants["gene"].map({gene: how.rule for gene, how in genes.items()})
-    pairs = {(gene, change) for gene, how in genes.items() for change in how.changes}
-    listed = pd.Series(
-        [pair in pairs for pair in zip(variants["gene"], variants["hgvsp"], strict=True)],
-        index=variants.index,
-        dtype=bool,
-    )
+    listed = pd.Series(data=False, index=variants.index)
+    for gene, changes in ((gene, list(how.changes)) for gene, how in genes.items() if how.changes):
+        listed |= (variants["gene"] == gene) & variants["hgvsp"].isin(changes)
     truncated = variants["classification"].isin(TRUNCATING)
     loses = rule == "loss_of_function"
     # Loss is asked of these; in the others a truncation does not activate.
@@ -72,7 +84,7 @@ def mutating_variants(
     possible &= ~variants["pathogenic"].isin(["N", "VUS"])
     pathogenic = (variants["pathogenic"] == "Y") | (variants["pathogenic"].isna() & implied)
     mutations = possible & (origin == "tumor") & pathogenic & ~elsewhere
-    return mutations, possible & ~mutations
+    return mutations.to_numpy(dtype=bool), (possible & ~mutations).to_numpy(dtype=bool)
 
 
 def mutation_status(
@@ -103,8 +115,8 @@ def mutation_status(
     has_mutation = might_have = pd.Series(data=False, index=samples.index)
     if variants is not None:
         mutations, possible = mutating_variants(variants, genes)
-        has_mutation = samples["sample_id"].isin(variants.loc[mutations, "sample_id"])
-        might_have = samples["sample_id"].isin(variants.loc[possible, "sample_id"])
+        has_mutation = samples["sample_id"].isin(variants.loc[mutations, "sample_id"].unique())
+        might_have = samples["sample_id"].isin(variants.loc[possible, "sample_id"].unique())
     cases = {
         "not_detected": ~detected,
         MUTATED: has_mutation,

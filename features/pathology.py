@@ -1,6 +1,6 @@
 """Pathology features: the diagnostic biopsy, and molecular scores of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import pandas as pd
@@ -43,7 +43,7 @@ def build(
             for f, series in columns
         ]
     if "biomarkers" in tables:
-        columns += biomarkers(tables["biomarkers"], patients, settings, context.visits)
+        columns += biomarkers(tables["biomarkers"], patients, settings, context)
     return collect(columns, patients)
 
 
@@ -76,16 +76,18 @@ def _of_patients(values: pd.Series, pathology: pd.DataFrame, patients: pd.Index)
 
 
 def biomarkers(
-    scores: pd.DataFrame, patients: pd.Index, settings: PathologySettings, visits: Sequence[str]
+    scores: pd.DataFrame, patients: pd.Index, settings: PathologySettings, context: BuildContext
 ) -> list[NamedSeries]:
     """Return one feature per score and visit, scores in alphabetical order."""
-    safe = safe_names(scores["biomarker"].unique().tolist())
+    safe = safe_names(context.seen.of("scores", scores["biomarker"]))
     columns = []
-    for visit in visits:
-        template = settings.biomarker if visit == visits[0] else settings.biomarker_later
+    for visit in context.visits:
+        template = settings.biomarker if visit == context.first_visit else settings.biomarker_later
         at_visit = scores.loc[scores["visit"] == visit]
         by_name = {str(name): rows for name, rows in at_visit.groupby("biomarker", sort=False)}
-        for name in sorted(by_name, key=safe.__getitem__):
+        scored = context.seen.of(f"scores at {visit}", at_visit["biomarker"])
+        for name in sorted(scored, key=safe.__getitem__):
             feature = from_template(template, DOMAIN, visit, safe=safe[name], name=name, visit=visit)
-            columns.append((feature, one_per_patient(by_name[name], "value", patients)))
+            rows = by_name.get(name, at_visit.iloc[:0])
+            columns.append((feature, one_per_patient(rows, "value", patients)))
     return columns

@@ -131,9 +131,9 @@ def test_only_patients_at_risk_are_in_the_frame_and_no_outcome_is() -> None:
 
 
 def test_rows_reported_late_are_counted() -> None:
-    late = at("c1", TRIAL).late
-    assert {"ctdna_samples", "ctdna_variants", "lesions", "response"} <= set(late["table"])
-    assert (late["rows"] > 0).all()
+    late = at("c1", TRIAL).columns.counts.late
+    assert {"ctdna_samples", "ctdna_variants", "lesions", "response"} <= {table for table, _, _ in late}
+    assert min(late.values()) > 0
 
 
 def test_domains_and_features_without_any_value_are_named_and_left_out() -> None:
@@ -241,7 +241,7 @@ def test_a_study_without_dates_with_long_scores_and_a_subset_scanned_goes_throug
     assert assembled.frame.columns.tolist() == ["usubjid", *expected, "imaging_ftv_t1_change"]
     assert assembled.frame["imaging_ftv_t1"].isna().tolist() == [False] * 3 + [True] * 3
     assert assembled.absent_domains == ("ctdna",)
-    assert assembled.late.empty
+    assert not assembled.columns.counts.late
 
 
 def test_hundreds_of_scores_are_bound_in_one_piece_without_those_that_nobody_has() -> None:
