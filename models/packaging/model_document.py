@@ -10,7 +10,7 @@ import pandas as pd
 
 from features.documents.study import Study
 from models.packaging.patient_interval import patient_interval
-from models.packaging.reference import reference
+from models.packaging.reference import assay_summaries, reference
 from models.packaging.training_summary import later_visits, support, with_ranges
 from models.procedure.configuration.plan import ValidationPlan
 from models.procedure.configuration.settings import EncodingSettings, ServingSettings
@@ -88,7 +88,8 @@ def serving_part(
             folds=settings.plan.inner_folds,
             seed=settings.plan.seed,
         )  # fmt: skip
-    document["reference"] = reference(learned.model.document["features"], rows)
+    summed = assay_summaries(learned.model, rows, learned=True)
+    document["reference"] = reference(learned.model.document["features"], rows, summed)
     document["eligibility"] = eligibility
     document["rules"] = branches
     return document

@@ -263,10 +263,14 @@ class InputReference(TypedDict):
 
 
 class ReferenceDocument(TypedDict):
-    """How training patients were spread over each input; for watching, no row is judged by it."""
+    """How training patients were spread over each input; for watching, no row is judged by it.
+
+    `assays`: over what sums up an assay, in place of its columns.
+    """
 
     patients: int
     inputs: dict[str, InputReference]
+    assays: NotRequired[dict[str, InputReference]]
 
 
 class ServingDocument(TypedDict, total=False):
@@ -856,6 +860,10 @@ class LinearBlocks:
             told = {"base": float(base[row]), "all_others": rest, **named, "by_block": by_block}
             yield json.dumps(told)
 
+    def standardised(self, assay: str, values: np.ndarray) -> np.ndarray:
+        """Return the columns (n, p) that varied in training, standardised as there, NaN if missing."""
+        return self._tables[assay].known(values)
+
     def extent(self, assay: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return root mean square and largest absolute standardised value of each row, each (n,).
 
@@ -892,6 +900,10 @@ class _BlockTable:
         standard *= self._weight
         standard[np.isnan(standard)] = 0.0
         return np.asarray(standard)
+
+    def known(self, values: np.ndarray) -> np.ndarray:
+        varies = self._weight > 0
+        return np.asarray((values[:, varies] - self._mean[varies]) * self._weight[varies])
 
     def scored(self, values: np.ndarray, rows: np.ndarray, row: int) -> np.ndarray:
         """Return the sum of standardised values times a row of coefficients for `rows`, few at a time."""

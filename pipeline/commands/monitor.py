@@ -16,6 +16,7 @@ from models.monitoring.closed_test import ClosedTest, closed_test
 from models.monitoring.settings import MonitoringSettings
 from models.monitoring.watch import Training, Watched, watch
 from models.monitoring.windows import Window, calibration_windows
+from models.packaging.reference import assay_summaries
 from models.serving.serving import FeatureDocument, InputReference, PcrModel
 from pipeline.commands.scored_assays import assays_of
 from pipeline.console import stdout
@@ -108,6 +109,8 @@ def monitored(
     reference = model.document.get("serving", {}).get("reference")
     if reference is None:
         raise MonitoringError("the model has no reference of its training patients: `pcr run` packs it anew")
+    if model.blocks is not None and "assays" not in reference:
+        raise MonitoringError("the model has no reference of its assays: `pcr run` packs it anew")
     if not len(y):
         raise MonitoringError("no patient has an outcome yet")
     y = np.asarray(y, dtype=float)
@@ -116,8 +119,14 @@ def monitored(
     log_odds = model.log_odds_of(columns, assays)
     training = model.document["training"]
     entries = {feature["name"]: feature for feature in model.document["features"]}
-    counts = {name: np.array(entry["counts"]) for name, entry in reference["inputs"].items()}
-    groups = {name: places(entries[name], reference["inputs"][name], frame[name]) for name in counts}
+    known = {**reference["inputs"], **reference.get("assays", {})}
+    counts = {name: np.array(entry["counts"]) for name, entry in known.items()}
+    groups = {
+        name: places(entries[name], entry, frame[name]) for name, entry in reference["inputs"].items()
+    } | {
+        name: numbered(known[name], values)
+        for name, values in assay_summaries(model, frame, learned=False).items()
+    }
     p = 1 / (1 + np.exp(-log_odds))
     arms = frame["arm"].astype("object").where(frame["arm"].notna(), "missing") if "arm" in frame else None
     return Monitoring(
@@ -151,13 +160,16 @@ def _update(
 
 def places(feature: FeatureDocument, entry: InputReference, values: pd.Series) -> np.ndarray:
     """Return the place of each value among an input's groups, the last where there is none; shape (n,)."""
-    last = len(entry["counts"]) - 1
     if feature["kind"] == "numeric":
-        number = values.to_numpy(dtype=float)
-        found = np.searchsorted(entry["cuts"], number, side="left")
-        return np.where(np.isnan(number), last, found)
-    codes = {level: place for place, level in enumerate(feature["levels"])}
+        return numbered(entry, values.to_numpy(dtype=float))
+    codes, last = {level: place for place, level in enumerate(feature["levels"])}, len(entry["counts"]) - 1
     return np.array([codes.get(value, last) for value in values], dtype=int)
+
+
+def numbered(entry: InputReference, numbers: np.ndarray) -> np.ndarray:
+    """Return the place of each number (n,) among the groups, the last where there is none."""
+    found = np.searchsorted(entry["cuts"], numbers, side="left")
+    return np.where(np.isnan(numbers), len(entry["counts"]) - 1, found)
 
 
 def read_log(path: Path | None) -> dict[str, Counter[str]]:
@@ -289,7 +301,8 @@ def _sections(found: Monitoring, settings: MonitoringSettings) -> list[Section]:
         section(
             "Inputs", ["input", "stability index", "limit", "missing in training", "missing now"],
             _rounded([(n, s.index, s.limit, s.missing_before, s.missing) for n, s in inputs[:SHOWN_INPUTS]]),
-            "Those furthest from the training patients, at the last look.",
+            "Those furthest from the training patients, at the last look. Of an assay: level and spread, the "
+            "mean and root mean square of a patient's values, standardised as in training.",
         ),
         section(
             "Requests", ["of the decision log", "", "rows"],

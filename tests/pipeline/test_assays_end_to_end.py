@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,26 +16,30 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy.special import logit
 
 from features.errors import UserError
 from models.evaluation.external import model_inputs
 from models.monitoring.settings import MonitoringSettings
+from models.packaging.reference import _by_the_others
 from models.serving.input_schema import assay_inputs, input_schema
 from models.serving.registry import Store
 from models.serving.serving import read_model
 from pipeline.commands import scored_assays
 from pipeline.commands import update as updates
-from pipeline.commands.monitor import Logs, monitor, monitored, read_log
+from pipeline.commands.monitor import Logs, monitor, monitored, read_log, written
 from pipeline.commands.score import score
 from pipeline.commands.scored_assays import with_matrices
 from pipeline.commands.validate import print_validation
 from pipeline.project.settings import read_settings
 from pipeline.project.stage import Run
+from pipeline.registry.runs import tracking_store
 from pipeline.service.settings import read_service_settings
 from pipeline.service.tables import JSON
 from pipeline.service.worker import answer_request
 from pipeline.sources.assays import read_assays
-from tests.cohort_campaign import SETTINGS, Odd, patients, study_of
+from tests.cohort_campaign import SETTINGS, Odd, study_of
+from tests.cohort_campaign import patients as made_up
 from tests.database import write_database
 from tests.in_process import write_study
 from tests.serving import ask, pcr_serve, register, send, server
@@ -68,19 +73,28 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made / "p"
 
 
-def with_files(folder: Path, seed: int) -> dict[str, Any]:
-    """Write 100 patients, and the expression of 90 of them, to a new folder; return their study file."""
+def with_files(
+    folder: Path, seed: int, *, n: int = 100, responding: float = 1.0, dated: bool = False
+) -> dict[str, Any]:
+    """Write patients, and the expression of all but ten, to a new folder; return their study file.
+
+    Of those who look like pCR the share `responding` has it.
+    """
     rng = np.random.default_rng(seed)
-    odd = Odd(100, 1, 0.4, "full", True, False, True, "nothing odd", False, False)
-    frame = patients(odd, rng).assign(score=rng.normal(size=100))
-    genes = rng.normal(size=(100, 30))
+    odd = Odd(n, 1, 0.4, "full", True, False, True, "nothing odd", False, False)
+    frame = made_up(odd, rng).assign(score=rng.normal(size=n))
+    genes = rng.normal(size=(n, 30))
     genes[:, 0] += 2.0 * frame["pcr"].to_numpy(dtype=int)
     wide = pd.DataFrame(genes.round(4), columns=GENES)
     wide.insert(0, "ID", frame["id"])
+    frame["pcr"] = frame["pcr"].where(rng.random(n) < responding, 0)
     folder.mkdir()
     frame.to_csv(folder / "pat.csv", index=False)
-    wide.iloc[:90].to_csv(folder / "rna.csv", index=False)
+    wide.iloc[: n - 10].to_csv(folder / "rna.csv", index=False)
     study = study_of(odd, frame)
+    if dated:
+        (surgery,) = study["mapping"]["tables"]["surgery"]
+        surgery["columns"]["surgery_date"] = "date"
     study["omics"] = {
         "rna": {
             "path": "rna.csv", "type": "expression", "visit": "baseline", "rows": "patients",
@@ -268,6 +282,93 @@ def _later(folder: Path) -> str:
     study = with_files(folder / "data/later", 2) | {"study": "later", "source": "data/later"}
     (folder / "configs/studies/later.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
     return "later"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_an_update_of_a_registered_model_with_an_assay_is_a_candidate_that_scores(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(folder, home)
+    study = with_files(home / "data/rarer", 2, n=150, responding=0.5, dated=True)
+    written = study | {"study": "rarer", "source": "data/rarer"}
+    (home / "configs/studies/rarer.yaml").write_text(yaml.safe_dump(written, sort_keys=False))
+    plan = yaml.safe_load((home / "configs/change_plan.yaml").read_text())
+    agreed = plan | {"agreed": "2020-01-01", "decided_by": ["Board"], "max_intercept": 5.0}
+    (home / "configs/change_plan.yaml").write_text(yaml.safe_dump(agreed))
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.setenv("DVC_ROOT", str(home))
+    write_database(home / "mlflow.db")
+    packed = artifacts(home) / "models/baseline"
+    name = read_model(packed).document["model"]
+    register(tracking_store("odd"), name, packed)
+    candidate = f"models:/{name}@candidate"
+    before = read_model(packed)
+    with pytest.raises(UserError, match="--assays FOLDER"):
+        updates.update(candidate, "rarer", "baseline", None, "Board")
+    updates.update(candidate, "rarer", "baseline", None, "Board", home / "data/rarer")
+    assert f"{name} version 2 is the candidate now, from version 1" in capsys.readouterr().out
+    rows = pd.read_parquet(artifacts(home) / "features/baseline.parquet")
+    rows.to_parquet(tmp_path / "rows.parquet")
+    source = next((home / "data").glob("odd/rna.csv")).parent
+    score(candidate, None, tmp_path / "rows.parquet", None, tmp_path / "answers.parquet", assays=source)
+    answers = pd.read_parquet(tmp_path / "answers.parquet")
+    wide = pd.read_parquet(artifacts(home) / "features/omics/baseline.parquet")
+    moved = logit(answers["pcr_probability"].astype(float)) - before.log_odds(rows.merge(wide, on="usubjid"))
+    assert moved.std() == pytest.approx(0.0, abs=1e-9)
+    assert moved.mean() < -0.5
+
+
+def test_a_shift_of_an_assay_is_an_alarm_by_level_and_spread_and_its_absence_too(
+    folder: Path, tmp_path: Path
+) -> None:
+    model = read_model(artifacts(folder) / "models/baseline")
+    rows = pd.read_parquet(artifacts(folder) / "features/baseline.parquet")
+    drawn = np.random.default_rng(7).choice(100, 300)
+    frame = rows.iloc[drawn].reset_index(drop=True)
+    genes = [f"rna:{gene}" for gene in GENES]
+    values = np.random.default_rng(8).normal(size=(300, 30))
+    values[:, 0] += 2.0 * np.random.default_rng(9).binomial(1, 0.4, 300)
+    values[:30] = np.nan
+    watch = read_settings(MonitoringSettings, Path("configs/monitoring.yaml"))
+
+    def alarms(values: np.ndarray) -> set[str]:
+        given = frame.assign(**dict(zip(genes, values.T, strict=True)))
+        y = np.random.default_rng(10).binomial(1, model.probability(given)).astype(float)
+        found = monitored(model, given, y, watch, read_log(None))
+        assert {"rna: level", "rna: spread"} <= set(found.watched.inputs)
+        page = written(found, model, watch)
+        assert "rna: level" in str(page[2])
+        return {alarm.detail for alarm in found.watched.alarms if alarm.kind == "drift"}
+
+    assert not any(name.startswith("rna") for name in alarms(values))
+    assert "rna: level" in alarms(values + 1.0)
+    assert alarms(values * 1.5) & {"rna: spread"}
+    lacking = values.copy()
+    lacking[100:] = np.nan
+    assert "rna: level" in alarms(lacking)
+
+
+def test_training_patients_are_standardised_by_the_others_and_look_like_those_to_come() -> None:
+    rng = np.random.default_rng(11)
+    values = rng.normal(3.0, 2.0, size=(40, 400))
+    values[3, 5] = np.nan
+    values[:, 7] = np.r_[1.0, np.zeros(39)]
+    mean, scale = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+    found = _by_the_others((values - mean) / scale)
+    for place in (0, 3):
+        others = np.delete(values, place, axis=0)
+        deviation = np.nanstd(others, axis=0)
+        expected = np.full(400, np.nan)
+        np.divide(
+            values[place] - np.nanmean(others, axis=0), deviation, out=expected, where=deviation > 1e-12
+        )
+        np.testing.assert_allclose(found[place], expected, rtol=1e-6)
+    new = (rng.normal(3.0, 2.0, size=(500, 400)) - mean) / scale
+    kept = np.arange(400) != 7
+    spread = np.sqrt((new[:, kept] ** 2).mean(axis=1))
+    assert np.sqrt(np.nanmean(found[:, kept] ** 2, axis=1)).mean() == pytest.approx(spread.mean(), rel=0.01)
 
 
 def test_later_patients_are_judged_with_their_assays_and_never_without(
