@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.page_numbers import untraced
-from tests.pages import WIDTHS, check_page
+from tests.pages import WIDTHS, check_page, check_texts
 from tests.statements import forbidden_statements, visible_text
 from tests.workspace import Workspace
 
@@ -35,6 +35,8 @@ def test_real_patients_run_through_and_the_default_study_comes_back_from_the_cac
     reports = artifacts / "reports"
     for page in sorted(reports.glob("*.html")):
         check_page(browser, page, WIDTHS[1])
+        for width in WIDTHS:
+            check_texts(browser, page, width)
         text = visible_text(page.read_text(encoding="utf-8"))
         assert "SIMULATED" not in text
         assert forbidden_statements(text, page="shap" if page.name.startswith("shap") else "") == []

@@ -123,7 +123,9 @@ def state_sentences(described: Description, privacy: Privacy, labels: Labels) ->
     return titles
 
 
-def course_sentences(described: Description, visits: Sequence[str], labels: Labels) -> dict[str, str]:
+def course_sentences(
+    described: Description, visits: Sequence[str], facts: Facts, labels: Labels
+) -> dict[str, str]:
     """Return the titles of the courses: on which side the median with pCR lies, at the last visit."""
     titles = {}
     for number, family in enumerate(described["over_time"], start=1):
@@ -141,7 +143,7 @@ def course_sentences(described: Description, visits: Sequence[str], labels: Labe
         for (visit, arm), side in both.items():
             if visit == last:
                 arms.setdefault(side, []).append(labels.name(arm))
-        told = [f"{side}{f' in {listed(names)}' if all(names) else ''}" for side, names in arms.items()]
+        told = [f"{side}{f' in {listed(names)}' if facts.arms > 1 else ''}" for side, names in arms.items()]
         titles[f"course-{number}"] = f"At {labels.name(last)}, the median with pCR is {'; '.join(told)}."
     return titles
 

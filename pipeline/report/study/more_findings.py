@@ -57,7 +57,7 @@ def titles(
     found |= run_findings(results, facts) | block_findings(results, labels)
     found |= event_findings(described, privacy, labels)
     found |= stability_findings(results, labels) | strategy_findings(results, labels)
-    found |= state_sentences(described, privacy, labels) | course_sentences(described, visits, labels)
+    found |= state_sentences(described, privacy, labels) | course_sentences(described, visits, facts, labels)
     found["flow-chart"] = flow_sentence(rows)
     found["branches"] = branches_sentence(described["branches"], privacy)
     if flows := described["flows"]:

@@ -209,8 +209,12 @@ def test_medians_with_and_without_pcr_are_compared_at_the_last_visit_that_has_bo
         "points": [*points, {"visit": "c2", "arm": "A", "outcome": "no pCR"}],
     }
     described: Any = {"over_time": [family, {"name": "x", "unit": "", "points": points[-1:]}]}
-    assert course_sentences(described, ["baseline", "c1", "c2"], PLAIN) == {
+    assert course_sentences(described, ["baseline", "c1", "c2"], FACTS, PLAIN) == {
         "course-1": "At c1, the median with pCR is lower than without in A and C; higher than without in B."
+    }
+    one: Any = {"over_time": [family | {"points": points[:2]}]}
+    assert course_sentences(one, ["baseline"], replace(FACTS, arms=1), PLAIN) == {
+        "course-1": "At baseline, the median with pCR is higher than without."
     }
 
 
