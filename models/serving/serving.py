@@ -1854,7 +1854,9 @@ def _columns_of_mapping(data: Mapping[Any, Any]) -> tuple[dict[str, Column], int
 
 def _is_column(value: Any) -> bool:
     """Tell whether something holds several cells or rows."""
-    return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def _objects(values: Any) -> np.ndarray:
