@@ -67,7 +67,7 @@ def landmark_tables(
                     "first": described(named[row["first"]], shown),
                     "second": described(named[row["second"]], shown),
                     "mean": f"{row['mean_abs']:.4f}",
-                    "n": row["patients"],
+                    "n": count(row["patients"]),
                 }
                 for row in summary["interactions"]
             ],

@@ -155,8 +155,8 @@ def theme_sentences(themes: Sequence[ThemeContribution], directions: Sequence[Di
 
 
 def _size(theme: ThemeContribution) -> str:
-    """Return how much a theme moves predictions, in words where the digits shown would all be 0."""
-    if round(theme["mean_high"], 2) == 0:
+    """Return how much a theme moves predictions, in words where the value shown would be 0."""
+    if round(theme["mean_abs"], 2) == 0:
         return "less than a hundredth on average"
     return f"{theme['mean_abs']:.2f} on average ({theme['mean_low']:.2f} to {theme['mean_high']:.2f})"
 

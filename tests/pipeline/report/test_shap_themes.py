@@ -77,7 +77,7 @@ def test_the_largest_theme_domain_and_features_are_the_titles_of_their_figures()
 
 
 def test_a_theme_below_a_hundredth_is_told_in_words() -> None:
-    assert theme_sentences([theme("A", 0.002, 0.001, 0.003)], []) == {
+    assert theme_sentences([theme("A", 0.002, 0.001, 0.007)], []) == {
         "A": "moves the log-odds of pCR by less than a hundredth on average, rank 1 of 1."
     }
 
