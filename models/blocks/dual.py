@@ -81,14 +81,15 @@ def minimum(
     loss = np.inf
     for step in range(MAX_STEPS):
         proposed = newton(best)
+        # The problem is convex: what this says is the minimum is it, also where rounding hides the descent.
+        if _furthest(proposed, y, copies) <= tolerance:
+            return proposed
         value = _objective(proposed, y, copies)
         # A start from elsewhere is no point of this problem: its first step cannot be compared with it.
         while step > 0 and value > loss + 1e-12 * abs(loss):
             proposed = _between(best, proposed)
             value = _objective(proposed, y, copies)
         best, loss = proposed, value
-        if _furthest(best, y, copies) <= tolerance:
-            return best
     raise NotLearnableError(f"ridge regression in the dual has no minimum within {MAX_STEPS} steps")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from models.blocks.conjugate import fit_by_products
 from models.blocks.dual import DualFit, fit_dual
 from models.blocks.kernels import EVERY, BlockKernels, block_kernels
+from models.procedure.errors import NotLearnableError
 
 Matrices = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 """Every block's columns (n, p) of all patients, encoded by the training part at these positions."""
@@ -300,22 +301,27 @@ class _Fold:
     def margin(self, penalties: Penalties) -> np.ndarray:
         """Return the log-odds of the test part."""
         training = len(self._columns)
-        if training < MANY:
+        fit = self._by_products(penalties) if training >= MANY else None
+        if fit is None:
             products = self._part.products(penalties, self._rows, self._columns)
             start = None if self._last is None else self._last.margin
             fit = fit_dual(products[:training], self._y, self._copies, start=start, tolerance=TUNING)
             pulled = products[training:] @ fit.dual
         else:
-            fit = self._by_products(penalties)
             pulled = self._part.times(penalties, self._rows[training:], self._columns, fit.dual)
         self._last = fit
         return np.asarray(fit.intercept + pulled)
 
-    def _by_products(self, penalties: Penalties) -> DualFit:
+    def _by_products(self, penalties: Penalties) -> DualFit | None:
+        """Return the fit, or None where single precision does not reach it."""
+
         def product(vector: np.ndarray) -> np.ndarray:
             return self._part.times(penalties, self._columns, self._columns, vector)
 
-        return fit_by_products(product, self._y, self._copies, start=self._last, tolerance=TUNING)
+        try:
+            return fit_by_products(product, self._y, self._copies, start=self._last, tolerance=TUNING)
+        except NotLearnableError:
+            return None
 
 
 def _penalties(blocks: Sequence[str], point: Point) -> dict[str, Shrinkage]:

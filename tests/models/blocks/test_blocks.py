@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from features.errors import UserError
-from models.blocks import classifier, tuning
+from models.blocks import classifier, conjugate, tuning
 from models.blocks.classifier import BlocksClassifier
 from models.blocks.conjugate import fit_by_products
 from models.blocks.dual import fit_dual
@@ -161,6 +161,16 @@ def test_many_patients_are_tuned_as_few_are(monkeypatch: pytest.MonkeyPatch) -> 
         assert many.tuned[name].penalties == each.penalties
         assert many.tuned[name].margin == pytest.approx(each.margin, abs=0.05, nan_ok=True)
     assert many.margins(values)[TOGETHER] == pytest.approx(few.margins(values)[TOGETHER], abs=1e-12)
+
+
+def test_a_fit_that_products_do_not_reach_is_made_with_a_factor(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, y = cohort(120)
+    few = learned(values, y)
+    monkeypatch.setattr(tuning, "MANY", 0)
+    monkeypatch.setattr(conjugate, "MAX_PRODUCTS", 0)
+    many = learned(values, y)
+    for name, each in few.tuned.items():
+        assert many.tuned[name].margin == pytest.approx(each.margin, abs=1e-12)
 
 
 def test_shuffled_columns_change_nothing() -> None:
