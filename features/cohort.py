@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -18,6 +19,7 @@ from features.eligibility import (
     eligible,
 )
 from features.errors import UserError
+from features.feature import Seen
 from features.landmarks import decision_dates, next_cycle_start
 
 SLNB = "sentinel_node_positive_before_treatment"
@@ -51,6 +53,7 @@ def build_cohort(
     data_cut: pd.Timestamp | None = None,
     *,
     outcome_needed: bool = True,
+    seen: Seen | None = None,
 ) -> Cohort:
     """Build the cohort of all randomised patients, whether eligible or not.
 
@@ -64,6 +67,8 @@ def build_cohort(
         Surgery after it is not due, and departures after it have not happened.
     outcome_needed : bool
         False where patients are only to be scored.
+    seen : Seen, optional
+        Where the tables are those of a part of the cohort: what the others have.
 
     Raises
     ------
@@ -76,9 +81,7 @@ def build_cohort(
         raise CohortError("subjects: no patients, so there is no cohort")
     known = _until(tables, data_cut)
     outcome = outcomes(known, study.outcome)
-    if outcome_needed:
-        _require_two_classes(outcome, study.outcome.definition)
-    states = criteria_states(tables, criteria, study.visits[0])
+    states = criteria_states(tables, criteria, study.visits[0], seen)
     frame = subjects[["siteid", "arm", "rand_date"]].copy()
     frame["eligible"] = eligible(states, criteria)
     told = ["outcome", "outcome_status", "outcome_date"]
@@ -90,6 +93,8 @@ def build_cohort(
         frame[f"at_risk_{landmark.name}"] = reason.isna()
         at_risk[landmark.name] = _at_risk_counts(reason, frame["arm"])
     flow = _flow(frame, outcome, states, criteria, at_risk)
+    if outcome_needed:
+        require_two_classes(flow, study.outcome.definition)
     return Cohort(frame.reset_index(), flow, states)
 
 
@@ -185,22 +190,50 @@ def _departures(tables: Mapping[str, pd.DataFrame], patients: pd.Index) -> pd.Da
     return tables["disposition"].set_index("usubjid")[["event_date", "reason"]].reindex(patients)
 
 
-def _require_two_classes(outcome: pd.DataFrame, definition: str) -> None:
-    """Refuse a cohort without events or without non-events."""
-    known = outcome["outcome"].dropna()
-    if known.empty:
-        counts = ", ".join(f"{n} {status}" for status, n in _counts(outcome["outcome_status"]).items())
+def require_two_classes(flow: Flow, definition: str) -> None:
+    """Refuse a cohort without events or without non-events.
+
+    Raises
+    ------
+    CohortError
+        If no outcome is known by the definition, or all are the same.
+    """
+    statuses, patients, events = flow["outcome"], flow["randomised"], flow["pcr"]
+    known = statuses.get("observed", 0) + statuses.get("counted_as_failure", 0)
+    if not known:
+        counts = ", ".join(f"{n} {status}" for status, n in statuses.items())
         rule = f"surgery: no outcome by definition {definition}"
         raise CohortError(
-            f"{rule} for any of {len(outcome)} patients ({counts}); check how it is mapped and recoded, or "
+            f"{rule} for any of {patients} patients ({counts}); check how it is mapped and recoded, or "
             "choose another definition"
         )
-    if known.min() == known.max():
-        kind = "pCR" if known.iloc[0] == 1 else "non-pCR"
+    if events in {0, known}:
+        kind = "pCR" if events else "non-pCR"
         raise CohortError(
-            f"surgery: by definition {definition} all {len(known)} known outcomes are {kind}; check how they "
+            f"surgery: by definition {definition} all {known} known outcomes are {kind}; check how they "
             "are mapped and recoded, or choose another definition"
         )
+
+
+def added_flows(first: Flow, second: Flow) -> Flow:
+    """Return the counts of two parts of a cohort together."""
+    both: Flow = _added(first, second)
+    return both
+
+
+def _added(first: Any, second: Any) -> Any:
+    """Add up numbers wherever they stand; a value counted in one part alone stands in alphabetical order."""
+    if isinstance(first, Mapping):
+        names = first if list(first) == list(second) else sorted({*first, *second})
+        return {
+            name: _added(first[name], second[name])
+            if name in first and name in second
+            else first.get(name, second.get(name))
+            for name in names
+        }
+    if isinstance(first, list):
+        return [_added(*both) for both in zip(first, second, strict=True)]
+    return first if isinstance(first, str | bool) else first + second
 
 
 def _at_risk_counts(reason: pd.Series, arm: pd.Series) -> AtRisk:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from features.contract.specification import ColumnSpec, Contract
 from features.errors import UserError
-from features.feature import choose
+from features.feature import Seen, choose
 from features.keys import checked_fields, refuse_unknown_keys, unknown_name
 
 MET, VIOLATED = "met", "violated"
@@ -130,21 +130,33 @@ def _limits(condition: Condition) -> list[str]:
     return [name for name in names if getattr(condition, name) is not None]
 
 
+def tables_read(criteria: Sequence[Criterion]) -> set[str]:
+    """Return the tables that criteria are judged by."""
+    rules = [rule for criterion in criteria for rule in (criterion.rule, criterion.applies_if) if rule]
+    named = {condition.table for rule in rules for condition in _conditions(rule) if condition.table}
+    return {"subjects", "labs", *named}
+
+
 def criteria_states(
-    tables: Mapping[str, pd.DataFrame], criteria: Sequence[Criterion], visit: str
+    tables: Mapping[str, pd.DataFrame],
+    criteria: Sequence[Criterion],
+    visit: str,
+    seen: Seen | None = None,
 ) -> pd.DataFrame:
     """Judge every eligibility criterion: index usubjid (sorted), one column of `STATES` per criterion.
 
     ``all`` and ``any`` follow three-valued logic; in ``any``, a column that is asked to be known and that no
-    patient has does not keep the others from telling. Laboratory tests are of `visit`.
+    patient has does not keep the others from telling. Laboratory tests are of `visit`. Where the tables are
+    those of a part of the cohort, `seen` says what the others have.
     """
+    seen = seen or Seen()
     patients = tables["subjects"].set_index("usubjid").sort_index().index
     states = {}
     for criterion in criteria:
-        met = _met(criterion.rule, tables, patients, visit)
+        met = _met(criterion.rule, tables, patients, visit, seen)
         cases = {NOT_ASSESSABLE: met.isna(), MET: met.fillna(value=False)}
         if criterion.applies_if is not None:
-            applies = _met(criterion.applies_if, tables, patients, visit)
+            applies = _met(criterion.applies_if, tables, patients, visit, seen)
             cases = {NOT_APPLICABLE: ~applies.fillna(value=True)} | cases
         states[criterion.id] = choose(patients, cases, VIOLATED)
     return pd.DataFrame(states, index=patients)
@@ -157,11 +169,15 @@ def eligible(states: pd.DataFrame, criteria: Sequence[Criterion]) -> pd.Series:
 
 
 def _met(
-    rule: Condition | Combination, tables: Mapping[str, pd.DataFrame], patients: pd.Index, visit: str
+    rule: Condition | Combination,
+    tables: Mapping[str, pd.DataFrame],
+    patients: pd.Index,
+    visit: str,
+    seen: Seen,
 ) -> pd.Series:
     """Judge one rule: a condition, or a combination of rules."""
     if isinstance(rule, Combination):
-        parts = [_met(part, tables, patients, visit) for part in rule.parts]
+        parts = [_met(part, tables, patients, visit, seen) for part in rule.parts]
         if rule.kind == "any" and all(isinstance(part, Condition) and part.known for part in rule.parts):
             parts = [part for part in parts if part.notna().any()] or parts
         return reduce(COMBINE[rule.kind], parts)
@@ -170,7 +186,7 @@ def _met(
         value = value.astype("object").fillna(rule.missing_as)
     if rule.known:
         known = value.notna().astype("boolean")
-        return known if value.notna().any() else known.mask(known.notna())
+        return known if seen.any(str(rule), value) else known.mask(known.notna())
     value = value.mask(value.isin(rule.unknown))
     judged = [value.isin(rule.among)] if rule.among is not None else []
     judged += [value >= rule.low] if rule.low is not None else []

@@ -1,7 +1,7 @@
 """How a feature's description is read from the contract or from configs/features.yaml, and columns bound."""
 
 import re
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -33,6 +33,19 @@ class Column:
     feature: Feature
 
 
+Answers = dict[str, frozenset[str]]
+"""What patients have, by question."""
+
+
+def together(parts: Iterable[Answers]) -> Answers:
+    """Return what the parts of a cohort have between them."""
+    everywhere: Answers = {}
+    for answers in parts:
+        for question, values in answers.items():
+            everywhere[question] = everywhere.get(question, frozenset()) | values
+    return everywhere
+
+
 @dataclass(frozen=True)
 class Seen:
     """What any patient has, and so decides which columns all patients have.
@@ -42,13 +55,17 @@ class Seen:
     """
 
     elsewhere: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    answers: dict[str, frozenset[str]] = field(default_factory=dict)
+    answers: Answers = field(default_factory=dict)
 
     def of(self, question: str, values: pd.Series) -> list[str]:
         """Return the distinct values of all parts, sorted."""
         here = frozenset(values.dropna().unique())
         self.answers[question] = here | self.elsewhere.get(question, frozenset())
         return sorted(self.answers[question])
+
+    def any(self, question: str, values: pd.Series) -> bool:
+        """Tell whether any patient of all parts has a value."""
+        return bool(self.of(question, pd.Series(["any"] if values.notna().any() else [], dtype="str")))
 
 
 @dataclass(frozen=True)

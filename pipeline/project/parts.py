@@ -97,6 +97,14 @@ def of_each(
         ) from error
 
 
+def rows_of_a_part(rows: int, patients: int) -> int | None:
+    """Return how many rows of a raw table make a row group, so that a part lies in one or two.
+
+    None (Parquet's own number) where all patients are one part.
+    """
+    return None if patients <= PATIENTS else max(1, -(-rows * PATIENTS // patients))
+
+
 def read_part(path: Path, part: Part, columns: list[str] | None = None) -> pd.DataFrame:
     """Return the rows of a Parquet table that are of the part's patients, in their order.
 
@@ -168,6 +176,18 @@ def _may_hold(statistics: pq.Statistics | None, first: str, last: str) -> bool:
     if statistics is None or not statistics.has_min_max:
         return True
     return bool(statistics.min <= last and statistics.max >= first)
+
+
+def columns_of(path: Path) -> list[str]:
+    """Return the columns of a Parquet table, in order."""
+    return list(pq.read_schema(path).names)
+
+
+def taken_back(file: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Return a part's table from its file, which is removed."""
+    frame = pd.read_feather(file, columns=columns)
+    file.unlink()
+    return frame
 
 
 class TableWriter:

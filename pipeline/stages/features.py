@@ -1,7 +1,7 @@
 """Stage features: one row per patient at every landmark, from what had been reported by then."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,13 @@ from features.assemble import (
 from features.contract.validation import Contract
 from features.documents.feature import Feature, FeatureList
 from features.documents.study import Study
+from features.feature import Answers, together
 from features.omics import Assay, adjusted_assays, known_assays
 from features.settings import FeatureSettings
 from pipeline.project import paths
 from pipeline.project.configs import read_contract, read_feature_settings
 from pipeline.project.files import replacing, write_json, write_table
-from pipeline.project.parts import Part, appended, of_each, parts_of, read_part, read_tables_of
+from pipeline.project.parts import Part, appended, of_each, parts_of, read_part, read_tables_of, taken_back
 from pipeline.project.stage import Run, Stage
 
 STAGE = Stage(
@@ -32,7 +33,6 @@ STAGE = Stage(
     writes=(paths.FEATURES_FOLDER,),
     params={paths.STUDY: ("adaptive_arm", "arms", "features", "omics", "regimens")},
 )
-Answers = dict[str, frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -97,20 +97,11 @@ def build_all(work: Work, parts: Sequence[Part]) -> dict[str, list[Built]]:
                 built[name][one.number] = one
         again: dict[int, dict[str, Answers]] = defaultdict(dict)
         for name, of in built.items():
-            everywhere = _together(one.seen for one in of.values())
+            everywhere = together(one.seen for one in of.values())
             for number in (number for number, one in of.items() if one.seen != everywhere):
                 again[number][name] = everywhere
         tasks = [Task(number, parts[number], seen) for number, seen in sorted(again.items())]
     return {name: [one for _, one in sorted(of.items())] for name, of in built.items()}
-
-
-def _together(answers: Iterable[Answers]) -> Answers:
-    """Return what the parts have between them, by question."""
-    everywhere: Answers = {}
-    for one in answers:
-        for question, values in one.items():
-            everywhere[question] = everywhere.get(question, frozenset()) | values
-    return everywhere
 
 
 @dataclass(frozen=True)
@@ -127,9 +118,7 @@ def join(work: Work, joining: Joining) -> None:
     """Write the parts of a landmark one below the other."""
     with appended(joining.path) as table:
         for number in joining.numbers:
-            file = work.file(number, joining.landmark)
-            table.append(pd.read_feather(file, columns=joining.columns.names))
-            file.unlink()
+            table.append(taken_back(work.file(number, joining.landmark), joining.columns.names))
 
 
 def read_assays(run: Run) -> dict[str, Assay]:

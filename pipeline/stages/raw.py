@@ -3,6 +3,7 @@
 from pipeline.project import paths
 from pipeline.project.configs import read_contract, read_identifiers, read_regimens
 from pipeline.project.files import replacing
+from pipeline.project.parts import rows_of_a_part
 from pipeline.project.rule_files import read_rules
 from pipeline.project.stage import Run, Stage
 from pipeline.sources.ingest import ingest
@@ -34,8 +35,10 @@ def main(run: Run) -> None:
     )
     with replacing(run.path(paths.RAW)) as new:
         new.mkdir()
+        patients = len(raw.tables["subjects"])
         for name, frame in raw.tables.items():
-            frame.to_parquet(new / f"{name}.parquet", index=False)
+            rows = rows_of_a_part(len(frame), patients)
+            frame.to_parquet(new / f"{name}.parquet", index=False, row_group_size=rows)
         for name, table in raw.omics.items():
             # By columns, as wide as the assay is: a row per cell would be a hundred times as large.
             (new / "omics").mkdir(exist_ok=True)

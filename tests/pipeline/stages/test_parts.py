@@ -17,7 +17,7 @@ from features.documents.study import with_defaults
 from features.errors import UserError
 from features.feature import FeatureError
 from pipeline.project import parts
-from pipeline.project.parts import appended, of_each, parts_of, read_part, read_tables_of
+from pipeline.project.parts import appended, of_each, parts_of, read_part, read_tables_of, rows_of_a_part
 from pipeline.project.stage import Run
 from tests.features.tables import STUDY, table, trial
 from tests.workspace import ROOT
@@ -178,6 +178,12 @@ def test_a_table_is_the_same_bytes_however_its_rows_are_cut(
     frame.reset_index(drop=True).to_parquet(tmp_path / "whole.parquet", index=False, row_group_size=25)
     assert (tmp_path / "pieces.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
     assert pq.ParquetFile(tmp_path / "pieces.parquet").num_row_groups == len(frame) / 25
+
+
+def test_a_row_group_of_a_raw_table_holds_about_a_part() -> None:
+    assert rows_of_a_part(75_000, 20_000) is None
+    assert rows_of_a_part(12_000_000, 1_000_000) == 240_000
+    assert rows_of_a_part(7, 1_000_000) == 1
 
 
 def test_a_table_without_rows_is_written_and_one_that_failed_is_not(tmp_path: Path) -> None:
