@@ -49,6 +49,7 @@ def statuses(port: int, sent: bytes) -> list[str]:
         while part := one.recv(65536):
             answer += part
     assert b"Traceback" not in answer
+    assert b"SECRET" not in answer
     return [part[:3].decode() for part in answer.split(b"HTTP/1.1 ")[1:]]
 
 
@@ -87,3 +88,23 @@ def test_what_is_no_request_has_at_most_a_refusal(port: int, sent: bytes) -> Non
 )  # fmt: skip
 def test_odd_methods_and_addresses_are_told_as_what_they_are(port: int, line: str, status: str) -> None:
     assert statuses(port, f"{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode()) == [status]
+
+
+CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
+ODD = {
+    "an upgrade to HTTP/2": b"upgrade: h2c\r\nconnection: upgrade\r\nhttp2-settings: AA\r\n\r\n",
+    "an upgrade to a socket": b"upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-key: AA\r\n\r\n",
+    "an unknown expectation": b"expect: SECRET-7431\r\n\r\n",
+    "another method in a header": b"x-http-method-override: DELETE\r\n\r\n",
+    "another host in a header": b"x-forwarded-host: SECRET-7431\r\nx-forwarded-prefix: //SECRET-7431\r\n\r\n",
+    "a range": b"range: bytes=0-99999999999,1-2\r\n\r\n",
+    "a chunk with an extension": CHUNKED + b"1;a=SECRET-7431\r\nx\r\n0\r\n\r\n",
+    "headers after the body": CHUNKED + b"1\r\nx\r\n0\r\ncontent-length: 5\r\nx: SECRET-7431\r\n\r\n",
+    "a thousand headers": b"".join(b"x%d: SECRET-7431\r\n" % k for k in range(1000)) + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_a_request_asks_beside_it_changes_nothing_and_is_not_repeated(port: int, name: str) -> None:
+    for line, status in ((b"GET /health HTTP/1.1\r\n", "200"), (b"TRACE /invocations HTTP/1.1\r\n", "405")):
+        assert statuses(port, line + b"host: x\r\n" + ODD[name]) == [status]
