@@ -92,7 +92,7 @@ targets: $(READY) ## which published figures a large simulated cohort reproduces
 # Matrix products of one thread, as the pipeline and `pcr serve` have them.
 bench: export OPENBLAS_NUM_THREADS := 1
 bench: $(READY) ## measure, as ratios within one run; never a test
-	for name in rules bootstrap nested_cv serving million sources transport stages; do python -m benchmarks.$$name || missed="$$missed $$name"; done; \
+	for name in rules bootstrap nested_cv serving million wide sources transport stages; do python -m benchmarks.$$name || missed="$$missed $$name"; done; \
 		test -z "$$missed" || { echo "goals missed:$$missed"; exit 1; }
 
 latency: $(READY) ## single rows over HTTP under 1 and 8 clients, by both servers, after `make run`
