@@ -16,9 +16,9 @@ STRATEGIES = {
     "treat all": (GREY, [1, 0]), "treat none": (INK, [2, 2]),
 }  # fmt: skip
 HEIGHT = 280
-# Of names, as shares of the chart on a narrow screen: a letter, a line of text, from a name to its own line,
-# and the distance to other lines that does.
-LETTER, TALL, ABOVE, LINE = 0.023, 0.075, 0.04, 0.08
+# Of names, as shares of the narrowest chart, one of three side by side: a letter, a line of text, from a name
+# to its own line, and the distance to other lines that does.
+LETTER, TALL, ABOVE, LINE = 0.043, 0.075, 0.04, 0.08
 ROUNDS = 4
 """How often each name is placed anew, beside those of the others; the first time beside those before it."""
 
