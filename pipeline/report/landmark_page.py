@@ -251,8 +251,10 @@ def page_data(
 
 def named_points(points: pd.DataFrame, shown: Mapping[str, str], labels: Labels) -> pd.DataFrame:
     """Return the points of a beeswarm with labels of features and levels."""
-    levels = points["value"].where(points["kind"] == "categorical").map(labels.name, na_action="ignore")
-    return points.assign(feature=points["feature"].map(shown), value=levels.fillna(points["value"]))
+    levels = points["kind"] == "categorical"
+    value = points["value"].astype(object)
+    value = value.where(~levels, value[levels].map(labels.name, na_action="ignore"))
+    return points.assign(feature=points["feature"].map(shown), value=value)
 
 
 def what_is_explained(explained: pd.DataFrame, outcome: pd.Series) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         name: found for name, found in domains_at(given.features).items() if name in study["landmarks"]
     }
     single, single_titles = single_patient_part(
-        given.single, given.settings.single_patients, study["visits"], study["regimens"],
+        given.single, given.settings.single_patients, study["visits"], study.get("regimens", ()),
         given.settings.drawing, facts, labels,
     )  # fmt: skip
     rows = flow_rows(study, given.flow, facts, labels)
