@@ -147,19 +147,15 @@ def study_out_of_fold(
         return out_of_fold_trial(rows, population.rows(), setting, number)
 
     done = run_trials(f"{size.patients} patients", folder, size.trials, trial, per_task=1)
+    # As it is shown, its interval in the trial, and its true value.
+    judged = [(name, name, name) for name in (*setting.plan.out_of_fold.measures, "delta_log_loss")]
+    judged += [
+        (f"{name}, allowing for who was learned from", f"learning_{name}", name) for name, _, _ in LEARNING
+    ]
     found = {}
-    for name in [*setting.plan.out_of_fold.measures, "delta_log_loss"]:
-        with_value = [each for each in done if name in each]
-        expected = float(np.mean([each["folds"][name] for each in done]))
-        found[f"{name}, expected"] = covered(with_value, name, [expected] * len(with_value))
-        found[f"{name}, final model"] = covered(
-            with_value, name, [each["final"][name] for each in with_value]
-        )
-    for name, _, _ in LEARNING:
-        key = f"learning_{name}"
+    for shown, key, name in judged:
         with_value = [each for each in done if key in each]
         expected = float(np.mean([each["folds"][name] for each in done]))
-        shown = f"{name}, allowing for who was learned from"
         found[f"{shown}, expected"] = covered(with_value, key, [expected] * len(with_value))
         found[f"{shown}, final model"] = covered(
             with_value, key, [each["final"][name] for each in with_value]
