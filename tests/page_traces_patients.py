@@ -191,7 +191,9 @@ def _courses(run: Run, page: Page) -> Iterator[Trace]:
             )
             known = values.loc[member, family.format(visit)].dropna()
             shown += [point.n, point.median, point.q25, point.q75]
-            expected += [len(known), *quartiles(known)]
+            unit = run.described(run.landmarks[-1])[family.format(visit)]["unit"]
+            undo = UNLOGGED.get(unit, lambda x: x)
+            expected += [len(known), *map(undo, quartiles(known))]
         yield drawn(f"over time: {family.format('visit')}", shown, expected)
 
 
@@ -210,9 +212,7 @@ def _single(run: Run, page: Page) -> Iterator[Trace]:
         for visit in run.study["visits"]:
             if f"ctdna_{visit}_state" in latest:
                 state = latest[f"ctdna_{visit}_state"]
-                known = [f"ctdna_{visit}_vaf_max_{assay}" for assay in ("panel", "informed")]
-                valued = latest[[name for name in known if name in latest]].notna().any(axis=1)
-                found = int(((state == "positive") & valued).sum())
+                found = int((state == "positive").sum())
                 expected += [found, found + int((state == "negative").sum())]
         yield told("fractions: title", page.text(title.format("fractions")), *expected)
 
@@ -254,7 +254,8 @@ def _branches(run: Run, page: Page) -> Iterator[Trace]:
     outcome = decisions["usubjid"].map(run.cohort["outcome"])
     bars = table_of(page.charts["branches"], "value").set_index("detail")
     for (node, branch), part in decisions.groupby(["node", "branch"]):
-        row = page.row("branch-table", f"{run.label(node)}: {branch.replace('>', ' > ')}")
+        path = " \N{RIGHTWARDS ARROW} ".join(branch.split(">"))
+        row = page.row("branch-table", f"{run.label(node)}: {path}")
         if "few" in row["pCR"] or "<" in row["Patients"]:
             continue
         known = outcome[part.index].dropna()

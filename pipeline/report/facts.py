@@ -175,8 +175,8 @@ def threshold_sentences(results: Results) -> tuple[str, ...]:
         low, high = thresholds.min(), thresholds.max()
         where = "around" if low < share < high else "away from"
         sentences.append(
-            f"{str(decision).replace('_', '-')}: thresholds from {low:.0%} to {high:.0%}, {where} the "
-            f"{share:.0%} of patients with {event}"
+            f"{str(decision).replace('_', '-')}: thresholds from {100 * low:.0f} % to {100 * high:.0f} %, "
+            f"{where} the {100 * share:.0f} % of patients with {event}"
         )
     return tuple(sentences)
 

@@ -13,7 +13,7 @@ VISIT, ANY = "{visit}", "{any}"
 JOINED = re.compile("(, |: |; |>)")
 KEY = re.compile(r"[\w/]*_[\w/]*")
 WORD = re.compile(r"(?<![\w./])[a-z][a-z0-9]*(?![\w/])")
-BETWEEN = {">": " > "}
+BETWEEN = {">": " \N{RIGHTWARDS ARROW} "}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pipeline.report.drawing import About, Spec
 from pipeline.report.facts import Facts, study_facts, told_branches
 from pipeline.report.labels import Labels
 from pipeline.report.limits import bounded
-from pipeline.report.page import absent_domains, domain_name, percent, render
+from pipeline.report.page import absent_domains, domain_name, percent, render, unit_text
 from pipeline.report.patients import feature_data, patient_data
 from pipeline.report.points import evenly, swarm_points
 from pipeline.report.settings import PageSettings
@@ -233,7 +233,7 @@ def page_data(
         feature["domain"] = domain_name(feature["domain"])
         told = Measured.by(feature["unit"])
         feature |= {"logarithm": told.logarithm, "factor": told.factor}
-        feature["unit"] = "" if told.unit in NO_UNIT else told.unit
+        feature["unit"] = "" if told.unit in NO_UNIT else unit_text(told.unit)
     return {
         "n": len(shown) if points else 0,
         "repeat": int(shown["repeat"].iloc[0]) + 1,

@@ -1,6 +1,7 @@
 """Self-contained HTML pages: Jinja2 templates, with styles, charts and the chart library inside."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import count as numbers
@@ -26,6 +27,9 @@ OVERVIEW = "Overview"
 TEMPLATES = Path(__file__).parent / "templates"
 NAMES = {"ctdna": "ctDNA", "dna": "DNA", "rna": "RNA"}
 NOT_EVALUATED, TOO_FEW = "not evaluated", "too few events or non-events"
+A_PER_CENT = 0.01
+POWER = re.compile(r"\^-?\d+|(?<=[a-z])[23](?![\w.])")
+RAISED = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 
 
 def render(
@@ -123,12 +127,12 @@ def measure_of(measures: Measures | None, name: str, digits: int = 3, *, differe
 def with_interval(value: float, limits: tuple[float, float] | None, text: Callable[[float], str]) -> Markup:
     """Return ``value (low to high)`` as HTML, each number written by `text`; the value alone without limits.
 
-    Every interval on a page is written here. A value that is printed as zero has no minus sign; a limit keeps
-    its own, which says on which side of zero it lies.
+    Every interval on a page is written here. A value that is printed as zero has no sign; a limit keeps its
+    own, which says on which side of zero it lies.
     """
     told = text(value)
     if not any(digit in told for digit in "123456789"):
-        told = told.removeprefix("\N{MINUS SIGN}")
+        told = told.lstrip("+\N{MINUS SIGN}")
     shown = Markup('<span class="value">{}</span>').format(told)
     if limits is None:
         return shown
@@ -156,6 +160,11 @@ def absent_domains(domains: Sequence[str], features: Sequence[LandmarkFeatureEnt
     return [domain for domain in domains if domain not in present]
 
 
+def unit_text(unit: str) -> str:
+    """Return a unit as it is printed: powers raised, such as kg/m\N{SUPERSCRIPT TWO} of kg/m2."""
+    return POWER.sub(lambda found: found.group().strip("^").translate(RAISED), unit)
+
+
 def capitalised(text: str) -> str:
     """Return text that begins with a capital, as a sentence does; the rest is as it was."""
     return text[:1].upper() + text[1:]
@@ -181,6 +190,21 @@ def minus(text: str) -> str:
 def percent(share: float, digits: int = 0) -> str:
     """Return a share as a percentage."""
     return f"{100 * share:.{digits}f} %"
+
+
+def part(share: float, digits: int = 0) -> str:
+    """Return what part of patients a count is; some is never 0 %, and not all never 100 %."""
+    told, whole, step = percent(share, digits), percent(1, digits), 10.0**-digits
+    if share > 0 and told == percent(0, digits):
+        return f"< {step:g} %"
+    if share < 1 and told == whole:
+        return f"> {100 - step:g} %"
+    return told
+
+
+def missing_share(share: float) -> str:
+    """Return the part of patients without a value: with a decimal close to none and to all."""
+    return part(share, 1 if 0 < share < A_PER_CENT or 1 - A_PER_CENT < share < 1 else 0)
 
 
 def count(number: float) -> str:

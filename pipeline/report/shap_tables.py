@@ -20,8 +20,10 @@ from pipeline.report.page import (
     domain_name,
     explained,
     measure,
+    missing_share,
     percent,
     percent_interval,
+    unit_text,
 )
 from pipeline.report.tables import Table
 
@@ -199,11 +201,11 @@ def stability_table(
     ]
     columns = {
         "feature": "Feature",
-        "domain": "Domain",
         "rank": "Rank",
         "mean": "Mean |contribution|",
         "centres": "Lowest to highest centre",
         "top": f"In the top {summary['top']}",
+        "domain": "Domain",
         "expected": "Expected of it",
     }
     caption = f"All features: interval over {summary['resamples']} resamples"
@@ -304,8 +306,8 @@ def inputs_table(
             "known": labels.name(f["known_at"]),
             "unit": "; ".join(map(labels.name, f["levels"]))
             if f["levels"]
-            else (f["unit"] if f["unit"] not in NO_UNIT else "number"),
-            "missing": percent(f["share_missing"]),
+            else (unit_text(f["unit"]) if f["unit"] not in NO_UNIT else "number"),
+            "missing": missing_share(f["share_missing"]),
             "rank": rank[f["name"]],
             "what": f["description"],
         }

@@ -11,7 +11,13 @@ import pandas as pd
 
 from features.documents.feature import LandmarkFeatureEntry
 from models.explanation.attribution import UNUSED
-from models.explanation.documents import ContributionSummary, Direction, GroupMean, ThemeContribution
+from models.explanation.documents import (
+    ContributionSummary,
+    Direction,
+    FeatureContribution,
+    GroupMean,
+    ThemeContribution,
+)
 from pipeline.project.estimates import Estimate
 from pipeline.report.drawing import PALETTE, About, Spec
 from pipeline.report.facts import listed
@@ -23,7 +29,8 @@ from pipeline.report.tables import Privacy, Table
 
 MAX_DIRECTIONS = 3
 """In a sentence: the largest."""
-LARGEST = ("Largest:", "second:", "third:")
+NAMED = 3
+"""Features that a title names."""
 MAX_GROUPS = 6
 """Groups that a title names, and columns of groups in the table of themes, where a kind has room or none."""
 
@@ -84,7 +91,9 @@ def themes_part(
         columns = {"feature": "Feature", "mean": "Mean |contribution|", "rank": "Rank of all features"}
         caption = "Assay and process: what tells how a patient was measured and treated, not of biology"
         tables["process"] = Table.of("process-table", caption, columns, rows)
-    return ThemesPart(charts, tables, theme_sentences(themes, summary["directions"]))
+    return ThemesPart(
+        charts, tables, theme_sentences(themes, summary["directions"], summary["features"], shown)
+    )
 
 
 def landmark_titles(
@@ -97,7 +106,7 @@ def landmark_titles(
     """Return the titles of a landmark's figures by their id: which theme, domain and features are largest."""
     titles = {}
     top = {
-        labels.name(name): max(each["biology"], key=lambda row: row["mean_abs"])["group"]
+        labels.name(name): " or ".join(_first(each["biology"]))
         for name, each in over_landmarks.items()
         if each["biology"]
     }
@@ -115,21 +124,26 @@ def landmark_titles(
             if len(parts) > MAX_GROUPS:
                 said = f"by group, {listed(list(dict.fromkeys(largest[part] for part in parts)))}"
             titles[f"split-{kind}"] = f"The largest domain: {said}."
-    themes = sorted(summary["biology"], key=lambda row: (-row["mean_abs"], row["group"]))
-    if len(themes) > 1:
-        titles["themes"] = f"The largest theme is {themes[0]['group']}."
+    if len(summary["biology"]) > 1:
+        titles["themes"] = f"The largest theme is {' or '.join(_first(summary['biology']))}."
     domains = sorted(summary["domains"], key=lambda row: -row["share"])
     if len(domains) > 1:
-        first = domains[0]
-        titles["domain-shares"] = (
-            f"The largest share is that of {domain_name(first['group'])}, {percent(first['share'])}."
-        )
-    names = [shown[row["feature"]] for row in summary["features"][:3] if row["mean_abs"]]
-    if len(names) == len(LARGEST):
-        titles["ranking"] = (
-            "; ".join(f"{words} {name}" for words, name in zip(LARGEST, names, strict=True)) + "."
-        )
+        first = [
+            f"{domain_name(row['group'])}, {percent(row['share'])}"
+            for row in domains
+            if row["high"] >= domains[0]["low"]
+        ]
+        titles["domain-shares"] = f"The largest share is that of {', or of '.join(first)}."
+    names = [shown[row["feature"]] for row in summary["features"][:NAMED] if row["mean_abs"]]
+    if len(names) == NAMED:
+        titles["ranking"] = f"The largest are {listed(names)}."
     return titles
+
+
+def _first(themes: Sequence[ThemeContribution]) -> list[str]:
+    """Return the largest theme, and those that its interval does not set apart from it, the largest first."""
+    ordered = sorted(themes, key=lambda row: (-row["mean_abs"], row["group"]))
+    return [row["group"] for row in ordered if row["first_rank"] == ordered[0]["first_rank"]]
 
 
 def _by_value(values: Mapping[str, str], preposition: str) -> str:
@@ -140,15 +154,26 @@ def _by_value(values: Mapping[str, str], preposition: str) -> str:
     return "; ".join(f"{value} {preposition} {listed(names)}" for value, names in places.items())
 
 
-def theme_sentences(themes: Sequence[ThemeContribution], directions: Sequence[Direction]) -> dict[str, str]:
-    """Return a sentence on each theme: its size, its rank, and directions whose interval excludes zero."""
+def theme_sentences(
+    themes: Sequence[ThemeContribution],
+    directions: Sequence[Direction],
+    features: Sequence[FeatureContribution],
+    shown: Mapping[str, str],
+) -> dict[str, str]:
+    """Return a sentence on each theme: size, rank, largest of its features, directions that are clear.
+
+    A direction is clear where its interval excludes zero.
+    """
     sentences = {}
     for theme in themes:
         if not theme["mean_abs"]:
             continue
         told = _directions([row for row in directions if row["feature"] in theme["members"]])
+        used = [row for row in features if row["feature"] in theme["members"] and row["mean_abs"]]
+        most = max(used, key=lambda row: row["mean_abs"])["feature"] if len(used) > 1 else ""
         sentences[theme["group"]] = (
             f"moves the log-odds of pCR by {_size(theme)}, rank {_ranks(theme)} of {len(themes)}"
+            f"{f', most by {shown[most]}' if most else ''}"
             f"{f'; contributions are {told}' if told else ''}."
         )
     return sentences
@@ -175,7 +200,13 @@ def _directions(rows: Sequence[Direction]) -> str:
         name: "lower and higher, by feature," if len(both) > 1 else "higher" if True in both else "lower"
         for name, both in signs.items()
     }
-    return ", ".join([f"{how} with {name}" for name, how in words.items()][:MAX_DIRECTIONS])
+    return ", ".join([f"{how} with {_in_sentence(name)}" for name, how in words.items()][:MAX_DIRECTIONS])
+
+
+def _in_sentence(name: str) -> str:
+    """Return a name within a sentence: with a small letter, unless its first word is an abbreviation."""
+    first = name.partition(" ")[0]
+    return name[:1].lower() + name[1:] if first.istitle() and first.isalpha() else name
 
 
 def _themes_chart(

@@ -1,7 +1,6 @@
 """The charts of the study report: forests, curves, bars of states, courses over time."""
 
 from collections.abc import Mapping, Sequence
-from math import log1p
 from textwrap import wrap
 
 import altair as alt
@@ -31,11 +30,12 @@ SPREAD = (PALETTE[0], PALETTE[5], PALETTE[2], PALETTE[3], PALETTE[4], PALETTE[1]
 TITLE = 30
 """Letters in a line of the title of an axis that shares a phone's width with texts."""
 NO_MODEL = "all patients, no model"
-UNDONE = {
-    "log10": ("format({} * pow(10, datum.value), '.2~g')", tuple(range(-9, 10))),
-    "log1p": ("format(exp(datum.value) - 1, '.2~g')", tuple(map(log1p, (0, 1, 3, 10, 30, 100, 300, 1000)))),
+LOG_AXES = {
+    "log10": ("log", tuple(10.0**power for power in range(-9, 10))),
+    "log1p": ("symlog", (0, 1, 3, 10, 30, 100, 300, 1000)),
 }
-"""Of an axis of logarithms: its labels, and where they stand."""
+"""The scale of an axis by the logarithm of its feature, and where labels stand; symlog is log1p."""
+QUARTILES = ["median", "q25", "q75"]
 # Greys for what was not measured, colours for results, the same in every chart.
 STATES = {
     "not_planned": "#e3e6ea", "not_done": "#b5bac2", "not_evaluable": "#767d89", "below_lod": PALETTE[4],
@@ -179,14 +179,15 @@ def shares_chart(counts: pd.DataFrame, levels: Mapping[str, str], title: str, sc
 def courses_chart(points: pd.DataFrame, visits: Sequence[str], title: str, name: str, unit: str) -> Spec:
     """Draw medians with quartiles along the visits, a line per group; n and scale are those of the points.
 
-    A logarithm has the values as measured on its axis.
+    A logarithm is drawn, told on hover and saved as it was measured, on a log axis.
 
     Parameters
     ----------
     points : DataFrame
-        visit, group, n, median, q25, q75.
+        visit, group, n, median, q25, q75, in `unit`.
     """
-    groups = list(dict.fromkeys(points["group"]))
+    groups, told = list(dict.fromkeys(points["group"])), Measured.by(unit)
+    points = points.assign(**{name: told.values(points[name].astype(float)) for name in QUARTILES})
     base = alt.Chart(data_of(points)).encode(
         x=alt.X("visit:N", sort=list(visits), title="Visit", axis=alt.Axis(labelAngle=0)),
         xOffset=alt.XOffset("group:N", sort=groups, scale=alt.Scale(paddingOuter=0.9)),
@@ -200,21 +201,21 @@ def courses_chart(points: pd.DataFrame, visits: Sequence[str], title: str, name:
             alt.Tooltip("q75:Q", title="Upper quartile", format=".3g"),
         ],
     )
-    told = Measured.by(unit)
     y = told.unit.replace("%", "Per cent") if told.unit not in {"", "1"} else name
-    axis = alt.Axis(tickCount=5)
+    scale, axis = alt.Scale(zero=False), alt.Axis(tickCount=5)
     if told.logarithm:
-        label, places = UNDONE[told.logarithm]
-        low, high = points["q25"].min() - 1, points["q75"].max() + 1
-        within = [place for place in places if low <= place <= high]
-        y, axis = f"{y}, log axis", alt.Axis(values=within, labelExpr=label.format(told.factor))
-    value = alt.Y("q25:Q", title=y, scale=alt.Scale(zero=False), axis=axis)
+        kind, places = LOG_AXES[told.logarithm]
+        low, high = float(points["q25"].min()), float(points["q75"].max())
+        within = [place for place in places if 0.99 * low <= place <= 1.01 * high]
+        scale = alt.Scale(type=kind, domain=[low, high], nice=False)
+        y, axis = f"{y}, log axis", alt.Axis(values=within, format="~g")
+    value = alt.Y("q25:Q", title=y, scale=scale, axis=axis)
     spans = base.mark_rule(strokeWidth=2).encode(y=value, y2="q75:Q")
     dots = base.mark_point(size=55, filled=True, opacity=1).encode(
         y="median:Q", shape=alt.Shape("group:N", sort=groups, legend=None)
     )
-    scale = f"{name} ({unit})" if unit not in {"", "1"} else name
-    return spec_of(alt.layer(spans, dots), title, 260, about_drawn(points, scale, NO_MODEL))
+    what = f"{name} ({told.unit})" if told.unit not in {"", "1"} else name
+    return spec_of(alt.layer(spans, dots), title, 260, about_drawn(points, what, NO_MODEL))
 
 
 def instability_chart(points: pd.DataFrame, about: About) -> Spec:

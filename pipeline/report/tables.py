@@ -1,5 +1,7 @@
 """Tables as data, drawn by one macro of the templates (parts.html.j2), and the small cells that they hide."""
 
+import re
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -8,22 +10,28 @@ import numpy as np
 from markupsafe import Markup
 
 from pipeline.project.estimates import Estimate
-from pipeline.report.page import count, percent, percent_interval, text_of
+from pipeline.report.page import count, part, percent_interval, text_of
 
 NARROWEST, WIDEST = 3.2, 15.0
 LETTER, LINES = 0.55, 2.6
 """Of a column: limits and a letter in rem, and in how many lines a cell's text may be broken."""
+REASON = re.compile(r' <span class="interval reason">\((.*?)\)</span>')
+"""Why a cell has no number, as `measure` writes it."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a page: `rows` hold text or markup by column key; the first column names the row."""
+    """A table of a page: `rows` hold text or markup by column key; the first column names the row.
+
+    `notes` are why several cells have no number: a reason that cells share is told once, below the table.
+    """
 
     id: str
     caption: str
     columns: Mapping[str, str]
     rows: Sequence[Mapping[str, Any]]
     numbers: frozenset[str] = field(default_factory=frozenset)
+    notes: tuple[str, ...] = ()
 
     @staticmethod
     def of(
@@ -35,7 +43,14 @@ class Table:
     ) -> "Table":
         """Return a table whose columns are all numbers, apart from the first one and those in `text`."""
         names = list(columns)
-        return Table(id, caption, columns, rows, frozenset(names[1:]) - frozenset(text))
+        cells = (str(cell) for row in rows for cell in row.values() if isinstance(cell, Markup))
+        reasons = Counter(reason for cell in cells for reason in REASON.findall(cell))
+        shared = [reason for reason, times in reasons.items() if times > 1]
+        told = (
+            [{key: _without(cell, shared) for key, cell in row.items()} for row in rows] if shared else rows
+        )
+        notes = tuple(Markup(f"Not computable: {reason}.") for reason in shared)  # noqa: S704 - as in the cells
+        return Table(id, caption, columns, told, frozenset(names[1:]) - frozenset(text), notes)
 
     def width(self, column: str) -> float:
         """Return the least width of a column of text in rem: its longest text in three lines, within limits.
@@ -46,6 +61,14 @@ class Table:
             return 0
         longest = max((len(text_of(row.get(column, ""))) for row in self.rows), default=0)
         return round(min(WIDEST, max(NARROWEST, LETTER / LINES * longest)), 1)
+
+
+def _without(cell: object, reasons: Sequence[str]) -> object:
+    """Return a cell without the reasons that are told below its table."""
+    if not isinstance(cell, Markup):
+        return cell
+    kept = REASON.sub(lambda found: "" if found.group(1) in reasons else found.group(), str(cell))
+    return Markup(kept)  # noqa: S704 - a part of the same markup
 
 
 Cell = TypeVar("Cell", bound=Hashable)
@@ -91,7 +114,7 @@ class Privacy:
             return Markup('<span class="none">&lt; {}</span>').format(self.smallest)
         if hidden:
             return Markup('<span class="none">not shown</span>')
-        share = Markup(' <span class="interval">({})</span>').format(percent(n / of)) if of else Markup("")
+        share = Markup(' <span class="interval">({})</span>').format(part(n / of)) if of else Markup("")
         return Markup("{}{}").format(count(n), share)
 
     def proportion(self, events: int, n: int, share: Estimate) -> Markup:

@@ -28,13 +28,13 @@ from pipeline.project.files import read_yaml
 from pipeline.report.facts import study_facts
 from pipeline.report.labels import Labels
 from pipeline.report.landmark_page import Landmark, MismatchError, landmark_page
-from pipeline.report.page import measure, measure_of
+from pipeline.report.page import measure, measure_of, missing_share, part, text_of, unit_text
 from pipeline.report.points import evenly, swarm_points
 from pipeline.report.results import Comparison, Declared
 from pipeline.report.settings import ChecklistItem, PageSettings
 from pipeline.report.study.flow import flow_chart, flow_rows
 from pipeline.report.study.page import AUTHORS, checklist, difference_points, difference_rows
-from pipeline.report.tables import Privacy
+from pipeline.report.tables import Privacy, Table
 from pipeline.wording import SIMULATED
 from tests.labels import PLAIN
 
@@ -493,6 +493,37 @@ def test_a_measure_is_a_value_with_interval_or_the_reason_for_none() -> None:
     assert 'title="no events">not computable' in measure(Estimate(reason="no events"))
     assert "(no events)" in measure(Estimate(reason="no events"))
     assert "not evaluated" in measure(None)
+
+
+def test_what_is_printed_as_zero_has_no_sign_and_a_part_of_patients_is_neither_none_nor_all() -> None:
+    for value in (0.001, -0.001, 0.0):
+        assert text_of(measure(Estimate(value, -0.01, 0.02), 2, difference=True)) == (
+            "0.00 (\N{MINUS SIGN}0.01 to +0.02)"
+        )
+    assert [part(share) for share in (0, 0.001, 0.37, 0.996, 1)] == [
+        "0 %",
+        "< 1 %",
+        "37 %",
+        "> 99 %",
+        "100 %",
+    ]
+    assert (part(0.0004, 1), part(0.9996, 1)) == ("< 0.1 %", "> 99.9 %")
+    told = [missing_share(share) for share in (0, 0.003, 0.281, 0.9995, 1)]
+    assert told == ["0 %", "0.3 %", "28 %", "> 99.9 %", "100 %"]
+
+
+def test_powers_of_a_unit_are_raised_and_other_numbers_are_not() -> None:
+    raised = ["10\u207b\u00b3 mm\u00b2/s", "kg/m\u00b2", "molecules/mL", "%", "log10 ratio"]
+    assert [unit_text(unit) for unit in ("10^-3 mm2/s", "kg/m2", *raised[2:])] == raised
+
+
+def test_a_reason_that_cells_share_is_told_once_below_the_table_and_one_of_its_own_in_its_cell() -> None:
+    cells = [measure(Estimate(reason=why)) for why in ("few <groups>", "few <groups>", "no events")]
+    table = Table.of("t", "T", {"name": "Name", "auc": "AUC"}, [{"name": "x", "auc": cell} for cell in cells])
+    assert [text_of(row["auc"]) for row in table.rows] == ["not computable"] * 2 + [
+        "not computable (no events)"
+    ]
+    assert table.notes == ("Not computable: few &lt;groups&gt;.",)
 
 
 def test_a_value_that_is_printed_as_zero_has_no_minus_sign_and_its_limits_keep_theirs() -> None:

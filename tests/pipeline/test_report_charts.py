@@ -216,9 +216,10 @@ def test_an_axis_of_logarithms_has_the_values_as_they_were_measured() -> None:
     spec = courses_chart(points, ["c1"], "VAF over the visits", "VAF", "log10 fraction")
     y = spec["layer"][0]["encoding"]["y"]
     assert y["title"] == "Per cent, log axis"
-    assert y["axis"]["values"] == [-5, -4, -3, -2, -1]
-    assert y["axis"]["labelExpr"].startswith("format(100.0 * pow(10, datum.value)")
-    assert spec["usermeta"]["about"]["scale"] == "VAF (log10 fraction)"
+    assert y["axis"]["values"] == pytest.approx([0.01, 0.1, 1])
+    assert (y["scale"]["type"], y["scale"]["domain"]) == ("log", pytest.approx([0.01, 1]))
+    assert spec["usermeta"]["about"]["scale"] == "VAF (%)"
+    assert "c1,pCR,9,0.1,0.01,1\n" in datasets(spec)[0], "what is saved is in the unit of the axis"
 
 
 @pytest.mark.parametrize(

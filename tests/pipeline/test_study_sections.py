@@ -161,7 +161,7 @@ def test_strategies_stand_beside_the_truth_and_only_values_are_drawn() -> None:
     assert [row[0] for row in drawn(charts["strategy-values"])[1:]] == ["all by A"]
     assert cells(tables["strategy"], "what") == [
         "all by A",
-        "difference",
+        "all by B minus all by A",
         "share that the policy assigns to B",
     ]
     assert cells(tables["strategy"], "truth") == ["0.610", "", ""]

@@ -34,8 +34,8 @@ def fractions(
     Returns
     -------
     DataFrame
-        `value` is in per cent, missing where nothing was detected; samples that were not evaluable, not done
-        or below the limit of detection have no row.
+        `value` is in per cent, missing where nothing was detected or an assay gives no largest fraction;
+        samples that were not evaluable, not done or below the limit of detection have no row.
     """
     states = of_visits(values, state, visits)
     logged = [of_visits(values, template, visits) for template in fraction]
@@ -46,7 +46,7 @@ def fractions(
             value = value.fillna(frame[visit].astype(float)) if visit in frame else value
         percent = 100 * (10.0**value)
         negative = states[visit] == NOT_DETECTED
-        known = negative | ((states[visit] == "positive") & percent.notna())
+        known = negative | (states[visit] == "positive")
         rows = who.loc[values.index[known], ["outcome"]].assign(
             visit=visit, value=percent[known].mask(negative[known]), detected=~negative[known]
         )
@@ -83,6 +83,7 @@ def fractions_chart(rows: pd.DataFrame, visits: Mapping[str, str], max_lines: in
     visits : mapping
         Labels of the visits by name, in order.
     """
+    rows = rows[rows["value"].notna() | ~rows["detected"].astype(bool)]
     drawn = evenly(rows.drop_duplicates("patient").sort_values("patient"), max_lines)
     shown = rows[rows["patient"].isin(drawn["patient"])].copy()
     lowest = float(rows["value"].min())

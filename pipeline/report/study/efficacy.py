@@ -27,8 +27,8 @@ MEASURES = {
     "odds_ratio": "odds ratio",
     "odds_ratio_stratified": "odds ratio over strata",
     "risk_difference_missing": "difference, points",
-    "tipping_point": "pCR among them at which the interval says something else",
-    "tipping_expected": "pCR among them if they are like the others",
+    "tipping_point": "tipping point: pCR among the missing",
+    "tipping_expected": "pCR among the missing, if like the others",
     "interaction_p_value": "arm by group, p",
     "p_value": "test, p",
     "rcb_class": "residual cancer burden",
@@ -46,16 +46,19 @@ MEASURES = {
 SHARES = ("pcr", "rcb_class", "incidence")
 POINTS = ("risk_difference", "incidence_difference")
 COUNTS = ("tipping_point", "tipping_expected")
+WHOLE = ("tipping_point", "days_to_surgery")
+"""Measures that are whole numbers."""
 SAFETY = "treated"
 NOT_SHOWN = Markup('<span class="none">too few to show</span>')
 COLUMNS = {
     "what": "What",
     "group": "Arm or arms",
     "level": "Of",
-    "method": "Method",
-    "n": "n",
     "value": "Estimate",
+    "n": "n",
+    "method": "Method",
 }
+"""The estimate before its method: a phone shows the first columns."""
 
 
 def populations(facts: Facts) -> dict[str, str]:
@@ -168,8 +171,11 @@ def _cells(
     what = "pCR" if row["measure"] == "pcr" else MEASURES[row["measure"]]
     level = labels.name(row["level"]) or names.get(row["population"], "all")
     told = (row["population"], _part(row)) in hidden or privacy.hides(row.get("events", 0))
+    if row["population"] == SAFETY and row["measure"] in SHARES:
+        # Kinds of events are no parts of a whole: only the arm's own count tells it.
+        told = any(map(privacy.hides, (row["n"], row["events"], row["n"] - row["events"])))
     return {
-        "what": what, "group": group_label(row["group"], labels), "level": level, "method": row["method"],
+        "what": what, "group": compared_label(row["group"], labels), "level": level, "method": row["method"],
         "n": count(row["n"]) if "n" in row else "",
         "value": NOT_SHOWN if told and "error" not in row else _value(row),
     }  # fmt: skip
@@ -186,8 +192,8 @@ def _value(row: ResultRow) -> Markup:
     if name in SHARES:
         share = with_interval(estimate.point, estimate.interval, lambda x: f"{100 * x:.1f} %")
         return Markup("{} of {}, {}").format(count(row["events"]), count(row["n"]), share)
-    if name in COUNTS:
-        return measure(estimate, 0 if name == "tipping_point" else 1)
+    if name in WHOLE:
+        return measure(estimate, 0)
     return measure(estimate, 3 if name.endswith("p_value") else 2 if "ratio" in name else 1)
 
 
@@ -227,6 +233,11 @@ def efficacy_sentences(document: EfficacyDocument | None, labels: Labels) -> lis
 def group_label(group: str, labels: Labels) -> str:
     """Return an arm, or one arm minus another, by their labels."""
     return " \N{MINUS SIGN} ".join(map(labels.name, group.split(" - ")))
+
+
+def compared_label(group: str, labels: Labels) -> str:
+    """Return an arm, or one arm against another: what is compared may be a difference, a ratio or a test."""
+    return " against ".join(map(labels.name, group.split(" - ")))
 
 
 def minus_points(margin: float) -> str:

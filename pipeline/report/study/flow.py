@@ -11,7 +11,7 @@ from features.documents.study_entries import StudyDocument
 from pipeline.report.drawing import INK, PALETTE, Spec, about_drawn, data_of, spec_of
 from pipeline.report.facts import Facts
 from pipeline.report.labels import Labels
-from pipeline.report.page import capitalised, percent
+from pipeline.report.page import capitalised, part
 from pipeline.report.study_charts import NO_MODEL
 
 STEP = 62
@@ -65,7 +65,7 @@ def flow_chart(rows: Sequence[FlowRow], arms: Sequence[str], facts: Facts, label
         [
             {
                 "step": row["label"], "arm": column, "n": n,
-                "text": f"{n:,} ({percent(n / max(whole, 1))})" if place else f"{n:,}",
+                "text": f"{n:,} ({part(n / max(whole, 1))})" if place else f"{n:,}",
                 "place": place, "foot": place + 0.62,
             }
             for column, key in zip(columns, keys, strict=True)

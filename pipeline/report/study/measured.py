@@ -10,14 +10,12 @@ from pipeline.report.alluvial import flows_chart
 from pipeline.report.drawing import Spec
 from pipeline.report.facts import Facts, beside, listed
 from pipeline.report.labels import Labels
-from pipeline.report.page import capitalised, domain_name, explained, percent
+from pipeline.report.page import capitalised, domain_name, explained, missing_share, percent
 from pipeline.report.study.common import ALL, Part, crossed
 from pipeline.report.study_charts import courses_chart, shares_chart
 from pipeline.report.tables import Privacy, Table
 
 HIDDEN = "too few to show"
-A_PER_CENT = 0.01
-"""Smaller shares are told with a decimal: what is listed as missing is not 0 %."""
 PCR, NO_PCR = "pCR", "no pCR"
 """The outcomes of a course, as stage describe calls them."""
 
@@ -107,16 +105,19 @@ def state_sentences(described: Description, privacy: Privacy, labels: Labels) ->
             for row in whole
             if row["label"] == ALL
         ]
+        parts = [row for row in shares(state["by_centre"], privacy, labels) if row["label"] != ALL]
         centres = {
             row["label"]: row["share"]
-            for row in shares(state["by_centre"], privacy, labels)
-            if row["level"] == level and row["label"] != ALL and not privacy.hides(row["n"])
+            for row in parts
+            if row["level"] == level and not privacy.hides(row["n"])
         }
+        # A centre without a share shown may have any.
+        shown = "" if set(centres) == {row["label"] for row in parts} else ", where that is shown"
         if len(centres) > 1:
             low, high = min(centres, key=centres.__getitem__), max(centres, key=centres.__getitem__)
             titles[f"centres-{state['domain']}-{state['visit']}"] = (
                 f"{capitalised(level)} in {percent(centres[low])} ({low}) to {percent(centres[high])} "
-                f"({high}) of a centre's patients."
+                f"({high}) of a centre's patients{shown}."
             )
     if told:
         titles["states"] = f"Of all at risk: {'; '.join(told)}."
@@ -189,7 +190,7 @@ def _missing_table(missing: Sequence[MissingShare], labels: Labels) -> Table:
             "domain": domain_name(row["domain"]),
             "known": labels.name(row["known_at"]),
             "landmark": labels.name(row["landmark"]),
-            "share": percent(row["share"], 1 if row["share"] < A_PER_CENT else 0),
+            "share": missing_share(row["share"]),
         }
         for row in _latest(missing)
     ]

@@ -5,28 +5,23 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from models.description.documents import Description
-from pipeline.project.estimates import Measures, parse_estimate, verdict
+from pipeline.project.estimates import Estimate, Measures, bounds_text, parse_estimate, verdict
 from pipeline.report.alluvial import flows_sentence
 from pipeline.report.facts import Facts, listed
 from pipeline.report.labels import Labels
 from pipeline.report.page import capitalised
-from pipeline.report.results import ALLOCATION, MODEL, RULE_INPUTS, RULES, Results, Subgroups
+from pipeline.report.results import ALLOCATION, MODEL, RULE_INPUTS, RULES, Results, Robustness, Subgroups
 from pipeline.report.study.blocks import block_model_name
 from pipeline.report.study.findings import findings
 from pipeline.report.study.flow import FlowRow, flow_sentence
 from pipeline.report.study.glance import VERDICTS
 from pipeline.report.study.measured import course_sentences, state_sentences
 from pipeline.report.study.rules import branches_sentence
-from pipeline.report.study.strategies import LABELS
+from pipeline.report.study.strategies import DIFFERENCES
 from pipeline.report.study.subgroups import group_name, hidden_counts
 from pipeline.report.study.toxicity import compared_events
 from pipeline.report.tables import Privacy
 
-DIFFERENCES = {
-    "difference": "all by {0} minus all by {1}",
-    "policy_minus_reference": LABELS["policy_minus_reference"],
-    "policy_minus_treated": LABELS["policy_minus_treated"],
-}
 CHANCE = 0.5
 """The AUC of a forecast that tells nobody apart."""
 
@@ -62,7 +57,8 @@ def titles(
     found["branches"] = branches_sentence(described["branches"], privacy)
     if flows := described["flows"]:
         found["ctdna-flows"] = flows_sentence(flows, labels, privacy)
-    found["for-whom"] = for_whom_not(results.subgroups[results.comparison.declared.landmark], labels)
+    primary = results.comparison.declared.landmark
+    found["for-whom"] = for_whom_not(results.subgroups[primary], results.robustness[primary], labels)
     return {figure: sentence for figure, sentence in found.items() if sentence}
 
 
@@ -140,28 +136,51 @@ def strategy_findings(results: Results, labels: Labels) -> dict[str, str]:
     return {"strategy-values": " ".join(told)} if told else {}
 
 
-def for_whom_not(subgroups: Subgroups, labels: Labels) -> str:
-    """Return in which subgroups the model is not shown to tell patients apart, or its risks do not fit."""
-    chance, misfit, unjudged = [], [], []
-    for kind, named in subgroups.groups.items():
-        for name, measures in named.items():
-            group = group_name(kind, name, labels)
-            auc = measures.interval_of("auc")
-            if auc is None:
-                unjudged.append(group)
-            elif auc.interval[0] <= CHANCE:
-                chance.append(group)
-            ratios = [found for key in ("slope", "o_e") if (found := measures.interval_of(key))]
-            if any(low > 1 or high < 1 for low, high in (found.interval for found in ratios)):
-                misfit.append(group)
-    if not subgroups.groups:
+def for_whom_not(subgroups: Subgroups, robustness: Robustness | None, labels: Labels) -> str:
+    """Return in whom the model is not shown to tell patients apart, or its risks do not fit.
+
+    In subgroups and centres, and by O:E in the patients who came later. Centres too small to be judged are
+    not named.
+    """
+    groups = {
+        group_name(kind, name, labels): measures
+        for kind, named in subgroups.groups.items()
+        for name, measures in named.items()
+    }
+    centres = {f"centre {name}": measures for name, measures in subgroups.centres.items()}
+    later = robustness.later.interval_of("o_e") if robustness else None
+    if not groups and not centres and later is None:
         return ""
+    judged = {name: found for name, found in (groups | centres).items() if found.interval_of("auc")}
+    chance = [name for name, found in judged.items() if _holds_chance(found)]
+    misfit = [name for name, found in (groups | centres).items() if _misfits(found)]
+    none = "in no subgroup or centre judged" if centres else "in no subgroup judged"
     told = [
-        f"AUC not above chance by its interval: {'; '.join(chance) or 'in no subgroup judged'}",
-        f"calibration off by the interval of slope or O:E: {'; '.join(misfit) or 'in no subgroup judged'}",
-        *([f"too few to be judged: {'; '.join(unjudged)}"] if unjudged else []),
+        f"AUC not above chance by its interval: {'; '.join(chance) or none}",
+        f"calibration off by the interval of slope or O:E: {'; '.join(misfit) or none}",
     ]
-    return f"For whom not: {'. '.join(words[0].upper() + words[1:] for words in told)}."
+    if later is not None and _side_of(later):
+        ratio = f"{later.point:.2f}, {bounds_text(*later.interval, 2)}"
+        told.append(f"later patients: {_side_of(later)} of them had pCR than predicted (O:E {ratio})")
+    if unjudged := [name for name in groups if name not in judged]:
+        told.append(f"too few to be judged: {'; '.join(unjudged)}")
+    return f"For whom not: {'. '.join(capitalised(words) for words in told)}."
+
+
+def _holds_chance(measures: Measures) -> bool:
+    auc = measures.interval_of("auc")
+    return auc is not None and auc.interval[0] <= CHANCE
+
+
+def _misfits(measures: Measures) -> bool:
+    ratios = [found for key in ("slope", "o_e") if (found := measures.interval_of(key))]
+    return any(map(_side_of, ratios))
+
+
+def _side_of(ratio: Estimate) -> str:
+    """Return on which side of 1 the interval of a ratio lies, in words; empty where it holds 1."""
+    low, high = ratio.interval
+    return "more" if low > 1 else "fewer" if high < 1 else ""
 
 
 def _ends(groups: Mapping[str, Measures], words: str) -> str:

@@ -203,6 +203,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         used=used_tables(given, labels),
         key=given.described["used"]["key"],
         privacy=given.settings.privacy,
+        cell=privacy.cell,
         drawing=given.settings.drawing,
     )
 
@@ -280,6 +281,7 @@ def used_tables(given: Inputs, labels: Labels) -> dict[str, Table]:
             "Parameters of the analysis plan",
             {"name": "Parameter", "value": "Value"},
             [{"name": explained(labels.name(k), k), "value": v} for k, v in parameters.items()],
+            text=("value",),
         ),
         "digests": Table.of(
             "digests",

@@ -7,6 +7,7 @@ import pandas as pd
 from models.description.documents import Branch, Conflict, Description, Status
 from pipeline.project.estimates import parse_estimate
 from pipeline.report.drawing import Spec
+from pipeline.report.facts import listed
 from pipeline.report.labels import Labels
 from pipeline.report.page import count, explained, percent
 from pipeline.report.study.common import Part
@@ -124,7 +125,7 @@ def overlap_sentences(
         total, of = (sum(row["patients"] for row in part) for part in (rows, assigned))
         patients = f"{count(total)} of the {count(of)} patients" if told else "Some of the patients"
         lacking = sorted({drug for row in rows for drug in row["lacking"]})
-        without = f", without {' and '.join(lacking)}" if lacking else ""
+        without = f", without {listed(lacking)}" if lacking else ""
         sentences.append(
             f"At {labels.name(node)}, {patients} assigned by {rule} also match {others}: under the reading "
             f"in force {rule} takes precedence, and they have its regimen in place of that of "
@@ -147,11 +148,11 @@ def _adherence_table(adherence: pd.DataFrame, privacy: Privacy, labels: Labels) 
     ]
     columns = {
         "node": "Node: rule",
-        "kind": "Kind",
+        "patients": "Patients",
         "regimen": "By the rules",
         "given": "Given",
+        "kind": "Kind",
         "reason": "Reason",
-        "patients": "Patients",
     }
     return Table.of(
         "adherence-table",

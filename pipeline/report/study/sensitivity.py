@@ -43,13 +43,13 @@ def sensitivity_part(results: Results, facts: Facts, labels: Labels) -> Part:
             )
     columns = {
         "run": "Run",
-        "n": "n",
-        "events": "pCR",
+        "delta": f"Log loss, model minus {facts.comparator}",
+        "beside": "Log loss, model minus inputs of the rules",
         "model": "AUC, model",
         "rules": "AUC, rules",
         "inputs": "AUC, inputs of the rules",
-        "delta": f"Log loss, model minus {facts.comparator}",
-        "beside": "Log loss, model minus inputs of the rules",
+        "n": "n",
+        "events": "pCR",
     }
     if not facts.rules:
         columns = {key: label for key, label in columns.items() if key not in {"rules", "inputs", "beside"}}

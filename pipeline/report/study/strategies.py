@@ -16,13 +16,14 @@ from pipeline.report.tables import Table
 LABELS = {
     "reference": "all by {1}",
     "treated": "all by {0}",
-    "difference": "difference",
+    "difference": "all by {0} minus all by {1}",
     "policy": "policy by baseline features",
     "policy_minus_reference": "policy minus all by {1}",
     "policy_minus_treated": "policy minus all by {0}",
     "policy_share": "share that the policy assigns to {0}",
 }
 DRAWN = ("reference", "treated", "policy")
+DIFFERENCES = {key: label for key, label in LABELS.items() if " minus " in label}
 
 
 def strategy_part(results: Results, labels: Labels) -> Part:
@@ -37,8 +38,9 @@ def strategy_part(results: Results, labels: Labels) -> Part:
             if key not in measures:
                 continue
             text, true = label.format(*names), truth.get(pair, Measures()).get(key)
-            shown = "" if true is None else decimal(true.point, 3)
-            rows.append({"what": text, "value": measure(measures[key]), "truth": shown})
+            apart = key in DIFFERENCES
+            shown = "" if true is None else decimal(true.point, 3, signed=apart)
+            rows.append({"what": text, "value": measure(measures[key], difference=apart), "truth": shown})
             if key in DRAWN and measures[key].has_interval:
                 drawn.append(interval_row(text, measures[key], pair, of=measures))
     if not rows:

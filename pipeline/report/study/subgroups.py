@@ -21,6 +21,7 @@ NEW_CENTRE = "A new centre (prediction interval)"
 SAME_AS_POOLED = "A new centre (as pooled: tau\N{SUPERSCRIPT TWO} = 0)"
 COLUMNS = ("n", "pCR", "no pCR")
 KINDS = {"hr": "HR", "ctdna": "ctDNA"}
+EVALUABLE, NEITHER = "evaluable", "neither"
 CountCell = tuple[str, str, str]
 
 
@@ -55,7 +56,9 @@ def group_name(kind: str, name: str, labels: Labels) -> str:
     """Return a group as a reader reads it, such as ``arm and HR: Adaptive, HR negative``."""
     kinds = " and ".join(KINDS.get(part, part) for part in kind.split("_"))
     words = [" ".join(map(labels.name, piece.split(" "))) for piece in name.split(", ")]
-    return f"{kinds}: {', '.join(words)}"
+    # Who has ctDNA and no imaging is not everybody with ctDNA.
+    alone = " only" if kind == EVALUABLE and name != NEITHER and " and " not in name else ""
+    return f"{kinds}: {', '.join(words)}{alone}"
 
 
 def hidden_counts(subgroups: Subgroups, privacy: Privacy) -> set[CountCell]:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from models.description.documents import Description, Summary, TableOneRow
 from pipeline.report.labels import Labels
-from pipeline.report.page import count, decimal, explained, percent, text_of, with_interval
+from pipeline.report.page import count, decimal, explained, percent, text_of, unit_text, with_interval
 from pipeline.report.study.common import ALL, Part, crossed
 from pipeline.report.study.levels import with_merged_levels
 from pipeline.report.tables import Privacy, Table
@@ -95,7 +95,7 @@ def _table(
 def _unit(name: str, unit: str) -> str:
     """Return the unit behind a name; nothing where the name says it, as in copies per cell."""
     said = unit.replace("/", " per ").lower() in text_of(name).replace("/", " per ").lower()
-    return "" if unit in NO_UNIT or said else f", {unit}"
+    return "" if unit in NO_UNIT or said else f", {unit_text(unit)}"
 
 
 def _names(rows: Sequence[TableOneRow], labels: Labels) -> dict[str, Markup]:

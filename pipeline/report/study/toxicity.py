@@ -116,11 +116,15 @@ def _branches_table(by_branch: Sequence[EventInBranch], privacy: Privacy, labels
     for row in by_branch:
         cell = privacy.cell(row["events"], row["n"])
         rows.setdefault(row["event"], {"event": row["event"]})[row["branch"]] = cell
-    branches = dict.fromkeys(row["branch"] for row in by_branch)
+    branches = {row["branch"]: row["n"] for row in by_branch}
     return Table.of(
         "toxicity-branches",
         "Adverse events by protocol branch, descriptive",
-        {"event": "Patients with"} | {branch: labels.name(branch) for branch in branches},
+        {"event": "Patients with"}
+        | {
+            branch: labels.name(branch) + ("" if privacy.hides(n) else f" (n\u00a0=\u00a0{n:,})")
+            for branch, n in branches.items()
+        },
         list(rows.values()),
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from pipeline.project.estimates import Measures, number_text
-from pipeline.report.facts import Facts
+from pipeline.report.facts import Facts, listed
 from pipeline.report.labels import Labels
 from pipeline.report.page import count, measure_of
 from pipeline.report.results import MODEL, RULE_INPUTS, RULES, Results
@@ -168,15 +168,18 @@ def _further_patients(results: Results, landmarks: Sequence[str], labels: Labels
             if key.startswith("evpi") and estimate.value is not None
         }
         for kind, words in (("evpi@", "de-escalation"), ("evpi_escalation@", "escalation")):
-            at = [
-                f"{key.partition('@')[2]}: {number_text(value, 4) if value else 0}"
-                for key, value in values.items()
-                if key.startswith(kind)
-            ]
-            if at:
-                rows.append({"landmark": labels.name(name), "decision": words, "values": "; ".join(at)})
+            at: dict[str, list[str]] = {}
+            for key, value in values.items():
+                if key.startswith(kind):
+                    at.setdefault(number_text(value, 4) if value else "0", []).append(key.partition("@")[2])
+            told = "; ".join(f"{worth} at {listed(thresholds)}" for worth, thresholds in at.items())
+            if told:
+                rows.append({"landmark": labels.name(name), "decision": words, "values": told})
     columns = {"landmark": "Landmark", "decision": "Decision", "values": "EVPI by threshold"}
-    caption = "What more patients to validate with could be worth (EVPI, in units of net benefit)"
+    caption = (
+        "What more patients to validate with could be worth: expected value of perfect information (EVPI), "
+        "in units of net benefit"
+    )
     return (
         {"evpi": Table.of("evpi-table", caption, columns, rows, text=("decision", "values"))} if rows else {}
     )

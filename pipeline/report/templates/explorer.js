@@ -11,7 +11,9 @@
   const other = document.getElementById("patient-other");
   const keysOf = (kind) => (kind === "outcome" ? data.y.map((y) => (y ? "pCR" : "no pCR")) : data[kind] || []);
   const byKind = Object.fromEntries(kinds.map((select) => [select.dataset.kind, keysOf(select.dataset.kind)]));
-  const said = (kind, i) => (byKind[kind][i] === null ? "" : named(byKind[kind][i]));
+  // A branch is virtual for whom the rules did not treat.
+  const virtual = (kind, i) => (kind === "branch" && data.arm[i] !== data.adaptive ? " (virtual)" : "");
+  const said = (kind, i) => (byKind[kind][i] === null ? "" : named(byKind[kind][i]) + virtual(kind, i));
 
   for (const select of kinds) {
     const levels = [...new Set(byKind[select.dataset.kind])].filter((level) => level !== null).sort();

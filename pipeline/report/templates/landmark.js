@@ -16,11 +16,15 @@
   };
   // A logarithm is told as it was measured: three digits, a fraction in per cent.
   const measured = (f, x) => f.factor * (f.logarithm === "log10" ? 10 ** x : f.logarithm === "log1p" ? Math.expm1(x) : x);
-  const number = (f, x) => String(Number(measured(f, x).toPrecision(f.logarithm ? 3 : 5))).replace("-", "\u2212") + (f.unit === "%" ? " %" : "");
+  const number = (f, x) => String(Number(measured(f, x).toPrecision(f.logarithm || Math.abs(x) < 1 ? 3 : 5))).replace("-", "\u2212") + (f.unit === "%" ? " %" : "");
   const undone = (f) => (f.logarithm === "log10" ? `format(${f.factor} * pow(10, datum.value), ".2~g")` : 'format(exp(datum.value) - 1, ".2~g")');
   const named = (key) => data.names[key] || String(key).replaceAll("_", " ");
   const logistic = (x) => 1 / (1 + Math.exp(-x));
-  const signed = (x, digits = 2) => (x < 0 ? "\u2212" : "+") + Math.abs(x).toFixed(digits);
+  // What is printed as zero has no sign.
+  const signed = (x, digits = 2) => {
+    const told = Math.abs(x).toFixed(digits);
+    return Number(told) === 0 ? told : (x < 0 ? "\u2212" : "+") + told;
+  };
   const element = (tag, attributes = {}, content = "") => {
     const made = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
@@ -153,7 +157,7 @@
       const row = element("tr", { "data-contribution": c });
       const head = element("th", { scope: "row" });
       head.append(element("span", { title: `${f.description} (${f.name})`, tabindex: "0", class: "described" }, f.label));
-      row.append(head, element("td", { class: "number" }, text(k, i)), element("td", { class: "unit" }, f.unit === "%" ? "" : f.unit), element("td", {}, f.known), element("td", { class: "number" }, signed(c, 3)), element("td", {}, f.description));
+      row.append(head, element("td", { class: "number" }, text(k, i)), element("td", { class: "number" }, signed(c, 3)), element("td", { class: "unit" }, f.unit === "%" ? "" : f.unit), element("td", {}, f.known), element("td", {}, f.description));
       body.append(row);
     }
 

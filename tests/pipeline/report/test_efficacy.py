@@ -66,6 +66,15 @@ def test_a_small_count_of_one_kind_of_event_hides_no_other_kind() -> None:
     assert ["too few" in value for value in values(document(rows), "safety", suppress=True)] == [True, False]
 
 
+def test_a_small_count_of_one_arm_does_not_hide_that_of_the_other_but_their_difference() -> None:
+    apart = difference("Fatal", value=0.05, low=0.01, high=0.1)
+    rows = [share("A", 2, 40, "Fatal", "incidence"), share("B", 0, 40, "Fatal", "incidence"),
+            {**apart, "population": "treated", "measure": "incidence_difference"}]  # fmt: skip
+    shown = values(document(rows), "safety", suppress=True)
+    assert ["too few" in value for value in shown] == [True, False, True]
+    assert "0 of 40" in shown[1]
+
+
 def test_a_number_that_could_not_be_computed_is_told_with_its_reason() -> None:
     row: ResultRow = {**difference(), "error": "no stratum has patients of both arms"}
     (shown,) = values(document([row]), "differences", suppress=True)
@@ -114,7 +123,7 @@ def test_arms_that_are_alike_in_all_rows_stand_in_the_caption_and_other_patients
     ]
     tables = efficacy_part(document(rows), TRIAL, Privacy(5, suppress=False), PLAIN)[1]
     assert tables["differences"].caption.endswith(
-        "; B \N{MINUS SIGN} A; all, as randomised; a missing outcome is non-pCR"
+        "; B against A; all, as randomised; a missing outcome is non-pCR"
     )
     assert "Arm or arms" not in tables["differences"].columns.values()
     assert [row["level"] for row in tables["others"].rows] == ["with a known outcome"]

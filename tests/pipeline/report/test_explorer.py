@@ -31,6 +31,9 @@ def test_patients_are_filtered_sorted_compared_and_kept_in_the_address(browser: 
         parts = [row.split("\t")[-1].replace("\N{MINUS SIGN}", "-") for row in cells]
         assert view.locator("#patient-compared").get_attribute("data-patients") == "P00008 P00003"
         assert any(row.startswith("Arm\tA\tB") for row in cells)
+        [(first, second)] = [row.split("\t")[1:3] for row in cells if row.startswith("Branch\t")]
+        assert first.endswith("(virtual)"), "arm B is treated by the rules, arm A is not"
+        assert "virtual" not in second
         contributions = [float(part) for part in parts[1:] if part]
         wanted = view.evaluate(
             "pcr.landmark.data.features.map((_, k) => pcr.landmark.contribution(k, 8)"

@@ -49,7 +49,7 @@ def test_features_of_one_label_are_told_apart() -> None:
     ("key", "label"),
     [
         ("CONTROL_TCBHP", "Control (TCbHP)"),
-        ("R1>R5", "R1 > R5"),
+        ("R1>R5", "R1 \N{RIGHTWARDS ARROW} R5"),
         ("r4_ctdna_time: c1", "R4, time of ctDNA: C1"),
         ("Diarrhoea, grade 3 or more", "Diarrhoea, grade 3 or more"),
         ("an_own_arm", "an own arm"),

@@ -25,6 +25,7 @@ from tests.labels import PLAIN
 from tests.pipeline.report.test_blocks_part import stored
 from tests.pipeline.test_study_sections import FACTS, OPEN, STRICT, measures, results
 
+LATER = Measures(o_e=Estimate(0.91, 0.87, 0.96))
 BELOW, AROUND = Estimate(-0.1, -0.2, -0.05), Estimate(0.01, -0.1, 0.1)
 
 
@@ -52,13 +53,28 @@ def test_the_subgroups_in_whom_the_model_fails_or_is_not_judged_are_named() -> N
         "stage": {"II": of(0.7) | fits | {"o_e": Estimate(0.8, 0.7, 0.9)}, "IV": Measures(n=Estimate(3))},
     }
     named = {kind: {name: Measures(found) for name, found in each.items()} for kind, each in groups.items()}
-    assert for_whom_not(Subgroups(named), PLAIN) == (
+    assert for_whom_not(Subgroups(named), None, PLAIN) == (
         "For whom not: AUC not above chance by its interval: HR: neg. Calibration off by the interval of "
         "slope or O:E: stage: II. Too few to be judged: stage: IV."
     )
     good = Subgroups({"hr": {"pos": named["hr"]["pos"]}})
-    assert for_whom_not(good, PLAIN).count("in no subgroup judged") == 2
-    assert for_whom_not(Subgroups(), PLAIN) == ""
+    assert for_whom_not(good, None, PLAIN).count("in no subgroup judged") == 2
+    assert for_whom_not(Subgroups(), None, PLAIN) == ""
+
+
+def test_for_whom_not_names_centres_and_says_in_which_direction_later_patients_differ() -> None:
+    slope = {"slope": Estimate(1.6, 1.1, 2.1)}
+    centres = {"S1": of(0.55), "S2": of(0.8), "S3": Measures(of(0.8) | slope)}
+    told = for_whom_not(Subgroups({}, centres), Robustness(later=LATER), PLAIN)
+    assert told == (
+        "For whom not: AUC not above chance by its interval: centre S1. Calibration off by the interval of "
+        "slope or O:E: centre S3. Later patients: fewer of them had pCR than predicted "
+        "(O:E 0.91, 0.87 to 0.96)."
+    )
+    fits = Robustness(later=Measures(o_e=Estimate(1.0, 0.9, 1.1)))
+    none = for_whom_not(Subgroups({}, {"S2": of(0.8)}), fits, PLAIN)
+    assert none.count("in no subgroup or centre judged") == 2
+    assert "Later" not in none, "what fits is no limit"
 
 
 def curve(**values: list[float]) -> dict[str, pd.DataFrame]:
@@ -191,7 +207,10 @@ def test_who_has_a_result_is_told_but_for_counts_that_are_hidden() -> None:
     described: Any = {"states": [plasma, scan]}
     told = state_sentences(described, STRICT, PLAIN)
     assert told["states"] == "Of all at risk: ctDNA c1 positive in 49 %."
-    assert told["centres-ctdna-c1"] == "Positive in 25 % (S2) to 75 % (S1) of a centre's patients."
+    said = "Positive in 25 % (S2) to 75 % (S1) of a centre's patients"
+    assert told["centres-ctdna-c1"] == f"{said}, where that is shown."
+    everywhere = state("ctdna", [40, 40], {"S1": [10, 30], "S2": [30, 10]}, ["negative", "positive"])
+    assert state_sentences({"states": [everywhere]}, STRICT, PLAIN)["centres-ctdna-c1"] == f"{said}."
     assert "imaging c1 done in 96 %" in state_sentences(described, OPEN, PLAIN)["states"]
     assert state_sentences({"states": []}, STRICT, PLAIN) == {}  # type: ignore[typeddict-item]
 

@@ -53,7 +53,10 @@ def test_a_theme_has_the_mean_of_its_sum_in_every_group_and_one_group_tells_nobo
 
 def test_the_largest_theme_domain_and_features_are_the_titles_of_their_figures() -> None:
     features = [{"feature": name, "mean_abs": 0.1} for name in "abcd"]
-    domains = [{"group": "clinical", "share": 0.4}, {"group": "ctdna", "share": 0.6}]
+    domains = [
+        {"group": "clinical", "share": 0.4, "low": 0.35, "high": 0.45},
+        {"group": "ctdna", "share": 0.6, "low": 0.55, "high": 0.65},
+    ]
     sizes = [
         ("ADAPTIVE", "clinical", 0.2, 90),
         ("ADAPTIVE", "ctdna", 0.3, 90),
@@ -67,17 +70,21 @@ def test_the_largest_theme_domain_and_features_are_the_titles_of_their_figures()
     landmarks = {"baseline": summary, "c1": summary, "c2": other, "c4": {"biology": []}}
     assert landmark_titles(summary, {name: name.upper() for name in "abcd"}, landmarks, STRICT, LABELS) == {
         "themes": "The largest theme is A.",
-        "themes-landmarks": "The largest theme: A at baseline and C1; D at C2.",
+        "themes-landmarks": "The largest theme: A at baseline and C1; D or C at C2.",
         "domain-shares": "The largest share is that of ctDNA, 60 %.",
-        "ranking": "Largest: A; second: B; third: C.",
+        "ranking": "The largest are A, B and C.",
         "split-arm": "The largest domain: ctDNA in Adaptive; clinical in Control (TCbHP).",
     }
+    close: Any = summary | {"domains": [domains[0] | {"high": 0.56}, domains[1]], "biology": THEMES[1:]}
+    titles = landmark_titles(close, {name: name.upper() for name in "abcd"}, {"c1": close}, STRICT, LABELS)
+    assert titles["themes"] == "The largest theme is B or C.", "what is not told apart is named together"
+    assert titles["domain-shares"] == "The largest share is that of ctDNA, 60 %, or of clinical, 40 %."
     nothing: Any = {"biology": [], "domains": domains[:1], "features": [], "splits": {"arm": arms[:2]}}
     assert landmark_titles(nothing, {}, {"c1": nothing}, STRICT, LABELS) == {}
 
 
 def test_a_theme_below_a_hundredth_is_told_in_words() -> None:
-    assert theme_sentences([theme("A", 0.002, 0.001, 0.007)], []) == {
+    assert theme_sentences([theme("A", 0.002, 0.001, 0.007)], [], [], {}) == {
         "A": "moves the log-odds of pCR by less than a hundredth on average, rank 1 of 1."
     }
 
@@ -89,10 +96,12 @@ def test_a_direction_is_told_only_where_its_interval_excludes_zero_and_the_model
             direction("a", "HR negative", 0.3, 0.2, 0.4), direction("a", "Age", -0.9, -1.0, -0.8),
             direction("b", "Grade", 0.1, -0.1, 0.3), direction("c", "TIL", 0.1, 0.1, 0.1, verdict="not used"),
         ],
+        [],
+        {},
     )  # fmt: skip
     assert told == {
         "A": "moves the log-odds of pCR by 0.30 on average (0.28 to 0.33), rank 1 of 4; "
-        "contributions are lower with Age, higher with HR negative.",
+        "contributions are lower with age, higher with HR negative.",
         "B": "moves the log-odds of pCR by 0.20 on average (0.15 to 0.25), rank 2 to 3 of 4.",
         "C": "moves the log-odds of pCR by 0.18 on average (0.14 to 0.24), rank 2 to 3 of 4.",
     }, "a theme that the model does not use has no sentence"
@@ -100,10 +109,19 @@ def test_a_direction_is_told_only_where_its_interval_excludes_zero_and_the_model
 
 def test_features_of_one_name_that_disagree_are_told_once_and_as_such() -> None:
     sizes = [direction("a", "Tumour size", -0.3, -0.4, -0.2), direction("a", "Tumour size", 0.2, 0.1, 0.3)]
-    told = theme_sentences(THEMES[:1], [*sizes, direction("a", "Age", -0.1, -0.2, -0.05)])
+    told = theme_sentences(THEMES[:1], [*sizes, direction("a", "Age", -0.1, -0.2, -0.05)], [], {})
     assert told["A"].endswith(
-        "contributions are lower and higher, by feature, with Tumour size, lower with Age."
+        "contributions are lower and higher, by feature, with tumour size, lower with age."
     )
+
+
+def test_a_theme_of_several_features_names_the_largest_of_them() -> None:
+    both = theme("A", 0.3, 0.28, 0.33) | {"members": ["a", "b"]}
+    features: Any = [{"feature": name, "mean_abs": size} for name, size in (("b", 0.2), ("a", 0.1), ("c", 9))]
+    told = theme_sentences([both], [], features, {"a": "Ki-67", "b": "Grade"})
+    assert told["A"].endswith("rank 1 of 1, most by Grade.")
+    alone = theme_sentences([both], [], [features[0], features[1] | {"mean_abs": 0}], {})
+    assert "most by" not in alone["A"], "of one feature that is used there is no largest"
 
 
 def test_a_page_opens_with_biology_and_names_groups_in_words() -> None:

@@ -67,7 +67,7 @@ def test_scores_stand_in_their_parts_and_an_evpi_of_nothing_is_nothing() -> None
     results = with_parts(**parts, **{"evpi@0.5": Estimate(0.0), "evpi@0.8": Estimate(0.00214)})
     tables = uncertainty_part(results, ["c2"], FACTS, PLAIN)[1]
     assert text(tables, "scores").count("0.0123") == 3
-    assert "0.5: 0; 0.8: 0.0021" in text(tables, "evpi")
+    assert "0 at 0.5; 0.0021 at 0.8" in text(tables, "evpi")
     assert uncertainty_part(BASE, ["c2"], FACTS, PLAIN) == ({}, {})
     calibration = with_parts(log_loss=Estimate(0.5712, 0.55, 0.59), o_e=Estimate(1.04, 0.98, 1.1))
     told = text(uncertainty_part(calibration, ["c2"], FACTS, PLAIN)[1], "accuracy")
