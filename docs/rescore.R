@@ -1,6 +1,6 @@
 # The probability of pCR from model.json alone, in base R with jsonlite: a linear model's rows of inputs.
 #   Rscript rescore.R model.json rows.csv
-# It checks nothing of a row (levels, ranges, units, eligibility): pcr serve and pcr score do.
+# It stops at what is no number, no level or no input; ranges, units and eligibility only pcr serve and pcr score check.
 library(jsonlite)
 
 spline_terms <- function(x, knots) {  # Harrell, Regression Modeling Strategies, 2nd ed., equation 2.25
@@ -8,6 +8,22 @@ spline_terms <- function(x, knots) {  # Harrell, Regression Modeling Strategies,
   sapply(seq_len(k - 2), function(j)
     cube(knots[j]) - cube(knots[k - 1]) * (knots[k] - knots[j]) / width +
       cube(knots[k]) * (knots[k - 1] - knots[j]) / width) / (knots[k] - knots[1])^2
+}
+
+read <- function(document, rows) {  # missing is what the served model takes for missing, such as R's own NA
+  known <- setNames(document$features, sapply(document$features, `[[`, "name"))
+  if (anyDuplicated(names(rows))) stop("a column is given twice")
+  used <- intersect(names(rows), names(known))
+  if (!nrow(rows) || !length(used)) stop("no rows, or no column is an input of the model: is it CSV with commas?")
+  for (name in used) {
+    cells <- trimws(rows[[name]])
+    cells[cells %in% c("", "NA", "<NA>", "nan", "NaN", "None")] <- NA
+    valid <- if (known[[name]]$kind == "numeric") is.finite(suppressWarnings(as.numeric(cells)))
+             else cells %in% unlist(known[[name]]$levels)
+    if (!all(valid | is.na(cells))) stop(name, ": a cell is no number, or none of the levels")
+    rows[[name]] <- cells
+  }
+  rows[used]
 }
 
 encoded <- function(document, rows) {
@@ -45,5 +61,5 @@ probability <- function(document, rows) {
 given <- commandArgs(trailingOnly = TRUE)
 document <- fromJSON(given[1], simplifyVector = FALSE)
 if (is.null(document$linear)) stop("model.json holds no linear model: score boosted ones with LightGBM")
-rows <- read.csv(given[2], na.strings = "", colClasses = "character", check.names = FALSE)
-cat(sprintf("%.17g\n", probability(document, rows)), sep = "")
+rows <- read.csv(given[2], colClasses = "character", check.names = FALSE, fileEncoding = "UTF-8-BOM")
+cat(sprintf("%.17g\n", probability(document, read(document, rows))), sep = "")

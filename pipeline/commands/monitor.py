@@ -1,8 +1,6 @@
 """`pcr monitor`: a stored model watched on later patients, as their outcomes become known."""
 
-import json
-from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from models.monitoring.windows import Window, calibration_windows
 from models.packaging.reference import assay_summaries
 from models.serving.serving import FeatureDocument, InputReference, PcrModel
 from pipeline.commands.scored_assays import assays_of
+from pipeline.commands.watched_cohort import WatchedCohort, cohort_remarks, require_landmark
 from pipeline.console import stdout
 from pipeline.intake.pages import Section, page, section
 from pipeline.project import paths
@@ -26,6 +25,7 @@ from pipeline.project.files import read_study, write_text
 from pipeline.project.settings import read_settings
 from pipeline.registry.external_validation import dated_rows
 from pipeline.registry.stored_models import open_model
+from pipeline.service.kept_logs import read_log, read_shadow_log, told_of_others
 from pipeline.workspace.study import DATA, study_file
 
 SHOWN_INPUTS = 15
@@ -37,7 +37,10 @@ class MonitoringError(UserError):
 
 @dataclass(frozen=True)
 class Monitoring:
-    """What a page and the terminal say: of the stream, its windows, its arms, the update and the log."""
+    """What a page and the terminal say: of the stream, its windows, its arms, the update and the log.
+
+    `remarks`: what a reader must know of the patients and the log before the figures.
+    """
 
     patients: int
     events: int
@@ -47,6 +50,7 @@ class Monitoring:
     update: ClosedTest | None
     log: dict[str, Counter[str]]
     shadow: dict[str, Counter[str]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,22 +77,25 @@ def monitor(
     Raises
     ------
     UserError
-        If model, study, files or logs are not valid, or the model has no reference of its training
-        patients.
+        If model, study, landmark, files or logs are not valid, the cohort has no input of the model, or the
+        model has no reference of its training patients.
     """
     settings = read_settings(MonitoringSettings, Path(paths.MONITORING))
     opened, path = open_model(model), study_file(study)
+    require_landmark(opened, read_study(path).get("landmarks") or (), landmark)
+    log, shadow = read_log(logs.decisions, opened.version), read_shadow_log(logs.shadow)
     raw = Path(read_study(path)["source"])
     rows, outcomes = dated_rows(
         path, raw if raw.suffix == ".yaml" else source or DATA / study, landmark,
         assays_of(opened, assays, landmark),
     )  # fmt: skip
-    frame, _, _ = model_inputs(rows, opened)
-    log = read_log(logs.decisions)
+    frame, absent, unknown = model_inputs(rows, opened)
+    cohort = WatchedCohort(study, absent, unknown, outcomes["outcome_date"].isna().to_numpy())
+    remarks = (*cohort_remarks(opened, cohort), *told_of_others(log, opened.version))
     found = monitored(opened, frame, outcomes["outcome"].to_numpy(dtype=float), settings, log)
-    found = replace(found, shadow=read_shadow_log(logs.shadow))
+    found = replace(found, shadow=shadow, remarks=remarks)
     write_text(out, page(*written(found, opened, settings)))
-    for line in [*alarm_lines(found, settings), update_line(found.update), f"Page: {out}"]:
+    for line in [*remarks, *alarm_lines(found, settings), update_line(found.update), f"Page: {out}"]:
         stdout().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -172,60 +179,6 @@ def numbered(entry: InputReference, numbers: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(numbers), len(entry["counts"]) - 1, found)
 
 
-def read_log(path: Path | None) -> dict[str, Counter[str]]:
-    """Return how many rows had which status and reason in a decision log of `pcr serve`, rotated files too.
-
-    Raises
-    ------
-    MonitoringError
-        If there is no such file, or a line is not of a decision log.
-    """
-    counts: dict[str, Counter[str]] = {"statuses": Counter(), "reasons": Counter(), "http": Counter()}
-
-    def count(entry: Any) -> None:
-        counts["http"][str(entry["http_status"])] += 1
-        counts["statuses"].update(entry["statuses"])
-        counts["reasons"].update(entry.get("reasons", {}))
-
-    if path is not None:
-        _count_lines(path, "decision", count)
-    return counts
-
-
-def read_shadow_log(path: Path | None) -> dict[str, Counter[str]]:
-    """Return what the shadow log of `pcr serve --shadow` counts, by the two versions and the kind of count.
-
-    Raises
-    ------
-    MonitoringError
-        If there is no such file, or a line is not of a shadow log.
-    """
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-
-    def count(entry: Any) -> None:
-        versions = f"{entry['shadow_version']} beside {entry['model_version']}"
-        counts[f"{versions}: http"][str(entry["http_status"])] += 1
-        counts[f"{versions}: statuses, model / candidate"].update(entry["statuses"])
-        counts[f"{versions}: probability, candidate minus model"].update(entry["differences"])
-
-    if path is not None:
-        _count_lines(path, "shadow", count)
-    return dict(counts)
-
-
-def _count_lines(path: Path, kind: str, count: Callable[[Any], None]) -> None:
-    """Count every line of a log and of its rotated files."""
-    files = sorted(path.parent.glob(f"{path.name}*"))
-    if not files:
-        raise MonitoringError(f"{path} does not exist: configs/service.yaml, {kind}_log, names it")
-    for file in files:
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-            try:
-                count(json.loads(line))
-            except (ValueError, KeyError, TypeError):
-                raise MonitoringError(f"{file}, line {number} is not of a {kind} log") from None
-
-
 def alarm_lines(found: Monitoring, settings: MonitoringSettings) -> list[str]:
     """Return each alarm in a line, or that there is none."""
     told = f"{found.patients} outcomes, {found.events} with pCR"
@@ -265,6 +218,7 @@ def written(
     """Return title, note and tables of the page."""
     told = alarm_lines(found, settings)
     simulated = "SIMULATED DATA - no patients. " if model.document.get("simulated") else ""
+    simulated += "".join(f"{remark}. " for remark in found.remarks)
     note = f"{simulated}{'. '.join(told).rstrip('.')}. {update_line(found.update)}"
     return f"{model.document['model']} watched (version {model.version})", note, [*_sections(found, settings)]
 
@@ -307,7 +261,7 @@ def _sections(found: Monitoring, settings: MonitoringSettings) -> list[Section]:
         section(
             "Requests", ["of the decision log", "", "rows"],
             requests,
-            "Statuses and reasons, by code and input; http: requests.",
+            "Statuses and reasons, by code and input, of this version; http: requests, each counted once.",
         ),
         *([section(
             "Candidate beside the model", ["of the shadow log", "", "rows"],

@@ -16,8 +16,9 @@ from models.monitoring.settings import MonitoringSettings
 from models.monitoring.update import judged_on_others
 from models.procedure.configuration.plan import validation_plan
 from models.serving.serving import PcrModel, read_model
-from pipeline.commands.monitor import Monitoring, monitored, read_log, update_line
+from pipeline.commands.monitor import Monitoring, monitored, update_line
 from pipeline.commands.scored_assays import assays_of
+from pipeline.commands.watched_cohort import WatchedCohort, cohort_remarks
 from pipeline.console import stdout
 from pipeline.project import paths
 from pipeline.project.files import read_study, read_yaml
@@ -28,6 +29,7 @@ from pipeline.registry.runs import tracking_store
 from pipeline.registry.stored_models import REGISTERED, open_model
 from pipeline.registry.trust import checked_version, read_trust
 from pipeline.registry.updates import Step, Updates, read_updates, register_update
+from pipeline.service.kept_logs import read_log
 from pipeline.workspace.study import DATA, active_study, study_file
 
 
@@ -129,12 +131,14 @@ def require_later(model: PcrModel, study: str, landmark: str) -> None:
 def later_patients(
     model: PcrModel, study: str, rows: pd.DataFrame, outcomes: pd.DataFrame, before: Updates
 ) -> Later:
-    """Return the patients whose outcomes are dated and of whom no earlier update was learned.
+    """Return the patients whose outcomes are dated and of whom no earlier update was learned; tell of them.
 
     Raises
     ------
     UpdateError
         If there are none.
+    CohortError
+        If they have no input of the model.
     """
     days = pd.to_datetime(outcomes["outcome_date"])
     since = pd.Timestamp.min if before.last_outcome is None else pd.Timestamp(before.last_outcome)
@@ -142,7 +146,12 @@ def later_patients(
     if not new.any():
         told = f" after {before.last_outcome}, the last that was used" if before.last_outcome else ""
         raise UpdateError(f"{study} has no dated outcome{told}")
-    frame = model_inputs(rows[new].reset_index(drop=True), model)[0]
+    frame, absent, unknown = model_inputs(rows[new].reset_index(drop=True), model)
+    cohort = WatchedCohort(study, absent, unknown, np.zeros(len(frame), dtype=bool))
+    undated = int(days.isna().sum())
+    left_out = [f"{undated} of {len(days)} outcomes have no date, and are left out"] if undated else []
+    for remark in [*cohort_remarks(model, cohort), *left_out]:
+        stdout().print(remark, markup=False, highlight=False, soft_wrap=True)
     return Later(study, frame, outcomes.loc[new, "outcome"].to_numpy(dtype=float), days[new])
 
 

@@ -27,13 +27,14 @@ from models.serving.registry import Store
 from models.serving.serving import read_model
 from pipeline.commands import scored_assays
 from pipeline.commands import update as updates
-from pipeline.commands.monitor import Logs, monitor, monitored, read_log, written
+from pipeline.commands.monitor import Logs, monitor, monitored, written
 from pipeline.commands.score import score
 from pipeline.commands.scored_assays import with_matrices
 from pipeline.commands.validate import print_validation
 from pipeline.project.settings import read_settings
 from pipeline.project.stage import Run
 from pipeline.registry.runs import tracking_store
+from pipeline.service.kept_logs import read_log
 from pipeline.service.settings import read_service_settings
 from pipeline.service.tables import JSON
 from pipeline.service.worker import answer_request

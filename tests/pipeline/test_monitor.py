@@ -1,6 +1,5 @@
 """`pcr monitor` on made-up patients: what its page and lines say, and what is refused."""
 
-import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +12,13 @@ from models.monitoring.settings import MonitoringSettings
 from models.packaging.reference import reference
 from models.procedure.response_model import ResponseModel
 from models.serving.serving import PcrModel
-from pipeline.commands.monitor import MonitoringError, alarm_lines, monitored, read_log, update_line, written
+from pipeline.commands.monitor import MonitoringError, alarm_lines, monitored, update_line, written
+from pipeline.commands.watched_cohort import CohortError, WatchedCohort, cohort_remarks, require_landmark
 from pipeline.intake.pages import page
 from pipeline.project.settings import read_settings
+from pipeline.service.kept_logs import read_log
 from pipeline.simulation_checks.monitoring import table
-from tests.patients import FEATURES, SETTINGS, patients
+from tests.patients import FEATURES, NAMES, SETTINGS, patients
 
 WATCH = read_settings(MonitoringSettings, Path(__file__).parents[2] / "configs/monitoring.yaml")
 
@@ -75,18 +76,32 @@ def test_the_figures_of_the_simulation_are_a_table() -> None:
     )
 
 
-def test_a_decision_log_is_counted_with_its_rotated_files(tmp_path: Path) -> None:
-    line = json.dumps({"http_status": 200, "statuses": {"ok": 2}, "reasons": {"missing til_pct": 1}})
-    (tmp_path / "d.log").write_text(f"{line}\n")
-    (tmp_path / "d.log.1").write_text(f"{line}\n{line}\n")
-    counts = read_log(tmp_path / "d.log")
-    assert (counts["statuses"]["ok"], counts["reasons"]["missing til_pct"], counts["http"]["200"]) == (
-        6,
-        3,
-        3,
-    )
-    (tmp_path / "d.log").write_text("secret\n")
-    with pytest.raises(MonitoringError, match=r"d\.log, line 1 is not of a decision log"):
-        read_log(tmp_path / "d.log")
-    with pytest.raises(MonitoringError, match="does not exist"):
-        read_log(tmp_path / "none.log")
+def cohort(study: str, absent: int = 0, undated: int = 0, **unknown: int) -> WatchedCohort:
+    return WatchedCohort(study, NAMES[:absent], unknown, np.arange(4) < undated)
+
+
+def test_what_makes_figures_other_than_they_look_is_told_before_them(model: PcrModel) -> None:
+    learned = PcrModel({**model.document, "study": "made-up", "landmark": "c1"})
+    assert [*cohort_remarks(learned, cohort("later"))] == []
+    (told,) = cohort_remarks(learned, cohort("made-up"))
+    assert "was learned from patients of made-up: those are no later ones" in told
+    (told,) = cohort_remarks(learned, cohort("later", undated=3))
+    assert told == "3 of 4 outcomes have no date, and stand last"
+    (told,) = cohort_remarks(learned, cohort("later", undated=4))
+    assert "nothing here is said of time" in told
+    absent, unknown = cohort_remarks(learned, cohort("later", absent=2, ctdna_state=3))
+    assert absent == "2 of 4 inputs are absent, and imputed: arm, age_years"
+    assert unknown.endswith("ctdna_state (3 rows)")
+    with pytest.raises(CohortError, match="later has none of the 4 inputs that pcr-made-up-c1 uses"):
+        [*cohort_remarks(learned, cohort("later", absent=4))]
+    frame, y = patients(60, seed=12)
+    found = replace(monitored(model, frame, y, WATCH, read_log(None)), remarks=("4 of 60 are odd",))
+    assert "4 of 60 are odd. 60 outcomes" in written(found, model, WATCH)[1]
+
+
+def test_another_landmark_of_a_study_that_has_the_models_is_refused(model: PcrModel) -> None:
+    learned = PcrModel({**model.document, "study": "made-up", "landmark": "c1"})
+    require_landmark(learned, ["c1", "c2"], "c1")
+    require_landmark(learned, ["t0"], "t0")
+    with pytest.raises(CohortError, match="answers at landmark c1, not c2: give --landmark c1"):
+        require_landmark(learned, ["c1", "c2"], "c2")

@@ -11,8 +11,8 @@ import pytest
 
 from features.errors import UserError
 from models.serving.serving import PcrModel, read_model
-from pipeline.commands.monitor import MonitoringError, read_shadow_log
 from pipeline.service.application import serve_model, shadow_of
+from pipeline.service.kept_logs import LogError, read_shadow_log
 from pipeline.service.server import Service
 from pipeline.service.shadow import Shadow, Shadowed
 from pipeline.service.tables import JSON
@@ -147,14 +147,16 @@ def test_a_shadow_is_another_version_for_the_same_patients_and_has_a_log(
 def test_a_shadow_log_is_counted_by_versions(tmp_path: Path) -> None:
     line = {"model_version": "a", "shadow_version": "b", "http_status": 200, "statuses": {"ok / ok": 2},
             "differences": {"-0.02 to 0.02": 2}}  # fmt: skip
-    (tmp_path / "s.log").write_text(f"{json.dumps(line)}\n" * 2)
-    (tmp_path / "s.log.1").write_text(f"{json.dumps(line | {'http_status': 429, 'statuses': {}})}\n")
+    two = [json.dumps(line | {"request_id": request}) for request in ("1", "2")]
+    (tmp_path / "s.log").write_text("\n".join([*two, two[0]]))
+    skipped = line | {"request_id": "3", "http_status": 429, "statuses": {}}
+    (tmp_path / "s.log.1").write_text(f"{json.dumps(skipped)}\n")
     counts = read_shadow_log(tmp_path / "s.log")
     assert counts["b beside a: http"] == {"200": 2, "429": 1}
     assert counts["b beside a: statuses, model / candidate"] == {"ok / ok": 4}
     assert counts["b beside a: probability, candidate minus model"] == {"-0.02 to 0.02": 6}
     (tmp_path / "s.log").write_text('{"http_status": 200, "statuses": {}}\n')
-    with pytest.raises(MonitoringError, match=r"s\.log, line 1 is not of a shadow log"):
+    with pytest.raises(LogError, match=r"s\.log, line 1 is not of a shadow log"):
         read_shadow_log(tmp_path / "s.log")
-    with pytest.raises(MonitoringError, match="does not exist"):
+    with pytest.raises(LogError, match="does not exist"):
         read_shadow_log(tmp_path / "none.log")
