@@ -26,7 +26,8 @@ TREATMENT_PARADOX = (
     "a model looks better against them than it is."
 )
 BRANCHES_BY_PROGNOSIS = (
-    "Branches are chosen by ctDNA and response, hence by prognosis: they are not comparable with each other."
+    "Branches are chosen by results on treatment, hence by prognosis: they are not comparable with each "
+    "other."
 )
 INPUTS_CHOOSE_TREATMENT = (
     "In the adaptive arm, ctDNA, PAM mutation status and response on imaging choose the treatment by the "

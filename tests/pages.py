@@ -96,7 +96,10 @@ def _require_words(page: Any) -> None:
 
 
 def check_captions(path: Path) -> None:
-    """Every figure whose rows have an n says from which to which it goes; bars of shares are whole."""
+    """Every figure whose rows have an n says from which to which it goes; bars of shares are whole.
+
+    A figure of points has one for each of its patients in every row.
+    """
     counted = 0
     for name, spec in specs(path).items():
         if patients := _patients_drawn(spec):
@@ -107,6 +110,10 @@ def check_captions(path: Path) -> None:
                 ends = sorted({int(table["n"].min()), int(table["n"].max())})
                 said = spec["usermeta"]["about"]["n"]
                 assert said == (ends[0] if len(ends) == 1 else f"{ends[0]:,} to {ends[1]:,}"), name
+                counted += 1
+            if {"feature", "contribution"} <= set(table):
+                points = set(table.groupby("feature").size())
+                assert points == {spec["usermeta"]["about"]["n"]}, name
                 counted += 1
             if {"level", "share", "label"} <= set(table):
                 assert table.groupby("label")["share"].sum().to_numpy() == pytest.approx(1, abs=1e-3), name

@@ -83,8 +83,8 @@ def parse_measures(content: Mapping[str, object]) -> Measures:
 
 
 def number_text(number: float, digits: int = 3, *, signed: bool = False, scale: float = 1) -> str:
-    """Return a number times `scale` with so many decimals; with its sign if `signed`."""
-    return f"{scale * number:{'+' if signed else ''}.{digits}f}"
+    """Return a number times `scale` with so many decimals; with its sign if `signed`, unless it is 0."""
+    return f"{scale * number:{'+' if signed and number else ''}.{digits}f}"
 
 
 def bounds_text(low: float, high: float, digits: int = 3, *, signed: bool = False, scale: float = 1) -> str:

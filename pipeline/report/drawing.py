@@ -83,8 +83,10 @@ def about_drawn(rows: pd.DataFrame, scale: str, sampling: str) -> About:
 
 
 def in_sentence(words: str) -> str:
-    """Return words as they stand inside a sentence: no capital first, unless more follow (AUC, FTV)."""
-    return words[:1].lower() + words[1:] if words[1:2].islower() else words
+    """Return words as they stand inside a sentence: no capital first, unless it is a name's (AUC, Ki-67)."""
+    first = words.partition(" ")[0]
+    name = not first[1:2].islower() or any(letter.isdigit() for letter in first)
+    return words if name else words[:1].lower() + words[1:]
 
 
 def _spanned(counts: pd.Series) -> int | str | None:

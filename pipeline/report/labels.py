@@ -13,6 +13,7 @@ VISIT, ANY = "{visit}", "{any}"
 JOINED = re.compile("(, |: |; |>)")
 KEY = re.compile(r"[\w/]*_[\w/]*")
 WORD = re.compile(r"(?<![\w./])[a-z][a-z0-9]*(?![\w/])")
+ABBREVIATED = re.compile(r"[\w-]+")
 BETWEEN = {">": " \N{RIGHTWARDS ARROW} "}
 
 
@@ -21,7 +22,8 @@ class LabelSettings:
     """The labels of configs/report_pages.yaml: of `features` by name or template, of all other `names`.
 
     `notes` are sentences on features, by name or template, that stand beside their description; `words` are
-    those that are written in another way than in a key, such as a gene.
+    those that are written in another way than in a key, such as a gene; `abbreviations` say what those in the
+    labels of arms stand for.
 
     Raises
     ------
@@ -33,6 +35,7 @@ class LabelSettings:
     notes: dict[str, str]
     names: dict[str, str]
     words: dict[str, str] = field(default_factory=dict)
+    abbreviations: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key, label in {**self.features, **self.names}.items():
@@ -63,6 +66,7 @@ class Labels:
         ]
         self._words = settings.words
         self._words = {visit: self.name(visit) for visit in visits} | settings.words
+        self._abbreviations = settings.abbreviations
         self._notes = [(_pattern(template, visits), note) for template, note in settings.notes.items()]
 
     def name(self, key: object) -> str:
@@ -76,6 +80,11 @@ class Labels:
                 BETWEEN.get(piece, piece) if i % 2 else self.name(piece) for i, piece in enumerate(pieces)
             )
         return self._spelled(text)
+
+    def abbreviations(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return the abbreviations in the labels of `keys` and what they stand for, in their order."""
+        words = dict.fromkeys(word for key in keys for word in ABBREVIATED.findall(self.name(key)))
+        return {word: self._abbreviations[word] for word in words if word in self._abbreviations}
 
     def candidate(self, key: object) -> str:
         """Return the label of a candidate: its key may be that of something else, too, such as core."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from features.documents.feature import LandmarkFeatureEntry
+from models.description.as_measured import Measured
 from models.explanation.attribution import UNUSED
 from models.explanation.documents import (
     ContributionSummary,
@@ -30,6 +31,8 @@ from pipeline.report.tables import Table
 # Units of a number without dimension.
 NO_UNIT = ("", "1")
 AS_BLOCK = "as a block: overview"
+UPPER_THIRD = "upper third"
+"""Of the values of a number: the first of the two groups that are compared."""
 NOT_EXPECTED = "none"
 """What is printed of a feature on which no direction was published."""
 
@@ -239,7 +242,7 @@ def without_expectation(summary: ContributionSummary, ranked: Sequence[FeatureCo
 
 
 def _compared(row: Direction, labels: Labels) -> str:
-    if row["of"] == "upper third":
+    if row["of"] == UPPER_THIRD:
         return row["of"]
     return f"{labels.name(row['of'])} against {labels.name(row['against'])}"
 
@@ -264,7 +267,7 @@ def directions_table(
             "expected": row["expected"],
             "found": UNUSED
             if row["verdict"] == UNUSED
-            else measure(Estimate(row["difference"], row["low"], row["high"]), 2, difference=True),
+            else measure(Estimate(row["difference"], row["low"], row["high"]), difference=True),
             "stability": "" if row["verdict"] == UNUSED else percent(row["stability"]),
             "verdict": Markup("<strong>disagrees</strong>")
             if row["verdict"] == "disagrees"
@@ -291,6 +294,13 @@ def directions_table(
     )
 
 
+def unit_words(unit: str) -> str:
+    """Return a unit in words, a logarithm by what was measured: ``log10 fraction``: ``%, as a logarithm``."""
+    told = Measured.by(unit)
+    named = "number" if told.unit in NO_UNIT else unit_text(told.unit)
+    return f"{named}, as a logarithm" if told.logarithm else named
+
+
 def inputs_table(
     features: Sequence[LandmarkFeatureEntry],
     ranked: Sequence[FeatureContribution],
@@ -304,9 +314,7 @@ def inputs_table(
             "name": described(f, shown),
             "domain": domain_name(f["domain"]),
             "known": labels.name(f["known_at"]),
-            "unit": "; ".join(map(labels.name, f["levels"]))
-            if f["levels"]
-            else (unit_text(f["unit"]) if f["unit"] not in NO_UNIT else "number"),
+            "unit": "; ".join(map(labels.name, f["levels"])) if f["levels"] else unit_words(f["unit"]),
             "missing": missing_share(f["share_missing"]),
             "rank": rank[f["name"]],
             "what": f["description"],

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import pandas as pd
+from markupsafe import Markup
 
 from features.documents.feature import LandmarkFeatureEntry
-from models.explanation.attribution import UNUSED
+from models.explanation.attribution import DISAGREES, UNUSED
 from models.explanation.documents import (
     ContributionSummary,
     Direction,
@@ -19,12 +20,12 @@ from models.explanation.documents import (
     ThemeContribution,
 )
 from pipeline.project.estimates import Estimate
-from pipeline.report.drawing import PALETTE, About, Spec
+from pipeline.report.drawing import PALETTE, About, Spec, in_sentence
 from pipeline.report.facts import listed
 from pipeline.report.labels import Labels
 from pipeline.report.page import decimal, domain_name, measure, percent
 from pipeline.report.shap_charts import ranking_chart, split_chart
-from pipeline.report.shap_tables import described
+from pipeline.report.shap_tables import UPPER_THIRD, described
 from pipeline.report.tables import Privacy, Table
 
 MAX_DIRECTIONS = 3
@@ -33,15 +34,21 @@ NAMED = 3
 """Features that a title names."""
 MAX_GROUPS = 6
 """Groups that a title names, and columns of groups in the table of themes, where a kind has room or none."""
+MAX_OUTSIDE = 5
+"""Features of no theme that are told beside the themes: the largest."""
 
 
 @dataclass(frozen=True)
 class ThemesPart:
-    """The opening of a landmark's page; `sentences` by theme, the largest first."""
+    """The opening of a landmark's page; `sentences` by theme, the largest first.
+
+    `outside` tells which features of no theme move the predictions more than every theme; empty if none does.
+    """
 
     charts: Mapping[str, Spec]
     tables: Mapping[str, Table]
     sentences: Mapping[str, str]
+    outside: str = ""
 
 
 def themes_part(
@@ -77,23 +84,46 @@ def themes_part(
         charts["themes-landmarks"] = split_chart(landmarks, by_landmark)
     tables = {"themes": themes_table(themes, privacy, labels)}
     in_theme = {name for theme in themes for name in theme["members"]}
+    others = [row for row in summary["features"] if row["mean_abs"] and row["feature"] not in in_theme]
+    of_process = [row for row in others if any(fnmatchcase(row["feature"], pattern) for pattern in process)]
     rows = [
         {
             "feature": described(named[row["feature"]], shown),
             "mean": measure(Estimate(row["mean_abs"], row["low"], row["high"])),
             "rank": row["rank"],
         }
-        for row in summary["features"]
-        if row["mean_abs"] and row["feature"] not in in_theme
-        if any(fnmatchcase(row["feature"], pattern) for pattern in process)
+        for row in of_process
     ]
     if rows:
         columns = {"feature": "Feature", "mean": "Mean |contribution|", "rank": "Rank of all features"}
         caption = "Assay and process: what tells how a patient was measured and treated, not of biology"
         tables["process"] = Table.of("process-table", caption, columns, rows)
+    larger = [row for row in others if row not in of_process and row["mean_abs"] > themes[0]["mean_abs"]]
     return ThemesPart(
-        charts, tables, theme_sentences(themes, summary["directions"], summary["features"], shown)
+        charts,
+        tables,
+        theme_sentences(themes, summary["directions"], summary["features"], shown),
+        outside_sentence(larger, named, shown),
     )
+
+
+def outside_sentence(
+    larger: Sequence[FeatureContribution],
+    named: Mapping[str, LandmarkFeatureEntry],
+    shown: Mapping[str, str],
+) -> Markup:
+    """Return which features, of no theme, move the predictions more than every theme; empty without any."""
+    if not larger:
+        return Markup()
+    told = Markup("; ").join(
+        Markup("{} by {:.2f} ({:.2f} to {:.2f})").format(
+            described(named[row["feature"]], shown), row["mean_abs"], row["low"], row["high"]
+        )
+        for row in larger[:MAX_OUTSIDE]
+    )
+    more = len(larger) - MAX_OUTSIDE
+    rest = f"; and {more} more" if more > 0 else ""
+    return Markup("In no theme, and moving the log-odds more than every theme: {}{}.").format(told, rest)
 
 
 def landmark_titles(
@@ -193,20 +223,19 @@ def _directions(rows: Sequence[Direction]) -> str:
     """
     clear = [row for row in rows if row["verdict"] != UNUSED and (row["low"] > 0 or row["high"] < 0)]
     largest = sorted(clear, key=lambda row: -abs(row["difference"]))
-    signs: dict[str, set[bool]] = {}
+    by_name: dict[str, list[Direction]] = {}
     for row in largest:
-        signs.setdefault(row["name"], set()).add(row["difference"] > 0)
-    words = {
-        name: "lower and higher, by feature," if len(both) > 1 else "higher" if True in both else "lower"
-        for name, both in signs.items()
-    }
-    return ", ".join([f"{how} with {_in_sentence(name)}" for name, how in words.items()][:MAX_DIRECTIONS])
+        by_name.setdefault(row["name"], []).append(row)
+    return ", ".join([_direction(each) for each in by_name.values()][:MAX_DIRECTIONS])
 
 
-def _in_sentence(name: str) -> str:
-    """Return a name within a sentence: with a small letter, unless its first word is an abbreviation."""
-    first = name.partition(" ")[0]
-    return name[:1].lower() + name[1:] if first.istitle() and first.isalpha() else name
+def _direction(rows: Sequence[Direction]) -> str:
+    """Return in which patients contributions are higher, and whether the opposite was published."""
+    signs = {row["difference"] > 0 for row in rows}
+    how = "lower and higher, by feature," if len(signs) > 1 else "higher" if True in signs else "lower"
+    where = f"in the {UPPER_THIRD} of" if rows[0]["of"] == UPPER_THIRD else "with"
+    against = " (against what was published)" if any(row["verdict"] == DISAGREES for row in rows) else ""
+    return f"{how} {where} {in_sentence(rows[0]['name'])}{against}"
 
 
 def _themes_chart(
@@ -265,7 +294,9 @@ def themes_table(themes: Sequence[ThemeContribution], privacy: Privacy, labels: 
         rows.append(
             {
                 "theme": theme["group"],
-                "mean": measure(Estimate(theme["mean_abs"], theme["mean_low"], theme["mean_high"]), 2),
+                "mean": measure(Estimate(theme["mean_abs"], theme["mean_low"], theme["mean_high"]))
+                if theme["mean_abs"]
+                else UNUSED,
                 "rank": _ranks(theme),
             }
             | {name: _signed(means[name]) for name in sizes}
@@ -290,4 +321,4 @@ def _ranks(theme: ThemeContribution) -> str:
 
 def _signed(number: float) -> str:
     """Return a number with its sign, none where it is 0 as it is printed."""
-    return decimal(number, 2, signed=True) if round(number, 2) else decimal(0, 2)
+    return decimal(number, 3, signed=True) if round(number, 3) else decimal(0, 3)

@@ -262,9 +262,13 @@ def bootstrap_chart(
     shown = curve.loc[curve["line"] != "sample", "value"]
     room = 0.3 * float(shown.max() - shown.min())
     scale = alt.Scale(domain=[float(shown.min()) - room, float(shown.max()) + room])
+    axis = alt.Axis(tickCount=5)
+    if diagonal:
+        # A smoothed frequency may leave what a frequency can be.
+        scale, axis = alt.Scale(domain=[0, 1]), alt.Axis(tickCount=5, format="%")
     base = alt.Chart(data_of(curve)).encode(
         x=alt.X("at:Q", title=x, scale=alt.Scale(zero=False), axis=alt.Axis(format="%", tickCount=5)),
-        y=alt.Y("value:Q", title=y, scale=scale, axis=alt.Axis(tickCount=5)),
+        y=alt.Y("value:Q", title=y, scale=scale, axis=axis),
     )
     samples = (
         base.transform_filter("datum.line == 'sample'")

@@ -72,6 +72,8 @@ def _without(cell: object, reasons: Sequence[str]) -> object:
 
 
 Cell = TypeVar("Cell", bound=Hashable)
+NOT_SHOWN = Markup('<span class="none">not shown</span>')
+"""A count that would tell a small one."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class Privacy:
         if self.hides(n):
             return Markup('<span class="none">&lt; {}</span>').format(self.smallest)
         if hidden:
-            return Markup('<span class="none">not shown</span>')
+            return NOT_SHOWN
         share = Markup(' <span class="interval">({})</span>').format(part(n / of)) if of else Markup("")
         return Markup("{}{}").format(count(n), share)
 

@@ -548,6 +548,9 @@ def test_groups_that_are_too_small_are_counted_in_the_table_and_not_drawn() -> N
         "c2: all arms",
         "c2: B (primary)",
     ]
+    assert not any(row["alike"] for row in rows)
+    undecided = difference_rows(STUDY, COMPARISON, study_facts(STUDY, cohort(40)), ["c2"])
+    assert [row["group"] for row in undecided if row["alike"]] == ["A", "B"], "an arm has one forecast"
     assert difference_points(rows, "delta_log_loss", PLAIN, "beside").empty, "no model on the rules' inputs"
 
 

@@ -197,6 +197,38 @@ def test_a_count_from_which_a_small_one_would_follow_is_hidden_too() -> None:
     assert cells(subgroups_table(GROUPS, "c2", OPEN, PLAIN), "n") == ["4", "60", "36"]
 
 
+def test_arms_by_receptor_status_do_not_tell_a_small_count_beside_their_arm_and_receptor_status() -> None:
+    by_arm = {"A": (40, 20), "B": (44, 24), "C": (19, 9)}
+    inside = {"A": (12, 6), "B": (16, 9), "C": (4, 2)}
+    rest = {name: (n - inside[name][0], e - inside[name][1]) for name, (n, e) in by_arm.items()}
+    crossed = {f"{name}, HR neg": inside[name] for name in by_arm} | {
+        f"{name}, HR pos": rest[name] for name in by_arm
+    }
+    groups = {
+        "hr": {"neg": (32, 17), "pos": (71, 36)}, "arm": by_arm, "arm_hr": crossed
+    }  # fmt: skip
+    counted = Subgroups(
+        {kind: {name: measures(*two) for name, two in each.items()} for kind, each in groups.items()},
+        {}, Measures(),
+    )  # fmt: skip
+    told = hidden_counts(counted, STRICT)
+    # Of C, n would be the arm's less the other part; of another arm, the receptor status's less the rest.
+    alone = {name for kind, name, column in told if kind == "arm_hr" and column == "n"}
+    assert {"C, HR neg", "C, HR pos", "A, HR neg", "A, HR pos"} <= alone
+    assert not {kind for kind, *_ in told} & {"arm", "hr"}, "they are known"
+    table = subgroups_table(counted, "c2", STRICT, PLAIN)
+    assert "not shown" in cells(table, "events")[-4]
+    assert all(cells(table, "events"))
+
+
+def test_a_group_of_which_events_are_hidden_is_drawn_with_its_patients() -> None:
+    few = {"I": measures(30, 2, auc=ONE), "II": measures(60, 30, auc=ONE), "III": measures(36, 20, auc=ONE)}
+    part = Subgroups({"stage": few}, {}, Measures())
+    charts, _ = subgroups_part(results(subgroups={"c2": part}), "c2", ["c2"], STRICT, PLAIN)
+    assert "stage: I (n = 30)" in {row[0].strip('"') for row in drawn(charts["subgroups-auc"])}
+    assert charts["subgroups-auc"]["usermeta"]["about"]["n"] == "30 to 60"
+
+
 def test_a_group_with_hidden_counts_is_drawn_without_them() -> None:
     charts, _ = subgroups_part(results(subgroups={"c2": GROUPS}), "c2", ["c2"], STRICT, PLAIN)
     labels = [row[0] for row in drawn(charts["subgroups-auc"])[1:]]
@@ -304,7 +336,7 @@ def test_adverse_events_are_compared_in_percentage_points_and_hidden_where_few()
     }  # fmt: skip
     charts, tables = toxicity_part({"toxicity": found}, FACTS, STRICT, PLAIN)
     assert "20 of 100" in str(tables["arms"].rows[0]["A"])
-    assert "+10.00" in str(tables["arms"].rows[0]["difference"])
+    assert "+10.0" in str(tables["arms"].rows[0]["difference"])
     assert "branches" not in tables
     assert ["&lt; 5" in str(row["patients"]) for row in tables["drugs"].rows] == [True, False]
     row = dict(zip(*drawn(charts["toxicity-differences"])[:2], strict=True))
@@ -327,8 +359,8 @@ def test_a_count_that_is_hidden_does_not_follow_from_the_difference_between_the_
 
 def test_points_have_a_sign_and_a_true_minus() -> None:
     shown = points(Estimate(-0.06, -0.1095, 0.0115))
-    assert "\N{MINUS SIGN}6.00" in shown
-    assert "(\N{MINUS SIGN}10.95 to +1.15)" in shown
+    assert "\N{MINUS SIGN}6.0<" in shown
+    assert "(\N{MINUS SIGN}10.9 to +1.1)" in shown
 
 
 def test_states_of_measurement_are_kept_apart_by_arm() -> None:

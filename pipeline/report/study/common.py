@@ -66,8 +66,9 @@ def interval_row(
 
 
 def counted(name: str, measures: Measures) -> str:
-    """Return the label of a group with its patients and events."""
-    return f"{name} (n = {measures.patients:,}, pCR {measures.events:,})"
+    """Return the label of a group with its patients, and events where these are told."""
+    events = f", pCR {measures.events:,}" if "events" in measures else ""
+    return f"{name} (n = {measures.patients:,}{events})"
 
 
 def crossed(counts: Mapping[tuple[Any, ...], int], level: int, group: int) -> list[dict[Any, int]]:

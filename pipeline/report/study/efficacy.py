@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from markupsafe import Markup
 
+from models.description.documents import Coverage
 from models.efficacy.documents import EfficacyDocument, ResultRow
 from pipeline.project.estimates import Estimate, parse_estimate
 from pipeline.report.facts import Facts
@@ -49,6 +50,8 @@ COUNTS = ("tipping_point", "tipping_expected")
 WHOLE = ("tipping_point", "days_to_surgery")
 """Measures that are whole numbers."""
 SAFETY = "treated"
+TREATMENT = "exposure"
+"""The raw table of the treatment given."""
 NOT_SHOWN = Markup('<span class="none">too few to show</span>')
 COLUMNS = {
     "what": "What",
@@ -61,9 +64,14 @@ COLUMNS = {
 """The estimate before its method: a phone shows the first columns."""
 
 
-def populations(facts: Facts) -> dict[str, str]:
-    """Return who is compared, in words that are true of the study; without criteria nobody is eligible."""
+def populations(facts: Facts, *, treatment: bool) -> dict[str, str]:
+    """Return who is compared, in words that are true of the study; without criteria nobody is eligible.
+
+    Without a table of treatment nobody is known to have been treated as the protocol has it.
+    """
     names = dict(POPULATIONS)
+    if not treatment:
+        del names["per_protocol"]
     if not facts.randomised:
         names["intention_to_treat"] = "all; a missing outcome is non-pCR"
     if not facts.trial:
@@ -71,11 +79,21 @@ def populations(facts: Facts) -> dict[str, str]:
     return names
 
 
-def efficacy_part(document: EfficacyDocument | None, facts: Facts, privacy: Privacy, labels: Labels) -> Part:
-    """Return the tables of the section; empty where the stage has not been run."""
+def efficacy_part(
+    document: EfficacyDocument | None,
+    facts: Facts,
+    privacy: Privacy,
+    labels: Labels,
+    coverage: Sequence[Coverage],
+) -> Part:
+    """Return the tables of the section; empty where the stage has not been run.
+
+    `coverage` tells which raw tables the study has.
+    """
     if document is None:
         return {}, {}
-    hidden, rows, names = hidden_parts(document["rows"], privacy), document["rows"], populations(facts)
+    hidden, rows = hidden_parts(document["rows"], privacy), document["rows"]
+    names = populations(facts, treatment=any(row["table"] == TREATMENT for row in coverage))
 
     def chosen(kept: Callable[[ResultRow], bool]) -> list[ResultRow]:
         return [row for row in rows if kept(row)]
@@ -208,7 +226,9 @@ def efficacy_sentences(document: EfficacyDocument | None, labels: Labels) -> lis
             f"{document['not_due']:,} patients whose surgery is not yet due are in none of these figures."
         )
     if plan is None:
-        return [f"Arms are not compared: {document['reason']}. Each is told by itself.", *sentences]
+        arms = {row["group"] for row in document["rows"] if row["measure"] == "pcr"}
+        alone = " Each is told by itself." if len(arms) > 1 else ""
+        return [f"Arms are not compared: {document['reason']}.{alone}", *sentences]
     hypothesis = "no difference in pCR, two-sided"
     if plan["hypothesis"] == "non_inferiority":
         hypothesis = (

@@ -124,9 +124,7 @@ def state_sentences(described: Description, privacy: Privacy, labels: Labels) ->
     return titles
 
 
-def course_sentences(
-    described: Description, visits: Sequence[str], facts: Facts, labels: Labels
-) -> dict[str, str]:
+def course_sentences(described: Description, visits: Sequence[str], labels: Labels) -> dict[str, str]:
     """Return the titles of the courses: on which side the median with pCR lies, at the last visit."""
     titles = {}
     for number, family in enumerate(described["over_time"], start=1):
@@ -141,11 +139,14 @@ def course_sentences(
         if last is None:
             continue
         arms: dict[str, list[str]] = {}
+        apart = len({point["arm"] for point in family["points"]}) > 1
         for (visit, arm), side in both.items():
             if visit == last:
                 arms.setdefault(side, []).append(labels.name(arm))
-        told = [f"{side}{f' in {listed(names)}' if facts.arms > 1 else ''}" for side, names in arms.items()]
-        titles[f"course-{number}"] = f"At {labels.name(last)}, the median with pCR is {'; '.join(told)}."
+        told = [f"{side}{f' in {listed(names)}' if apart else ''}" for side, names in arms.items()]
+        titles[f"course-{number}"] = (
+            f"{family['name']}: at {labels.name(last)}, the median with pCR is {'; '.join(told)}."
+        )
     return titles
 
 

@@ -5,11 +5,18 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from models.description.documents import Description
-from pipeline.project.estimates import Estimate, Measures, bounds_text, parse_estimate, verdict
+from pipeline.project.estimates import (
+    Estimate,
+    Measures,
+    bounds_text,
+    estimate_text,
+    parse_estimate,
+    verdict,
+)
 from pipeline.report.alluvial import flows_sentence
-from pipeline.report.facts import Facts, listed
+from pipeline.report.facts import Facts
 from pipeline.report.labels import Labels
-from pipeline.report.page import capitalised
+from pipeline.report.page import capitalised, minus
 from pipeline.report.results import ALLOCATION, MODEL, RULE_INPUTS, RULES, Results, Robustness, Subgroups
 from pipeline.report.study.blocks import block_model_name
 from pipeline.report.study.findings import findings
@@ -52,7 +59,7 @@ def titles(
     found |= run_findings(results, facts) | block_findings(results, labels)
     found |= event_findings(described, privacy, labels)
     found |= stability_findings(results, labels) | strategy_findings(results, labels)
-    found |= state_sentences(described, privacy, labels) | course_sentences(described, visits, facts, labels)
+    found |= state_sentences(described, privacy, labels) | course_sentences(described, visits, labels)
     found["flow-chart"] = flow_sentence(rows)
     found["branches"] = branches_sentence(described["branches"], privacy)
     if flows := described["flows"]:
@@ -104,12 +111,13 @@ def stability_findings(results: Results, labels: Labels) -> dict[str, str]:
     moved = robust.instability.get("mean_absolute_prediction_error") if robust else None
     if moved and moved.value is not None:
         titles["instability"] = (
-            f"At {labels.name(landmark)}, a bootstrap model's prediction is {moved.value:.3f} away from the "
-            "model's on average."
+            f"At {labels.name(landmark)}, a bootstrap model's prediction is {100 * moved.value:.1f} "
+            "percentage points away from the model's on average."
         )
     slope = robust.optimism_corrected.get("calibration_slope") if robust else None
     if slope and slope.value is not None:
-        titles["bootstrap-calibration"] = f"Corrected for optimism, the slope is {slope.value:.2f}."
+        told = minus(estimate_text(slope.with_interval("approximate"), 2))
+        titles["bootstrap-calibration"] = f"Corrected for optimism, the slope is {told}."
     for decision in ("de_escalation", "escalation"):
         if curves is None:
             break
@@ -222,19 +230,18 @@ def _at_thresholds(holds: pd.Series) -> str:
 
 def run_findings(results: Results, facts: Facts) -> dict[str, str]:
     """Return the title of the figure of sensitivity: what the intervals of all runs say."""
-    told = {
+    told = [
         verdict(delta, "log_loss")
         for measures in results.sensitivity.values()
         if (delta := measures.interval_of("delta_log_loss"))
-    }
-    if not told:
+    ]
+    ways = [(VERDICTS[each], told.count(each)) for each in sorted(set(told))]
+    if not ways:
         return {}
-    if len(told) == 1:
-        said = f"In every run the model predicts {VERDICTS[told.pop()]} the {facts.comparator}."
-    else:
-        ways = listed([VERDICTS[each] for each in sorted(told)])
-        said = f"By run, the model predicts {ways} the {facts.comparator}."
-    return {"sensitivity-runs": said}
+    (first, runs), *others = ways
+    said = "every run" if not others else f"{runs} of {len(told)} runs"
+    rest = "".join(f"; in {n}, {way.removesuffix(' than')}" for way, n in others)
+    return {"sensitivity-runs": f"In {said} the model predicts {first} the {facts.comparator}{rest}."}
 
 
 def block_findings(results: Results, labels: Labels) -> dict[str, str]:

@@ -97,7 +97,7 @@ def overview_page(given: Inputs, results: Results) -> str:
     # The only arm of a study is the same as all.
     arms = study["arms"] if facts.arms > 1 else []
     landmark = declared.landmark
-    differences = difference_rows(study, comparison, facts)
+    differences = difference_rows(study, comparison, facts, given.undivided)
     threshold = shown_threshold(comparison)
     domains = {
         name: found for name, found in domains_at(given.features).items() if name in study["landmarks"]
@@ -125,7 +125,7 @@ def overview_page(given: Inputs, results: Results) -> str:
         "sensitivity": sensitivity_part(results, facts, labels),
         "learning": learning_part(results, labels),
         "size": size_part(results, labels),
-        "efficacy": efficacy_part(results.efficacy, facts, privacy, labels),
+        "efficacy": efficacy_part(results.efficacy, facts, privacy, labels, given.described["coverage"]),
         "strategy": strategy_part(results, labels),
         "single": (single, {}),
         "truth": truth_part(results, study["landmarks"], facts, labels),
@@ -317,11 +317,14 @@ def landmark_rows(
     ]
 
 
-def difference_rows(study: StudyDocument, comparison: Comparison, facts: Facts) -> list[dict[str, Any]]:
+def difference_rows(
+    study: StudyDocument, comparison: Comparison, facts: Facts, undivided: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Return one row per landmark and group of patients (all, then by arm), the primary one marked.
 
     `measures` are the differences from the declared comparator, `beside` those from the small model on the
-    rules' inputs.
+    rules' inputs. `alike`: the rules have the same forecast for all of the group, so its AUC says nothing; so
+    it is in an arm at the landmarks `undivided`, at which no rule has decided.
 
     The patients of the only arm are all patients.
     """
@@ -338,6 +341,7 @@ def difference_rows(study: StudyDocument, comparison: Comparison, facts: Facts) 
                         "group": arm or facts.everybody,
                         "primary": landmark == declared.landmark
                         and arm == (declared.arm if facts.arms > 1 else None),
+                        "alike": landmark in undivided and (arm is not None or facts.arms == 1),
                         "measures": comparison.landmarks[landmark][name],
                         "beside": comparison.landmarks[landmark].get(name.replace(pair, beside), Measures()),
                     }

@@ -53,8 +53,10 @@ def stability_part(
     curve = results.curves[landmark].get("instability")
     if curve is not None and not curve.empty:
         points = evenly(curve, max_points)
-        sampling = f"in fold: models of bootstrap samples, {len(points):,} of {len(curve):,} predictions"
-        about = of_model(results.landmarks[landmark][MODEL], "probability", sampling)
+        whole = results.landmarks[landmark][MODEL]
+        predictions = max(len(curve), whole.patients * _samples(results.robustness[landmark]))
+        sampling = f"in fold: models of bootstrap samples, {len(points):,} of {predictions:,} predictions"
+        about = of_model(whole, "probability", sampling)
         charts["instability"] = instability_chart(points, about)
     charts |= _bootstrap_charts(results, landmark, labels.name(landmark))
     at_landmark = results.robustness[landmark]
@@ -72,6 +74,12 @@ def stability_part(
             None,
         )
     return charts, tables
+
+
+def _samples(robustness: Robustness | None) -> int:
+    """Return how many bootstrap samples were drawn; the stored predictions are those of some patients."""
+    auc = robustness.optimism_corrected.get("auc") if robustness else None
+    return int(auc.extra.get("samples", 0)) if auc else 0
 
 
 def _bootstrap_charts(results: Results, landmark: str, shown: str) -> dict[str, Spec]:

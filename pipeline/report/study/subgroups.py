@@ -11,7 +11,7 @@ from pipeline.report.page import measure_of
 from pipeline.report.results import Results, Subgroups
 from pipeline.report.study.common import ForestRow, Part, counted, interval_row
 from pipeline.report.study_charts import forest_chart
-from pipeline.report.tables import Privacy, Table
+from pipeline.report.tables import NOT_SHOWN, Privacy, Table
 from pipeline.wording import OUT_OF_FOLD
 
 MEASURES = {"auc": ("AUC", None), "slope": ("Calibration slope", 1.0), "o_e": ("Observed over expected", 1.0)}
@@ -20,6 +20,8 @@ NEW_CENTRE = "A new centre (prediction interval)"
 # Without variance between centres, a new centre is expected where all of them are.
 SAME_AS_POOLED = "A new centre (as pooled: tau\N{SUPERSCRIPT TWO} = 0)"
 COLUMNS = ("n", "pCR", "no pCR")
+CROSSED, BY_RECEPTORS = "arm_hr", ", HR "
+"""The grouping by two others, arm and receptor status, and what stands between these in a group's name."""
 KINDS = {"hr": "HR", "ctdna": "ctDNA"}
 EVALUABLE, NEITHER = "evaluable", "neither"
 CountCell = tuple[str, str, str]
@@ -64,11 +66,14 @@ def group_name(kind: str, name: str, labels: Labels) -> str:
 def hidden_counts(subgroups: Subgroups, privacy: Privacy) -> set[CountCell]:
     """Return which counts (kind, group, column) are not shown: small ones, and those that would tell them.
 
-    A reader knows the patients and events of a landmark, which the groups of a kind add up to, and that
-    patients without pCR are those who are not events.
+    A reader knows the patients and events of a landmark, which the groups of a kind add up to, that patients
+    without pCR are those who are not events, and that arms by receptor status add up to the arms and to the
+    receptor statuses.
     """
     hidden: set[CountCell] = set()
-    for kind, groups in subgroups.groups.items():
+    # Arms by receptor status last: what they add up to is known where it is shown.
+    for kind in sorted(subgroups.groups, key=CROSSED.__eq__):
+        groups = subgroups.groups[kind]
         counts: dict[CountCell, int] = {}
         for name, measures in groups.items():
             n, events = measures.patients, measures.events
@@ -79,8 +84,21 @@ def hidden_counts(subgroups: Subgroups, privacy: Privacy) -> set[CountCell]:
             {(kind, name, column): sign for column, sign in zip(COLUMNS, (1, -1, -1), strict=True)}
             for name in groups
         ]
-        hidden |= privacy.hidden(counts, [*of_column, *of_group])
+        crossing = _crossing(subgroups, hidden) if kind == CROSSED else []
+        hidden |= privacy.hidden(counts, [*of_column, *of_group, *crossing])
     return hidden
+
+
+def _crossing(subgroups: Subgroups, hidden: set[CountCell]) -> list[dict[CountCell, int]]:
+    """Return which arms by receptor status (``A, HR neg``) add up to a count of their arm or status."""
+    parts = {name: name.rsplit(BY_RECEPTORS, 1) for name in subgroups.groups[CROSSED]}
+    return [
+        {(CROSSED, name, column): 1 for name, of in parts.items() if of[place] == whole}
+        for place, kind in enumerate(CROSSED.split("_"))
+        for whole in subgroups.groups.get(kind, ())
+        for column in COLUMNS
+        if (kind, whole, column) not in hidden
+    ]
 
 
 def _group_row(
@@ -89,8 +107,11 @@ def _group_row(
     group = group_name(kind, name, labels)
     # Groups of two kinds say themselves what they are of, and have no room for more.
     group = group.partition(": ")[2] if "_" in kind else group.replace(" and ", " + ")
-    if any((kind, name, column) in hidden for column in COLUMNS):
+    if (kind, name, "n") in hidden:
         return interval_row(group, estimate, f"{kind}: {name}")
+    if any((kind, name, column) in hidden for column in COLUMNS):
+        patients = Measures(n=measures["n"])
+        return interval_row(counted(group, patients), estimate, f"{kind}: {name}", of=patients)
     return interval_row(counted(group, measures), estimate, f"{kind}: {name}", of=measures)
 
 
@@ -122,7 +143,7 @@ def subgroups_table(subgroups: Subgroups, landmark: str, privacy: Privacy, label
         {
             "group": group_name(kind, name, labels),
             "n": privacy.cell(measures.patients, hidden=(kind, name, "n") in hidden),
-            "events": ""
+            "events": NOT_SHOWN
             if privacy.hides(measures.patients)
             else privacy.cell(measures.events, hidden=(kind, name, "pCR") in hidden),
         }

@@ -79,7 +79,7 @@ def _arms_table(found: Toxicity, privacy: Privacy, labels: Labels) -> Table:
 def points(difference: Estimate) -> Markup:
     """Return a risk difference with its interval, in percentage points."""
     limits = difference.interval
-    return with_interval(difference.point, limits, lambda share: decimal(share, 2, signed=True, scale=100))
+    return with_interval(difference.point, limits, lambda share: decimal(share, 1, signed=True, scale=100))
 
 
 def _differences_chart(found: Toxicity, facts: Facts, privacy: Privacy, labels: Labels) -> dict[str, Spec]:

@@ -161,9 +161,10 @@
       body.append(row);
     }
 
+    // A study of one landmark has no course.
     const trajectory = [], elsewhere = document.getElementById("patient-landmarks");
-    elsewhere.replaceChildren();
-    for (const other of data.others) {
+    if (elsewhere) elsewhere.replaceChildren();
+    for (const other of elsewhere ? data.others : []) {
       const row = element("tr");
       const here = other.p[i];
       row.append(element("th", { scope: "row" }, named(other.landmark)));
@@ -175,9 +176,11 @@
       }
       elsewhere.append(row);
     }
-    const course = structuredClone(pcr.specs.trajectory);
-    about(course);
-    await pcr.draw("trajectory", course, { trajectory });
+    if (elsewhere) {
+      const course = structuredClone(pcr.specs.trajectory);
+      about(course);
+      await pcr.draw("trajectory", course, { trajectory });
+    }
     pcr.landmark.shown(id, chosen);
   };
   // What the list of patients and the comparison need; `shown` is told of every patient who is drawn.

@@ -165,7 +165,7 @@ def test_a_source_is_what_the_template_is_filled_from() -> None:
 
 def test_a_number_comes_from_the_record_or_is_not_told() -> None:
     assert "0.700 (0.600 to 0.800) at c2" in text()
-    assert "model minus rules, was -0.050 (-0.100 to +0.000)" in text()
+    assert "model minus rules, was -0.050 (-0.100 to 0.000)" in text()
     assert "pCR as randomised, B minus A, was +2.2 (-3.0 to +7.0) percentage points" in text()
     without = text(rows=())
     assert "AUC of the model" not in without

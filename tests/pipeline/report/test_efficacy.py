@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from models.description.documents import Coverage
 from models.efficacy.documents import ComparisonDocument, EfficacyDocument, ResultRow
 from pipeline.report.facts import Facts
 from pipeline.report.study.efficacy import efficacy_part, efficacy_sentences
@@ -17,6 +18,9 @@ PLAN: ComparisonDocument = {
     "reference": "A", "hypothesis": "superiority", "margin": 0.0, "strata": ["hr"], "interactions": [],
     "assumed": True, "known_allocation": True,
 }  # fmt: skip
+
+
+TREATED: list[Coverage] = [{"table": "exposure", "visit": "", "patients": 80, "of": 80}]
 
 
 def share(group: str, events: int, n: int, level: str = "", measure: str = "pcr") -> ResultRow:
@@ -38,14 +42,14 @@ def document(
 
 
 def values(told: EfficacyDocument, name: str, *, suppress: bool) -> list[str]:
-    table = efficacy_part(told, TRIAL, Privacy(5, suppress=suppress), PLAIN)[1][name]
+    table = efficacy_part(told, TRIAL, Privacy(5, suppress=suppress), PLAIN, TREATED)[1][name]
     return [str(row["value"]) for row in table.rows]
 
 
 def test_a_difference_is_told_in_points_and_hidden_where_it_would_tell_a_small_count() -> None:
     rows = [share("A", 20, 40), share("B", 2, 40), difference(value=-0.45, low=-0.6, high=-0.3)]
     (shown,) = values(document(rows), "differences", suppress=False)
-    assert "\N{MINUS SIGN}45.00" in shown
+    assert "\N{MINUS SIGN}45.0<" in shown
     (hidden,) = values(document(rows), "differences", suppress=True)
     assert "45" not in hidden
     assert "too few" in hidden
@@ -98,7 +102,7 @@ def test_who_is_compared_is_said_as_is_true_of_the_study() -> None:
     told = document([share("A", 20, 40), eligible])
     cohort = replace(TRIAL, randomised=False, trial="")
     (tables, of_cohort) = (
-        efficacy_part(told, facts, Privacy(5, suppress=False), PLAIN)[1] for facts in (TRIAL, cohort)
+        efficacy_part(told, facts, Privacy(5, suppress=False), PLAIN, TREATED)[1] for facts in (TRIAL, cohort)
     )
     assert [row["population"] for row in tables["response"].rows] == [
         "all, as randomised; a missing outcome is non-pCR", "eligible; a missing outcome is non-pCR",
@@ -106,12 +110,20 @@ def test_who_is_compared_is_said_as_is_true_of_the_study() -> None:
     assert [row["population"] for row in of_cohort["response"].rows] == ["all; a missing outcome is non-pCR"]
 
 
+def test_without_a_table_of_treatment_nobody_is_said_to_be_treated_as_the_protocol_has_it() -> None:
+    followed: ResultRow = {**share("A", 20, 40), "population": "per_protocol"}
+    told = document([share("A", 20, 40), followed])
+    for coverage, rows in ((TREATED, 2), ([], 1)):
+        _, tables = efficacy_part(told, TRIAL, Privacy(5, suppress=False), PLAIN, coverage)
+        assert len(tables["response"].rows) == rows
+
+
 def test_without_randomised_arms_the_reason_is_told_and_before_the_stage_nothing() -> None:
     assert efficacy_sentences(document([], None, "the study has one arm"), PLAIN)[0].startswith(
         "Arms are not compared: the study has one arm."
     )
     assert efficacy_sentences(None, PLAIN) == ["Not run."]
-    assert efficacy_part(None, TRIAL, Privacy(5, suppress=True), PLAIN) == ({}, {})
+    assert efficacy_part(None, TRIAL, Privacy(5, suppress=True), PLAIN, TREATED) == ({}, {})
 
 
 def test_arms_that_are_alike_in_all_rows_stand_in_the_caption_and_other_patients_apart() -> None:
@@ -121,7 +133,7 @@ def test_arms_that_are_alike_in_all_rows_stand_in_the_caption_and_other_patients
         difference(value=-0.44, low=-0.6, high=-0.3),
         observed,
     ]
-    tables = efficacy_part(document(rows), TRIAL, Privacy(5, suppress=False), PLAIN)[1]
+    tables = efficacy_part(document(rows), TRIAL, Privacy(5, suppress=False), PLAIN, TREATED)[1]
     assert tables["differences"].caption.endswith(
         "; B against A; all, as randomised; a missing outcome is non-pCR"
     )

@@ -109,7 +109,7 @@ def test_runs_that_agree_are_one_sentence_and_those_that_do_not_another() -> Non
         "sensitivity-runs": "In every run the model predicts better than the rules."
     }
     assert runs(BELOW, AROUND)["sensitivity-runs"] == (
-        "By run, the model predicts better than and not distinguishably better or worse than the rules."
+        "In 1 of 2 runs the model predicts better than the rules; in 1, not distinguishably better or worse."
     )
     assert runs() == {}
 
@@ -162,15 +162,18 @@ def test_groups_whose_interval_leaves_the_ideal_value_out_are_named() -> None:
 
 def test_what_bootstrap_models_show_is_told_where_they_were_made() -> None:
     robust = Robustness(
-        optimism_corrected=Measures(calibration_slope=Estimate(0.964)),
+        optimism_corrected=Measures(
+            calibration_slope=Estimate(0.964, extra={"approximate_low": -0.1, "approximate_high": 1.9})
+        ),
         instability=Measures(mean_absolute_prediction_error=Estimate(0.0484)),
     )
     lines = [("apparent", 0.2, 0.3), ("corrected", 0.2, 0.2), ("apparent", 0.4, 0.1), ("corrected", 0.4, 0.1)]
     curves = pd.DataFrame(lines, columns=["line", "at", "value"]).assign(curve="escalation", sample=-1)
     judged = results(robustness={"c2": robust}, curves={"c2": {"bootstrap": curves}})
     assert stability_findings(judged, PLAIN) == {
-        "instability": "At c2, a bootstrap model's prediction is 0.048 away from the model's on average.",
-        "bootstrap-calibration": "Corrected for optimism, the slope is 0.96.",
+        "instability": "At c2, a bootstrap model's prediction is 4.8 percentage points away from "
+        "the model's on average.",
+        "bootstrap-calibration": "Corrected for optimism, the slope is 0.96 (\N{MINUS SIGN}0.10 to 1.90).",
         "bootstrap-escalation": (
             "Corrected for optimism, net benefit is lower at some of the thresholds shown."
         ),
@@ -228,12 +231,13 @@ def test_medians_with_and_without_pcr_are_compared_at_the_last_visit_that_has_bo
         "points": [*points, {"visit": "c2", "arm": "A", "outcome": "no pCR"}],
     }
     described: Any = {"over_time": [family, {"name": "x", "unit": "", "points": points[-1:]}]}
-    assert course_sentences(described, ["baseline", "c1", "c2"], FACTS, PLAIN) == {
-        "course-1": "At c1, the median with pCR is lower than without in A and C; higher than without in B."
+    assert course_sentences(described, ["baseline", "c1", "c2"], PLAIN) == {
+        "course-1": "FTV: at c1, the median with pCR is lower than without in A and C; higher than without "
+        "in B."
     }
     one: Any = {"over_time": [family | {"points": points[:2]}]}
-    assert course_sentences(one, ["baseline"], replace(FACTS, arms=1), PLAIN) == {
-        "course-1": "At baseline, the median with pCR is higher than without."
+    assert course_sentences(one, ["baseline"], PLAIN) == {
+        "course-1": "FTV: at baseline, the median with pCR is higher than without."
     }
 
 

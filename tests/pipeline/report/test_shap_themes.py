@@ -6,7 +6,7 @@ import pandas as pd
 
 from models.explanation.themes import group_means, open_ranks
 from pipeline.report.shap_tables import without_expectation
-from pipeline.report.shap_themes import landmark_titles, theme_sentences, themes_table
+from pipeline.report.shap_themes import landmark_titles, outside_sentence, theme_sentences, themes_table
 from tests.labels import PLAIN
 from tests.pipeline.report.test_labels import LABELS
 from tests.pipeline.test_report import Reader, charts, page
@@ -27,7 +27,7 @@ def theme(group: str, mean: float, low: float, high: float, ranks: tuple[int, in
 
 def direction(feature: str, name: str, difference: float, low: float, high: float, **more: str) -> Any:
     numbers = {"difference": difference, "low": low, "high": high}
-    return {"feature": feature, "name": name, "verdict": "as expected"} | numbers | more
+    return {"feature": feature, "name": name, "verdict": "as expected", "of": "neg"} | numbers | more
 
 
 THEMES = [
@@ -83,6 +83,35 @@ def test_the_largest_theme_domain_and_features_are_the_titles_of_their_figures()
     assert landmark_titles(nothing, {}, {"c1": nothing}, STRICT, LABELS) == {}
 
 
+def test_no_theme_is_the_largest_where_others_may_change_places_with_it() -> None:
+    tied = [
+        theme("A", 0.3, 0.2, 0.4, (1, 2)),
+        theme("B", 0.2, 0.1, 0.3, (1, 2)),
+        theme("C", 0.0, 0, 0, (3, 3)),
+    ]
+    summary: Any = {"biology": tied, "domains": [], "features": [], "splits": {}}
+    clear: Any = {"biology": THEMES}
+    assert landmark_titles(summary, {}, {"c1": summary, "c2": clear}, STRICT, LABELS) == {
+        "themes": "No theme is set apart as the largest: A and B may change places.",
+        "themes-landmarks": "The largest theme: none set apart at C1; A at C2.",
+    }
+
+
+def test_features_of_no_theme_that_are_larger_than_every_theme_are_told() -> None:
+    sizes = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.35]
+    larger: Any = [
+        {"feature": f"x{i}", "mean_abs": size, "low": size - 0.1, "high": size + 0.1}
+        for i, size in enumerate(sizes)
+    ]
+    named: Any = {row["feature"]: {"name": row["feature"], "description": ""} for row in larger}
+    told = outside_sentence(larger, named, {name: name.upper() for name in named}).striptags()
+    assert told.startswith(
+        "In no theme, and moving the log-odds more than every theme: X0 by 0.90 (0.80 to 1.00); X1"
+    )
+    assert told.endswith("X4 by 0.50 (0.40 to 0.60); and 2 more.")
+    assert outside_sentence([], named, {}) == ""
+
+
 def test_a_theme_below_a_hundredth_is_told_in_words() -> None:
     assert theme_sentences([theme("A", 0.002, 0.001, 0.007)], [], [], {}) == {
         "A": "moves the log-odds of pCR by less than a hundredth on average, rank 1 of 1."
@@ -93,7 +122,8 @@ def test_a_direction_is_told_only_where_its_interval_excludes_zero_and_the_model
     told = theme_sentences(
         THEMES,
         [
-            direction("a", "HR negative", 0.3, 0.2, 0.4), direction("a", "Age", -0.9, -1.0, -0.8),
+            direction("a", "HR negative", 0.3, 0.2, 0.4),
+            direction("a", "Age", -0.9, -1.0, -0.8, of="upper third", verdict="disagrees"),
             direction("b", "Grade", 0.1, -0.1, 0.3), direction("c", "TIL", 0.1, 0.1, 0.1, verdict="not used"),
         ],
         [],
@@ -101,7 +131,8 @@ def test_a_direction_is_told_only_where_its_interval_excludes_zero_and_the_model
     )  # fmt: skip
     assert told == {
         "A": "moves the log-odds of pCR by 0.30 on average (0.28 to 0.33), rank 1 of 4; "
-        "contributions are lower with age, higher with HR negative.",
+        "contributions are lower in the upper third of age (against what was published), "
+        "higher with HR negative.",
         "B": "moves the log-odds of pCR by 0.20 on average (0.15 to 0.25), rank 2 to 3 of 4.",
         "C": "moves the log-odds of pCR by 0.18 on average (0.14 to 0.24), rank 2 to 3 of 4.",
     }, "a theme that the model does not use has no sentence"
@@ -137,7 +168,7 @@ def test_a_kind_of_groups_that_has_no_room_is_left_out_whole() -> None:
     means = [{"by": by, "part": part, "patients": 20, "mean": 1.0} for by, of in parts.items() for part in of]
     table = themes_table([THEMES[0] | {"means": means}], STRICT, PLAIN)
     assert [name for name in table.columns if ":" in name] == ["HR: neg", "HR: pos"]
-    assert table.rows[0]["HR: neg"] == "+1.00"
+    assert table.rows[0]["HR: neg"] == "+1.000"
 
 
 def test_what_nothing_is_expected_of_is_named_if_the_model_uses_it() -> None:
