@@ -83,20 +83,6 @@ def test_the_largest_theme_domain_and_features_are_the_titles_of_their_figures()
     assert landmark_titles(nothing, {}, {"c1": nothing}, STRICT, LABELS) == {}
 
 
-def test_no_theme_is_the_largest_where_others_may_change_places_with_it() -> None:
-    tied = [
-        theme("A", 0.3, 0.2, 0.4, (1, 2)),
-        theme("B", 0.2, 0.1, 0.3, (1, 2)),
-        theme("C", 0.0, 0, 0, (3, 3)),
-    ]
-    summary: Any = {"biology": tied, "domains": [], "features": [], "splits": {}}
-    clear: Any = {"biology": THEMES}
-    assert landmark_titles(summary, {}, {"c1": summary, "c2": clear}, STRICT, LABELS) == {
-        "themes": "No theme is set apart as the largest: A and B may change places.",
-        "themes-landmarks": "The largest theme: none set apart at C1; A at C2.",
-    }
-
-
 def test_features_of_no_theme_that_are_larger_than_every_theme_are_told() -> None:
     sizes = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.35]
     larger: Any = [
