@@ -71,6 +71,27 @@ def beside_models(client: Any, names: Collection[str]) -> Iterator[str]:
                 yield f"foreign: tag {tag!r} of {name} looks like one of this project: {TAKE_OFF}"
 
 
+def renamed_models(client: Any, experiment: str, runs: Collection[str]) -> Iterator[str]:
+    """Yield models of other names than the study's that have a promotion history and versions of its `runs`.
+
+    Who renames a model takes its history along, and the model that is registered next begins another.
+    """
+    with_history = {
+        model.name
+        for model in client.search_registered_models()
+        if not model.name.startswith(f"{experiment}-")
+        and any(tag.startswith(ENTRY_TAG) for tag in model.tags)
+    }
+    if not with_history:
+        return
+    ours = {version.name for run in runs for version in client.search_model_versions(f"run_id = '{run}'")}
+    for name in sorted(with_history & ours):
+        yield (
+            f"foreign: registered model {name!r} has versions and the promotion history of this study: give "
+            "it its name back in MLflow, in the place of one that took it"
+        )
+
+
 def _aliases_and_tags(client: Any, name: str) -> tuple[Collection[str], Collection[str]]:
     if not client.search_registered_models(f"name = '{name}'"):
         return (), ()

@@ -41,7 +41,7 @@ from models.serving.serving import MODEL_FILES, model_digest
 from models.serving.store_errors import require_answer, told_errors
 from models.serving.store_lock import advisory_lock, file_lock
 from models.serving.store_place import StorePlace
-from models.serving.stored_files import local_place, require_plain, require_stored
+from models.serving.stored_files import entry_place, local_place, require_plain, require_stored
 
 MAX_BATCH_PARAMS = 100  # MLflow takes no more in one request.
 KEY_TAG = "pcr.key"
@@ -301,17 +301,22 @@ def download_run_artifacts(run_id: str, folder: Path) -> Path:
 
 def store_files(client: MlflowClient, version: Any, folder: Path, wrong: Iterable[str] = ()) -> None:
     """Store the files of a folder in the place of a version's; what is `wrong` there goes before."""
-    _store(client.get_logged_model(stored_id(version)).artifact_location, folder, wrong)
+    _store(entry_location(client, version), folder, wrong)
 
 
 def files_place(client: MlflowClient, version: Any) -> Path | None:
     """Return where the files of a version are, if they are on this computer."""
-    return local_place(client.get_logged_model(stored_id(version)).artifact_location)
+    return local_place(entry_location(client, version))
+
+
+def entry_location(client: MlflowClient, version: Any) -> str:
+    """Return where MLflow has the files of a version; raises GoneError if it no longer has it, or its run."""
+    return entry_place(client, version, mlflow.MlflowException)
 
 
 def remove_files(client: MlflowClient, version: Any, names: Iterable[str]) -> None:
     """Remove files or folders, by their paths, from the files of a version."""
-    _store(client.get_logged_model(stored_id(version)).artifact_location, None, names)
+    _store(entry_location(client, version), None, names)
 
 
 def store_run_files(client: MlflowClient, run_id: str, folder: Path, wrong: Iterable[str]) -> None:
@@ -329,6 +334,7 @@ def _store(location: str, folder: Path | None, wrong: Iterable[str]) -> None:
 
 def store_signature(client: MlflowClient, version: Any, file: Path, digest: str) -> None:
     """Store a signature beside the files of a version that it is of, and its digest on the version."""
+    entry_location(client, version)
     client.log_model_artifact(stored_id(version), str(file))
     client.set_model_version_tag(version.name, version.version, SIGNED_TAG, digest)
 

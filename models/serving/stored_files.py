@@ -8,13 +8,23 @@ import os
 import re
 import stat
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlparse
+
+from features.errors import UserError
 
 MOST_FILES, MOST_BYTES = 20_000, 20 * 1024**3
 """Files and folders that a run has at most, and what they hold together."""
 MODEL_FILES, MODEL_BYTES = 200, 4 * 1024**3
 STORED = re.compile(r"models:/m-[0-9a-f]{32}")
 """How MLflow names the files of a model that it stored."""
+
+
+ANEW = "delete the version in MLflow, too, then `pcr sync` registers its model anew"
+
+
+class GoneError(UserError):
+    """A version of which MLflow no longer has the run, or the entry of its files."""
 
 
 class NotPlainError(ValueError):
@@ -48,6 +58,22 @@ def require_plain(location: str, most_files: int = MOST_FILES, most_bytes: int =
             files, size = files + 1, size + found.st_size
             if files > most_files or size > most_bytes:
                 raise NotPlainError("more than a model or a run has")
+
+
+def entry_place(client: Any, version: Any, *gone: type[Exception]) -> str:
+    """Return where a version's files are by MLflow's entry of them, which was found with the version's run.
+
+    Raises
+    ------
+    GoneError
+        If either was deleted, which `client` tells by an error of the kinds `gone`.
+    """
+    try:
+        client.get_run(version.run_id)
+        return str(client.get_logged_model(version.source.removeprefix("models:/")).artifact_location)
+    except gone as error:
+        told = f"{version.name} version {version.version}"
+        raise GoneError(f"MLflow's entry of the files of {told}, or its run, was deleted: {ANEW}") from error
 
 
 def local_place(location: str) -> Path | None:

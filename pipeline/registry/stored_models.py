@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import UserError
+from models.serving import serving
 from models.serving.serving import PcrModel, read_model
+from pipeline.console import stderr
 from pipeline.project.files import read_yaml
 from pipeline.registry.cards import NO_MODEL
 from pipeline.registry.contents import content_digest, outputs
@@ -36,7 +38,19 @@ def open_model(name: str) -> PcrModel:
     if not name.startswith(REGISTERED):
         return _open_folder(Path(name))
     with _checked(name) as checked:
+        _warn_of_other_code(checked.model, name)
         return read_model(checked.model)
+
+
+def _warn_of_other_code(folder: Path, name: str) -> None:
+    """Say that this checkout's code answers for a model whose own, which `pcr serve` runs, is another."""
+    if (folder / "serving.py").read_bytes() != Path(serving.__file__).read_bytes():
+        stderr().print(
+            f"[yellow]Warning.[/] {name} was registered with another serving.py than that of this checkout, "
+            "which reads it here: answers may differ from those of `pcr serve`",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _open_folder(folder: Path) -> PcrModel:

@@ -21,7 +21,7 @@ from models.serving.champions import (
     gate_tags,
     is_gate_tag,
 )
-from models.serving.foreign import beside_models, beside_stored, beside_version
+from models.serving.foreign import beside_models, beside_stored, beside_version, renamed_models
 from models.serving.history import History, HistoryError, entry_tag, read_history
 from models.serving.manifest import (
     CARD,
@@ -39,6 +39,7 @@ from models.serving.registry import (
     SIGNED_TAG,
     SUPERSEDED_TAG,
     download_version,
+    entry_location,
     files_place,
     remove_files,
     store_files,
@@ -46,6 +47,7 @@ from models.serving.registry import (
     write_package,
 )
 from models.serving.serving import model_digest
+from models.serving.stored_files import ANEW, GoneError
 from pipeline.project.files import read_json, read_yaml
 from pipeline.registry.bill import BILL, HASHED
 from pipeline.registry.cards import shortened
@@ -82,6 +84,7 @@ def version_problems(state: State, client: Any, runs: list[Any]) -> Iterator[str
     alive = {run.info.run_id for run in runs}
     experiment = client.get_experiment_by_name(tracking_store(state.study).experiment)
     yield from beside_models(client, [_name(state, landmark) for landmark in modelled(state)])
+    yield from renamed_models(client, experiment.name, alive)
     for landmark in modelled(state):
         name, folder = _name(state, landmark), _folder(state, landmark)
         versions = client.search_model_versions(f"name = '{name}'")
@@ -193,7 +196,7 @@ def _unlike_its_files(told: str, version: Any, written: Mapping[str, object]) ->
 def _unlike_its_version(told: str, version: Any, entries: list[Any], location: str) -> Iterator[str]:
     """Yield where MLflow's entry of a version's stored files is not as it was registered."""
     if not entries:
-        yield f"missing: MLflow's entry of the stored files of {told}"
+        yield f"missing: MLflow's entry of the stored files of {told}: {ANEW}"
         return
     (stored,) = entries
     if stored.source_run_id != version.run_id:
@@ -264,7 +267,10 @@ def repair_versions(client: Any, state: State, landmark: str) -> list[str]:
         return []
     for version in client.search_model_versions(f"name = '{name}'"):
         with download_folder() as scratch:
-            told = _repair(client, state, landmark, version, Path(scratch))
+            try:
+                told = _repair(client, state, landmark, version, Path(scratch))
+            except GoneError:
+                told = f"not repaired, as MLflow's entry of it, or its run, was deleted ({ANEW}):"
         done += [f"{told} {name} version {version.version}"] if told else []
     return done
 
@@ -350,7 +356,9 @@ def _rebuild(client: Any, state: State, landmark: str, version: Any, stored: Pat
     """Make a version's files again, as they were registered, and return the digest of their manifest.
 
     Of an updated version that needs its update.json, as it is `stored`; nothing is returned without it.
+    Raises GoneError where MLflow no longer has the version's run, or the entry of its files.
     """
+    entry_location(client, version)
     then = replace(state, origin=origin_of(version.tags))
     try:
         release = rebuilt_release(landmark_release(then, landmark), stored, out.parent / "updates")

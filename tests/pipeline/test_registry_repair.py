@@ -1,6 +1,7 @@
 """What was recorded by other versions, moved, lost or added to is told, and `pcr sync` mends it."""
 
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from models.serving import serving
+from models.serving.history import ENTRY_TAG
 from models.serving.records import FORMAT_TAG
-from models.serving.registry import KEY_TAG, SUPERSEDED_TAG, version_of
+from models.serving.registry import KEY_TAG, SUPERSEDED_TAG, store_signature, stored_id, version_of
 from models.serving.store_errors import StoreError
+from models.serving.stored_files import GoneError
 from pipeline.registry.relocation import relocate
 from pipeline.registry.runs import track_state, tracking_store
 from pipeline.registry.state import State, workspace_state
@@ -247,3 +251,62 @@ def test_a_run_of_other_figures_or_another_commit_is_recorded_anew(state: State,
     assert after.info.run_id != before.info.run_id
     assert after.data.metrics == before.data.metrics
     assert (after.data.tags["git_commit"]) == before.data.tags["git_commit"]
+
+
+@pytest.mark.parametrize("lost", ["entry", "run"])
+def test_files_whose_entry_or_run_was_deleted_for_good_are_told_and_another_version_helps(
+    lost: str, state: State
+) -> None:
+    (files(state) / "card.md").write_text("x")
+    database = sqlite3.connect("mlflow.db")
+    with database:
+        # As `mlflow gc` does.
+        if lost == "entry":
+            database.execute("delete from logged_models")
+        else:
+            database.execute("delete from runs where run_uuid in (select run_id from model_versions)")
+    database.close()
+    (told,) = repair_registry(state)
+    assert told.startswith("not repaired, as MLflow's entry of it, or its run, was deleted")
+    assert told.endswith(f"`pcr sync` registers its model anew): {NAME} version 1")
+    store = tracking_store("made-up")
+    with store.locked() as client, pytest.raises(GoneError, match="delete the version in MLflow"):
+        store_signature(client, version_of(client, CANDIDATE), files(state) / "card.md", "")
+    with store.locked() as client:
+        client.delete_model_version(NAME, "1")
+    assert synced() == []
+    assert open_model(CANDIDATE).version
+
+
+def test_an_entry_of_sound_files_that_was_deleted_is_told_with_what_helps(state: State) -> None:
+    store = tracking_store("made-up")
+    with store.locked() as client:
+        client.delete_logged_model(stored_id(version_of(client, CANDIDATE)))
+    (told,) = problems(state)
+    assert told.startswith("missing: MLflow's entry of the stored files")
+    assert "delete the version in MLflow" in told
+
+
+def test_a_registered_model_that_took_its_history_to_another_name_is_told(state: State) -> None:
+    store = tracking_store("made-up")
+    with store.locked() as client:
+        client.set_registered_model_tag(NAME, f"{ENTRY_TAG}00001", "{}")
+        client.rename_registered_model(NAME, "somebody's")
+        client.create_registered_model("pcr-other-c1", tags={f"{ENTRY_TAG}00001": "{}"})
+    (told,) = synced()
+    assert told.startswith(
+        'foreign: registered model "somebody\'s" has versions and the promotion history of'
+    )
+
+
+def test_a_model_that_other_code_is_to_read_is_told(
+    state: State, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert state.landmarks
+    open_model(CANDIDATE)
+    assert "Warning" not in capsys.readouterr().err
+    later = tmp_path / "serving.py"
+    later.write_text(Path(serving.__file__).read_text() + "# a later release")
+    monkeypatch.setattr(serving, "__file__", str(later))
+    open_model(CANDIDATE)
+    assert "registered with another serving.py than that of this checkout" in capsys.readouterr().err
