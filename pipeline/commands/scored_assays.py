@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from features.documents.feature import ORIGINS, origin_column
 from features.documents.study import Study, parse_study, with_defaults
 from features.errors import UserError
 from features.omics import Assay, known_assays
@@ -93,13 +94,16 @@ def with_matrices(
         found = known.columns.intersection(columns)
         has = known.loc[known[found].notna().any(axis=1), IDENTIFIER]
         told = f"{name}: {int(rows[IDENTIFIER].isin(has).sum())} of {len(rows)} rows have it"
+        for problem in read[name].problems.itertuples():
+            stdout().print(f"{name}: warning: {problem.rule} ({problem.rows} rows)", highlight=False)
         missing = len(columns) - len(found)
         stdout().print(
             told + (f"; the file lacks {missing} of the model's {len(columns)} columns" if missing else ""),
             highlight=False,
         )
     wanted = {IDENTIFIER, *(column for columns in taken.values() for column in columns)}
-    kept = [column for column in known if column in wanted or "@" in str(column)]
+    origins = {origin_column(kind, name) for kind in ORIGINS for name in taken}
+    kept = [column for column in known if column in wanted | origins]
     return rows.merge(known[kept], on=IDENTIFIER, how="left", validate="many_to_one")
 
 

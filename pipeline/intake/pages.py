@@ -11,6 +11,7 @@ from features.checks.across_tables import CROSS_ADVICE
 from features.contract.validation import ADVICE, Contract, data_dictionary
 from pipeline.intake.rehearsal import REHEARSAL_ADVICE
 from pipeline.project.files import write_table, write_text
+from pipeline.sources.omics.doubts import OMICS_ADVICE
 from pipeline.sources.repairs import ADVICE as SOURCE_ADVICE
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -48,7 +49,7 @@ class Section(TypedDict):
 
 def advice_on(rule: str) -> str:
     """Return what to do about a rule; the rule of a waived problem has the waiver behind it."""
-    return (ADVICE | CROSS_ADVICE | SOURCE_ADVICE | REHEARSAL_ADVICE)[
+    return (ADVICE | CROSS_ADVICE | SOURCE_ADVICE | OMICS_ADVICE | REHEARSAL_ADVICE)[
         rule.partition(";")[0].partition(":")[0]
     ]
 

@@ -157,7 +157,13 @@ def checked(name: str, source: Path | None, *, audit: bool = False) -> Ingested:
 def _rehearsed(raw: Ingested, cohort: pd.DataFrame, study: Study, contract: Contract) -> pd.DataFrame:
     """Return what a run would meet in tables that keep the contract."""
     # scikit-learn and LightGBM take seconds to import, for which nothing that is refused before should wait.
-    from pipeline.intake.rehearsal import CheckSettings, Preparations, rehearse  # noqa: PLC0415
+    from pipeline.intake.assay_rehearsal import assay_remarks  # noqa: PLC0415
+    from pipeline.intake.rehearsal import (  # noqa: PLC0415
+        CheckSettings,
+        Preparations,
+        as_problems,
+        rehearse,
+    )
     from pipeline.project.settings import read_settings  # noqa: PLC0415
 
     by = Preparations(
@@ -168,4 +174,7 @@ def _rehearsed(raw: Ingested, cohort: pd.DataFrame, study: Study, contract: Cont
         validation_plan(*(read_yaml(Path(path)) for path in (paths.VALIDATION, paths.MEASURES_PLAN))),
         read_settings(CheckSettings, CHECK),
     )
-    return rehearse(raw.tables, cohort, by)
+    told = rehearse(raw.tables, cohort, by)
+    if not raw.omics:
+        return told
+    return pd.concat([told, as_problems(assay_remarks(raw.omics, cohort, by))], ignore_index=True)

@@ -1,7 +1,7 @@
 """The dress rehearsal: what would stop, degrade or mislead a run, said before anything is computed."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, NamedTuple
@@ -125,6 +125,11 @@ def rehearse(tables: Mapping[str, pd.DataFrame], cohort: pd.DataFrame, by: Prepa
         remarks += _of_landmark(name, assembled, cohort, by)
         if name == by.study.landmark_names[0]:
             remarks += _twins(assembled, by)
+    return as_problems(remarks)
+
+
+def as_problems(remarks: Iterable[Remark]) -> pd.DataFrame:
+    """Return remarks as `PROBLEM_COLUMNS`, all of severity warning."""
     found: list[tuple[object, ...]] = [
         (r.where, r.column, r.rule, "warning", len(r.ids), "; ".join(sorted(r.ids)[:3]), []) for r in remarks
     ]
@@ -169,7 +174,7 @@ def _of_landmark(name: str, assembled: Assembled, cohort: pd.DataFrame, by: Prep
     names = [f.name for f in assembled.features if f.name != "arm" or len(by.study.arms) > 1]
     constant = [n for n in names if len(rows[n].dropna().unique()) <= 1]
     if constant:
-        yield Remark(where, "", f"constant: {_first(constant)}")
+        yield Remark(where, "", f"constant: {first_names(constant)}")
     if len(constant) == len(names):
         yield Remark(where, "", "nothing_to_learn: no feature varies")
         return
@@ -195,7 +200,7 @@ def _of_landmark(name: str, assembled: Assembled, cohort: pd.DataFrame, by: Prep
     yield from _idle_candidates(where, len(y), by)
 
 
-def _first(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
     """Return the first five of some names, and how many there are more."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
@@ -284,7 +289,7 @@ def _later_names(tables: Mapping[str, pd.DataFrame], by: Preparations) -> Iterat
         names = [] if column is None else sorted(map(str, frame[column].dropna().unique()))
         later = [name for name in names if words & set(re.findall(r"[^\W_]+", name.casefold()))]
         if later:
-            yield Remark(table, column or "", f"named_as_later: {_first(later)}")
+            yield Remark(table, column or "", f"named_as_later: {first_names(later)}")
 
 
 def _twins(assembled: Assembled, by: Preparations) -> Iterator[Remark]:

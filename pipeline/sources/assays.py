@@ -11,7 +11,8 @@ from features.documents.study_entries import StudyDocument
 from pipeline.sources.mapped import check_study_file, mapping_of
 from pipeline.sources.mapping.assay import Assay
 from pipeline.sources.mapping.study_file import StudyFileError
-from pipeline.sources.omics.tables import OmicsTable, read_omics
+from pipeline.sources.omics.tables import NO_PATIENT, OmicsTable, read_omics
+from pipeline.sources.reading import READING_COLUMNS
 
 
 def require_made(names: Collection[str], made: Collection[str]) -> None:
@@ -42,6 +43,24 @@ def made_assays(
     require_made(names, made)
     nothing = pd.DataFrame(columns=PROBLEM_COLUMNS)
     return {name: OmicsTable(*made[name], nothing, []) for name in names}
+
+
+def assay_reading(tables: Mapping[str, OmicsTable]) -> pd.DataFrame:
+    """Return a row for each assay, as of the files in the reading report: what was read of it.
+
+    Features that were left out are no cells; a second reader does not read matrix files.
+    """
+    rows = []
+    for name, table in tables.items():
+        values = table.frame.drop(columns="usubjid")
+        left = {reason: rows for _, _, reason, rows, _ in table.dropped}
+        told = {
+            "file": f"assay {name}", "columns": values.shape[1], "rows": len(values), "cells": values.size,
+            "empty": int(values.isna().sum().sum()), "rows left out": left.get(NO_PATIENT, 0),
+            "by rule": "; ".join(f"{reason}: {count}" for reason, count in left.items()),
+        }  # fmt: skip
+        rows.append({column: told.get(column, 0) for column in READING_COLUMNS})
+    return pd.DataFrame(rows, columns=READING_COLUMNS)
 
 
 def read_assays(

@@ -147,9 +147,9 @@ def ingest(
             "repair",
             "lesions_count: in place of the recorded category",
         ]
-    omics = {}
+    omics, reading = {}, read.reading
     if study.assays:
-        from pipeline.sources.assays import made_assays, read_assays  # noqa: PLC0415
+        from pipeline.sources.assays import assay_reading, made_assays, read_assays  # noqa: PLC0415
 
         patients = checked["subjects"]["usubjid"].tolist()
         omics = (
@@ -157,6 +157,7 @@ def ingest(
             if source.suffix == ".yaml"
             else read_assays(study.document, source, patients, contract)
         )
+        reading = pd.concat([reading, assay_reading(omics)], ignore_index=True)
     doubts = [table.problems for table in omics.values()]
     filled = [frame for frame in (problems, crossed, read.repairs, *doubts) if len(frame)]
     problems = waived(pd.concat(filled or [problems], ignore_index=True), study.waivers)
@@ -165,4 +166,4 @@ def ingest(
     dropped = read.dropped
     if left_out:
         dropped = pd.DataFrame([*dropped.itertuples(index=False), *left_out], columns=DROPPED_COLUMNS)
-    return Ingested(checked, problems, dropped, read.reading, read.examples, omics)
+    return Ingested(checked, problems, dropped, reading, read.examples, omics)

@@ -26,8 +26,11 @@ def test_gene_sets_take_the_place_of_genes_and_small_ones_are_counted_and_told(t
     (tmp_path / "sets.gmt").write_text(GMT)
     table = tables(tmp_path, GENES, gene_sets={"path": "sets.gmt", "min_genes": 2})
     assert values(table) == {"HIGH": [1.0, 0.0], "LOW": [0.0, 1.0]}
-    assert reasons(table) == {"gene set with fewer than 2 genes in the assay": 1}
-    assert table.problems["rule"].tolist() == ["left out: gene set with fewer than 2 genes in the assay"]
+    assert reasons(table) == {
+        "gene set with fewer than 2 genes in the assay": 1,
+        "gene of a gene set that the assay lacks": 2,
+    }
+    assert table.problems["rule"].tolist() == [f"left out: {reason}" for reason in reasons(table)]
 
 
 def test_scores_may_stand_beside_the_genes_and_do_not_depend_on_the_scale(tmp_path: Path) -> None:

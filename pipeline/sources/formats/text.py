@@ -8,6 +8,7 @@ import csv
 import io
 import re
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,30 @@ SINGLE_BYTE = ("latin", "iso8859", "iso-8859", "cp125", "windows-125", "mac")
 """Encodings in which any bytes can be read, so that a wrong one is not noticed by decoding."""
 
 
+class TextTable(Protocol):
+    """What a study file says of a table as text, whatever the table is of."""
+
+    @property
+    def delimiter(self) -> str:
+        """The character between cells."""
+
+    @property
+    def has_quotes(self) -> bool:
+        """Whether quotation marks enclose cells."""
+
+    @property
+    def has_comments(self) -> bool:
+        """Whether lines that begin with # above the header are comments."""
+
+    @property
+    def skip_rows(self) -> int:
+        """Lines above the header."""
+
+    @property
+    def final_newline(self) -> bool:
+        """Whether a whole file ends with a line end."""
+
+
 def read_text(path: Path, file: SourceFile, label: str) -> Grid:
     """Return the cells of a text file, plain or gzipped, as text.
 
@@ -45,13 +70,7 @@ def read_text(path: Path, file: SourceFile, label: str) -> Grid:
         If the encoding is another one, a row has more or fewer cells than the header, a quoted cell swallows
         rows, or the file ends within a line.
     """
-    content = text_bytes(path, file.encoding, label)
-    _refuse_other_kinds(content, file, label)
-    content, above = table_part(content, file)
-    if not content.strip():
-        raise SourceError(f"{label}: it has no header; check the file, and skip_rows in the study file")
-    content = _ended(content, file, label)
-    _require_equal_rows(content, file, label, above)
+    content, _ = whole_table(text_bytes(path, file.encoding, label), file, label)
     rows = pd.read_csv(
         io.BytesIO(content), sep=file.delimiter, header=None, dtype=str, keep_default_na=False,
         quoting=csv.QUOTE_MINIMAL if file.has_quotes else csv.QUOTE_NONE, lineterminator="\n",
@@ -66,7 +85,24 @@ def read_text(path: Path, file: SourceFile, label: str) -> Grid:
     return Grid(frame[~empty], (Doubt(None, EMPTY_ROWS, int(empty.sum())),))
 
 
-def _refuse_other_kinds(content: bytes, file: SourceFile, label: str) -> None:
+def whole_table(content: bytes, file: TextTable, label: str, above: int = 0) -> tuple[bytes, int]:
+    """Return text from the header on, and how many lines stand above it, `above` among them.
+
+    Raises
+    ------
+    SourceError
+        If it is no table, ends within a line, or has a row with more or fewer cells than the header.
+    """
+    _refuse_other_kinds(content, file, label)
+    content, more = table_part(content, file)
+    if not content.strip():
+        raise SourceError(f"{label}: it has no header; check the file, and skip_rows in the study file")
+    content = _ended(content, file, label)
+    _require_equal_rows(content, file, label, above + more)
+    return content, above + more
+
+
+def _refuse_other_kinds(content: bytes, file: TextTable, label: str) -> None:
     """Refuse content that is no table: by how it begins."""
     start = content[:200].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html", b"<?xml")):
@@ -141,7 +177,7 @@ def _position(content: bytes, error: Exception) -> str:
     return str(error)
 
 
-def table_part(content: bytes, file: SourceFile) -> tuple[bytes, int]:
+def table_part(content: bytes, file: TextTable) -> tuple[bytes, int]:
     """Return the content from the header on, and how many lines stand above it.
 
     Above it are the `skip_rows`, the comments at the start of tab-separated text, and blank lines.
@@ -157,7 +193,7 @@ def table_part(content: bytes, file: SourceFile) -> tuple[bytes, int]:
     return content[start:], above
 
 
-def _ended(content: bytes, file: SourceFile, label: str) -> bytes:
+def _ended(content: bytes, file: TextTable, label: str) -> bytes:
     """Return the content with a line end behind its last line.
 
     A cell in quotation marks is whole if its mark is closed; of any other last cell nobody can tell.
@@ -173,7 +209,7 @@ def _ended(content: bytes, file: SourceFile, label: str) -> bytes:
     return content + b"\n"
 
 
-def _require_equal_rows(content: bytes, file: SourceFile, label: str, above: int) -> None:
+def _require_equal_rows(content: bytes, file: TextTable, label: str, above: int) -> None:
     """Refuse rows with more or fewer cells than the header, by their line."""
     separator = file.delimiter.encode()[0]
     data = np.frombuffer(content, dtype=np.uint8)
@@ -196,9 +232,15 @@ def _require_equal_rows(content: bytes, file: SourceFile, label: str, above: int
     wrong = wrong[~_blank(content, ends, lines[wrong], counts[wrong])]
     if len(wrong):
         line, cells = above + lines[wrong[0]] + 1, counts[wrong[0]]
+        unnamed = len(wrong) == len(counts) - 1 and bool((counts[wrong] == counts[0] + 1).all())
+        todo = (
+            "give the first column a name (R: write.table with col.names = NA)"
+            if unnamed
+            else "check separator and skip_rows, and that the file is whole"
+        )
         raise SourceError(
             f"{label}: {len(wrong)} rows have more or fewer cells than the header: line {line} has {cells}, "
-            f"the header {counts[0]}; check separator and skip_rows, and that the file is whole"
+            f"the header {counts[0]}; {todo}"
         )
 
 
@@ -228,7 +270,7 @@ def _marks_enclose_cells(data: np.ndarray, marks: np.ndarray, separator: int) ->
 
 
 def _rows_one_by_one(
-    content: bytes, file: SourceFile, label: str, above: int
+    content: bytes, file: TextTable, label: str, above: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the line on which each row begins and its number of cells, where marks stand within cells.
 

@@ -1,6 +1,6 @@
 """What a study file says of an assay: its matrix file, what it measured, and which features are read."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Literal, Self
@@ -17,6 +17,11 @@ SIMULATED = "simulated"
 """The path of an assay that the simulator makes."""
 RESERVED = ("clinical", "blocks", "late_fusion")
 """What the models of blocks are called beside the assays'."""
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Tell whether a name is among names and patterns; one that looks like a pattern is a name, too."""
+    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def inside_the_folder(path: str) -> str:
@@ -110,12 +115,16 @@ class Assay(_Part):
     In a simulated study `path` is ``simulated``, and the assay one of `omics` of its simulator's settings.
     `rows` says whether its rows are patients or features (GCT: features). `id` is as that of other files:
     `column` holds the patients' ids, or with features in rows the features' names; pattern, prefix, padding
-    and case are of the patients' ids in either case. `annotation` are columns beside, which are not read.
-    `features` are names or patterns of those that are read, without those of `leave_out`; `panel` is a file
-    with a name on each line. `scale` says whether values are logarithms; `transform: log2` makes log2(x + 1)
-    of linear ones, `transform: ranks` where a feature stands among those of its sample, which other platforms
+    and case are of the patients' ids in either case. `annotation` are columns beside, which are not read, by
+    name or pattern, such as samples of normal tissue (*-11A). `features` are names or patterns of those that
+    are read, without those of `leave_out`; `panel` is a file with a name on each line; what is asked for and
+    not there is told. `scale` says whether values are logarithms; `transform: log2` makes log2(x + 1) of
+    linear ones, `transform: ranks` where a feature stands among those of its sample, which other platforms
     share. `adjust: batch` takes the batches' location from the values, learned in every training part.
-    Features of one name are refused, or their `mean` is taken.
+    Features of one name are refused, or their `mean` is taken. `missing` are texts that mean an empty cell,
+    and numbers, however they are written (0 is 0.0). `skip_rows` are lines above the header, `quotes` says
+    whether quotation marks enclose cells, `final_newline` is false where a whole file ends without a line
+    end.
     """
 
     path: str
@@ -140,6 +149,9 @@ class Assay(_Part):
     separator: str | None = Field(default=None, pattern=r"^[^\w\"\r\n]$")
     decimal: Literal[".", ","] = "."
     encoding: str = "utf-8"
+    skip_rows: int = Field(default=0, ge=0)
+    quotes: bool = True
+    final_newline: bool = True
 
     @field_validator("path", "panel")
     @classmethod
@@ -171,11 +183,19 @@ class Assay(_Part):
         tabs = self.path.lower().endswith((".tsv", ".tsv.gz")) or self.is_gct
         return self.separator or ("\t" if tabs else ",")
 
+    @property
+    def has_quotes(self) -> bool:
+        """Whether quotation marks enclose cells of a text file."""
+        return self.quotes
+
+    @property
+    def has_comments(self) -> bool:
+        """Whether lines that begin with # above the header are comments."""
+        return self.delimiter == "\t"
+
     def selects(self, name: str) -> bool:
         """Tell whether a feature is read, by its name."""
-        return any(fnmatchcase(name, pattern) for pattern in self.features) and not any(
-            fnmatchcase(name, pattern) for pattern in self.leave_out
-        )
+        return matches(name, self.features) and not matches(name, self.leave_out)
 
 
 def wrong_assays(assays: Mapping[str, Assay], visits: Collection[str], *, simulated: bool) -> Iterator[str]:

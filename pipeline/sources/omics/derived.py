@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def derived(columns: Columns, assay: Assay, folder: Path) -> Columns:
     return Columns([*columns.names, *scored.names], np.hstack([columns.numbers, scored.numbers]), left_out)
 
 
-def read_gene_sets(path: Path, label: str) -> dict[str, list[str]]:
+def read_gene_sets(path: Path, label: str, features: Collection[str] = ()) -> dict[str, list[str]]:
     """Return the gene sets of a GMT file (also gzipped) by name: name, description, genes, separated by tabs.
 
     A gene that stands twice in a set is one of its genes.
@@ -60,10 +61,12 @@ def read_gene_sets(path: Path, label: str) -> dict[str, list[str]]:
     Raises
     ------
     SourceError
-        If the file does not exist, is empty or no UTF-8, a line has no gene, or two sets have one name.
+        If the file does not exist, is empty or no UTF-8, a line has no gene, two sets have one name, or all
+        descriptions are `features`: genes that stand in their place.
     """
     lines = [line.rstrip("\r") for line in _text(path, label).split("\n")]
     sets: dict[str, list[str]] = {}
+    descriptions = set()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -78,13 +81,19 @@ def read_gene_sets(path: Path, label: str) -> dict[str, list[str]]:
                 f"{label}, line {number}: there is another set {name}; give each a name of its own"
             )
         sets[name] = genes
+        descriptions.add(rest[0])
     if not sets:
-        raise SourceError(f"{label}: has no gene set")
+        raise SourceError(f"{label}: has no gene set; write one on each line: name, description, genes")
+    if descriptions <= set(features):
+        raise SourceError(
+            f"{label}: there are genes where the descriptions should be, so that a gene of each set would be "
+            f"lost; must be name, description, genes, with tabs between"
+        )
     return sets
 
 
 def _scored(columns: Columns, spec: GeneSets, folder: Path) -> Columns:
-    sets = read_gene_sets(folder / spec.path, spec.path)
+    sets = read_gene_sets(folder / spec.path, spec.path, columns.names)
     index = pd.Index(columns.names)
     places = {name: index.get_indexer(pd.Index(genes)) for name, genes in sorted(sets.items())}
     measured = {name: found[found >= 0] for name, found in places.items()}
@@ -97,7 +106,9 @@ def _scored(columns: Columns, spec: GeneSets, folder: Path) -> Columns:
     ranks = least_ranks(columns.numbers)
     scores = [scores_of_ranks(ranks, found, spec.min_genes) for found in kept.values()]
     reason = f"gene set with fewer than {spec.min_genes} genes in the assay"
-    return Columns(list(kept), np.column_stack(scores), [(reason, len(measured) - len(kept))])
+    lacking = len({gene for genes in sets.values() for gene in genes} - set(columns.names))
+    left_out = [(reason, len(measured) - len(kept)), ("gene of a gene set that the assay lacks", lacking)]
+    return Columns(list(kept), np.column_stack(scores), left_out)
 
 
 def _repeatable(columns: Columns, spec: Repeatability, folder: Path) -> Columns:

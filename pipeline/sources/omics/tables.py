@@ -9,16 +9,24 @@ import pandas as pd
 
 from features.contract.validation import PROBLEM_COLUMNS, Contract
 from pipeline.sources.formats.errors import SourceError, named_ids
-from pipeline.sources.formats.packed import unpacked
+from pipeline.sources.formats.text import text_bytes
 from pipeline.sources.mapping.assay import Assay, Samples
 from pipeline.sources.mapping.blocks import Dropped, usubjids
 from pipeline.sources.mapping.files import Reader
 from pipeline.sources.mapping.study_file import SourceMapping
 from pipeline.sources.omics.derived import Columns, derived
+from pipeline.sources.omics.doubts import (
+    Doubt,
+    doubtful_names,
+    doubtful_values,
+    ids_apart,
+    named,
+    not_found,
+)
 from pipeline.sources.omics.matrix import read_matrix
 
-MAX_LOG = 30.0
-"""No logarithm (base 2) of a count, an intensity or a concentration is larger."""
+IDENTIFIER = "usubjid"
+NO_PATIENT = "sample of no patient"
 MAX_NAMED = 3
 
 
@@ -77,19 +85,27 @@ def _table(
         chosen = [place for place, feature in enumerate(matrix.rows) if assay.selects(feature)]
         labels, features = matrix.columns, [matrix.rows[place] for place in chosen]
         values = np.ascontiguousarray(matrix.numbers[chosen].T)
-    features, values = _in_panel(features, values, assay, folder)
+    features, values, problems = _asked_for(features, values, assay, folder)
     _refuse_outcome(features, assay, mapping, contract)
     features, values = _distinct(features, values, assay)
-    ids = usubjids(pd.Series(labels, dtype="str"), assay.id, assay.path)
-    ids, ours = _of_patients(ids, patients, assay)
-    dropped: Dropped = [(assay.path, name, "sample of no patient", int((~ours).sum()), int(ours.sum()))]
+    ids, ours, apart = _of_patients(_ids(labels, assay), patients, assay)
+    dropped: Dropped = [(assay.path, name, NO_PATIENT, int((~ours).sum()), int(ours.sum()))]
     values = values[ours]
-    problems = _scaled(values, assay)
+    problems += [*apart, *doubtful_names(features), *doubtful_values(values, features, assay)]
+    _logarithms(values, assay)
     filters = assay if learning else assay.model_copy(update={"repeatability": None})
     asked_for = derived(Columns(features, values), filters, folder)
     features, values, asked = asked_for.names, asked_for.numbers, asked_for.left_out
-    problems += [("", f"left out: {why}", count) for why, count in asked if count]
+    problems += [Doubt(f"left out: {why}", count) for why, count in asked if count]
+    if IDENTIFIER in features:
+        raise SourceError(f"{assay.path}: no feature can be called {IDENTIFIER}; give it another name")
     values, kept, left_out = _varying(values) if learning else (values, np.ones(len(features), bool), [])
+    if not kept.any():
+        why = ", ".join(f"{count} {reason}" for reason, count in left_out if count)
+        raise SourceError(
+            f"{assay.path}: no feature varies among its {len(ids[ours])} patients ({why}); check the file "
+            f"and its ids, or take the assay out of `omics`"
+        )
     counts = [*asked, *((f"feature {why}", count) for why, count in left_out)]
     dropped += [(assay.path, name, why, count, int(kept.sum())) for why, count in counts]
     columns = sorted(np.array(features, dtype=object)[kept].tolist())
@@ -99,53 +115,61 @@ def _table(
     frame = frame.sort_values("usubjid", ignore_index=True)
     samples = _samples(assay.samples, mapping, folder, frame["usubjid"])
     rows: list[tuple[object, ...]] = [
-        (name, column, rule, "warning", count, "", []) for column, rule, count in problems
+        (name, "", doubt.rule, "warning", doubt.rows, doubt.ids, []) for doubt in problems
     ]
     return OmicsTable(
         frame, samples, pd.DataFrame(rows, columns=PROBLEM_COLUMNS), [row for row in dropped if row[3]]
     )
 
 
-def _in_panel(
+def _asked_for(
     features: list[str], values: np.ndarray, assay: Assay, folder: Path
-) -> tuple[list[str], np.ndarray]:
-    """Return the features of the panel, if there is one; one of which nothing is there is an error."""
+) -> tuple[list[str], np.ndarray, list[Doubt]]:
+    """Return the features of the panel, if there is one, and what was asked for and is not there."""
+    absent = not_found(assay.features, features, assay.leave_out) if features else []
     if assay.panel is not None:
         path = folder / assay.panel
         if not path.is_file():
             raise SourceError(f"{assay.panel}: there is no such file; copy it there")
-        content = path.read_bytes()
-        content = unpacked(content, assay.panel) if path.suffix == ".gz" else content
-        names = {line.strip() for line in content.decode(assay.encoding).splitlines() if line.strip()}
+        lines = text_bytes(path, assay.encoding, assay.panel).decode("utf-8").splitlines()
+        names = dict.fromkeys(line.strip() for line in lines if line.strip())
+        absent += not_found(names, features, assay.leave_out)
         chosen = [place for place, name in enumerate(features) if name in names]
         features, values = [features[place] for place in chosen], values[:, chosen]
     if not features:
         raise SourceError(
             f"{assay.path}: no feature is left by `features`, `leave_out` and `panel`; check the names"
         )
-    return features, values
+    return features, values, absent
 
 
 def _refuse_outcome(
     features: Sequence[str], assay: Assay, mapping: SourceMapping, contract: Contract
 ) -> None:
-    """Refuse features that are columns which a table of the outcome is made from."""
-    if assay.rows == "features":
-        return
+    """Refuse features, batches and platforms that a table of the outcome is made from."""
+    samples = assay.samples
     outcome = {
-        column
+        (mapping.files[rule.file or block.file].path, column)
         for table, blocks in mapping.tables.items()
         if contract[table].timing.known_at == "outcome"
         for block in blocks
         for rule in block.columns.values()
-        if mapping.files[rule.file or block.file].path == assay.path
         for column in rule.source_columns
     }
-    if shared := sorted(outcome.intersection(features)):
+    shared = sorted(name for name in set(features) if (assay.path, name) in outcome)
+    if shared and assay.rows == "patients":
         raise SourceError(
             f"{assay.path}: {', '.join(shared[:MAX_NAMED])}: the outcome is read from it; name it in "
             f"`leave_out`"
         )
+    if samples is not None and samples.file in mapping.files:
+        path = mapping.files[samples.file].path
+        for kind in ("batch", "platform"):
+            if (path, column := getattr(samples, kind)) in outcome:
+                raise SourceError(
+                    f"study file, omics: `{kind}` of `samples`: the outcome is read from {column} of {path}; "
+                    f"name the column of the {kind}"
+                )
 
 
 def _distinct(features: list[str], values: np.ndarray, assay: Assay) -> tuple[list[str], np.ndarray]:
@@ -171,16 +195,37 @@ def _distinct(features: list[str], values: np.ndarray, assay: Assay) -> tuple[li
     return [str(name) for name in names], means
 
 
-def _of_patients(ids: pd.Series, patients: Collection[str], assay: Assay) -> tuple[pd.Series, np.ndarray]:
-    """Return ids in the patients' case, and which are of patients."""
+def _ids(labels: Sequence[str], assay: Assay) -> pd.Series:
+    """Return the ids of samples from their names."""
+    names = pd.Series(labels, dtype="str")
+    if assay.rows == "features" and assay.id.pattern is not None:
+        others = names[names.str.extract(assay.id.pattern, expand=False).isna()].tolist()
+        if others:
+            raise SourceError(
+                f"{assay.path}: {len(others)} of its {len(names)} columns ({named(others)}) have a name that "
+                f"`pattern` of `id` does not match; name them in `annotation` if they are no samples of the "
+                f"assay, or correct the pattern"
+            )
+    return usubjids(names, assay.id, assay.path)
+
+
+def _of_patients(
+    ids: pd.Series, patients: Collection[str], assay: Assay
+) -> tuple[pd.Series, np.ndarray, list[Doubt]]:
+    """Return ids in the patients' case, which are of patients, and which could be."""
     if assay.id.ignore_case:
         written = {patient.casefold(): patient for patient in patients}
         ids = ids.str.casefold().map(written).fillna(ids)
     ours = ids.isin(list(patients)).to_numpy()
+    rule, apart = (
+        "ids_apart: samples whose ids differ from a patient's in case, zeros or marks",
+        ids_apart(ids, patients),
+    )
     if not ours.any():
+        nearly = f" ({int(apart.sum())} differ in case, zeros or marks only)" if apart.any() else ""
         raise SourceError(
-            f"{assay.path}: none of its {len(ids)} samples is of a patient; check `id` (column, pattern, "
-            f"strip_prefix, pad, ignore_case) and `rows`"
+            f"{assay.path}: none of its {len(ids)} samples is of a patient{nearly}; check `id` (column, "
+            f"pattern, strip_prefix, pad, ignore_case) and `rows`"
         )
     twice = ids[ours & ids.duplicated(keep=False).to_numpy()]
     if len(twice):
@@ -188,34 +233,19 @@ def _of_patients(ids: pd.Series, patients: Collection[str], assay: Assay) -> tup
             f"{assay.path}: {twice.nunique()} patients ({named_ids(twice)}) have several samples; keep one "
             f"of each, or read the others as an assay of another visit"
         )
-    return ids, ours
+    return ids, ours, [Doubt(rule, int(apart.sum()), named_ids(ids[apart]))] if apart.any() else []
 
 
-def _scaled(values: np.ndarray, assay: Assay) -> list[tuple[str, str, int]]:
-    """Take logarithms where asked, in place; refuse what has none, and return doubts about the scale.
-
-    Raises
-    ------
-    SourceError
-        If linear values that become logarithms are negative.
-    """
-    negative = int((values < 0).sum())
-    largest = float(np.nanmax(values, initial=-np.inf))
-    problems = []
-    if assay.scale == "linear" and negative and assay.transform == "log2":
+def _logarithms(values: np.ndarray, assay: Assay) -> None:
+    """Take logarithms in place, where they are asked for; negative values have none."""
+    if assay.transform != "log2":
+        return
+    if negative := int((values < 0).sum()):
         raise SourceError(
             f"{assay.path}: {negative} cells are negative, and `scale` says linear; write log if they are "
             f"logarithms"
         )
-    if assay.scale == "log" and largest > MAX_LOG:
-        large = int((values > MAX_LOG).sum())
-        problems.append(("", f"scale: values above {MAX_LOG:g} are said to be logarithms", large))
-    if assay.scale == "linear" and assay.type == "expression" and largest <= MAX_LOG:
-        rule = f"scale: no value is above {MAX_LOG:g}, as of logarithms, and they are said to be linear"
-        problems.append(("", rule, len(values)))
-    if assay.transform == "log2":
-        np.log2(values + 1.0, out=values)
-    return problems
+    np.log2(values + 1.0, out=values)
 
 
 def _varying(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[tuple[str, int]]]:
