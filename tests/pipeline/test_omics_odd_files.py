@@ -11,6 +11,7 @@ import pytest
 from pipeline.intake.pages import advice_on
 from pipeline.sources.assays import assay_reading
 from pipeline.sources.formats.errors import SourceError
+from pipeline.sources.omics.doubts import doubtful_names, ids_apart
 from tests.pipeline.test_omics_tables import EXPECTED, GCT, GENES, tables, values
 
 PATTERN = {"column": "gene", "pattern": "S-(P[0-9]+)-T"}
@@ -176,3 +177,12 @@ def test_the_reading_report_has_a_row_for_each_assay(tmp_path: Path) -> None:
         "file": "assay rna", "columns": 2, "rows": 2, "cells": 4, "empty": 0, "rows left out": 1,
     }  # fmt: skip
     assert np.isfinite(row["compared"])
+
+
+def test_ids_are_apart_by_case_zeros_and_marks_and_not_by_zeros_within() -> None:
+    ids = pd.Series(["P01", "p1", "P-001\u00a0", "P10", "P101", "P1.1"])
+    assert ids_apart(ids, ["P01", "P1001"]).tolist() == [False, True, True, False, False, False]
+
+
+def test_numbers_of_genes_are_no_dates() -> None:
+    assert not doubtful_names(["45000", "672", "ENSG00000012048.23", "1007_s_at", "cg00000029", "MARCHF1"])
