@@ -7,9 +7,14 @@ import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
 from features.errors import UserError
 
 CONNECT_SECONDS = 5.0
+SERVERS = ("http://", "https://")
+ADDRESSES = "sqlite:////PATH/mlflow.db, postgresql+psycopg://USER@HOST/NAME or http(s)://HOST:PORT"
 # What the text of an error holds, and what is told of the store {uri}; the first that fits.
 _ABSENT = "does not answer: start it, or take MLFLOW_TRACKING_URI away to use the database of this checkout"
 _TOLD = {
@@ -80,17 +85,47 @@ def without_password(uri: str) -> str:
     return re.sub(r"(://[^:/@]+):[^@/]*@", r"\1@", uri)
 
 
+def require_address(uri: str) -> None:
+    """Refuse what is no address of a server or database, before anything is looked for or made there.
+
+    Raises
+    ------
+    StoreError
+        If so; what was given is not repeated, as it may hold a password.
+    """
+    why = ""
+    try:
+        if uri.startswith(SERVERS):
+            _ = urlsplit(uri).port
+        else:
+            address = make_url(uri)
+            address.get_dialect().import_dbapi()
+            # Without a file it would be gone with the process; locks and moves go by the plain path.
+            is_path = uri.startswith("sqlite:///") and address.database not in {"", None, ":memory:"}
+            is_path &= not address.query
+            why = "" if is_path or address.get_backend_name() != "sqlite" else "no plain path of a file"
+    except ImportError as error:
+        why = f"its driver is not installed: {error.name}"
+    except (SQLAlchemyError, ValueError) as error:
+        why = type(error).__name__
+    if why or uri != uri.strip():
+        raise StoreError(
+            f"MLFLOW_TRACKING_URI is no address of a store ({why or 'spaces'}): give {ADDRESSES}"
+        )
+
+
 def require_answer(uri: str) -> None:
     """Refuse a server that does not take a connection, at once: MLflow would try for minutes.
 
     Raises
     ------
     StoreError
-        If `uri` is of a server, and nothing listens there.
+        If `uri` is no address, or that of a server where nothing listens.
     """
-    parts = urlsplit(uri)
-    if parts.scheme not in {"http", "https"}:
+    require_address(uri)
+    if not uri.startswith(SERVERS):
         return
+    parts = urlsplit(uri)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
         socket.create_connection((parts.hostname or "", port), CONNECT_SECONDS).close()

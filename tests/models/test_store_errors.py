@@ -52,6 +52,33 @@ def test_a_server_that_is_down_is_told_at_once(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    ("uri", "why"),
+    [
+        ("mlruns", "ArgumentError"), ("file:///mlruns", "NoSuchModule"), ("databricks", "ArgumentError"),
+        ("SQLITE:///mlflow.db", "NoSuchModule"), ("sqlite:mlflow.db", "ArgumentError"),
+        ("  ", "ArgumentError"),
+        ("sqlite:///mlflow.db?timeout=30", "no plain path"), ("sqlite://", "no plain path"),
+        ("sqlite:///:memory:", "no plain path"), ("sqlite+pysqlite:///mlflow.db", "no plain path"),
+        ("sqlite:///mlflow.db ", "spaces"), ("http://user:secret@host:port", "ValueError"),
+        ("http://[::1", "ValueError"),
+        ("postgresql+asyncpg://u:secret@h/n", "driver is not installed: asyncpg"),
+        ("postgresql://u:secret@h:port/n", "ValueError"),
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_refused_before_anything_is_made_there(
+    uri: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with (
+        pytest.raises(StoreError, match=f"no address of a store .*{why}.*: give sqlite:////PATH") as told,
+        Store(uri, "pcr-test", tmp_path / "files").locked(),
+    ):
+        pass
+    assert "secret" not in str(told.value)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "mlartifacts").write_text("a file")
     with pytest.raises(StoreError, match=r"mlartifacts cannot be written .*chmod"):
