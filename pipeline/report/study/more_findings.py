@@ -167,9 +167,10 @@ def for_whom_not(subgroups: Subgroups, robustness: Robustness | None, labels: La
         f"AUC not above chance by its interval: {'; '.join(chance) or none}",
         f"calibration off by the interval of slope or O:E: {'; '.join(misfit) or none}",
     ]
-    if later is not None and _side_of(later):
-        ratio = f"{later.point:.2f}, {bounds_text(*later.interval, 2)}"
-        told.append(f"later patients: {_side_of(later)} of them had pCR than predicted (O:E {ratio})")
+    if robustness and later is not None and _side_of(later):
+        ratio = f"O:E {later.point:.2f}, {bounds_text(*later.interval, 2)}"
+        n = robustness.later.patients
+        told.append(f"later patients: {_side_of(later)} of {n:,} had pCR than predicted ({ratio})")
     if unjudged := [name for name in groups if name not in judged]:
         told.append(f"too few to be judged: {'; '.join(unjudged)}")
     return f"For whom not: {'. '.join(capitalised(words) for words in told)}."

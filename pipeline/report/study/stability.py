@@ -24,6 +24,7 @@ BOOTSTRAP = {
     "error": "Monte Carlo error of the AUC",
 }
 LATER = {
+    "later_n": "Later patients",
     "later": "AUC, later patients",
     "later_slope": "Slope",
     "later_oe": "O:E",
@@ -147,6 +148,7 @@ def _bootstrap(robustness: Robustness) -> dict[str, Markup | str]:
 def _elsewhere(robustness: Robustness) -> dict[str, Markup]:
     later, left_out = robustness.later, robustness.left_out_centres
     return {
+        "later_n": count(later.patients) if "n" in later else "",
         "later": measure_of(later, "auc"),
         "later_slope": measure_of(later, "calibration_slope", 2),
         "later_oe": measure_of(later, "o_e", 2),

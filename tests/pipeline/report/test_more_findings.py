@@ -25,7 +25,7 @@ from tests.labels import PLAIN
 from tests.pipeline.report.test_blocks_part import stored
 from tests.pipeline.test_study_sections import FACTS, OPEN, STRICT, measures, results
 
-LATER = Measures(o_e=Estimate(0.91, 0.87, 0.96))
+LATER = Measures(n=Estimate(946), o_e=Estimate(0.91, 0.87, 0.96))
 BELOW, AROUND = Estimate(-0.1, -0.2, -0.05), Estimate(0.01, -0.1, 0.1)
 
 
@@ -68,7 +68,7 @@ def test_for_whom_not_names_centres_and_says_in_which_direction_later_patients_d
     told = for_whom_not(Subgroups({}, centres), Robustness(later=LATER), PLAIN)
     assert told == (
         "For whom not: AUC not above chance by its interval: centre S1. Calibration off by the interval of "
-        "slope or O:E: centre S3. Later patients: fewer of them had pCR than predicted "
+        "slope or O:E: centre S3. Later patients: fewer of 946 had pCR than predicted "
         "(O:E 0.91, 0.87 to 0.96)."
     )
     fits = Robustness(later=Measures(o_e=Estimate(1.0, 0.9, 1.1)))
