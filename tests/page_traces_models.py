@@ -89,7 +89,9 @@ def _primary(run: Run, page: Page) -> Iterator[Trace]:
         name = f"differences: {landmark}, {row['Patients']}"
         yield told(name, f"{row['n']} | {row['pCR']}", *_counts(part))
         for head, measure in (("Log loss", log_loss), ("AUC", auc), ("Brier", brier)):
-            yield told(f"{name}, {head}", row[head], difference(part, "rules", measure))
+            # A forecast that is the same for all has no AUC of its own.
+            if "same forecast" not in row[head]:
+                yield told(f"{name}, {head}", row[head], difference(part, "rules", measure))
         yield told(
             f"{name}, rules' inputs",
             row["Log loss, minus rules' inputs"],

@@ -128,7 +128,8 @@ def _themes(run: Run, page: Page, here: Explained) -> Iterator[Trace]:
         names = members[row["Theme"]]
         sums = here.shap[names].sum(axis=1)
         size = sums.abs().mean()
-        yield told(f"theme {row['Theme']}", row["Mean |contribution|"], size)
+        if size:
+            yield told(f"theme {row['Theme']}", row["Mean |contribution|"], size)
         yield drawn(f"theme drawn, {row['Theme']}", [bars[row["Theme"]]], [size])
         if " by 0." in said.get(row["Theme"], ""):
             yield told(f"sentence on {row['Theme']}", said[row["Theme"]], size, after="log-odds of pCR by")

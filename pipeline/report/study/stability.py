@@ -145,7 +145,7 @@ def _bootstrap(robustness: Robustness) -> dict[str, Markup | str]:
     }
 
 
-def _elsewhere(robustness: Robustness) -> dict[str, Markup]:
+def _elsewhere(robustness: Robustness) -> dict[str, Markup | str]:
     later, left_out = robustness.later, robustness.left_out_centres
     return {
         "later_n": count(later.patients) if "n" in later else "",
