@@ -208,6 +208,6 @@ def beside(with_pcr: float, without: float) -> str:
     return "lower than without" if with_pcr < without else "higher than without"
 
 
-def listed(names: Sequence[str]) -> str:
-    """Return names as in a sentence: ``a``, ``a and b``, ``a, b and c``."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else list(names))
+def listed(names: Sequence[str], word: str = "and") -> str:
+    """Return names as in a sentence, `word` before the last: ``a``, ``a and b``, ``a, b and c``."""
+    return f" {word} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else list(names))

@@ -135,10 +135,12 @@ def landmark_titles(
 ) -> dict[str, str]:
     """Return the titles of a landmark's figures by their id: which theme, domain and features are largest."""
     titles = {}
+    # The same themes in another order are the same.
+    together: dict[frozenset[str], str] = {}
     top = {
-        labels.name(name): " or ".join(_first(each["biology"]))
+        labels.name(name): together.setdefault(frozenset(first), listed(first, "or"))
         for name, each in over_landmarks.items()
-        if each["biology"]
+        if (first := _first(each["biology"]))
     }
     if len(top) > 1:
         titles["themes-landmarks"] = f"The largest theme: {_by_value(top, 'at')}."
@@ -155,7 +157,7 @@ def landmark_titles(
                 said = f"by group, {listed(list(dict.fromkeys(largest[part] for part in parts)))}"
             titles[f"split-{kind}"] = f"The largest domain: {said}."
     if len(summary["biology"]) > 1:
-        titles["themes"] = f"The largest theme is {' or '.join(_first(summary['biology']))}."
+        titles["themes"] = f"The largest theme is {listed(_first(summary['biology']), 'or')}."
     domains = sorted(summary["domains"], key=lambda row: -row["share"])
     if len(domains) > 1:
         first = [

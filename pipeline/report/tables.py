@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -87,7 +87,12 @@ class Privacy:
         """Tell whether a count is too small to be shown."""
         return self.suppress and 0 < n < self.smallest
 
-    def hidden(self, counts: Mapping[Cell, int], sums: Sequence[Mapping[Cell, int]]) -> set[Cell]:
+    def hidden(
+        self,
+        counts: Mapping[Cell, int],
+        sums: Sequence[Mapping[Cell, int]],
+        last: Container[Cell] = frozenset(),
+    ) -> set[Cell]:
         """Return which cells of a table are not shown: the small ones, and those that would tell them.
 
         Parameters
@@ -97,17 +102,25 @@ class Privacy:
         sums : sequence of mappings of cell to coefficient
             What a reader knows: these combinations of cells, such as the sum of a column, or a total minus
             its parts (zero).
+        last : container of cells
+            Those that are hidden, unless they are small, only where no other would do.
 
         As long as a hidden cell follows from all that is shown (its unit vector lies in the row space of the
         sums over hidden cells), the smallest shown cell of one of its sums, above zero if there is one, is
-        hidden too. Ranges are not protected: two hidden cells whose sum is 2 are both 1.
+        hidden too, of sums without another hidden cell first. Ranges are not protected: two hidden cells
+        whose sum is 2 are both 1.
         """
         found = {cell for cell, n in counts.items() if self.hides(n)}
         while told := _determined([cell for cell in counts if cell in found], sums):
-            others = [c for line in sums if told & set(line) for c in line if c not in found]
+            lines = [line for line in sums if told & set(line)]
+            # A sum that tells its only hidden cell alone first: another cell of it has to be hidden anyway.
+            alone = [line for line in lines if len(found & set(line)) == 1]
+            others = [c for line in alone for c in line if c not in found] or [
+                c for line in lines for c in line if c not in found
+            ]
             if not others:
                 break
-            found.add(min(others, key=lambda cell: (counts[cell] == 0, counts[cell])))
+            found.add(min(others, key=lambda cell: (cell in last, counts[cell] == 0, counts[cell])))
         return found
 
     def cell(self, n: int, of: int | None = None, *, hidden: bool = False) -> Markup:

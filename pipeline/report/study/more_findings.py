@@ -25,7 +25,7 @@ from pipeline.report.study.glance import VERDICTS
 from pipeline.report.study.measured import course_sentences, state_sentences
 from pipeline.report.study.rules import branches_sentence
 from pipeline.report.study.strategies import DIFFERENCES
-from pipeline.report.study.subgroups import group_name, hidden_counts
+from pipeline.report.study.subgroups import group_name
 from pipeline.report.study.toxicity import compared_events
 from pipeline.report.tables import Privacy
 
@@ -73,12 +73,11 @@ def subgroup_findings(results: Results, privacy: Privacy, labels: Labels) -> dic
     """Return the titles of the figures of AUC: lowest and highest among subgroups, in centres."""
     landmark = results.comparison.declared.landmark
     subgroups, robust = results.subgroups[landmark], results.robustness[landmark]
-    hidden = hidden_counts(subgroups, privacy)
     groups = {
         group_name(kind, name, labels): measures
         for kind, named in subgroups.groups.items()
         for name, measures in named.items()
-        if not privacy.hides(measures.patients) and (kind, name, "n") not in hidden
+        if not privacy.hides(measures.patients)
     }
     left_out = dict(robust.centres) if robust else {}
     return {

@@ -85,7 +85,8 @@ def hidden_counts(subgroups: Subgroups, privacy: Privacy) -> set[CountCell]:
             for name in groups
         ]
         crossing = _crossing(subgroups, hidden) if kind == CROSSED else []
-        hidden |= privacy.hidden(counts, [*of_column, *of_group, *crossing])
+        patients = {cell for cell in counts if cell[2] == COLUMNS[0]}
+        hidden |= privacy.hidden(counts, [*of_column, *of_group, *crossing], patients)
     return hidden
 
 

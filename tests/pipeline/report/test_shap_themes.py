@@ -81,6 +81,9 @@ def test_the_largest_theme_domain_and_features_are_the_titles_of_their_figures()
     assert titles["domain-shares"] == "The largest share is that of ctDNA, 60 %, or of clinical, 40 %."
     nothing: Any = {"biology": [], "domains": domains[:1], "features": [], "splits": {"arm": arms[:2]}}
     assert landmark_titles(nothing, {}, {"c1": nothing}, STRICT, LABELS) == {}
+    turned: Any = {"biology": [theme("D", 0.1, 0, 0.2), theme("C", 0.2, 0.1, 0.3)]}
+    titles = landmark_titles(other | nothing, {}, {"c1": other, "c2": turned}, STRICT, LABELS)
+    assert titles["themes-landmarks"] == "The largest theme: D or C at C1 and C2.", "in whatever order"
 
 
 def test_features_of_no_theme_that_are_larger_than_every_theme_are_told() -> None:
