@@ -66,8 +66,10 @@ def domain_shares_chart(shares: pd.DataFrame, colours: Mapping[str, str], about:
     scale = alt.Scale(domain=list(colours), range=list(colours.values()))
     bars = base.mark_bar(height=20).encode(x=share, color=alt.Color("domain:N", scale=scale, legend=None))
     ranges = base.mark_rule(strokeWidth=2, color=INK).encode(x="low:Q", x2="high:Q")
-    text = base.mark_text(align="left", dx=7, color=INK, fontSize=12).encode(
-        x="high:Q", text=alt.Text("share:Q", format=".1%")
+    text = (
+        base.transform_calculate(told="datum.share < 0.005 ? '< 1%' : format(datum.share, '.0%')")
+        .mark_text(align="left", dx=7, color=INK, fontSize=12)
+        .encode(x="high:Q", text="told:N")
     )
     listed = "; ".join(f"{row.domain} {row.share:.0%}" for row in shares.itertuples())
     description = f"Bars: share of each domain in the mean absolute contribution. {listed}."

@@ -43,7 +43,7 @@
       });
       head.append(link);
       row.append(head, element("td", { class: "number" }, `${(100 * data.p[i]).toFixed(1)} %`));
-      for (const select of kinds) if (!select.closest("label").hidden) row.append(element("td", {}, said(select.dataset.kind, i)));
+      for (const select of kinds) if (!select.closest("label").hidden) row.append(element("td", { class: select.dataset.kind }, said(select.dataset.kind, i)));
       return row;
     }));
     document.getElementById("patient-count").textContent = `${rows.length.toLocaleString("en")} of ${data.ids.length.toLocaleString("en")} patients on this page`
