@@ -62,7 +62,9 @@ def domain_shares_chart(shares: pd.DataFrame, colours: Mapping[str, str], about:
             alt.Tooltip("high:Q", title="High", format=".1%"),
         ],
     )
-    share = along("share", "Share of the mean |contribution|", format="%")
+    # A phone has room for the text beside the longest bar.
+    room = alt.Scale(domain=[0, 1.3 * float(shares["high"].max())], nice=False)
+    share = along("share", "Share of the mean |contribution|", format="%").scale(room)
     scale = alt.Scale(domain=list(colours), range=list(colours.values()))
     bars = base.mark_bar(height=20).encode(x=share, color=alt.Color("domain:N", scale=scale, legend=None))
     ranges = base.mark_rule(strokeWidth=2, color=INK).encode(x="low:Q", x2="high:Q")
