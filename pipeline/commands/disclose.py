@@ -47,7 +47,7 @@ def disclose(out: Path | None) -> bool:
     unreadable = [entry.place for entry in told if not entry.readable]
     for place in unreadable:
         stdout().print(
-            f"Not read: {place}. What it tells is unknown; `pcr verify` says what is lost or altered.",
+            f"Not read: {place}. What it tells is unknown: it is packed, lost or altered (`pcr verify`).",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
     if patients_allowed():

@@ -1,13 +1,14 @@
 """What every artifact of a study, in the workspace and in MLflow, tells of single patients."""
 
 import base64
+import codecs
 import gzip
 import json
 import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,12 @@ PACKED = ("<f4", "<i4", "<i1")
 WORD = re.compile(r"[A-Za-z0-9._-]+")
 TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
 """Reads a table, by the ending of its file."""
+PACKED_FILES = (
+    b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd", b"7z\xbc\xaf", b"Rar!", b"%PDF", b"\x89HDF",
+    b"ARROW1", b"PAR1",
+)  # fmt: skip
+"""How files begin that hold texts in other bytes: archives, workbooks, and tables of another ending."""
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 UNREADABLE = (OSError, EOFError, ValueError, zlib.error, ArrowException)
 
 
@@ -45,10 +52,34 @@ class Known:
     patients: pd.DataFrame
     inputs: dict[str, pd.DataFrame]
 
-    @property
+    @cached_property
     def ids(self) -> set[str]:
         """Every patient's id."""
         return set(self.patients.index)
+
+    @cached_property
+    def _composed(self) -> list[tuple[str, str, list[str]]]:
+        """Ids that are no single word, such as S_01/002, as they stand in texts and in JSON; their words."""
+        composed = [one for one in self.ids if not WORD.fullmatch(one)]
+        forms = {(one, form) for one in composed for form in (one, json.dumps(one)[1:-1])}
+        return [(one, form, WORD.findall(form)) for one, form in forms]
+
+    def ids_in(self, text: str) -> set[str]:
+        """Return the ids that stand in a text, be it at the end of a sentence or before a file's ending."""
+        words = set(WORD.findall(text))
+        words |= {word.rstrip("._-") for word in words} | {word.rpartition(".")[0] for word in words}
+        return (self.ids & words) | {
+            one for one, form, parts in self._composed if words.issuperset(parts) and _stands_in(form, text)
+        }
+
+    def ids_in_name(self, name: str) -> set[str]:
+        """Return the ids that are part of a file's path, such as shap-P-1.svg."""
+        return {one for one in self.ids if _stands_in(one, name)}
+
+
+def _stands_in(word: str, text: str) -> bool:
+    """Tell whether a text has a word, and not as a part of a longer one."""
+    return word in text and bool(re.search(rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])", text))
 
 
 @dataclass(frozen=True)
@@ -106,9 +137,11 @@ class Scanner:
     def folder(self, folder: Path, prefix: str) -> Iterator[Disclosed]:
         """Yield what every file below a folder tells; what tells nothing is left out."""
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            told = self.file(path)
+            told, name = self.file(path), path.relative_to(folder).as_posix()
+            if named := len(self.known.ids_in_name(name)):
+                told = replace(told, ids=max(told.ids, named))
             if told.tells:
-                yield replace(told, place=f"{prefix}/{path.relative_to(folder).as_posix()}")
+                yield replace(told, place=f"{prefix}/{name}")
 
     def file(self, path: Path) -> Disclosed:
         """Return what one file tells."""
@@ -127,14 +160,17 @@ class Scanner:
                 return self._table(path.name, table)
             if path.suffix == ".parquet":
                 return Disclosed(path.name)
-            text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8", "replace")
+            content = gzip.decompress(content) if path.suffix == ".gz" else content
+            if content.startswith(PACKED_FILES):
+                return Disclosed(path.name, readable=False)
+            text = content.decode("utf-16" if content.startswith(UTF16) else "utf-8", "replace")
         except UNREADABLE:
             return Disclosed(path.name, readable=False)
         return self.text(path.name, text)
 
     def text(self, place: str, text: str) -> Disclosed:
         """Return what a text tells."""
-        ids = self.known.ids & set(WORD.findall(text))
+        ids = self.known.ids_in(text)
         for table in _tables(text, self.known.ids):
             told = self._table(place, table)
             if told.outcomes or told.inputs:
@@ -227,7 +263,9 @@ def disclosures(artifacts: Path, store: Store, known: Known) -> list[Disclosed]:
     scanner = Scanner(known)
     told = [*scanner.folder(artifacts, artifacts.as_posix())]
     with store.locked() as client:
-        experiment = client.get_experiment_by_name(store.experiment).experiment_id
+        found = client.get_experiment_by_name(store.experiment)
+        told.append(scanner.text(f"MLflow {store.experiment}, tags", str(dict(found))))
+        experiment = found.experiment_id
         for run in all_runs(client, experiment, WITH_DELETED):
             told += _of_run(scanner, run)
         for model in client.search_registered_models(f"name LIKE '{store.experiment}-%'"):

@@ -1,8 +1,10 @@
 """What of single patients a run holds, and what somebody who has it can rebuild."""
 
 import base64
+import gzip
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +99,29 @@ def test_a_table_is_of_patients_by_its_values_and_what_is_damaged_is_named(tmp_p
     }  # fmt: skip
 
 
+def test_ids_are_found_in_words_names_and_other_letters_and_what_is_packed_is_named(tmp_path: Path) -> None:
+    known = Known(pd.DataFrame({"outcome": [0, 1, 0]}, index=["P-1", "S_01/002", "Zürich 7"]), {})
+    texts = {
+        "end.txt": "seen was P-1.", "ending.txt": "see P-1.png", "more.txt": "P-11, AP-1, S_01/0022, 01/002",
+        "composed.txt": "S_01/002, P-1", "escaped.json": json.dumps(["Zürich 7"]), "shap-P-1.svg": "",
+        "shap-P-12.svg": "",
+    }  # fmt: skip
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "sheet.txt").write_text("P-1", encoding="utf-16")
+    (tmp_path / "P-1").mkdir()
+    (tmp_path / "P-1/empty").touch()
+    with zipfile.ZipFile(tmp_path / "book.xlsx", "w") as book:
+        book.writestr("P.xml", "P-1")
+    (tmp_path / "table.bin").write_bytes(gzip.compress(b"P-1"))
+    told = {e.place[2:]: (e.ids, e.readable) for e in Scanner(known).folder(tmp_path, "x")}
+    assert told == {
+        "P-1/empty": (1, True), "book.xlsx": (0, False), "composed.txt": (2, True), "end.txt": (1, True),
+        "ending.txt": (1, True), "escaped.json": (1, True), "shap-P-1.svg": (1, True), "sheet.txt": (1, True),
+        "table.bin": (0, False),
+    }  # fmt: skip
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 def test_runs_without_their_files_and_ids_in_tags_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -110,6 +135,7 @@ def test_runs_without_their_files_and_ids_in_tags_are_told(
             key=lambda run: "mlflow.parentRunId" in run.data.tags,
         )
         client.set_tag(parent.info.run_id, "note", "P-1 was looked at")
+        client.set_experiment_tag(parent.info.experiment_id, "mlflow.note.content", "without P-1")
         client.set_model_version_tag(NAME, "1", "reason", "asked for by P-1")
         client.delete_run(parent.info.run_id)
         shutil.rmtree(Path(child.info.artifact_uri.removeprefix("file://")))
@@ -117,6 +143,7 @@ def test_runs_without_their_files_and_ids_in_tags_are_told(
     told = {entry.place: entry for entry in disclosures(Path("artifacts/made-up"), store, known)}
     assert told[f"MLflow run {parent.info.run_name}, parameters and tags"].ids == 1
     assert told[f"MLflow {NAME} version 1, tags"].ids == 1
+    assert told["MLflow pcr-made-up, tags"].ids == 1
     assert not told[f"MLflow run {child.info.run_name}"].readable
     shown = table([told[f"MLflow run {child.info.run_name}"]])
     assert [*shown.columns[1].cells] == ["not read"]
