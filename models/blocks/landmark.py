@@ -42,7 +42,7 @@ def learn_landmark(
     progress: Progress = silently,
     batches: Mapping[str, str] | None = None,
 ) -> BlockResult:
-    """Cross-validate the models of blocks on the folds of the other candidates, and learn them from all.
+    """Cross-validate the models of blocks on all folds of the other candidates; learn them from all.
 
     Blocks that cannot be learned in every fold give no prediction, but the reason.
 
@@ -60,7 +60,7 @@ def learn_landmark(
         return BlockProcedure(features, columns, encoding, settings, plan.inner_folds, seed, batches)
 
     splits = stratified_splits(
-        outcome_strata(y, rows[ARM]), folds=plan.folds, repeats=plan.domains.repeats, seed=plan.seed
+        outcome_strata(y, rows[ARM]), folds=plan.folds, repeats=plan.repeats, seed=plan.seed
     )
     fitting = cross_validate(
         lambda seed: [procedure(seed)], rows, y, splits, workers=workers(), may_fail=True

@@ -199,13 +199,15 @@ def out_of_fold(trial: Trial, shared: Shared, seed: int) -> pd.DataFrame:
     plan = shared.plan
     ids = np.array([f"P{place:05d}" for place in range(len(trial.y))], dtype=object)
     frames = []
-    for split in stratified_splits(trial.y, folds=plan.folds, repeats=1, seed=seed):
+    for split in stratified_splits(trial.y, folds=plan.folds, repeats=plan.repeats, seed=seed):
         models = learned(trial, split.train, shared, split.seed)
         blocks = {name: values[split.test] for name, values in trial.blocks.items()}
         test = replace(trial, blocks=blocks)
         margins = models.margins(blocks)
         margins[HIDDEN + ASSAY] = models.margins(without_assay(test))[TOGETHER]
-        row = {"usubjid": ids[split.test], "repeat": 0, "fold": split.fold, "y": trial.y[split.test]}
+        row = {
+            "usubjid": ids[split.test], "repeat": split.repeat, "fold": split.fold, "y": trial.y[split.test]
+        }  # fmt: skip
         frames += [
             pd.DataFrame(row | {"model": name, "p": expit(margin)}) for name, margin in margins.items()
         ]
@@ -265,7 +267,10 @@ def simulated(shared: Shared, sizes: Mapping[str, int], trials: int) -> list[tup
     code = [hashlib.sha256(Path(str(file)).read_bytes()).hexdigest() for file in files]
     # The number of trials decides none of them: more can be added to those that are done.
     decides = settings.model_dump(exclude={"trials"})
-    store = task_store("blocks_truth", settings=decides, grid=shared.grid, cuts=shared.cuts, code=code)
+    repeats = shared.plan.repeats
+    store = task_store(
+        "blocks_truth", settings=decides, grid=shared.grid, cuts=shared.cuts, repeats=repeats, code=code
+    )
     keys = [f"{task.assay}-{task.patients}-{task.signal}-{task.seed}" for task in tasks]
     results = run_tasks(judged, shared, tasks, backend=Backend("threading", 1), store=store, keys=keys)
     return list(zip(tasks, progress("blocks, known truth")(results, len(tasks)), strict=True))

@@ -22,8 +22,8 @@ from tests.patients import FEATURES, SETTINGS, patients
 
 PLAN = validation_plan(
     {
-        "folds": 3, "inner_folds": 3, "seed": 4, "level": 0.95, "bootstrap": 60, "min_events": 10,
-        "domains": {"candidate": "logistic", "repeats": 1},
+        "folds": 3, "repeats": 2, "inner_folds": 3, "seed": 4, "level": 0.95, "bootstrap": 60,
+        "min_events": 10, "domains": {"candidate": "logistic", "repeats": 1},
     }
 )  # fmt: skip
 BLOCKS = BlocksSettings((1.0, 0.1, 0.01), (4.0,))
@@ -48,22 +48,23 @@ def _signal() -> BlockResult:
     return analysed(3.0, missing=20)
 
 
-def test_every_model_of_blocks_forecasts_every_patient_on_the_folds_of_the_domains(
+def test_every_model_of_blocks_forecasts_every_patient_in_every_repeat_and_on_the_folds_of_the_domains(
     signal: BlockResult,
 ) -> None:
     rows, y = patients(150)
     others = domain_predictions(rows, y, FEATURES, MODELS, PLAN).drop_duplicates("usubjid")
     p = signal.predictions
     assert set(p["model"]) == {"blocks", "late_fusion", "clinical", "rna", "hidden rna"}
-    assert (p.groupby("model").size() == 150).all()
-    merged = p.merge(others[["usubjid", "fold"]], on="usubjid")
+    assert (p.groupby(["repeat", "model"]).size() == 150).all()
+    assert set(p["repeat"]) == {0, 1}
+    merged = p[p["repeat"] == 0].merge(others[["usubjid", "fold"]], on="usubjid")
     assert (merged["fold_x"] == merged["fold_y"]).all()
 
 
 def test_only_the_block_alone_has_no_forecast_for_a_patient_without_it(signal: BlockResult) -> None:
     missing = signal.predictions[signal.predictions["p"].isna()]
     assert set(missing["model"]) == {"rna"}
-    assert len(missing) == 20
+    assert len(missing) == 2 * 20
 
 
 def test_a_block_that_tells_is_better_with_a_price_where_it_is_missing(signal: BlockResult) -> None:
@@ -73,10 +74,10 @@ def test_a_block_that_tells_is_better_with_a_price_where_it_is_missing(signal: B
     assert found["best_single"] == "rna"
     assert found["pairs"]["blocks-clinical"]["verdict"] == "better"
     assert found["pairs"]["blocks-hidden rna"]["question"] == "the price where rna is missing"
-    assert found["blocks"]["rna"]["used"] == 3
+    assert found["blocks"]["rna"]["used"] == 6
     assert found["blocks"]["rna"]["top"][0] == "G0"
     assert found["blocks"]["rna"]["kept"][0]["value"] == 1
-    assert found["blocks"]["rna"]["kept"][0]["low"] == pytest.approx(3 / (3 + 1.959964**2))
+    assert found["blocks"]["rna"]["kept"][0]["low"] == pytest.approx(6 / (6 + 1.959964**2))
     assert found["blocks"]["clinical"]["kept"] == []
 
 
@@ -85,12 +86,12 @@ def test_columns_are_weighed_where_that_is_better_and_how_often_each_is_kept_is_
     learned = few.learned
     cuts = learned["cuts"]["blocks"]["rna"]
     assert set(cuts) <= {None, 4.0}
-    assert cuts.count(4.0) >= 2
+    assert cuts.count(4.0) >= 4
     counts, coefficients = learned["blocks"]["rna"]["kept"], learned["blocks"]["rna"]["coefficients"]
     assert counts is not None
-    assert counts[0] == 3
+    assert counts[0] == 6
     assert 0 < np.count_nonzero(coefficients) < 100
-    assert block_verdicts(few.predictions, learned, PLAN)["blocks"]["rna"]["weighed"] == 3 - cuts.count(None)
+    assert block_verdicts(few.predictions, learned, PLAN)["blocks"]["rna"]["weighed"] == 6 - cuts.count(None)
 
 
 def test_shares_of_blocks_add_up_and_penalties_are_there_for_every_fold(signal: BlockResult) -> None:
@@ -98,7 +99,7 @@ def test_shares_of_blocks_add_up_and_penalties_are_there_for_every_fold(signal: 
     assert sum(block["share"] for block in learned["blocks"].values()) == pytest.approx(1)
     rna: BlockDocument = learned["blocks"]["rna"]
     assert rna["patients"] == 130
-    assert len(learned["penalties"]["blocks"]["rna"]) == 3
+    assert len(learned["penalties"]["blocks"]["rna"]) == 6
     largest = np.argmax(np.abs(learned["blocks"]["rna"]["coefficients"]))
     assert learned["blocks"]["rna"]["columns"][largest] == "rna:G0"
 
