@@ -26,7 +26,7 @@ STAGE = Stage(
     writes=(paths.DOMAINS,),
     params={
         paths.STUDY: ("landmarks",),
-        paths.VALIDATION: ("domains", "folds", "inner_folds", "min_events", "seed"),
+        paths.VALIDATION: ("domains", "folds", "inner_folds", "min_events", "repeats", "seed"),
     },
 )
 
