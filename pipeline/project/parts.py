@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from features.errors import UserError
@@ -84,7 +84,7 @@ def of_each(
     UserError
         If a process was killed, or PCR_WORKERS is no whole number of at least 1.
     """
-    several = min(_asked("PCR_WORKERS", len(os.sched_getaffinity(0))), len(items), most or len(items))
+    several = min(_asked("PCR_WORKERS", cpu_count()), len(items), most or len(items))
     if several < 2:
         yield from map(function, items)
         return
