@@ -21,6 +21,7 @@ MEASURES = ("auc", "brier", "log_loss", "calibration_slope", "o_e")
 TOP = 5
 """Coefficients of a block that are named: of thousands, more would not be read."""
 BETTER, WORSE, OPEN = "better", "worse", "not distinguishable"
+AGAINST_BEST = "against the best single block"
 
 
 class PairDocument(TypedDict, total=False):
@@ -74,7 +75,7 @@ def block_verdicts(predictions: pd.DataFrame, learned: LearnedBlocks, plan: Vali
     Models are compared on the patients who have every block. The verdict is that of the paired difference in
     AUC (DeLong over repeats), better or worse where its q value is at most 1 - level: the false discovery
     rate (Benjamini and Hochberg 1995) among all pairs of the landmark that are published. Which single block
-    is best was read from the same predictions, which favours it.
+    is best was read from the same predictions, which favours it: nothing is called worse than it.
 
     Parameters
     ----------
@@ -112,7 +113,8 @@ def block_verdicts(predictions: pd.DataFrame, learned: LearnedBlocks, plan: Vali
     for name, q in zip(tested, false_discovery([pairs[name]["p"] for name in tested]), strict=True):
         pairs[name]["q"] = float(q)
         gain = pairs[name]["delta_auc"]["value"]
-        pairs[name]["verdict"] = OPEN if q > 1 - plan.level else BETTER if gain > 0 else WORSE
+        below = WORSE if pairs[name]["question"] != AGAINST_BEST else OPEN
+        pairs[name]["verdict"] = OPEN if q > 1 - plan.level else BETTER if gain > 0 else below
     document["pairs"] = pairs
     return document
 
@@ -168,7 +170,7 @@ def _questions(models: Sequence[str], best: str) -> Iterator[tuple[str, str, str
     for model in (TOGETHER, FUSED):
         yield "against clinical alone", model, CLINICAL
         if best != CLINICAL:
-            yield "against the best single block", model, best
+            yield AGAINST_BEST, model, best
     for name in models:
         if _is_single(name) and name not in {CLINICAL, best}:
             yield "alone, against clinical alone", name, CLINICAL

@@ -5,6 +5,7 @@ import doctest
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 from models.blocks.documents import BlockDocument
 from models.blocks.landmark import BlockResult, learn_landmark
@@ -109,6 +110,19 @@ def test_a_block_of_noise_is_better_than_nothing_at_nothing() -> None:
     found = block_verdicts(noise.predictions, noise.learned, PLAN)
     assert "better" not in {pair["verdict"] for pair in found["pairs"].values()}
     assert found["pairs"]["blocks-clinical"]["verdict"] == "not distinguishable"
+
+
+def test_nothing_is_called_worse_than_the_block_that_was_chosen_for_its_auc() -> None:
+    rng = np.random.default_rng(5)
+    y = (rng.random(200) < 0.5).astype(float)
+    good, bad = expit(2 * y + rng.normal(size=200)), expit(-y + rng.normal(size=200))
+    p = {"clinical": expit(rng.normal(size=200)), "rna": good, "blocks": bad, "late_fusion": bad}
+    rows = {"usubjid": [f"P{k:03d}" for k in range(200)], "repeat": 0, "fold": 0, "y": y}
+    frame = pd.concat([pd.DataFrame(rows | {"model": name, "p": values}) for name, values in p.items()])
+    pairs = block_verdicts(frame, {}, PLAN)["pairs"]
+    assert pairs["blocks-rna"]["q"] < 0.01
+    assert pairs["blocks-rna"]["verdict"] == "not distinguishable"
+    assert pairs["blocks-clinical"]["verdict"] == "worse"
 
 
 def test_a_block_that_hardly_anybody_has_gives_the_reason_and_no_prediction() -> None:
