@@ -155,7 +155,7 @@ def calibration_gates(robustness: Robustness, criteria: Criteria) -> Iterator[Ga
 
 def _calibration(gate: str, measures: Measures, name: str, bounds: Bounds, level: float) -> Gate:
     """Judge a slope or an O:E by its interval: good inside the bounds, else bad if it excludes 1."""
-    must = f"{bounds}, its {level:.0%} interval"
+    must = f"{bounds}, its {100 * level:.0f} % interval"
     if not measures:
         return Gate(gate, "no such evaluation was run", must, Verdict.NOT_EVALUATED)
     estimate = measures.get(name)

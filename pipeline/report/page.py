@@ -149,6 +149,11 @@ def decimal(number: float, digits: int, *, signed: bool = False, scale: float = 
     return minus(number_text(number, digits, signed=signed, scale=scale))
 
 
+def p_value(p: float) -> str:
+    """Return a p-value with three decimals; none is 0."""
+    return "< 0.001" if p < 0.001 else decimal(p, 3)
+
+
 def domain_name(domain: str) -> str:
     """Return a domain's name as it is written in the field."""
     return NAMES.get(domain, domain)

@@ -169,7 +169,7 @@ def test_real_patients_have_no_truth_to_be_judged_on_and_an_alarm_can_be_acknowl
 def test_a_gate_says_its_result_with_interval_and_what_it_must_be() -> None:
     shown = {gate.name: str(gate) for gate in gates(GOOD, CRITERIA, 0.9)}
     assert shown["temporal.calibration_slope"] == (
-        "pass: shown good: 1.100, 0.936 to 1.264 (must be at least 0.7 and at most 1.43, its 90% interval)"
+        "pass: shown good: 1.100, 0.936 to 1.264 (must be at least 0.7 and at most 1.43, its 90 % interval)"
     )
     assert (
         shown["delta_log_loss"]

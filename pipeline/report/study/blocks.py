@@ -16,6 +16,7 @@ from pipeline.report.page import (
     explained,
     measure,
     measure_of,
+    p_value,
     percent,
     percent_interval,
 )
@@ -158,7 +159,7 @@ def _pair_row(landmark: str, pair: BlockPair, labels: Labels) -> dict[str, objec
         "compared": _compared(pair, labels),
         "auc": measure(pair.auc, difference=True),
         "loss": measure(pair.log_loss, 4, difference=True),
-        "q": "" if pair.q is None else decimal(pair.q, 3),
+        "q": "" if pair.q is None else p_value(pair.q),
         "verdict": pair.verdict,
     }
 
@@ -180,9 +181,9 @@ def _origin_row(
     return row | {
         "share": percent(origin.share, 1),
         "chance": percent(origin.by_chance, 1),
-        "p": decimal(origin.p, 3),
+        "p": p_value(origin.p),
         "outcome": decimal(origin.outcome, 2),
-        "outcome_p": decimal(origin.outcome_p, 3),
+        "outcome_p": p_value(origin.outcome_p),
     }
 
 

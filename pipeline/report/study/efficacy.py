@@ -9,7 +9,7 @@ from models.efficacy.documents import EfficacyDocument, ResultRow
 from pipeline.project.estimates import Estimate, parse_estimate
 from pipeline.report.facts import Facts
 from pipeline.report.labels import Labels
-from pipeline.report.page import count, decimal, measure, with_interval
+from pipeline.report.page import count, decimal, measure, p_value, with_interval
 from pipeline.report.study.common import Part
 from pipeline.report.study.toxicity import points
 from pipeline.report.tables import Privacy, Table
@@ -212,7 +212,9 @@ def _value(row: ResultRow) -> Markup:
         return Markup("{} of {}, {}").format(count(row["events"]), count(row["n"]), share)
     if name in WHOLE:
         return measure(estimate, 0)
-    return measure(estimate, 3 if name.endswith("p_value") else 2 if "ratio" in name else 1)
+    if name.endswith("p_value"):
+        return with_interval(estimate.point, None, p_value)
+    return measure(estimate, 2 if "ratio" in name else 1)
 
 
 def efficacy_sentences(document: EfficacyDocument | None, labels: Labels) -> list[str]:

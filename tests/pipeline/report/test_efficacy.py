@@ -110,6 +110,15 @@ def test_who_is_compared_is_said_as_is_true_of_the_study() -> None:
     assert [row["population"] for row in of_cohort["response"].rows] == ["all; a missing outcome is non-pCR"]
 
 
+def test_a_p_value_is_never_zero() -> None:
+    row = difference(value=0.00002)
+    tested: list[ResultRow] = [{**row, "measure": "p_value"}, {**row, "measure": "p_value", "value": 0.04}]
+    shown = values(document(tested), "differences", suppress=False)
+    assert ["0.000" in each for each in shown] == [False, False]
+    assert "&lt; 0.001" in shown[0]
+    assert "0.040" in shown[1]
+
+
 def test_without_a_table_of_treatment_nobody_is_said_to_be_treated_as_the_protocol_has_it() -> None:
     followed: ResultRow = {**share("A", 20, 40), "population": "per_protocol"}
     told = document([share("A", 20, 40), followed])
