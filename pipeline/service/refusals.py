@@ -20,7 +20,7 @@ MESSAGES = {
     415: f"The content type is not supported: {HOW}.",
     429: "Too many requests: come back later.",
     500: "The server failed, not the request: please tell its operator.",
-    503: "The service is starting.",
+    503: "The service is starting, or a worker cannot load the model: start the service again.",
 }
 CODES = {
     401: "no_token", 404: "unknown_address", 405: "unknown_method", 408: "too_slow", 429: "too_many_requests",

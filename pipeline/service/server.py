@@ -181,7 +181,7 @@ class Service:
             raise RefusedError(404)
         if method not in {"GET", "HEAD"}:
             raise RefusedError(405)
-        if path == "/ready" and not self._ready:
+        if path == "/ready" and not (self._ready and not (self.small.is_lost or self.large.is_lost)):
             raise RefusedError(503)
         if path == "/metrics":
             restarts = max(self.small.restarts, 0) + max(self.large.restarts, 0)

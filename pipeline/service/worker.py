@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import resource
+import sys
 from bisect import bisect
 from collections import Counter
 from collections.abc import Mapping
@@ -134,7 +135,12 @@ def work(pipe: Connection, folder: Path, limits: ServiceSettings, niceness: int)
     os.nice(niceness)
     from models.serving.registry import load_package  # noqa: PLC0415 - the parent needs no MLflow
 
-    model = load_package(folder).unwrap_python_model().model
+    try:
+        model = load_package(folder).unwrap_python_model().model
+    except Exception as error:  # noqa: BLE001 - whatever it is, the service tells of it, and a trace helps nobody
+        kind = type(error).__name__
+        sys.stderr.write(f"A worker cannot load the model in {folder} ({kind}): start the service again\n")
+        return
     # Collecting garbage would write to every page that is shared with the other workers, and copy it.
     gc.freeze()
     pages, resident = _pages()
@@ -169,7 +175,10 @@ class StartError(RuntimeError):
 
 
 class Worker:
-    """The service's end of a worker, which is started anew whenever it is gone."""
+    """The service's end of a worker, which is started anew whenever it is gone.
+
+    `is_lost`: it could not be started the last time, such as when the folder of the checked files is gone.
+    """
 
     def __init__(self, folder: Path, limits: ServiceSettings, seconds: float, niceness: int = 0) -> None:
         self._folder = folder
@@ -179,10 +188,19 @@ class Worker:
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self.restarts = -1
+        self.is_lost = False
         self._closed = False
 
     def start(self) -> None:
         """Start the process, and wait until it has loaded the model."""
+        try:
+            self._load()
+        except (EOFError, OSError, StartError):
+            self.is_lost = True
+            raise
+        self.is_lost = False
+
+    def _load(self) -> None:
         self._pipe, other = CONTEXT.Pipe()
         process = CONTEXT.Process(
             target=work, args=(other, self._folder, self._limits, self._niceness), daemon=True

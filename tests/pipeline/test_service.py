@@ -38,6 +38,7 @@ class Desk:
     """A worker without a process."""
 
     restarts = 0
+    is_lost = False
 
     def __init__(self, model: PcrModel | None, limits: ServiceSettings) -> None:
         self.model, self.limits = model, limits

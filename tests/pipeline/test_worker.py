@@ -1,6 +1,7 @@
 """Real workers: what takes too long or dies ends one request, and the next is answered."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 
 from models.serving.records import Release
 from models.serving.registry import write_package
+from pipeline.service.server import Service
 from pipeline.service.tables import JSON
 from pipeline.service.worker import Worker
 from tests.malformed import GOOD
-from tests.pipeline.test_service import SETTINGS, records
+from tests.pipeline.test_service import SETTINGS, asked, records
 from tests.serving import write_served_model
 
 pytestmark = pytest.mark.filterwarnings(
@@ -45,6 +47,24 @@ def test_a_worker_that_was_killed_is_replaced_and_answers(worker: Worker) -> Non
     worker._process.kill()
     assert worker.ask(JSON, records(GOOD)) == before
     assert worker.restarts == 1
+
+
+def test_a_service_whose_checked_files_are_gone_is_not_ready(package: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(package, tmp_path / "package"))
+    large = Worker(folder, SETTINGS, 60.0)
+    of = Service((large, large), SETTINGS, "abc", {})
+    of._ready = True
+    large.start()
+    assert asked(of, b"", path="/ready", method="GET")[0] == 200
+    shutil.rmtree(folder)
+    assert large.ask(JSON, records(GOOD)).status == 200
+    large.stop()
+    assert large.ask(JSON, records(GOOD)).status == 500
+    assert asked(of, b"", path="/ready", method="GET")[0] == 503
+    shutil.copytree(package, folder)
+    assert large.ask(JSON, records(GOOD)).status == 200
+    assert asked(of, b"", path="/ready", method="GET")[0] == 200
+    large.close()
 
 
 def test_what_takes_too_long_is_given_up_and_the_next_request_is_answered(package: Path) -> None:
