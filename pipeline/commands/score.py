@@ -121,8 +121,8 @@ def _write_bundle(out: Path, model: PcrModel, frame: pd.DataFrame) -> Counter[st
     ids = [None if pd.isna(one) else str(one) for one in frame.get(IDENTIFIER, ())] or None
     if odd := sum(one is not None and not one.isprintable() for one in ids or ()):
         raise ScoringError(
-            f"{out}: {odd} ids hold characters that are no text in FHIR: write a table (--format table), or give "
-            "these patients other ids"
+            f"{out}: {odd} ids hold characters that are no text in FHIR: write a table (--format table), or "
+            "give these patients other ids"
         )
     answers = model.predict(frame.drop(columns=IDENTIFIER, errors="ignore"))
     write_json(out, bundle(as_rows(answers), model.document, ids))

@@ -111,6 +111,10 @@ def test_pcr_score_writes_a_bundle_of_its_patients(folder: Path, tmp_path: Path)
     score(str(folder), None, tmp_path / "r.csv", None, tmp_path / "a.json", "fhir")
     found = resources(json.loads((tmp_path / "a.json").read_text()))
     assert [one["subject"]["identifier"]["value"] for one in found] == ["007", "P-2"]
+    (tmp_path / "odd.csv").write_text("usubjid,arm\nP\x071,A\nP-2,A\n")
+    with pytest.raises(ScoringError, match=r"odd\.json: 1 ids hold characters that are no text in FHIR"):
+        score(str(folder), None, tmp_path / "odd.csv", None, tmp_path / "odd.json", "fhir")
+    assert not (tmp_path / "odd.json").exists()
     with pytest.raises(ScoringError, match=r"written as \.json \(--format fhir\)"):
         score(str(folder), None, tmp_path / "r.csv", None, tmp_path / "a.csv", "fhir")
     with pytest.raises(ScoringError, match=r"written as \.parquet or \.csv \(--format table\)"):
