@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from features.documents.feature import ORIGINS, origin_column
+from features.documents.feature import ASSAY_SEPARATOR, ORIGINS, origin_column
 from features.documents.study import Study, parse_study, with_defaults
 from features.errors import UserError
 from features.omics import Assay, known_assays
 from models.serving.input_schema import assay_inputs
-from models.serving.serving import PcrModel
+from models.serving.serving import BlockDocument, PcrModel
 from pipeline.console import stdout
 from pipeline.project.configs import read_contract
 from pipeline.project.files import read_yaml
@@ -20,6 +21,11 @@ from pipeline.sources.omics.tables import OmicsTable
 from pipeline.workspace.study import study_file
 
 IDENTIFIER = "usubjid"
+MIN_PATIENTS = 20
+"""Fewer do not tell how much values vary."""
+SPREADS = (0.67, 1.5)
+MAX_APART = 1.0
+"""Spread by that of training, and standard deviations from its mean, beyond which a scale is another."""
 
 
 class AssayError(UserError):
@@ -92,10 +98,23 @@ def with_matrices(
     known, _ = known_assays(_assays(read, study), study.landmark(at), decided.loc[ids])
     for name, columns in taken.items():
         found = known.columns.intersection(columns)
+        if found.empty:
+            path, example = (
+                (study.document.get("omics") or {})[name]["path"],
+                columns[0].partition(ASSAY_SEPARATOR)[2],
+            )
+            raise AssayError(
+                f"{path}: none of the model's {len(columns)} columns of {name} is among its features "
+                f"({example} is one): give the features the names that they had where the model was learned"
+            )
         has = known.loc[known[found].notna().any(axis=1), IDENTIFIER]
         told = f"{name}: {int(rows[IDENTIFIER].isin(has).sum())} of {len(rows)} rows have it"
         for problem in read[name].problems.itertuples():
             stdout().print(f"{name}: warning: {problem.rule} ({problem.rows} rows)", highlight=False)
+        for doubt in unlike_training(
+            known[found].dropna(how="all"), model.document["blocks"]["blocks"][name]
+        ):
+            stdout().print(f"{name}: warning: {doubt}", highlight=False)
         missing = len(columns) - len(found)
         stdout().print(
             told + (f"; the file lacks {missing} of the model's {len(columns)} columns" if missing else ""),
@@ -105,6 +124,29 @@ def with_matrices(
     origins = {origin_column(kind, name) for kind in ORIGINS for name in taken}
     kept = [column for column in known if column in wanted | origins]
     return rows.merge(known[kept], on=IDENTIFIER, how="left", validate="many_to_one")
+
+
+def unlike_training(values: pd.DataFrame, block: BlockDocument) -> list[str]:
+    """Return in which way values of an assay, a row a patient, are not on the scale of training, in words.
+
+    A patient alone is judged by `out_of_support`, which sees what lies far out. Of `MIN_PATIENTS` or more it
+    is told, too, if values vary much less or more than in training, or all lie apart: another unit, scale
+    or platform. Both are medians over columns.
+    """
+    if len(values) < MIN_PATIENTS:
+        return []
+    places = pd.Index(block["columns"]).get_indexer(values.columns)
+    mean, weight = (np.array(block[name])[places] for name in ("mean", "weight"))
+    standardised = (values - mean) * weight
+    spread, apart = standardised.std().median(), standardised.mean().abs().median()
+    todo = "check unit, scale and platform of the file"
+    doubts = []
+    if not SPREADS[0] <= spread <= SPREADS[1]:
+        doubts.append(f"values vary {spread:.2g} times as much as in training (median of columns); {todo}")
+    if apart > MAX_APART:
+        told = f"values lie {apart:.2g} standard deviations from those of training (median of columns)"
+        doubts.append(f"{told}; {todo}")
+    return doubts
 
 
 def _own_study(model: PcrModel) -> tuple[Study, str]:

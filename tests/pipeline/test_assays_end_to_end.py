@@ -249,6 +249,26 @@ def test_rows_that_no_sample_can_join_are_refused(
         scored(folder, tmp_path / "a.parquet", rows=tmp_path / "rows.parquet", assays=tmp_path / "nowhere")
 
 
+def test_an_assay_on_another_scale_or_with_other_names_is_told_or_refused(
+    folder: Path, rows: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows.to_parquet(tmp_path / "rows.parquet")
+    source = next((folder / "data").glob("*/rna.csv"))
+    wide = pd.read_csv(source, index_col="ID")
+    for values, told in (
+        (wide, ""),
+        (0.5 * wide, "values vary 0.5 times as much as in training"),
+        (wide + 3, "standard deviations from those of training"),
+    ):
+        values.to_csv(tmp_path / "rna.csv")
+        scored(folder, tmp_path / "a.parquet", rows=tmp_path / "rows.parquet", assays=tmp_path)
+        printed = " ".join(capsys.readouterr().out.split())
+        assert told in printed if told else "warning" not in printed
+    wide.add_prefix("ENSG").to_csv(tmp_path / "rna.csv")
+    with pytest.raises(UserError, match=r"rna.csv: none of the model's 30 columns of rna .* \(G0 is one\)"):
+        scored(folder, tmp_path / "a.parquet", rows=tmp_path / "rows.parquet", assays=tmp_path)
+
+
 def test_the_service_takes_rows_with_the_assay_whatever_its_limit_of_other_columns(folder: Path) -> None:
     packed = artifacts(folder) / "models/baseline"
     document = json.loads((packed / "model.json").read_text())

@@ -38,6 +38,8 @@ def test_every_format_gives_the_same_forecasts(name: str, tmp_path: Path) -> Non
         ("usubjid,repeat,fold,p\nP1,0,1.5,0.5\n", "column fold: 1 cells are no whole number"),
         ("", r"cannot be read \(EmptyDataError\)"),
         ("usubjid,repeat,fold,p\nP1,0,0,0.5,7\nP1\n1,2,3,4,5,6,7\n", "cannot be read"),
+        ("usubjid,repeat,fold,p\nP1,0,0,0.5\nP2,0,0,0.4", "no line end, as in a file that is cut off"),
+        ("usubjid,repeat,fold,p,p\nP1,0,0,0.5,0.6\n", "several columns are called p; keep one"),
     ],
 )
 def test_a_file_that_is_no_table_of_forecasts_is_refused(text: str, message: str, tmp_path: Path) -> None:
@@ -47,6 +49,14 @@ def test_a_file_that_is_no_table_of_forecasts_is_refused(text: str, message: str
     assert "secret" not in str(raised.value)
     with pytest.raises(UserError, match="does not exist"):
         read_forecasts(tmp_path / "b.csv")
+
+
+def test_cells_that_are_lists_are_no_numbers(tmp_path: Path) -> None:
+    frame = forecasts()
+    frame["p"] = pd.Series([[value] for value in frame["p"]], dtype=object)
+    frame.to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=f"column p: {len(frame)} cells are no number"):
+        read_forecasts(tmp_path / "a.parquet")
 
 
 @pytest.fixture(name="checkout")
