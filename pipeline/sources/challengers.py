@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import zlib
 from decimal import Decimal
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def read_forecasts(path: Path) -> pd.DataFrame:
         frame = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else _from_text(path)
     except UserError:
         raise
-    except (OSError, EOFError, ValueError, pa.ArrowException) as error:
+    except (OSError, EOFError, zlib.error, ValueError, pa.ArrowException) as error:
         raise UserError(
             f"{path}: cannot be read ({type(error).__name__}); must be Parquet, or CSV with commas in UTF-8"
         ) from None

@@ -51,6 +51,15 @@ def test_a_file_that_is_no_table_of_forecasts_is_refused(text: str, message: str
         read_forecasts(tmp_path / "b.csv")
 
 
+def test_a_damaged_or_cut_off_gzip_file_is_refused(tmp_path: Path) -> None:
+    forecasts().to_csv(tmp_path / "a.csv.gz")
+    content = (tmp_path / "a.csv.gz").read_bytes()
+    for damaged in (content[:-20], content[:40] + b"\xff" * 40 + content[80:], b"usubjid\n"):
+        (tmp_path / "a.csv.gz").write_bytes(damaged)
+        with pytest.raises(UserError, match="cannot be read"):
+            read_forecasts(tmp_path / "a.csv.gz")
+
+
 def test_cells_that_are_lists_are_no_numbers(tmp_path: Path) -> None:
     frame = forecasts()
     frame["p"] = pd.Series([[value] for value in frame["p"]], dtype=object)
