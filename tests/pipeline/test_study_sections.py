@@ -138,6 +138,17 @@ def test_a_centre_that_is_left_out_alone_is_not_drawn_and_no_robustness_is_no_se
     assert stability_part(results(), "c2", ["c2"], 10, PLAIN) == ({}, {})
 
 
+def test_predictions_that_are_drawn_are_told_of_all_that_the_bootstrap_models_made() -> None:
+    corrected = Measures(auc=Estimate(0.72, extra={"samples": 10}))
+    stored = pd.DataFrame({"original": [0.2, 0.4, 0.6], "prediction": [0.3, 0.3, 0.7]})
+    judged = results(
+        robustness={"c2": Robustness(optimism_corrected=corrected)}, curves={"c2": {"instability": stored}}
+    )
+    charts, _ = stability_part(judged, "c2", ["c2"], 2, PLAIN)
+    told = charts["instability"]["usermeta"]["about"]["sampling"]
+    assert told.endswith("2 of 400 predictions"), "of 40 patients by 10 models, of which some are stored"
+
+
 def test_a_sample_that_is_too_small_says_so() -> None:
     _, tables = size_part(
         results(size={"c2": SampleSize(1929, 96, 5893, 31, "", enough=False, to_validate=816)}), PLAIN
