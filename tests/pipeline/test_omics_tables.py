@@ -16,10 +16,10 @@ from pipeline.sources.mapped import check_study_file, source_files
 from pipeline.sources.mapping.assay import Assay
 from pipeline.sources.omics.matrix import read_matrix
 from pipeline.sources.omics.tables import OmicsTable
+from tests.pipeline.matrix_faults import GCT, GENES
 
 CONTRACT = read_contract(Path("configs/contract"))
 PATIENTS = ["P1", "P2", "P3"]
-GENES = "gene,S-P2-T,S-P1-T,S-P9-T\nESR1,2,1,9\nPGR,5.5,NA,9\nERBB2,7,8,9\n"
 MAPPING: dict[str, Any] = {
     "patients": "patients",
     "files": {
@@ -49,10 +49,6 @@ def values(table: OmicsTable) -> dict[str, list[float]]:
 
 EXPECTED = {"ERBB2": [8.0, 7.0], "ESR1": [1.0, 2.0]}
 TRANSPOSED = "ID,PGR,ESR1,ERBB2\nP2,5.5,2,7\nP1,,1,8\nP9,9,9,9\n"
-GCT = (
-    "#1.3\n3\t3\t1\t1\nid\tchr\tS-P2-T\tS-P1-T\tS-P9-T\nage\tna\t50\t60\t70\n"
-    "ESR1\t6\t2\t1\t9\nPGR\t11\t5.5\t\t9\nERBB2\t17\t7\t8\t9\n"
-)
 
 
 @pytest.mark.parametrize(

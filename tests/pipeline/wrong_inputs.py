@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.pipeline.corpus import FAULTS
 from tests.pipeline.habits import HABITS
+from tests.pipeline.matrix_faults import REFUSED, TOLD
 
 CORPUS = [*FAULTS, *HABITS]
 ANSWERS = {
@@ -27,9 +28,10 @@ def page() -> str:
         "Each line is one fault put into otherwise valid files of the simulated trial, as tested in",
         "tests/pipeline/test_wrong_inputs.py. A refusal names file, table, column, number of rows and at most three",
         "ids, never a value; the words that the answer must hold are quoted. Written by",
-        "`python -m tests.pipeline.wrong_inputs`.",
+        "`python -m tests.pipeline.wrong_inputs`. Matrix files of assays are of two patients, as tested in",
+        "tests/pipeline/test_omics_odd_files.py.",
         "",
-        f"{len(CORPUS)} faults.",
+        f"{len(CORPUS) + len(REFUSED) + len(TOLD)} faults.",
         "",
         "| format | fault | answer |",
         "|---|---|---|",
@@ -37,6 +39,10 @@ def page() -> str:
     for fault in CORPUS:
         words = ", ".join(f"`{word}`" for word in fault.words)
         lines.append(f"| {fault.format} | {fault.what} | {ANSWERS[fault.answer].format(words=words)} |")
+    for faults, answer in ((REFUSED, "refused"), (TOLD, "warned")):
+        for odd in faults:
+            words = ", ".join(f"`{word.replace('`', '')}`" for word in odd.words)
+            lines.append(f"| matrix file | {odd.what} | {ANSWERS[answer].format(words=words)} |")
     return "\n".join([*lines, ""])
 
 
