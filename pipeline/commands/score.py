@@ -16,6 +16,7 @@ from typing import Literal
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow.parquet import ParquetFile, ParquetWriter
@@ -79,7 +80,8 @@ def score(
     at = str(served.document["landmark"])
     if landmark not in {None, at}:
         raise ScoringError(f"{model} answers at landmark {at}, not {landmark}: choose its model")
-    parts = _asked(tables, rows, served, assays)
+    ids: list[np.ndarray] = []
+    parts = _with_ids_kept(_asked(tables, rows, served, assays), ids)
     if form == "fhir":
         counts = _write_bundle(out, served, pd.concat([*parts], ignore_index=True))
     else:
@@ -88,6 +90,24 @@ def score(
     told = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     line = f"{counts.total()} rows at {at}: {told}; written to {out}"
     stdout().print(line, highlight=False, soft_wrap=True)
+    if ids and (repeated := _repeated(np.concatenate(ids))):
+        told = f"{repeated} rows have the id of a row before them: answers cannot be joined by {IDENTIFIER}"
+        stdout().print(told, highlight=False, soft_wrap=True)
+
+
+def _with_ids_kept(parts: Iterable[pd.DataFrame], ids: list[np.ndarray]) -> Iterator[pd.DataFrame]:
+    """Yield the parts as they are, and keep the hashes of their patients' ids, 8 bytes each."""
+    for part in parts:
+        if IDENTIFIER in part:
+            known = part[IDENTIFIER].dropna().to_numpy(dtype=object)
+            ids.append(pd.util.hash_array(known, categorize=False))
+        yield part
+
+
+def _repeated(hashes: np.ndarray) -> int:
+    """Return how many of the hashes (n,) are those of one before them."""
+    in_order = np.sort(hashes)
+    return int((in_order[1:] == in_order[:-1]).sum())
 
 
 def _asked(

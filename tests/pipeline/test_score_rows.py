@@ -211,3 +211,16 @@ def test_an_id_that_a_spreadsheet_would_compute_is_not_written_to_csv_and_stays_
     assert pd.read_parquet(tmp_path / "out.parquet")["usubjid"].tolist() == ids
     write_parts(tmp_path / "out.csv", [answers.drop(1)])
     assert READ[".csv"](tmp_path / "out.csv")["usubjid"].tolist() == ["P-1", "-12", "+49"]
+
+
+def test_ids_that_several_rows_have_are_told_across_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_served_model(tmp_path / "model", "logistic")
+    monkeypatch.setattr(score, "ROWS_AT_ONCE", 2)
+    for ids, told in ({"P-1": 1, "P-2": 1, "": 3}, ""), ({"P-1": 3, "P-2": 2}, "3 rows have the id of a row"):
+        rows = [GOOD | {"usubjid": one} for one, times in ids.items() for _ in range(times)]
+        pd.DataFrame(rows).to_csv(tmp_path / "rows.csv", index=False)
+        score.score(str(tmp_path / "model"), None, tmp_path / "rows.csv", None, tmp_path / "out.csv")
+        assert told in (said := capsys.readouterr().out)
+        assert ("have the id" in said) == bool(told)
