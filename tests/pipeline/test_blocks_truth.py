@@ -28,7 +28,7 @@ SETTINGS = BlockTruth.model_validate(read_yaml(Path("configs/simulation_blocks.y
 FEW = SETTINGS.assays["radiomics"].model_copy(update={"features": 20, "modules": 2, "effect": 2.0})
 SMALL = SETTINGS.model_copy(update={"oracle_trials": 40, "new_patients": 200, "assays": {"few": FEW}})
 PLAN = validation_plan(
-    {"folds": 3, "inner_folds": 3, "seed": 1, "level": 0.95, "bootstrap": 20, "min_events": 10}
+    {"folds": 3, "repeats": 2, "inner_folds": 3, "seed": 1, "level": 0.95, "bootstrap": 20, "min_events": 10}
 )
 SHARED = Shared(SMALL, PLAN, (1.0, 0.1, 0.01), (4.0,))
 
